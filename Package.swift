@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of settings for every Swift target, so that no module is laxer than another.
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func testTarget(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "snapmgr",
+    products: [
+        .executable(name: "snapmgr", targets: ["snapmgr"]),
+        .library(name: "snapmgr-nbdkit", type: .dynamic, targets: ["NBDPlugin"]),
+        .executable(name: "snapmgr-torture", targets: ["Torture"]),
+        .executable(name: "snapmgr-bench", targets: ["Benchmarks"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    ],
+    targets: [
+        // Values, then effects on bytes, then the engine: arrows point left to right only.
+        target("SnapshotModel"),
+        .target(name: "CSystem"),
+        target("BlockIO", ["SnapshotModel", "CSystem"]),
+        target("MergeKit", ["BlockIO", "SnapshotModel"]),
+        target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
+        target(
+            "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        target("Manager", ["Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
+        .target(name: "CNBDKit"),
+        target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
+        .executableTarget(
+            name: "snapmgr", dependencies: ["Manager", "SnapshotModel", argumentParser],
+            swiftSettings: swiftSettings),
+
+        // Tests, the heavy suites (an executable, so that they run optimised), benchmarks.
+        .target(
+            name: "TestKit", dependencies: ["MergeKit", "BlockIO", "SnapshotModel"],
+            path: "Tests/TestKit", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "Torture",
+            dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
+            path: "Tests/Torture", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: ["MergeKit", "BlockIO", "SnapshotModel"],
+            path: "Benchmarks", swiftSettings: swiftSettings),
+        testTarget("SnapshotModelTests", ["SnapshotModel"]),
+        testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
+        testTarget(
+            "ManagerTests",
+            ["Manager", "Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("EndToEndTests", ["SnapshotModel"]),
+    ]
+)

@@ -1,0 +1,56 @@
+/// Which driver serves a volume.
+package enum VolumeDriver: String, Sendable, Codable, CaseIterable {
+    /// An image or device served over NBD in user space.
+    case image
+    /// A block device under device-mapper.
+    case dm
+}
+
+/// What a volume does when its store is full.
+package enum StoreFullPolicy: String, Sendable, Codable, CaseIterable {
+    /// The guest's write fails with ENOSPC; every snapshot stays whole.
+    case breakWrites = "break-writes"
+    /// The write succeeds; the chain up to now is marked broken and never served again.
+    case breakSnapshots = "break-snapshots"
+}
+
+/// A volume's identity: the content of `volume.json` in its store.
+package struct VolumeRecord: Hashable, Sendable, Codable {
+    package var name: String
+    package var uuid: String
+    package var driver: VolumeDriver
+    /// The absolute path of the origin.
+    package var originPath: String
+    package var geometry: Geometry
+    package var storeFullPolicy: StoreFullPolicy
+    package var createdAt: Timestamp
+    /// The highest ids ever used in this store; raised whenever a revert ends.
+    package var idFloor: IDFloor
+
+    package init(
+        name: String, uuid: String, driver: VolumeDriver, originPath: String, geometry: Geometry,
+        storeFullPolicy: StoreFullPolicy, createdAt: Timestamp, idFloor: IDFloor = IDFloor()
+    ) {
+        self.name = name
+        self.uuid = uuid
+        self.driver = driver
+        self.originPath = originPath
+        self.geometry = geometry
+        self.storeFullPolicy = storeFullPolicy
+        self.createdAt = createdAt
+        self.idFloor = idFloor
+    }
+
+    /// What a volume may be called: ASCII letters, digits, `.`, `_` and `-`, 1 to 64 of them, first
+    /// a letter or digit. `@`, `/` and `:` have meanings in references and export names.
+    package static func isValidName(_ name: String) -> Bool {
+        guard let first = name.unicodeScalars.first, (1...64).contains(name.unicodeScalars.count),
+            isAlphanumeric(first)
+        else { return false }
+        return name.unicodeScalars.allSatisfy { isAlphanumeric($0) || "._-".unicodeScalars.contains($0) }
+    }
+
+    private static func isAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {
+        ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar)
+    }
+}
