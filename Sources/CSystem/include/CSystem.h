@@ -1,0 +1,40 @@
+// System calls that Swift cannot import: ioctl requests are function-like macros, and some flags
+// live in headers that the Glibc module leaves out. Each function returns what the call returned
+// and leaves its reason in errno.
+#ifndef SNAPMGR_CSYSTEM_H
+#define SNAPMGR_CSYSTEM_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Shares the source's extents with the destination (FICLONERANGE): 0, or -1.
+int snapmgr_clone_range(int destination, int64_t destination_offset,
+                        int source, int64_t source_offset, int64_t length);
+
+/// Copies within the kernel (copy_file_range): bytes copied, or -1.
+ssize_t snapmgr_copy_file_range(int source, int64_t source_offset,
+                                int destination, int64_t destination_offset, size_t length);
+
+/// Frees a range; it reads as zeroes afterwards and the size stays: 0, or -1.
+int snapmgr_punch_hole(int descriptor, int64_t offset, int64_t length);
+
+/// Allocates a range without writing it; the size stays: 0, or -1.
+int snapmgr_allocate(int descriptor, int64_t offset, int64_t length);
+
+/// Zeroes a range and keeps it allocated; the size stays: 0, or -1.
+int snapmgr_zero_range(int descriptor, int64_t offset, int64_t length);
+
+/// Starts writing a range's dirty pages without waiting for them: 0, or -1.
+int snapmgr_start_writeback(int descriptor, int64_t offset, int64_t length);
+
+/// The offset of the next data or the next hole (SEEK_DATA, SEEK_HOLE), or -1.
+int64_t snapmgr_seek_data(int descriptor, int64_t offset);
+int64_t snapmgr_seek_hole(int descriptor, int64_t offset);
+
+/// The size in bytes of a block device (BLKGETSIZE64): 0, or -1.
+int snapmgr_block_device_bytes(int descriptor, uint64_t *bytes);
+
+/// The user id of the process at the other end of a connected Unix socket: 0, or -1.
+int snapmgr_peer_user(int socket, uint32_t *user);
+
+#endif

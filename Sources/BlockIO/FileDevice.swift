@@ -1,0 +1,209 @@
+internal import CSystem
+internal import Glibc
+
+/// A regular file or a block device, through the page cache.
+package final class FileDevice: BlockDevice {
+    package let path: String
+    private let descriptor: OwnedDescriptor
+    private let isBlockDevice: Bool
+
+    /// How a file is opened.
+    package enum Access: Sendable {
+        case readOnly
+        case readWrite
+        /// A new file, for reading and writing; the name must be free.
+        case create
+    }
+
+    package init(path: String, access: Access) throws(IOFailure) {
+        let flags =
+            switch access {
+            case .readOnly: O_RDONLY
+            case .readWrite: O_RDWR
+            case .create: O_RDWR | O_CREAT | O_EXCL
+            }
+        let descriptor = try OwnedDescriptor(path: path, flags: flags)
+        let status = try FileStatus(descriptor: descriptor.number, path: path)
+        guard status.kind == .file || status.kind == .blockDevice else {
+            throw IOFailure("open", path: path, code: status.kind == .folder ? EISDIR : ENOTBLK)
+        }
+        self.isBlockDevice = status.kind == .blockDevice
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    package func byteCount() throws(IOFailure) -> Int {
+        let status = try FileStatus(descriptor: descriptor.number, path: path)
+        guard isBlockDevice else { return status.byteCount }
+        var bytes: UInt64 = 0
+        guard snapmgr_block_device_bytes(descriptor.number, &bytes) == 0 else {
+            throw .last("read the size of", path: path)
+        }
+        return Int(clamping: bytes)
+    }
+
+    package func allocatedBytes() throws(IOFailure) -> Int {
+        guard !isBlockDevice else { return try byteCount() }
+        return try FileStatus(descriptor: descriptor.number, path: path).allocatedBytes
+    }
+
+    /// The file's size and times.
+    package func status() throws(IOFailure) -> FileStatus {
+        try FileStatus(descriptor: descriptor.number, path: path)
+    }
+
+    package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(IOFailure) {
+        let number = descriptor.number
+        let done = buffer.withUnsafeMutableBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[done...])
+                let count = retryingInterrupts {
+                    pread(number, rest.baseAddress, rest.count, offset + done)
+                }
+                if count < 0 { return -1 }
+                if count == 0 {
+                    _ = rest.initializeMemory(as: UInt8.self, repeating: 0)
+                    break
+                }
+                done += count
+            }
+            return done
+        }
+        guard done >= 0 else { throw .last("read", path: path) }
+    }
+
+    package func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
+        let number = descriptor.number
+        let succeeded = bytes.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+                let count = retryingInterrupts {
+                    pwrite(number, rest.baseAddress, rest.count, offset + done)
+                }
+                if count <= 0 {
+                    if count == 0 { errno = ENOSPC }
+                    return false
+                }
+                done += count
+            }
+            return true
+        }
+        guard succeeded else { throw .last("write", path: path) }
+    }
+
+    package func punch(_ range: Range<Int>) throws(IOFailure) {
+        guard !range.isEmpty else { return }
+        let number = descriptor.number
+        let result = retryingInterrupts {
+            snapmgr_punch_hole(number, Int64(range.lowerBound), Int64(range.count))
+        }
+        if result == 0 { return }
+        guard [EOPNOTSUPP, EINVAL, ENODEV].contains(errno) else {
+            throw .last("free a range of", path: path)
+        }
+        try writeZeroes(range)
+    }
+
+    /// For filesystems and devices that cannot punch: the range reads as zeroes all the same.
+    private func writeZeroes(_ range: Range<Int>) throws(IOFailure) {
+        let zeroes = AlignedBuffer(count: min(range.count, 1 << 20))
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = min(zeroes.count, range.upperBound - offset)
+            try write(zeroes.bytes(in: 0..<count), at: offset)
+            offset += count
+        }
+    }
+
+    package func sync() throws(IOFailure) {
+        let number = descriptor.number
+        guard retryingInterrupts({ fdatasync(number) }) == 0 else {
+            throw .last("sync", path: path)
+        }
+    }
+
+    package func resize(to byteCount: Int) throws(IOFailure) {
+        guard !isBlockDevice else {
+            guard try self.byteCount() >= byteCount else {
+                throw IOFailure("resize", path: path, code: ENOSPC)
+            }
+            return
+        }
+        let number = descriptor.number
+        guard retryingInterrupts({ ftruncate(number, byteCount) }) == 0 else {
+            throw .last("resize", path: path)
+        }
+    }
+
+    package func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
+        guard !range.isEmpty else { return nil }
+        guard !isBlockDevice else { return range }
+        let start = Int(snapmgr_seek_data(descriptor.number, Int64(range.lowerBound)))
+        if start < 0 {
+            // ENXIO: nothing but a hole up to the end of the file.
+            if errno == ENXIO { return nil }
+            if errno == EINVAL || errno == EOPNOTSUPP { return range }
+            throw .last("look for holes in", path: path)
+        }
+        guard start < range.upperBound else { return nil }
+        let end = Int(snapmgr_seek_hole(descriptor.number, Int64(start)))
+        // A file that was cut meanwhile has no hole after `start`: take all as data.
+        guard end > start else { return start..<range.upperBound }
+        return start..<min(end, range.upperBound)
+    }
+
+    package func copyRange(
+        _ request: CopyRange, from source: any BlockDevice, by method: CopyMethod
+    ) throws(IOFailure) -> Bool {
+        guard let source = source as? FileDevice, !isBlockDevice, !source.isBlockDevice else {
+            return false
+        }
+        switch method {
+        case .reflink: return try reflink(request, from: source)
+        case .copyFileRange: return try copyInKernel(request, from: source)
+        case .readWrite: return false
+        }
+    }
+
+    private func reflink(_ request: CopyRange, from source: FileDevice) throws(IOFailure) -> Bool {
+        let result = snapmgr_clone_range(
+            descriptor.number, Int64(request.destinationOffset), source.descriptor.number,
+            Int64(request.sourceOffset), Int64(request.byteCount))
+        if result == 0 { return true }
+        if errno == ENOSPC || errno == EDQUOT || errno == EIO { throw .last("clone into", path: path) }
+        return false
+    }
+
+    private func copyInKernel(
+        _ request: CopyRange, from source: FileDevice
+    ) throws(IOFailure) -> Bool {
+        var done = 0
+        while done < request.byteCount {
+            let (number, sourceNumber, progress) = (
+                descriptor.number, source.descriptor.number, done
+            )
+            let count = retryingInterrupts {
+                snapmgr_copy_file_range(
+                    sourceNumber, Int64(request.sourceOffset + progress), number,
+                    Int64(request.destinationOffset + progress), request.byteCount - progress)
+            }
+            if count < 0 {
+                if errno == ENOSPC || errno == EDQUOT || errno == EIO {
+                    throw .last("copy into", path: path)
+                }
+                return false
+            }
+            // The source's end: the caller's own copy fills the rest with zeroes.
+            if count == 0 { return false }
+            done += count
+        }
+        return true
+    }
+
+    package func startWriteback(of range: Range<Int>) {
+        _ = snapmgr_start_writeback(
+            descriptor.number, Int64(range.lowerBound), Int64(range.count))
+    }
+}

@@ -1,0 +1,48 @@
+internal import Glibc
+
+/// What the filesystem says of a file.
+package struct FileStatus: Hashable, Sendable {
+    package enum Kind: Sendable {
+        case file
+        case folder
+        case blockDevice
+        case other
+    }
+
+    package let kind: Kind
+    package let byteCount: Int
+    package let allocatedBytes: Int
+    /// The time of the last change of content, in nanoseconds since 1970.
+    package let modifiedNanoseconds: Int64
+    /// The inode and its device: what tells a file from its copy.
+    package let inode: UInt64
+    package let device: UInt64
+
+    init(descriptor: Int32, path: String) throws(IOFailure) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .last("examine", path: path) }
+        self.init(status)
+    }
+
+    package init(path: String) throws(IOFailure) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw .last("examine", path: path) }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
+        kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .folder
+            case S_IFBLK: .blockDevice
+            default: .other
+            }
+        byteCount = Int(status.st_size)
+        allocatedBytes = Int(status.st_blocks) * 512
+        modifiedNanoseconds =
+            Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        inode = UInt64(status.st_ino)
+        device = UInt64(status.st_dev)
+    }
+}

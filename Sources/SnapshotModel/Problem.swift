@@ -1,0 +1,42 @@
+/// An error as it reaches people and scripts: what failed on which object and why, and what to do
+/// next. It crosses the control socket unchanged, so that a verb fails in the same words whether
+/// the volume is served or not.
+package struct Problem: Error, Hashable, Sendable, Codable {
+    package var code: Code
+    /// The object and the cause, one sentence without a full stop.
+    package var message: String
+    /// The next command to run, or what to check.
+    package var hint: String?
+
+    /// The kinds of errors; `error.code` in JSON. The command line maps them to exit codes.
+    package enum Code: String, Sendable, Codable, CaseIterable {
+        case failed
+        case usage
+        case partial
+        case notFound = "not_found"
+        case ambiguous
+        case exists
+        case locked
+        case refused
+        case interrupted
+        /// A read, write or sync failed.
+        case inputOutput = "io"
+        case noSpace = "no_space"
+        /// Something on disk is not what was written there.
+        case corrupt
+        /// Something on disk was written by a newer snapmgr.
+        case newerVersion = "newer_version"
+        /// The snapshot's chain lost exceptions.
+        case broken
+    }
+
+    package init(_ code: Code, _ message: String, hint: String? = nil) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
+}
+
+extension Problem: CustomStringConvertible {
+    package var description: String { hint.map { "\(message)\n\($0)" } ?? message }
+}
