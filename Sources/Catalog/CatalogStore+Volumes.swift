@@ -35,7 +35,9 @@ extension CatalogStore {
             try database.execute(
                 sql: "UPDATE volume SET \(assignments) WHERE uuid = ?",
                 arguments: Self.volumeArguments(volume) + [volume.record.uuid])
-            guard database.changesCount == 1 else { throw CatalogError.noVolume(volume.record.name) }
+            guard database.changesCount == 1 else {
+                throw CatalogError.noVolume(volume.record.name)
+            }
         }
     }
 

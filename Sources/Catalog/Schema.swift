@@ -85,7 +85,8 @@ extension SchemaMigration {
         CREATE UNIQUE INDEX snapshot_by_ordinal ON snapshot (volume_id, ordinal) WHERE ordinal > 0;
         CREATE INDEX snapshot_by_volume_time ON snapshot (volume_id, taken_at);
         CREATE INDEX snapshot_by_time ON snapshot (taken_at);
-        CREATE INDEX snapshot_by_name ON snapshot (name, volume_id) WHERE name IS NOT NULL;
+        CREATE INDEX snapshot_by_name ON snapshot (name, volume_id, taken_at)
+            WHERE name IS NOT NULL;
         CREATE INDEX snapshot_by_set ON snapshot (set_id) WHERE set_id IS NOT NULL;
         CREATE INDEX snapshot_unfinished ON snapshot (volume_id) WHERE phase <> 'present';
         """
