@@ -65,6 +65,7 @@ struct QueryTests {
         for (query, index) in [
             (SnapshotQuery(isDescending: true, limit: 50), "snapshot_by_time"),
             (SnapshotQuery(volumes: ["data"], limit: 50), "snapshot_by_volume_time"),
+            (SnapshotQuery(volumes: ["data"], order: .ordinal, limit: 50), "snapshot_by_ordinal"),
             (SnapshotQuery(order: .id, limit: 50), "SCAN s"),
         ] {
             #expect(try store.snapshots(query: query).count == 50)

@@ -61,6 +61,7 @@ struct SnapshotTests {
         #expect(row.id == id)
         #expect(row.ordinal.rawValue == 0)
         var manifest = row.manifest
+        expectError(.constraint) { try store.commitSnapshot(manifest, volume: "data") }
         manifest.ordinal = SnapshotOrdinal(rawValue: 1)
         try store.commitSnapshot(manifest, volume: "data")
         #expect(try store.unfinished(volume: "data").isEmpty)

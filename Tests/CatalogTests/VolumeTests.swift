@@ -41,6 +41,9 @@ struct VolumeTests {
         try store.updateVolume(row)
         #expect(try store.volume(named: "archive") == row)
         #expect(try store.volume(named: "data") == nil)
+        row.snapshotsSeen = SnapshotOrdinal(rawValue: 8)
+        try store.updateVolume(row)
+        #expect(try store.volume(named: "archive")?.snapshotsSeen.rawValue == 9)
         row.record.name = "boot"
         expectError(.duplicate) { try store.updateVolume(row) }
         expectError(.notFound) { try store.updateVolume(.sample("nobody")) }
