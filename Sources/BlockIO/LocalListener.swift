@@ -20,7 +20,9 @@ package final class LocalListener: Sendable {
         guard fchmod(number, 0o600) == 0 else { throw .last("protect", path: address.path) }
         let result = try address.withSystemAddress { bind(number, $0, $1) }
         guard result == 0 else { throw .last("make", path: address.path) }
-        guard listen(number, Self.backlog) == 0 else { throw .last("listen on", path: address.path) }
+        guard listen(number, Self.backlog) == 0 else {
+            throw .last("listen on", path: address.path)
+        }
         self.descriptor = descriptor
         self.address = address
     }

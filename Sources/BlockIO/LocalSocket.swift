@@ -93,6 +93,9 @@ package final class LocalSocket: Sendable {
     /// Ends the connection for both ends at once; calls that wait in it return.
     package func shutDown() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
 
+    /// Says that nothing more will be sent; what the other end sends can still be read.
+    package func endSending() { shutdown(descriptor.number, Int32(SHUT_WR)) }
+
     /// Whether the other end was closed. One that only ended its sending still listens.
     package var isPeerGone: Bool {
         var state = pollfd(fd: descriptor.number, events: 0, revents: 0)

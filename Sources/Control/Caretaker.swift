@@ -21,8 +21,7 @@ package final class Caretaker: Sendable {
 
     /// - Parameter report: hears of failures, once for each try.
     package init(
-        engine: LiveEngine, retryMilliseconds: Int = ControlLimits.retryMilliseconds,
-        report: @escaping @Sendable (String) -> Void
+        engine: LiveEngine, retryMilliseconds: Int, report: @escaping @Sendable (String) -> Void
     ) {
         self.engine = engine
         self.retryMilliseconds = retryMilliseconds

@@ -5,11 +5,14 @@ internal import SnapshotModel
 /// hold, commit - are not made to be mixed with another's.
 final class ChangeRight: Sendable {
     private let isTaken = Monitored(false)
+    private let waitMilliseconds: Int
+
+    init(waitMilliseconds: Int) { self.waitMilliseconds = waitMilliseconds }
 
     /// Takes the right, and waits a while when another session has it. `.locked` when that one
     /// keeps it, `.interrupted` when the client goes away meanwhile.
     func take(for client: any RequestClient) throws(Problem) {
-        let deadline = Deadline(milliseconds: ControlLimits.changeWaitMilliseconds)
+        let deadline = Deadline(milliseconds: waitMilliseconds)
         while !takeIfFree(milliseconds: min(100, deadline.remainingMilliseconds)) {
             guard !client.isGone else { throw Problem(.interrupted, "the client went away") }
             guard !deadline.hasPassed else {

@@ -9,7 +9,7 @@ package final class ControlHandler: Sendable {
 
     package init(host: VolumeHost) {
         self.host = host
-        change = SteppedChange(engine: host.engine, right: host.right)
+        change = SteppedChange(host: host)
     }
 
     private var engine: LiveEngine { host.engine }

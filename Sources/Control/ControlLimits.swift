@@ -12,17 +12,23 @@ package enum ControlLimits {
     package static let greetingMilliseconds = 5_000
     /// How long I/O may be held at most: guests give up on a disk after 30 seconds.
     package static let holdMilliseconds = 20_000
-    /// How long a session may keep something prepared without another word.
-    package static let preparedMilliseconds = 60_000
-    /// How long a change waits for another session's to end.
-    package static let changeWaitMilliseconds = 5_000
     /// How long an opener waits for a holder that is just starting or ending.
     package static let openPatienceMilliseconds = 2_000
     /// Between two reports of progress to one client.
     package static let progressMilliseconds = 200
-    /// Before a merge or collection that failed is tried again.
-    package static let retryMilliseconds = 10_000
     /// What one step of a background merge copies at most: long enough to run at the disk's speed,
     /// short enough to stop soon.
     package static let mergeStepBytes = 16 << 20
+}
+
+/// How long an open volume waits for what, in milliseconds; tests wait less.
+package struct Patience: Sendable {
+    /// How long a session may keep something prepared without another word.
+    package var prepared = 60_000
+    /// How long a change waits for another session's to end.
+    package var change = 5_000
+    /// Before a merge or collection that failed is tried again.
+    package var retry = 10_000
+
+    package init() {}
 }

@@ -29,7 +29,8 @@ struct MergeWait {
     private func look(at merge: MergeProgress) throws(Problem) {
         guard merge.state != .failed else {
             throw Problem(
-                .failed, "the merge of snapshot \(merge.targetID) stopped: "
+                .failed,
+                "the merge of snapshot \(merge.targetID) stopped: "
                     + (merge.failure ?? "its reason is not known"),
                 hint: "it is tried again by itself; watch it with: snapmgr merge status")
         }

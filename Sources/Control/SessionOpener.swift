@@ -12,7 +12,7 @@ package enum SessionOpener {
     package static func open(
         storePath: String, options: VolumeHost.Options
     ) throws(Problem) -> any VolumeSession {
-        // Between a server's lock and its socket, and the other way round at its end, lies a moment.
+        // Between a server's lock and its socket lies a moment, at its end as well.
         let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
         while true {
             if let host = try VolumeHost.openUnlessHeld(storePath: storePath, options: options) {

@@ -2,9 +2,9 @@ internal import BlockIO
 internal import MergeKit
 internal import SnapshotModel
 
-/// A change of one volume in steps - prepare, hold, commit, release - by one session, so that several
-/// volumes change at one instant. It never outlives its time: when the session dies, or takes longer
-/// than it said, everything is undone and the volume goes on.
+/// A change of one volume in steps - prepare, hold, commit, release - by one session, so that
+/// several volumes change at one instant. It never outlives its time: when the session dies, or
+/// takes longer than it said, everything is undone and the volume goes on.
 final class SteppedChange: Sendable {
     private let engine: LiveEngine
     private let right: ChangeRight
@@ -31,13 +31,10 @@ final class SteppedChange: Sendable {
         }
     }
 
-    init(
-        engine: LiveEngine, right: ChangeRight,
-        preparedMilliseconds: Int = ControlLimits.preparedMilliseconds
-    ) {
-        self.engine = engine
-        self.right = right
-        self.preparedMilliseconds = preparedMilliseconds
+    init(host: VolumeHost) {
+        engine = host.engine
+        right = host.right
+        preparedMilliseconds = host.patience.prepared
     }
 
     /// Whether something is prepared or held.

@@ -9,7 +9,8 @@ package final class VolumeHost: Sendable {
     /// The store's folder.
     package let storePath: String
     package let caretaker: Caretaker?
-    let right = ChangeRight()
+    let patience: Patience
+    let right: ChangeRight
     private let lock: Monitored<FileLock?>
 
     /// How a volume is opened.
@@ -20,6 +21,7 @@ package final class VolumeHost: Sendable {
         /// ends does them itself.
         package var hasCaretaker: Bool
         package var engine: EngineOptions
+        package var patience = Patience()
         /// Hears of what goes wrong in the background.
         package var report: @Sendable (String) -> Void
 
@@ -40,8 +42,12 @@ package final class VolumeHost: Sendable {
         self.engine = engine
         storePath = store.path
         self.lock = Monitored(lock)
+        patience = options.patience
+        right = ChangeRight(waitMilliseconds: patience.change)
         caretaker =
-            options.hasCaretaker ? Caretaker(engine: engine, report: options.report) : nil
+            options.hasCaretaker
+            ? Caretaker(
+                engine: engine, retryMilliseconds: patience.retry, report: options.report) : nil
         try caretaker?.start()
     }
 
