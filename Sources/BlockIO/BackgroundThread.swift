@@ -1,64 +1,85 @@
+internal import CSystem
 internal import Glibc
 
-/// A thread of our own, for work that blocks: such work never runs on Swift's cooperative pool.
-///
-/// Signals stay with the threads that the program itself started: here all of them are blocked.
-package final class BackgroundThread: Sendable {
-    private let thread: pthread_t
+/// A thread of our own for blocking work, which must never run on Swift's cooperative pool.
+package final class BackgroundThread: @unchecked Sendable {
+    private let monitor = Monitor()
+    private var hasEnded = false
 
-    /// Starts the thread. The name shows in `top -H`; the system keeps its first 15 bytes.
-    package init(name: String, _ body: @escaping @Sendable () -> Void) throws(IOFailure) {
-        let work = Unmanaged.passRetained(ThreadBody(name: name, run: body))
-        var thread = pthread_t()
-        let result = withSignalsBlocked {
-            pthread_create(&thread, nil, runThreadBody, work.toOpaque())
+    private init() {}
+
+    /// Starts a thread that runs `body` once. All signals are blocked on it, so that they reach
+    /// the thread that handles them. For threads without which nothing works.
+    @discardableResult
+    package static func start(
+        name: String, _ body: @escaping @Sendable () -> Void
+    ) -> BackgroundThread {
+        do throws(IOFailure) {
+            return try startIfPossible(name: name, body)
+        } catch {
+            preconditionFailure("\(error)")
         }
+    }
+
+    /// As ``start(name:_:)``, for threads whose number depends on what others do; EAGAIN when the
+    /// system gives no more.
+    package static func startIfPossible(
+        name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(IOFailure) -> BackgroundThread {
+        let thread = BackgroundThread()
+        let work = Unmanaged.passRetained(
+            Work(name: name) {
+                body()
+                thread.end()
+            })
+        var handle = pthread_t()
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        let result = pthread_create(
+            &handle, &attributes,
+            { pointer in
+                guard let pointer else { return nil }
+                Unmanaged<Work>.fromOpaque(pointer).takeRetainedValue().run()
+                return nil
+            }, work.toOpaque())
+        pthread_attr_destroy(&attributes)
         guard result == 0 else {
             work.release()
             throw IOFailure("start", path: "thread \(name)", code: result)
         }
-        self.thread = thread
+        return thread
     }
 
-    /// Waits until the thread has ended; to be called exactly once, from another thread.
-    package func join() { pthread_join(thread, nil) }
+    private func end() {
+        monitor.withLock { hasEnded = true }
+        monitor.broadcast()
+    }
+
+    /// Returns when the thread's body has.
+    package func join() {
+        monitor.withLock { while !hasEnded { monitor.wait() } }
+    }
 
     /// Lets the calling thread rest.
     package static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 }
 
-private final class ThreadBody: Sendable {
+/// What a new thread is handed.
+private final class Work: Sendable {
     private let name: String
     private let body: @Sendable () -> Void
 
-    init(name: String, run body: @escaping @Sendable () -> Void) {
+    init(name: String, _ body: @escaping @Sendable () -> Void) {
         self.name = name
         self.body = body
     }
 
     func run() {
-        // A name is only for those who look; a thread without one works as well.
-        let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-        if file >= 0 {
-            _ = write(file, name, name.utf8.count)
-            close(file)
-        }
+        var all = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_BLOCK, &all, nil)
+        snapmgr_name_thread(String(name.prefix(15)))
         body()
     }
-}
-
-private func runThreadBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
-    Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
-    return nil
-}
-
-/// A new thread inherits the mask of the one that makes it.
-private func withSignalsBlocked<Result>(_ body: () -> Result) -> Result {
-    var all = sigset_t()
-    var previous = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &previous)
-    defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
-    return body()
 }

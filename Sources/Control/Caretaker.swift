@@ -30,7 +30,7 @@ package final class Caretaker: Sendable {
 
     package func start() throws(Problem) {
         do throws(IOFailure) {
-            let thread = try BackgroundThread(name: "snapmgr-caretake") { [self] in run() }
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-caretake") { [self] in run() }
             state.withLock { $0.thread = thread }
         } catch {
             throw Problem(error)
@@ -55,6 +55,9 @@ package final class Caretaker: Sendable {
             defer { state.thread = nil }
             return state.thread
         }
+        // A step that waits for its turn under a throttle returns when the merge is paused. The
+        // pause is not kept: the merge goes on when the volume is opened again.
+        engine.pauseMerge()
         thread?.join()
     }
 
@@ -84,8 +87,6 @@ package final class Caretaker: Sendable {
     /// is due; nil when there is none.
     private func step() throws(Problem) -> Int? {
         try collectIfWanted()
-        // A merge that an error stopped waits to be told to go on; this thread's pause is over.
-        if engine.mergeProgress()?.state == .failed { engine.resumeMerge() }
         switch try engine.mergeStep(byteLimit: ControlLimits.mergeStepBytes) {
         case .progressed: return 0
         case .idle: return nil

@@ -26,7 +26,7 @@ package final class ControlHandler: Sendable {
     ) throws(Problem) -> ControlReply {
         switch request {
         case .status: return .status(try engine.status())
-        case .snapshot, .revert, .cancelMerge, .delete, .resize, .rename:
+        case .snapshot, .revert, .cancelMerge, .delete, .resize:
             return try changeAtOnce(request, for: client)
         case .prepareSnapshot, .prepareRevert, .hold, .commit, .rollBack, .release:
             return try changeInSteps(request, for: client)
@@ -51,11 +51,11 @@ package final class ControlHandler: Sendable {
             case .revert(let request): return .reverted(try engine.revert(request))
             case .cancelMerge(let id): return .reverted(try engine.cancelMerge(id))
             case .delete(let ids): return .deleted(try engine.delete(ids))
-            case .resize(let bytes): try engine.resize(to: bytes)
-            case .rename(let name): try engine.rename(to: name)
+            case .resize(let bytes):
+                try engine.resize(to: bytes)
+                return .volume(engine.record)
             default: preconditionFailure("not a change at once: \(request)")
             }
-            return .volume(engine.record)
         }
         if case .delete = request { host.caretaker?.collectSoon() } else { host.caretaker?.wake() }
         return reply
@@ -66,12 +66,12 @@ package final class ControlHandler: Sendable {
     ) throws(Problem) -> ControlReply {
         switch request {
         case .prepareSnapshot(let request):
-            try change.prepare(for: client) { engine throws(Problem) in
-                try engine.prepareSnapshot(request)
+            try change.prepare(for: client) { barrier throws(Problem) in
+                try barrier.prepareSnapshot(request)
             }
         case .prepareRevert(let request):
-            try change.prepare(for: client) { engine throws(Problem) in
-                try engine.prepareRevert(request)
+            try change.prepare(for: client) { barrier throws(Problem) in
+                try barrier.prepareRevert(request)
             }
         case .hold(let milliseconds): try change.hold(milliseconds: milliseconds, for: client)
         case .commit:

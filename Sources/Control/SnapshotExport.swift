@@ -39,13 +39,17 @@ struct SnapshotExport {
     private func copy(
         _ view: SnapshotView, to temporary: String, for client: any RequestClient
     ) throws {
-        let file = try folder.createFile(temporary, byteCount: view.byteCount)
+        let file = try folder.createFile(temporary, byteCount: 0)
         let control = CopyControl()
-        try SnapshotExporter.export(view, to: file, control: control) { progress in
-            client.report(progress)
+        let start = SystemClock().monotonicNanoseconds()
+        try SnapshotExporter.export(view, to: file, control: control) { doneBytes in
+            let seconds = Double(SystemClock().monotonicNanoseconds() - start) / 1e9
+            client.report(
+                TransferProgress(
+                    doneBytes: doneBytes, totalBytes: view.byteCount,
+                    rate: Int(Double(doneBytes) / seconds)))
             if client.isGone { control.cancel() }
         }
-        try file.sync()
     }
 
     private var takenProblem: Problem {

@@ -21,8 +21,8 @@ final class SteppedChange: Sendable {
 
     private struct State {
         var phase = Phase.idle
-        /// When to undo everything; nil while nothing is prepared or held.
-        var deadline: Deadline?
+        /// The engine's side of the change, and when to undo it; nil when none is under way.
+        var underWay: (barrier: Barrier, deadline: Deadline)?
         var watch: BackgroundThread?
 
         mutating func takeWatch() -> BackgroundThread? {
@@ -38,29 +38,31 @@ final class SteppedChange: Sendable {
     }
 
     /// Whether something is prepared or held.
-    var isUnderWay: Bool { state.withLock { $0.deadline != nil } }
+    var isUnderWay: Bool { state.withLock { $0.underWay != nil } }
 
-    /// Does the slow part of a change, while I/O goes on.
+    /// Does the slow part of a change, while I/O goes on. When it fails, everything is undone.
     func prepare(
-        for client: any RequestClient, _ body: (LiveEngine) throws(Problem) -> Void
+        for client: any RequestClient, _ body: (Barrier) throws(Problem) -> Void
     ) throws(Problem) {
         try begin(for: client)
         try state.change { state throws(Problem) in
+            let barrier = try requireUnderWay(state)
             if case .held = state.phase {
                 throw Problem(.usage, "nothing can be prepared while I/O is held")
             }
             do throws(Problem) {
-                try body(engine)
+                try body(barrier)
             } catch {
-                if state.phase == .idle { undo(&state, into: .idle) }
+                undo(&state, into: .idle)
                 throw error
             }
             state.phase = .prepared
-            state.deadline = Deadline(milliseconds: preparedMilliseconds)
+            state.underWay?.deadline = Deadline(milliseconds: preparedMilliseconds)
         }
     }
 
-    /// Keeps all I/O waiting, for so many milliseconds at most.
+    /// Keeps all I/O waiting, for so many milliseconds at most. When it fails, everything is
+    /// undone.
     func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
         guard (1...ControlLimits.holdMilliseconds).contains(milliseconds) else {
             throw Problem(
@@ -68,23 +70,23 @@ final class SteppedChange: Sendable {
         }
         try begin(for: client)
         try state.change { state throws(Problem) in
+            let barrier = try requireUnderWay(state)
             if case .held = state.phase { throw Problem(.usage, "I/O is held already") }
             do throws(Problem) {
-                try engine.hold()
+                try barrier.hold()
             } catch {
-                if state.phase == .idle { undo(&state, into: .idle) }
+                undo(&state, into: .idle)
                 throw error
             }
             state.phase = .held(isCommitted: false)
-            state.deadline = Deadline(milliseconds: milliseconds)
+            state.underWay?.deadline = Deadline(milliseconds: milliseconds)
         }
     }
 
     /// Makes what is prepared durable, within the hold.
     func commit() throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
         try state.change { state throws(Problem) in
-            try requireHeld(state)
-            let committed = try engine.commitPrepared()
+            let committed = try requireHeld(state).commit()
             state.phase = .held(isCommitted: true)
             return committed
         }
@@ -93,8 +95,7 @@ final class SteppedChange: Sendable {
     /// Takes back what was committed within this hold.
     func rollBack() throws(Problem) {
         try state.change { state throws(Problem) in
-            try requireHeld(state)
-            try engine.rollBackCommitted()
+            try requireHeld(state).rollBack()
             state.phase = .held(isCommitted: false)
         }
     }
@@ -104,8 +105,7 @@ final class SteppedChange: Sendable {
     func release() throws(Problem) -> Int64 {
         let (held, watch) = try state.change { state throws(Problem) in
             guard state.phase != .lapsed else { throw Self.lapsedProblem }
-            guard state.deadline != nil else { return (Int64(0), BackgroundThread?.none) }
-            let held = engine.release()
+            let held = state.underWay?.barrier.release() ?? 0
             finish(&state, in: .idle)
             return (held, state.takeWatch())
         }
@@ -116,7 +116,7 @@ final class SteppedChange: Sendable {
     /// Undoes whatever is under way: the session has ended.
     func abandon() {
         let watch = state.change { state in
-            if state.deadline != nil { undo(&state, into: .idle) }
+            undo(&state, into: .idle)
             return state.takeWatch()
         }
         watch?.join()
@@ -148,13 +148,15 @@ extension SteppedChange {
         // The watch of a change that lapsed has ended, or is about to.
         state.withLock { $0.takeWatch() }?.join()
         try right.take(for: client)
+        let barrier = engine.beginBarrier()
+        state.withLock { state in
+            state.phase = .idle
+            state.underWay = (barrier, Deadline(milliseconds: preparedMilliseconds))
+        }
         do throws(IOFailure) {
-            let deadline = Deadline(milliseconds: preparedMilliseconds)
-            state.withLock {
-                $0.phase = .idle
-                $0.deadline = deadline
+            let watch = try BackgroundThread.startIfPossible(name: "snapmgr-watch") {
+                self.watchTime()
             }
-            let watch = try BackgroundThread(name: "snapmgr-watch") { [self] in watchTime() }
             state.withLock { $0.watch = watch }
         } catch {
             state.withLock { undo(&$0, into: .idle) }
@@ -165,20 +167,25 @@ extension SteppedChange {
     /// Undoes the change when its time is over. A step that is being done delays that: it has the
     /// state to itself.
     private func watchTime() {
-        while let deadline = state.withLock({ $0.deadline }) {
+        while let deadline = state.withLock({ $0.underWay?.deadline }) {
             let moved: Bool? = state.wait(milliseconds: deadline.remainingMilliseconds) {
-                $0.deadline == deadline ? nil : true
+                $0.underWay?.deadline == deadline ? nil : true
             }
             guard moved == nil else { continue }
             state.change { state in
-                if state.deadline == deadline { undo(&state, into: .lapsed) }
+                if state.underWay?.deadline == deadline { undo(&state, into: .lapsed) }
             }
         }
     }
 
-    private func requireHeld(_ state: State) throws(Problem) {
+    private func requireUnderWay(_ state: State) throws(Problem) -> Barrier {
+        guard let underWay = state.underWay else { throw Self.lapsedProblem }
+        return underWay.barrier
+    }
+
+    private func requireHeld(_ state: State) throws(Problem) -> Barrier {
         switch state.phase {
-        case .held: return
+        case .held: return try requireUnderWay(state)
         case .lapsed: throw Self.lapsedProblem
         case .idle, .prepared: throw Problem(.usage, "I/O is not held")
         }
@@ -186,17 +193,19 @@ extension SteppedChange {
 
     private func undo(_ state: inout State, into phase: Phase) {
         if state.phase == .held(isCommitted: true) {
-            // A half-done set is recognized later by its members' manifests, so that a disk which
-            // fails just now is no reason to keep the volume waiting.
-            try? engine.rollBackCommitted()
+            // When the disk fails just now, the volume does not wait for it: a set that is not
+            // whole is recognized by its members' manifests.
+            try? state.underWay?.barrier.rollBack()
         }
-        _ = engine.release()
+        _ = state.underWay?.barrier.release()
         finish(&state, in: phase)
     }
 
     private func finish(_ state: inout State, in phase: Phase) {
+        let wasUnderWay = state.underWay != nil
+        state.underWay = nil
+        guard wasUnderWay else { return }
         state.phase = phase
-        state.deadline = nil
         right.giveBack()
     }
 }

@@ -17,7 +17,7 @@ struct HoldTests {
     /// Writes from another thread; the value says whether the write has returned.
     private func write(to engine: LiveEngine) throws -> (Monitored<Bool>, BackgroundThread) {
         let isDone = Monitored(false)
-        let thread = try BackgroundThread(name: "writer") {
+        let thread = try BackgroundThread.startIfPossible(name: "writer") {
             try? engine.fill(7)
             isDone.change { $0 = true }
         }

@@ -46,7 +46,7 @@ struct SessionOpenerTests {
     func waits() throws {
         let volume = try TestVolume()
         let host = try volume.open()
-        let thread = try BackgroundThread(name: "closer") {
+        let thread = try BackgroundThread.startIfPossible(name: "closer") {
             BackgroundThread.sleep(milliseconds: 300)
             try? host.close()
         }
