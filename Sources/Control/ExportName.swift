@@ -21,14 +21,10 @@ package struct ExportName: Hashable, Sendable {
     /// Which of a volume's snapshots is meant; an id wins over a name that looks like it.
     /// `.notFound` when none is, `.ambiguous` when the name is that of several.
     package static func resolve(
-        _ reference: String, among snapshots: [SnapshotStatus]
+        _ reference: String, among snapshots: [SnapshotManifest]
     ) throws(Problem) -> SnapshotID {
-        let live = snapshots.map(\.manifest).filter { !$0.isDeleted }
-        if let number = Int64(reference),
-            let match = live.first(where: { $0.id.rawValue == number })
-        {
-            return match.id
-        }
+        let live = snapshots.filter { !$0.isDeleted }
+        if let match = live.first(where: { $0.id.description == reference }) { return match.id }
         let matches = live.filter { $0.name == reference }.map(\.id)
         guard let only = matches.first else {
             throw Problem(

@@ -50,6 +50,8 @@ struct SnapshotExport {
                     rate: Int(Double(doneBytes) / seconds)))
             if client.isGone { control.cancel() }
         }
+        // Nobody would hear of a file that was completed in vain.
+        guard !client.isGone else { throw Problem(.interrupted, "the client went away") }
     }
 
     private var takenProblem: Problem {

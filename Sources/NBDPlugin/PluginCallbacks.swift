@@ -38,11 +38,12 @@ private let listedExportsMaximum = 10_000
 func snapmgr_plugin_list_exports(
     _ readonly: CInt, _ isTLS: CInt, _ exports: OpaquePointer?
 ) -> CInt {
-    for export in ServedVolumes.shared.exports().prefix(listedExportsMaximum) {
-        let added = nbdkit_add_export(exports, export.name.description, export.description)
-        guard added == 0 else { return -1 }
+    succeed { () throws(Problem) in
+        for export in try ServedVolumes.shared.exports().prefix(listedExportsMaximum) {
+            let added = nbdkit_add_export(exports, export.name.description, export.description)
+            guard added == 0 else { throw Problem(.failed, "nbdkit takes no more exports") }
+        }
     }
-    return 0
 }
 
 @c @implementation

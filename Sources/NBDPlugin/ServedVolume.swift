@@ -13,8 +13,22 @@ final class ServedVolume: Sendable {
         self.control = control
     }
 
-    /// The volume's present name: a rename does not wait for the server to be restarted.
     var name: String { host.engine.record.name }
+
+    /// The snapshots that can be read. From the store: the engine would count their exceptions.
+    func readableSnapshots() throws(Problem) -> [SnapshotManifest] {
+        let store = try StoreReader(folder: FileFolder(path: host.storePath))
+        let broken = try store.brokenThrough()
+        return try store.manifests().filter { manifest in
+            !manifest.isDeleted && broken.map { manifest.ordinal > $0 } ?? true
+        }
+    }
+
+    /// Opens a snapshot by its id or name.
+    func openSnapshot(_ reference: String) throws(Problem) -> SnapshotView {
+        let id = try ExportName.resolve(reference, among: readableSnapshots())
+        return try host.engine.openView(of: id)
+    }
 
     /// Checks what can be checked before the volume is opened.
     static func check(_ argument: VolumeArgument) throws(Problem) {

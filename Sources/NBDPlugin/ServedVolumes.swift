@@ -74,19 +74,17 @@ final class ServedVolumes: Sendable {
     var defaultExport: String? { volumes.count == 1 ? volumes.first?.name : nil }
 
     /// The exports and what they are: the volumes, then their snapshots, newest first.
-    func exports() -> [(name: ExportName, description: String)] {
-        volumes.map { (ExportName(volume: $0.name), "volume \($0.name)") }
-            + volumes.flatMap { volume in
-                volume.host.engine.snapshots().reversed().lazy
-                    .filter { !$0.manifest.isDeleted && $0.state != .broken }
-                    .map { snapshot in
-                        let manifest = snapshot.manifest
-                        return (
-                            ExportName(volume: volume.name, snapshot: manifest.id),
-                            NBDExport.describe(manifest, of: volume.name)
-                        )
-                    }
+    func exports() throws(Problem) -> [(name: ExportName, description: String)] {
+        var exports = volumes.map { (ExportName(volume: $0.name), "volume \($0.name)") }
+        for volume in volumes {
+            exports += try volume.readableSnapshots().reversed().map { manifest in
+                (
+                    ExportName(volume: volume.name, snapshot: manifest.id),
+                    NBDExport.describe(manifest, of: volume.name)
+                )
             }
+        }
+        return exports
     }
 
     /// Opens an export for one client. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
@@ -100,8 +98,7 @@ final class ServedVolumes: Sendable {
         guard let snapshot = name.snapshot else {
             return NBDExport(volume: engine, readOnly: readOnly, failures: failures)
         }
-        let id = try ExportName.resolve(snapshot, among: engine.snapshots())
         return NBDExport(
-            snapshot: try engine.openView(of: id), of: engine.record, failures: failures)
+            snapshot: try volume.openSnapshot(snapshot), of: engine.record, failures: failures)
     }
 }

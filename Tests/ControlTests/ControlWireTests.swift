@@ -14,7 +14,7 @@ struct ControlWireTests {
         .throttleMerge(bytesPerSecond: nil), .throttleMerge(bytesPerSecond: 1 << 40),
         .cancelMerge(RevertID(rawValue: 5)), .waitForMerge,
         .previewDelete([]), .delete([SnapshotID(rawValue: .max)]), .collect,
-        .export(SnapshotID(rawValue: 6), path: "/a b"), .resize(bytes: 512), .rename("other"),
+        .export(SnapshotID(rawValue: 6), path: "/a b"), .resize(bytes: 512),
     ]
 
     @Test("A request survives the way over the wire", arguments: requests)

@@ -6,17 +6,14 @@ import Testing
 struct ExportNameTests {
     private func snapshot(
         _ id: Int64, name: String? = nil, isDeleted: Bool = false
-    ) -> SnapshotStatus {
-        let manifest = SnapshotManifest(
+    ) -> SnapshotManifest {
+        SnapshotManifest(
             ordinal: SnapshotOrdinal(rawValue: Int(id)), id: SnapshotID(rawValue: id),
             volumeBytes: 0, takenAt: Timestamp(nanoseconds: 0),
             description: SnapshotDescription(name: name), isDeleted: isDeleted)
-        return SnapshotStatus(
-            manifest: manifest, state: isDeleted ? .deleting : .frozen, exceptionCount: 0,
-            readers: 0)
     }
 
-    private func code(_ reference: String, _ snapshots: [SnapshotStatus]) -> Problem.Code? {
+    private func code(_ reference: String, _ snapshots: [SnapshotManifest]) -> Problem.Code? {
         do throws(Problem) {
             _ = try ExportName.resolve(reference, among: snapshots)
             return nil

@@ -25,7 +25,7 @@ final class TestVolume: Sendable {
             name: "data", uuid: UUID().uuidString, driver: .image, originPath: originPath,
             geometry: Geometry(volumeBytes: Self.byteCount, chunkBytes: 4096),
             storeFullPolicy: .breakWrites, createdAt: SystemClock().now())
-        try StoreCreator.create(in: FileFolder(path: storePath), record: record)
+        try Store(folder: FileFolder(path: storePath)).create(record)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
