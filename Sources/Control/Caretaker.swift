@@ -30,7 +30,9 @@ package final class Caretaker: Sendable {
 
     package func start() throws(Problem) {
         do throws(IOFailure) {
-            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-caretake") { [self] in run() }
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-caretake") { [self] in
+                run()
+            }
             state.withLock { $0.thread = thread }
         } catch {
             throw Problem(error)

@@ -29,7 +29,9 @@ final class ControlConnection: Sendable {
 
     func start() throws(Problem) {
         do throws(IOFailure) {
-            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-session") { [self] in run() }
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-session") { [self] in
+                run()
+            }
             state.withLock { $0.thread = thread }
         } catch {
             throw Problem(error)

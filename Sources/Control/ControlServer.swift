@@ -32,7 +32,9 @@ package final class ControlServer: Sendable {
         do throws(IOFailure) {
             let listener = try LocalListener(folder: host.storePath, name: socketName)
             let server = ControlServer(host: host, listener: listener)
-            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-control") { server.acceptAll() }
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-control") {
+                server.acceptAll()
+            }
             server.state.withLock { $0.acceptThread = thread }
             return server
         } catch {
