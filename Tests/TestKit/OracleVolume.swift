@@ -52,6 +52,9 @@ package struct OracleVolume: Sendable {
         later = later.filter { doubtful.contains($0.key) }
     }
 
+    /// The cells that a client should write again.
+    package var doubtfulCells: [Int] { doubtful.sorted() }
+
     package mutating func flushFailed() { doubtful.formUnion(later.keys) }
 
     /// What was read after an operation failed, within what it was allowed to leave.

@@ -5,6 +5,7 @@ import Glibc
 let suites: [(name: String, run: (TortureOptions) -> SuiteResult)] = [
     ("model", { ModelSuite(options: $0).run() }),
     ("crash", { CrashSuite(options: $0).run() }),
+    ("faults", { FaultSuite(options: $0).run() }),
 ]
 
 let arguments = CommandLine.arguments.dropFirst()
