@@ -6,6 +6,7 @@ let suites: [(name: String, run: (TortureOptions) -> SuiteResult)] = [
     ("model", { ModelSuite(options: $0).run() }),
     ("crash", { CrashSuite(options: $0).run() }),
     ("faults", { FaultSuite(options: $0).run() }),
+    ("stress", { StressSuite(options: $0).run() }),
 ]
 
 let arguments = CommandLine.arguments.dropFirst()
