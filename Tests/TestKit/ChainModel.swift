@@ -129,21 +129,33 @@ package struct ChainModel: Sendable {
         return true
     }
 
-    /// The entries that no live snapshot needs, once `gone` are deleted too. Those of the areas
-    /// that still grow are not among them: there an entry also says "already preserved".
-    package func garbage(without gone: Set<Int> = []) -> [(area: Int, chunk: Int)] {
-        let remaining = live.subtracting(gone)
-        let ordinals = areas.keys.sorted()
+    /// The entries that no live snapshot needs. Those of the areas that still grow are not among
+    /// them: there an entry also says "already preserved".
+    private func garbage() -> [(area: Int, chunk: Int)] {
         var result: [(area: Int, chunk: Int)] = []
-        for area in ordinals where area != newest && area != safety {
+        for area in areas.keys.sorted() where area != newest && area != safety {
             for chunk in areas[area, default: [:]].keys where plan[chunk] != area {
-                let lowest = ordinals.last { $0 < area && areas[$0]?[chunk] != nil } ?? 0
-                if !remaining.contains(where: { lowest < $0 && $0 <= area }) {
-                    result.append((area, chunk))
-                }
+                if !isNeeded(area, chunk, by: live) { result.append((area, chunk)) }
             }
         }
         return result
+    }
+
+    /// An entry serves the snapshots from the nearest older area on that has the chunk too.
+    private func isNeeded(_ area: Int, _ chunk: Int, by snapshots: Set<Int>) -> Bool {
+        let lowest = areas.keys.filter { $0 < area && areas[$0]?[chunk] != nil }.max() ?? 0
+        return snapshots.contains { lowest < $0 && $0 <= area }
+    }
+
+    /// How many entries are needed by these live snapshots and by no others.
+    package func entriesNeeded(onlyBy gone: Set<Int>) -> Int {
+        var count = 0
+        for (area, chunks) in areas {
+            for chunk in chunks.keys where isNeeded(area, chunk, by: live) {
+                if !isNeeded(area, chunk, by: live.subtracting(gone)) { count += 1 }
+            }
+        }
+        return count
     }
 
     /// Collects garbage; returns the number of entries freed.

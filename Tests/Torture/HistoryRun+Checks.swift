@@ -67,6 +67,8 @@ extension HistoryRun {
         let store = try StoreReader(folder: disk)
         for (ordinal, chunks) in chain.recorded {
             guard let stored = storeOrdinals[ordinal] else { continue }
+            // Without a live snapshot up to it, nobody will ever read the area.
+            guard chain.live.contains(where: { $0 <= ordinal }) else { continue }
             let map = try store.chunkMap(of: stored)
             let found = Set(map.chunks.ranges.flatMap { $0.map(\.rawValue) })
             guard found == chunks else {

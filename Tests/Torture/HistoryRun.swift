@@ -40,7 +40,7 @@ final class HistoryRun {
         var chain = ChainModel(chunkCount: history.chunkCount, empty: empty)
         try Self.fill(disk, history, random.forked(3), &oracle, &chain)
         self.chain = chain
-        try StoreCreator.create(in: disk, record: Self.record(of: history))
+        try Store(folder: disk).create(Self.record(of: history))
         prepare(disk)
         engine = try Self.open(disk)
     }

@@ -38,7 +38,7 @@ struct StressSuite {
             originPath: folder.path + "/origin.raw",
             geometry: Geometry(volumeBytes: layout.volumeBytes, chunkBytes: layout.chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: VirtualClock.start))
-        try StoreCreator.create(in: storeFolder, record: record)
+        try Store(folder: storeFolder).create(record)
         let engine = try LiveEngine.open(store: storeFolder, origin: origin)
         let seconds = max(1, options.stressSeconds / Self.chunkSizes.count)
         let run = StressRun(layout: layout, engine: engine, seconds: seconds)

@@ -84,11 +84,11 @@ extension StressRun {
             let id = SnapshotID(rawValue: newID())
             let request = SnapshotRequest(id: id, description: SnapshotDescription())
             if random.oneIn(4) {
-                try engine.prepareSnapshot(request)
-                try engine.hold()
-                let outcome = Result { try engine.commitPrepared() }
-                _ = engine.release()
-                _ = try outcome.get()
+                let barrier = engine.beginBarrier()
+                defer { barrier.release() }
+                try barrier.prepareSnapshot(request)
+                try barrier.hold()
+                _ = try barrier.commit()
             } else {
                 _ = try engine.takeSnapshot(request)
             }
