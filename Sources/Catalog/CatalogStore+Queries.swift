@@ -1,0 +1,94 @@
+import GRDB
+package import SnapshotModel
+
+extension CatalogStore {
+    /// A snapshot in any phase.
+    package func snapshot(_ id: SnapshotID) throws -> SnapshotRow? {
+        try select("looking for snapshot \(id)") { $0.require("s.id = ?", [id.rawValue]) }.first
+    }
+
+    /// All snapshots of a volume but unfinished creations, oldest first.
+    ///
+    /// - Throws: `notFound` when there is no such volume; so do all look-ups by volume.
+    package func snapshots(volume: String) throws -> [SnapshotRow] {
+        try snapshots(query: SnapshotQuery(volumes: [volume], order: .ordinal))
+    }
+
+    /// What a crash, or somebody at work, has left in creation or deletion, by id.
+    package func unfinished(volume: String) throws -> [SnapshotRow] {
+        try select("looking for unfinished snapshots of volume \(volume)", volume: volume) {
+            $0.require("s.phase <> 'present'")
+        }
+    }
+
+    package func snapshots(query: SnapshotQuery) throws -> [SnapshotRow] {
+        try read("listing snapshots") { database in
+            try SnapshotSelection(query, database).rows(database, at: now())
+        }
+    }
+
+    /// How SQLite runs a query: what tells whether an index serves it.
+    func plan(of query: SnapshotQuery) throws -> [String] {
+        try read("planning a query") { database in
+            try SnapshotSelection(query, database).plan(database, at: now())
+        }
+    }
+
+    /// The snapshots of that name that are not being deleted, by id. Names need not be unique.
+    package func snapshots(volume: String, named name: String) throws -> [SnapshotRow] {
+        try select("looking for snapshot \(volume)@\(name)", volume: volume) {
+            $0.require("s.phase = 'present'")
+            $0.require("s.name = ?", [name])
+        }
+    }
+
+    /// The newest snapshot of a volume that is not being deleted.
+    package func latestSnapshot(volume: String) throws -> SnapshotRow? {
+        try select("looking for snapshot \(volume)@latest", volume: volume) {
+            $0.require("s.phase = 'present'")
+            // Said again for SQLite, which needs it to use the index of ordinals.
+            $0.require("s.ordinal > 0")
+            $0.order(by: "s.ordinal DESC")
+            $0.page(limit: 1)
+        }.first
+    }
+
+    /// The newest snapshot of a volume that was taken at `time` or before, and is not being deleted.
+    package func latestSnapshot(volume: String, notAfter time: Timestamp) throws -> SnapshotRow? {
+        try select("looking for snapshot \(volume)@\(time)", volume: volume) {
+            $0.require("s.phase = 'present'")
+            $0.require("s.taken_at <= ?", [time.nanoseconds])
+            $0.order(by: "s.taken_at DESC, s.id DESC")
+            $0.page(limit: 1)
+        }.first
+    }
+
+    /// The snapshot with that place in the volume's chain.
+    package func snapshot(volume: String, ordinal: SnapshotOrdinal) throws -> SnapshotRow? {
+        try select("looking for snapshot \(ordinal) of volume \(volume)", volume: volume) {
+            $0.require("s.ordinal > 0")
+            $0.require("s.ordinal = ?", [ordinal.rawValue])
+        }.first
+    }
+
+    /// The members of a set in any phase, by id.
+    package func snapshots(set: SetID) throws -> [SnapshotRow] {
+        try select("looking for the snapshots of set \(set)") {
+            $0.require("s.set_id = ?", [set.rawValue])
+        }
+    }
+
+    private func select(
+        _ action: @autoclosure () -> String, volume: String? = nil,
+        _ configure: (inout SnapshotSelection) -> Void
+    ) throws -> [SnapshotRow] {
+        try read(action()) { database in
+            var selection = SnapshotSelection()
+            if let volume {
+                selection.require("s.volume_id = ?", [try Self.volumeID(database, volume)])
+            }
+            configure(&selection)
+            return try selection.rows(database, at: now())
+        }
+    }
+}

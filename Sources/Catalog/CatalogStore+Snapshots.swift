@@ -1,0 +1,140 @@
+import GRDB
+package import SnapshotModel
+
+// A snapshot is made in two steps, so that a crash between the store's manifest and the catalog is
+// seen: begin (the id is given out) -> the store creates it -> commit. Deletion is the same:
+// mark -> the store frees it -> remove.
+extension CatalogStore {
+    /// Gives out a snapshot's id and remembers that its creation has begun.
+    ///
+    /// - Throws: `notFound` when there is no such volume.
+    package func beginSnapshot(
+        volume: String, description: SnapshotDescription
+    ) throws -> SnapshotID {
+        try write("beginning a snapshot of volume \(volume)") { database in
+            let manifest = SnapshotManifest(
+                ordinal: SnapshotOrdinal(rawValue: 0), id: SnapshotID(rawValue: 0),
+                volumeBytes: try Self.volumeBytes(database, volume), takenAt: now(),
+                description: description)
+            try SnapshotWriter(database).insert(
+                manifest, id: nil, volume: Self.volumeID(database, volume), phase: .creating)
+            return SnapshotID(rawValue: database.lastInsertedRowID)
+        }
+    }
+
+    /// Records what the store has made: the snapshot becomes the volume's active one, and the one
+    /// before it is frozen. A manifest with the deleted mark lands in the phase `deleting`.
+    ///
+    /// - Throws: `notFound` when the volume has no snapshot of that id in creation, `duplicate` when
+    ///   it has another one of that ordinal.
+    package func commitSnapshot(_ manifest: SnapshotManifest, volume: String) throws {
+        try write("recording snapshot \(manifest.id) of volume \(volume)") { database in
+            let volumeID = try Self.volumeID(database, volume)
+            try SnapshotWriter(database).commit(manifest, volume: volumeID)
+            try database.execute(
+                sql: "UPDATE volume SET snapshots_seen = max(snapshots_seen, ?) WHERE id = ?",
+                arguments: [manifest.ordinal.rawValue, volumeID])
+        }
+    }
+
+    /// Forgets a snapshot whose creation has failed. Its id stays burnt. Nothing happens when there
+    /// is no such row, or when it has been committed.
+    package func abandonSnapshot(_ id: SnapshotID) throws {
+        try write("abandoning snapshot \(id)") {
+            try $0.execute(
+                sql: "DELETE FROM snapshot WHERE id = ? AND phase = 'creating'",
+                arguments: [id.rawValue])
+        }
+    }
+
+    /// Marks snapshots as deleted: all of them or, on an error, none. Marking twice is no error.
+    ///
+    /// - Throws: `notFound`; `held` when a hold that has not expired keeps one of them.
+    package func markDeleting(_ ids: [SnapshotID]) throws {
+        try write("marking snapshots as deleted") { database in
+            for id in ids {
+                try requireNotHeld(database, id)
+                try database.execute(
+                    sql: """
+                        UPDATE snapshot SET phase = 'deleting' WHERE id = ? AND phase <> 'creating'
+                        """,
+                    arguments: [id.rawValue])
+                guard database.changesCount == 1 else {
+                    throw CatalogError.noSnapshot("snapshot \(id)")
+                }
+            }
+        }
+    }
+
+    /// Forgets snapshots with their holds, and sets that lose their last member. Chunk maps stay:
+    /// older snapshots may need them. Ids that are not there are no error.
+    package func removeSnapshots(_ ids: [SnapshotID]) throws {
+        try write("removing snapshots") { database in
+            for id in ids {
+                try Self.removing(database, snapshotsWhere: "id = ?", [id.rawValue]) {
+                    try database.execute(
+                        sql: "DELETE FROM snapshot WHERE id = ?", arguments: [id.rawValue])
+                }
+            }
+        }
+    }
+
+    /// Marks the volume's snapshots up to an ordinal, it included, as never to be served again.
+    package func markBroken(volume: String, upTo ordinal: SnapshotOrdinal) throws {
+        try write("marking snapshots of volume \(volume) as broken") { database in
+            try Self.markBroken(
+                database, volume: try Self.volumeID(database, volume), upTo: ordinal)
+        }
+    }
+
+    static func markBroken(
+        _ database: Database, volume: Int64, upTo ordinal: SnapshotOrdinal
+    ) throws {
+        try database.execute(
+            sql: """
+                UPDATE snapshot SET is_broken = 1
+                WHERE volume_id = ? AND ordinal > 0 AND ordinal <= ?
+                """,
+            arguments: [volume, ordinal.rawValue])
+    }
+
+    /// Records the computed sizes of a snapshot; nil is unknown.
+    package func setSizes(_ id: SnapshotID, changedBytes: Int?, exclusiveBytes: Int?) throws {
+        try setSizes([
+            id: SnapshotSizes(changedBytes: changedBytes, exclusiveBytes: exclusiveBytes)
+        ])
+    }
+
+    /// Records the computed sizes of many snapshots at once. Ids that are gone are skipped.
+    package func setSizes(_ sizes: [SnapshotID: SnapshotSizes]) throws {
+        try write("recording snapshot sizes") { database in
+            let statement = try database.cachedStatement(
+                sql: "UPDATE snapshot SET changed_bytes = ?, exclusive_bytes = ? WHERE id = ?")
+            for (id, size) in sizes {
+                try statement.execute(
+                    arguments: [size.changedBytes, size.exclusiveBytes, id.rawValue])
+            }
+        }
+    }
+
+    private static func volumeBytes(_ database: Database, _ volume: String) throws -> Int {
+        let bytes = try Int.fetchOne(
+            database, sql: "SELECT volume_bytes FROM volume WHERE name = ?", arguments: [volume])
+        guard let bytes else { throw CatalogError.noVolume(volume) }
+        return bytes
+    }
+
+    private func requireNotHeld(_ database: Database, _ id: SnapshotID) throws {
+        let owner = try String.fetchOne(
+            database.cachedStatement(
+                sql: """
+                    SELECT owner FROM hold
+                    WHERE snapshot_id = ? AND (until IS NULL OR until > ?) ORDER BY owner
+                    """),
+            arguments: [id.rawValue, now().nanoseconds])
+        guard let owner else { return }
+        throw CatalogError(
+            .held, "snapshot \(id) is held by \(owner)",
+            hint: "run `snapmgr release \(id) --owner \(owner)`")
+    }
+}

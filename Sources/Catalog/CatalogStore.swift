@@ -1,0 +1,147 @@
+import GRDB
+import Glibc
+package import SnapshotModel
+
+/// The catalog: the SQLite index of volumes, snapshots, chunk maps, reverts, holds and events.
+///
+/// The stores hold the truth about data, and the catalog can be rebuilt from them; only holds and
+/// events live here alone. One instance per process. Its methods block on disk and on other
+/// processes' locks, and throw ``CatalogError``.
+package final class CatalogStore: Sendable {
+    /// The catalog's file.
+    package let path: String
+    let now: @Sendable () -> Timestamp
+    /// A queue and not a pool: a command line process asks one thing at a time.
+    private let queue: DatabaseQueue
+
+    /// How long to wait for another process's lock, in seconds.
+    package static let busyTimeoutSeconds = 5.0
+
+    static let newerSchemaHint =
+        "use the newer snapmgr, or move the file away and run `snapmgr catalog rebuild`"
+
+    /// Opens the catalog, and makes it (mode 0600, in an existing folder) when there is none. A file
+    /// of no bytes counts as none: that is what a crash in mid-creation leaves.
+    ///
+    /// - Parameter now: the clock that dates events and expires holds.
+    /// - Throws: ``CatalogError`` with `corrupt`, `locked`, `newerSchema`, `unreadable` or `full`.
+    package convenience init(
+        path: String, now: @escaping @Sendable () -> Timestamp,
+        busyTimeoutSeconds: Double = CatalogStore.busyTimeoutSeconds
+    ) throws {
+        try self.init(
+            path: path, now: now, busyTimeoutSeconds: busyTimeoutSeconds,
+            migrations: SchemaMigration.all)
+    }
+
+    init(
+        path: String, now: @escaping @Sendable () -> Timestamp, busyTimeoutSeconds: Double,
+        migrations: [SchemaMigration]
+    ) throws {
+        self.path = path
+        self.now = now
+        do {
+            try Self.createFile(path)
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(busyTimeoutSeconds)
+            configuration.foreignKeysEnabled = true
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            let migrator = SchemaMigration.migrator(migrations)
+            let isComplete = try queue.read { try Self.isComplete($0, migrator, path) }
+            try queue.writeWithoutTransaction { try Self.makeDurable($0, path) }
+            if !isComplete { try Self.migrate(queue, migrator) }
+        } catch {
+            throw CatalogError(error, action: "opening", path: path)
+        }
+    }
+
+    func read<Value>(
+        _ action: @autoclosure () -> String, _ body: (Database) throws -> Value
+    ) throws -> Value {
+        do {
+            return try queue.read(body)
+        } catch {
+            throw CatalogError(error, action: action(), path: path)
+        }
+    }
+
+    /// Runs `body` in one transaction, which is durable when this returns.
+    @discardableResult
+    func write<Value>(
+        _ action: @autoclosure () -> String, _ body: (Database) throws -> Value
+    ) throws -> Value {
+        do {
+            return try queue.write(body)
+        } catch {
+            throw CatalogError(error, action: action(), path: path)
+        }
+    }
+
+    /// The value of one of SQLite's settings on the catalog's connection.
+    func pragma(_ name: String) throws -> String? {
+        try read("reading \(name)") { try String.fetchOne($0, sql: "PRAGMA \(name)") }
+    }
+}
+
+// MARK: - Opening
+
+extension CatalogStore {
+    /// Creates the file so that only its owner may read it; SQLite gives `-wal` and `-shm` the same
+    /// mode. An existing file is not opened here: closing it would drop the locks that another
+    /// connection of this process has on it.
+    private static func createFile(_ path: String) throws {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if descriptor >= 0 {
+            close(descriptor)
+        } else if errno != EEXIST {
+            throw CatalogError(
+                .unreadable, "the catalog \(path) cannot be created: \(String(cString: strerror(errno)))",
+                hint: "make its folder, or choose another with `--state DIR`")
+        }
+    }
+
+    /// Whether the file is a catalog with all its tables; false for an empty one. It changes nothing,
+    /// so that a file of somebody else's, or a newer one, stays as it is.
+    private static func isComplete(
+        _ database: Database, _ migrator: DatabaseMigrator, _ path: String
+    ) throws -> Bool {
+        let id = try Int.fetchOne(database, sql: "PRAGMA application_id")
+        let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0
+        guard isEmpty || id == SchemaMigration.applicationID else {
+            throw CatalogError(
+                .unreadable, "\(path) is an SQLite file, but no catalog of snapmgr",
+                hint: "choose another folder with `--state DIR`, or move the file away")
+        }
+        guard try !migrator.hasBeenSuperseded(database) else {
+            throw CatalogError(
+                .newerSchema, "the catalog \(path) was written by a newer snapmgr",
+                hint: newerSchemaHint)
+        }
+        return try migrator.hasCompletedMigrations(database)
+    }
+
+    /// Turns on write-ahead logging with a sync at every commit, and reads both back: with
+    /// `synchronous = NORMAL`, a power cut takes the last commits away, and ids that were given out
+    /// would be given out again. GRDB's own switch for WAL would set NORMAL.
+    private static func makeDurable(_ database: Database, _ path: String) throws {
+        let mode = try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL")
+        try database.execute(sql: "PRAGMA synchronous = FULL")
+        let level = try Int.fetchOne(database, sql: "PRAGMA synchronous")
+        guard mode == "wal", level == 2 else {
+            throw CatalogError(
+                .unreadable,
+                "the catalog \(path) cannot be made crash-safe (journal \(mode ?? "unknown"), "
+                    + "synchronous \(level.map(String.init) ?? "unknown"))",
+                hint: "put it on a local filesystem with `--state DIR`")
+        }
+    }
+
+    private static func migrate(_ queue: DatabaseQueue, _ migrator: DatabaseMigrator) throws {
+        do {
+            try migrator.migrate(queue)
+        } catch {
+            // Another process may have made the tables between our look and our attempt.
+            guard try queue.read(migrator.hasCompletedMigrations) else { throw error }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+package import SnapshotModel
+
+/// Somebody's wish that a snapshot stays.
+package struct HoldRow: Hashable, Sendable {
+    package var snapshot: SnapshotID
+    /// Who holds it: a person, a mirror, a clone. One hold per owner and snapshot.
+    package var owner: String
+    package var reason: String
+    package var heldAt: Timestamp
+    /// The moment from which the hold keeps nothing any more; nil is never.
+    package var until: Timestamp?
+    /// Whether that moment had come when the row was read.
+    package var isExpired: Bool
+}

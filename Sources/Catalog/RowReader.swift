@@ -1,0 +1,96 @@
+import FoundationEssentials
+import GRDB
+import SnapshotModel
+
+/// Reads a row's columns from left to right.
+///
+/// GRDB's subscripts trap on a value of another type, which a damaged file can hold even in a STRICT
+/// table; here it is an error. Reading by position saves a name look-up per value.
+struct RowReader {
+    private let row: Row
+    private var column = 0
+
+    init(_ row: Row) { self.row = row }
+
+    mutating func value<Value: DatabaseValueConvertible>(
+        _ type: Value.Type = Value.self
+    ) throws -> Value {
+        guard let value = try optional(type) else { throw unexpected() }
+        return value
+    }
+
+    mutating func optional<Value: DatabaseValueConvertible>(
+        _ type: Value.Type = Value.self
+    ) throws -> Value? {
+        guard column < row.count else { throw unexpected() }
+        let stored: DatabaseValue = row[column]
+        column += 1
+        if stored.isNull { return nil }
+        guard let value = Value.fromDatabaseValue(stored) else { throw unexpected() }
+        return value
+    }
+
+    /// An id, an ordinal, or a word of an enumeration.
+    mutating func raw<Value: RawRepresentable>(_ type: Value.Type = Value.self) throws -> Value
+    where Value.RawValue: DatabaseValueConvertible {
+        guard let value = try optionalRaw(type) else { throw unexpected() }
+        return value
+    }
+
+    mutating func optionalRaw<Value: RawRepresentable>(
+        _ type: Value.Type = Value.self
+    ) throws -> Value? where Value.RawValue: DatabaseValueConvertible {
+        guard let stored = try optional(Value.RawValue.self) else { return nil }
+        guard let value = Value(rawValue: stored) else { throw unexpected() }
+        return value
+    }
+
+    mutating func timestamp() throws -> Timestamp { Timestamp(nanoseconds: try value()) }
+
+    mutating func optionalTimestamp() throws -> Timestamp? {
+        try optional(Int64.self).map(Timestamp.init(nanoseconds:))
+    }
+
+    mutating func idFloor() throws -> IDFloor {
+        IDFloor(snapshot: try raw(), set: try raw(), revert: try raw())
+    }
+
+    /// A list of words; nil when the column is null.
+    mutating func words() throws -> [String]? {
+        guard let text = try optional(String.self) else { return nil }
+        do {
+            return try JSONDecoder().decode([String].self, from: Data(text.utf8))
+        } catch {
+            throw unexpected()
+        }
+    }
+
+    /// The column form of a list of words: a JSON array; null for nil.
+    static func column(_ words: [String]?) throws -> String? {
+        guard let words else { return nil }
+        return String(decoding: try JSONEncoder().encode(words), as: UTF8.self)
+    }
+
+    private func unexpected() -> CatalogError {
+        let names = Array(row.columnNames)
+        let name = names.indices.contains(column - 1) ? names[column - 1] : "beyond the last"
+        return .corrupt("the catalog has a value that cannot be in column \(name)")
+    }
+}
+
+extension Row {
+    /// Runs a query and makes a value of each of its rows.
+    static func map<Value>(
+        _ database: Database, sql: String, arguments: StatementArguments = StatementArguments(),
+        _ make: (inout RowReader) throws -> Value
+    ) throws -> [Value] {
+        let cursor = try Row.fetchCursor(
+            database.cachedStatement(sql: sql), arguments: arguments)
+        var values: [Value] = []
+        while let row = try cursor.next() {
+            var reader = RowReader(row)
+            values.append(try make(&reader))
+        }
+        return values
+    }
+}

@@ -1,0 +1,151 @@
+import GRDB
+
+/// A named step of the schema. Steps are appended, never changed: files in the field have run them.
+struct SchemaMigration: Sendable {
+    let name: String
+    let sql: String
+
+    static let all = [SchemaMigration(name: "v1", sql: v1)]
+
+    /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
+    static let applicationID = 0x736D_6763
+
+    static func migrator(_ migrations: [SchemaMigration]) -> DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        for migration in migrations {
+            migrator.registerMigration(migration.name) { try $0.execute(sql: migration.sql) }
+        }
+        return migrator
+    }
+}
+
+// Times are nanoseconds since 1970 in UTC, sizes are bytes, lists of words are JSON arrays.
+extension SchemaMigration {
+    private static let v1 = """
+        PRAGMA application_id = \(applicationID);
+        \(volumeTables)
+        \(snapshotTables)
+        \(chunkMapTables)
+        \(revertTables)
+        \(logTables)
+        """
+
+    private static let volumeTables = """
+        CREATE TABLE volume (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            uuid TEXT NOT NULL UNIQUE,
+            driver TEXT NOT NULL,
+            origin_path TEXT NOT NULL,
+            volume_bytes INTEGER NOT NULL,
+            chunk_bytes INTEGER NOT NULL,
+            store_full_policy TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            floor_snapshot INTEGER NOT NULL,
+            floor_set INTEGER NOT NULL,
+            floor_revert INTEGER NOT NULL,
+            store_path TEXT NOT NULL UNIQUE,
+            snapshots_seen INTEGER NOT NULL
+        ) STRICT;
+        """
+
+    // `ordinal` is 0 until the store has given one. A snapshot's state is not stored but follows
+    // from its phase, `is_broken`, the volume's highest ordinal and the reverts that run.
+    private static let snapshotTables = """
+        CREATE TABLE snapshot_set (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT,
+            created_at INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX snapshot_set_by_name ON snapshot_set (name) WHERE name IS NOT NULL;
+
+        CREATE TABLE snapshot (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            volume_id INTEGER NOT NULL REFERENCES volume (id) ON DELETE CASCADE,
+            phase TEXT NOT NULL CHECK (phase IN ('creating', 'present', 'deleting')),
+            is_broken INTEGER NOT NULL DEFAULT 0 CHECK (is_broken IN (0, 1)),
+            ordinal INTEGER NOT NULL CHECK (ordinal > 0 OR phase = 'creating'),
+            taken_at INTEGER NOT NULL,
+            volume_bytes INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            consistency TEXT NOT NULL,
+            name TEXT,
+            set_id INTEGER REFERENCES snapshot_set (id),
+            set_volumes TEXT,
+            schedule TEXT,
+            tags TEXT,
+            note TEXT,
+            revert_id INTEGER,
+            floor_snapshot INTEGER NOT NULL,
+            floor_set INTEGER NOT NULL,
+            floor_revert INTEGER NOT NULL,
+            changed_bytes INTEGER,
+            exclusive_bytes INTEGER
+        ) STRICT;
+        CREATE UNIQUE INDEX snapshot_by_ordinal ON snapshot (volume_id, ordinal) WHERE ordinal > 0;
+        CREATE INDEX snapshot_by_volume_time ON snapshot (volume_id, taken_at);
+        CREATE INDEX snapshot_by_time ON snapshot (taken_at);
+        CREATE INDEX snapshot_by_name ON snapshot (name, volume_id) WHERE name IS NOT NULL;
+        CREATE INDEX snapshot_by_set ON snapshot (set_id) WHERE set_id IS NOT NULL;
+        CREATE INDEX snapshot_unfinished ON snapshot (volume_id) WHERE phase <> 'present';
+        """
+
+    // Keyed by ordinal and not by snapshot: an area outlives its snapshot as long as an older one
+    // needs its chunks.
+    private static let chunkMapTables = """
+        CREATE TABLE chunk_map (
+            id INTEGER PRIMARY KEY,
+            volume_id INTEGER NOT NULL REFERENCES volume (id) ON DELETE CASCADE,
+            ordinal INTEGER NOT NULL,
+            exceptions INTEGER NOT NULL,
+            segments INTEGER NOT NULL,
+            UNIQUE (volume_id, ordinal)
+        ) STRICT;
+        CREATE TABLE chunk_segment (
+            map_id INTEGER NOT NULL REFERENCES chunk_map (id) ON DELETE CASCADE,
+            segment INTEGER NOT NULL,
+            runs BLOB NOT NULL,
+            UNIQUE (map_id, segment)
+        ) STRICT;
+        """
+
+    // A revert's snapshots are no foreign keys: what was reverted stays known after they are gone.
+    private static let revertTables = """
+        CREATE TABLE revert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            volume_id INTEGER NOT NULL REFERENCES volume (id) ON DELETE CASCADE,
+            snapshot_id INTEGER NOT NULL,
+            safety_snapshot_id INTEGER,
+            group_key INTEGER,
+            group_members TEXT,
+            plan_bytes INTEGER,
+            state TEXT,
+            begun_at INTEGER NOT NULL,
+            ended_at INTEGER
+        ) STRICT;
+        CREATE INDEX revert_by_volume ON revert (volume_id);
+        CREATE INDEX revert_unfinished ON revert (snapshot_id) WHERE ended_at IS NULL;
+        """
+
+    private static let logTables = """
+        CREATE TABLE hold (
+            snapshot_id INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE,
+            owner TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            held_at INTEGER NOT NULL,
+            until INTEGER,
+            PRIMARY KEY (snapshot_id, owner)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            time INTEGER NOT NULL,
+            level TEXT NOT NULL,
+            volume TEXT,
+            snapshot_id INTEGER,
+            kind TEXT NOT NULL,
+            message TEXT NOT NULL,
+            details TEXT CHECK (details IS NULL OR json_valid(details))
+        ) STRICT;
+        """
+}

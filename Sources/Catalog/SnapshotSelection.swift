@@ -1,0 +1,124 @@
+import GRDB
+import SnapshotModel
+
+/// One SELECT of snapshot rows: conditions with their arguments, an order, a page.
+struct SnapshotSelection {
+    private var conditions: [String] = []
+    private var arguments: [any DatabaseValueConvertible] = []
+    private var order = "s.id"
+    private var limit = -1
+    private var offset = 0
+
+    init() {}
+
+    /// - Throws: `notFound` when the query names a volume that the catalog does not have.
+    init(_ query: SnapshotQuery, _ database: Database) throws {
+        require("s.phase <> 'creating'")
+        if !query.volumes.isEmpty {
+            let ids = try query.volumes.map { try CatalogStore.volumeID(database, $0) }
+            let places = ids.map { _ in "?" }.joined(separator: ", ")
+            require(ids.count == 1 ? "s.volume_id = ?" : "s.volume_id IN (\(places))", ids)
+        }
+        if let name = query.name { require("s.name = ?", [name]) }
+        if let set = query.set { require("s.set_id = ?", [set.rawValue]) }
+        let direction = query.isDescending ? "DESC" : "ASC"
+        order(by: query.order.terms.map { "\($0) \(direction)" }.joined(separator: ", "))
+        page(limit: query.limit, offset: query.offset)
+    }
+
+    mutating func require(_ condition: String, _ values: [any DatabaseValueConvertible] = []) {
+        conditions.append(condition)
+        arguments += values
+    }
+
+    mutating func order(by terms: String) { order = terms }
+
+    mutating func page(limit: Int?, offset: Int = 0) {
+        // SQLite reads a negative limit as none.
+        self.limit = limit.map { max(0, $0) } ?? -1
+        self.offset = max(0, offset)
+    }
+
+    func rows(_ database: Database, at now: Timestamp) throws -> [SnapshotRow] {
+        try Row.map(database, sql: sql, arguments: values(at: now), SnapshotRow.init)
+    }
+
+    /// How SQLite would run it, a step per line.
+    func plan(_ database: Database, at now: Timestamp) throws -> [String] {
+        try Row.fetchAll(
+            database, sql: "EXPLAIN QUERY PLAN \(sql)", arguments: values(at: now)
+        ).map { row in row["detail"] }
+    }
+
+    private func values(at now: Timestamp) -> StatementArguments {
+        StatementArguments([now.nanoseconds] + arguments + [limit, offset])
+    }
+
+    // CROSS JOIN keeps the snapshots in the outer loop, so that their index gives the order and a
+    // page ends the scan.
+    private var sql: String {
+        """
+        SELECT s.id, s.ordinal, s.taken_at, s.volume_bytes, s.kind, s.consistency, s.name,
+            s.set_id, g.name, s.set_volumes, s.schedule, s.tags, s.note, s.revert_id,
+            s.floor_snapshot, s.floor_set, s.floor_revert,
+            v.name, s.phase, s.is_broken, s.changed_bytes, s.exclusive_bytes,
+            s.ordinal = v.snapshots_seen,
+            EXISTS (SELECT 1 FROM revert r
+                WHERE r.snapshot_id = s.id AND r.ended_at IS NULL AND r.state IS NOT NULL),
+            (SELECT count(*) FROM hold h
+                WHERE h.snapshot_id = s.id AND (h.until IS NULL OR h.until > ?))
+        FROM snapshot s CROSS JOIN volume v ON v.id = s.volume_id
+            LEFT JOIN snapshot_set g ON g.id = s.set_id
+        WHERE \(conditions.isEmpty ? "1" : conditions.joined(separator: " AND "))
+        ORDER BY \(order) LIMIT ? OFFSET ?
+        """
+    }
+}
+
+extension SnapshotQuery.Order {
+    fileprivate var terms: [String] {
+        switch self {
+        case .id: ["s.id"]
+        case .volume: ["v.name", "s.taken_at", "s.id"]
+        case .ordinal: ["s.ordinal", "s.id"]
+        case .takenAt: ["s.taken_at", "s.id"]
+        case .name: ["s.name", "s.id"]
+        case .kind: ["s.kind", "s.id"]
+        case .schedule: ["s.schedule", "s.id"]
+        case .changedBytes: ["s.changed_bytes", "s.id"]
+        case .exclusiveBytes: ["s.exclusive_bytes", "s.id"]
+        }
+    }
+}
+
+extension SnapshotRow {
+    /// Reads the columns of ``SnapshotSelection`` in their order.
+    fileprivate init(_ reader: inout RowReader) throws {
+        let (id, ordinal): (SnapshotID, SnapshotOrdinal) = (try reader.raw(), try reader.raw())
+        let (takenAt, volumeBytes) = (try reader.timestamp(), try reader.value(Int.self))
+        let description = SnapshotDescription(
+            kind: try reader.raw(), consistency: try reader.raw(), name: try reader.optional(),
+            setID: try reader.optionalRaw(), setName: try reader.optional(),
+            setVolumes: try reader.words(), schedule: try reader.optional(),
+            tags: try reader.words() ?? [], note: try reader.optional(),
+            revertID: try reader.optionalRaw(), idFloor: try reader.idFloor())
+        volume = try reader.value()
+        phase = try reader.raw()
+        let isBroken = try reader.value(Bool.self)
+        changedBytes = try reader.optional()
+        exclusiveBytes = try reader.optional()
+        let isNewest = try reader.value(Bool.self)
+        let isMerging = try reader.value(Bool.self)
+        holds = try reader.value()
+        manifest = SnapshotManifest(
+            ordinal: ordinal, id: id, volumeBytes: volumeBytes, takenAt: takenAt,
+            description: description, isDeleted: phase == .deleting)
+        state =
+            switch (phase, isBroken) {
+            case (.deleting, _): .deleting
+            case (_, true): .broken
+            case _ where isMerging: .merging
+            case _: isNewest ? .active : .frozen
+            }
+    }
+}
