@@ -27,10 +27,10 @@ extension CatalogStore {
         }
     }
 
-    /// How SQLite runs a query: what tells whether an index serves it.
+    /// How SQLite finds the rows of a query: what tells whether an index serves it.
     func plan(of query: SnapshotQuery) throws -> [String] {
         try read("planning a query") { database in
-            try SnapshotSelection(query, database).plan(database, at: now())
+            try SnapshotSelection(query, database).plan(database)
         }
     }
 
@@ -46,7 +46,6 @@ extension CatalogStore {
     package func latestSnapshot(volume: String) throws -> SnapshotRow? {
         try select("looking for snapshot \(volume)@latest", volume: volume) {
             $0.require("s.phase = 'present'")
-            // Said again for SQLite, which needs it to use the index of ordinals.
             $0.require("s.ordinal > 0")
             $0.order(by: "s.ordinal DESC")
             $0.page(limit: 1)

@@ -25,17 +25,22 @@ extension CatalogStore {
         }
     }
 
-    /// Replaces what is known of the volume that has this UUID; so a volume can be renamed.
+    /// Replaces what is known of the volume that has this UUID; so a volume can be renamed. The
+    /// highest ordinal is only raised: a snapshot may have been taken since the row was read.
     ///
     /// - Throws: `notFound` when no volume has the UUID, `duplicate` when the new name or store is
     ///   another volume's.
     package func updateVolume(_ volume: VolumeRow) throws {
         try write("updating volume \(volume.record.name)") { database in
-            let assignments = Self.volumeColumns.map { "\($0) = ?" }.joined(separator: ", ")
+            let assignments = Self.volumeColumns.map {
+                $0 == "snapshots_seen" ? "\($0) = max(\($0), ?)" : "\($0) = ?"
+            }.joined(separator: ", ")
             try database.execute(
                 sql: "UPDATE volume SET \(assignments) WHERE uuid = ?",
                 arguments: Self.volumeArguments(volume) + [volume.record.uuid])
-            guard database.changesCount == 1 else { throw CatalogError.noVolume(volume.record.name) }
+            guard database.changesCount == 1 else {
+                throw CatalogError.noVolume(volume.record.name)
+            }
         }
     }
 

@@ -94,8 +94,9 @@ extension CatalogStore {
         if descriptor >= 0 {
             close(descriptor)
         } else if errno != EEXIST {
+            let reason = String(cString: strerror(errno))
             throw CatalogError(
-                .unreadable, "the catalog \(path) cannot be created: \(String(cString: strerror(errno)))",
+                .unreadable, "the catalog \(path) cannot be created: \(reason)",
                 hint: "make its folder, or choose another with `--state DIR`")
         }
     }

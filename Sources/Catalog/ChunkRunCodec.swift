@@ -84,7 +84,8 @@ enum ChunkRunCodec {
     private static func checkedBody(_ blob: [UInt8]) throws -> ArraySlice<UInt8> {
         guard blob.count > 1 + checksumBytes else { throw corrupt("it is too short") }
         let body = blob.dropLast(checksumBytes)
-        let stored = blob.suffix(checksumBytes).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        let stored = blob.suffix(checksumBytes).reversed()
+            .reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         guard CRC32C.checksum(body) == stored else { throw corrupt("its checksum does not match") }
         guard body.first == version else { throw corrupt("its version is unknown") }
         return body.dropFirst()

@@ -43,7 +43,10 @@ package struct RebuiltCatalog: Sendable {
                 $0.merged(with: $1.idFloor).merged(with: $1.ids)
             }
             return volume.reverts.reduce(recorded) {
-                $0.merged(with: IDFloor(snapshot: $1.snapshot, revert: $1.id))
+                $0.merged(
+                    with: IDFloor(
+                        snapshot: max($1.snapshot, $1.safetySnapshot ?? $1.snapshot),
+                        revert: $1.id))
             }
         }
     }

@@ -64,7 +64,7 @@ extension SchemaMigration {
             volume_id INTEGER NOT NULL REFERENCES volume (id) ON DELETE CASCADE,
             phase TEXT NOT NULL CHECK (phase IN ('creating', 'present', 'deleting')),
             is_broken INTEGER NOT NULL DEFAULT 0 CHECK (is_broken IN (0, 1)),
-            ordinal INTEGER NOT NULL CHECK (ordinal > 0 OR phase = 'creating'),
+            ordinal INTEGER NOT NULL,
             taken_at INTEGER NOT NULL,
             volume_bytes INTEGER NOT NULL,
             kind TEXT NOT NULL,
@@ -80,12 +80,14 @@ extension SchemaMigration {
             floor_set INTEGER NOT NULL,
             floor_revert INTEGER NOT NULL,
             changed_bytes INTEGER,
-            exclusive_bytes INTEGER
+            exclusive_bytes INTEGER,
+            CHECK (ordinal >= 0 AND (ordinal = 0) = (phase = 'creating'))
         ) STRICT;
         CREATE UNIQUE INDEX snapshot_by_ordinal ON snapshot (volume_id, ordinal) WHERE ordinal > 0;
         CREATE INDEX snapshot_by_volume_time ON snapshot (volume_id, taken_at);
         CREATE INDEX snapshot_by_time ON snapshot (taken_at);
-        CREATE INDEX snapshot_by_name ON snapshot (name, volume_id) WHERE name IS NOT NULL;
+        CREATE INDEX snapshot_by_name ON snapshot (name, volume_id, taken_at)
+            WHERE name IS NOT NULL;
         CREATE INDEX snapshot_by_set ON snapshot (set_id) WHERE set_id IS NOT NULL;
         CREATE INDEX snapshot_unfinished ON snapshot (volume_id) WHERE phase <> 'present';
         """

@@ -13,7 +13,9 @@ struct SnapshotSelection {
 
     /// - Throws: `notFound` when the query names a volume that the catalog does not have.
     init(_ query: SnapshotQuery, _ database: Database) throws {
-        require("s.phase <> 'creating'")
+        // Both mean the same. The first lets SQLite use the index of ordinals, which it would
+        // otherwise prefer to better ones.
+        require(query.order == .ordinal ? "s.ordinal > 0" : "s.phase <> 'creating'")
         if !query.volumes.isEmpty {
             let ids = try query.volumes.map { try CatalogStore.volumeID(database, $0) }
             let places = ids.map { _ in "?" }.joined(separator: ", ")
@@ -40,22 +42,31 @@ struct SnapshotSelection {
     }
 
     func rows(_ database: Database, at now: Timestamp) throws -> [SnapshotRow] {
-        try Row.map(database, sql: sql, arguments: values(at: now), SnapshotRow.init)
+        try Row.map(
+            database, sql: sql, arguments: [now.nanoseconds] + pageArguments, SnapshotRow.init)
     }
 
-    /// How SQLite would run it, a step per line.
-    func plan(_ database: Database, at now: Timestamp) throws -> [String] {
+    /// How SQLite would find the page, a step per line.
+    func plan(_ database: Database) throws -> [String] {
         try Row.fetchAll(
-            database, sql: "EXPLAIN QUERY PLAN \(sql)", arguments: values(at: now)
+            database, sql: "EXPLAIN QUERY PLAN \(pageSQL)",
+            arguments: pageArguments
         ).map { row in row["detail"] }
     }
 
-    private func values(at now: Timestamp) -> StatementArguments {
-        StatementArguments([now.nanoseconds] + arguments + [limit, offset])
+    private var pageArguments: StatementArguments {
+        StatementArguments(arguments) + [limit, offset]
     }
 
-    // CROSS JOIN keeps the snapshots in the outer loop, so that their index gives the order and a
-    // page ends the scan.
+    /// Finds the page first: what is skipped or sorted away then costs an id, not a row.
+    private var pageSQL: String {
+        """
+        SELECT s.id FROM snapshot s LEFT JOIN volume v ON v.id = s.volume_id
+        WHERE \(conditions.isEmpty ? "1" : conditions.joined(separator: " AND "))
+        ORDER BY \(order) LIMIT ? OFFSET ?
+        """
+    }
+
     private var sql: String {
         """
         SELECT s.id, s.ordinal, s.taken_at, s.volume_bytes, s.kind, s.consistency, s.name,
@@ -67,10 +78,10 @@ struct SnapshotSelection {
                 WHERE r.snapshot_id = s.id AND r.ended_at IS NULL AND r.state IS NOT NULL),
             (SELECT count(*) FROM hold h
                 WHERE h.snapshot_id = s.id AND (h.until IS NULL OR h.until > ?))
-        FROM snapshot s CROSS JOIN volume v ON v.id = s.volume_id
+        FROM (\(pageSQL)) page CROSS JOIN snapshot s ON s.id = page.id
+            JOIN volume v ON v.id = s.volume_id
             LEFT JOIN snapshot_set g ON g.id = s.set_id
-        WHERE \(conditions.isEmpty ? "1" : conditions.joined(separator: " AND "))
-        ORDER BY \(order) LIMIT ? OFFSET ?
+        ORDER BY \(order)
         """
     }
 }

@@ -1,0 +1,45 @@
+import Catalog
+import SnapshotModel
+import Testing
+
+@Suite("The event log")
+struct EventTests {
+    private let fixture: Fixture
+    private let store: CatalogStore
+
+    init() throws {
+        fixture = try Fixture()
+        store = try fixture.open()
+    }
+
+    @Test("an event comes back with every field and the clock's time")
+    func roundTrip() throws {
+        let event = Event(
+            .warning, kind: "store_low", message: "5 % left", volume: "gone",
+            snapshot: SnapshotID(rawValue: 77), details: #"{"bytes":1}"#)
+        try store.record(event)
+        let row = try #require(try store.events(limit: 1).first)
+        #expect(row.event == event)
+        #expect(row.time == fixture.now)
+    }
+
+    @Test("the log is read from either end and after an id")
+    func reading() throws {
+        for number in 1...5 {
+            try store.record(Event(.info, kind: "n", message: "\(number)"))
+        }
+        #expect(try store.events(limit: 2).map(\.message) == ["1", "2"])
+        #expect(try store.events(limit: 2, order: .newestFirst).map(\.message) == ["5", "4"])
+        let third = try store.events(limit: 3)[2].id
+        #expect(try store.events(after: third, limit: 9).map(\.message) == ["4", "5"])
+        #expect(try store.events(limit: 0).isEmpty)
+    }
+
+    @Test("details that are no JSON are refused")
+    func details() throws {
+        expectError(.constraint) {
+            try store.record(Event(.error, kind: "k", message: "m", details: "{"))
+        }
+        #expect(try store.events(limit: 1).isEmpty)
+    }
+}

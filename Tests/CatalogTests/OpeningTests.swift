@@ -1,0 +1,117 @@
+@testable import Catalog
+import FoundationEssentials
+import SnapshotModel
+import Testing
+
+@Suite("Opening the catalog")
+struct OpeningTests {
+    private let fixture: Fixture
+
+    init() throws { fixture = try Fixture() }
+
+    @Test("every commit is synced, with write-ahead logging and foreign keys")
+    func settings() throws {
+        for _ in 0..<2 {
+            let store = try fixture.open()
+            #expect(try store.pragma("journal_mode") == "wal")
+            #expect(try store.pragma("synchronous") == "2")
+            #expect(try store.pragma("foreign_keys") == "1")
+            #expect(try store.pragma("busy_timeout") == "5000")
+        }
+    }
+
+    @Test("a new catalog is readable by its owner only")
+    func mode() throws {
+        let store = try fixture.open(volumes: "data")
+        for suffix in ["", "-wal", "-shm"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: fixture.path + suffix)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(fixture.path)\(suffix)")
+        }
+        #expect(try store.volumes().count == 1)
+    }
+
+    @Test("what was written is there after closing and opening again")
+    func reopening() throws {
+        do { _ = try fixture.open(volumes: "data") }
+        #expect(try fixture.open().volumes() == [.sample("data")])
+    }
+
+    @Test("a catalog that a newer snapmgr has changed is refused and left alone")
+    func newerSchema() throws {
+        let newer = SchemaMigration.all + [SchemaMigration(name: "v2", sql: "CREATE TABLE n (x)")]
+        do {
+            _ = try CatalogStore(
+                path: fixture.path, now: { fixture.now }, busyTimeoutSeconds: 1, migrations: newer)
+        }
+        let before = try fixture.bytes
+        expectError(.newerSchema) { _ = try fixture.open() }
+        #expect(try fixture.bytes == before)
+    }
+
+    @Test("an older catalog gets the steps that it lacks and keeps its content")
+    func migration() throws {
+        do { _ = try fixture.open(volumes: "data") }
+        let newer = SchemaMigration.all + [SchemaMigration(name: "v2", sql: "CREATE TABLE n (x)")]
+        let store = try CatalogStore(
+            path: fixture.path, now: { fixture.now }, busyTimeoutSeconds: 1, migrations: newer)
+        #expect(try store.volumes().map(\.record.name) == ["data"])
+        #expect(try store.pragma("table_info(n)") != nil)
+    }
+
+    @Test("an SQLite file of somebody else's is refused")
+    func foreignFile() throws {
+        do {
+            _ = try CatalogStore(
+                path: fixture.path, now: { fixture.now }, busyTimeoutSeconds: 1,
+                migrations: [SchemaMigration(name: "theirs", sql: "CREATE TABLE theirs (x)")])
+        }
+        expectError(.unreadable) { _ = try fixture.open() }
+    }
+
+    @Test("a file of random bytes is corrupt")
+    func randomBytes() throws {
+        var generator = SeededGenerator(seed: 1)
+        try fixture.write((0..<100_000).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        expectError(.corrupt) { _ = try fixture.open() }
+    }
+
+    @Test("a truncated file is corrupt", arguments: [100, 4096, 20_000])
+    func truncated(length: Int) throws {
+        do { _ = try fixture.open(volumes: "data") }
+        let bytes = try fixture.bytes
+        #expect(bytes.count > length)
+        try fixture.write(bytes.prefix(length))
+        expectError(.corrupt) { _ = try fixture.open() }
+    }
+
+    @Test("a catalog in a folder that is not there is unreadable")
+    func missingFolder() {
+        expectError(.unreadable) {
+            _ = try CatalogStore(path: fixture.folder + "/no/catalog", now: { fixture.now })
+        }
+    }
+
+    @Test("a writer that waits in vain for another process's lock is told so")
+    func locked() throws {
+        let store = try fixture.open()
+        let other = try fixture.open(busyTimeoutSeconds: 0.05)
+        try store.write("holding the lock") { _ in
+            expectError(.locked) { try other.insertVolume(.sample("data")) }
+            let seen = try fixture.open(busyTimeoutSeconds: 0.05).volumes()
+            #expect(seen.isEmpty, "opening and reading does not wait")
+        }
+        try other.insertVolume(.sample("data"))
+    }
+
+    @Test("processes that make the same catalog at once all get it")
+    func racingCreation() async throws {
+        let fixture = fixture
+        try await withThrowingTaskGroup { group in
+            for number in 0..<4 {
+                group.addTask { try fixture.open().insertVolume(.sample("volume\(number)")) }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try fixture.open().volumes().count == 4)
+    }
+}
