@@ -33,6 +33,12 @@ package protocol BlockDevice: AnyObject, Sendable {
     func copyRange(_ request: CopyRange, from source: any BlockDevice, by method: CopyMethod)
         throws(IOFailure) -> Bool
 
+    /// The device's size and time of change; nil where they say nothing (a block device).
+    func stamp() throws(IOFailure) -> OriginStamp?
+
+    /// Reserves space for a range, so that writing to it cannot fail for want of space; a hint.
+    func allocate(_ range: Range<Int>) throws(IOFailure)
+
     /// Asks that written bytes of a range begin to move to the disk; a hint.
     func startWriteback(of range: Range<Int>)
 }
@@ -70,6 +76,10 @@ extension BlockDevice {
     ) throws(IOFailure) -> Bool { false }
 
     package func startWriteback(of range: Range<Int>) {}
+
+    package func stamp() throws(IOFailure) -> OriginStamp? { nil }
+
+    package func allocate(_ range: Range<Int>) throws(IOFailure) {}
 
     package func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
         range.isEmpty ? nil : range

@@ -47,9 +47,21 @@ package final class FileDevice: BlockDevice {
         return try FileStatus(descriptor: descriptor.number, path: path).allocatedBytes
     }
 
-    /// The file's size and times.
-    package func status() throws(IOFailure) -> FileStatus {
-        try FileStatus(descriptor: descriptor.number, path: path)
+    package func stamp() throws(IOFailure) -> OriginStamp? {
+        guard !isBlockDevice else { return nil }
+        let status = try FileStatus(descriptor: descriptor.number, path: path)
+        return OriginStamp(
+            byteCount: status.byteCount, modifiedNanoseconds: status.modifiedNanoseconds,
+            inode: status.inode)
+    }
+
+    package func allocate(_ range: Range<Int>) throws(IOFailure) {
+        let number = descriptor.number
+        let result = retryingInterrupts {
+            snapmgr_allocate(number, Int64(range.lowerBound), Int64(range.count))
+        }
+        guard result != 0, errno != EOPNOTSUPP, errno != ENODEV else { return }
+        throw .last("allocate space in", path: path)
     }
 
     package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(IOFailure) {

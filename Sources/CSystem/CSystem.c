@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -59,4 +60,8 @@ int snapmgr_peer_user(int socket, uint32_t *user) {
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
   *user = credentials.uid;
   return 0;
+}
+
+void snapmgr_name_thread(const char *name) {
+  pthread_setname_np(pthread_self(), name);
 }

@@ -14,6 +14,15 @@ package struct ChunkSet: Hashable, Sendable {
         append(range)
     }
 
+    /// The union of ranges in any order, which may overlap.
+    package init(unordered: [Range<ChunkIndex>]) {
+        self.init()
+        for range in unordered.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            let start = max(range.lowerBound, ranges.last?.upperBound ?? range.lowerBound)
+            if start < range.upperBound { append(start..<range.upperBound) }
+        }
+    }
+
     package var isEmpty: Bool { ranges.isEmpty }
 
     /// Adds a range that begins at or after the end of the last one (it may touch it).

@@ -1,0 +1,13 @@
+/// What shows whether a file was changed by others while nobody of ours had it open.
+package struct OriginStamp: Hashable, Sendable, Codable {
+    package var byteCount: Int
+    /// The time of the last change of content, in nanoseconds since 1970.
+    package var modifiedNanoseconds: Int64
+    package var inode: UInt64
+
+    package init(byteCount: Int, modifiedNanoseconds: Int64, inode: UInt64) {
+        self.byteCount = byteCount
+        self.modifiedNanoseconds = modifiedNanoseconds
+        self.inode = inode
+    }
+}

@@ -1,0 +1,101 @@
+package import BlockIO
+package import SnapshotModel
+internal import Synchronization
+
+/// The frozen areas of a store: their files and chunk maps, opened and read when they are first
+/// needed. It keeps a bounded number of both, however many snapshots there are.
+package final class AreaLibrary: Sendable {
+    private let store: Store
+    private let format: AreaFormat
+    private let shelves = Mutex(Shelves())
+
+    /// Open files; a process may have 1024 as a rule.
+    private static let devicesMaximum = 256
+    /// Runs of cached maps: 24 bytes each.
+    private static let runsMaximum = 1_000_000
+
+    private struct Shelves {
+        var devices: [SnapshotOrdinal: any BlockDevice] = [:]
+        var maps: [SnapshotOrdinal: ChunkMap] = [:]
+        var runCount = 0
+    }
+
+    package init(store: Store, format: AreaFormat) {
+        self.store = store
+        self.format = format
+    }
+
+    /// The file of an area, for reading.
+    package func device(_ ordinal: SnapshotOrdinal) throws(Problem) -> any BlockDevice {
+        if let device = shelves.withLock({ $0.devices[ordinal] }) { return device }
+        let device = try store.openArea(ordinal, writable: false)
+        return shelves.withLock { shelves in
+            if let other = shelves.devices[ordinal] { return other }
+            if shelves.devices.count >= Self.devicesMaximum { shelves.devices.removeAll() }
+            shelves.devices[ordinal] = device
+            return device
+        }
+    }
+
+    /// The chunk map of a frozen area.
+    package func map(
+        _ ordinal: SnapshotOrdinal, volumeBytes: Int
+    ) throws(Problem) -> ChunkMap {
+        if let map = shelves.withLock({ $0.maps[ordinal] }) { return map }
+        let map = try Self.read(
+            device(ordinal), format: format, ordinal: ordinal, volumeBytes: volumeBytes)
+        put(map, for: ordinal)
+        return map
+    }
+
+    /// Keeps the map of an area that has just frozen.
+    package func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal) {
+        shelves.withLock { shelves in
+            if shelves.runCount + map.runs.count > Self.runsMaximum {
+                shelves.maps.removeAll()
+                shelves.runCount = 0
+            }
+            if let old = shelves.maps.updateValue(map, forKey: ordinal) {
+                shelves.runCount -= old.runs.count
+            }
+            shelves.runCount += map.runs.count
+        }
+    }
+
+    /// Forgets an area that goes away or grows again.
+    package func forget(_ ordinal: SnapshotOrdinal) {
+        shelves.withLock { shelves in
+            shelves.devices[ordinal] = nil
+            if let old = shelves.maps.removeValue(forKey: ordinal) {
+                shelves.runCount -= old.runs.count
+            }
+        }
+    }
+
+    /// Reads an area's committed entries as a map, the first `limit` of them.
+    package static func read(
+        _ device: any BlockDevice, format: AreaFormat, ordinal: SnapshotOrdinal, volumeBytes: Int,
+        limit: Int = .max
+    ) throws(Problem) -> ChunkMap {
+        let geometry = Geometry(volumeBytes: volumeBytes, chunkBytes: format.chunkBytes)
+        let reader = AreaReader(
+            device: device, format: format, originChunkCount: geometry.chunkCount)
+        do {
+            _ = try reader.header()
+            return try reader.chunkMap(limit: limit)
+        } catch { throw Problem(error, area: device.path) }
+    }
+}
+
+extension Problem {
+    /// The problem that a damaged area is.
+    package init(_ fault: AreaFault, area path: String) {
+        if case .unreadable(let failure) = fault {
+            self.init(failure)
+            return
+        }
+        self.init(
+            .corrupt, "the area \(path) is damaged: \(fault)",
+            hint: "run `snapmgr check` to see which snapshots depend on it")
+    }
+}

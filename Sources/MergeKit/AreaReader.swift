@@ -1,0 +1,99 @@
+package import BlockIO
+package import SnapshotModel
+
+/// Reads an area's header and entries, and refuses what no writer of the format can have written.
+package struct AreaReader {
+    private let device: any BlockDevice
+    private let format: AreaFormat
+    /// The number of chunks that an entry may name in the origin.
+    private let originChunkCount: Int
+
+    package init(device: any BlockDevice, format: AreaFormat, originChunkCount: Int) {
+        self.device = device
+        self.format = format
+        self.originChunkCount = originChunkCount
+    }
+
+    package func header() throws(AreaFault) -> AreaHeader {
+        let count = try reading { () throws(IOFailure) in try device.byteCount() }
+        guard count >= 2 * format.chunkBytes else { throw .tooShort(count) }
+        var buffer = AlignedBuffer(count: Geometry.sectorBytes)
+        try read(into: &buffer, at: 0)
+        return try format.decodeHeader(buffer.bytes)
+    }
+
+    /// The committed entries in the order of their commitment, the first `limit` of them.
+    package func entries(limit: Int = .max) throws(AreaFault) -> [AreaEntry] {
+        let fileChunks =
+            try reading { () throws(IOFailure) in try device.byteCount() } / format.chunkBytes
+        var entries: [AreaEntry] = []
+        var buffer = AlignedBuffer(count: format.chunkBytes)
+        var block = 0
+        while entries.count < limit {
+            let chunk = format.metadataChunk(block)
+            // The writer makes room for the next block before it fills one.
+            guard chunk.rawValue < fileChunks else { throw .unterminated }
+            try read(into: &buffer, at: format.offset(of: chunk))
+            var fault: AreaFault?
+            let isFull = format.decodeEntries(buffer.bytes) { origin, area in
+                guard fault == nil, entries.count < limit else { return }
+                fault = check(origin: origin, area: area, slot: entries.count, fileChunks)
+                guard fault == nil else { return }
+                entries.append(
+                    AreaEntry(origin: ChunkIndex(Int(origin)), area: ChunkIndex(Int(area))))
+            }
+            if let fault { throw fault }
+            guard isFull else { break }
+            block += 1
+        }
+        return entries
+    }
+
+    /// The area's chunk map: all committed entries, or the first `limit`.
+    package func chunkMap(limit: Int = .max) throws(AreaFault) -> ChunkMap {
+        try Self.chunkMap(of: try entries(limit: limit))
+    }
+
+    /// Makes a map of entries; no origin chunk and no chunk of the area may appear twice.
+    package static func chunkMap(of entries: [AreaEntry]) throws(AreaFault) -> ChunkMap {
+        let sorted = entries.sorted { $0.origin < $1.origin }
+        var map = ChunkMap()
+        for entry in sorted {
+            guard map.append(ChunkRun(origin: entry.origin, area: entry.area, count: 1)) else {
+                throw .originChunkTwice(UInt64(entry.origin.rawValue))
+            }
+        }
+        var previousEnd = ChunkIndex(0)
+        for run in map.runs.sorted(by: { $0.area < $1.area }) {
+            guard run.area >= previousEnd else { throw .areaChunkTwice(UInt64(run.area.rawValue)) }
+            previousEnd = run.area.advanced(by: run.count)
+        }
+        return map
+    }
+
+    private func check(
+        origin: UInt64, area: UInt64, slot: Int, _ fileChunks: Int
+    ) -> AreaFault? {
+        guard origin < UInt64(originChunkCount) else {
+            return .originChunkOutOfRange(origin, slot: slot)
+        }
+        guard area < UInt64(fileChunks) else { return .areaChunkOutOfRange(area, slot: slot) }
+        guard area >= 2, !format.isMetadata(ChunkIndex(Int(area))) else {
+            return .metadataPosition(area, slot: slot)
+        }
+        return nil
+    }
+
+    private func read(into buffer: inout AlignedBuffer, at offset: Int) throws(AreaFault) {
+        do {
+            var bytes = buffer.mutableBytes
+            try device.read(into: &bytes, at: offset)
+        } catch { throw .unreadable(error) }
+    }
+
+    private func reading<Value>(
+        _ body: () throws(IOFailure) -> Value
+    ) throws(AreaFault) -> Value {
+        do { return try body() } catch { throw .unreadable(error) }
+    }
+}

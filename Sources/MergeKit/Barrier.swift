@@ -1,0 +1,303 @@
+internal import BlockIO
+package import SnapshotModel
+internal import Synchronization
+
+/// One change of a volume's chain, in steps, so that several volumes can take theirs at one
+/// instant: prepare all, hold all, commit all, release all.
+///
+/// From its making to ``release()`` no other snapshot, revert or deletion happens on the volume.
+/// What was prepared and not committed by then is discarded. One session uses it; ``release()`` may
+/// come from any thread at any time.
+package final class Barrier: Sendable {
+    private let engine: LiveEngine
+    /// One step at a time.
+    private let steps = Turn()
+    private let state: Mutex<State>
+
+    private struct State {
+        var snapshot: StagedSnapshot?
+        var revert: StagedRevert?
+        /// Since when the gate is closed.
+        var heldSince: Int64?
+        /// The chain before the commit; nil before there was one.
+        var chainBefore: ChainState?
+        var isWhole = false
+        var heldNanoseconds: Int64?
+    }
+
+    private struct StagedSnapshot {
+        var request: SnapshotRequest
+        var ordinal: SnapshotOrdinal
+        var area: GrowingArea
+    }
+
+    private struct StagedRevert {
+        var request: RevertRequest
+        var target: SnapshotManifest
+        /// The plan over the areas that were frozen when it was prepared.
+        var frozenPlan: SourceMap
+        var journal: MergeJournal
+    }
+
+    /// When the barrier was begun, in nanoseconds of the monotonic clock.
+    private let begunAt: Int64
+
+    init(engine: LiveEngine) {
+        self.engine = engine
+        begunAt = engine.options.clock.monotonicNanoseconds()
+        state = Mutex(State())
+    }
+
+    deinit { release() }
+
+    // MARK: Preparing
+
+    /// Makes a snapshot ready while writes go on: its folder and its area, durably.
+    package func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
+        try step { () throws(Problem) in try stage(request) }
+    }
+
+    /// Makes a revert ready while writes go on: its safety snapshot, its plan, its journal.
+    package func prepareRevert(_ request: RevertRequest) throws(Problem) {
+        try step { () throws(Problem) in
+            let chain = engine.chain
+            guard let target = chain.live(request.target) else {
+                throw engine.notFound(request.target)
+            }
+            let refusal = engine.refusal(of: target, safety: request.safety != nil, in: chain)
+            if let refusal { throw refusal }
+            guard !engine.store.folder.exists(StoreLayout.revertFolder(request.id)) else {
+                throw Problem(
+                    .exists, "revert \(request.id) of volume “\(engine.record.name)” exists already",
+                    hint: "run `snapmgr catalog rebuild`")
+            }
+            try engine.burn(request.id)
+            if let safety = request.safety { try stage(safety) }
+            let plan = try engine.plan(to: target, through: nil, in: chain)
+            let journal = try engine.createJournal(request.id)
+            state.withLock {
+                $0.revert = StagedRevert(
+                    request: request, target: target, frozenPlan: plan, journal: journal)
+            }
+        }
+    }
+
+    private func stage(_ request: SnapshotRequest) throws(Problem) {
+        try engine.checkNotPoisoned()
+        let chain = engine.chain
+        let ordinal = chain.newest?.next ?? SnapshotOrdinal(rawValue: 1)
+        if let active = chain.active, active.isInvalid {
+            // From now on a later area hides it: leave the word where the next open looks.
+            try engine.store.writeMark(StoreLayout.brokenMark(active.ordinal))
+        }
+        do throws(Problem) {
+            let area = try makeArea(ordinal, chunkCount: chain.geometry.chunkCount)
+            state.withLock {
+                $0.snapshot = StagedSnapshot(request: request, ordinal: ordinal, area: area)
+            }
+        } catch {
+            // Best effort: what stays has no manifest and is swept at the next open.
+            try? engine.store.removeSnapshot(ordinal)
+            throw error
+        }
+    }
+
+    private func makeArea(
+        _ ordinal: SnapshotOrdinal, chunkCount: Int
+    ) throws(Problem) -> GrowingArea {
+        let (format, kernel) = (engine.format, engine.kernel)
+        let device = try engine.store.createSnapshotFolder(
+            ordinal, areaBytes: format.fullCoverageBytes(chunkCount: chunkCount))
+        return try doing { () throws(IOFailure) in
+            try GrowingArea.create(on: device, ordinal: ordinal, format: format, kernel: kernel)
+        }
+    }
+
+    private func step<Result>(_ body: () throws(Problem) -> Result) throws(Problem) -> Result {
+        try steps.during { () throws(Problem) in
+            guard state.withLock({ $0.heldNanoseconds }) == nil else { throw ended() }
+            return try body()
+        }
+    }
+
+    private func ended() -> Problem {
+        Problem(
+            .interrupted, "volume “\(engine.record.name)” is not held any more",
+            hint: "run the command again")
+    }
+
+    // MARK: Holding
+
+    /// Closes the volume for a moment: when it returns no read or write is under way, and all that
+    /// were answered are durable. The long part of the flush is done while writes still go on.
+    package func hold() throws(Problem) {
+        try step { () throws(Problem) in
+            try doing { () throws(IOFailure) in try engine.origin.sync() }
+            engine.gate.close()
+            let now = engine.options.clock.monotonicNanoseconds()
+            state.withLock { $0.heldSince = now }
+            try doing { () throws(IOFailure) in try engine.origin.sync() }
+        }
+    }
+
+    /// Makes what was prepared durable and current. Only while the volume is held.
+    package func commit() throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
+        try step { () throws(Problem) in
+            let (snapshot, revert, heldSince) = state.withLock {
+                ($0.snapshot, $0.revert, $0.heldSince)
+            }
+            guard let heldSince else { throw ended() }
+            let before = engine.chain
+            state.withLock { $0.chainBefore = before }
+            var outcome: (snapshot: SnapshotOutcome?, revert: RevertOutcome?) = (nil, nil)
+            if let snapshot {
+                let manifest = try commit(snapshot)
+                let held = engine.options.clock.monotonicNanoseconds() - heldSince
+                outcome.snapshot = SnapshotOutcome(manifest: manifest, heldNanoseconds: held)
+            }
+            if let revert {
+                outcome.revert = try commit(
+                    revert, safety: outcome.snapshot?.manifest, before: before)
+            }
+            state.withLock { $0.isWhole = true }
+            return outcome
+        }
+    }
+
+    private func commit(_ staged: StagedSnapshot) throws(Problem) -> SnapshotManifest {
+        let manifest = SnapshotManifest(
+            ordinal: staged.ordinal, id: staged.request.id,
+            volumeBytes: engine.chain.geometry.volumeBytes, takenAt: engine.options.clock.now(),
+            description: staged.request.description)
+        try engine.store.writeManifest(manifest)
+        engine.updateChain {
+            $0.changed(
+                snapshots: $0.snapshots + [SnapshotEntry(manifest)], active: .some(staged.area))
+        }
+        return manifest
+    }
+
+    /// The volume becomes the snapshot. The record in the store is what counts after a crash: of
+    /// two, the one with the higher id.
+    private func commit(
+        _ staged: StagedRevert, safety: SnapshotManifest?, before: ChainState
+    ) throws(Problem) -> RevertOutcome {
+        guard let newest = before.active, let safetyArea = engine.chain.active,
+            let safetyManifest = engine.chain.snapshots.last?.manifest
+        else { throw engine.notFound(staged.request.target) }
+        let newestMap = newest.chunkMap()
+        let plan = staged.frozenPlan.extended(by: SourceMap(newestMap, ordinal: newest.ordinal))
+        let clock = engine.options.clock
+        let record = RevertRecord(
+            id: staged.request.id, target: staged.target.ordinal, targetID: staged.target.id,
+            safety: safetyArea.ordinal, safetyID: safetyManifest.id,
+            tookSafetySnapshot: safety != nil || before.merge?.record.tookSafetySnapshot ?? false,
+            safetyEntryCount: safety == nil ? newestMap.count : 0,
+            planChunkCount: plan.count, startedAt: clock.now())
+        try engine.store.writeRevert(record)
+        if safety != nil { engine.library.put(newestMap, for: newest.ordinal) }
+        let merge = RunningMerge(
+            record: record, plan: plan, journal: staged.journal, safetyArea: safetyArea,
+            chunkBytes: engine.format.chunkBytes)
+        engine.updateChain { $0.changed(merge: .some(merge)) }
+        return RevertOutcome(
+            id: record.id, target: record.targetID, safety: safety,
+            planBytes: plan.count * engine.format.chunkBytes,
+            usableAfterNanoseconds: clock.monotonicNanoseconds() - begunAt,
+            state: plan.isEmpty ? .done : .merging)
+    }
+
+    /// Takes back what was committed within this hold: nothing was written since.
+    package func rollBack() throws(Problem) {
+        try step { () throws(Problem) in
+            state.withLock { $0.isWhole = false }
+            try discard()
+        }
+    }
+
+    // MARK: Releasing
+
+    /// Opens the volume again; what was prepared and not wholly committed is discarded. Further
+    /// calls change nothing.
+    ///
+    /// - Returns: for how long the volume was held, in nanoseconds.
+    @discardableResult
+    package func release() -> Int64 {
+        steps.during {
+            let (isWhole, heldSince, before, known) = state.withLock {
+                ($0.isWhole, $0.heldSince, $0.chainBefore, $0.heldNanoseconds)
+            }
+            if let known { return known }
+            if isWhole {
+                settle(before: before)
+            } else {
+                // A commit that failed half-way is taken back before anything can be written. What
+                // was only prepared counts for nothing, and is swept at the next open at the latest.
+                do throws(Problem) { try discard() } catch {
+                    if before != nil { engine.poison(because: error) }
+                }
+            }
+            var held: Int64 = 0
+            if let heldSince {
+                engine.gate.open()
+                held = engine.options.clock.monotonicNanoseconds() - heldSince
+            }
+            let heldNanoseconds = held
+            state.withLock { $0.heldNanoseconds = heldNanoseconds }
+            engine.turn.give()
+            return held
+        }
+    }
+
+    /// What follows a commit and can wait until the next open as well: the replaced revert's
+    /// folder, and the end of a merge that has nothing to copy.
+    private func settle(before: ChainState?) {
+        guard let merge = engine.chain.merge else { return }
+        if merge.isComplete {
+            try? engine.finishInTurn(merge)
+        } else if let old = before?.merge, old !== merge {
+            try? engine.store.removeRevert(old.record.id)
+        }
+    }
+
+    /// Removes from the store what was staged, so that the next open finds the chain as before.
+    private func discard() throws(Problem) {
+        let (snapshot, revert, before) = state.withLock { ($0.snapshot, $0.revert, $0.chainBefore) }
+        if let before { engine.updateChain { _ in before } }
+        if let revert { try engine.store.removeRevert(revert.request.id) }
+        if let snapshot,
+            engine.store.folder.exists(StoreLayout.snapshotFolder(snapshot.ordinal))
+        {
+            try engine.store.removeSnapshot(snapshot.ordinal)
+            engine.library.forget(snapshot.ordinal)
+        }
+        if let newest = before?.newest { engine.library.forget(newest) }
+        state.withLock {
+            $0.snapshot = nil
+            $0.revert = nil
+        }
+    }
+}
+
+extension LiveEngine {
+    /// Notes in the store that a revert's id is used, for ever.
+    fileprivate func burn(_ id: RevertID) throws(Problem) {
+        var record = record
+        record.idFloor.revert = max(record.idFloor.revert, id)
+        try store.writeVolume(record)
+        let floor = record.idFloor
+        withShared { $0.record.idFloor = floor }
+    }
+
+    fileprivate func createJournal(_ id: RevertID) throws(Problem) -> MergeJournal {
+        try doing { () throws(IOFailure) in
+            try store.folder.makeFolder(StoreLayout.revertFolder(id))
+            let device = try store.folder.createFile(StoreLayout.journal(id), byteCount: 0)
+            let journal = try MergeJournal.create(
+                on: device, revert: id, chunkBytes: format.chunkBytes)
+            try store.folder.syncFolder(StoreLayout.revertFolder(id))
+            try store.folder.syncFolder(StoreLayout.reverts)
+            return journal
+        }
+    }
+}

@@ -1,0 +1,95 @@
+internal import SnapshotModel
+
+/// A volume's chain at one moment. Immutable: an operation takes it once and works on it, while a
+/// snapshot or revert puts another in its place at the barrier.
+final class ChainState: Sendable {
+    let geometry: Geometry
+    /// All snapshots whose areas exist, deleted ones included, by ordinal.
+    let snapshots: [SnapshotEntry]
+    /// The newest snapshot's area; nil before the first snapshot.
+    let active: GrowingArea?
+    let merge: RunningMerge?
+    /// This snapshot and all older ones lost exceptions.
+    let brokenThrough: SnapshotOrdinal?
+    /// The number of chunks that the newest snapshot has, and whose content it may need.
+    let preservedChunkCount: Int
+    /// Whether any snapshot could need what a write overwrites.
+    let hasLive: Bool
+
+    init(
+        geometry: Geometry, snapshots: [SnapshotEntry], active: GrowingArea?,
+        merge: RunningMerge?, brokenThrough: SnapshotOrdinal?
+    ) {
+        self.geometry = geometry
+        self.snapshots = snapshots
+        self.active = active
+        self.merge = merge
+        self.brokenThrough = brokenThrough
+        let newestBytes = snapshots.last?.manifest.volumeBytes ?? 0
+        preservedChunkCount =
+            Geometry(volumeBytes: newestBytes, chunkBytes: geometry.chunkBytes).chunkCount
+        hasLive = snapshots.contains { !$0.manifest.isDeleted }
+    }
+
+    func changed(
+        geometry: Geometry? = nil, snapshots: [SnapshotEntry]? = nil,
+        active: GrowingArea?? = nil, merge: RunningMerge?? = nil,
+        brokenThrough: SnapshotOrdinal? = nil
+    ) -> ChainState {
+        ChainState(
+            geometry: geometry ?? self.geometry, snapshots: snapshots ?? self.snapshots,
+            active: active ?? self.active, merge: merge ?? self.merge,
+            brokenThrough: brokenThrough ?? self.brokenThrough)
+    }
+
+    var newest: SnapshotOrdinal? { snapshots.last?.manifest.ordinal }
+
+    /// The area that grows besides the newest: the safety snapshot's, when later snapshots exist.
+    var secondGrowing: GrowingArea? {
+        guard let merge, merge.safetyArea !== active else { return nil }
+        return merge.safetyArea
+    }
+
+    /// The area of a snapshot if it still grows.
+    func growing(_ ordinal: SnapshotOrdinal) -> GrowingArea? {
+        [active, merge?.safetyArea].lazy.compactMap(\.self).first { $0.ordinal == ordinal }
+    }
+
+    func isBroken(_ ordinal: SnapshotOrdinal) -> Bool { brokenThrough.map { ordinal <= $0 } ?? false }
+
+    /// The index of the first snapshot at or after an ordinal.
+    func index(from ordinal: SnapshotOrdinal) -> Int {
+        var low = 0
+        var high = snapshots.count
+        while low < high {
+            let middle = (low + high) / 2
+            if snapshots[middle].manifest.ordinal < ordinal { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    func entry(_ ordinal: SnapshotOrdinal) -> SnapshotEntry? {
+        let index = index(from: ordinal)
+        guard index < snapshots.count, snapshots[index].manifest.ordinal == ordinal else {
+            return nil
+        }
+        return snapshots[index]
+    }
+
+    /// The live snapshot with an id.
+    func live(_ id: SnapshotID) -> SnapshotManifest? {
+        // Ids and ordinals ascend together, but a rebuilt catalog promises it less than the store.
+        snapshots.last { $0.manifest.id == id && !$0.manifest.isDeleted }?.manifest
+    }
+
+    var liveOrdinals: Set<SnapshotOrdinal> {
+        Set(snapshots.lazy.filter { !$0.manifest.isDeleted }.map(\.manifest.ordinal))
+    }
+}
+
+/// A snapshot in a chain; shared by all states of the chain that have it.
+final class SnapshotEntry: Sendable {
+    let manifest: SnapshotManifest
+
+    init(_ manifest: SnapshotManifest) { self.manifest = manifest }
+}

@@ -1,0 +1,80 @@
+internal import BlockIO
+
+/// The threads that copy one large plan, each taking the next segment when it has done one.
+final class CopyCrew: Sendable {
+    private let kernel: CopyKernel
+    private let segments: [CopyRun]
+    private let control: CopyControl?
+    private let monitor = Monitor()
+    private let state = State()
+
+    /// What the monitor guards.
+    private final class State: @unchecked Sendable {
+        var nextSegment = 0
+        var running = 0
+        var report = CopyReport()
+        var failure: IOFailure?
+        var isStopped = false
+    }
+
+    init(kernel: CopyKernel, segments: [CopyRun], control: CopyControl?) {
+        self.kernel = kernel
+        self.segments = segments
+        self.control = control
+    }
+
+    /// Copies everything, or up to the first failure; progress is told from the calling thread.
+    func run(workerCount: Int, onProgress: ((Int) -> Void)?) throws(IOFailure) -> CopyReport {
+        let workers = min(workerCount, segments.count)
+        monitor.withLock { state.running = workers }
+        for _ in 0..<workers {
+            BackgroundThread.start(name: "snapmgr-copy") { self.work() }
+        }
+        return try waitForWorkers(onProgress)
+    }
+
+    private func waitForWorkers(_ onProgress: ((Int) -> Void)?) throws(IOFailure) -> CopyReport {
+        monitor.lock()
+        defer { monitor.unlock() }
+        var told = 0
+        while state.running > 0 {
+            monitor.wait()
+            let done = state.report.doneBytes
+            guard done > told, let onProgress else { continue }
+            told = done
+            monitor.unlock()
+            onProgress(done)
+            monitor.lock()
+        }
+        if let failure = state.failure { throw failure }
+        return state.report
+    }
+
+    private func work() {
+        while let segment = next() {
+            guard control?.admit(byteCount: segment.range.byteCount) ?? true else {
+                monitor.withLock { state.isStopped = true }
+                break
+            }
+            do throws(IOFailure) {
+                let report = try kernel.copySegment(segment)
+                monitor.withLock { state.report.add(report) }
+            } catch {
+                monitor.withLock { if state.failure == nil { state.failure = error } }
+            }
+            monitor.broadcast()
+        }
+        monitor.withLock { state.running -= 1 }
+        monitor.broadcast()
+    }
+
+    private func next() -> CopyRun? {
+        monitor.withLock {
+            guard !state.isStopped, state.failure == nil, state.nextSegment < segments.count else {
+                return nil
+            }
+            defer { state.nextSegment += 1 }
+            return segments[state.nextSegment]
+        }
+    }
+}

@@ -1,0 +1,49 @@
+package import SnapshotModel
+
+/// Which exceptions no live snapshot needs. Pure: chunk sets and the live snapshots in, garbage
+/// out.
+///
+/// An entry of area j serves the snapshots lo..j, where lo-1 is the nearest older area with the
+/// chunk. With p the newest live snapshot up to j, it is needed if and only if none of the areas
+/// p..j-1 has the chunk too; without a p it is not.
+package enum GarbagePlanner {
+    /// An area and the origin's chunks in it.
+    package struct Area: Sendable {
+        package var ordinal: SnapshotOrdinal
+        package var chunks: ChunkSet
+
+        package init(ordinal: SnapshotOrdinal, chunks: ChunkSet) {
+            self.ordinal = ordinal
+            self.chunks = chunks
+        }
+    }
+
+    /// The garbage of each area that has some, for areas given oldest first.
+    package static func garbage(
+        in areas: [Area], live: Set<SnapshotOrdinal>
+    ) -> [(ordinal: SnapshotOrdinal, chunks: ChunkSet)] {
+        var result: [(ordinal: SnapshotOrdinal, chunks: ChunkSet)] = []
+        // The chunks of the areas from the newest live snapshot on; nil before the first.
+        var served: ChunkSet?
+        for area in areas {
+            if live.contains(area.ordinal) {
+                served = area.chunks
+                continue
+            }
+            let garbage = served.map { area.chunks.intersection($0) } ?? area.chunks
+            if !garbage.isEmpty { result.append((area.ordinal, garbage)) }
+            served = served.map { $0.union(area.chunks) }
+        }
+        return result
+    }
+
+    /// The number of exceptions that become garbage when `deleted` go, all together.
+    package static func freedChunks(
+        in areas: [Area], live: Set<SnapshotOrdinal>, deleted: Set<SnapshotOrdinal>
+    ) -> Int {
+        func count(_ live: Set<SnapshotOrdinal>) -> Int {
+            garbage(in: areas, live: live).reduce(0) { $0 + $1.chunks.count }
+        }
+        return count(live.subtracting(deleted)) - count(live)
+    }
+}

@@ -1,0 +1,411 @@
+package import BlockIO
+package import SnapshotModel
+
+/// An area that still takes exceptions: the newest snapshot's, and during a merge the safety
+/// snapshot's.
+///
+/// Many threads preserve chunks at once. Each reserves chunks of the area in allocation order,
+/// copies its own, and then waits for a commit; one of the waiting threads makes it for all whose
+/// copies are done (group commit): two syncs, whatever their number.
+///
+/// Order of a commit, each step durable before the next (design I1, I4):
+///  1. the copied data, and the next metadata block as zeroes when this commit fills the present one;
+///  2. the entries, in allocation order, in one metadata block;
+///  3. only then do the waiting threads go on and overwrite the origin.
+package final class GrowingArea: Sendable {
+    package let ordinal: SnapshotOrdinal
+    package let device: any BlockDevice
+    private let format: AreaFormat
+    private let kernel: CopyKernel
+    private let monitor = Monitor()
+    private let state: State
+
+    /// What the monitor guards.
+    private final class State: @unchecked Sendable {
+        var committed = ExceptionTable()
+        /// In the order of commitment: what a frozen area's metadata says.
+        var entries: [AreaEntry] = []
+        /// Reserved and not yet committed, in allocation order.
+        var queue: [Reservation] = []
+        var reserved: [ChunkIndex: Reservation] = [:]
+        var nextFree = AreaFormat.firstDataChunk
+        /// Chunks whose reservation failed: taken again first, so that nothing leaks.
+        var recycled: [ChunkIndex] = []
+        var isCommitting = false
+        /// A commit failed, so what the metadata block holds on disk is not known.
+        var needsScrub = false
+        /// Given up for ever: nothing is preserved any more.
+        var isInvalid = false
+        /// The present metadata block, as it is on disk.
+        var block: MetadataBlock
+
+        init(block: MetadataBlock) { self.block = block }
+    }
+
+    /// Some chunks that one thread preserves.
+    private final class Reservation: @unchecked Sendable {
+        enum Step { case copying, copied, committed, failed }
+
+        let entries: [AreaEntry]
+        /// Whether the area's chunks may hold bytes of an earlier, failed copy.
+        let isRecycled: Bool
+        /// Guarded by the area's monitor.
+        var step = Step.copying
+        var failure: IOFailure?
+
+        init(entries: [AreaEntry], isRecycled: Bool) {
+            self.entries = entries
+            self.isRecycled = isRecycled
+        }
+    }
+
+    private init(
+        ordinal: SnapshotOrdinal, device: any BlockDevice, format: AreaFormat, kernel: CopyKernel,
+        state: State
+    ) {
+        self.ordinal = ordinal
+        self.device = device
+        self.format = format
+        self.kernel = kernel
+        self.state = state
+    }
+
+    /// Makes a new area in an empty file of zeroes: the header; metadata block 0 is a hole, which
+    /// reads as zeroes. Durable when it returns. Space for the first block is reserved.
+    package static func create(
+        on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
+        kernel: CopyKernel
+    ) throws(IOFailure) -> GrowingArea {
+        try device.allocate(0..<2 * format.chunkBytes)
+        try writeHeader(on: device, format: format, isValid: true)
+        try device.sync()
+        let state = State(block: MetadataBlock(index: 0, format: format))
+        return GrowingArea(
+            ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
+    }
+
+    /// Opens an area to go on with it, after an orderly end or a crash. What lies behind the last
+    /// committed entry was never acknowledged; it is made zero again, durably, because a later
+    /// commit would otherwise bring stale entries to life.
+    package static func open(
+        on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
+        originChunkCount: Int, kernel: CopyKernel
+    ) throws(AreaFault) -> GrowingArea {
+        let reader = AreaReader(device: device, format: format, originChunkCount: originChunkCount)
+        let header = try reader.header()
+        let entries = try reader.entries()
+        _ = try AreaReader.chunkMap(of: entries)
+        let state = State(block: MetadataBlock(index: 0, format: format))
+        state.entries = entries
+        state.committed = ExceptionTable(entries)
+        state.isInvalid = !header.isValid
+        state.block = MetadataBlock(
+            index: entries.count / format.entriesPerBlock, format: format,
+            entries: entries[(entries.count / format.entriesPerBlock * format.entriesPerBlock)...])
+        for entry in entries where entry.area >= state.nextFree {
+            state.nextFree = format.dataChunk(after: entry.area)
+        }
+        let area = GrowingArea(
+            ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
+        do { try area.scrub() } catch { throw .unreadable(error) }
+        return area
+    }
+
+    private static func writeHeader(
+        on device: any BlockDevice, format: AreaFormat, isValid: Bool
+    ) throws(IOFailure) {
+        var buffer = AlignedBuffer(count: Geometry.sectorBytes)
+        var bytes = buffer.mutableBytes
+        format.encodeHeader(isValid: isValid, into: &bytes)
+        try device.write(buffer.bytes, at: 0)
+    }
+
+    // MARK: Reading
+
+    /// The area's chunk that holds the old content of an origin's chunk; nil while there is none or
+    /// its entry is not durable (the origin still holds the content then).
+    package func areaChunk(for chunk: ChunkIndex) -> ChunkIndex? {
+        monitor.withLock { state.committed[chunk] }
+    }
+
+    package var entryCount: Int { monitor.withLock { state.entries.count } }
+    package var isInvalid: Bool { monitor.withLock { state.isInvalid } }
+
+    /// The committed entries as a chunk map.
+    package func chunkMap() -> ChunkMap {
+        let entries = monitor.withLock { state.entries }
+        let sorted = entries.sorted { $0.origin < $1.origin }
+        var map = ChunkMap()
+        for entry in sorted {
+            map.append(ChunkRun(origin: entry.origin, area: entry.area, count: 1))
+        }
+        return map
+    }
+
+    // MARK: Preserving
+
+    /// Whether all the chunks have committed exceptions: the answer for most writes, at the cost of
+    /// a look-up each.
+    package func isPreserved(_ chunks: Range<ChunkIndex>) -> Bool {
+        monitor.withLock {
+            if state.isInvalid { return true }
+            var chunk = chunks.lowerBound
+            while chunk < chunks.upperBound {
+                guard state.committed.contains(chunk) else { return false }
+                chunk = chunk.advanced(by: 1)
+            }
+            return true
+        }
+    }
+
+    /// Returns when the old content of all the chunks is durable in the area, so that the origin
+    /// may be overwritten there. All of them share one commit.
+    ///
+    /// - Returns: the bytes that were preserved by this call.
+    @discardableResult
+    package func preserve(
+        _ chunks: [Range<ChunkIndex>], of origin: any BlockDevice, geometry: Geometry
+    ) throws(IOFailure) -> Int {
+        var preserved = 0
+        while true {
+            monitor.lock()
+            if state.isInvalid {
+                monitor.unlock()
+                return preserved
+            }
+            if let failure = scrubIfNeeded() {
+                monitor.unlock()
+                throw failure
+            }
+            let (mine, others) = reserve(chunks)
+            monitor.unlock()
+            guard !mine.isEmpty || !others.isEmpty else { return preserved }
+            try fill(mine, from: origin, geometry: geometry)
+            try commit(mine, waitingFor: others)
+            preserved += mine.reduce(0) { $0 + $1.entries.count * format.chunkBytes }
+            // When somebody else's reservation failed its chunks are free again: once more.
+            guard others.contains(where: { $0.step == .failed }) else { return preserved }
+        }
+    }
+
+    /// With the monitor held: reserves the chunks that nobody has, and finds whose the others are.
+    private func reserve(
+        _ chunks: [Range<ChunkIndex>]
+    ) -> (mine: [Reservation], others: [Reservation]) {
+        var fresh: [AreaEntry] = []
+        var recycled: [AreaEntry] = []
+        var others: [Reservation] = []
+        for chunk in chunks.joined() where !state.committed.contains(chunk) {
+            if let other = state.reserved[chunk] {
+                if others.last !== other { others.append(other) }
+            } else if let area = state.recycled.popLast() {
+                recycled.append(AreaEntry(origin: chunk, area: area))
+            } else {
+                fresh.append(AreaEntry(origin: chunk, area: state.nextFree))
+                state.nextFree = format.dataChunk(after: state.nextFree)
+            }
+        }
+        var mine: [Reservation] = []
+        for (entries, isRecycled) in [(recycled, true), (fresh, false)] where !entries.isEmpty {
+            let reservation = Reservation(entries: entries, isRecycled: isRecycled)
+            for entry in entries { state.reserved[entry.origin] = reservation }
+            state.queue.append(reservation)
+            mine.append(reservation)
+        }
+        return (mine, others)
+    }
+
+    /// Copies the old contents; a failure gives all the reservations up.
+    private func fill(
+        _ mine: [Reservation], from origin: any BlockDevice, geometry: Geometry
+    ) throws(IOFailure) {
+        do throws(IOFailure) {
+            for reservation in mine {
+                let plan = reservation.entries.map { entry in
+                    let source = geometry.bytes(of: entry.origin..<entry.origin.advanced(by: 1))
+                    return CopyRun(
+                        source: origin, destination: device,
+                        range: CopyRange(
+                            sourceOffset: source.lowerBound,
+                            destinationOffset: format.offset(of: entry.area),
+                            byteCount: source.count),
+                        isDestinationZero: !reservation.isRecycled)
+                }
+                _ = try kernel.copy(plan)
+            }
+        } catch {
+            monitor.withLock {
+                for reservation in mine { giveUp(reservation, error) }
+                recycle(mine)
+            }
+            monitor.broadcast()
+            throw error
+        }
+    }
+
+    /// With the monitor held: lets others preserve a reservation's chunks. Its chunks of the area
+    /// stay taken, as its owner may still be writing to them.
+    private func giveUp(_ reservation: Reservation, _ failure: IOFailure) {
+        guard reservation.step != .failed else { return }
+        reservation.step = .failed
+        reservation.failure = failure
+        for entry in reservation.entries { state.reserved[entry.origin] = nil }
+        state.queue.removeAll { $0 === reservation }
+    }
+
+    /// With the monitor held, by the owner when its copies have ended: frees the area's chunks of
+    /// reservations that failed.
+    private func recycle(_ mine: [Reservation]) {
+        for reservation in mine where reservation.step == .failed {
+            state.recycled.append(contentsOf: reservation.entries.map(\.area))
+        }
+    }
+
+    /// Waits until `mine` are committed and `others` are decided, making commits meanwhile.
+    private func commit(
+        _ mine: [Reservation], waitingFor others: [Reservation]
+    ) throws(IOFailure) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        for reservation in mine where reservation.step == .copying { reservation.step = .copied }
+        // Others may have waited for the head of the queue to be copied.
+        monitor.broadcast()
+        while true {
+            if let failed = mine.first(where: { $0.step == .failed }) {
+                recycle(mine)
+                throw failed.failure ?? .inputOutput("write", path: device.path)
+            }
+            let isDecided =
+                mine.allSatisfy { $0.step == .committed }
+                && others.allSatisfy { $0.step == .committed || $0.step == .failed }
+            if isDecided { return }
+            if !state.isCommitting, state.queue.first?.step == .copied {
+                commitBatch()
+            } else {
+                monitor.wait()
+            }
+        }
+    }
+
+    // MARK: Committing
+
+    /// With the monitor held, which is released meanwhile: commits the copied head of the queue.
+    private func commitBatch() {
+        let batch = Array(state.queue.prefix { $0.step == .copied })
+        state.isCommitting = true
+        let block = state.block
+        monitor.unlock()
+        let result = write(batch.flatMap(\.entries), from: block)
+        monitor.lock()
+        state.isCommitting = false
+        switch result {
+        case .success(let block):
+            state.block = block
+            for reservation in batch { publish(reservation) }
+            state.queue.removeFirst(batch.count)
+        case .failure(let failure):
+            // A failed sync may have dropped anybody's unsynced copy: all must copy again.
+            state.needsScrub = true
+            for reservation in state.queue { giveUp(reservation, failure) }
+        }
+        monitor.broadcast()
+    }
+
+    private func publish(_ reservation: Reservation) {
+        for entry in reservation.entries {
+            state.committed.insert(entry)
+            state.entries.append(entry)
+            state.reserved[entry.origin] = nil
+        }
+        reservation.step = .committed
+    }
+
+    /// Makes data and then entries durable, metadata block by metadata block.
+    private func write(
+        _ entries: [AreaEntry], from first: MetadataBlock
+    ) -> Result<MetadataBlock, IOFailure> {
+        var block = first
+        var rest = entries[...]
+        do throws(IOFailure) {
+            while !rest.isEmpty {
+                let part = rest.prefix(block.freeSlots)
+                rest = rest.dropFirst(part.count)
+                let fills = part.count == block.freeSlots
+                if fills { try clear(block: block.index + 1) }
+                try device.sync()
+                let dirty = block.append(part)
+                try write(block, bytes: dirty)
+                try device.sync()
+                if fills { block = MetadataBlock(index: block.index + 1, format: format) }
+            }
+            return .success(block)
+        } catch { return .failure(error) }
+    }
+
+    /// Makes a metadata block zero; the caller syncs.
+    private func clear(block: Int) throws(IOFailure) {
+        let start = format.offset(of: format.metadataChunk(block))
+        try device.punch(start..<start + format.chunkBytes)
+        try device.allocate(start..<start + format.chunkBytes)
+    }
+
+    private func write(_ block: MetadataBlock, bytes dirty: Range<Int>) throws(IOFailure) {
+        try block.withBytes(in: dirty) { (bytes: RawSpan) throws(IOFailure) in
+            try device.write(
+                bytes, at: format.offset(of: format.metadataChunk(block.index)) + dirty.lowerBound)
+        }
+    }
+
+    // MARK: Recovery
+
+    /// With the monitor held: repairs the metadata block after a failed commit, before anything is
+    /// reserved again. Returns the failure when it still cannot be written.
+    private func scrubIfNeeded() -> IOFailure? {
+        guard state.needsScrub else { return nil }
+        do throws(IOFailure) {
+            try scrub()
+            state.needsScrub = false
+            return nil
+        } catch { return error }
+    }
+
+    /// Brings the disk to what was acknowledged: the present metadata block with its committed
+    /// entries and nothing behind them, and no data behind the last allocated chunk.
+    private func scrub() throws(IOFailure) {
+        let position = format.offset(of: format.metadataChunk(state.block.index))
+        let isClean = try isOnDisk(state.block, at: position)
+        if !isClean || state.needsScrub {
+            try write(state.block, bytes: 0..<format.chunkBytes)
+        }
+        try clearAbandonedChunks()
+        try device.sync()
+    }
+
+    private func isOnDisk(_ block: MetadataBlock, at position: Int) throws(IOFailure) -> Bool {
+        var buffer = AlignedBuffer(count: format.chunkBytes)
+        var bytes = buffer.mutableBytes
+        try device.read(into: &bytes, at: position)
+        return block.isEqual(to: buffer.bytes)
+    }
+
+    /// Chunks behind the last allocated one may hold data of copies that were never committed, and
+    /// metadata blocks of commits that were; new exceptions expect holes there.
+    private func clearAbandonedChunks() throws(IOFailure) {
+        let end = try device.byteCount()
+        let start = min(end, format.offset(of: state.nextFree))
+        let next = format.offset(of: format.metadataChunk(state.block.index + 1))
+        if next < start { try device.punch(next..<next + format.chunkBytes) }
+        try device.punch(start..<end)
+    }
+
+    // MARK: Giving up
+
+    /// Marks the area, and all snapshots that depend on it, as lost for ever; durable when it
+    /// returns. It overwrites a sector in place and so needs no space.
+    package func invalidate() throws(IOFailure) {
+        try Self.writeHeader(on: device, format: format, isValid: false)
+        try device.sync()
+        monitor.withLock { state.isInvalid = true }
+        monitor.broadcast()
+    }
+}

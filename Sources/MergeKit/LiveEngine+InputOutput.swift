@@ -1,0 +1,220 @@
+internal import BlockIO
+package import SnapshotModel
+
+// The volume as its clients see it.
+extension LiveEngine {
+    /// Reads the volume's bytes from `offset` on.
+    package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        gate.enter()
+        defer { gate.leave() }
+        let chain = chain
+        try check(offset..<offset + buffer.byteCount, in: chain)
+        guard let merge = chain.merge else {
+            do { try origin.read(into: &buffer, at: offset) } catch { throw Problem(error) }
+            return
+        }
+        try read(into: &buffer, at: offset, during: merge, geometry: chain.geometry)
+    }
+
+    /// In mid-merge: chunks that are not merged yet come from the areas. A chunk that is merged
+    /// meanwhile may be read from either side, which hold the same.
+    private func read(
+        into buffer: inout MutableRawSpan, at offset: Int, during merge: RunningMerge,
+        geometry: Geometry
+    ) throws(Problem) {
+        let range = offset..<offset + buffer.byteCount
+        var position = offset
+        while position < range.upperBound {
+            let (segment, bytes) = segment(
+                of: merge, at: position, upTo: range.upperBound, geometry: geometry)
+            var part = buffer.part(bytes.lowerBound - offset..<bytes.upperBound - offset)
+            if let source = segment.source {
+                try read(into: &part, from: source, at: bytes.lowerBound, geometry: geometry)
+            } else {
+                do { try origin.read(into: &part, at: bytes.lowerBound) } catch {
+                    throw Problem(error)
+                }
+            }
+            position = bytes.upperBound
+        }
+    }
+
+    /// A stretch that reads alike, and its bytes cut to what was asked for.
+    private func segment(
+        of merge: RunningMerge, at position: Int, upTo end: Int, geometry: Geometry
+    ) -> (RunningMerge.Segment, Range<Int>) {
+        let chunks = geometry.chunks(touching: position..<end)
+        let segment = merge.segment(in: chunks)
+        let last = chunks.lowerBound.advanced(by: segment.count)
+        return (segment, position..<min(end, last.rawValue * geometry.chunkBytes))
+    }
+
+    /// Reads bytes of the volume's address `offset` on from the area that holds them.
+    func read(
+        into buffer: inout MutableRawSpan, from source: SourceRun, at offset: Int,
+        geometry: Geometry
+    ) throws(Problem) {
+        let within = offset - source.origin.rawValue * geometry.chunkBytes
+        let device = try areaDevice(source.ordinal)
+        do {
+            try device.read(into: &buffer, at: format.offset(of: source.area) + within)
+        } catch { throw Problem(error) }
+    }
+
+    func areaDevice(_ ordinal: SnapshotOrdinal) throws(Problem) -> any BlockDevice {
+        if let growing = chain.growing(ordinal) { return growing.device }
+        return try library.device(ordinal)
+    }
+
+    /// Overwrites the volume's bytes from `offset` on; what snapshots need of them is preserved
+    /// first. With `forceUnitAccess` durable when it returns, else after the next ``flush()``.
+    package func write(
+        _ bytes: RawSpan, at offset: Int, forceUnitAccess: Bool = false
+    ) throws(Problem) {
+        try change(offset..<offset + bytes.byteCount, forceUnitAccess: forceUnitAccess) {
+            () throws(IOFailure) in try origin.write(bytes, at: offset)
+        }
+    }
+
+    /// Makes a range read as zeroes and frees its space; preserves as a write does.
+    package func zero(_ range: Range<Int>, forceUnitAccess: Bool = false) throws(Problem) {
+        try change(range, forceUnitAccess: forceUnitAccess) { () throws(IOFailure) in
+            try origin.punch(range)
+        }
+    }
+
+    private func change(
+        _ range: Range<Int>, forceUnitAccess: Bool, by body: () throws(IOFailure) -> Void
+    ) throws(Problem) {
+        gate.enter()
+        defer { gate.leave() }
+        let chain = chain
+        try check(range, in: chain)
+        guard !range.isEmpty else { return }
+        try checkNotPoisoned()
+        try markOriginOpen()
+        let chunks = chain.geometry.chunks(touching: range)
+        if let merge = chain.merge, merge.hasUnmerged(in: chunks) {
+            try merge.serve(chunks) { batch in merged(batch, of: merge, chain: chain) }
+        }
+        try preserve(chunks, chain: chain)
+        do {
+            try body()
+            if forceUnitAccess { try origin.sync() }
+        } catch { throw Problem(error) }
+    }
+
+    /// Returns when the origin's chunks may be overwritten.
+    private func preserve(_ chunks: Range<ChunkIndex>, chain: ChainState) throws(Problem) {
+        guard let active = chain.active, chain.hasLive else { return }
+        // Chunks behind the end that the newest snapshot knows are nothing to it.
+        let needed = chunks.clamped(to: ChunkIndex(0)..<ChunkIndex(chain.preservedChunkCount))
+        guard !needed.isEmpty, !active.isPreserved(needed) else { return }
+        do {
+            try active.preserve([needed], of: origin, geometry: chain.geometry)
+        } catch {
+            guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots else {
+                throw preservationProblem(error)
+            }
+            try breakChain(through: active, because: error)
+        }
+    }
+
+    private func preservationProblem(_ failure: IOFailure) -> Problem {
+        var problem = Problem(failure)
+        problem.message =
+            "volume “\(record.name)”: a write was refused, because what it overwrites cannot be "
+            + "preserved: \(failure)"
+        return problem
+    }
+
+    /// The policy `break-snapshots`: gives the chain up rather than fail the write.
+    func breakChain(through area: GrowingArea, because failure: IOFailure) throws(Problem) {
+        try doing { () throws(IOFailure) in try area.invalidate() }
+        updateChain { $0.changed(brokenThrough: max(area.ordinal, $0.brokenThrough ?? area.ordinal)) }
+        warn(
+            "the snapshots up to \(area.ordinal) of volume “\(record.name)” are lost: the store "
+                + "was full (\(failure)) and the policy is break-snapshots")
+    }
+
+    /// Returns when all writes that were done before are durable.
+    package func flush() throws(Problem) {
+        gate.enter()
+        defer { gate.leave() }
+        try doing { () throws(IOFailure) in try origin.sync() }
+    }
+
+    /// Consecutive extents from the range's start on: at most `limit`, at least one for a range
+    /// that is not empty.
+    package func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
+        gate.enter()
+        defer { gate.leave() }
+        let chain = chain
+        try check(range, in: chain)
+        var list = ExtentList(limit: limit)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            var stretch = DeviceStretch(
+                device: origin, offset: position, range: position..<range.upperBound)
+            if let merge = chain.merge {
+                let (segment, bytes) = segment(
+                    of: merge, at: position, upTo: range.upperBound, geometry: chain.geometry)
+                stretch.range = bytes
+                if let source = segment.source {
+                    stretch = try self.stretch(source, bytes, geometry: chain.geometry)
+                }
+            }
+            guard try list.append(stretch) else { break }
+            position = stretch.range.upperBound
+        }
+        return list.extents
+    }
+
+    /// Where some bytes of the volume lie in an area.
+    func stretch(
+        _ source: SourceRun, _ bytes: Range<Int>, geometry: Geometry
+    ) throws(Problem) -> DeviceStretch {
+        let within = bytes.lowerBound - source.origin.rawValue * geometry.chunkBytes
+        return DeviceStretch(
+            device: try areaDevice(source.ordinal),
+            offset: format.offset(of: source.area) + within, range: bytes)
+    }
+
+    private func check(_ range: Range<Int>, in chain: ChainState) throws(Problem) {
+        guard range.lowerBound >= 0, range.upperBound <= chain.geometry.volumeBytes else {
+            throw Problem(
+                .usage,
+                "bytes \(range.lowerBound) to \(range.upperBound) reach beyond volume "
+                    + "“\(record.name)” of \(chain.geometry.volumeBytes) bytes")
+        }
+    }
+}
+
+/// Bytes `range` of a volume or snapshot, which lie in a device from `offset` on.
+struct DeviceStretch {
+    var device: any BlockDevice
+    var offset: Int
+    var range: Range<Int>
+}
+
+extension ExtentList {
+    /// Adds a stretch, hole by hole; false when the list is full.
+    mutating func append(_ stretch: DeviceStretch) throws(Problem) -> Bool {
+        var position = stretch.range.lowerBound
+        while position < stretch.range.upperBound {
+            let start = stretch.offset + position - stretch.range.lowerBound
+            let end = stretch.offset + stretch.range.count
+            let data = try doing { () throws(IOFailure) in
+                try stretch.device.firstData(in: start..<end)
+            }
+            let shift = stretch.range.lowerBound - stretch.offset
+            let dataStart = (data?.lowerBound ?? end) + shift
+            let dataEnd = (data?.upperBound ?? end) + shift
+            guard append(position..<dataStart, isHole: true),
+                append(dataStart..<dataEnd, isHole: false)
+            else { return false }
+            position = dataEnd
+        }
+        return true
+    }
+}

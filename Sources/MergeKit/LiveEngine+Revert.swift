@@ -1,0 +1,224 @@
+internal import BlockIO
+package import SnapshotModel
+
+// Reverts and the merges that they start.
+extension LiveEngine {
+    /// What a revert would copy, and whether it would be refused; changes nothing.
+    package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
+        let chain = chain
+        guard let target = chain.live(id) else { throw notFound(id) }
+        if let refusal = refusal(of: target, safety: chain.merge == nil, in: chain) {
+            return RevertPreview(target: id, planBytes: 0, preserveBytes: 0, refusal: refusal)
+        }
+        let plan = try plan(to: target, through: chain.newest, in: chain)
+        // In mid-merge the safety snapshot's area goes on, and has some of the chunks already.
+        let kept = chain.merge?.safetyArea.chunkMap().chunks ?? ChunkSet()
+        let preserved = plan.chunks.subtracting(kept).count
+        return RevertPreview(
+            target: id, planBytes: plan.count * format.chunkBytes,
+            preserveBytes: preserved * format.chunkBytes, refusal: nil)
+    }
+
+    /// Makes the volume read as a snapshot. Answers as soon as it does; the copying is left to
+    /// ``mergeStep(byteLimit:)``.
+    package func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
+        let barrier = beginBarrier()
+        defer { barrier.release() }
+        try barrier.prepareRevert(request)
+        try barrier.hold()
+        let committed = try barrier.commit()
+        guard let outcome = committed.revert else {
+            throw Problem(.failed, "volume “\(record.name)” was not reverted")
+        }
+        return outcome
+    }
+
+    /// Goes back to the safety snapshot in mid-merge, dropping what was written since.
+    package func cancelMerge(_ id: RevertID) throws(Problem) -> RevertOutcome {
+        guard let merge = chain.merge else {
+            throw Problem(
+                .notFound, "no merge runs on volume “\(record.name)”",
+                hint: "see `snapmgr merge status`; an ended revert is undone by reverting to its "
+                    + "safety snapshot")
+        }
+        guard merge.record.tookSafetySnapshot, chain.live(merge.record.safetyID) != nil else {
+            throw Problem(
+                .refused,
+                "the merge on volume “\(record.name)” cannot be cancelled: it has no safety snapshot",
+                hint: "revert to another snapshot with `snapmgr revert --no-safety`")
+        }
+        return try revert(RevertRequest(id: id, target: merge.record.safetyID, safety: nil))
+    }
+
+    // MARK: Planning
+
+    /// Why a revert to a snapshot cannot be done now; nil when it can.
+    func refusal(
+        of target: SnapshotManifest, safety: Bool, in chain: ChainState
+    ) -> Problem? {
+        let volume = "volume “\(record.name)”"
+        if chain.isBroken(target.ordinal) {
+            return Problem(
+                .broken, "snapshot \(target.id) of \(volume) is broken: exceptions were lost",
+                hint: "choose a newer snapshot; see `snapmgr list \(record.name)`")
+        }
+        if target.volumeBytes != chain.geometry.volumeBytes {
+            return Problem(
+                .refused,
+                "\(volume) has \(chain.geometry.volumeBytes) bytes, snapshot \(target.id) "
+                    + "\(target.volumeBytes)",
+                hint: "run `snapmgr resize \(record.name) \(target.volumeBytes)` first")
+        }
+        guard let merge = chain.merge else { return nil }
+        if chain.newest != merge.record.safety {
+            return Problem(
+                .refused, "a merge runs on \(volume) and a snapshot was taken since it began",
+                hint: "wait for it with `snapmgr merge status \(record.name)`")
+        }
+        guard safety else { return nil }
+        return Problem(
+            .refused, "a merge runs on \(volume)",
+            hint: "wait for it, undo it with `snapmgr merge cancel \(record.name)`, or drop what was "
+                + "written since it began with `snapmgr revert --no-safety`")
+    }
+
+    /// The overlay of the areas from the target's on: the frozen ones, and with `newest` the one
+    /// that grows too.
+    func plan(
+        to target: SnapshotManifest, through newest: SnapshotOrdinal?, in chain: ChainState
+    ) throws(Problem) -> SourceMap {
+        var areas: [ChainArea] = []
+        for entry in chain.snapshots[chain.index(from: target.ordinal)...] {
+            let ordinal = entry.manifest.ordinal
+            if ordinal == chain.newest, newest == nil { continue }
+            areas.append(ChainArea(ordinal: ordinal, map: try map(of: entry.manifest, in: chain)))
+        }
+        return MergePlanner.plan(over: areas)
+    }
+
+    // MARK: Merging
+
+    /// The running merge's progress; nil when none runs.
+    package func mergeProgress() -> MergeProgress? { chain.merge?.progress() }
+
+    package func pauseMerge() { chain.merge?.control.pause() }
+    package func resumeMerge() { chain.merge?.control.resume() }
+
+    /// Limits the running merge to so many bytes per second; nil lifts the limit.
+    package func throttleMerge(bytesPerSecond: Int?) {
+        chain.merge?.control.throttle(bytesPerSecond: bytesPerSecond)
+    }
+
+    /// Merges up to `byteLimit` bytes of the plan, at least a chunk.
+    package func mergeStep(byteLimit: Int) throws(Problem) -> MergeStep {
+        guard let merge = chain.merge, !merge.control.isPaused else { return .idle }
+        if !merge.isComplete {
+            // A quarter of a second's worth at most, so that a throttled merge moves evenly.
+            let limit = merge.control.bytesPerSecond.map { min(byteLimit, $0 / 4) } ?? byteLimit
+            guard merge.control.admit(byteCount: max(limit, format.chunkBytes)) else {
+                return .idle
+            }
+            try advance(merge, byteLimit: limit)
+        }
+        guard merge.isComplete else { return .progressed }
+        return try finish(merge) ? .finished : .idle
+    }
+
+    private func advance(_ merge: RunningMerge, byteLimit: Int) throws(Problem) {
+        gate.enter()
+        defer { gate.leave() }
+        let chain = chain
+        guard chain.merge === merge else { return }
+        try checkNotPoisoned()
+        try markOriginOpen()
+        _ = try merge.advance(byteLimit: byteLimit) { batch in
+            merged(batch, of: merge, chain: chain)
+        }
+    }
+
+    /// Merges one batch; the result is the bytes that were preserved for siblings. Each step is
+    /// durable before the next (design I2, I3):
+    ///  1. what the batch overwrites is preserved in the safety snapshot's area;
+    ///  2. the snapshot's data is copied to the origin, and the origin flushed;
+    ///  3. the journal names the chunks; only then may a client overwrite them.
+    func merged(
+        _ batch: RunningMerge.Batch, of merge: RunningMerge, chain: ChainState
+    ) -> Result<Int, Problem> {
+        do throws(Problem) {
+            var chunks = ChunkSet()
+            for run in batch.runs { chunks.append(run.originRange) }
+            let preserved = try preserve(chunks, for: batch, of: merge, chain: chain)
+            let plan = try copyPlan(batch.runs, geometry: chain.geometry)
+            try doing { () throws(IOFailure) in
+                _ = try kernel.copy(plan)
+                try origin.sync()
+                try merge.journal.append(chunks.ranges)
+            }
+            return .success(preserved)
+        } catch { return .failure(error) }
+    }
+
+    private func preserve(
+        _ chunks: ChunkSet, for batch: RunningMerge.Batch, of merge: RunningMerge,
+        chain: ChainState
+    ) throws(Problem) -> Int {
+        do {
+            return try merge.safetyArea.preserve(
+                chunks.ranges, of: origin, geometry: chain.geometry)
+        } catch {
+            // A merge in the background rather waits for space than lose snapshots.
+            guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots,
+                !batch.requests.isEmpty, let active = chain.active
+            else { throw Problem(error) }
+            try breakChain(through: merge.safetyArea, because: error)
+            if active !== merge.safetyArea { try breakChain(through: active, because: error) }
+            return 0
+        }
+    }
+
+    private func copyPlan(
+        _ runs: [SourceRun], geometry: Geometry
+    ) throws(Problem) -> [CopyRun] {
+        var plan: [CopyRun] = []
+        plan.reserveCapacity(runs.count)
+        for run in runs {
+            let bytes = geometry.bytes(of: run.originRange)
+            plan.append(
+                CopyRun(
+                    source: try areaDevice(run.ordinal), destination: origin,
+                    range: CopyRange(
+                        sourceOffset: format.offset(of: run.area),
+                        destinationOffset: bytes.lowerBound, byteCount: bytes.count),
+                    isDestinationZero: false))
+        }
+        return plan
+    }
+
+    /// Ends a merge that is complete; false when it was replaced meanwhile.
+    private func finish(_ merge: RunningMerge) throws(Problem) -> Bool {
+        try turn.during { () throws(Problem) in
+            guard chain.merge === merge else { return false }
+            try finishInTurn(merge)
+            return true
+        }
+    }
+
+    /// With the turn taken: removes the revert from the store, and what it had replaced first, so
+    /// that an older record never comes to life again.
+    func finishInTurn(_ merge: RunningMerge) throws(Problem) {
+        for id in try store.revertFolders() where id <= merge.record.id {
+            try store.removeRevert(id)
+        }
+        updateChain { $0.changed(merge: .some(nil)) }
+        library.forget(merge.safetyArea.ordinal)
+    }
+}
+
+/// What a step of a merge did.
+package enum MergeStep: Sendable {
+    /// Nothing: no merge runs, or it is paused.
+    case idle
+    case progressed
+    /// The last of the plan was copied and the merge is over.
+    case finished
+}

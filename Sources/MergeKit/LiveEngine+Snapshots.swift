@@ -1,0 +1,123 @@
+package import SnapshotModel
+
+// Taking and deleting snapshots.
+extension LiveEngine {
+    /// Takes a snapshot of the volume as it is: all writes that were answered before are in it.
+    /// Durable when it returns, with the origin's data as of then.
+    package func takeSnapshot(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
+        let barrier = beginBarrier()
+        defer { barrier.release() }
+        try barrier.prepareSnapshot(request)
+        try barrier.hold()
+        let committed = try barrier.commit()
+        guard var outcome = committed.snapshot else {
+            throw Problem(.failed, "no snapshot was taken of volume “\(record.name)”")
+        }
+        outcome.heldNanoseconds = barrier.release()
+        return outcome
+    }
+
+    /// Takes the turn to change the chain; waits while somebody else has it.
+    package func beginBarrier() -> Barrier {
+        turn.take()
+        return Barrier(engine: self)
+    }
+
+    /// As ``beginBarrier()``, but gives up after some time; nil then.
+    package func beginBarrier(waitingMilliseconds: Int) -> Barrier? {
+        turn.take(waitingMilliseconds: waitingMilliseconds) ? Barrier(engine: self) : nil
+    }
+
+    // MARK: Deleting
+
+    /// What deleting these snapshots would free.
+    package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
+        let chain = chain
+        let manifests = try deletable(ids, in: chain)
+        return try report(deleting: manifests, in: chain)
+    }
+
+    /// Marks snapshots as deleted, durably, all of them or those before the first failure. Their
+    /// bytes are freed by ``collect()``.
+    package func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
+        try turn.during { () throws(Problem) in
+            let manifests = try deletable(ids, in: chain)
+            let report = try report(deleting: manifests, in: chain)
+            for manifest in manifests {
+                try store.writeMark(StoreLayout.deletedMark(manifest.ordinal))
+                updateChain { $0.deleting(manifest.ordinal) }
+            }
+            return report
+        }
+    }
+
+    private func deletable(
+        _ ids: [SnapshotID], in chain: ChainState
+    ) throws(Problem) -> [SnapshotManifest] {
+        var result: [SnapshotManifest] = []
+        let readers = withShared { $0.readers }
+        for id in ids {
+            guard let manifest = chain.live(id) else { throw notFound(id) }
+            if let merge = chain.merge, merge.record.target == manifest.ordinal {
+                throw Problem(
+                    .refused, "snapshot \(id) is being merged into volume “\(record.name)”",
+                    hint: "wait until `snapmgr merge status \(record.name)` says done")
+            }
+            if readers[manifest.ordinal, default: 0] > 0 {
+                throw Problem(
+                    .refused, "snapshot \(id) of volume “\(record.name)” is open for reading",
+                    hint: "end the export, or detach the NBD client of “\(record.name)@\(id)”")
+            }
+            if !result.contains(manifest) { result.append(manifest) }
+        }
+        return result
+    }
+
+    private func report(
+        deleting manifests: [SnapshotManifest], in chain: ChainState
+    ) throws(Problem) -> DeleteReport {
+        var areas: [GarbagePlanner.Area] = []
+        for entry in affected(by: manifests, in: chain) {
+            let map = try map(of: entry.manifest, in: chain)
+            areas.append(GarbagePlanner.Area(ordinal: entry.manifest.ordinal, chunks: map.chunks))
+        }
+        let freed = GarbagePlanner.freedChunks(
+            in: areas, live: chain.liveOrdinals, deleted: Set(manifests.map(\.ordinal)))
+        return DeleteReport(
+            deleted: manifests.map(\.id), freedBytes: freed * format.chunkBytes)
+    }
+
+    /// The areas whose garbage can change when these snapshots go: from the nearest older live
+    /// snapshot up to the next live one.
+    private func affected(
+        by manifests: [SnapshotManifest], in chain: ChainState
+    ) -> ArraySlice<SnapshotEntry> {
+        let gone = Set(manifests.map(\.ordinal))
+        guard let first = gone.min(), let last = gone.max() else { return [] }
+        func isStaying(_ entry: SnapshotEntry) -> Bool {
+            !entry.manifest.isDeleted && !gone.contains(entry.manifest.ordinal)
+        }
+        let start = chain.snapshots[..<chain.index(from: first)].lastIndex(where: isStaying) ?? 0
+        let rest = chain.snapshots[chain.index(from: last)...]
+        let end = rest.firstIndex(where: isStaying) ?? chain.snapshots.endIndex
+        return chain.snapshots[start..<end]
+    }
+
+    func notFound(_ id: SnapshotID) -> Problem {
+        Problem(
+            .notFound, "volume “\(record.name)” has no snapshot \(id)",
+            hint: "see `snapmgr list \(record.name)`")
+    }
+}
+
+extension ChainState {
+    /// The chain with a snapshot marked as deleted.
+    fileprivate func deleting(_ ordinal: SnapshotOrdinal) -> ChainState {
+        var snapshots = snapshots
+        let index = index(from: ordinal)
+        var manifest = snapshots[index].manifest
+        manifest.isDeleted = true
+        snapshots[index] = SnapshotEntry(manifest)
+        return changed(snapshots: snapshots)
+    }
+}

@@ -1,0 +1,167 @@
+package import BlockIO
+package import SnapshotModel
+internal import Synchronization
+
+/// A volume in use: reads and writes of its clients, snapshots, reverts, merges, deletions.
+///
+/// Every method blocks and may be called from any thread. Reads and writes pass the gate and run
+/// side by side; snapshots and reverts close it for a moment. What a crash left is recovered by
+/// ``open(store:origin:options:)``.
+package final class LiveEngine: Sendable {
+    let store: Store
+    let origin: any BlockDevice
+    let format: AreaFormat
+    let kernel: CopyKernel
+    let library: AreaLibrary
+    let options: EngineOptions
+    let gate = Gate()
+    /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
+    let turn = Turn()
+    let collecting = Turn()
+    private let chainState: Mutex<ChainState>
+    private let shared: Mutex<Shared>
+    private let originMark = Turn()
+    private let isOriginMarked = Atomic<Bool>(false)
+    private let isPoisoned = Atomic<Bool>(false)
+
+    /// Small things that change under their own lock.
+    struct Shared {
+        var record: VolumeRecord
+        var warnings: [String]
+        /// Open views by snapshot.
+        var readers: [SnapshotOrdinal: Int] = [:]
+        /// Garbage that was freed already: the area, and the live snapshot it was judged by.
+        var collected: [SnapshotOrdinal: SnapshotOrdinal?] = [:]
+    }
+
+    init(
+        store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
+        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [String]
+    ) {
+        self.store = store
+        self.origin = origin
+        self.options = options
+        self.kernel = kernel
+        self.library = library
+        format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+        chainState = Mutex(chain)
+        shared = Mutex(Shared(record: record, warnings: warnings))
+    }
+
+    /// Opens a volume for use and recovers, by itself, whatever a crash left; what it found is in
+    /// ``warnings``. The caller holds the store's lock.
+    package static func open(
+        store folder: any Folder, origin: any BlockDevice,
+        options: EngineOptions = EngineOptions()
+    ) throws(Problem) -> LiveEngine {
+        try EngineRecovery(store: Store(folder: folder), origin: origin, options: options).run()
+    }
+
+    // MARK: State
+
+    package var record: VolumeRecord { shared.withLock { $0.record } }
+    package var geometry: Geometry { chain.geometry }
+    package var warnings: [String] { shared.withLock { $0.warnings } }
+
+    var chain: ChainState { chainState.withLock { $0 } }
+
+    /// Puts a changed chain in place of the present one.
+    func updateChain(_ change: (ChainState) -> ChainState) {
+        chainState.withLock { $0 = change($0) }
+    }
+
+    func withShared<Result>(_ body: (inout Shared) -> Result) -> Result {
+        shared.withLock { body(&$0) }
+    }
+
+    func warn(_ text: String) { shared.withLock { $0.warnings.append(text) } }
+
+    package func snapshots() -> [SnapshotStatus] {
+        let chain = chain
+        let readers = withShared { $0.readers }
+        return chain.snapshots.map { entry in
+            let manifest = entry.manifest
+            return SnapshotStatus(
+                manifest: manifest, state: state(of: manifest, in: chain),
+                exceptionCount: (try? map(of: manifest, in: chain).count) ?? 0,
+                readers: readers[manifest.ordinal] ?? 0)
+        }
+    }
+
+    /// The chunk map of an area, growing or frozen.
+    func map(of manifest: SnapshotManifest, in chain: ChainState) throws(Problem) -> ChunkMap {
+        if let growing = chain.growing(manifest.ordinal) { return growing.chunkMap() }
+        return try library.map(manifest.ordinal, volumeBytes: manifest.volumeBytes)
+    }
+
+    private func state(of manifest: SnapshotManifest, in chain: ChainState) -> SnapshotState {
+        if manifest.isDeleted { return .deleting }
+        if chain.isBroken(manifest.ordinal) { return .broken }
+        if chain.merge?.record.target == manifest.ordinal { return .merging }
+        return manifest.ordinal == chain.newest ? .active : .frozen
+    }
+
+    package func status() throws(Problem) -> VolumeStatus {
+        var storeBytes = 0
+        for entry in chain.snapshots {
+            let ordinal = entry.manifest.ordinal
+            guard let device = try? library.device(ordinal) else { continue }
+            storeBytes += try doing { () throws(IOFailure) in try device.allocatedBytes() }
+        }
+        return VolumeStatus(
+            record: record, snapshots: snapshots(), merge: mergeProgress(),
+            storeBytes: storeBytes,
+            freeBytes: try doing { () throws(IOFailure) in try store.folder.freeBytes() },
+            warnings: warnings)
+    }
+
+    // MARK: The origin's mark
+
+    /// Before the first change of the origin: notes, durably, that its time of change will say
+    /// nothing until the next orderly close.
+    func markOriginOpen() throws(Problem) {
+        guard !isOriginMarked.load(ordering: .acquiring) else { return }
+        try originMark.during { () throws(Problem) in
+            guard !isOriginMarked.load(ordering: .relaxed) else { return }
+            try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
+            isOriginMarked.store(true, ordering: .releasing)
+        }
+    }
+
+    /// Refuses all changes from now on: what is in the store is no longer known, and only opening
+    /// it again, which recovers, finds out.
+    func poison(because problem: Problem) {
+        isPoisoned.store(true, ordering: .sequentiallyConsistent)
+        warn("volume “\(record.name)” takes no more writes until it is opened again: \(problem)")
+    }
+
+    func checkNotPoisoned() throws(Problem) {
+        guard isPoisoned.load(ordering: .relaxed) else { return }
+        throw Problem(
+            .inputOutput, "volume “\(record.name)” takes no writes after an I/O error in its store",
+            hint: "check the disk of the store, then stop and start whoever serves the volume")
+    }
+
+    /// Flushes the origin and notes its size and time of change, so that the next open can tell
+    /// whether somebody else wrote to it. The engine must not be used afterwards.
+    package func close() throws(Problem) {
+        gate.close()
+        try doing { () throws(IOFailure) in try origin.sync() }
+        guard isOriginMarked.load(ordering: .relaxed) || store.originState()?.isClosed != true else {
+            return
+        }
+        let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
+        try store.writeOriginState(OriginState(isClosed: true, stamp: stamp))
+    }
+}
+
+/// How an engine works; the defaults are right for production.
+package struct EngineOptions: Sendable {
+    package var clock: any Clock
+    package var copyOptions: CopyOptions
+
+    package init(clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions()) {
+        self.clock = clock
+        self.copyOptions = copyOptions
+    }
+}

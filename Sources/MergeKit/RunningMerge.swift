@@ -1,0 +1,279 @@
+internal import BlockIO
+package import SnapshotModel
+
+/// A revert whose merge runs: its plan, what of it is done, and who waits for it.
+package final class RunningMerge: Sendable {
+    package let record: RevertRecord
+    /// What was not merged when the engine was opened, or the revert done.
+    package let plan: SourceMap
+    package let journal: MergeJournal
+    package let control = CopyControl()
+    /// The area that takes what the merge overwrites.
+    package let safetyArea: GrowingArea
+    private let chunkBytes: Int
+    private let monitor = Monitor()
+    private let state: State
+
+    /// What the monitor guards.
+    private final class State: @unchecked Sendable {
+        /// Every chunk of the plan below this one is merged.
+        var cursor = ChunkIndex(0)
+        /// Chunks of the plan from the cursor on that are merged already.
+        var ahead: Set<ChunkIndex> = []
+        var mergedChunks = 0
+        var preservedBytes = 0
+        var isBusy = false
+        /// What writers wait for.
+        var requests: [Request] = []
+        var failure: Problem?
+        var meter = RateMeter()
+    }
+
+    /// Chunks that a write waits for.
+    final class Request: @unchecked Sendable {
+        let chunks: Range<ChunkIndex>
+        /// Guarded by the merge's monitor.
+        var outcome: Result<Void, Problem>?
+
+        init(_ chunks: Range<ChunkIndex>) { self.chunks = chunks }
+    }
+
+    package init(
+        record: RevertRecord, plan: SourceMap, journal: MergeJournal, safetyArea: GrowingArea,
+        chunkBytes: Int
+    ) {
+        self.record = record
+        self.plan = plan
+        self.journal = journal
+        self.safetyArea = safetyArea
+        self.chunkBytes = chunkBytes
+        state = State()
+        state.mergedChunks = record.planChunkCount - plan.count
+    }
+
+    // MARK: Reading
+
+    /// A stretch of chunks that read alike: from an area, or from the origin.
+    package struct Segment: Sendable {
+        package var count: Int
+        /// Where the content of the first chunk lies; nil: in the origin.
+        package var source: SourceRun?
+    }
+
+    /// The longest stretch from `range.lowerBound` on that reads alike.
+    package func segment(in range: Range<ChunkIndex>) -> Segment {
+        let first = range.lowerBound
+        let index = plan.firstRun(endingAfter: first)
+        guard index < plan.runs.count, plan.runs[index].origin < range.upperBound else {
+            return Segment(count: range.count, source: nil)
+        }
+        let run = plan.runs[index]
+        guard run.origin <= first else {
+            return Segment(count: first.distance(to: run.origin), source: nil)
+        }
+        let limit = min(run.originRange.upperBound, range.upperBound)
+        return monitor.withLock {
+            let isMerged = isMerged(first)
+            var end = first.advanced(by: 1)
+            while end < limit, self.isMerged(end) == isMerged { end = end.advanced(by: 1) }
+            return Segment(
+                count: first.distance(to: end),
+                source: isMerged ? nil : run.clamped(to: first..<end))
+        }
+    }
+
+    /// Whether any of the chunks is still to be merged.
+    package func hasUnmerged(in range: Range<ChunkIndex>) -> Bool {
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let segment = segment(in: position..<range.upperBound)
+            if segment.source != nil { return true }
+            position = position.advanced(by: segment.count)
+        }
+        return false
+    }
+
+    /// With the monitor held, for chunks of the plan only.
+    private func isMerged(_ chunk: ChunkIndex) -> Bool {
+        chunk < state.cursor || state.ahead.contains(chunk)
+    }
+
+    /// The chunks of the plan that are not merged.
+    package var unmerged: SourceMap {
+        let (cursor, ahead) = monitor.withLock { (state.cursor, state.ahead) }
+        var merged = ChunkSet()
+        if cursor.rawValue > 0 { merged.append(ChunkIndex(0)..<cursor) }
+        for chunk in ahead.sorted() where chunk >= cursor {
+            merged.append(chunk..<chunk.advanced(by: 1))
+        }
+        return plan.subtracting(merged)
+    }
+
+    package var isComplete: Bool { monitor.withLock { state.mergedChunks >= record.planChunkCount } }
+
+    // MARK: Turns
+
+    /// A batch of the plan to merge now: the runs, in the order of the origin, and the writers that
+    /// wait for some of them.
+    struct Batch {
+        var runs: [SourceRun]
+        var requests: [Request]
+        /// Where the background merge goes on afterwards; nil when only writers were served.
+        var cursor: ChunkIndex?
+    }
+
+    /// Queues a writer's chunks and returns when they are merged, by this thread or another:
+    /// `merge` is called for a batch whenever nobody else is merging.
+    func serve(
+        _ chunks: Range<ChunkIndex>, merge: (Batch) -> Result<Int, Problem>
+    ) throws(Problem) {
+        let request = Request(chunks)
+        monitor.lock()
+        defer { monitor.unlock() }
+        state.requests.append(request)
+        while request.outcome == nil {
+            if state.isBusy { monitor.wait() } else { run(requestBatch(), merge) }
+        }
+        if case .failure(let problem) = request.outcome { throw problem }
+    }
+
+    /// Merges the next part of the plan in the background, and what writers wait for; false when
+    /// there is nothing left.
+    func advance(
+        byteLimit: Int, merge: (Batch) -> Result<Int, Problem>
+    ) throws(Problem) -> Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        // Writers first: they make their own batches.
+        while state.isBusy || !state.requests.isEmpty { monitor.wait() }
+        let batch = backgroundBatch(chunkLimit: max(1, byteLimit / chunkBytes))
+        guard !batch.runs.isEmpty else { return false }
+        if case .failure(let problem) = run(batch, merge) { throw problem }
+        return true
+    }
+
+    /// With the monitor held, released meanwhile: merges a batch and notes what came of it.
+    @discardableResult
+    private func run(
+        _ batch: Batch, _ merge: (Batch) -> Result<Int, Problem>
+    ) -> Result<Int, Problem> {
+        state.isBusy = true
+        monitor.unlock()
+        let result = batch.runs.isEmpty ? .success(0) : merge(batch)
+        monitor.lock()
+        state.isBusy = false
+        switch result {
+        case .success(let preserved): note(batch, preservedBytes: preserved)
+        case .failure(let problem): state.failure = problem
+        }
+        for request in batch.requests { request.outcome = result.map { _ in } }
+        monitor.broadcast()
+        return result
+    }
+
+    private func note(_ batch: Batch, preservedBytes: Int) {
+        var merged = 0
+        for run in batch.runs {
+            merged += run.count
+            for chunk in run.originRange where batch.cursor.map({ chunk >= $0 }) ?? true {
+                state.ahead.insert(chunk)
+            }
+        }
+        if let cursor = batch.cursor {
+            state.cursor = max(state.cursor, cursor)
+            if !state.ahead.isEmpty { state.ahead = state.ahead.filter { $0 >= cursor } }
+        }
+        state.mergedChunks += merged
+        state.preservedBytes += preservedBytes
+        state.failure = nil
+        state.meter.add(merged * chunkBytes)
+    }
+
+    /// With the monitor held: what writers wait for.
+    private func requestBatch() -> Batch {
+        let requests = state.requests
+        state.requests = []
+        let chunks = ChunkSet(unordered: requests.map(\.chunks))
+        return Batch(
+            runs: chunks.ranges.flatMap { unmergedRuns(in: $0, limit: .max) }, requests: requests,
+            cursor: nil)
+    }
+
+    /// With the monitor held: the next chunks of the plan from the cursor on.
+    private func backgroundBatch(chunkLimit: Int) -> Batch {
+        guard let end = plan.runs.last?.originRange.upperBound, state.cursor < end else {
+            return Batch(runs: [], requests: [], cursor: nil)
+        }
+        let runs = unmergedRuns(in: state.cursor..<end, limit: chunkLimit)
+        return Batch(
+            runs: runs, requests: [], cursor: runs.last?.originRange.upperBound ?? end)
+    }
+
+    private func unmergedRuns(in range: Range<ChunkIndex>, limit: Int) -> [SourceRun] {
+        var result: [SourceRun] = []
+        var taken = 0
+        var index = plan.firstRun(endingAfter: range.lowerBound)
+        while index < plan.runs.count, plan.runs[index].origin < range.upperBound, taken < limit {
+            let run = plan.runs[index].clamped(to: range)
+            var start = run.origin
+            while start < run.originRange.upperBound, taken < limit {
+                guard !isMerged(start) else {
+                    start = start.advanced(by: 1)
+                    continue
+                }
+                var end = start.advanced(by: 1)
+                while end < run.originRange.upperBound, !isMerged(end),
+                    taken + start.distance(to: end) < limit
+                {
+                    end = end.advanced(by: 1)
+                }
+                result.append(run.clamped(to: start..<end))
+                taken += start.distance(to: end)
+                start = end
+            }
+            index += 1
+        }
+        return result
+    }
+
+    // MARK: Progress
+
+    package func progress() -> MergeProgress {
+        monitor.withLock {
+            MergeProgress(
+                revertID: record.id, targetID: record.targetID,
+                safetyID: record.tookSafetySnapshot ? record.safetyID : nil,
+                mergedBytes: state.mergedChunks * chunkBytes,
+                planBytes: record.planChunkCount * chunkBytes,
+                preservedBytes: state.preservedBytes, rate: state.meter.bytesPerSecond,
+                state: mergeState, failure: state.failure?.message)
+        }
+    }
+
+    private var mergeState: MergeState {
+        if state.mergedChunks >= record.planChunkCount { return .done }
+        if control.isPaused { return .paused }
+        return state.failure == nil ? .merging : .failed
+    }
+}
+
+/// The rate of something over the last seconds.
+struct RateMeter: Sendable {
+    private var samples: [(time: Int64, bytes: Int)] = []
+    private static let windowNanoseconds: Int64 = 5_000_000_000
+
+    mutating func add(_ bytes: Int) {
+        let now = SystemClock().monotonicNanoseconds()
+        samples.append((now, bytes))
+        samples.removeAll { $0.time < now - Self.windowNanoseconds }
+    }
+
+    /// Bytes per second since the oldest sample of the window; 0 while there are fewer than two.
+    var bytesPerSecond: Int {
+        let now = SystemClock().monotonicNanoseconds()
+        let recent = samples.filter { $0.time >= now - Self.windowNanoseconds }
+        guard let first = recent.first, now > first.time, recent.count > 1 else { return 0 }
+        let bytes = recent.dropFirst().reduce(0) { $0 + $1.bytes }
+        return Int(Double(bytes) / (Double(now - first.time) / 1e9))
+    }
+}

@@ -1,0 +1,248 @@
+internal import BlockIO
+package import SnapshotModel
+internal import Synchronization
+
+/// A snapshot's content, for reading; it stays the same whatever happens to the volume. While a
+/// view is open its snapshot cannot be deleted.
+package final class SnapshotView: Sendable {
+    package let manifest: SnapshotManifest
+    private let engine: LiveEngine
+    private let isOpen = Atomic<Bool>(true)
+    private let index: Mutex<Index>
+    private let geometry: Geometry
+
+    /// The frozen areas' overlays, and for which chain they hold.
+    private struct Index {
+        /// Areas from the snapshot's own up to, without, the first that grows.
+        var lower = SourceMap()
+        /// In mid-merge with later snapshots: the areas between the two that grow.
+        var upper = SourceMap()
+        var chain: ChainState?
+    }
+
+    init(engine: LiveEngine, manifest: SnapshotManifest) {
+        self.engine = engine
+        self.manifest = manifest
+        geometry = Geometry(
+            volumeBytes: manifest.volumeBytes, chunkBytes: engine.format.chunkBytes)
+        index = Mutex(Index())
+    }
+
+    deinit { close() }
+
+    /// The volume's size when the snapshot was taken, in bytes.
+    package var byteCount: Int { manifest.volumeBytes }
+
+    /// Ends the view; reading fails afterwards.
+    package func close() {
+        guard isOpen.exchange(false, ordering: .relaxed) else { return }
+        engine.viewClosed(manifest.ordinal)
+    }
+
+    // MARK: Reading
+
+    /// Reads the snapshot's bytes from `offset` on.
+    package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        engine.gate.enter()
+        defer { engine.gate.leave() }
+        let range = offset..<offset + buffer.byteCount
+        let resolver = try resolver(for: range)
+        var position = offset
+        while position < range.upperBound {
+            let (source, bytes) = stretch(resolver, at: position, upTo: range.upperBound)
+            var part = buffer.part(bytes.lowerBound - offset..<bytes.upperBound - offset)
+            if let source {
+                try engine.read(into: &part, from: source, at: bytes.lowerBound, geometry: geometry)
+            } else {
+                try readOrigin(into: &part, at: bytes.lowerBound)
+                // I6: a writer preserves a chunk before it overwrites it. If the chunks still have
+                // no exception now, they had not been overwritten while they were read.
+                let again = stretch(resolver, at: position, upTo: bytes.upperBound)
+                guard again.source == nil, again.bytes == bytes else { continue }
+            }
+            position = bytes.upperBound
+        }
+    }
+
+    private func readOrigin(
+        into buffer: inout MutableRawSpan, at offset: Int
+    ) throws(Problem) {
+        do { try engine.origin.read(into: &buffer, at: offset) } catch { throw Problem(error) }
+    }
+
+    /// Consecutive extents from the range's start on, as of ``LiveEngine/extents(in:limit:)``.
+    package func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
+        engine.gate.enter()
+        defer { engine.gate.leave() }
+        let resolver = try resolver(for: range)
+        var list = ExtentList(limit: limit)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let (source, bytes) = stretch(resolver, at: position, upTo: range.upperBound)
+            let stretch =
+                try source.map { source throws(Problem) in
+                    try engine.stretch(source, bytes, geometry: geometry)
+                }
+                ?? DeviceStretch(device: engine.origin, offset: bytes.lowerBound, range: bytes)
+            // The origin may lose a hole between this and the client's reading, or gain one.
+            var attempt = list
+            let isTaken = try attempt.append(stretch)
+            if source == nil {
+                let again = self.stretch(resolver, at: position, upTo: bytes.upperBound)
+                guard again.source == nil, again.bytes == bytes else { continue }
+            }
+            list = attempt
+            guard isTaken else { break }
+            position = bytes.upperBound
+        }
+        return list.extents
+    }
+
+    // MARK: Resolving
+
+    /// What serves chunks, in the order of precedence.
+    private struct Resolver {
+        var lower: SourceMap
+        /// The safety snapshot's area in mid-merge, or the newest.
+        var firstGrowing: GrowingArea?
+        var upper: SourceMap
+        var secondGrowing: GrowingArea?
+        /// For snapshots later than the safety snapshot: what they fall through to.
+        var merge: RunningMerge?
+    }
+
+    private func resolver(for range: Range<Int>) throws(Problem) -> Resolver {
+        guard isOpen.load(ordering: .relaxed) else { throw engine.notFound(manifest.id) }
+        let chain = engine.chain
+        guard !chain.isBroken(manifest.ordinal) else { throw engine.brokenProblem(manifest) }
+        guard range.lowerBound >= 0, range.upperBound <= byteCount else {
+            throw Problem(
+                .usage, "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
+                    + "\(manifest.id) of \(byteCount) bytes")
+        }
+        let index = try currentIndex(chain)
+        let merge = chain.merge
+        let isOlder = merge.map { manifest.ordinal <= $0.safetyArea.ordinal } ?? false
+        guard let merge, isOlder else {
+            return Resolver(
+                lower: index.lower, firstGrowing: chain.active, upper: SourceMap(),
+                secondGrowing: nil, merge: merge)
+        }
+        return Resolver(
+            lower: index.lower, firstGrowing: merge.safetyArea, upper: index.upper,
+            secondGrowing: chain.secondGrowing == nil ? nil : chain.active, merge: nil)
+    }
+
+    /// The overlays for the present chain; made anew when it changed.
+    private func currentIndex(_ chain: ChainState) throws(Problem) -> Index {
+        let known = index.withLock { $0 }
+        if known.chain === chain { return known }
+        var result = Index()
+        result.chain = chain
+        var lower: [SourceMap] = []
+        var upper: [SourceMap] = []
+        var hasPassedGrowing = false
+        for entry in chain.snapshots[chain.index(from: manifest.ordinal)...] {
+            let ordinal = entry.manifest.ordinal
+            if chain.growing(ordinal) != nil {
+                hasPassedGrowing = true
+                continue
+            }
+            let map = try engine.library.map(ordinal, volumeBytes: entry.manifest.volumeBytes)
+            let source = SourceMap(map, ordinal: ordinal)
+            if hasPassedGrowing { upper.append(source) } else { lower.append(source) }
+        }
+        result.lower = SourceMap(overlaying: lower)
+        result.upper = SourceMap(overlaying: upper)
+        let made = result
+        index.withLock { $0 = made }
+        return made
+    }
+
+    /// The longest stretch from `position` on that lies in one area, or falls through (nil).
+    private func stretch(
+        _ resolver: Resolver, at position: Int, upTo end: Int
+    ) -> (source: SourceRun?, bytes: Range<Int>) {
+        let chunks = geometry.chunks(touching: position..<end)
+        let first = resolve(chunks.lowerBound, resolver, upTo: chunks.upperBound)
+        var last = chunks.lowerBound.advanced(by: first.count)
+        var source = first.source
+        // Joins what continues, so that one read serves many chunks.
+        while last < chunks.upperBound {
+            let next = resolve(last, resolver, upTo: chunks.upperBound)
+            guard let joined = Self.join(source, next.source) else { break }
+            source = joined
+            last = last.advanced(by: next.count)
+        }
+        return (source, position..<min(end, last.rawValue * geometry.chunkBytes))
+    }
+
+    /// Two neighbours as one; the outer nil: they do not continue each other.
+    private static func join(_ first: SourceRun?, _ next: SourceRun?) -> SourceRun?? {
+        switch (first, next) {
+        case (nil, nil): return .some(nil)
+        case (let first?, let next?):
+            guard first.ordinal == next.ordinal,
+                first.area.rawValue + first.count == next.area.rawValue
+            else { return nil }
+            var joined = first
+            joined.count += next.count
+            return .some(joined)
+        default: return nil
+        }
+    }
+
+    private func resolve(
+        _ chunk: ChunkIndex, _ resolver: Resolver, upTo end: ChunkIndex
+    ) -> (source: SourceRun?, count: Int) {
+        if let run = resolver.lower.run(containing: chunk) {
+            let part = run.clamped(to: chunk..<end)
+            return (part, part.count)
+        }
+        for growing in [resolver.firstGrowing, nil, resolver.secondGrowing] {
+            if let growing, let area = growing.areaChunk(for: chunk) {
+                return (SourceRun(origin: chunk, count: 1, ordinal: growing.ordinal, area: area), 1)
+            }
+            // Between the two growing areas come the frozen ones.
+            if growing == nil, let run = resolver.upper.run(containing: chunk) {
+                let part = run.clamped(to: chunk..<chunk.advanced(by: 1))
+                return (part, 1)
+            }
+        }
+        if let merge = resolver.merge,
+            let source = merge.segment(in: chunk..<chunk.advanced(by: 1)).source
+        {
+            return (source, 1)
+        }
+        return (nil, 1)
+    }
+}
+
+// Views of a volume's snapshots.
+extension LiveEngine {
+    /// Opens a snapshot for reading.
+    package func openView(of id: SnapshotID) throws(Problem) -> SnapshotView {
+        // A turn is not needed, but deletion must not come between the look and the count.
+        try turn.during { () throws(Problem) in
+            let chain = chain
+            guard let manifest = chain.live(id) else { throw notFound(id) }
+            guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }
+            withShared { $0.readers[manifest.ordinal, default: 0] += 1 }
+            return SnapshotView(engine: self, manifest: manifest)
+        }
+    }
+
+    func viewClosed(_ ordinal: SnapshotOrdinal) {
+        withShared { shared in
+            let count = shared.readers[ordinal, default: 0] - 1
+            shared.readers[ordinal] = count > 0 ? count : nil
+        }
+    }
+
+    func brokenProblem(_ manifest: SnapshotManifest) -> Problem {
+        Problem(
+            .broken,
+            "snapshot \(manifest.id) of volume “\(record.name)” is broken: exceptions were lost",
+            hint: "choose a newer snapshot; see `snapmgr list \(record.name)`")
+    }
+}

@@ -1,0 +1,258 @@
+package import BlockIO
+package import SnapshotModel
+
+/// A volume's store: the truth about its data. Reads and writes its records, and nothing else.
+package struct Store: Sendable {
+    package let folder: any Folder
+
+    package init(folder: any Folder) { self.folder = folder }
+
+    // MARK: The volume
+
+    /// Makes a store in an empty folder. `volume.json` is written last: without it there is none.
+    package func create(_ record: VolumeRecord) throws(Problem) {
+        try doing { () throws(IOFailure) in
+            for name in [StoreLayout.snapshots, StoreLayout.reverts] where !folder.exists(name) {
+                try folder.makeFolder(name)
+            }
+            try folder.syncFolder("")
+        }
+        try writeVolume(record)
+    }
+
+    package func volume() throws(Problem) -> VolumeRecord {
+        guard folder.exists(StoreLayout.volume) else {
+            throw Problem(
+                .notFound, "\(folder.path) is no store: it has no \(StoreLayout.volume)",
+                hint: "check the path, and that the filesystem of the store is mounted")
+        }
+        let record = try read(VolumeRecord.self, StoreLayout.volume, as: .volume)
+        let geometry = record.geometry
+        guard geometry.chunkBytes >= Geometry.sectorBytes,
+            geometry.chunkBytes & (geometry.chunkBytes - 1) == 0,
+            (1...Geometry.volumeBytesMaximum).contains(geometry.volumeBytes)
+        else {
+            throw Problem(
+                .corrupt, "\(folder.path)/\(StoreLayout.volume) has an impossible geometry",
+                hint: "run `snapmgr check`")
+        }
+        return record
+    }
+
+    package func writeVolume(_ record: VolumeRecord) throws(Problem) {
+        try replace(StoreLayout.volume, record, as: .volume)
+    }
+
+    // MARK: The origin
+
+    /// The origin as it was at the last clean close; nil when there was none, or the record cannot
+    /// be read: it is a help, not a truth.
+    package func originState() -> OriginState? {
+        try? read(OriginState.self, StoreLayout.originState, as: .originState)
+    }
+
+    package func writeOriginState(_ state: OriginState) throws(Problem) {
+        try replace(StoreLayout.originState, state, as: .originState)
+    }
+
+    // MARK: Snapshots
+
+    /// The ordinals of all snapshot folders, ascending, finished or not.
+    package func snapshotFolders() throws(Problem) -> [SnapshotOrdinal] {
+        try doing { () throws(IOFailure) in try folder.list(StoreLayout.snapshots) }
+            .compactMap(StoreLayout.number).sorted().map(SnapshotOrdinal.init)
+    }
+
+    package func hasManifest(_ ordinal: SnapshotOrdinal) -> Bool {
+        folder.exists(StoreLayout.manifest(ordinal))
+    }
+
+    package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
+        var manifest = try read(
+            SnapshotManifest.self, StoreLayout.manifest(ordinal), as: .manifest)
+        guard manifest.ordinal == ordinal, manifest.volumeBytes > 0 else {
+            throw Problem(
+                .corrupt,
+                "\(folder.path)/\(StoreLayout.manifest(ordinal)) belongs to another snapshot",
+                hint: "run `snapmgr check`")
+        }
+        manifest.isDeleted = folder.exists(StoreLayout.deletedMark(ordinal))
+        return manifest
+    }
+
+    /// All finished snapshots by ordinal, deleted ones included.
+    package func manifests() throws(Problem) -> [SnapshotManifest] {
+        var result: [SnapshotManifest] = []
+        for ordinal in try snapshotFolders() where hasManifest(ordinal) {
+            result.append(try manifest(ordinal))
+        }
+        return result
+    }
+
+    /// Makes a snapshot's folder and an empty area file in it; a left-over of the same ordinal goes
+    /// first. Durable but for the manifest, without which it does not count.
+    package func createSnapshotFolder(
+        _ ordinal: SnapshotOrdinal, areaBytes: Int
+    ) throws(Problem) -> any BlockDevice {
+        if folder.exists(StoreLayout.snapshotFolder(ordinal)) { try removeSnapshot(ordinal) }
+        return try doing { () throws(IOFailure) in
+            try folder.makeFolder(StoreLayout.snapshotFolder(ordinal))
+            let device = try folder.createFile(StoreLayout.area(ordinal), byteCount: areaBytes)
+            try folder.syncFolder(StoreLayout.snapshotFolder(ordinal))
+            try folder.syncFolder(StoreLayout.snapshots)
+            return device
+        }
+    }
+
+    /// Writes a manifest: from then on the snapshot exists.
+    package func writeManifest(_ manifest: SnapshotManifest) throws(Problem) {
+        try replace(StoreLayout.manifest(manifest.ordinal), manifest, as: .manifest)
+    }
+
+    package func openArea(
+        _ ordinal: SnapshotOrdinal, writable: Bool
+    ) throws(Problem) -> any BlockDevice {
+        try doing { () throws(IOFailure) in
+            try folder.openFile(StoreLayout.area(ordinal), writable: writable)
+        }
+    }
+
+    /// Marks a snapshot as deleted, or its chain as broken; durable when it returns.
+    package func writeMark(_ name: String) throws(Problem) {
+        guard !folder.exists(name) else { return }
+        try doing { () throws(IOFailure) in
+            _ = try folder.createFile(name, byteCount: 0)
+            try folder.syncFolder(Self.parent(of: name))
+        }
+    }
+
+    package func isBroken(_ ordinal: SnapshotOrdinal) -> Bool {
+        folder.exists(StoreLayout.brokenMark(ordinal))
+    }
+
+    /// Removes a snapshot's folder. The manifest goes first, durably: what is left after a power
+    /// cut is swept as an unfinished creation.
+    package func removeSnapshot(_ ordinal: SnapshotOrdinal) throws(Problem) {
+        let name = StoreLayout.snapshotFolder(ordinal)
+        try doing { () throws(IOFailure) in
+            if folder.exists(StoreLayout.manifest(ordinal)) {
+                try folder.removeFile(StoreLayout.manifest(ordinal))
+                try folder.syncFolder(name)
+            }
+            try removeFolder(name)
+            try folder.syncFolder(StoreLayout.snapshots)
+        }
+    }
+
+    // MARK: Reverts
+
+    package func revertFolders() throws(Problem) -> [RevertID] {
+        try doing { () throws(IOFailure) in try folder.list(StoreLayout.reverts) }
+            .compactMap(StoreLayout.number).sorted().map { RevertID(rawValue: Int64($0)) }
+    }
+
+    package func revert(_ id: RevertID) throws(Problem) -> RevertRecord? {
+        guard folder.exists(StoreLayout.revert(id)) else { return nil }
+        return try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+    }
+
+    package func writeRevert(_ record: RevertRecord) throws(Problem) {
+        try replace(StoreLayout.revert(record.id), record, as: .revert)
+    }
+
+    /// Removes a revert's folder; its record goes first, durably.
+    package func removeRevert(_ id: RevertID) throws(Problem) {
+        let name = StoreLayout.revertFolder(id)
+        guard folder.exists(name) else { return }
+        try doing { () throws(IOFailure) in
+            if folder.exists(StoreLayout.revert(id)) {
+                try folder.removeFile(StoreLayout.revert(id))
+                try folder.syncFolder(name)
+            }
+            try removeFolder(name)
+            try folder.syncFolder(StoreLayout.reverts)
+        }
+    }
+
+    // MARK: Files
+
+    private func removeFolder(_ name: String) throws(IOFailure) {
+        for entry in try folder.list(name) { try folder.removeFile(name + "/" + entry) }
+        try folder.removeFolder(name)
+    }
+
+    private func read<Content: Codable>(
+        _ type: Content.Type, _ name: String, as format: RecordCodec.Format
+    ) throws(Problem) -> Content {
+        let bytes = try doing { () throws(IOFailure) in
+            try folder.readFile(name, limitBytes: StoreLayout.smallFileBytesMaximum)
+        }
+        return try RecordCodec.decode(type, from: bytes, as: format, path: "\(folder.path)/\(name)")
+    }
+
+    private func replace(
+        _ name: String, _ content: some Codable, as format: RecordCodec.Format
+    ) throws(Problem) {
+        let bytes = try RecordCodec.encode(content, as: format)
+        try doing { () throws(IOFailure) in try folder.replaceFile(name, bytes) }
+    }
+
+    private static func parent(of name: String) -> String {
+        name.lastIndex(of: "/").map { String(name[..<$0]) } ?? ""
+    }
+}
+
+/// The origin when it was last closed in order.
+package struct OriginState: Hashable, Sendable, Codable {
+    /// False while the origin is, or was when a process ended badly, open for writing.
+    package var isClosed: Bool
+    package var stamp: OriginStamp?
+
+    package init(isClosed: Bool, stamp: OriginStamp?) {
+        self.isClosed = isClosed
+        self.stamp = stamp
+    }
+}
+
+/// A revert in progress: the content of `revert.json`. The plan is not in it, for it follows from
+/// the areas: the overlay of those from the target to the safety snapshot, without what the journal
+/// names.
+package struct RevertRecord: Hashable, Sendable, Codable {
+    package var id: RevertID
+    package var target: SnapshotOrdinal
+    package var targetID: SnapshotID
+    /// The snapshot whose area takes what the merge overwrites: the newest at the revert.
+    package var safety: SnapshotOrdinal
+    package var safetyID: SnapshotID
+    /// Whether the revert took the safety snapshot itself.
+    package var tookSafetySnapshot: Bool
+    /// The exceptions that the safety snapshot's area had at the revert: they belong to the plan,
+    /// later ones do not.
+    package var safetyEntryCount: Int
+    package var planChunkCount: Int
+    package var startedAt: Timestamp
+}
+
+/// Runs I/O and turns its failure into a problem for people.
+package func doing<Value>(_ body: () throws(IOFailure) -> Value) throws(Problem) -> Value {
+    do { return try body() } catch { throw Problem(error) }
+}
+
+extension Problem {
+    /// The problem that a failed I/O is.
+    package init(_ failure: IOFailure) {
+        if failure.isNoSpace {
+            self.init(
+                .noSpace, failure.description,
+                hint: "free space there, or delete snapshots with `snapmgr delete`")
+        } else if failure.isNotFound {
+            self.init(
+                .notFound, failure.description,
+                hint: "check the path, and that its filesystem is mounted")
+        } else {
+            self.init(
+                .inputOutput, failure.description,
+                hint: "check the permissions, and the disk with `dmesg`; then run `snapmgr check`")
+        }
+    }
+}

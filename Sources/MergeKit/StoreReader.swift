@@ -1,0 +1,95 @@
+package import BlockIO
+package import SnapshotModel
+
+/// Reads a store without a lock, also while another process serves the volume: records are replaced
+/// whole, and areas only grow by entries that are durable.
+package struct StoreReader: Sendable {
+    private let store: Store
+    private let format: AreaFormat
+    package let record: VolumeRecord
+
+    package init(folder: any Folder) throws(Problem) {
+        store = Store(folder: folder)
+        record = try store.volume()
+        format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+    }
+
+    /// All finished snapshots by ordinal, deleted ones whose areas are still there included.
+    package func manifests() throws(Problem) -> [SnapshotManifest] { try store.manifests() }
+
+    /// The highest ordinal of a finished snapshot; nil when there is none. Reads one folder.
+    package func newestOrdinal() throws(Problem) -> SnapshotOrdinal? {
+        try store.snapshotFolders().last { store.hasManifest($0) }
+    }
+
+    package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest? {
+        store.hasManifest(ordinal) ? try store.manifest(ordinal) : nil
+    }
+
+    /// The newest snapshot whose chain is broken, with all older ones; nil when none is.
+    package func brokenThrough() throws(Problem) -> SnapshotOrdinal? {
+        for manifest in try manifests().reversed() {
+            if store.isBroken(manifest.ordinal) { return manifest.ordinal }
+            if try !header(manifest.ordinal).isValid { return manifest.ordinal }
+        }
+        return nil
+    }
+
+    private func header(_ ordinal: SnapshotOrdinal) throws(Problem) -> AreaHeader {
+        let device = try store.openArea(ordinal, writable: false)
+        let reader = AreaReader(device: device, format: format, originChunkCount: 0)
+        do { return try reader.header() } catch { throw Problem(error, area: device.path) }
+    }
+
+    /// The chunk map of an area, as far as it is committed.
+    package func chunkMap(of ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap {
+        let manifest = try store.manifest(ordinal)
+        return try AreaLibrary.read(
+            store.openArea(ordinal, writable: false), format: format, ordinal: ordinal,
+            volumeBytes: manifest.volumeBytes)
+    }
+
+    /// The bytes that all areas occupy.
+    package func storeBytes() throws(Problem) -> Int {
+        var total = 0
+        for ordinal in try store.snapshotFolders() {
+            guard let device = try? store.openArea(ordinal, writable: false) else { continue }
+            total += try doing { () throws(IOFailure) in try device.allocatedBytes() }
+        }
+        return total
+    }
+
+    package func freeBytes() throws(Problem) -> Int {
+        try doing { () throws(IOFailure) in try store.folder.freeBytes() }
+    }
+
+    /// The running revert's record; nil when no merge runs.
+    package func runningRevert() throws(Problem) -> RevertRecord? {
+        for id in try store.revertFolders().reversed() {
+            if let record = try store.revert(id) { return record }
+        }
+        return nil
+    }
+
+    /// The chunks of the running revert that are not merged; empty when no merge runs.
+    package func unmergedChunks() throws(Problem) -> ChunkSet {
+        guard let revert = try runningRevert() else { return ChunkSet() }
+        var areas: [ChunkSet] = []
+        for manifest in try manifests()
+        where manifest.ordinal >= revert.target && manifest.ordinal < revert.safety {
+            areas.append(try chunkMap(of: manifest.ordinal).chunks)
+        }
+        let safety = try store.manifest(revert.safety)
+        let map = try AreaLibrary.read(
+            store.openArea(revert.safety, writable: false), format: format, ordinal: revert.safety,
+            volumeBytes: safety.volumeBytes, limit: revert.safetyEntryCount)
+        areas.append(map.chunks)
+        let device = try doing { () throws(IOFailure) in
+            try store.folder.openFile(StoreLayout.journal(revert.id), writable: false)
+        }
+        let (_, merged) = try MergeJournal.open(
+            on: device, revert: revert.id, chunkBytes: format.chunkBytes,
+            chunkCount: record.geometry.chunkCount)
+        return ChunkSet.union(areas).subtracting(merged)
+    }
+}

@@ -1,0 +1,233 @@
+package import BlockIO
+package import SnapshotModel
+
+/// Looks a store over, file by file, and says what is wrong and what to do; repairs what can be
+/// repaired without guessing. The caller holds the store's lock when it repairs.
+package struct StoreVerifier {
+    private let store: Store
+    private let origin: (any BlockDevice)?
+    private let repair: Bool
+    private var findings: [Finding] = []
+
+    private init(store: Store, origin: (any BlockDevice)?, repair: Bool) {
+        self.store = store
+        self.origin = origin
+        self.repair = repair
+    }
+
+    /// Checks a store. `readData` also reads every byte that a live snapshot depends on, and tells
+    /// which snapshots share bytes with an origin that others have changed.
+    package static func check(
+        store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool
+    ) throws(Problem) -> [Finding] {
+        var verifier = StoreVerifier(
+            store: Store(folder: folder), origin: origin, repair: repair)
+        let record = try verifier.store.volume()
+        try verifier.checkOrigin(record)
+        let sound = try verifier.checkSnapshots(record)
+        try verifier.checkReverts(record)
+        if readData { try verifier.readAll(sound, record) }
+        return verifier.findings
+    }
+
+    private mutating func report(
+        _ severity: Finding.Severity, _ object: String, _ message: String, remedy: String? = nil,
+        isRepairable: Bool = false
+    ) {
+        findings.append(
+            Finding(
+                severity, object: object, message: message, remedy: remedy,
+                isRepairable: isRepairable))
+    }
+
+    /// Repairs, or says that `--repair` would.
+    private mutating func mend(
+        _ object: String, _ message: String, by body: () throws(Problem) -> Void
+    ) throws(Problem) {
+        if repair { try body() }
+        report(
+            .warning, object, message + (repair ? ": repaired" : ""),
+            remedy: repair ? nil : "run `snapmgr check --repair`", isRepairable: true)
+    }
+
+    // MARK: Origin
+
+    private mutating func checkOrigin(_ record: VolumeRecord) throws(Problem) {
+        guard let origin else {
+            report(
+                .damage, "origin", "\(record.originPath) cannot be opened",
+                remedy: "check the path and the permissions")
+            return
+        }
+        let size = try doing { () throws(IOFailure) in try origin.byteCount() }
+        if size < record.geometry.volumeBytes {
+            report(
+                .damage, "origin",
+                "\(origin.path) has \(size) bytes, the volume \(record.geometry.volumeBytes)",
+                remedy: "put the right file back")
+        }
+        let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
+        if let state = store.originState(), state.isClosed, let known = state.stamp, let stamp,
+            stamp != known
+        {
+            report(
+                .warning, "origin",
+                "\(origin.path) was changed by somebody else since it was closed",
+                remedy: "snapshots show the changed bytes wherever they share them with the "
+                    + "origin; --data lists how much each shares")
+        }
+    }
+
+    // MARK: Snapshots
+
+    /// The snapshots whose areas are sound, oldest first, with their chunk maps.
+    private mutating func checkSnapshots(
+        _ record: VolumeRecord
+    ) throws(Problem) -> [(manifest: SnapshotManifest, map: ChunkMap)] {
+        var sound: [(manifest: SnapshotManifest, map: ChunkMap)] = []
+        for ordinal in try store.snapshotFolders() {
+            guard store.hasManifest(ordinal) else {
+                let store = store
+                try mend("snapshot folder \(ordinal)", "it has no manifest: an unfinished creation") {
+                    () throws(Problem) in try store.removeSnapshot(ordinal)
+                }
+                continue
+            }
+            do throws(Problem) {
+                let manifest = try store.manifest(ordinal)
+                if let map = try checkArea(manifest, record) { sound.append((manifest, map)) }
+            } catch {
+                report(
+                    .damage, "manifest \(ordinal)", error.message,
+                    remedy: "restore it from a copy of the store; the other snapshots are whole, "
+                        + "as its area is untouched")
+            }
+        }
+        return sound
+    }
+
+    private mutating func checkArea(
+        _ manifest: SnapshotManifest, _ record: VolumeRecord
+    ) throws(Problem) -> ChunkMap? {
+        let ordinal = manifest.ordinal
+        let object = "snapshot \(manifest.id)"
+        if store.isBroken(ordinal) {
+            report(
+                .damage, object, "it and all older snapshots are broken: exceptions were lost",
+                remedy: "delete them with `snapmgr delete`")
+            return nil
+        }
+        do throws(Problem) {
+            let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+            let device = try store.openArea(ordinal, writable: false)
+            let map = try AreaLibrary.read(
+                device, format: format, ordinal: ordinal, volumeBytes: manifest.volumeBytes)
+            let reader = AreaReader(device: device, format: format, originChunkCount: 0)
+            if (try? reader.header())?.isValid == false {
+                report(
+                    .damage, object, "its area is invalid: it and all older snapshots are broken",
+                    remedy: "delete them with `snapmgr delete`")
+            }
+            return map
+        } catch {
+            guard !manifest.isDeleted else {
+                let store = store
+                try mend(object, "its area is damaged, and it is deleted: \(error.message)") {
+                    () throws(Problem) in try store.writeMark(StoreLayout.brokenMark(ordinal))
+                }
+                return nil
+            }
+            let store = store
+            try mend(
+                object, "\(error.message); it and all older snapshots cannot be trusted any more"
+            ) { () throws(Problem) in try store.writeMark(StoreLayout.brokenMark(ordinal)) }
+            return nil
+        }
+    }
+
+    // MARK: Reverts
+
+    private mutating func checkReverts(_ record: VolumeRecord) throws(Problem) {
+        let reader = try StoreReader(folder: store.folder)
+        do throws(Problem) {
+            let running = try reader.runningRevert()
+            for id in try store.revertFolders() where id != running?.id {
+                let store = store
+                try mend("revert \(id)", "its folder is left over") { () throws(Problem) in
+                    try store.removeRevert(id)
+                }
+            }
+            guard let running else { return }
+            let rest = try reader.unmergedChunks().count
+            report(
+                .note, "revert \(running.id)",
+                "its merge has \(rest) of \(running.planChunkCount) chunks to copy",
+                remedy: "it goes on when the volume is served, or by `snapmgr merge resume`")
+        } catch {
+            report(
+                .damage, "reverts", error.message,
+                remedy: "the volume's content is a mixture until the merge ends: restore the "
+                    + "file from a copy of the store")
+        }
+    }
+
+    // MARK: Data
+
+    private mutating func readAll(
+        _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], _ record: VolumeRecord
+    ) throws(Problem) {
+        let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+        for (manifest, map) in areas {
+            let device = try store.openArea(manifest.ordinal, writable: false)
+            for run in map.runs {
+                let start = format.offset(of: run.area)
+                try read(
+                    device, start..<start + run.count * format.chunkBytes,
+                    object: "snapshot \(manifest.id)")
+            }
+        }
+        if let origin { try read(origin, 0..<record.geometry.volumeBytes, object: "origin") }
+        reportShared(areas, record)
+    }
+
+    private mutating func read(
+        _ device: any BlockDevice, _ range: Range<Int>, object: String
+    ) throws(Problem) {
+        var buffer = AlignedBuffer(count: 1 << 20)
+        var position = range.lowerBound
+        do {
+            while position < range.upperBound {
+                guard let data = try device.firstData(in: position..<range.upperBound) else { return }
+                let count = min(buffer.count, data.count)
+                var bytes = buffer.mutableBytes(in: 0..<count)
+                try device.read(into: &bytes, at: data.lowerBound)
+                position = data.lowerBound + count
+            }
+        } catch {
+            report(
+                .damage, object, "byte \(position) of \(device.path) cannot be read: \(error)",
+                remedy: "check the disk; what depends on these bytes is lost unless a mirror has it")
+        }
+    }
+
+    /// How many bytes each live snapshot shares with the origin: what a foreign change can reach.
+    private mutating func reportShared(
+        _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], _ record: VolumeRecord
+    ) {
+        var own = ChunkSet()
+        var notes: [Finding] = []
+        for (manifest, map) in areas.reversed() {
+            own = own.union(map.chunks)
+            guard !manifest.isDeleted else { continue }
+            let geometry = Geometry(
+                volumeBytes: manifest.volumeBytes, chunkBytes: record.geometry.chunkBytes)
+            let shared = max(0, manifest.volumeBytes - own.count * geometry.chunkBytes)
+            notes.append(
+                Finding(
+                    .note, object: "snapshot \(manifest.id)",
+                    message: "shares \(ByteCount(shared)) of \(ByteCount(manifest.volumeBytes)) "
+                        + "with the origin"))
+        }
+        findings += notes.reversed()
+    }
+}

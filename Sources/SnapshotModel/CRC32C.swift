@@ -1,0 +1,30 @@
+/// CRC-32C (Castagnoli), as in iSCSI (RFC 3720, B.4): reflected, polynomial 0x1EDC6F41, initial
+/// value and final mask all ones. The check value of "123456789" is 0xE3069283.
+package struct CRC32C: Sendable {
+    private var state: UInt32 = 0xFFFF_FFFF
+
+    package init() {}
+
+    /// The checksum of some bytes.
+    package static func checksum(_ bytes: some Sequence<UInt8>) -> UInt32 {
+        var checksum = CRC32C()
+        checksum.update(bytes)
+        return checksum.value
+    }
+
+    package mutating func update(_ bytes: some Sequence<UInt8>) {
+        for byte in bytes {
+            state = Self.table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
+        }
+    }
+
+    /// The checksum of what was added so far.
+    package var value: UInt32 { ~state }
+
+    private static let table: [UInt32] = (0..<256).map { index in
+        (0..<8).reduce(UInt32(index)) { value, _ in
+            // 0x82F63B78 is the polynomial with its bits reversed.
+            value & 1 == 1 ? 0x82F6_3B78 ^ (value >> 1) : value >> 1
+        }
+    }
+}
