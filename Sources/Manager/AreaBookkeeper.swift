@@ -50,7 +50,7 @@ struct AreaBookkeeper {
         guard ordinal.rawValue > 0, ordinal < (try newestOrdinal()) else { return }
         let reader = try maps.reader()
         // A running merge still preserves into the area of its safety snapshot.
-        guard try reader.runningRevert()?.safetyOrdinal != ordinal else { return }
+        guard try reader.runningRevert()?.safety != ordinal else { return }
         do {
             let map = try reader.chunkMap(of: ordinal)
             try context.catalog.storeChunkMap(map, volume: name, ordinal: ordinal)

@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+internal import MergeKit
 package import SnapshotModel
 
 extension Problem {
@@ -12,20 +13,6 @@ extension Problem {
             self.init(Code(error.code), error.message, hint: error.hint)
         default: self.init(.failed, String(describing: error))
         }
-    }
-
-    init(_ failure: IOFailure) {
-        let code: Code =
-            if failure.isNoSpace { .noSpace } else if failure.isNotFound { .notFound } else {
-                .inputOutput
-            }
-        let hint =
-            switch code {
-            case .noSpace: "free space on that filesystem, then run the command again"
-            case .notFound: "check the path with `ls -ld`"
-            default: "check the path's permissions and its disk, then run the command again"
-            }
-        self.init(code, failure.description, hint: hint)
     }
 }
 

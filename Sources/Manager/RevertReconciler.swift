@@ -72,13 +72,11 @@ struct RevertReconciler {
     }
 
     private func commit(_ row: RevertRow) throws {
-        let running = try facts.running()
-        let geometry = facts.volume.record.geometry
+        // A merge that has ended does not tell any more how much it was.
+        let planChunks = try facts.running()?.planChunkCount ?? 0
         try context.catalog.commitRevert(
             row.id, safety: try facts.safety(of: row.id)?.id,
-            planBytes: running.map {
-                SizeAccounting.bytes(of: $0.unmerged, geometry: geometry)
-            } ?? 0)
+            planBytes: planChunks * facts.volume.record.geometry.chunkBytes)
     }
 
     private func finish(_ row: RevertRow, _ state: MergeState) throws {

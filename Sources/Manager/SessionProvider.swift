@@ -11,9 +11,13 @@ package protocol SessionProvider: Sendable {
 
 /// The real one.
 package struct ControlSessions: SessionProvider {
-    package init() {}
+    /// What this process does, told to those who find a store locked by it.
+    private let purpose: String
+
+    package init(purpose: String = "snapmgr") { self.purpose = purpose }
 
     package func open(storePath: String) throws(Problem) -> any VolumeSession {
-        try SessionOpener.open(storePath: storePath)
+        try SessionOpener.open(
+            storePath: storePath, options: VolumeHost.Options(purpose: purpose))
     }
 }

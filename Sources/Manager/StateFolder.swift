@@ -30,3 +30,8 @@ package struct StateFolder: Hashable, Sendable {
         return environment["HOME"].map { $0 + "/.local/state/snapmgr" }
     }
 }
+
+extension StateFolder {
+    /// Names a folder by a path as people write it.
+    package init(absolute path: String) throws { self.init(path: try Paths.absolute(path)) }
+}

@@ -13,7 +13,8 @@ enum StoreContents {
         return RebuiltCatalog.Volume(
             row: VolumeRow(record: reader.record, storePath: path), manifests: manifests,
             chunkMaps: try frozenMaps(reader, manifests, running),
-            reverts: running.map { [revert($0, reader.record, manifests)] } ?? [])
+            reverts: running.map { [revert($0, reader.record)] } ?? [],
+            brokenUpTo: try reader.brokenThrough())
     }
 
     /// The maps of areas that grow no more: not the newest one's, not the one that a merge
@@ -22,19 +23,16 @@ enum StoreContents {
         _ reader: StoreReader, _ manifests: [SnapshotManifest], _ running: RevertRecord?
     ) throws -> [SnapshotOrdinal: ChunkMap] {
         let ordinals = manifests.map(\.ordinal)
-        let growing = [ordinals.max(), running?.safetyOrdinal]
+        let growing = [ordinals.max(), running?.safety]
         return try ordinals.filter { !growing.contains($0) }
             .reduce(into: [:]) { $0[$1] = try reader.chunkMap(of: $1) }
     }
 
-    private static func revert(
-        _ running: RevertRecord, _ record: VolumeRecord, _ manifests: [SnapshotManifest]
-    ) -> RevertRow {
-        let safety = manifests.first { $0.id == running.safetyID }
-        return RevertRow(
+    private static func revert(_ running: RevertRecord, _ record: VolumeRecord) -> RevertRow {
+        RevertRow(
             id: running.id, volume: record.name, snapshot: running.targetID,
-            safetySnapshot: running.safetyID,
-            planBytes: SizeAccounting.bytes(of: running.unmerged, geometry: record.geometry),
-            state: .merging, begunAt: safety?.takenAt ?? record.createdAt)
+            safetySnapshot: running.tookSafetySnapshot ? running.safetyID : nil,
+            planBytes: running.planChunkCount * record.geometry.chunkBytes, state: .merging,
+            begunAt: running.startedAt)
     }
 }

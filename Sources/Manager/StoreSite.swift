@@ -48,7 +48,7 @@ struct StoreSite {
     func create(_ record: VolumeRecord) throws -> Bool {
         let isNew = !Paths.exists(path)
         try Paths.makeFolders(path)
-        try StoreCreator.create(in: FileFolder(path: path), record: record)
+        try Store(folder: FileFolder(path: path)).create(record)
         return isNew
     }
 

@@ -82,9 +82,9 @@ extension DiffService {
         // tell: later snapshots and the volume read it from the plan already.
         let mergeMatters = older.ordinal < newer.ordinal
         if mergeMatters, let running = try maps.reader().runningRevert(),
-            older.ordinal <= running.safetyOrdinal, running.safetyOrdinal < newer.ordinal
+            older.ordinal <= running.safety, running.safety < newer.ordinal
         {
-            chunks = chunks.union(running.unmerged)
+            chunks = chunks.union(try maps.reader().unmergedChunks())
         }
         var geometry = volume.record.geometry
         geometry.volumeBytes = max(older.volumeBytes, newer.volumeBytes)

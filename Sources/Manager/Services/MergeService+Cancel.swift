@@ -44,13 +44,14 @@ extension MergeService {
 
     private func safety(of running: RevertRecord, _ volume: VolumeRow) throws -> SnapshotID {
         let name = volume.record.name
-        guard let safety = running.safetyID else {
+        guard running.tookSafetySnapshot else {
             throw Problem(
                 .refused,
                 "the revert of volume \(name) was begun without a safety snapshot: there is no way "
                     + "back", hint: "wait for it: `snapmgr merge status \(name)`")
         }
-        guard running.safetyOrdinal == volume.snapshotsSeen else {
+        let safety = running.safetyID
+        guard running.safety == volume.snapshotsSeen else {
             throw Problem(
                 .refused,
                 "a snapshot of volume \(name) was taken since the merge began, so it cannot be "

@@ -108,12 +108,13 @@ package struct MergeService {
             let reply = try context.withSession(volume) { try $0.perform(.mergeStatus) }
             if case .merge(let progress) = reply { return progress }
         }
-        let row = try context.catalog.revert(running.id)
-        let rest = SizeAccounting.bytes(of: running.unmerged, geometry: reader.record.geometry)
-        let planBytes = max(row?.planBytes ?? rest, rest)
+        let chunkBytes = reader.record.geometry.chunkBytes
+        let restChunks = try reader.unmergedChunks().count
         return MergeProgress(
-            revertID: running.id, targetID: running.targetID, safetyID: running.safetyID,
-            mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: 0, rate: 0,
+            revertID: running.id, targetID: running.targetID,
+            safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
+            mergedBytes: max(0, running.planChunkCount - restChunks) * chunkBytes,
+            planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
             state: .paused)
     }
 }
