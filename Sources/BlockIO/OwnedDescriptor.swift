@@ -1,4 +1,4 @@
-package import Glibc
+internal import Glibc
 
 /// A file descriptor that is closed exactly once: when its owner goes.
 package struct OwnedDescriptor: ~Copyable, Sendable {
@@ -7,7 +7,7 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
     /// Takes ownership of an open descriptor.
     package init(owning number: Int32) { self.number = number }
 
-    package init(path: String, flags: Int32, mode: mode_t = 0o600) throws(IOFailure) {
+    package init(path: String, flags: Int32, mode: UInt32 = 0o600) throws(IOFailure) {
         let opened = retryingInterrupts { open(path, flags | O_CLOEXEC, mode) }
         guard opened >= 0 else { throw .last("open", path: path) }
         number = opened

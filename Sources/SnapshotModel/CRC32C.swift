@@ -13,8 +13,9 @@ package struct CRC32C: Sendable {
     }
 
     package mutating func update(_ bytes: some Sequence<UInt8>) {
-        for byte in bytes {
-            state = Self.table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
+        let table = Self.table
+        state = bytes.reduce(state) { state, byte in
+            table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
         }
     }
 
