@@ -21,7 +21,7 @@ extension CommandGroup {
     mutating func run() throws {
         let name = Self.configuration.commandName ?? ""
         let path = name == "snapmgr" ? name : "snapmgr \(name)"
-        let names = Self.configuration.subcommands.compactMap(\.configuration.commandName)
+        let names = Self.configuration.subcommands.compactMap { $0.configuration.commandName }
         throw Problem(
             .usage, "\(path) needs one of: \(names.joined(separator: ", "))",
             hint: "run `\(path) --help`")
