@@ -59,6 +59,8 @@ package final class LiveEngine: Sendable {
 
     // MARK: State
 
+    /// The folder of the volume's store.
+    package var storeFolder: any Folder { store.folder }
     package var record: VolumeRecord { shared.withLock { $0.record } }
     package var geometry: Geometry { chain.geometry }
     package var warnings: [String] { shared.withLock { $0.warnings } }
