@@ -31,7 +31,8 @@ final class CrashCheck {
     func failure() -> String? {
         do {
             let image = run.disk.crashImage(using: &random, mode: mode)
-            let found = try recover(image, expectation(mode), isNested: random.oneIn(Self.nestedInterval))
+            let found = try recover(
+                image, expectation(mode), isNested: random.oneIn(Self.nestedInterval))
             if let nestedFailure { return nestedFailure }
             try recoverAgain(image, found)
         } catch {

@@ -86,7 +86,8 @@ final class FaultyRun {
     private func readAgain() throws {
         let expectation = expectation(afterPowerCut: false)
         let found: Observation
-        if random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine) {
+        if random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
+        {
             found = observed
         } else {
             found = try reopen()
