@@ -65,9 +65,9 @@ final class FaultyRun {
         failuresInARow += 1
         if failuresInARow >= Self.patience { repair() }
         run.chain = nil
-        if losesSyncs { run.oracle.flushFailed() }
         let afterPowerCut = expectation(afterPowerCut: true)
         try readAgain()
+        if losesSyncs { run.oracle.flushFailed() }
         try checkPowerCut(allowing: afterPowerCut)
         if !isDiskFaulty { try writeDoubtfulAgain() }
     }
