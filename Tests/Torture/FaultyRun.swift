@@ -65,9 +65,9 @@ final class FaultyRun {
         failuresInARow += 1
         if failuresInARow >= Self.patience { repair() }
         run.chain = nil
-        if losesSyncs { run.oracle.flushFailed() }
         let afterPowerCut = expectation(afterPowerCut: true)
         try readAgain()
+        if losesSyncs { run.oracle.flushFailed() }
         try checkPowerCut(allowing: afterPowerCut)
         if !isDiskFaulty { try writeDoubtfulAgain() }
     }
@@ -86,7 +86,8 @@ final class FaultyRun {
     private func readAgain() throws {
         let expectation = expectation(afterPowerCut: false)
         let found: Observation
-        if random.oneIn(2), let observed = try? run.reader.observe(run.engine) {
+        if random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
+        {
             found = observed
         } else {
             found = try reopen()
@@ -147,8 +148,11 @@ final class FaultyRun {
     private func finish() throws {
         repair()
         do {
-            try run.reopen(cleanly: false)
-            try run.verify()
+            let found = try reopen()
+            if let reason = expectation(afterPowerCut: false).mismatch(found) {
+                throw TortureFailure(reason)
+            }
+            run.oracle.adopt(found)
             try run.finishMerge()
             try run.verify()
             _ = try run.engine.collect()
