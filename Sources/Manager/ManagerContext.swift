@@ -80,7 +80,12 @@ extension ManagerContext {
 
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
         do {
-            return try sessions.open(storePath: volume.storePath)
+            let session = try sessions.open(storePath: volume.storePath)
+            // A server keeps what it has found for `status`; here, nobody else would say it.
+            for warning in (session as? LocalSession)?.warnings ?? [] {
+                note("volume \(volume.record.name): \(warning)")
+            }
+            return session
         } catch {
             throw error.about("volume \(volume.record.name)")
         }
