@@ -1,0 +1,101 @@
+# `make help` lists the targets. `make demo` and `make test` install the Debian packages they need.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+bindir := $(DESTDIR)$(PREFIX)/bin
+plugindir := $(DESTDIR)$(PREFIX)/lib/snapmgr
+mandir := $(DESTDIR)$(PREFIX)/share/man
+docdir := $(DESTDIR)$(PREFIX)/share/doc/snapmgr
+bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+# The same flags wherever the release is built (and in Scripts/test.sh), so that nothing is compiled
+# twice.
+build_flags := -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
+
+# What is installed carries the Swift library within itself and needs no toolchain where it runs.
+# Its objects differ from those of `make build`, so they have a folder of their own.
+static_path := .build-static
+static_flags := -c release --static-swift-stdlib --scratch-path $(static_path)
+static_binaries := $(static_path)/release
+
+swift_sources := Sources Tests Benchmarks Fuzz Package.swift
+plugin := libsnapmgr-nbdkit.so
+
+.PHONY: help build static demo test soak bench install uninstall format lint clean
+
+help:
+	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'
+	@echo 'make demo       a tour in the terminal on a real filesystem, after the build'
+	@echo 'make test       every suite; what continuous integration runs'
+	@echo 'make soak       the randomized suites, much longer (SNAPMGR_SOAK, default 10 times)'
+	@echo 'make bench      the measurements of docs/benchmarks.md'
+	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR if set'
+	@echo 'make uninstall  removes what install put there'
+	@echo 'make format     formats the sources in place'
+	@echo 'make lint       checks their format'
+	@echo 'make clean      removes everything that was built'
+
+build:
+	@Scripts/setup.sh build
+	swift build $(build_flags)
+
+demo:
+	@Scripts/setup.sh demo
+	swift build $(build_flags)
+	@Scripts/demo.sh
+
+test:
+	@Scripts/setup.sh test
+	@Scripts/test.sh
+
+soak:
+	@Scripts/setup.sh build
+	swift build $(build_flags) --product snapmgr-torture
+	@Scripts/soak.sh
+
+bench:
+	@Scripts/setup.sh bench
+	swift build $(build_flags)
+	.build/release/snapmgr-bench
+
+static:
+	@Scripts/setup.sh build
+	swift build $(static_flags) --product snapmgr
+	swift build $(static_flags) --product snapmgr-nbdkit
+
+install: static
+	install -d '$(bindir)' '$(plugindir)' '$(bashdir)' '$(zshdir)' '$(fishdir)'
+	install -s -m 755 $(static_binaries)/snapmgr '$(bindir)/snapmgr'
+	install -s -m 755 $(static_binaries)/$(plugin) '$(plugindir)/$(plugin)'
+	$(static_binaries)/snapmgr completion bash >'$(bashdir)/snapmgr'
+	$(static_binaries)/snapmgr completion zsh >'$(zshdir)/_snapmgr'
+	$(static_binaries)/snapmgr completion fish >'$(fishdir)/snapmgr.fish'
+	@for page in $(wildcard man/*.[1-8]); do \
+	    section="$(mandir)/man$${page##*.}"; \
+	    install -d "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
+	done
+	@for example in $(wildcard Config/*); do \
+	    install -d '$(docdir)/examples' && install -m 644 "$$example" '$(docdir)/examples/' \
+	        || exit 1; \
+	done
+
+uninstall:
+	rm -f '$(bindir)/snapmgr' '$(plugindir)/$(plugin)'
+	rm -f '$(bashdir)/snapmgr' '$(zshdir)/_snapmgr' '$(fishdir)/snapmgr.fish'
+	@for page in $(notdir $(wildcard man/*.[1-8])); do \
+	    rm -f "$(mandir)/man$${page##*.}/$$page"; \
+	done
+	rm -rf '$(docdir)/examples'
+	-rmdir --ignore-fail-on-non-empty '$(plugindir)' '$(docdir)'
+
+format:
+	swift format --in-place --recursive --parallel $(swift_sources)
+
+lint:
+	swift format lint --strict --recursive --parallel $(swift_sources)
+
+clean:
+	rm -rf .build .build-*

@@ -1,0 +1,82 @@
+#!/bin/bash
+# Installs the Debian packages that a purpose needs and that are missing, each by its name.
+# Usage: Scripts/setup.sh build|demo|test|bench
+set -euo pipefail
+
+build=(
+    libsqlite3-dev     # SQLite's header and library: the catalog
+    nbdkit-plugin-dev  # nbdkit's header: the NBD server's plugin
+)
+serve=(
+    nbdkit             # the NBD server that loads the plugin
+)
+demo=(
+    "${build[@]}" "${serve[@]}"
+    e2fsprogs          # mke2fs, debugfs, e2fsck: an ext4 image made and changed without root
+    libnbd-bin         # nbdcopy, nbdinfo: NBD clients
+    qemu-utils         # qemu-io, qemu-img: an NBD client that writes ranges, and compares
+)
+test=(
+    "${demo[@]}"
+    fio                # load that verifies what it reads, over NBD
+    mandoc             # lints the manual page
+)
+bench=(
+    "${build[@]}" "${serve[@]}"
+    fio                # the load of the measurements over NBD
+    qemu-utils         # qemu-img commit, which a merge is compared with
+    xfsprogs           # a filesystem that reflinks, where the measurements run as root
+)
+
+purpose=${1:-}
+case "$purpose" in
+    build) packages=("${build[@]}") ;;
+    demo) packages=("${demo[@]}") ;;
+    test) packages=("${test[@]}") ;;
+    bench) packages=("${bench[@]}") ;;
+    *)
+        echo "usage: $0 build|demo|test|bench" >&2
+        exit 2
+        ;;
+esac
+
+if ! command -v swift >/dev/null; then
+    echo "swift is not on the PATH; snapmgr is built with Swift 6.3: https://www.swift.org/install" >&2
+    exit 1
+fi
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is no Debian; install yourself what these packages hold: ${packages[*]}" >&2
+    exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+    [[ $status == 'install ok installed' ]] || missing+=("$package")
+done
+((${#missing[@]} > 0)) || exit 0
+
+as_root=()
+if ((EUID != 0)); then
+    if ! command -v sudo >/dev/null; then
+        echo "Packages are missing and neither root nor sudo is here to install them. Run as root:" >&2
+        echo "    apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+echo "Installing ${missing[*]}"
+install_missing() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${missing[@]}"
+}
+# The package lists of a fresh machine may be old or absent.
+if ! { "${as_root[@]}" apt-get update && install_missing; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "apt-get could not install: ${missing[*]}" >&2
+    exit 1
+fi

@@ -1,0 +1,11 @@
+#!/bin/bash
+# The randomized suites, SNAPMGR_SOAK times as long as `make test` runs them (default 10). Every
+# failure prints the seed that replays it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+factor=${SNAPMGR_SOAK:-10}
+export SNAPMGR_MODEL_OPERATIONS=${SNAPMGR_MODEL_OPERATIONS:-$((20000 * factor))}
+export SNAPMGR_CRASH_POINTS=${SNAPMGR_CRASH_POINTS:-$((100000 * factor))}
+export SNAPMGR_FAULT_POINTS=${SNAPMGR_FAULT_POINTS:-$((20000 * factor))}
+export SNAPMGR_STRESS_SECONDS=${SNAPMGR_STRESS_SECONDS:-$((10 * factor))}
+exec .build/release/snapmgr-torture

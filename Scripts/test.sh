@@ -1,0 +1,91 @@
+#!/bin/bash
+# Every suite, one step after the other; the first that fails ends the run with the end of its log.
+# docs/testing.md tells what each step does and which variables make it longer.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+logs=.build/test-logs
+mkdir -p "$logs"
+torture=.build/release/snapmgr-torture
+build_flags=(
+    -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error)
+
+passed=0
+failed=0
+
+# Adds what a step's log counts to the totals: the tests of each run of swift-testing, else the last
+# line "N passed, M failed", else the step itself.
+count() {
+    local log=$1 status=$2 line tests=0
+    while read -r line; do
+        tests=$((tests + line))
+    done < <(sed -nE 's/.*Test run with ([0-9]+) tests?.* passed.*/\1/p' "$log")
+    line=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
+    if [[ -n $line ]]; then
+        passed=$((passed + ${line% *}))
+        failed=$((failed + ${line#* }))
+    else
+        passed=$((passed + (tests > 0 ? tests : status == 0)))
+    fi
+    # However little the log says, a step that fails is a failure.
+    if ((status != 0 && failed == 0)); then failed=1; fi
+}
+
+# step NAME LIMIT COMMAND...: runs a command within LIMIT seconds.
+step() {
+    local name=$1 limit=$2 log="$logs/$1.log" start=$SECONDS status=0
+    shift 2
+    printf '%-10s ' "$name"
+    timeout --kill-after=30 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+    count "$log" "$status"
+    if ((status == 0)); then
+        printf 'passed  %5d s\n' $((SECONDS - start))
+        return
+    fi
+    printf 'FAILED  %5d s\n' $((SECONDS - start))
+    tail -n 60 "$log"
+    if ((status == 124 || status == 137)); then echo "It was stopped after $limit s."; fi
+    echo "Step $name failed; its whole log is $log."
+    echo "$passed passed, $failed failed"
+    exit 1
+}
+
+build() {
+    # The libraries' unhandled files and the linker's remarks are theirs; ours are errors.
+    swift build "${build_flags[@]}" --build-tests
+}
+
+swift_tests() {
+    swift test "${build_flags[@]}" --skip-build --disable-xctest "$@"
+}
+
+# A sanitizer's build has objects of its own.
+sanitized() {
+    local sanitizer=$1
+    swift build -c release --sanitize="$sanitizer" --product snapmgr-torture \
+        --scratch-path ".build-$sanitizer"
+    SNAPMGR_MODEL_OPERATIONS=${SNAPMGR_SANITIZED_OPERATIONS:-1000} \
+        ".build-$sanitizer/release/snapmgr-torture" model stress
+}
+
+# Runs as `Scripts/test.sh run FUNCTION ARGUMENTS` within a step, so that `timeout` bounds it.
+if [[ ${1:-} == run ]]; then
+    shift
+    "$@"
+    exit
+fi
+self=("$0" run)
+
+step lint 300 make --no-print-directory lint
+step build 2400 "${self[@]}" build
+step unit 900 "${self[@]}" swift_tests --skip EndToEndTests
+step model 1800 "$torture" model
+step crash 1800 "$torture" crash
+step faults 1800 "$torture" faults
+step stress 600 "$torture" stress
+step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests
+step thread 1800 "${self[@]}" sanitized thread
+step address 1800 "${self[@]}" sanitized address
+step fuzz 2400 Fuzz/run.sh
+step manual 60 Scripts/lint-manual.sh
+echo "$passed passed, $failed failed"
