@@ -116,6 +116,7 @@ package final class Barrier: Sendable {
     private func step<Result>(_ body: () throws(Problem) -> Result) throws(Problem) -> Result {
         try steps.during { () throws(Problem) in
             guard state.withLock({ $0.heldNanoseconds }) == nil else { throw ended() }
+            try engine.checkOpen()
             return try body()
         }
     }

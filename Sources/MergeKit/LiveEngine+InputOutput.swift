@@ -141,6 +141,7 @@ extension LiveEngine {
     package func flush() throws(Problem) {
         gate.enter()
         defer { gate.leave() }
+        try checkOpen()
         try doing { () throws(IOFailure) in try origin.sync() }
     }
 
@@ -181,6 +182,7 @@ extension LiveEngine {
     }
 
     private func check(_ range: Range<Int>, in chain: ChainState) throws(Problem) {
+        try checkOpen()
         guard range.lowerBound >= 0, range.upperBound <= chain.geometry.volumeBytes else {
             throw Problem(
                 .usage,

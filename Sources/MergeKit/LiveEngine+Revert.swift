@@ -129,6 +129,7 @@ extension LiveEngine {
         defer { gate.leave() }
         let chain = chain
         guard chain.merge === merge else { return }
+        try checkOpen()
         try checkNotPoisoned()
         try markOriginOpen()
         _ = try merge.advance(byteLimit: byteLimit) { batch in

@@ -23,6 +23,7 @@ package final class LiveEngine: Sendable {
     private let originMark = Turn()
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
+    private let isClosed = Atomic<Bool>(false)
 
     /// Small things that change under their own lock.
     struct Shared {
@@ -145,14 +146,19 @@ package final class LiveEngine: Sendable {
     }
 
     /// Flushes the origin and notes its size and time of change, so that the next open can tell
-    /// whether somebody else wrote to it. The engine must not be used afterwards; when it fails, the
-    /// volume goes on.
+    /// whether somebody else wrote to it. Everything is refused afterwards; when it fails, the volume
+    /// goes on.
     package func close() throws(Problem) {
         gate.close()
-        do throws(Problem) { try noteCleanClose() } catch {
-            gate.open()
-            throw error
-        }
+        defer { gate.open() }
+        try noteCleanClose()
+        isClosed.store(true, ordering: .sequentiallyConsistent)
+    }
+
+    /// Refuses what comes after ``close()``.
+    func checkOpen() throws(Problem) {
+        guard isClosed.load(ordering: .relaxed) else { return }
+        throw Problem(.interrupted, "volume “\(record.name)” was closed", hint: "open it again")
     }
 
     private func noteCleanClose() throws(Problem) {

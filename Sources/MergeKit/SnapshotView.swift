@@ -113,6 +113,7 @@ package final class SnapshotView: Sendable {
 
     private func resolver(for range: Range<Int>) throws(Problem) -> Resolver {
         guard isOpen.load(ordering: .relaxed) else { throw engine.notFound(manifest.id) }
+        try engine.checkOpen()
         let chain = engine.chain
         guard !chain.isBroken(manifest.ordinal) else { throw engine.brokenProblem(manifest) }
         guard range.lowerBound >= 0, range.upperBound <= byteCount else {
