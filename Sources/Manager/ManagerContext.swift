@@ -53,7 +53,8 @@ extension ManagerContext {
         let folder = FileFolder(path: volume.storePath)
         guard folder.exists("volume.json") else {
             throw Problem(
-                .notFound, "the store \(volume.storePath) of volume \(volume.record.name) is missing",
+                .notFound,
+                "the store \(volume.storePath) of volume \(volume.record.name) is missing",
                 hint: "mount or restore it, or run `snapmgr volume remove \(volume.record.name)`")
         }
         let reader = try StoreReader(folder: folder)

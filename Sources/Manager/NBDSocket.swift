@@ -23,7 +23,8 @@ struct NBDSocket {
         guard Paths.exists(path) else { return }
         guard try FileStatus(path: path).kind == .other else {
             throw Problem(
-                .exists, "\(path) exists and is no socket", hint: "choose another with --socket PATH"
+                .exists, "\(path) exists and is no socket",
+                hint: "choose another with --socket PATH"
             )
         }
         guard !isAnswered() else {

@@ -12,7 +12,8 @@ struct ServeCommand: Hashable, Sendable {
         executable = tools.nbdkitPath
         arguments = ["nbdkit", "--foreground"]
         switch request.endpoint {
-        case .listen(let address, let port): arguments += ["--ipaddr", address, "--port", "\(port)"]
+        case .listen(let address, let port):
+            arguments += ["--ipaddr", address, "--port", "\(port)"]
         // nbdkit finds open sockets by systemd's variables: exec keeps the process id.
         case .socket, .inherited: break
         }

@@ -40,7 +40,8 @@ struct SnapshotReconciler {
             } else {
                 try delete(row.id, ordinal: manifest.ordinal)
             }
-            try say("snapshot \(row.id) was part of a set that is not complete, and is deleted", row)
+            try say(
+                "snapshot \(row.id) was part of a set that is not complete, and is deleted", row)
         case .abandon:
             try context.catalog.abandonSnapshot(row.id)
             if let set = row.setID { try context.catalog.abandonSet(set) }

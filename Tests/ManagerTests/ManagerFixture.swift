@@ -19,7 +19,9 @@ final class ManagerFixture {
 
     init() throws {
         var template = Array("/tmp/snapmgr-manager-test-XXXXXX".utf8CString)
-        guard let path = mkdtemp(&template) else { throw IOFailure("make", path: "/tmp", code: errno) }
+        guard let path = mkdtemp(&template) else {
+            throw IOFailure("make", path: "/tmp", code: errno)
+        }
         folder = String(cString: path)
         sessions = FaultySessions(clock: clock)
         manager = try Manager(
@@ -63,7 +65,9 @@ final class ManagerFixture {
     func storePath(_ volume: String) -> String { options.state.defaultStorePath(volume: volume) }
 
     /// Works on a volume as its server would.
-    func withEngine<Result>(_ volume: String, _ body: (LiveEngine) throws -> Result) throws -> Result {
+    func withEngine<Result>(
+        _ volume: String, _ body: (LiveEngine) throws -> Result
+    ) throws -> Result {
         let host = try VolumeHost.open(
             storePath: storePath(volume), options: VolumeHost.Options(purpose: "test"))
         let result = try body(host.engine)
@@ -145,7 +149,10 @@ final class FaultySessions: SessionProvider {
 
     init(clock: TestClock) { real = ControlSessions(purpose: "test", clock: clock) }
 
-    func fail(_ volume: String, late: Bool = false, on matches: @escaping @Sendable (ControlRequest) -> Bool) {
+    func fail(
+        _ volume: String, late: Bool = false,
+        on matches: @escaping @Sendable (ControlRequest) -> Bool
+    ) {
         fault.withLock { $0 = Fault(volume: volume, matches: matches, isLate: late) }
     }
 

@@ -96,7 +96,8 @@ import Testing
         try fixture.snapshot("a", "b")
         for volume in ["a", "b"] { try fixture.write(2, to: 0..<4, of: volume) }
         let changed = try fixture.content(of: "a")
-        let report = try fixture.manager.reverts.revert("set:1", RevertOptions(), onProgress: ignore)
+        let report = try fixture.manager.reverts.revert(
+            "set:1", RevertOptions(), onProgress: ignore)
         #expect(report.items.map(\.volume) == ["a", "b"])
         for volume in ["a", "b"] { #expect(try fixture.content(of: volume)[0] == 1) }
         _ = try fixture.manager.reverts.revert("set:2", RevertOptions(), onProgress: ignore)

@@ -64,7 +64,8 @@ import Testing
         #expect(throws: Problem.self) { try NBDSocket(path: fixture.folder + "/f").makeFree() }
     }
 
-    @Test("plain text is served to this machine only", arguments: ["127.0.0.1", "::1", "localhost"])
+    @Test(
+        "plain text is served to this machine only", arguments: ["127.0.0.1", "::1", "localhost"])
     func loopback(address: String) {
         #expect(ServeCommand.isLoopback(address))
         #expect(!ServeCommand.isLoopback("0.0.0.0"))

@@ -43,7 +43,9 @@ import Testing
         }
     }
 
-    @Test("exclusive bytes are those of the entries that serve the snapshot alone", arguments: 1...200)
+    @Test(
+        "exclusive bytes are those of the entries that serve the snapshot alone", arguments: 1...200
+    )
     func exclusive(seed: UInt64) {
         let chain = Chain(seed: seed)
         let end = (chain.areas.keys.max() ?? 0) + 1

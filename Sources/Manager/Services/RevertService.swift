@@ -34,7 +34,7 @@ package struct RevertService {
             var isUnderWay = false
             do {
                 return try revert(rows, set, options, &isUnderWay, onProgress)
-            } catch where isUnderWay {
+            } catch  where isUnderWay {
                 try giveUp(volumes, because: error)
                 throw error
             }
@@ -186,7 +186,9 @@ extension RevertService {
     private func wait(
         for member: RevertMember, _ onProgress: (String, TransferProgress) -> Void
     ) throws -> MergeState {
-        try MergeFollower(context).run(member.session, member.volume) { onProgress(member.name, $0) }
+        try MergeFollower(context).run(member.session, member.volume) {
+            onProgress(member.name, $0)
+        }
         return .done
     }
 }
