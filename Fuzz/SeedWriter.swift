@@ -1,0 +1,76 @@
+// Writes valid samples for the targets to start from, made by the engine itself, so that they
+// always are of the present format.
+import BlockIO
+import FuzzSupport
+import Glibc
+import MergeKit
+import SnapshotModel
+
+@main
+struct SeedWriter {
+    let folder: String
+
+    static func main() throws {
+        guard CommandLine.arguments.count == 2 else {
+            print("usage: seed-writer FOLDER")
+            exit(2)
+        }
+        try SeedWriter(folder: CommandLine.arguments[1]).write()
+    }
+
+    private func write() throws {
+        let sample = try SampleStore.make()
+        try save(area(of: sample), "area", "engine")
+        try save([1, 32, 20] + goldenArea(), "area", "full-block")
+        let journal = sample.folder[SampleStore.journal] ?? []
+        try save([0] + journal, "journal", "engine")
+        try save([1] + journal, "journal", "sealed")
+        let records: [(UInt8, String)] = [
+            (0, StoreLayout.volume), (1, StoreLayout.manifest(SnapshotOrdinal(rawValue: 1))),
+            (2, StoreLayout.manifest(SnapshotOrdinal(rawValue: 3))),
+            (3, StoreLayout.revert(RevertID(rawValue: 1))), (4, StoreLayout.originState),
+        ]
+        for (selector, name) in records {
+            let file = sample.folder[name] ?? []
+            try save([selector] + file, "record", "file-\(selector)")
+            try save([selector | 0x80] + content(of: file), "record", "content-\(selector)")
+        }
+        try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
+        try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
+    }
+
+    /// The engine's own area, up to the end of its first metadata block.
+    private func area(of sample: SampleStore) -> [UInt8] {
+        let file = sample.folder[SampleStore.area] ?? []
+        return [0, 4, 40] + file.prefix(2 * SampleStore.chunkBytes)
+    }
+
+    /// An area whose first metadata block is full, so that a reader goes on to the second.
+    private func goldenArea() -> [UInt8] {
+        let format = AreaFormat(chunkBytes: 2 * SampleStore.chunkBytes)
+        var buffer = AlignedBuffer(count: 2 * format.chunkBytes)
+        var header = buffer.mutableBytes(in: 0..<format.chunkBytes)
+        format.encodeHeader(isValid: true, into: &header)
+        var block = buffer.mutableBytes(in: format.chunkBytes..<2 * format.chunkBytes)
+        for slot in 0..<format.entriesPerBlock {
+            let entry = AreaEntry(origin: ChunkIndex(slot), area: ChunkIndex(2 + slot))
+            format.encodeEntry(entry, slot: slot, into: &block)
+        }
+        return buffer.bytes.array
+    }
+
+    /// The `content` of a record's file.
+    private func content(of file: [UInt8]) -> [UInt8] {
+        guard let start = file.firstRange(of: Array("\"content\":".utf8)),
+            let end = file.firstRange(of: Array(",\"format\":".utf8))
+        else { return [] }
+        return Array(file[start.upperBound..<end.lowerBound])
+    }
+
+    private func save(_ bytes: [UInt8], _ target: String, _ name: String) throws {
+        let path = "\(folder)/\(target)"
+        mkdir(path, 0o755)
+        let device = try FileDevice(path: "\(path)/\(name)", access: .create)
+        try device.write(bytes.span.bytes, at: 0)
+    }
+}
