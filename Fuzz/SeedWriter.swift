@@ -33,7 +33,11 @@ struct SeedWriter {
         for (selector, name) in records {
             let file = sample.folder[name] ?? []
             try save([selector] + file, "record", "file-\(selector)")
-            try save([selector | 0x80] + content(of: file), "record", "content-\(selector)")
+            let content = content(of: file)
+            try save([selector | 0x80] + content, "record", "content-\(selector)")
+            for (index, variant) in extremes(of: content).enumerated() {
+                try save([selector | 0x80] + variant, "record", "extreme-\(selector)-\(index)")
+            }
         }
         try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
         try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
@@ -57,6 +61,22 @@ struct SeedWriter {
             format.encodeEntry(entry, slot: slot, into: &block)
         }
         return buffer.bytes.array
+    }
+
+    /// The text with each of its numbers in turn as large, as small, or as wrong as can be: what
+    /// mutations of single bytes hardly reach.
+    private func extremes(of text: [UInt8]) -> [[UInt8]] {
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        var variants: [[UInt8]] = []
+        var start = text.startIndex
+        while let first = text[start...].firstIndex(where: digits.contains) {
+            let end = text[first...].firstIndex { !digits.contains($0) } ?? text.endIndex
+            for number in [Int.max, Int.max - 511, Int.min, 1 << 60, -1, 0, 1] {
+                variants.append(text[..<first] + Array("\(number)".utf8) + text[end...])
+            }
+            start = end
+        }
+        return variants
     }
 
     /// The `content` of a record's file.

@@ -86,14 +86,14 @@ fuzz() {
     # No look for leaks, which the runtime's own caches are; and little memory about freed blocks,
     # which makes a run several times as fast.
     local options=detect_leaks=0:malloc_context_size=0:quarantine_size_mb=16
-    if ASAN_OPTIONS=$options timeout --kill-after=10 $((seconds + 120)) \
+    if SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=$options timeout --kill-after=10 $((seconds + 120)) \
         "$scratch/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$findings/$target-" \
         "$scratch/corpus/$target" "$scratch/seeds/$target" >"$log" 2>&1
     then
         echo "$target: $(sed -n 's/stat::number_of_executed_units: *//p' "$log") inputs, no finding"
     else
-        tail -n 40 "$log"
+        grep -E 'ERROR|Fatal error|^ +#[0-9]+ ' "$log" | head -n 30 || true
         local input
         input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
         echo "$target: FAILED${input:+; replay it with: $scratch/$target $input}"

@@ -62,6 +62,11 @@ package final class MemoryDevice: BlockDevice {
         }
     }
 
+    package func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
+        let data = range.clamped(to: 0..<(try byteCount()))
+        return data.isEmpty ? nil : data
+    }
+
     package func resize(to byteCount: Int) throws(IOFailure) {
         try reach(0, byteCount)
         content.withLock { $0.removeLast($0.count - byteCount) }
