@@ -9,11 +9,23 @@ package final class BackgroundThread: @unchecked Sendable {
     private init() {}
 
     /// Starts a thread that runs `body` once. All signals are blocked on it, so that they reach
-    /// the thread that handles them.
+    /// the thread that handles them. For threads without which nothing works.
     @discardableResult
     package static func start(
         name: String, _ body: @escaping @Sendable () -> Void
     ) -> BackgroundThread {
+        do throws(IOFailure) {
+            return try startIfPossible(name: name, body)
+        } catch {
+            preconditionFailure("\(error)")
+        }
+    }
+
+    /// As ``start(name:_:)``, for threads whose number depends on what others do; EAGAIN when the
+    /// system gives no more.
+    package static func startIfPossible(
+        name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(IOFailure) -> BackgroundThread {
         let thread = BackgroundThread()
         let work = Unmanaged.passRetained(
             Work(name: name) {
@@ -32,7 +44,10 @@ package final class BackgroundThread: @unchecked Sendable {
                 return nil
             }, work.toOpaque())
         pthread_attr_destroy(&attributes)
-        precondition(result == 0, "cannot start a thread: error \(result)")
+        guard result == 0 else {
+            work.release()
+            throw IOFailure("start", path: "thread \(name)", code: result)
+        }
         return thread
     }
 
@@ -45,6 +60,9 @@ package final class BackgroundThread: @unchecked Sendable {
     package func join() {
         monitor.withLock { while !hasEnded { monitor.wait() } }
     }
+
+    /// Lets the calling thread rest.
+    package static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 }
 
 /// What a new thread is handed.

@@ -21,4 +21,12 @@ package final class FileLock: Sendable {
         }
         return FileLock(descriptor, path: path)
     }
+
+    /// Replaces the file's content, which says who holds the lock. It only explains: that it cannot
+    /// be written is no reason to fail.
+    package func describeHolder(_ text: String) {
+        let number = descriptor.number
+        _ = retryingInterrupts { ftruncate(number, 0) }
+        _ = retryingInterrupts { pwrite(number, text, text.utf8.count, 0) }
+    }
 }

@@ -21,7 +21,7 @@ extension CatalogStore {
     }
 
     /// Makes the sets that manifests speak of, dated by their oldest member.
-    private func insertSets(_ database: Database, _ rebuilt: RebuiltCatalog) throws {
+    func insertSets(_ database: Database, _ rebuilt: RebuiltCatalog) throws {
         for manifest in rebuilt.volumes.flatMap(\.manifests) {
             guard let id = manifest.setID else { continue }
             try database.cachedStatement(
@@ -37,7 +37,7 @@ extension CatalogStore {
         }
     }
 
-    private static func insert(_ database: Database, _ volume: RebuiltCatalog.Volume) throws {
+    static func insert(_ database: Database, _ volume: RebuiltCatalog.Volume) throws {
         var row = volume.row
         row.snapshotsSeen = volume.manifests.map(\.ordinal).reduce(row.snapshotsSeen, max)
         let id = try insert(database, row)

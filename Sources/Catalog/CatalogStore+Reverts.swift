@@ -113,7 +113,7 @@ extension CatalogStore {
         ])
     }
 
-    private static func reverts(
+    static func reverts(
         _ database: Database, where condition: String, _ arguments: StatementArguments
     ) throws -> [RevertRow] {
         try Row.map(

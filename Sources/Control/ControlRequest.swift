@@ -40,7 +40,6 @@ package enum ControlRequest: Hashable, Sendable, Codable {
     /// Writes a snapshot's content to a new file; sends progress.
     case export(SnapshotID, path: String)
     case resize(bytes: Int)
-    case rename(String)
 }
 
 /// The answers, one for each request that succeeds.

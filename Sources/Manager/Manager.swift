@@ -1,1 +1,60 @@
-// Manager
+package import BlockIO
+internal import Catalog
+internal import SnapshotModel
+
+/// What a manager works with: where, and which clock, zone and sessions.
+package struct ManagerOptions: Sendable {
+    package var state: StateFolder
+    package var clock: any Clock
+    package var timeZone: any LocalTimeZone
+    package var sessions: any SessionProvider
+    package var cancellation: Cancellation
+    /// Receives sentences that people should see although nothing failed: what was reconciled.
+    package var onNote: @Sendable (String) -> Void
+
+    package init(
+        state: StateFolder, clock: any Clock = SystemClock(),
+        timeZone: any LocalTimeZone = SystemTimeZone(),
+        sessions: any SessionProvider = ControlSessions(),
+        cancellation: Cancellation = Cancellation(),
+        onNote: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.state = state
+        self.clock = clock
+        self.timeZone = timeZone
+        self.sessions = sessions
+        self.cancellation = cancellation
+        self.onNote = onNote
+    }
+}
+
+/// The use cases of snapmgr, over one state folder. All calls block; errors are turned into what
+/// people and scripts read by `Problem(_:)`.
+package final class Manager: Sendable {
+    private let context: ManagerContext
+
+    /// Opens the catalog, and makes the state folder when there is none.
+    ///
+    /// - Throws: when the catalog is corrupt, locked, newer, or cannot be made.
+    package init(_ options: ManagerOptions) throws {
+        try Paths.makeFolders(options.state.path)
+        let clock = options.clock
+        let catalog = try CatalogStore(path: options.state.catalogPath, now: { clock.now() })
+        context = ManagerContext(catalog: catalog, options: options)
+    }
+
+    package var volumes: VolumeService { VolumeService(context: context) }
+    package var snapshots: SnapshotService { SnapshotService(context: context) }
+    package var lists: ListService { ListService(context: context) }
+    package var details: ShowService { ShowService(context: context) }
+    package var diffs: DiffService { DiffService(context: context) }
+    package var reverts: RevertService { RevertService(context: context) }
+    package var merges: MergeService { MergeService(context: context) }
+    package var deletions: DeleteService { DeleteService(context: context) }
+    package var holds: HoldService { HoldService(context: context) }
+    package var exports: ExportService { ExportService(context: context) }
+    package var checks: CheckService { CheckService(context: context) }
+    package var status: StatusService { StatusService(context: context) }
+    package var events: EventService { EventService(context: context) }
+    package var serving: ServeService { ServeService(context: context) }
+}

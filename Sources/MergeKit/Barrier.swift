@@ -148,6 +148,8 @@ package final class Barrier: Sendable {
             }
             guard let heldSince else { throw ended() }
             let before = engine.chain
+            // Its entries are counted on from now on, as they are on disk.
+            try doing { () throws(IOFailure) in try before.active?.settle() }
             state.withLock { $0.chainBefore = before }
             var outcome: (snapshot: SnapshotOutcome?, revert: RevertOutcome?) = (nil, nil)
             if let snapshot {

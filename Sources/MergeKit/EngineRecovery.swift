@@ -21,6 +21,7 @@ struct EngineRecovery {
         let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         let kernel = CopyKernel(options: options.copyOptions)
         try checkOrigin(record, &warnings)
+        try store.settle()
         try sweepReverts(&warnings)
         let manifests = try sweepSnapshots(&warnings)
         let library = AreaLibrary(store: store, format: format)
@@ -196,9 +197,13 @@ struct EngineRecovery {
             safetyArea: safetyArea, chunkBytes: format.chunkBytes)
     }
 
+    /// The journal, synced: a mark that is only in the page cache would let a client overwrite a
+    /// chunk that after a power cut would be merged again (I3).
     private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {
         try doing { () throws(IOFailure) in
-            try store.folder.openFile(StoreLayout.journal(id), writable: true)
+            let device = try store.folder.openFile(StoreLayout.journal(id), writable: true)
+            try device.sync()
+            return device
         }
     }
 }

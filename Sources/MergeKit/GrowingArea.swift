@@ -358,6 +358,13 @@ package final class GrowingArea: Sendable {
 
     // MARK: Recovery
 
+    /// Returns when the disk holds the acknowledged entries and no others, also after a commit that
+    /// failed: before the area freezes, or a plan is made of it.
+    package func settle() throws(IOFailure) {
+        let failure = monitor.withLock { scrubIfNeeded() }
+        if let failure { throw failure }
+    }
+
     /// With the monitor held: repairs the metadata block after a failed commit, before anything is
     /// reserved again. Returns the failure when it still cannot be written.
     private func scrubIfNeeded() -> IOFailure? {

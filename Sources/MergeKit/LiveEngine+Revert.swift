@@ -206,6 +206,7 @@ extension LiveEngine {
     /// With the turn taken: removes the revert from the store, and what it had replaced first, so
     /// that an older record never comes to life again.
     func finishInTurn(_ merge: RunningMerge) throws(Problem) {
+        try doing { () throws(IOFailure) in try merge.safetyArea.settle() }
         for id in try store.revertFolders() where id <= merge.record.id {
             try store.removeRevert(id)
         }

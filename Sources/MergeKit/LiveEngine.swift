@@ -59,6 +59,8 @@ package final class LiveEngine: Sendable {
 
     // MARK: State
 
+    /// The folder of the volume's store.
+    package var storeFolder: any Folder { store.folder }
     package var record: VolumeRecord { shared.withLock { $0.record } }
     package var geometry: Geometry { chain.geometry }
     package var warnings: [String] { shared.withLock { $0.warnings } }
@@ -143,9 +145,17 @@ package final class LiveEngine: Sendable {
     }
 
     /// Flushes the origin and notes its size and time of change, so that the next open can tell
-    /// whether somebody else wrote to it. The engine must not be used afterwards.
+    /// whether somebody else wrote to it. The engine must not be used afterwards; when it fails, the
+    /// volume goes on.
     package func close() throws(Problem) {
         gate.close()
+        do throws(Problem) { try noteCleanClose() } catch {
+            gate.open()
+            throw error
+        }
+    }
+
+    private func noteCleanClose() throws(Problem) {
         try doing { () throws(IOFailure) in try origin.sync() }
         guard isOriginMarked.load(ordering: .relaxed) || store.originState()?.isClosed != true else {
             return

@@ -122,9 +122,32 @@ package struct Store: Sendable {
     /// Marks a snapshot as deleted, or its chain as broken; durable when it returns.
     package func writeMark(_ name: String) throws(Problem) {
         guard !folder.exists(name) else { return }
-        try doing { () throws(IOFailure) in
+        do throws(IOFailure) {
             _ = try folder.createFile(name, byteCount: 0)
             try folder.syncFolder(Self.parent(of: name))
+        } catch {
+            // What was not acknowledged shall not come into force at the next open.
+            try? folder.removeFile(name)
+            throw Problem(error)
+        }
+    }
+
+    /// Makes durable what is found at open, before anything builds on it: a process that was killed
+    /// between a change and its sync leaves it in the page cache, where it looks like the disk's.
+    package func settle() throws(Problem) {
+        let snapshots = try snapshotFolders()
+        let reverts = try revertFolders()
+        try doing { () throws(IOFailure) in
+            for ordinal in snapshots
+            where ordinal == snapshots.last || folder.exists(StoreLayout.deletedMark(ordinal))
+                || isBroken(ordinal)
+            {
+                try folder.syncFolder(StoreLayout.snapshotFolder(ordinal))
+            }
+            for id in reverts { try folder.syncFolder(StoreLayout.revertFolder(id)) }
+            for name in [StoreLayout.snapshots, StoreLayout.reverts, ""] {
+                try folder.syncFolder(name)
+            }
         }
     }
 

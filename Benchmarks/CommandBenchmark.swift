@@ -1,0 +1,3 @@
+enum CommandBenchmark {
+    static func run(_ workspace: Workspace) throws {}
+}

@@ -1,0 +1,3 @@
+enum MemoryBenchmark {
+    static func run(_ workspace: Workspace) throws {}
+}

@@ -1,0 +1,3 @@
+enum ServedBenchmark {
+    static func run(_ workspace: Workspace) throws {}
+}

@@ -1,0 +1,108 @@
+internal import MergeKit
+package import SnapshotModel
+
+/// Performs one session's requests on an open volume, and undoes at the session's end what it left
+/// half-done. The same for sessions in process and over the socket, so that both answer alike.
+package final class ControlHandler: Sendable {
+    let host: VolumeHost
+    private let change: SteppedChange
+
+    package init(host: VolumeHost) {
+        self.host = host
+        change = SteppedChange(host: host)
+    }
+
+    private var engine: LiveEngine { host.engine }
+
+    /// Whether the session has something prepared or held.
+    package var isUnderWay: Bool { change.isUnderWay }
+
+    /// Ends the session.
+    package func close() { change.abandon() }
+
+    /// Performs a request; returns when it is done.
+    package func perform(
+        _ request: ControlRequest, for client: any RequestClient
+    ) throws(Problem) -> ControlReply {
+        switch request {
+        case .status: return .status(try engine.status())
+        case .snapshot, .revert, .cancelMerge, .delete, .resize:
+            return try changeAtOnce(request, for: client)
+        case .prepareSnapshot, .prepareRevert, .hold, .commit, .rollBack, .release:
+            return try changeInSteps(request, for: client)
+        case .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .waitForMerge:
+            return try superviseMerge(request, for: client)
+        case .previewRevert(let id): return .preview(try engine.previewRevert(to: id))
+        case .previewDelete(let ids): return .deleted(try engine.previewDelete(ids))
+        case .collect: return .collected(try engine.collect())
+        case .export(let id, let path):
+            let view = try engine.openView(of: id)
+            defer { view.close() }
+            return .exported(bytes: try SnapshotExport(path: path).write(view, for: client))
+        }
+    }
+
+    private func changeAtOnce(
+        _ request: ControlRequest, for client: any RequestClient
+    ) throws(Problem) -> ControlReply {
+        let reply = try change.atOnce(for: client) { engine throws(Problem) -> ControlReply in
+            switch request {
+            case .snapshot(let request): return .snapshot(try engine.takeSnapshot(request))
+            case .revert(let request): return .reverted(try engine.revert(request))
+            case .cancelMerge(let id): return .reverted(try engine.cancelMerge(id))
+            case .delete(let ids): return .deleted(try engine.delete(ids))
+            case .resize(let bytes):
+                try engine.resize(to: bytes)
+                return .volume(engine.record)
+            default: preconditionFailure("not a change at once: \(request)")
+            }
+        }
+        if case .delete = request { host.caretaker?.collectSoon() } else { host.caretaker?.wake() }
+        return reply
+    }
+
+    private func changeInSteps(
+        _ request: ControlRequest, for client: any RequestClient
+    ) throws(Problem) -> ControlReply {
+        switch request {
+        case .prepareSnapshot(let request):
+            try change.prepare(for: client) { barrier throws(Problem) in
+                try barrier.prepareSnapshot(request)
+            }
+        case .prepareRevert(let request):
+            try change.prepare(for: client) { barrier throws(Problem) in
+                try barrier.prepareRevert(request)
+            }
+        case .hold(let milliseconds): try change.hold(milliseconds: milliseconds, for: client)
+        case .commit:
+            let committed = try change.commit()
+            return .committed(snapshot: committed.snapshot, revert: committed.revert)
+        case .rollBack: try change.rollBack()
+        case .release:
+            let heldNanoseconds = try change.release()
+            host.caretaker?.wake()
+            return .released(heldNanoseconds: heldNanoseconds)
+        default: preconditionFailure("not a step: \(request)")
+        }
+        return .done
+    }
+
+    private func superviseMerge(
+        _ request: ControlRequest, for client: any RequestClient
+    ) throws(Problem) -> ControlReply {
+        switch request {
+        case .mergeStatus: return .merge(engine.mergeProgress())
+        case .pauseMerge: engine.pauseMerge()
+        case .resumeMerge: engine.resumeMerge()
+        case .throttleMerge(let rate):
+            guard rate.map({ $0 > 0 }) ?? true else {
+                throw Problem(.usage, "a merge's rate must be more than 0 bytes per second")
+            }
+            engine.throttleMerge(bytesPerSecond: rate)
+        case .waitForMerge: try MergeWait(host: host).run(for: client)
+        default: preconditionFailure("not about the merge: \(request)")
+        }
+        host.caretaker?.wake()
+        return request == .waitForMerge ? .merge(engine.mergeProgress()) : .done
+    }
+}

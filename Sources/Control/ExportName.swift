@@ -1,0 +1,44 @@
+package import SnapshotModel
+
+/// The name of an NBD export: `VOL` is a volume, `VOL@ID` or `VOL@NAME` one of its snapshots.
+package struct ExportName: Hashable, Sendable {
+    package let volume: String
+    /// The snapshot's id or name; nil for the volume itself.
+    package let snapshot: String?
+
+    package init(volume: String, snapshot: SnapshotID? = nil) {
+        self.volume = volume
+        self.snapshot = snapshot?.description
+    }
+
+    /// Volume names contain no `@`, so that the first one divides.
+    package init(_ text: String) {
+        let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+        volume = String(parts[0])
+        snapshot = parts.count == 2 ? String(parts[1]) : nil
+    }
+
+    /// Which of a volume's snapshots is meant; an id wins over a name that looks like it.
+    /// `.notFound` when none is, `.ambiguous` when the name is that of several.
+    package static func resolve(
+        _ reference: String, among snapshots: [SnapshotManifest]
+    ) throws(Problem) -> SnapshotID {
+        let live = snapshots.filter { !$0.isDeleted }
+        if let match = live.first(where: { $0.id.description == reference }) { return match.id }
+        let matches = live.filter { $0.name == reference }.map(\.id)
+        guard let only = matches.first else {
+            throw Problem(
+                .notFound, "there is no snapshot \(reference)", hint: "see them all: snapmgr list")
+        }
+        guard matches.count == 1 else {
+            throw Problem(
+                .ambiguous, "\(matches.count) snapshots are called \(reference)",
+                hint: "give the id: " + matches.map(\.description).joined(separator: ", "))
+        }
+        return only
+    }
+}
+
+extension ExportName: CustomStringConvertible {
+    package var description: String { snapshot.map { "\(volume)@\($0)" } ?? volume }
+}

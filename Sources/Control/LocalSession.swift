@@ -1,0 +1,40 @@
+internal import MergeKit
+package import SnapshotModel
+
+/// A session with a volume that this process has open.
+package final class LocalSession: VolumeSession {
+    private let handler: ControlHandler
+    private let host: VolumeHost
+    private let ownsHost: Bool
+
+    /// - Parameter ownsHost: whether the volume is closed with the session.
+    package init(host: VolumeHost, ownsHost: Bool) {
+        self.host = host
+        self.ownsHost = ownsHost
+        handler = ControlHandler(host: host)
+    }
+
+    package var isServed: Bool { false }
+
+    package func perform(
+        _ request: ControlRequest, onProgress: (TransferProgress) -> Void
+    ) throws(Problem) -> ControlReply {
+        try withoutActuallyEscaping(onProgress) { onProgress throws(Problem) in
+            try handler.perform(request, for: LocalClient(onProgress: onProgress))
+        }
+    }
+
+    package func close() {
+        handler.close()
+        // What could not be flushed is found by the next open, which recovers.
+        if ownsHost { try? host.close() }
+    }
+}
+
+private struct LocalClient: RequestClient {
+    let onProgress: (TransferProgress) -> Void
+
+    var isGone: Bool { false }
+
+    func report(_ progress: TransferProgress) { onProgress(progress) }
+}

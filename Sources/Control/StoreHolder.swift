@@ -1,0 +1,48 @@
+internal import BlockIO
+internal import Glibc
+internal import SnapshotModel
+
+/// Who has a store open: the content of its lock file, for those who find it locked.
+struct StoreHolder: Equatable {
+    var processID: Int32
+    /// What the process does: `nbdkit`, `snapmgr revert`.
+    var purpose: String
+
+    /// The lock file's name in the store.
+    static let fileName = "lock"
+
+    init(processID: Int32 = getpid(), purpose: String) {
+        self.processID = processID
+        self.purpose = purpose
+    }
+
+    /// Reads the content of a lock file; nil when it says nothing.
+    init?(fileContent: String) {
+        let words = fileContent.split(whereSeparator: \.isWhitespace)
+        guard let first = words.first, let processID = Int32(first), processID > 0 else {
+            return nil
+        }
+        self.init(processID: processID, purpose: words.dropFirst().joined(separator: " "))
+    }
+
+    /// Reads the lock file of a store that is locked; nil when it says nothing.
+    init?(of store: FileFolder) {
+        guard let bytes = try? store.readFile(Self.fileName, limitBytes: 4096) else { return nil }
+        self.init(fileContent: String(decoding: bytes, as: UTF8.self))
+    }
+
+    var fileContent: String { "\(processID) \(purpose)\n" }
+
+    /// Why the store cannot be opened now.
+    static func lockedProblem(store: FileFolder) -> Problem {
+        guard let holder = StoreHolder(of: store) else {
+            return Problem(
+                .locked, "the store \(store.path) is in use by another process",
+                hint: "see who has \(store.path)/\(fileName) open: fuser -v")
+        }
+        let purpose = holder.purpose.isEmpty ? "" : " (\(holder.purpose))"
+        return Problem(
+            .locked, "the store \(store.path) is in use by process \(holder.processID)\(purpose)",
+            hint: "wait until it has ended, or end it: kill \(holder.processID)")
+    }
+}

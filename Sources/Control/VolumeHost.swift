@@ -1,0 +1,113 @@
+internal import BlockIO
+package import MergeKit
+package import SnapshotModel
+
+/// A volume that this process has open, alone: the store's lock, the engine, and the caretaker if
+/// there is to be one.
+package final class VolumeHost: Sendable {
+    package let engine: LiveEngine
+    /// The store's folder.
+    package let storePath: String
+    package let caretaker: Caretaker?
+    let patience: Patience
+    let right: ChangeRight
+    private let lock: Monitored<FileLock?>
+
+    /// How a volume is opened.
+    package struct Options: Sendable {
+        /// What the process does, told to those who find the store locked.
+        package var purpose: String
+        /// Whether merges and collections run in the background; a command that does one thing and
+        /// ends does them itself.
+        package var hasCaretaker: Bool
+        package var engine: EngineOptions
+        package var patience = Patience()
+        /// Hears of what goes wrong in the background.
+        package var report: @Sendable (String) -> Void
+
+        package init(
+            purpose: String, hasCaretaker: Bool = false, engine: EngineOptions = EngineOptions(),
+            report: @escaping @Sendable (String) -> Void = { _ in }
+        ) {
+            self.purpose = purpose
+            self.hasCaretaker = hasCaretaker
+            self.engine = engine
+            self.report = report
+        }
+    }
+
+    private init(
+        engine: LiveEngine, store: FileFolder, lock: FileLock, options: Options
+    ) throws(Problem) {
+        self.engine = engine
+        storePath = store.path
+        self.lock = Monitored(lock)
+        patience = options.patience
+        right = ChangeRight(waitMilliseconds: patience.change)
+        caretaker =
+            options.hasCaretaker
+            ? Caretaker(
+                engine: engine, retryMilliseconds: patience.retry, report: options.report) : nil
+        try caretaker?.start()
+    }
+
+    /// Opens a volume and recovers it if need be. `.locked` when another process has it open,
+    /// `.notFound` when there is no store or the origin is missing.
+    package static func open(storePath: String, options: Options) throws(Problem) -> VolumeHost {
+        guard let host = try openUnlessHeld(storePath: storePath, options: options) else {
+            throw StoreHolder.lockedProblem(store: FileFolder(path: storePath))
+        }
+        return host
+    }
+
+    /// As ``open(storePath:options:)``; nil when another process has the volume open.
+    static func openUnlessHeld(
+        storePath: String, options: Options
+    ) throws(Problem) -> VolumeHost? {
+        let store = FileFolder(path: storePath)
+        // Asked first, so that no lock file is left in a folder that is no store.
+        _ = try StoreReader(folder: store)
+        guard let lock = try lock(store, purpose: options.purpose) else { return nil }
+        let record = try StoreReader(folder: store).record
+        let origin = try openOrigin(of: record)
+        let engine = try LiveEngine.open(store: store, origin: origin, options: options.engine)
+        do throws(Problem) {
+            return try VolumeHost(engine: engine, store: store, lock: lock, options: options)
+        } catch {
+            try? engine.close()
+            throw error
+        }
+    }
+
+    private static func lock(_ store: FileFolder, purpose: String) throws(Problem) -> FileLock? {
+        do throws(IOFailure) {
+            let lock = try FileLock.acquire(path: store.path + "/" + StoreHolder.fileName)
+            lock?.describeHolder(StoreHolder(purpose: purpose).fileContent)
+            return lock
+        } catch {
+            guard error.isReadOnly else { throw Problem(error) }
+            throw Problem(
+                .failed, error.description,
+                hint: "run the command as the user who owns \(store.path), or as root")
+        }
+    }
+
+    private static func openOrigin(of record: VolumeRecord) throws(Problem) -> FileDevice {
+        do throws(IOFailure) {
+            return try FileDevice(path: record.originPath, access: .readWrite)
+        } catch {
+            let code: Problem.Code = error.isNotFound ? .notFound : .failed
+            throw Problem(
+                code, "the origin of volume \(record.name) cannot be opened: \(error)",
+                hint: "check \(record.originPath); the snapshots in the store are untouched")
+        }
+    }
+
+    /// Ends the background work, flushes, records the clean close and gives the store free. The
+    /// store is free also when that fails: then the next open recovers.
+    package func close() throws(Problem) {
+        defer { lock.change { $0 = nil } }
+        caretaker?.stop()
+        try engine.close()
+    }
+}

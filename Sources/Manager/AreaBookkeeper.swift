@@ -1,0 +1,124 @@
+internal import Catalog
+internal import MergeKit
+internal import SnapshotModel
+
+/// Keeps the catalog's index of frozen areas, and the sizes that follow from it.
+struct AreaBookkeeper {
+    private let context: ManagerContext
+    private let volume: VolumeRow
+    private let maps: AreaMaps
+
+    init(_ context: ManagerContext, _ volume: VolumeRow) {
+        self.context = context
+        self.volume = volume
+        maps = AreaMaps(context, volume)
+    }
+
+    private var name: String { volume.record.name }
+
+    /// After a snapshot was taken: the area before it has frozen, which settles the sizes of both.
+    func snapshotTaken(_ ordinal: SnapshotOrdinal) throws {
+        try recordMap(SnapshotOrdinal(rawValue: ordinal.rawValue - 1))
+        try refreshSizes(around: ordinal)
+    }
+
+    /// After snapshots were deleted: their neighbours changed, and areas may be gone.
+    func snapshotsDeleted(_ ordinals: [SnapshotOrdinal], removedAreas: [SnapshotOrdinal]) throws {
+        for ordinal in removedAreas {
+            try context.catalog.removeChunkMap(volume: name, ordinal: ordinal)
+        }
+        var sizes: [SnapshotID: SnapshotSizes] = [:]
+        for row in try ordinals.flatMap({ try neighbours(of: $0) }) where sizes[row.id] == nil {
+            sizes[row.id] = try self.sizes(of: row)
+        }
+        try record(sizes)
+    }
+
+    /// After a merge has ended: the area of its safety snapshot grows no more.
+    func mergeEnded(safety ordinal: SnapshotOrdinal) throws {
+        guard ordinal < (try newestOrdinal()) else { return }
+        try recordMap(ordinal)
+        try refreshSizes(around: ordinal)
+    }
+
+    private func newestOrdinal() throws -> SnapshotOrdinal {
+        try context.volume(name).snapshotsSeen
+    }
+
+    /// Records an area's map, when there is such an area and it grows no more.
+    private func recordMap(_ ordinal: SnapshotOrdinal) throws {
+        guard ordinal.rawValue > 0, ordinal < (try newestOrdinal()) else { return }
+        let reader = try maps.reader()
+        // A running merge still preserves into the area of its safety snapshot.
+        guard try reader.runningRevert()?.safety != ordinal else { return }
+        do {
+            let map = try reader.chunkMap(of: ordinal)
+            try context.catalog.storeChunkMap(map, volume: name, ordinal: ordinal)
+        } catch let problem as Problem where problem.code == .notFound {
+            // The snapshot was deleted and its area collected: nothing to record.
+            return
+        }
+    }
+}
+
+// MARK: - Sizes
+
+extension AreaBookkeeper {
+    private func refreshSizes(around ordinal: SnapshotOrdinal) throws {
+        var rows = try neighbours(of: ordinal)
+        if let row = try liveRow(ordinal) { rows.append(row) }
+        var sizes: [SnapshotID: SnapshotSizes] = [:]
+        for row in rows { sizes[row.id] = try self.sizes(of: row) }
+        try record(sizes)
+    }
+
+    private func record(_ sizes: [SnapshotID: SnapshotSizes]) throws {
+        if !sizes.isEmpty { try context.catalog.setSizes(sizes) }
+    }
+
+    /// A snapshot's sizes. The newest one's exclusive bytes still grow, and are left unknown.
+    func sizes(of row: SnapshotRow) throws -> SnapshotSizes {
+        let before = try live(from: row.ordinal, step: -1).map {
+            try maps.chunks(in: $0.ordinal..<row.ordinal)
+        }
+        let after = try live(from: row.ordinal, step: 1).map {
+            try maps.chunks(in: row.ordinal..<$0.ordinal)
+        }
+        let geometry = volume.record.geometry
+        return SnapshotSizes(
+            changedBytes: before.map { SizeAccounting.bytes(of: $0, geometry: geometry) },
+            exclusiveBytes: after.map {
+                SizeAccounting.exclusiveBytes(before: before, after: $0, geometry: geometry)
+            })
+    }
+
+    /// What deleting the newest snapshot would free, as far as its area has grown by now.
+    func exclusiveBytesOfNewest(_ row: SnapshotRow) throws -> Int {
+        let before = try live(from: row.ordinal, step: -1).map {
+            try maps.chunks(in: $0.ordinal..<row.ordinal)
+        }
+        let after = try maps.chunks(in: row.ordinal..<newestOrdinal().next)
+        return SizeAccounting.exclusiveBytes(
+            before: before, after: after, geometry: volume.record.geometry)
+    }
+
+    private func neighbours(of ordinal: SnapshotOrdinal) throws -> [SnapshotRow] {
+        try [live(from: ordinal, step: -1), live(from: ordinal, step: 1)].compactMap { $0 }
+    }
+
+    /// The nearest live snapshot on one side. Each step is a look-up in an index.
+    func live(from ordinal: SnapshotOrdinal, step: Int) throws -> SnapshotRow? {
+        let newest = try newestOrdinal().rawValue
+        var value = ordinal.rawValue + step
+        while value > 0, value <= newest {
+            if let row = try liveRow(SnapshotOrdinal(rawValue: value)) { return row }
+            value += step
+        }
+        return nil
+    }
+
+    private func liveRow(_ ordinal: SnapshotOrdinal) throws -> SnapshotRow? {
+        let row = try context.catalog.snapshot(volume: name, ordinal: ordinal)
+        return row?.phase == .present ? row : nil
+    }
+}

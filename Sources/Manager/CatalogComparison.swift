@@ -1,0 +1,43 @@
+internal import Catalog
+internal import SnapshotModel
+
+/// How the catalog's snapshots of a volume differ from the store's. Pure.
+struct CatalogComparison {
+    /// In the catalog, not in the store.
+    var missingInStore: [SnapshotID] = []
+    /// In the store, not in the catalog.
+    var missingInCatalog: [SnapshotID] = []
+    /// In both, with different descriptions.
+    var different: [SnapshotID] = []
+
+    init(rows: [SnapshotRow], manifests: [SnapshotManifest]) {
+        let live = manifests.filter { !$0.isDeleted }
+        let stored = live.reduce(into: [:]) { $0[$1.id] = $1 }
+        let known = rows.reduce(into: [:]) { $0[$1.id] = $1.manifest }
+        missingInStore = known.keys.filter { stored[$0] == nil }.sorted()
+        missingInCatalog = stored.keys.filter { known[$0] == nil }.sorted()
+        different = stored.compactMap { id, manifest in
+            known[id].map { $0 != manifest } == true ? id : nil
+        }.sorted()
+    }
+
+    var isEqual: Bool {
+        missingInStore.isEmpty && missingInCatalog.isEmpty && different.isEmpty
+    }
+
+    func findings(isRepaired: Bool) -> [Finding] {
+        let cases: [([SnapshotID], String)] = [
+            (missingInStore, "is in the catalog, but not in the store"),
+            (missingInCatalog, "is in the store, but not in the catalog"),
+            (different, "is described differently in the catalog and in the store"),
+        ]
+        return cases.flatMap { ids, message in
+            ids.map {
+                Finding(
+                    isRepaired ? .note : .damage, object: "snapshot \($0)",
+                    message: isRepaired ? message + ": mended from the store" : message,
+                    remedy: isRepaired ? nil : "run `snapmgr check --repair`", isRepairable: true)
+            }
+        }
+    }
+}

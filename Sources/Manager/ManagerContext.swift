@@ -1,0 +1,155 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import Glibc
+internal import MergeKit
+internal import SnapshotModel
+
+/// What all the use cases share. It holds no state of its own beyond the open catalog.
+final class ManagerContext: Sendable {
+    let state: StateFolder
+    let catalog: CatalogStore
+    let clock: any Clock
+    let timeZone: any LocalTimeZone
+    let sessions: any SessionProvider
+    let cancellation: Cancellation
+    /// Receives sentences that people should see although nothing failed.
+    private let onNote: @Sendable (String) -> Void
+
+    init(
+        catalog: CatalogStore, options: ManagerOptions
+    ) {
+        state = options.state
+        self.catalog = catalog
+        clock = options.clock
+        timeZone = options.timeZone
+        sessions = options.sessions
+        cancellation = options.cancellation
+        onNote = options.onNote
+    }
+
+    func note(_ text: String) { onNote(text) }
+}
+
+// MARK: - Volumes
+
+extension ManagerContext {
+    /// - Throws: `notFound`.
+    func volume(_ name: String) throws -> VolumeRow {
+        guard let row = try catalog.volume(named: name) else { throw Problem.noVolume(name) }
+        return row
+    }
+
+    /// The named volumes in the order of their names, each once; all volumes for an empty list.
+    func volumes(_ names: [String]) throws -> [VolumeRow] {
+        guard !names.isEmpty else { return try catalog.volumes() }
+        return try Set(names).sorted().map { try volume($0) }
+    }
+
+    /// A volume's store, read without a lock.
+    ///
+    /// - Throws: `notFound` when the store is missing, `refused` when it is another volume's.
+    func reader(_ volume: VolumeRow) throws -> StoreReader {
+        let folder = FileFolder(path: volume.storePath)
+        guard folder.exists("volume.json") else {
+            throw Problem(
+                .notFound, "the store \(volume.storePath) of volume \(volume.record.name) is missing",
+                hint: "mount or restore it, or run `snapmgr volume remove \(volume.record.name)`")
+        }
+        let reader = try StoreReader(folder: folder)
+        guard reader.record.uuid == volume.record.uuid else {
+            throw Problem(
+                .refused,
+                "the store \(volume.storePath) belongs to volume \(reader.record.name) "
+                    + "(\(reader.record.uuid)), not to \(volume.record.name)",
+                hint: "put the right store there, or run `snapmgr catalog rebuild`")
+        }
+        return reader
+    }
+
+    /// A session with a volume, for as long as `body` runs.
+    func withSession<Result>(
+        _ volume: VolumeRow, _ body: (any VolumeSession) throws -> Result
+    ) throws -> Result {
+        // The store is looked at first, because it tells a missing or wrong one in clear words.
+        _ = try reader(volume)
+        let session = try openSession(volume)
+        defer { session.close() }
+        return try body(session)
+    }
+
+    func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
+        do {
+            return try sessions.open(storePath: volume.storePath)
+        } catch {
+            throw error.about("volume \(volume.record.name)")
+        }
+    }
+}
+
+// MARK: - Locks
+
+extension ManagerContext {
+    /// How long a command waits for another one that is at work on the same volume.
+    private static let lockPatienceMilliseconds = 5000
+    private static let lockRetryMilliseconds = 20
+
+    /// Runs `body` while no other command that changes these volumes can run.
+    ///
+    /// The locks are what tells a row that is being created from one that a crash left.
+    /// - Throws: `locked` when another command keeps one of them for longer than a few seconds.
+    func withLocks<Result>(
+        _ volumes: [VolumeRow], _ body: () throws -> Result
+    ) throws -> Result {
+        // In the order of names, so that two commands cannot wait for each other.
+        let names = Set(volumes.map(\.record.name)).sorted()
+        let locks = try names.map { try waitForLock($0) }
+        defer { withExtendedLifetime(locks) {} }
+        return try body()
+    }
+
+    /// Runs `body` when nobody is at work on these volumes; else does nothing.
+    func withLocksIfFree(_ volumes: [VolumeRow], _ body: () throws -> Void) throws {
+        var locks: [FileLock] = []
+        for name in Set(volumes.map(\.record.name)).sorted() {
+            guard let lock = try acquireLock(name) else { return }
+            locks.append(lock)
+        }
+        defer { withExtendedLifetime(locks) {} }
+        try body()
+    }
+
+    private func acquireLock(_ volume: String) throws -> FileLock? {
+        try Paths.makeFolders(state.locksPath)
+        return try FileLock.acquire(path: state.lockPath(volume: volume))
+    }
+
+    private func waitForLock(_ volume: String) throws -> FileLock {
+        var waited = 0
+        while true {
+            if let lock = try acquireLock(volume) { return lock }
+            guard waited < Self.lockPatienceMilliseconds else { throw Problem.isLocked(volume) }
+            try cancellation.check()
+            usleep(UInt32(Self.lockRetryMilliseconds * 1000))
+            waited += Self.lockRetryMilliseconds
+        }
+    }
+}
+
+// MARK: - Events
+
+extension ManagerContext {
+    func log(
+        _ kind: EventKind, _ message: String, volume: String? = nil, snapshot: SnapshotID? = nil
+    ) throws {
+        try log(.info, kind, message, volume: volume, snapshot: snapshot)
+    }
+
+    func log(
+        _ level: Event.Level, _ kind: EventKind, _ message: String, volume: String? = nil,
+        snapshot: SnapshotID? = nil
+    ) throws {
+        try catalog.record(
+            Event(level, kind: kind.rawValue, message: message, volume: volume, snapshot: snapshot))
+    }
+}

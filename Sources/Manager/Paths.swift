@@ -1,0 +1,77 @@
+internal import BlockIO
+internal import Glibc
+internal import SnapshotModel
+
+/// What the use cases do with paths of the real filesystem.
+enum Paths {
+    /// Makes a folder, for its owner only, with the folders above it.
+    static func makeFolders(_ path: String) throws {
+        guard access(path, F_OK) != 0 else { return }
+        let parent = Folder.parent(of: path)
+        if !parent.isEmpty { try makeFolders(parent) }
+        // EEXIST: another command was faster.
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw IOFailure("make folder", path: path, code: errno)
+        }
+    }
+
+    /// The path from the root, without `.`, `..`, and symbolic links as far as it exists.
+    static func absolute(_ path: String) throws -> String {
+        let full = path.hasPrefix("/") ? path : try currentFolder() + "/" + path
+        if let real = realPath(full) { return real }
+        // A path that does not exist yet: its folder tells.
+        let (parent, name) = (Folder.parent(of: full), Folder.name(of: full))
+        guard !name.isEmpty, name != "..", name != "." else { return full }
+        return (try parent.isEmpty ? "" : absolute(parent)) + "/" + name
+    }
+
+    /// Whether `path` is `folder` or lies below it; both absolute.
+    static func isInside(_ path: String, folder: String) -> Bool {
+        path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
+    }
+
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    static func isExecutableFile(_ path: String) -> Bool {
+        access(path, X_OK) == 0 && (try? FileStatus(path: path))?.kind == .file
+    }
+
+    static func remove(_ path: String) throws {
+        guard unlink(path) == 0 || errno == ENOENT else {
+            throw IOFailure("remove", path: path, code: errno)
+        }
+    }
+
+    static func rename(_ path: String, to newPath: String) throws {
+        guard Glibc.rename(path, newPath) == 0 else {
+            throw IOFailure("rename", path: path, code: errno)
+        }
+    }
+
+    private static func currentFolder() throws -> String {
+        guard let pointer = getcwd(nil, 0) else {
+            throw IOFailure("find", path: ".", code: errno)
+        }
+        defer { free(pointer) }
+        return String(cString: pointer)
+    }
+
+    private static func realPath(_ path: String) -> String? {
+        guard let pointer = realpath(path, nil) else { return nil }
+        defer { free(pointer) }
+        return String(cString: pointer)
+    }
+
+    /// The two halves of a path.
+    private enum Folder {
+        static func parent(of path: String) -> String {
+            guard let slash = path.lastIndex(of: "/") else { return "" }
+            return String(path[..<slash])
+        }
+
+        static func name(of path: String) -> String {
+            guard let slash = path.lastIndex(of: "/") else { return path }
+            return String(path[path.index(after: slash)...])
+        }
+    }
+}

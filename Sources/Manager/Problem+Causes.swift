@@ -1,0 +1,58 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+package import SnapshotModel
+
+extension Problem {
+    /// Gives any error the shape in which it reaches people and scripts.
+    package init(_ error: any Error) {
+        switch error {
+        case let problem as Problem: self = problem
+        case let failure as IOFailure: self.init(failure)
+        case let error as CatalogError:
+            self.init(Code(error.code), error.message, hint: error.hint)
+        default: self.init(.failed, String(describing: error))
+        }
+    }
+}
+
+extension Problem.Code {
+    fileprivate init(_ code: CatalogError.Code) {
+        self =
+            switch code {
+            case .corrupt: .corrupt
+            case .locked: .locked
+            case .newerSchema: .newerVersion
+            case .notFound: .notFound
+            case .duplicate: .exists
+            case .held: .refused
+            case .full: .noSpace
+            case .constraint, .unreadable: .failed
+            }
+    }
+}
+
+extension Problem {
+    static func noVolume(_ name: String) -> Problem {
+        Problem(
+            .notFound, "there is no volume \(name)",
+            hint: "run `snapmgr volume list` to see the volumes")
+    }
+
+    static func noSnapshot(_ reference: String) -> Problem {
+        Problem(
+            .notFound, "there is no snapshot \(reference)",
+            hint: "run `snapmgr list` to see the snapshots")
+    }
+
+    static func isLocked(_ volume: String) -> Problem {
+        Problem(
+            .locked, "another snapmgr is at work on volume \(volume)",
+            hint: "run `snapmgr status`, wait for it to end, then run the command again")
+    }
+
+    /// Says what the error is about, in front of what it says itself.
+    func about(_ subject: String) -> Problem {
+        message.contains(subject) ? self : Problem(code, "\(subject): \(message)", hint: hint)
+    }
+}

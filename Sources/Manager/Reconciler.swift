@@ -1,0 +1,147 @@
+internal import Catalog
+internal import Control
+internal import MergeKit
+internal import SnapshotModel
+
+/// Compares what the catalog has left unfinished with the stores, and finishes or abandons it.
+///
+/// Every verb that touches a volume runs it first. It does nothing, and writes nothing, when
+/// nothing is unfinished; what it does, it says.
+struct Reconciler {
+    let context: ManagerContext
+
+    private let isQuiet: Bool
+
+    init(_ context: ManagerContext, isQuiet: Bool = false) {
+        self.context = context
+        self.isQuiet = isQuiet
+    }
+
+    /// Runs `body` on the named volumes (all for none) while no other command can change them, after
+    /// what a crash left on them was put right.
+    func withVolumes<Result>(
+        _ names: [String], _ body: ([VolumeRow]) throws -> Result
+    ) throws -> Result {
+        let volumes = try context.volumes(names)
+        return try context.withLocks(try closure(of: volumes)) {
+            try reconcile(volumes)
+            // Read again: another command may have been at work while we waited.
+            return try body(try context.volumes(volumes.map(\.record.name)))
+        }
+    }
+
+    /// As ``withVolumes(_:_:)`` for one volume.
+    func withVolume<Result>(_ name: String, _ body: (VolumeRow) throws -> Result) throws -> Result {
+        try withVolumes([name]) { volumes in
+            guard let volume = volumes.first else { throw Problem.noVolume(name) }
+            return try body(volume)
+        }
+    }
+
+    /// For verbs that only read: puts things right when nobody is at work there.
+    func tidy(_ names: [String]) throws {
+        let volumes = try context.volumes(names)
+        guard try hasUnfinished(volumes) else { return }
+        try context.withLocksIfFree(try closure(of: volumes)) { try reconcile(volumes) }
+    }
+
+    /// For a use case that has just failed and still has its locks: finishes or abandons what it
+    /// began. Nothing is noted, because the failure itself is reported.
+    func settleQuietly(_ volumes: [VolumeRow]) throws {
+        let quiet = Reconciler(context, isQuiet: true)
+        try quiet.reconcile(volumes)
+    }
+}
+
+// MARK: - What belongs together
+
+extension Reconciler {
+    private func hasUnfinished(_ volumes: [VolumeRow]) throws -> Bool {
+        let names = Set(volumes.map(\.record.name))
+        if try context.catalog.unfinishedReverts().contains(where: { names.contains($0.volume) }) {
+            return true
+        }
+        return try names.contains { try !context.catalog.unfinished(volume: $0).isEmpty }
+    }
+
+    /// The volumes, and those that share an unfinished set or revert with them: all or none of
+    /// these are put right.
+    private func closure(of volumes: [VolumeRow]) throws -> [VolumeRow] {
+        let all = try context.catalog.volumes()
+        var names = Set(volumes.map(\.record.name))
+        for volume in volumes {
+            for row in try context.catalog.unfinished(volume: volume.record.name) {
+                let uuids = Set(row.setVolumes ?? [])
+                names.formUnion(all.filter { uuids.contains($0.record.uuid) }.map(\.record.name))
+            }
+        }
+        for row in try context.catalog.unfinishedReverts() where names.contains(row.volume) {
+            names.formUnion(row.group ?? [])
+        }
+        return all.filter { names.contains($0.record.name) }
+    }
+
+    private func reconcile(_ volumes: [VolumeRow]) throws {
+        guard try hasUnfinished(volumes) else { return }
+        let members = try closure(of: volumes)
+        let log = ReconcileLog(context: context, isQuiet: isQuiet)
+        var facts: [String: StoreFacts] = [:]
+        for volume in members {
+            // A store that cannot be read is the verb's own error, in its own words.
+            guard let reader = try? context.reader(volume) else { continue }
+            facts[volume.record.name] = StoreFacts(volume, reader)
+        }
+        // Reverts first: rolling one forward finishes its safety snapshot.
+        for volume in members {
+            guard let facts = facts[volume.record.name] else { continue }
+            try RevertReconciler(context, facts, log).run()
+        }
+        let unfinished = try members.map { try context.catalog.unfinished(volume: $0.record.name) }
+        // Judged before anything is done: deleting one member would make its set incomplete.
+        let verdicts = try unfinished.joined().map { row in
+            (row, try verdict(on: row, facts))
+        }
+        for (row, verdict) in verdicts {
+            guard let facts = facts[row.volume] else { continue }
+            try SnapshotReconciler(context, facts, log).carryOut(verdict, on: row)
+        }
+    }
+
+    private func verdict(
+        on row: SnapshotRow, _ facts: [String: StoreFacts]
+    ) throws -> SnapshotVerdict {
+        guard let own = facts[row.volume] else { return .wait }
+        return SnapshotVerdict(
+            row: row, manifest: try own.manifest(row.id),
+            isSetComplete: try isSetComplete(row, facts))
+    }
+
+    /// A set is complete when every volume's store has its member. Safety snapshots stand for
+    /// themselves: their reverts are rolled forward instead.
+    private func isSetComplete(
+        _ row: SnapshotRow, _ facts: [String: StoreFacts]
+    ) throws -> SnapshotVerdict.Completeness {
+        guard let set = row.setID, let uuids = row.setVolumes, row.revertID == nil else {
+            return true
+        }
+        // One that was committed tells that all stores had theirs.
+        if try context.catalog.snapshots(set: set).contains(where: { $0.phase == .present }) {
+            return true
+        }
+        let members = facts.values.filter { uuids.contains($0.volume.record.uuid) }
+        for member in members where try !member.hasMember(of: set) { return false }
+        return members.count == Set(uuids).count ? true : nil
+    }
+}
+
+/// Says what was put right, to people and in the event log.
+struct ReconcileLog {
+    let context: ManagerContext
+    let isQuiet: Bool
+
+    func say(_ text: String, volume: String, snapshot: SnapshotID) throws {
+        guard !isQuiet else { return }
+        context.note("volume \(volume): a command ended early: \(text)")
+        try context.log(.warning, .reconciled, text, volume: volume, snapshot: snapshot)
+    }
+}

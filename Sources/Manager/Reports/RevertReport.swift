@@ -1,0 +1,54 @@
+package import SnapshotModel
+
+/// What one volume's revert would do, or did.
+package struct RevertItem: Hashable, Sendable {
+    /// Nil for a preview, and when there was nothing to do.
+    package var id: RevertID?
+    package var volume: String
+    package var target: SnapshotID
+    package var safety: SnapshotID?
+    /// Bytes that the merge copies into the origin.
+    package var planBytes: Int
+    /// Bytes that the merge first keeps for other snapshots; nil when it was not asked for.
+    package var preserveBytes: Int?
+    package var usableAfterNanoseconds: Int64?
+    /// Nil for a preview.
+    package var state: MergeState?
+
+    /// The whole milliseconds until the volume was usable, rounded up.
+    package var usableAfterMilliseconds: Int64? {
+        usableAfterNanoseconds.map { ($0 + 999_999) / 1_000_000 }
+    }
+}
+
+/// What a revert, of one volume or of a set, would do or did.
+package struct RevertReport: Hashable, Sendable {
+    package var items: [RevertItem]
+    /// The set that was reverted to.
+    package var set: SetID?
+    package var isDryRun: Bool
+}
+
+extension RevertItem: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "id": JSONValue(id), "volume": JSONValue(volume), "snapshot_id": JSONValue(target),
+            "safety_snapshot_id": JSONValue(safety), "plan_bytes": JSONValue(planBytes),
+            "preserve_bytes": JSONValue(preserveBytes),
+            "usable_after_ms": JSONValue(usableAfterMilliseconds),
+            "state": state.map { JSONValue($0) } ?? .null,
+        ]
+    }
+}
+
+extension RevertReport: JSONConvertible {
+    /// `revert` for one volume; `reverts` for a set.
+    package var json: JSONValue {
+        if set == nil, let item = items.first {
+            return ["revert": item.json, "dry_run": JSONValue(isDryRun)]
+        }
+        return [
+            "reverts": JSONValue(items), "set_id": JSONValue(set), "dry_run": JSONValue(isDryRun),
+        ]
+    }
+}

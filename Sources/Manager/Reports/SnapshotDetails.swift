@@ -1,0 +1,57 @@
+internal import Catalog
+package import SnapshotModel
+
+/// A hold, as `show` and `hold list` show it.
+package struct HoldSummary: Hashable, Sendable {
+    package var snapshot: SnapshotID
+    package var owner: String
+    package var reason: String
+    package var heldAt: Timestamp
+    package var until: Timestamp?
+    package var isExpired: Bool
+
+    init(_ row: HoldRow) {
+        snapshot = row.snapshot
+        owner = row.owner
+        reason = row.reason
+        heldAt = row.heldAt
+        until = row.until
+        isExpired = row.isExpired
+    }
+}
+
+extension HoldSummary: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "snapshot_id": JSONValue(snapshot), "owner": JSONValue(owner),
+            "reason": JSONValue(reason), "held_at": JSONValue(heldAt),
+            "until": JSONValue(until), "expired": JSONValue(isExpired),
+        ]
+    }
+}
+
+/// Everything that `show` knows of a snapshot.
+package struct SnapshotDetails: Hashable, Sendable {
+    package var summary: SnapshotSummary
+    /// The nearest live snapshots of the same volume.
+    package var previous: SnapshotID?
+    package var next: SnapshotID?
+    /// The other members of its set.
+    package var setMembers: [SnapshotSummary]
+    package var holds: [HoldSummary]
+}
+
+extension SnapshotDetails: JSONConvertible {
+    package var json: JSONValue {
+        var fields = summary.fields
+        let manifest = summary.manifest
+        let more: [(String, JSONValue)] = [
+            ("size", JSONValue(manifest.volumeBytes)), ("set_name", JSONValue(manifest.setName)),
+            ("set_members", .array(setMembers.map { JSONValue($0.id) })),
+            ("revert_id", JSONValue(manifest.revertID)), ("previous_id", JSONValue(previous)),
+            ("next_id", JSONValue(next)), ("held_by", JSONValue(holds)),
+        ]
+        fields += more.map { JSONValue.Field(name: $0.0, value: $0.1) }
+        return ["snapshot": .object(fields)]
+    }
+}

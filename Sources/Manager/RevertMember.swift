@@ -1,0 +1,48 @@
+internal import Catalog
+internal import Control
+internal import SnapshotModel
+
+/// One volume of a revert, with its session and what was begun for it.
+struct RevertMember {
+    let volume: VolumeRow
+    let target: SnapshotRow
+    let session: any VolumeSession
+    let preview: RevertPreview
+    var request: RevertRequest?
+
+    init(_ context: ManagerContext, _ target: SnapshotRow) throws {
+        self.target = target
+        volume = try context.volume(target.volume)
+        _ = try context.reader(volume)
+        let session = try context.openSession(volume)
+        self.session = session
+        do {
+            guard case .preview(let preview) = try session.perform(.previewRevert(target.id)) else {
+                throw Problem.unexpectedReply(to: "a preview of a revert", of: volume.record.name)
+            }
+            self.preview = preview
+        } catch {
+            session.close()
+            throw error
+        }
+    }
+
+    var name: String { volume.record.name }
+
+    /// What the preview says.
+    var item: RevertItem {
+        RevertItem(
+            id: nil, volume: name, target: target.id, safety: nil, planBytes: preview.planBytes,
+            preserveBytes: preview.preserveBytes, usableAfterNanoseconds: nil, state: nil)
+    }
+
+    func item(_ outcome: RevertOutcome) -> RevertItem {
+        var item = item
+        item.id = outcome.id
+        item.safety = outcome.safety?.id
+        item.planBytes = outcome.planBytes
+        item.usableAfterNanoseconds = outcome.usableAfterNanoseconds
+        item.state = outcome.state
+        return item
+    }
+}

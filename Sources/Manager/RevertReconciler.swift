@@ -1,0 +1,123 @@
+internal import Catalog
+internal import Control
+internal import MergeKit
+internal import SnapshotModel
+
+/// Puts one volume's unfinished reverts right.
+struct RevertReconciler {
+    private let context: ManagerContext
+    private let facts: StoreFacts
+    private let log: ReconcileLog
+
+    init(_ context: ManagerContext, _ facts: StoreFacts, _ log: ReconcileLog) {
+        self.context = context
+        self.facts = facts
+        self.log = log
+    }
+
+    private var volume: String { facts.volume.record.name }
+
+    func run() throws {
+        let all = try context.catalog.reverts(volume: volume)
+        for row in all where row.isUnfinished {
+            let verdict = RevertVerdict(
+                row: row, running: try facts.running(), floor: facts.reader.record.idFloor.revert,
+                others: all, isGroupCommitted: try isGroupCommitted(row))
+            do {
+                try carryOut(verdict, on: row)
+            } catch let problem as Problem where problem.isForLater {
+                continue
+            }
+        }
+    }
+
+    /// Whether another volume of the group is known, or seen in its store, to have been reverted.
+    private func isGroupCommitted(_ row: RevertRow) throws -> Bool {
+        guard let key = row.groupKey, let group = row.group else { return false }
+        return try group.filter { $0 != volume }.contains { name in
+            guard let other = try context.catalog.volume(named: name) else { return false }
+            guard
+                let revert = try context.catalog.reverts(volume: name)
+                    .first(where: { $0.groupKey == key })
+            else { return false }
+            if revert.state != nil { return true }
+            guard let reader = try? context.reader(other) else { return false }
+            return try reader.runningRevert()?.id == revert.id
+                || reader.record.idFloor.revert >= revert.id
+        }
+    }
+
+    private func carryOut(_ verdict: RevertVerdict, on row: RevertRow) throws {
+        switch verdict {
+        case .keep: return
+        case .commit:
+            try commit(row)
+            try say("the revert to snapshot \(row.snapshot) was done, and is in the catalog now", row)
+        case .commitAndFinish:
+            try commit(row)
+            try finish(row, .done)
+            try say("the revert to snapshot \(row.snapshot) was done, and its merge has ended", row)
+        case .rollForward:
+            try rollForward(row)
+            try say(
+                "another volume of the same set was reverted: so is this one now, to snapshot "
+                    + "\(row.snapshot)", row)
+        case .abandon:
+            try context.catalog.abandonRevert(row.id)
+            try say("the revert to snapshot \(row.snapshot) was begun but not done: forgotten", row)
+        case .finish(let state):
+            // No anomaly: whoever served the volume ended the merge, and cannot write here.
+            try finish(row, state)
+        }
+    }
+
+    private func commit(_ row: RevertRow) throws {
+        // A merge that has ended does not tell any more how much it was.
+        let planChunks = try facts.running()?.planChunkCount ?? 0
+        try context.catalog.commitRevert(
+            row.id, safety: try facts.safety(of: row.id)?.id,
+            planBytes: planChunks * facts.volume.record.geometry.chunkBytes)
+    }
+
+    private func finish(_ row: RevertRow, _ state: MergeState) throws {
+        try MergeEnd(context, facts.volume).record(row, state)
+    }
+
+    private func rollForward(_ row: RevertRow) throws {
+        let request = RevertRequest(
+            id: row.id, target: row.snapshot,
+            safety: try safety(of: row).map {
+                SnapshotRequest(id: $0.id, description: SnapshotDescription(of: $0.manifest))
+            })
+        let outcome = try context.withSession(facts.volume) { session in
+            guard case .reverted(let outcome) = try session.perform(.revert(request)) else {
+                throw Problem.unexpectedReply(to: "revert", of: volume)
+            }
+            return outcome
+        }
+        try RevertCommit(context).record(outcome, volume: facts.volume)
+    }
+
+    /// The safety snapshot of a revert: as recorded, as its store has it, or as it was begun.
+    private func safety(of row: RevertRow) throws -> SnapshotRow? {
+        if let id = try row.safetySnapshot ?? facts.safety(of: row.id)?.id {
+            return try context.catalog.snapshot(id)
+        }
+        return try context.catalog.unfinished(volume: volume).first { $0.revertID == row.id }
+    }
+
+    private func say(_ text: String, _ row: RevertRow) throws {
+        try log.say(text, volume: volume, snapshot: row.snapshot)
+    }
+}
+
+extension SnapshotDescription {
+    /// What a request for this snapshot said.
+    init(of manifest: SnapshotManifest) {
+        self.init(
+            kind: manifest.kind, consistency: manifest.consistency, name: manifest.name,
+            setID: manifest.setID, setName: manifest.setName, setVolumes: manifest.setVolumes,
+            schedule: manifest.schedule, tags: manifest.tags, note: manifest.note,
+            revertID: manifest.revertID, idFloor: manifest.idFloor)
+    }
+}

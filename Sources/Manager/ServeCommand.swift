@@ -1,0 +1,81 @@
+internal import Glibc
+internal import SnapshotModel
+
+/// The nbdkit command that serves volumes. Pure.
+struct ServeCommand: Hashable, Sendable {
+    var executable: String
+    var arguments: [String]
+
+    init(
+        _ request: ServeRequest, _ tools: ServeTools, volumes: [(name: String, storePath: String)]
+    ) {
+        executable = tools.nbdkitPath
+        arguments = ["nbdkit", "--foreground"]
+        switch request.endpoint {
+        case .socket(let path): arguments += ["--unix", path]
+        case .listen(let address, let port): arguments += ["--ipaddr", address, "--port", "\(port)"]
+        // nbdkit finds them by the same variables, because exec keeps the process id.
+        case .inherited: break
+        }
+        if let path = request.tlsPath {
+            arguments += ["--tls=require", "--tls-certificates=\(path)"]
+        }
+        if let count = request.threadCount { arguments += ["--threads", "\(count)"] }
+        arguments.append(tools.pluginPath)
+        arguments += volumes.map { "volume=\($0.name):\($0.storePath)" }
+    }
+
+    static func isLoopback(_ address: String) -> Bool {
+        address == "localhost" || address == "::1" || address.hasPrefix("127.")
+    }
+}
+
+/// The programs that serving needs.
+struct ServeTools: Hashable, Sendable {
+    var nbdkitPath: String
+    var pluginPath: String
+
+    static let pluginName = "libsnapmgr-nbdkit.so"
+
+    init(nbdkitPath: String, pluginPath: String) {
+        self.nbdkitPath = nbdkitPath
+        self.pluginPath = pluginPath
+    }
+
+    /// Looks for them.
+    ///
+    /// - Throws: `notFound`, saying what to install.
+    init(environment: [String: String]) throws {
+        let folders = (environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(separator: ":")
+        let candidates = folders.map { "\($0)/nbdkit" }
+        guard let nbdkit = candidates.first(where: { Paths.isExecutableFile($0) }) else {
+            throw Problem(
+                .notFound, "nbdkit is not installed", hint: "run `apt-get install nbdkit`")
+        }
+        nbdkitPath = nbdkit
+        pluginPath = try Self.plugin(environment: environment)
+    }
+
+    /// `$SNAPMGR_NBDKIT_PLUGIN`, else beside the binary, else where `make install` puts it.
+    private static func plugin(environment: [String: String]) throws -> String {
+        if let path = environment["SNAPMGR_NBDKIT_PLUGIN"], !path.isEmpty {
+            guard Paths.exists(path) else {
+                throw Problem(
+                    .notFound, "SNAPMGR_NBDKIT_PLUGIN names \(path), which does not exist",
+                    hint: "unset it, or name the plugin \(pluginName)")
+            }
+            return try Paths.absolute(path)
+        }
+        let binary = try Paths.absolute("/proc/self/exe")
+        let folder = binary.lastIndex(of: "/").map { String(binary[..<$0]) } ?? ""
+        let candidates = [
+            "\(folder)/\(pluginName)", "\(folder)/../lib/snapmgr/\(pluginName)",
+        ]
+        guard let path = candidates.first(where: { Paths.exists($0) }) else {
+            throw Problem(
+                .notFound, "the nbdkit plugin is at none of \(candidates.joined(separator: ", "))",
+                hint: "run `make build` or `make install`, or set SNAPMGR_NBDKIT_PLUGIN")
+        }
+        return try Paths.absolute(path)
+    }
+}

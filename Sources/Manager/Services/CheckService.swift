@@ -1,0 +1,132 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+package import SnapshotModel
+
+/// What a check found in a volume, or in the catalog itself.
+package struct CheckReport: Hashable, Sendable {
+    package struct Item: Hashable, Sendable {
+        /// Nil for the catalog.
+        package var volume: String?
+        package var finding: Finding
+    }
+
+    package var items: [Item]
+    package var volumes: [String]
+
+    package var damageCount: Int { items.count { $0.finding.severity == .damage } }
+}
+
+extension CheckReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "volumes": JSONValue(volumes), "damaged": JSONValue(damageCount),
+            "findings": .array(
+                items.map { item in
+                    [
+                        "volume": JSONValue(item.volume),
+                        "severity": JSONValue(item.finding.severity),
+                        "object": JSONValue(item.finding.object),
+                        "message": JSONValue(item.finding.message),
+                        "remedy": JSONValue(item.finding.remedy),
+                        "repairable": JSONValue(item.finding.isRepairable),
+                    ]
+                }),
+        ]
+    }
+}
+
+/// Looks for damage in stores and in the catalog, and compares the two.
+package struct CheckService {
+    let context: ManagerContext
+
+    /// - Parameters:
+    ///   - names: the volumes; none is all.
+    ///   - readsData: also reads all data and, where it can tell, compares it.
+    ///   - repairs: mends what can be mended.
+    package func check(
+        _ names: [String], readsData: Bool, repairs: Bool
+    ) throws -> CheckReport {
+        var report = CheckReport(items: try catalogItems(), volumes: [])
+        try Reconciler(context).tidy(names)
+        for volume in try context.volumes(names) {
+            try context.cancellation.check()
+            let name = volume.record.name
+            let findings = try self.findings(volume, readsData: readsData, repairs: repairs)
+            report.volumes.append(name)
+            report.items += findings.map { CheckReport.Item(volume: name, finding: $0) }
+        }
+        if report.damageCount > 0 {
+            try context.log(
+                .error, .damageFound, "a check found damage in \(report.damageCount) places")
+        }
+        return report
+    }
+
+    private func catalogItems() throws -> [CheckReport.Item] {
+        try context.catalog.integrityCheck().map { message in
+            CheckReport.Item(
+                volume: nil,
+                finding: Finding(
+                    .damage, object: "catalog", message: message,
+                    remedy: "run `snapmgr catalog rebuild`"))
+        }
+    }
+
+    private func findings(
+        _ volume: VolumeRow, readsData: Bool, repairs: Bool
+    ) throws -> [Finding] {
+        let reader: StoreReader
+        do {
+            reader = try context.reader(volume)
+        } catch {
+            let problem = Problem(error)
+            return [
+                Finding(
+                    .damage, object: "store", message: problem.message, remedy: problem.hint)
+            ]
+        }
+        let findings = try verify(volume, readsData: readsData, repairs: repairs)
+        return try findings + compare(volume, reader, repairs: repairs)
+    }
+
+    private func verify(
+        _ volume: VolumeRow, readsData: Bool, repairs: Bool
+    ) throws -> [Finding] {
+        // Repairing writes, so nobody else may have the volume open.
+        let lock = try repairs ? VolumeLock.acquire(volume) : nil
+        defer { withExtendedLifetime(lock) {} }
+        var findings: [Finding] = []
+        var origin: (any BlockDevice)?
+        do {
+            origin = try FileDevice(path: volume.record.originPath, access: .readOnly)
+        } catch {
+            findings.append(
+                Finding(
+                    .damage, object: "origin", message: error.description,
+                    remedy: "mount or restore it: the snapshots need it"))
+        }
+        return try findings
+            + StoreVerifier.check(
+                store: FileFolder(path: volume.storePath), origin: origin, readData: readsData,
+                repair: repairs)
+    }
+
+    private func compare(
+        _ volume: VolumeRow, _ reader: StoreReader, repairs: Bool
+    ) throws -> [Finding] {
+        let manifests: [SnapshotManifest]
+        do {
+            manifests = try reader.manifests()
+        } catch {
+            // The verifier has said so already.
+            return []
+        }
+        let rows = try context.catalog.snapshots(volume: volume.record.name)
+        let comparison = CatalogComparison(
+            rows: rows.filter { $0.phase == .present }, manifests: manifests)
+        guard repairs, !comparison.isEqual else { return comparison.findings(isRepaired: false) }
+        try RebuildService.readopt(volume, context)
+        return comparison.findings(isRepaired: true)
+    }
+}

@@ -1,0 +1,106 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+internal import SnapshotModel
+
+/// Where two states of a volume differ.
+package struct DiffReport: Hashable, Sendable {
+    package var from: String
+    package var to: String
+    /// Whether each range really was written between the two; after a revert it may have been
+    /// written back.
+    package var isExact: Bool
+    /// Bytes of the volume, ascending, cut at the larger of both sizes.
+    package var ranges: [Range<Int>]
+
+    package var changedBytes: Int { ranges.reduce(0) { $0 + $1.count } }
+}
+
+extension DiffReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "from": JSONValue(from), "to": JSONValue(to),
+            "changed_bytes": JSONValue(changedBytes), "exact": JSONValue(isExact),
+            "ranges": .array(
+                ranges.map {
+                    ["offset": JSONValue($0.lowerBound), "length": JSONValue($0.count)]
+                }),
+        ]
+    }
+}
+
+/// Compares two snapshots, or a snapshot and the volume as it reads now, without reading data.
+package struct DiffService {
+    let context: ManagerContext
+
+    package func diff(_ from: String, _ to: String) throws -> DiffReport {
+        let (start, end) = (try point(from), try point(to))
+        guard start.volume == end.volume else {
+            throw Problem(
+                .usage, "\(from) and \(to) are of different volumes, \(start.volume) and "
+                    + "\(end.volume)", hint: "name two snapshots of the same volume")
+        }
+        try Reconciler(context).tidy([start.volume])
+        let (older, newer) = start.ordinal <= end.ordinal ? (start, end) : (end, start)
+        let volume = try context.volume(start.volume)
+        return DiffReport(
+            from: from, to: to, isExact: try isExact(volume, older, newer),
+            ranges: try ranges(volume, older, newer))
+    }
+}
+
+extension DiffService {
+    /// A state of a volume: just before the area of this ordinal begins.
+    private struct Point {
+        var volume: String
+        var ordinal: SnapshotOrdinal
+        var takenAt: Timestamp
+        var volumeBytes: Int
+    }
+
+    private func point(_ reference: String) throws -> Point {
+        switch try ReferenceResolver(context).target(reference) {
+        case .snapshot(let row):
+            return Point(
+                volume: row.volume, ordinal: row.ordinal, takenAt: row.takenAt,
+                volumeBytes: row.volumeBytes)
+        case .live(let name):
+            let volume = try context.volume(name)
+            return Point(
+                volume: name, ordinal: volume.snapshotsSeen.next, takenAt: context.clock.now(),
+                volumeBytes: volume.record.geometry.volumeBytes)
+        case .set:
+            throw Problem(
+                .usage, "`\(reference)` is a set", hint: "compare its snapshots one by one")
+        }
+    }
+
+    private func ranges(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> [Range<Int>] {
+        let maps = AreaMaps(context, volume)
+        var chunks = try maps.chunks(in: older.ordinal..<newer.ordinal)
+        // What a merge has not copied yet differs from what the areas up to its safety snapshot
+        // tell: later snapshots and the volume read it from the plan already.
+        let mergeMatters = older.ordinal < newer.ordinal
+        if mergeMatters, let running = try maps.reader().runningRevert(),
+            older.ordinal <= running.safety, running.safety < newer.ordinal
+        {
+            chunks = chunks.union(try maps.reader().unmergedChunks())
+        }
+        var geometry = volume.record.geometry
+        geometry.volumeBytes = max(older.volumeBytes, newer.volumeBytes)
+        let tail = min(older.volumeBytes, newer.volumeBytes)..<geometry.volumeBytes
+        if !tail.isEmpty { chunks = chunks.union(ChunkSet(geometry.chunks(touching: tail))) }
+        return chunks.ranges.map { geometry.bytes(of: $0) }.filter { !$0.isEmpty }
+    }
+
+    /// A revert between the two may have written back what was there before.
+    private func isExact(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> Bool {
+        try !context.catalog.reverts(volume: volume.record.name).contains { revert in
+            guard revert.state != nil else { return false }
+            if let safety = try revert.safetySnapshot.flatMap({ try context.catalog.snapshot($0) }) {
+                return older.ordinal <= safety.ordinal && safety.ordinal < newer.ordinal
+            }
+            return older.takenAt <= revert.begunAt && revert.begunAt <= newer.takenAt
+        }
+    }
+}

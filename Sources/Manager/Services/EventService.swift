@@ -1,0 +1,49 @@
+internal import Catalog
+package import SnapshotModel
+
+/// One event of the log.
+package struct EventSummary: Hashable, Sendable {
+    package var id: Int64
+    package var time: Timestamp
+    package var level: String
+    package var kind: String
+    package var message: String
+    package var volume: String?
+    package var snapshot: SnapshotID?
+
+    init(_ row: EventRow) {
+        id = row.id
+        time = row.time
+        level = row.level.rawValue
+        kind = row.kind
+        message = row.message
+        volume = row.volume
+        snapshot = row.snapshot
+    }
+}
+
+extension EventSummary: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "id": JSONValue(id), "time": JSONValue(time), "level": JSONValue(level),
+            "kind": JSONValue(kind), "volume": JSONValue(volume),
+            "snapshot_id": JSONValue(snapshot), "message": JSONValue(message),
+        ]
+    }
+}
+
+/// Reads the event log.
+package struct EventService {
+    let context: ManagerContext
+
+    /// The last events, oldest first.
+    package func latest(_ limit: Int) throws -> [EventSummary] {
+        try context.catalog.events(limit: limit, order: .newestFirst).reversed()
+            .map { EventSummary($0) }
+    }
+
+    /// The events after one, oldest first; nil is from the beginning.
+    package func after(_ id: Int64?, limit: Int) throws -> [EventSummary] {
+        try context.catalog.events(after: id, limit: limit).map { EventSummary($0) }
+    }
+}

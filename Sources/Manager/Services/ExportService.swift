@@ -1,0 +1,71 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+package import SnapshotModel
+
+/// What was exported, and where.
+package struct ExportReport: Hashable, Sendable {
+    package var snapshot: SnapshotID
+    package var volume: String
+    package var path: String
+    package var byteCount: Int
+}
+
+extension ExportReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "export": [
+                "snapshot_id": JSONValue(snapshot), "volume": JSONValue(volume),
+                "file": JSONValue(path), "bytes": JSONValue(byteCount),
+            ]
+        ]
+    }
+}
+
+/// Writes a snapshot's content to a new file.
+package struct ExportService {
+    let context: ManagerContext
+
+    /// The file appears under its name only when it is complete.
+    private static let unfinishedSuffix = ".snapmgr-export"
+
+    package func export(
+        _ reference: String, to file: String, onProgress: (TransferProgress) -> Void
+    ) throws -> ExportReport {
+        let row = try ReferenceResolver(context).snapshot(reference)
+        let path = try Paths.absolute(file)
+        guard !Paths.exists(path) else {
+            throw Problem(.exists, "\(path) exists already", hint: "name a file that does not")
+        }
+        try Reconciler(context).tidy([row.volume])
+        let partial = path + Self.unfinishedSuffix
+        // What an interrupted export of the same name has left.
+        try Paths.remove(partial)
+        do {
+            let bytes = try write(row.id, of: row.volume, to: partial, onProgress)
+            try context.cancellation.check()
+            try Paths.rename(partial, to: path)
+            try context.log(
+                .exported, "snapshot \(row.id) was exported to \(path)", volume: row.volume,
+                snapshot: row.id)
+            return ExportReport(
+                snapshot: row.id, volume: row.volume, path: path, byteCount: bytes)
+        } catch {
+            try Paths.remove(partial)
+            throw error
+        }
+    }
+
+    private func write(
+        _ id: SnapshotID, of volume: String, to path: String,
+        _ onProgress: (TransferProgress) -> Void
+    ) throws -> Int {
+        try context.withSession(try context.volume(volume)) { session in
+            let reply = try session.perform(.export(id, path: path), onProgress: onProgress)
+            guard case .exported(let bytes) = reply else {
+                throw Problem.unexpectedReply(to: "export", of: volume)
+            }
+            return bytes
+        }
+    }
+}

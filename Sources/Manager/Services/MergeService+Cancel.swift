@@ -1,0 +1,95 @@
+internal import Catalog
+internal import Control
+internal import MergeKit
+package import SnapshotModel
+
+extension MergeService {
+    /// Back to the safety snapshot of the running merge, dropping what was written since.
+    ///
+    /// - Throws: `notFound` when no merge runs, `refused` when a later snapshot was taken.
+    package func cancel(
+        _ name: String, isDryRun: Bool, onProgress: (TransferProgress) -> Void
+    ) throws -> RevertReport {
+        try Reconciler(context).withVolume(name) { volume in
+            let running = try self.running(volume)
+            let safety = try safety(of: running, volume)
+            return try context.withSession(volume) { session in
+                var item = try preview(session, name: name, safety: safety)
+                if !isDryRun {
+                    try context.cancellation.check()
+                    let outcome = try cancel(running, safety: safety, volume, session)
+                    item.id = outcome.id
+                    item.planBytes = outcome.planBytes
+                    item.usableAfterNanoseconds = outcome.usableAfterNanoseconds
+                    item.state = outcome.state
+                    if !session.isServed {
+                        try MergeFollower(context).run(session, volume, onProgress: onProgress)
+                        item.state = .done
+                    }
+                }
+                return RevertReport(items: [item], set: nil, isDryRun: isDryRun)
+            }
+        }
+    }
+
+    private func running(_ volume: VolumeRow) throws -> RevertRecord {
+        guard let running = try context.reader(volume).runningRevert() else {
+            throw Problem(
+                .notFound, "no merge runs in volume \(volume.record.name)",
+                hint: "run `snapmgr merge status`; to undo a revert that has ended, revert to its "
+                    + "safety snapshot")
+        }
+        return running
+    }
+
+    private func safety(of running: RevertRecord, _ volume: VolumeRow) throws -> SnapshotID {
+        let name = volume.record.name
+        guard running.tookSafetySnapshot else {
+            throw Problem(
+                .refused,
+                "the revert of volume \(name) was begun without a safety snapshot: there is no way "
+                    + "back", hint: "wait for it: `snapmgr merge status \(name)`")
+        }
+        let safety = running.safetyID
+        guard running.safety == volume.snapshotsSeen else {
+            throw Problem(
+                .refused,
+                "a snapshot of volume \(name) was taken since the merge began, so it cannot be "
+                    + "cancelled",
+                hint: "wait for it (`snapmgr merge status \(name)`), then run "
+                    + "`snapmgr revert \(safety)`")
+        }
+        return safety
+    }
+
+    private func preview(
+        _ session: any VolumeSession, name: String, safety: SnapshotID
+    ) throws -> RevertItem {
+        guard case .preview(let preview) = try session.perform(.previewRevert(safety)) else {
+            throw Problem.unexpectedReply(to: "a preview of a revert", of: name)
+        }
+        return RevertItem(
+            id: nil, volume: name, target: safety, safety: nil, planBytes: preview.planBytes,
+            preserveBytes: preview.preserveBytes, usableAfterNanoseconds: nil, state: nil)
+    }
+
+    private func cancel(
+        _ running: RevertRecord, safety: SnapshotID, _ volume: VolumeRow,
+        _ session: any VolumeSession
+    ) throws -> RevertOutcome {
+        let id = try context.catalog.beginRevert(volume: volume.record.name, snapshot: safety)
+        do {
+            guard case .reverted(let outcome) = try session.perform(.cancelMerge(id)) else {
+                throw Problem.unexpectedReply(to: "merge cancel", of: volume.record.name)
+            }
+            if let row = try context.catalog.revert(running.id) {
+                try MergeEnd(context, volume).record(row, .cancelled)
+            }
+            try RevertCommit(context).record(outcome, volume: volume)
+            return outcome
+        } catch {
+            try Reconciler(context).settleQuietly([volume])
+            throw error
+        }
+    }
+}

@@ -1,0 +1,130 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import MergeKit
+package import SnapshotModel
+
+/// Where a volume's merge stands.
+package struct MergeSummary: Hashable, Sendable {
+    package var volume: String
+    package var progress: MergeProgress
+}
+
+extension MergeSummary: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "volume": JSONValue(volume), "revert_id": JSONValue(progress.revertID),
+            "snapshot_id": JSONValue(progress.targetID),
+            "safety_snapshot_id": JSONValue(progress.safetyID),
+            "merged_bytes": JSONValue(progress.mergedBytes),
+            "plan_bytes": JSONValue(progress.planBytes),
+            "preserved_bytes": JSONValue(progress.preservedBytes),
+            "rate": JSONValue(progress.rate), "eta_s": JSONValue(progress.etaSeconds),
+            "state": JSONValue(progress.state), "failure": JSONValue(progress.failure),
+        ]
+    }
+}
+
+/// Watches and steers the merges of reverts.
+package struct MergeService {
+    let context: ManagerContext
+
+    /// The merges that run, or wait for the next open, in the named volumes (all for none).
+    package func status(_ names: [String]) throws -> [MergeSummary] {
+        try Reconciler(context).tidy(names)
+        return try context.volumes(names).compactMap { volume in
+            try progress(of: volume).map {
+                MergeSummary(volume: volume.record.name, progress: $0)
+            }
+        }
+    }
+
+    package func pause(_ names: [String]) throws -> [MergeSummary] {
+        try steer(names, .pauseMerge, verb: "paused")
+    }
+
+    /// - Parameter bytesPerSecond: nil lifts the limit.
+    package func throttle(_ names: [String], bytesPerSecond: Int?) throws -> [MergeSummary] {
+        try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond), verb: "throttled")
+    }
+
+    /// Lets merges go on. Where nobody serves the volume, merges here until the end.
+    package func resume(
+        _ names: [String], onProgress: (String, TransferProgress) -> Void
+    ) throws -> [MergeSummary] {
+        for volume in try merging(names) {
+            let name = volume.record.name
+            try Reconciler(context).withVolume(name) { volume in
+                try context.withSession(volume) { session in
+                    _ = try session.perform(.resumeMerge)
+                    guard !session.isServed else { return }
+                    _ = try session.perform(.waitForMerge) { onProgress(name, $0) }
+                }
+            }
+        }
+        return try status(names)
+    }
+
+    private func steer(
+        _ names: [String], _ request: ControlRequest, verb: String
+    ) throws -> [MergeSummary] {
+        for volume in try merging(names) {
+            guard try isServed(volume) else {
+                throw Problem(
+                    .failed,
+                    "the merge of volume \(volume.record.name) does not run, so it cannot be "
+                        + "\(verb): nobody serves the volume",
+                    hint: "run `snapmgr merge resume \(volume.record.name)` to finish it here, or "
+                        + "serve the volume")
+            }
+            try context.withSession(volume) { _ = try $0.perform(request) }
+        }
+        return try status(names)
+    }
+
+    /// The named volumes, or all, in which a merge is to be done.
+    private func merging(_ names: [String]) throws -> [VolumeRow] {
+        try Reconciler(context).tidy(names)
+        let volumes = try context.volumes(names)
+        let merging = try volumes.filter { try context.reader($0).runningRevert() != nil }
+        guard names.isEmpty || merging.count == volumes.count else {
+            let idle = volumes.first { !merging.contains($0) }
+            throw Problem(
+                .notFound, "no merge runs in volume \(idle?.record.name ?? "")",
+                hint: "run `snapmgr merge status`")
+        }
+        return merging
+    }
+
+    func isServed(_ volume: VolumeRow) throws -> Bool {
+        try VolumeLock.isTaken(volume)
+    }
+
+    /// From the server when there is one; else from the store, where nothing moves.
+    func progress(of volume: VolumeRow) throws -> MergeProgress? {
+        let reader = try context.reader(volume)
+        guard let running = try reader.runningRevert() else { return nil }
+        if try isServed(volume) {
+            let reply = try context.withSession(volume) { try $0.perform(.mergeStatus) }
+            if case .merge(let progress) = reply { return progress }
+        }
+        let chunkBytes = reader.record.geometry.chunkBytes
+        let restChunks = try reader.unmergedChunks().count
+        return MergeProgress(
+            revertID: running.id, targetID: running.targetID,
+            safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
+            mergedBytes: max(0, running.planChunkCount - restChunks) * chunkBytes,
+            planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
+            state: .paused)
+    }
+}
+
+/// The lock of whoever has a volume open.
+enum VolumeLock {
+    static func path(_ volume: VolumeRow) -> String { volume.storePath + "/lock" }
+
+    static func isTaken(_ volume: VolumeRow) throws -> Bool {
+        guard Paths.exists(path(volume)) else { return false }
+        return try FileLock.acquire(path: path(volume)) == nil
+    }
+}

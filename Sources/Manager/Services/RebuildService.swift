@@ -1,0 +1,178 @@
+internal import BlockIO
+internal import Catalog
+internal import Glibc
+internal import SnapshotModel
+
+/// What a rebuild has put into the catalog.
+package struct RebuildReport: Hashable, Sendable {
+    package struct Volume: Hashable, Sendable {
+        package var name: String
+        package var storePath: String
+        package var snapshotCount: Int
+    }
+
+    package var volumes: [Volume]
+    /// Where the damaged catalog lies now; nil when the old one was fit to be kept.
+    package var damagedCatalogPath: String?
+}
+
+extension RebuildReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "volumes": .array(
+                volumes.map {
+                    [
+                        "name": JSONValue($0.name), "store": JSONValue($0.storePath),
+                        "snapshots": JSONValue($0.snapshotCount),
+                    ]
+                }),
+            "damaged_catalog": JSONValue(damagedCatalogPath),
+        ]
+    }
+}
+
+/// Makes the catalog anew from the stores. A catalog that can still be read keeps what only it
+/// knows (holds, events, volumes whose store is away); a damaged one is moved aside.
+package struct RebuildService {
+    private let options: ManagerOptions
+
+    package init(_ options: ManagerOptions) { self.options = options }
+
+    /// - Parameter store: the folder of the one store to read; nil reads all that are known.
+    package func rebuild(store: String?) throws -> RebuildReport {
+        try Paths.makeFolders(options.state.path)
+        guard let catalog = try openSound() else { return try replaceDamaged(store: store) }
+        let context = ManagerContext(catalog: catalog, options: options)
+        var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
+        let known = try catalog.volumes()
+        try context.withLocks(known) {
+            for path in try storePaths(store, known: known.map(\.storePath)) {
+                let contents = try StoreContents.read(path)
+                try Self.adopt(contents, context)
+                report.add(contents)
+            }
+            try Self.log(report, context)
+        }
+        return report
+    }
+
+    /// Reads one known volume's store into the catalog again.
+    static func readopt(_ volume: VolumeRow, _ context: ManagerContext) throws {
+        try adopt(StoreContents.read(volume.storePath), context)
+    }
+}
+
+// MARK: - A sound catalog
+
+extension RebuildService {
+    /// The catalog, when it can be opened and nothing in it is damaged.
+    private func openSound() throws -> CatalogStore? {
+        do {
+            let catalog = try open(options.state.catalogPath)
+            return try catalog.integrityCheck().isEmpty ? catalog : nil
+        } catch let error as CatalogError where error.code == .corrupt || error.code == .unreadable {
+            return nil
+        }
+    }
+
+    private func open(_ path: String) throws -> CatalogStore {
+        let clock = options.clock
+        return try CatalogStore(path: path, now: { clock.now() })
+    }
+
+    private func storePaths(_ store: String?, known: [String]) throws -> [String] {
+        if let store {
+            let path = try Paths.absolute(store)
+            guard Paths.exists(path + "/volume.json") else {
+                throw Problem(
+                    .notFound, "\(path) is no store: it has no volume.json",
+                    hint: "name the folder that holds volume.json and snapshots/")
+            }
+            return [path]
+        }
+        let folder = FileFolder(path: options.state.path)
+        let names = folder.exists("stores") ? try folder.list("stores") : []
+        let own = names.map { options.state.defaultStorePath(volume: $0) }
+        return Set(known + own).filter { Paths.exists($0 + "/volume.json") }.sorted()
+    }
+
+    private static func adopt(_ contents: RebuiltCatalog.Volume, _ context: ManagerContext) throws {
+        try context.catalog.adopt(contents)
+        try recordSizes(contents.row.record.name, context)
+    }
+
+    private static func recordSizes(_ name: String, _ context: ManagerContext) throws {
+        let volume = try context.volume(name)
+        let books = AreaBookkeeper(context, volume)
+        let rows = try context.catalog.snapshots(volume: name).filter { $0.phase == .present }
+        try context.catalog.setSizes(
+            rows.reduce(into: [:]) { $0[$1.id] = try books.sizes(of: $1) })
+    }
+
+    private static func log(_ report: RebuildReport, _ context: ManagerContext) throws {
+        let names = report.volumes.map(\.name).joined(separator: ", ")
+        try context.log(
+            .warning, .catalogRebuilt,
+            "the catalog was rebuilt from the stores of \(names.isEmpty ? "no volume" : names)")
+    }
+}
+
+// MARK: - A damaged catalog
+
+extension RebuildService {
+    private func replaceDamaged(store: String?) throws -> RebuildReport {
+        // A damaged catalog may still tell where stores lie, and who holds what.
+        let old = try? open(options.state.catalogPath)
+        let known = (try? old?.volumes()) ?? []
+        let holds = (try? old?.holds()) ?? []
+        let contents = try storePaths(store, known: known.map(\.storePath))
+            .map { try StoreContents.read($0) }
+        let fresh = options.state.catalogPath + ".rebuilt"
+        for suffix in ["", "-wal", "-shm"] { try Paths.remove(fresh + suffix) }
+        var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
+        for volume in contents { report.add(volume) }
+        // In a function of its own, so that the new catalog is closed before it is renamed.
+        try write(contents, holds, report, to: fresh)
+        report.damagedCatalogPath = try exchange(fresh)
+        return report
+    }
+
+    private func write(
+        _ contents: [RebuiltCatalog.Volume], _ holds: [HoldRow], _ report: RebuildReport,
+        to path: String
+    ) throws {
+        let context = ManagerContext(catalog: try open(path), options: options)
+        try context.catalog.replaceAll(with: RebuiltCatalog(volumes: contents))
+        for hold in holds {
+            // A hold on a snapshot that no store has holds nothing.
+            try? context.catalog.hold(
+                hold.snapshot, owner: hold.owner, reason: hold.reason, until: hold.until)
+        }
+        for volume in contents { try Self.recordSizes(volume.row.record.name, context) }
+        try Self.log(report, context)
+    }
+
+    /// Puts the new catalog in the place of the damaged one, which gets another name. At any moment
+    /// there is one or the other, so that no command finds none and begins an empty one.
+    private func exchange(_ fresh: String) throws -> String {
+        let path = options.state.catalogPath
+        let aside = path + ".damaged-\(options.clock.now().secondsSinceEpoch)"
+        guard link(path, aside) == 0 else { throw IOFailure("keep", path: path, code: errno) }
+        // The old log must not be replayed into the new file.
+        for suffix in ["-wal", "-shm"] where Paths.exists(path + suffix) {
+            try Paths.rename(path + suffix, to: aside + suffix)
+        }
+        try Paths.rename(fresh, to: path)
+        try FileFolder(path: options.state.path).syncFolder("")
+        return aside
+    }
+}
+
+extension RebuildReport {
+    fileprivate mutating func add(_ contents: RebuiltCatalog.Volume) {
+        volumes.append(
+            Volume(
+                name: contents.row.record.name, storePath: contents.row.storePath,
+                snapshotCount: contents.manifests.count { !$0.isDeleted }))
+    }
+}

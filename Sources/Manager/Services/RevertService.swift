@@ -1,0 +1,176 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import MergeKit
+package import SnapshotModel
+
+/// What to revert, and how.
+package struct RevertOptions: Hashable, Sendable {
+    /// Takes no safety snapshot: what was written since the newest snapshot is lost.
+    package var skipsSafety: Bool
+    /// Whether to return only when the merge has ended; nil waits where nobody serves the volume,
+    /// because then nobody else merges.
+    package var waits: Bool?
+    package var isDryRun: Bool
+
+    package init(skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false) {
+        self.skipsSafety = skipsSafety
+        self.waits = waits
+        self.isDryRun = isDryRun
+    }
+}
+
+/// Reverts a volume, or all volumes of a set, to a snapshot.
+package struct RevertService {
+    let context: ManagerContext
+
+    /// - Parameter onProgress: the volume and its merge's progress, while this waits for it.
+    package func revert(
+        _ reference: String, _ options: RevertOptions,
+        onProgress: (String, TransferProgress) -> Void
+    ) throws -> RevertReport {
+        let (set, rows) = try targets(reference)
+        return try Reconciler(context).withVolumes(rows.map(\.volume)) { _ in
+            var members: [RevertMember] = []
+            defer { for member in members { member.session.close() } }
+            for row in rows { members.append(try RevertMember(context, row)) }
+            var report = RevertReport(
+                items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
+            try requireAllowed(members, options)
+            guard !options.isDryRun else { return report }
+            guard try !isDone(members) else {
+                for index in report.items.indices { report.items[index].state = .done }
+                return report
+            }
+            try begin(&members, options)
+            report.items = try carryOut(members)
+            for (index, member) in members.enumerated()
+            where options.waits ?? !member.session.isServed {
+                report.items[index].state = try wait(for: member, onProgress)
+            }
+            return report
+        }
+    }
+
+    private func targets(_ reference: String) throws -> (SetRow?, [SnapshotRow]) {
+        switch try ReferenceResolver(context).target(reference) {
+        case .snapshot(let row): return (nil, [row])
+        case .set(let set, let rows):
+            guard Set(rows.map(\.volume)).count == rows.count else {
+                throw Problem(
+                    .corrupt, "set \(set.id) has two snapshots of one volume",
+                    hint: "run `snapmgr check`")
+            }
+            return (set, rows)
+        case .live:
+            throw Problem(
+                .usage, "`\(reference)` is the volume as it is", hint: "name one of its snapshots")
+        }
+    }
+
+    private func requireAllowed(_ members: [RevertMember], _ options: RevertOptions) throws {
+        for member in members {
+            // In mid-merge the first safety snapshot still stands, so the next revert takes none.
+            let isDisplacing = try context.reader(member.volume).runningRevert() != nil
+            if isDisplacing, !options.skipsSafety {
+                throw Problem(
+                    .refused,
+                    "a merge runs in volume \(member.name): another revert would drop what was "
+                        + "written since it began",
+                    hint: "wait for it (`snapmgr merge status \(member.name)`), or use --no-safety")
+            }
+            if let refusal = member.preview.refusal {
+                throw refusal.about("volume \(member.name)")
+            }
+        }
+    }
+
+    /// Whether the volumes read as the snapshots already.
+    private func isDone(_ members: [RevertMember]) throws -> Bool {
+        try members.allSatisfy {
+            try $0.preview.planBytes == 0 && context.reader($0.volume).runningRevert() == nil
+                && $0.target.volumeBytes == $0.volume.record.geometry.volumeBytes
+        }
+    }
+}
+
+// MARK: - Steps
+
+extension RevertService {
+    /// Gives out the ids: of the reverts, of their safety snapshots, and of the set that these make.
+    private func begin(_ members: inout [RevertMember], _ options: RevertOptions) throws {
+        let isSet = members.count > 1
+        let names = isSet ? members.map(\.name) : nil
+        let key = isSet ? context.clock.now().nanoseconds : nil
+        let set = try isSet && !options.skipsSafety ? context.catalog.beginSet(name: nil) : nil
+        let uuids = set.map { _ in members.map(\.volume.record.uuid) }
+        for (index, member) in members.enumerated() {
+            let id = try context.catalog.beginRevert(
+                volume: member.name, snapshot: member.target.id, group: names, groupKey: key)
+            var safety: SnapshotRequest?
+            if !options.skipsSafety {
+                let description = SnapshotDescription(
+                    kind: .safety, setID: set, setVolumes: uuids,
+                    note: "before the revert to \(member.target.id)", revertID: id)
+                let snapshot = try context.catalog.beginSnapshot(
+                    volume: member.name, description: description)
+                safety = SnapshotRequest(id: snapshot, description: description)
+            }
+            members[index].request = RevertRequest(
+                id: id, target: member.target.id, safety: safety)
+        }
+        // Read after the ids were given out, so that every store knows all of them.
+        let floor = try context.catalog.idFloor()
+        for index in members.indices {
+            members[index].request?.safety?.description.idFloor = floor
+        }
+    }
+
+    private func carryOut(_ members: [RevertMember]) throws -> [RevertItem] {
+        do {
+            let outcomes = try members.count == 1 ? members.map(revertOne) : revertAll(members)
+            for (member, outcome) in zip(members, outcomes) {
+                try RevertCommit(context).record(outcome, volume: member.volume)
+            }
+            return zip(members, outcomes).map { $0.item($1) }
+        } catch {
+            // The sessions end what they hold before the stores are compared.
+            for member in members { member.session.close() }
+            try Reconciler(context).settleQuietly(members.map(\.volume))
+            let names = members.map(\.name).joined(separator: ", ")
+            try context.log(
+                .error, .revertFailed, "\(names): not reverted: \(Problem(error).message)",
+                volume: members.count == 1 ? names : nil)
+            throw error
+        }
+    }
+
+    private func revertOne(_ member: RevertMember) throws -> RevertOutcome {
+        guard let request = member.request,
+            case .reverted(let outcome) = try member.session.perform(.revert(request))
+        else { throw Problem.unexpectedReply(to: "revert", of: member.name) }
+        return outcome
+    }
+
+    private func revertAll(_ members: [RevertMember]) throws -> [RevertOutcome] {
+        let parties = members.compactMap { member in
+            member.request.map {
+                SetBarrier.Member(
+                    volume: member.name, session: member.session, preparation: .prepareRevert($0))
+            }
+        }
+        return try SetBarrier(parties, cancellation: context.cancellation).run().map { committed in
+            guard let outcome = committed.revert else {
+                throw Problem.unexpectedReply(to: "commit", of: committed.volume)
+            }
+            return outcome
+        }
+    }
+
+    private func wait(
+        for member: RevertMember, _ onProgress: (String, TransferProgress) -> Void
+    ) throws -> MergeState {
+        try MergeFollower(context).run(member.session, member.volume) { onProgress(member.name, $0) }
+        return .done
+    }
+}

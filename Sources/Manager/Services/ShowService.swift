@@ -1,0 +1,26 @@
+internal import Catalog
+internal import SnapshotModel
+
+/// Tells all about one snapshot.
+package struct ShowService {
+    let context: ManagerContext
+
+    package func show(_ reference: String) throws -> SnapshotDetails {
+        let row = try ReferenceResolver(context).snapshot(reference)
+        try Reconciler(context).tidy([row.volume])
+        let volume = try context.volume(row.volume)
+        let books = AreaBookkeeper(context, volume)
+        var summary = SnapshotSummary(try context.catalog.snapshot(row.id) ?? row)
+        if volume.snapshotsSeen == row.ordinal, row.state != .broken {
+            summary.exclusiveBytes = try? books.exclusiveBytesOfNewest(row)
+        }
+        let members = try row.setID.map { try context.catalog.snapshots(set: $0) } ?? []
+        return SnapshotDetails(
+            summary: summary,
+            previous: try books.live(from: row.ordinal, step: -1)?.id,
+            next: try books.live(from: row.ordinal, step: 1)?.id,
+            setMembers: members.filter { $0.id != row.id && $0.phase == .present }
+                .map { SnapshotSummary($0) },
+            holds: try context.catalog.holds(snapshot: row.id).map { HoldSummary($0) })
+    }
+}

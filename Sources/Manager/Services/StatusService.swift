@@ -1,0 +1,103 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+package import SnapshotModel
+
+/// How one volume is doing.
+package struct VolumeHealth: Hashable, Sendable {
+    package var volume: VolumeSummary
+    package var isServed: Bool
+    /// Bytes still free where the store lies; nil when it cannot be asked.
+    package var freeBytes: Int?
+    /// Days until the store is full at the pace of the last week; nil when there is no pace.
+    package var daysToFull: Double?
+    package var newest: Timestamp?
+    package var merge: MergeProgress?
+    package var warnings: [String]
+}
+
+extension VolumeHealth: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "name": JSONValue(volume.record.name), "state": JSONValue(volume.state),
+            "served": JSONValue(isServed), "origin": JSONValue(volume.record.originPath),
+            "store": JSONValue(volume.storePath),
+            "size": JSONValue(volume.record.geometry.volumeBytes),
+            "snapshots": JSONValue(volume.snapshotCount), "newest_at": JSONValue(newest),
+            "store_bytes": JSONValue(volume.storeBytes), "free_bytes": JSONValue(freeBytes),
+            "days_to_full": JSONValue(daysToFull),
+            "merge": merge.map {
+                MergeSummary(volume: volume.record.name, progress: $0).json
+            } ?? .null,
+            "mirrors": .array([]), "warnings": JSONValue(warnings),
+        ]
+    }
+}
+
+/// Tells how all volumes are doing.
+package struct StatusService {
+    let context: ManagerContext
+
+    /// How far back the pace of growth is measured, in seconds.
+    private static let paceWindowSeconds: Int64 = 7 * 86_400
+
+    package func status() throws -> [VolumeHealth] {
+        try Reconciler(context).tidy([])
+        return try context.catalog.volumes().map { try health(of: $0) }
+    }
+
+    private func health(of volume: VolumeRow) throws -> VolumeHealth {
+        let name = volume.record.name
+        let summary = try VolumeService(context: context).show(name)
+        let freeBytes = try? StoreUsage.freeBytes(volume.storePath)
+        let isServed = try summary.state != .missing && VolumeLock.isTaken(volume)
+        return VolumeHealth(
+            volume: summary, isServed: isServed, freeBytes: freeBytes,
+            daysToFull: try daysToFull(name, freeBytes: freeBytes),
+            newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
+            merge: summary.state == .missing
+                ? nil : try MergeService(context: context).progress(of: volume),
+            warnings: isServed ? serverWarnings(volume) : [])
+    }
+
+    /// What the server has found; a command that has the volume open has no such list.
+    private func serverWarnings(_ volume: VolumeRow) -> [String] {
+        let reply = try? context.withSession(volume) { try $0.perform(.status) }
+        guard case .status(let status) = reply else { return [] }
+        return status.warnings
+    }
+
+    private func daysToFull(_ name: String, freeBytes: Int?) throws -> Double? {
+        guard let freeBytes else { return nil }
+        let since = context.clock.now().advanced(bySeconds: -Self.paceWindowSeconds)
+        var query = SnapshotQuery(volumes: [name], order: .takenAt, isDescending: true)
+        // A quarter of an hour between snapshots makes 672 in a week.
+        query.limit = 1000
+        let rows = try context.catalog.snapshots(query: query).prefix { $0.takenAt >= since }
+        return GrowthPace(rows.map { ($0.takenAt, $0.changedBytes ?? 0) })
+            .daysToFill(freeBytes: freeBytes)
+    }
+}
+
+/// How fast a store grows, by what its snapshots kept. Pure.
+package struct GrowthPace: Hashable, Sendable {
+    /// Bytes per day; nil when there are too few snapshots to tell.
+    package let bytesPerDay: Double?
+
+    /// - Parameter snapshots: when each was taken and how much had changed before it, newest first.
+    package init(_ snapshots: [(takenAt: Timestamp, changedBytes: Int)]) {
+        guard let newest = snapshots.first?.takenAt, let oldest = snapshots.last?.takenAt,
+            oldest < newest
+        else {
+            bytesPerDay = nil
+            return
+        }
+        let bytes = snapshots.dropLast().reduce(0) { $0 + $1.changedBytes }
+        let days = Double(newest.nanoseconds - oldest.nanoseconds) / 86_400e9
+        bytesPerDay = bytes > 0 ? Double(bytes) / days : nil
+    }
+
+    package func daysToFill(freeBytes: Int) -> Double? {
+        bytesPerDay.map { (Double(freeBytes) / $0 * 10).rounded() / 10 }
+    }
+}

@@ -1,0 +1,136 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import MergeKit
+internal import SnapshotModel
+
+/// What resizing a volume does.
+package struct ResizeReport: Hashable, Sendable {
+    package var volume: String
+    package var oldBytes: Int
+    package var newBytes: Int
+    package var isDryRun: Bool
+}
+
+extension ResizeReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "resize": [
+                "volume": JSONValue(volume), "old_size": JSONValue(oldBytes),
+                "size": JSONValue(newBytes),
+            ], "dry_run": JSONValue(isDryRun),
+        ]
+    }
+}
+
+/// What removing a volume does.
+package struct RemoveReport: Hashable, Sendable {
+    package var volume: String
+    package var snapshotCount: Int
+    /// The bytes of the store that are freed; 0 when it is kept.
+    package var freedBytes: Int
+    /// Where the store stays; nil when it goes.
+    package var keptStorePath: String?
+    package var isDryRun: Bool
+}
+
+extension RemoveReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "removed": [
+                "volume": JSONValue(volume), "snapshots": JSONValue(snapshotCount),
+                "freed_bytes": JSONValue(freedBytes), "kept_store": JSONValue(keptStorePath),
+            ], "dry_run": JSONValue(isDryRun),
+        ]
+    }
+}
+
+extension VolumeService {
+    /// Makes a volume larger or smaller. Snapshots keep the size of their time.
+    package func resize(_ name: String, to bytes: Int, isDryRun: Bool) throws -> ResizeReport {
+        guard bytes >= OriginProbe.minimumBytes, bytes % Geometry.sectorBytes == 0,
+            bytes <= Geometry.volumeBytesMaximum
+        else {
+            throw Problem(
+                .usage, "a volume cannot have \(bytes) bytes",
+                hint: "choose a multiple of \(Geometry.sectorBytes), at least "
+                    + "\(OriginProbe.minimumBytes)")
+        }
+        return try Reconciler(context).withVolume(name) { volume in
+            let report = ResizeReport(
+                volume: name, oldBytes: volume.record.geometry.volumeBytes, newBytes: bytes,
+                isDryRun: isDryRun)
+            guard !isDryRun, report.oldBytes != bytes else { return report }
+            try context.withSession(volume) { _ = try $0.perform(.resize(bytes: bytes)) }
+            var row = volume
+            row.record = try context.reader(volume).record
+            try context.catalog.updateVolume(row)
+            try context.log(
+                .volumeResized, "the volume has \(ByteCount(bytes)) now, and had "
+                    + "\(ByteCount(report.oldBytes))", volume: name)
+            return report
+        }
+    }
+
+    /// Takes a volume out of management. The origin stays as it is, a plain volume.
+    ///
+    /// - Parameter keepsStore: leaves the store, which `catalog rebuild --store` takes over again.
+    package func remove(_ name: String, keepsStore: Bool, isDryRun: Bool) throws -> RemoveReport {
+        try Reconciler(context).withVolume(name) { volume in
+            let lock = try VolumeLock.acquire(volume)
+            defer { withExtendedLifetime(lock) {} }
+            try requireRemovable(volume)
+            let usage = keepsStore ? 0 : (try? StoreUsage.bytes(volume.storePath)) ?? 0
+            let report = RemoveReport(
+                volume: name, snapshotCount: try context.catalog.snapshotCount(volume: name),
+                freedBytes: usage, keptStorePath: keepsStore ? volume.storePath : nil,
+                isDryRun: isDryRun)
+            guard !isDryRun else { return report }
+            try context.cancellation.check()
+            // The store first: a crash in between leaves a row, and the command can be run again.
+            if !keepsStore { try StoreSite(path: volume.storePath).remove() }
+            try context.catalog.removeVolume(named: name)
+            try context.log(
+                .volumeRemoved,
+                "the volume was removed\(keepsStore ? ", its store kept" : " with its store")",
+                volume: name)
+            return report
+        }
+    }
+
+    private func requireRemovable(_ volume: VolumeRow) throws {
+        let name = volume.record.name
+        // A store that is missing or another volume's has nothing to lose here.
+        let reader = try? context.reader(volume)
+        if try reader?.runningRevert() != nil {
+            throw Problem(
+                .refused,
+                "a merge runs in volume \(name): without its store, the origin would stay half old "
+                    + "and half new", hint: "run `snapmgr merge resume \(name)` first")
+        }
+        let members = Set(try context.catalog.snapshots(volume: name).map(\.id))
+        let hold = try context.catalog.holds().first {
+            !$0.isExpired && members.contains($0.snapshot)
+        }
+        if let hold {
+            throw Problem(
+                .refused, "snapshot \(hold.snapshot) of volume \(name) is held by \(hold.owner)",
+                hint: "run `snapmgr release \(hold.snapshot) --owner \(hold.owner)`")
+        }
+    }
+}
+
+extension VolumeLock {
+    /// The lock of whoever has the volume open; nil when there is no store to lock.
+    ///
+    /// - Throws: `locked` when somebody has it open.
+    static func acquire(_ volume: VolumeRow) throws -> FileLock? {
+        guard Paths.exists(volume.storePath) else { return nil }
+        guard let lock = try FileLock.acquire(path: path(volume)) else {
+            throw Problem(
+                .locked, "volume \(volume.record.name) is open in another process",
+                hint: "stop its server (`snapmgr serve`), then run the command again")
+        }
+        return lock
+    }
+}

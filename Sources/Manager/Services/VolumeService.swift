@@ -1,0 +1,132 @@
+internal import BlockIO
+internal import Catalog
+internal import FoundationEssentials
+internal import MergeKit
+package import SnapshotModel
+
+/// What `volume create` is told.
+package struct CreateRequest: Hashable, Sendable {
+    package var name: String
+    package var originPath: String
+    /// Nil is the default place below the state folder.
+    package var storePath: String?
+    /// Makes a new image of so many bytes; nil takes what is there.
+    package var createBytes: Int?
+    package var chunkBytes: Int
+    package var storeFullPolicy: StoreFullPolicy
+
+    /// What a volume gets when nobody chooses, in bytes.
+    package static let defaultChunkBytes = 64 * 1024
+
+    package init(
+        name: String, originPath: String, storePath: String? = nil, createBytes: Int? = nil,
+        chunkBytes: Int = CreateRequest.defaultChunkBytes,
+        storeFullPolicy: StoreFullPolicy = .breakWrites
+    ) {
+        self.name = name
+        self.originPath = originPath
+        self.storePath = storePath
+        self.createBytes = createBytes
+        self.chunkBytes = chunkBytes
+        self.storeFullPolicy = storeFullPolicy
+    }
+}
+
+/// Puts origins under management, and takes them out again.
+package struct VolumeService {
+    let context: ManagerContext
+
+    package func create(_ request: CreateRequest) throws -> VolumeSummary {
+        try validate(request)
+        let volumes = try context.catalog.volumes()
+        if volumes.contains(where: { $0.record.name == request.name }) {
+            throw Problem(
+                .exists, "there is a volume \(request.name) already",
+                hint: "run `snapmgr volume show \(request.name)`, or choose another name")
+        }
+        let origin = try Paths.absolute(request.originPath)
+        let store = StoreSite(
+            path: try Paths.absolute(
+                request.storePath ?? context.state.defaultStorePath(volume: request.name)))
+        try store.requireFit(origin: origin, volumes: volumes)
+        if let bytes = request.createBytes { try OriginProbe.create(origin, byteCount: bytes) }
+        do {
+            let probe = try OriginProbe(path: origin)
+            try probe.requireUnmanaged(by: volumes)
+            return try create(request, probe, store)
+        } catch {
+            // The image that this command has just made, and nobody has written to.
+            if request.createBytes != nil { try Paths.remove(origin) }
+            throw error
+        }
+    }
+
+    /// The store first, then the catalog: a crash in between leaves a store that
+    /// `catalog rebuild --store` takes over.
+    private func create(
+        _ request: CreateRequest, _ origin: OriginProbe, _ store: StoreSite
+    ) throws -> VolumeSummary {
+        let record = VolumeRecord(
+            name: request.name, uuid: UUID().uuidString.lowercased(), driver: .image,
+            originPath: origin.path,
+            geometry: Geometry(volumeBytes: origin.byteCount, chunkBytes: request.chunkBytes),
+            storeFullPolicy: request.storeFullPolicy, createdAt: context.clock.now())
+        let isNewFolder = try store.create(record)
+        do {
+            try context.catalog.insertVolume(VolumeRow(record: record, storePath: store.path))
+        } catch {
+            try store.remove(includingFolder: isNewFolder)
+            throw error
+        }
+        try context.log(
+            .volumeCreated, "the volume was created on \(origin.path)", volume: request.name)
+        return try show(request.name)
+    }
+
+    private func validate(_ request: CreateRequest) throws {
+        guard VolumeRecord.isValidName(request.name) else {
+            throw Problem(
+                .usage, "`\(request.name)` cannot be a volume's name",
+                hint: "use 1 to 64 letters, digits, `.`, `_` and `-`, a letter or digit first")
+        }
+        let allowed = Geometry.chunkBytesAllowed
+        guard allowed.contains(request.chunkBytes), request.chunkBytes.nonzeroBitCount == 1 else {
+            throw Problem(
+                .usage, "a chunk cannot have \(request.chunkBytes) bytes",
+                hint: "choose a power of two from \(ByteCount(allowed.lowerBound)) to "
+                    + "\(ByteCount(allowed.upperBound))")
+        }
+    }
+}
+
+// MARK: - Looking
+
+extension VolumeService {
+    /// All volumes by name.
+    package func list() throws -> [VolumeSummary] {
+        try Reconciler(context).tidy([])
+        return try context.catalog.volumes().map { try summary(of: $0) }
+    }
+
+    package func show(_ name: String) throws -> VolumeSummary {
+        try Reconciler(context).tidy([name])
+        return try summary(of: try context.volume(name))
+    }
+
+    private func summary(of volume: VolumeRow) throws -> VolumeSummary {
+        let name = volume.record.name
+        return VolumeSummary(
+            record: volume.record, storePath: volume.storePath,
+            snapshotCount: try context.catalog.snapshotCount(volume: name),
+            storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume))
+    }
+
+    func state(of volume: VolumeRow) throws -> VolumeState {
+        guard let reader = try? context.reader(volume), Paths.exists(volume.record.originPath)
+        else { return .missing }
+        let latest = try context.catalog.latestSnapshot(volume: volume.record.name)
+        if latest?.state == .broken { return .broken }
+        if (try? reader.runningRevert()) != nil { return .merging }
+        return try VolumeLock.isTaken(volume) ? .served : .idle
+    }
+}

@@ -1,0 +1,92 @@
+internal import Control
+internal import SnapshotModel
+
+/// Acts on several volumes at one instant: all of them or none.
+///
+/// Prepare all (slow, while writes go on), hold all, commit all, release all. What fails before the
+/// first commit leaves nothing; later, what was committed is rolled back within the same hold.
+struct SetBarrier {
+    struct Member {
+        var volume: String
+        var session: any VolumeSession
+        /// The prepared snapshot or revert.
+        var preparation: ControlRequest
+    }
+
+    /// What one volume's commit did.
+    struct Committed {
+        var volume: String
+        var snapshot: SnapshotOutcome?
+        var revert: RevertOutcome?
+    }
+
+    /// How long a server keeps I/O waiting before it gives up on us, in milliseconds. Guests give
+    /// up on a disk after 30 s.
+    static let holdMilliseconds = 10_000
+
+    private let members: [Member]
+    private let cancellation: Cancellation
+
+    init(_ members: [Member], cancellation: Cancellation) {
+        self.members = members
+        self.cancellation = cancellation
+    }
+
+    /// - Returns: what was committed, in the order of the members.
+    func run() throws -> [Committed] {
+        for member in members {
+            try cancellation.check()
+            try perform(member.preparation, on: member)
+        }
+        var (held, committed): ([Member], [Committed]) = ([], [])
+        do {
+            for member in members {
+                // Counted as held before it is: a hold that failed half-way is released as well.
+                held.append(member)
+                try perform(.hold(milliseconds: Self.holdMilliseconds), on: member)
+            }
+            for member in members { committed.append(try commit(member)) }
+        } catch {
+            undo(held, committedCount: committed.count)
+            throw error
+        }
+        for member in members { try perform(.release, on: member) }
+        return committed
+    }
+
+    private func commit(_ member: Member) throws -> Committed {
+        let reply = try perform(.commit, on: member)
+        guard case .committed(let snapshot, let revert) = reply else {
+            throw Problem.unexpectedReply(to: "commit", of: member.volume)
+        }
+        return Committed(volume: member.volume, snapshot: snapshot, revert: revert)
+    }
+
+    /// Errors in here are swallowed on purpose: the first one is the one to report, sessions that
+    /// end undo what they hold, and the reconciler compares with the stores afterwards.
+    private func undo(_ held: [Member], committedCount: Int) {
+        // The member whose commit failed may have committed before it failed.
+        for member in held.prefix(committedCount + 1).reversed() {
+            _ = try? member.session.perform(.rollBack)
+        }
+        for member in held { _ = try? member.session.perform(.release) }
+    }
+
+    @discardableResult
+    private func perform(_ request: ControlRequest, on member: Member) throws -> ControlReply {
+        do {
+            return try member.session.perform(request)
+        } catch {
+            throw error.about("volume \(member.volume)")
+        }
+    }
+}
+
+extension Problem {
+    /// A server of another version, or a mistake of ours.
+    static func unexpectedReply(to request: String, of volume: String) -> Problem {
+        Problem(
+            .failed, "the server of volume \(volume) gave no fitting answer to \(request)",
+            hint: "restart the server, so that it has the same version as this command")
+    }
+}

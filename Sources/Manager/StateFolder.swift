@@ -1,0 +1,37 @@
+/// The paths below the state folder. Nothing is opened here.
+package struct StateFolder: Hashable, Sendable {
+    /// The folder itself, absolute.
+    package let path: String
+
+    package init(path: String) { self.path = path }
+
+    package var catalogPath: String { path + "/catalog.sqlite" }
+    package var storesPath: String { path + "/stores" }
+    package var locksPath: String { path + "/locks" }
+
+    /// Where a volume's store lies when `volume create` is not told otherwise.
+    package func defaultStorePath(volume: String) -> String { storesPath + "/" + volume }
+
+    /// Where `serve` listens when it is not told otherwise.
+    package var defaultSocketPath: String { path + "/nbd.sock" }
+
+    /// Taken by the one command that is at work on a volume.
+    func lockPath(volume: String) -> String { locksPath + "/" + volume + ".lock" }
+
+    /// Where the state lies when `--state` does not say: cli.md, "Conventions".
+    ///
+    /// - Returns: nil when neither the environment nor the user tells.
+    package static func defaultPath(
+        environment: [String: String], isRoot: Bool
+    ) -> String? {
+        if let path = environment["SNAPMGR_STATE"], !path.isEmpty { return path }
+        if isRoot { return "/var/lib/snapmgr" }
+        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/snapmgr" }
+        return environment["HOME"].map { $0 + "/.local/state/snapmgr" }
+    }
+}
+
+extension StateFolder {
+    /// Names a folder by a path as people write it.
+    package init(absolute path: String) throws { self.init(path: try Paths.absolute(path)) }
+}

@@ -1,0 +1,38 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+internal import SnapshotModel
+
+/// What a store knows, in the catalog's shape.
+enum StoreContents {
+    /// Reads a whole store, chunk maps included.
+    static func read(_ path: String) throws -> RebuiltCatalog.Volume {
+        let reader = try StoreReader(folder: FileFolder(path: path))
+        let manifests = try reader.manifests()
+        let running = try reader.runningRevert()
+        return RebuiltCatalog.Volume(
+            row: VolumeRow(record: reader.record, storePath: path), manifests: manifests,
+            chunkMaps: try frozenMaps(reader, manifests, running),
+            reverts: running.map { [revert($0, reader.record)] } ?? [],
+            brokenUpTo: try reader.brokenThrough())
+    }
+
+    /// The maps of areas that grow no more: not the newest one's, not the one that a merge
+    /// preserves into.
+    private static func frozenMaps(
+        _ reader: StoreReader, _ manifests: [SnapshotManifest], _ running: RevertRecord?
+    ) throws -> [SnapshotOrdinal: ChunkMap] {
+        let ordinals = manifests.map(\.ordinal)
+        let growing = [ordinals.max(), running?.safety]
+        return try ordinals.filter { !growing.contains($0) }
+            .reduce(into: [:]) { $0[$1] = try reader.chunkMap(of: $1) }
+    }
+
+    private static func revert(_ running: RevertRecord, _ record: VolumeRecord) -> RevertRow {
+        RevertRow(
+            id: running.id, volume: record.name, snapshot: running.targetID,
+            safetySnapshot: running.tookSafetySnapshot ? running.safetyID : nil,
+            planBytes: running.planChunkCount * record.geometry.chunkBytes, state: .merging,
+            begunAt: running.startedAt)
+    }
+}

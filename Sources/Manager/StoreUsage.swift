@@ -1,0 +1,23 @@
+internal import BlockIO
+
+/// What a store occupies, counted without opening the volume.
+enum StoreUsage {
+    /// The bytes that all files below a folder occupy.
+    static func bytes(_ path: String) throws -> Int {
+        let folder = FileFolder(path: path)
+        return try folder.list("").reduce(0) { total, name in
+            let child = path + "/" + name
+            let status: FileStatus
+            do throws(IOFailure) {
+                status = try FileStatus(path: child)
+            } catch where error.isNotFound {
+                // Swept or replaced by whoever serves the volume, between the two calls.
+                return total
+            }
+            guard status.kind == .folder else { return total + status.allocatedBytes }
+            return total + (try bytes(child))
+        }
+    }
+
+    static func freeBytes(_ path: String) throws -> Int { try FileFolder(path: path).freeBytes() }
+}

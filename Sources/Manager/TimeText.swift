@@ -1,0 +1,51 @@
+package import SnapshotModel
+
+/// How people write durations and moments.
+package enum TimeText {
+    private static let unitSeconds: [Character: Int64] = [
+        "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400,
+    ]
+
+    /// Reads `90s`, `10m`, `2h`, `1h30m`, `7d`, `2w`, `1y` as seconds; nil when it is no duration.
+    package static func durationSeconds(_ text: some StringProtocol) -> Int64? {
+        var total: Int64 = 0
+        var rest = Substring(text)
+        guard !rest.isEmpty else { return nil }
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0.isASCII && $0.isNumber }
+            rest.removeFirst(digits.count)
+            guard let number = Int64(digits), let unit = rest.popFirst(),
+                let seconds = unitSeconds[unit]
+            else { return nil }
+            let (product, overflow) = number.multipliedReportingOverflow(by: seconds)
+            let (sum, carried) = total.addingReportingOverflow(product)
+            guard !overflow, !carried, sum < maximumSeconds else { return nil }
+            total = sum
+        }
+        return total
+    }
+
+    /// A hundred years: moments in nanoseconds overflow after 292.
+    private static let maximumSeconds: Int64 = 100 * 365 * 86_400
+
+    /// Reads `2026-11-22`, `2026-11-22T12:45` and `2026-11-22T12:45:30` as local times, and RFC 3339
+    /// with a final `Z` as UTC; nil when it is no moment.
+    package static func moment(
+        _ text: some StringProtocol, in zone: any LocalTimeZone
+    ) -> Timestamp? {
+        guard let utc = Timestamp(text) else { return nil }
+        if text.hasSuffix("Z") { return utc }
+        let time = UTCTimeZone().civilTime(utc)
+        guard let local = zone.moment(time) else { return nil }
+        let fraction = utc.nanoseconds - utc.secondsSinceEpoch * 1_000_000_000
+        return Timestamp(nanoseconds: local.nanoseconds + fraction)
+    }
+
+    /// `2026-11-22 12:45:30` in a zone.
+    package static func describe(_ moment: Timestamp, in zone: any LocalTimeZone) -> String {
+        let time = zone.civilTime(moment)
+        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return "\(time.date.year)-\(two(time.date.month))-\(two(time.date.day)) "
+            + "\(two(time.hour)):\(two(time.minute)):\(two(time.second))"
+    }
+}

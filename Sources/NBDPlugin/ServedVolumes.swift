@@ -1,0 +1,104 @@
+internal import BlockIO
+internal import Control
+internal import MergeKit
+internal import SnapshotModel
+internal import Synchronization
+
+/// All that this server serves: what was asked for on the command line and, from the fork on, the
+/// open volumes.
+final class ServedVolumes: Sendable {
+    /// nbdkit's callbacks have no context but this.
+    static let shared = ServedVolumes()
+
+    private let state = Mutex(State())
+    private let failures = FailureLog { SystemClock().monotonicNanoseconds() }
+
+    private struct State {
+        var arguments: [VolumeArgument] = []
+        var volumes: [ServedVolume] = []
+    }
+
+    /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
+    func configure(key: String, value: String) throws(Problem) {
+        guard key == "volume" else {
+            throw Problem(.usage, "unknown parameter \(key)", hint: "known is: volume")
+        }
+        let argument = try VolumeArgument(value)
+        try state.withLock { state throws(Problem) in
+            for other in state.arguments
+            where other.name == argument.name || other.storePath == argument.storePath {
+                throw Problem(.usage, "\(argument) and \(other) name the same volume")
+            }
+            state.arguments.append(argument)
+        }
+    }
+
+    /// Whether what is to be served is there. Nothing is opened yet: nbdkit may still fork, and
+    /// threads and locks do not survive that.
+    func check() throws(Problem) {
+        for argument in state.withLock(\.arguments) { try ServedVolume.check(argument) }
+    }
+
+    /// `.usage` when there is nothing to serve.
+    func requireVolumes() throws(Problem) {
+        guard state.withLock({ !$0.arguments.isEmpty }) else {
+            throw Problem(.usage, "no volume to serve", hint: "give one as volume=NAME:STOREPATH")
+        }
+    }
+
+    /// Opens all volumes, or none.
+    func start() throws(Problem) {
+        for argument in state.withLock(\.arguments) {
+            do throws(Problem) {
+                let volume = try ServedVolume.start(argument)
+                state.withLock { $0.volumes.append(volume) }
+            } catch {
+                stop()
+                throw error
+            }
+        }
+    }
+
+    /// Closes all volumes; the connections have ended by now.
+    func stop() {
+        let volumes = state.withLock { state in
+            defer { state.volumes = [] }
+            return state.volumes
+        }
+        for volume in volumes.reversed() { volume.stop() }
+    }
+
+    private var volumes: [ServedVolume] { state.withLock(\.volumes) }
+
+    /// The export for clients that name none: the only volume, when there is one.
+    var defaultExport: String? { volumes.count == 1 ? volumes.first?.name : nil }
+
+    /// The exports and what they are: the volumes, then their snapshots, newest first.
+    func exports() throws(Problem) -> [(name: ExportName, description: String)] {
+        var exports = volumes.map { (ExportName(volume: $0.name), "volume \($0.name)") }
+        for volume in volumes {
+            exports += try volume.readableSnapshots().reversed().map { manifest in
+                (
+                    ExportName(volume: volume.name, snapshot: manifest.id),
+                    NBDExport.describe(manifest, of: volume.name)
+                )
+            }
+        }
+        return exports
+    }
+
+    /// Opens an export for one client. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
+    func open(_ text: String, readOnly: Bool) throws(Problem) -> NBDExport {
+        let name = ExportName(text.isEmpty ? defaultExport ?? "" : text)
+        guard let volume = volumes.first(where: { $0.name == name.volume }) else {
+            let known = volumes.map(\.name).joined(separator: ", ")
+            throw Problem(.notFound, "there is no export \(text)", hint: "volumes: \(known)")
+        }
+        let engine = volume.host.engine
+        guard let snapshot = name.snapshot else {
+            return NBDExport(volume: engine, readOnly: readOnly, failures: failures)
+        }
+        return NBDExport(
+            snapshot: try volume.openSnapshot(snapshot), of: engine.record, failures: failures)
+    }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct CheckCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "check", "Look for damage in stores and catalog.",
+        discussion: "Ends with 1 when damage is found that was not repaired.",
+        examples: ["check", "check data --data", "check data --repair"])
+
+    @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
+    var volumes: [String] = []
+
+    @Flag(help: "Read all data, too.")
+    var data = false
+
+    @Flag(help: "Mend what can be mended.")
+    var repair = false
+
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let report = try session.manager().checks.check(
+            volumes, readsData: data, repairs: repair)
+        try session.show(report) { text(report) }
+        if report.damageCount > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
+    }
+
+    private func text(_ report: CheckReport) -> String {
+        let lines = report.items.map { item in
+            let finding = item.finding
+            let place = item.volume.map { "volume \($0), \(finding.object)" } ?? finding.object
+            let remedy = finding.remedy.map { "\n    \($0)" } ?? ""
+            return "\(finding.severity.rawValue): \(place): \(finding.message)\(remedy)\n"
+        }
+        let count = report.volumes.count
+        return lines.joined()
+            + "\(count) \(count == 1 ? "volume" : "volumes") checked, "
+            + "damage in \(report.damageCount) places\n"
+    }
+}

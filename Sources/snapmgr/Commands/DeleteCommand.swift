@@ -1,0 +1,32 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct DeleteCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "delete", "Delete snapshots and free what only they need.",
+        examples: ["delete 42 43 --dry-run", "delete data@before-upgrade"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+
+    @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
+    var references: [String]
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be freed.")
+    var dryRun = false
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let report = try session.manager().deletions.delete(references, isDryRun: dryRun)
+        try session.show(report) {
+            let lines = report.items.map { item in
+                "snapshot \(item.id) of volume \(item.volume) "
+                    + (dryRun ? "would be deleted" : "deleted")
+                    + (report.items.count > 1 ? ", \(display.size(item.aloneBytes)) alone\n" : "\n")
+            }
+            return lines.joined() + "\(display.size(report.freedBytes)) "
+                + (dryRun ? "would be freed\n" : "freed\n")
+        }
+    }
+}

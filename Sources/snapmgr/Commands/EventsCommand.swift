@@ -1,0 +1,57 @@
+import ArgumentParser
+import Glibc
+import Manager
+import SnapshotModel
+
+struct EventsCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "events", "Show what happened.",
+        discussion: "With --follow and --json, each event is a document on a line of its own.",
+        examples: ["events", "events --follow"], exits: [.done, .failed, .usage, .interrupted])
+
+    @Flag(help: "Go on with new events until interrupted.")
+    var follow = false
+
+    @Option(help: "Show so many of the last events.")
+    var limit = 100
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    /// Between two looks for new events, in microseconds.
+    private static let lookMicroseconds: UInt32 = 250_000
+
+    func validate() throws {
+        guard limit >= 0 else { throw ValidationError("--limit cannot be negative") }
+    }
+
+    func run(_ session: CommandSession) throws {
+        let service = try session.manager().events
+        let latest = try service.latest(limit)
+        guard follow else {
+            return try session.show(["events": JSONValue(latest)]) {
+                latest.map(line).joined()
+            }
+        }
+        var last = latest.last?.id
+        show(latest)
+        while !Interruption.cancellation.isRequested {
+            let events = try service.after(last, limit: 1000)
+            show(events)
+            last = events.last?.id ?? last
+            usleep(Self.lookMicroseconds)
+        }
+        throw Cancellation.problem
+    }
+
+    private func show(_ events: [EventSummary]) {
+        guard !events.isEmpty else { return }
+        Output.write(events.map { global.json ? "\($0.json)\n" : line($0) }.joined())
+    }
+
+    private func line(_ event: EventSummary) -> String {
+        let volume = event.volume.map { "volume \($0): " } ?? ""
+        let level = event.level == "info" ? "" : "\(event.level): "
+        return "\(display.time(event.time))  \(level)\(volume)\(event.message)\n"
+    }
+}

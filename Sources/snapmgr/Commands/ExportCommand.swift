@@ -1,0 +1,31 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct ExportCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "export", "Write a snapshot's content to a new file.", examples: ["export 42 old.img"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
+
+    @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
+    var reference: String
+
+    @Argument(help: "The file, which must not exist.")
+    var file: String
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let meter = ProgressMeter(session.terminal)
+        defer { meter.finish() }
+        let report = try session.manager().exports.export(reference, to: file) { progress in
+            meter.update("exporting", progress)
+        }
+        meter.finish()
+        try session.show(report) {
+            "snapshot \(report.snapshot) exported to \(report.path): "
+                + "\(display.size(report.byteCount))\n"
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct HoldListCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "list", "List who holds which snapshot.", examples: ["hold list"],
+        exits: [.done, .failed, .usage])
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let holds = try session.manager().holds.list()
+        try session.show(["holds": JSONValue(holds)]) {
+            var table = Table([
+                .init(title: "SNAPSHOT", alignment: .right), .init(title: "OWNER"),
+                .init(title: "SINCE"), .init(title: "UNTIL"), .init(title: "REASON"),
+            ])
+            return table.lines(
+                holds.map { hold in
+                    [
+                        hold.snapshot.description, hold.owner, display.time(hold.heldAt),
+                        display.time(hold.until) + (hold.isExpired ? " (expired)" : ""),
+                        hold.reason,
+                    ]
+                }, heading: session.terminal.bold)
+        }
+    }
+}

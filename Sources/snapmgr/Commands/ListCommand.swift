@@ -1,0 +1,99 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct ListCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "list", "List snapshots.",
+        discussion: """
+            Columns: \(SnapshotColumn.allCases.map(\.rawValue).joined(separator: ", ")). Sortable: \
+            \(ListService.sortColumns.joined(separator: ", ")); a leading '-' reverses the order.
+            """,
+        examples: ["list", "list data -o +note,tags", "list --sort -taken_at --limit 10"],
+        exits: [.done, .failed, .usage, .notFound])
+
+    @Argument(help: "The volumes; all without any.")
+    var volumes: [String] = []
+
+    @Flag(help: "List the sets instead.")
+    var set = false
+
+    @Option(
+        name: .customShort("o"),
+        help: ArgumentHelp(
+            "Show these columns; with a leading '+', these as well.", valueName: "columns"))
+    var output: String?
+
+    @Option(help: "Order by a column.")
+    var sort: String?
+
+    @Option(help: "List so many at most.")
+    var limit: Int?
+
+    @Option(help: "Skip so many.")
+    var offset = 0
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        guard limit ?? 0 >= 0, offset >= 0 else {
+            throw ValidationError("--limit and --offset cannot be negative")
+        }
+    }
+
+    func run(_ session: CommandSession) throws {
+        let columns = try SnapshotColumn.parse(output)
+        let lists = try session.manager().lists
+        if set { return try showSets(try lists.sets(), session) }
+        let request = ListRequest(volumes: volumes, sort: sort, limit: limit, offset: offset)
+        if global.json {
+            try streamJSON(lists, request)
+        } else {
+            try streamTable(lists, request, columns, session)
+        }
+    }
+
+    /// One document, written as it is read.
+    private func streamJSON(_ lists: ListService, _ request: ListRequest) throws {
+        var prefix = "{\"snapshots\":["
+        try lists.forEachPage(request) { page in
+            var text = ""
+            for snapshot in page {
+                text += prefix
+                snapshot.json.write(to: &text)
+                prefix = ","
+            }
+            Output.write(text)
+        }
+        Output.write((prefix == "," ? "" : prefix) + "]}\n")
+    }
+
+    private func streamTable(
+        _ lists: ListService, _ request: ListRequest, _ columns: [SnapshotColumn],
+        _ session: CommandSession
+    ) throws {
+        var table = Table(columns.map(\.heading))
+        try lists.forEachPage(request) { page in
+            let rows = page.map { row in columns.map { $0.cell(row, display) } }
+            Output.write(table.lines(rows, heading: session.terminal.bold))
+        }
+    }
+
+    private func showSets(_ sets: [SetSummary], _ session: CommandSession) throws {
+        try session.show(["sets": JSONValue(sets)]) {
+            var table = Table([
+                .init(title: "SET"), .init(title: "NAME"), .init(title: "TAKEN"),
+                .init(title: "SNAPSHOTS"), .init(title: "VOLUMES"),
+            ])
+            return table.lines(
+                sets.map { set in
+                    [
+                        "set:\(set.id)", set.name ?? "-", display.time(set.createdAt),
+                        set.snapshots.map(\.description).joined(separator: ","),
+                        set.volumes.joined(separator: ","),
+                    ]
+                }, heading: session.terminal.bold)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct MergeCancelCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "cancel", "Go back to the safety snapshot in mid-merge.",
+        discussion: """
+            What was written since the revert is dropped. Once a later snapshot exists, a merge can \
+            no longer be cancelled.
+            """,
+        examples: ["merge cancel data --dry-run", "merge cancel data --yes"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
+
+    @Argument(help: ArgumentHelp("The volume.", valueName: "vol"))
+    var volume: String
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
+    var dryRun = false
+
+    @OptionGroup var confirmation: ConfirmOptions
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let merges = try session.manager().merges
+        if !dryRun {
+            // Looked at first, so that nobody is asked about what would be refused.
+            _ = try merges.cancel(volume, isDryRun: true) { _ in }
+            try confirmation.confirm(
+                "Cancel the merge of volume \(volume)?",
+                dropping: "what was written to volume \(volume) since the revert would be lost",
+                session.terminal)
+        }
+        let meter = ProgressMeter(session.terminal)
+        defer { meter.finish() }
+        let report = try merges.cancel(volume, isDryRun: dryRun) { progress in
+            meter.update("merging \(volume)", progress)
+        }
+        meter.finish()
+        try session.show(report) {
+            let plan = display.size(report.items.first?.planBytes)
+            let verb = dryRun ? "would read" : "reads"
+            let target = report.items.first?.target.description ?? ""
+            return "volume \(volume) \(verb) as safety snapshot \(target) again: \(plan) to merge\n"
+        }
+    }
+}

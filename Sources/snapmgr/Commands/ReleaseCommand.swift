@@ -1,0 +1,26 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct ReleaseCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "release", "End a hold on a snapshot, or on all of a set.",
+        examples: ["release 42", "release 42 --owner mirror"],
+        exits: [.done, .failed, .usage, .notFound, .locked])
+
+    @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
+    var reference: String
+
+    @Option(help: "Whose hold (default: yours).")
+    var owner: String?
+
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let released = try session.manager().holds.release(
+            reference, owner: owner ?? session.owner)
+        try session.show(["released": .array(released.map { JSONValue($0) })]) {
+            released.map { "snapshot \($0) is released\n" }.joined()
+        }
+    }
+}

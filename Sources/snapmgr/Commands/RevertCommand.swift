@@ -1,0 +1,72 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct RevertCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "revert", "Make a volume, or all volumes of a set, read as a snapshot.",
+        discussion: """
+            The volume reads as the snapshot at once; the data is merged into the origin in the \
+            background by whoever serves the volume, else by this command. A safety snapshot of \
+            the state that is left is taken first: reverting to it undoes the revert.
+            """,
+        examples: ["revert data@2h --dry-run", "revert 42", "revert set:7 --yes"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
+
+    @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
+    var reference: String
+
+    @Flag(help: "Take no safety snapshot: what was written since the last snapshot is lost.")
+    var noSafety = false
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Return when the merge has ended (default: where nobody serves the volume).")
+    var wait: Bool?
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
+    var dryRun = false
+
+    @OptionGroup var confirmation: ConfirmOptions
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let reverts = try session.manager().reverts
+        var options = RevertOptions(skipsSafety: noSafety, waits: wait, isDryRun: true)
+        if !dryRun, noSafety || session.terminal.canAsk, !confirmation.yes {
+            try ask(try reverts.revert(reference, options) { _, _ in }, session.terminal)
+        }
+        options.isDryRun = dryRun
+        let meter = ProgressMeter(session.terminal)
+        defer { meter.finish() }
+        let report = try reverts.revert(reference, options) { volume, progress in
+            meter.update("merging \(volume)", progress)
+        }
+        meter.finish()
+        try session.show(report) { text(report) }
+    }
+
+    private func ask(_ preview: RevertReport, _ terminal: Terminal) throws {
+        let volumes = preview.items.map(\.volume).joined(separator: ", ")
+        Output.writeError(terminal.canAsk ? text(preview) : "")
+        try confirmation.confirm(
+            "Revert \(volumes)?",
+            dropping: noSafety
+                ? "what was written to \(volumes) since the last snapshot would be lost" : nil,
+            terminal)
+    }
+
+    private func text(_ report: RevertReport) -> String {
+        report.items.map { item in
+            let plan = display.size(item.planBytes)
+            guard !report.isDryRun else {
+                return "volume \(item.volume) would read as snapshot \(item.target): \(plan) to "
+                    + "merge, \(display.size(item.preserveBytes)) to keep for other snapshots\n"
+            }
+            let undo = item.safety.map { "; `snapmgr revert \($0)` undoes it" } ?? ""
+            let merge = item.state == .done ? "merged \(plan)" : "merging \(plan)"
+            return "volume \(item.volume) reads as snapshot \(item.target): \(merge)\(undo)\n"
+        }.joined()
+    }
+}

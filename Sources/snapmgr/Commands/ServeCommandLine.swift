@@ -1,0 +1,100 @@
+import ArgumentParser
+import Glibc
+import Manager
+import SnapshotModel
+
+struct ServeCommandLine: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "serve", "Serve volumes over NBD, in the foreground.",
+        discussion: """
+            Exports are called VOL (read and write) and VOL@ID (read-only). Without --socket and \
+            --listen, the socket is nbd.sock in the state folder. Sockets that systemd has opened \
+            are taken over. The server is nbdkit with snapmgr's plugin.
+            """,
+        examples: [
+            "serve data", "serve --socket /run/snapmgr/nbd.sock",
+            "serve data --listen 0.0.0.0:10809 --tls /etc/snapmgr/tls",
+        ],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+
+    @Argument(help: ArgumentHelp("The volumes; all without any.", valueName: "vol"))
+    var volumes: [String] = []
+
+    @Option(help: ArgumentHelp("Listen on a Unix socket (mode 0600).", valueName: "path"))
+    var socket: String?
+
+    @Option(
+        help: ArgumentHelp("Listen on TCP; ADDR:PORT, [ADDR]:PORT or ADDR.", valueName: "addr:port"))
+    var listen: ListenAddress?
+
+    @Option(help: ArgumentHelp("Require TLS, with the certificates in DIR.", valueName: "dir"))
+    var tls: String?
+
+    @Option(help: "Answer with so many threads per connection.")
+    var threads: Int?
+
+    @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        guard socket == nil || listen == nil else {
+            throw ValidationError("--socket and --listen exclude each other")
+        }
+        guard threads.map({ (1...256).contains($0) }) ?? true else {
+            throw ValidationError("--threads takes a number from 1 to 256")
+        }
+    }
+
+    func run(_ session: CommandSession) throws {
+        let options = try session.options()
+        let request = ServeRequest(
+            volumes: volumes, endpoint: endpoint(session, options.state), tlsPath: tls,
+            threadCount: threads)
+        let manager = try Manager(options)
+        // The server must get the signals that this process keeps back.
+        Interruption.uninstall()
+        try manager.serving.serve(request, environment: session.environment)
+    }
+
+    private func endpoint(
+        _ session: CommandSession, _ state: StateFolder
+    ) -> ServeRequest.Endpoint {
+        if let socket { return .socket(path: socket) }
+        if let listen { return .listen(address: listen.address, port: listen.port) }
+        // sd_listen_fds(3): the variables are meant for us only when they name our process.
+        let environment = session.environment
+        if environment["LISTEN_FDS"] != nil, environment["LISTEN_PID"] == String(getpid()) {
+            return .inherited
+        }
+        return .socket(path: state.defaultSocketPath)
+    }
+}
+
+/// An address and a port as people write them.
+struct ListenAddress: ExpressibleByArgument {
+    let address: String
+    let port: Int
+
+    /// The port that IANA has given to NBD.
+    private static let defaultPort = 10_809
+
+    init?(argument: String) {
+        if argument.hasPrefix("[") {
+            let parts = argument.dropFirst().split(
+                separator: "]", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let port = Self.port(parts[1]) else { return nil }
+            (address, self.port) = (String(parts[0]), port)
+        } else {
+            let name = argument.prefix { $0 != ":" }
+            guard !name.isEmpty, let port = Self.port(argument[name.endIndex...]) else { return nil }
+            (address, self.port) = (String(name), port)
+        }
+    }
+
+    /// Reads `:10809`, or nothing.
+    private static func port(_ text: Substring) -> Int? {
+        guard !text.isEmpty else { return defaultPort }
+        guard text.first == ":", let port = Int(text.dropFirst()), (1...65_535).contains(port)
+        else { return nil }
+        return port
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct ShowCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "show", "Show everything known of a snapshot.", examples: ["show 42", "show data@latest"],
+        exits: [.done, .failed, .usage, .notFound])
+
+    @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
+    var snapshot: String
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let details = try session.manager().details.show(snapshot)
+        try session.show(details) { text(details) }
+    }
+
+    private func text(_ details: SnapshotDetails) -> String {
+        let (summary, manifest) = (details.summary, details.summary.manifest)
+        var sheet = Sheet()
+        for column in SnapshotColumn.allCases where column != .setID && column != .holds {
+            let value = column.cell(summary, display)
+            sheet.add(column.rawValue, value == "-" ? nil : value)
+        }
+        sheet.add("size", display.size(manifest.volumeBytes))
+        sheet.add("set", manifest.setID.map { "set:\($0) \(manifest.setName ?? "")" })
+        sheet.add(
+            "set members",
+            details.setMembers.map { "\($0.volume)@\($0.id)" }.joined(separator: ", "))
+        sheet.add("revert", manifest.revertID?.description)
+        sheet.add("previous", details.previous?.description)
+        sheet.add("next", details.next?.description)
+        for hold in details.holds {
+            let until = hold.until.map { ", until \(display.time($0))" } ?? ""
+            let expired = hold.isExpired ? " (expired)" : ""
+            sheet.add("held by", "\(hold.owner): \(hold.reason)\(until)\(expired)")
+        }
+        return sheet.text
+    }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct SnapshotCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "snapshot", "Take a snapshot of a volume, or of several at one instant.",
+        discussion: """
+            Several volumes make a set: all of them or none get a snapshot.
+            """,
+        examples: [
+            "snapshot data --name before-upgrade", "snapshot data logs --set nightly",
+            "snapshot data --if-older-than 15m",
+        ],
+        exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
+
+    @Argument(help: "The volumes.")
+    var volumes: [String]
+
+    @Option(help: "A name, for VOL@NAME.")
+    var name: String?
+
+    @Option(help: ArgumentHelp("A name for the set.", valueName: "name"))
+    var set: String?
+
+    @Option(help: "A word to find it by; may be given more than once.")
+    var tag: [String] = []
+
+    @Option(help: ArgumentHelp("What it is for.", valueName: "text"))
+    var note: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Do nothing when there is a younger snapshot.", valueName: "duration"),
+        transform: { text in
+            guard let seconds = TimeText.durationSeconds(text) else {
+                throw ValidationError("`\(text)` is no duration; write 10m, 2h or 1d")
+            }
+            return seconds
+        })
+    var ifOlderThan: Int64?
+
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let report = try session.manager().snapshots.take(
+            TakeRequest(
+                volumes: volumes, name: name, setName: set, tags: tag, note: note,
+                minimumAgeSeconds: ifOlderThan))
+        try session.show(report) {
+            guard !report.snapshots.isEmpty else {
+                return "no snapshot taken: there is a younger one\n"
+            }
+            let lines = report.snapshots.map { "snapshot \($0.id) of volume \($0.volume) taken\n" }
+            return lines.joined() + (report.set.map { "set:\($0)\n" } ?? "")
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct VolumeListCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "list", "List the volumes.", examples: ["volume list", "volume list --json"],
+        exits: [.done, .failed, .usage])
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let volumes = try session.manager().volumes.list()
+        try session.show(["volumes": JSONValue(volumes)]) {
+            var table = Table([
+                .init(title: "NAME"), .init(title: "SIZE", alignment: .right),
+                .init(title: "SNAPSHOTS", alignment: .right),
+                .init(title: "STORE", alignment: .right), .init(title: "STATE"),
+                .init(title: "ORIGIN"),
+            ])
+            return table.lines(
+                volumes.map { volume in
+                    [
+                        volume.record.name, display.size(volume.record.geometry.volumeBytes),
+                        String(volume.snapshotCount), display.size(volume.storeBytes),
+                        volume.state.rawValue, volume.record.originPath,
+                    ]
+                }, heading: session.terminal.bold)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct VolumeRemoveCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "remove", "Take a volume out of management, with its snapshots.",
+        discussion: "The origin stays as it is, a plain volume.",
+        examples: ["volume remove data --dry-run", "volume remove data --keep-store"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+
+    @Argument(help: "The volume.")
+    var name: String
+
+    @Flag(help: "Leave the store; `catalog rebuild --store DIR` takes it over again.")
+    var keepStore = false
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
+    var dryRun = false
+
+    @OptionGroup var confirmation: ConfirmOptions
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let volumes = try session.manager().volumes
+        if !dryRun {
+            let preview = try volumes.remove(name, keepsStore: keepStore, isDryRun: true)
+            let isLoss = !keepStore && preview.snapshotCount > 0
+            try confirmation.confirm(
+                "Remove volume \(name)?",
+                dropping: isLoss
+                    ? "\(preview.snapshotCount) snapshots of volume \(name) would be lost" : nil,
+                session.terminal)
+        }
+        let report = try volumes.remove(name, keepsStore: keepStore, isDryRun: dryRun)
+        try session.show(report) {
+            let verb = dryRun ? "would be removed" : "removed"
+            let store =
+                report.keptStorePath.map { "store kept in \($0)" }
+                ?? "\(report.snapshotCount) snapshots, \(display.size(report.freedBytes)) freed"
+            return "volume \(name) \(verb): \(store)\n"
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct VolumeResizeCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "resize", "Make a volume larger or smaller.",
+        discussion: "Snapshots keep the size that the volume had at their time.",
+        examples: ["volume resize data 40G", "volume resize data 10G --dry-run"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+
+    @Argument(help: "The volume.")
+    var name: String
+
+    @Argument(help: "The new size.")
+    var size: SizeArgument
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
+    var dryRun = false
+
+    @OptionGroup var confirmation: ConfirmOptions
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let volumes = try session.manager().volumes
+        if !dryRun {
+            let preview = try volumes.resize(name, to: size.bytes, isDryRun: true)
+            if preview.newBytes < preview.oldBytes {
+                let lost = display.size(preview.oldBytes - preview.newBytes)
+                try confirmation.confirm(
+                    "Make volume \(name) smaller?",
+                    dropping: "the last \(lost) of volume \(name) would be cut off",
+                    session.terminal)
+            }
+        }
+        let report = try volumes.resize(name, to: size.bytes, isDryRun: dryRun)
+        try session.show(report) {
+            "volume \(name) \(dryRun ? "would have" : "has") \(display.size(report.newBytes)) now, "
+                + "\(display.size(report.oldBytes)) before\n"
+        }
+    }
+}

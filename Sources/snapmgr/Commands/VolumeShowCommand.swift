@@ -1,0 +1,36 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct VolumeShowCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "show", "Show everything known of a volume.", examples: ["volume show data"],
+        exits: [.done, .failed, .usage, .notFound])
+
+    @Argument(help: "The volume.")
+    var name: String
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let volume = try session.manager().volumes.show(name)
+        try session.show(["volume": volume.json]) {
+            let record = volume.record
+            var sheet = Sheet()
+            sheet.add("name", record.name)
+            sheet.add("uuid", record.uuid)
+            sheet.add("driver", record.driver.rawValue)
+            sheet.add("origin", record.originPath)
+            sheet.add("store", volume.storePath)
+            sheet.add("size", display.size(record.geometry.volumeBytes))
+            sheet.add("chunk", display.size(record.geometry.chunkBytes))
+            sheet.add("when full", record.storeFullPolicy.rawValue)
+            sheet.add("created", display.time(record.createdAt))
+            sheet.add("snapshots", String(volume.snapshotCount))
+            sheet.add("store size", display.size(volume.storeBytes))
+            sheet.add("state", volume.state.rawValue)
+            return sheet.text
+        }
+    }
+}

@@ -1,0 +1,28 @@
+import ArgumentParser
+
+/// The root of the command line.
+struct SnapmgrCommand: CommandGroup {
+    static let configuration = CommandConfiguration(
+        commandName: "snapmgr",
+        abstract: "Snapshots of Linux block volumes: many, cheap, and reverted to at once.",
+        discussion: """
+            EXAMPLES:
+              $ snapmgr volume create data --origin disk.img
+              $ snapmgr snapshot data --name before-upgrade
+              $ snapmgr list data
+              $ snapmgr revert data@before-upgrade
+
+            EXIT STATUS:
+            \(ExitStatus.allCases.map { "  \($0.rawValue)  \($0.meaning)" }.joined(separator: "\n"))
+            """,
+        version: Version.text,
+        subcommands: [
+            VolumeGroup.self, SnapshotCommand.self, ListCommand.self, ShowCommand.self,
+            DiffCommand.self, RevertCommand.self, MergeGroup.self, StatusCommand.self,
+            HoldGroup.self, ReleaseCommand.self, DeleteCommand.self, ExportCommand.self,
+            ServeCommandLine.self, CheckCommand.self, CatalogGroup.self, EventsCommand.self,
+            CompletionCommand.self,
+        ])
+
+    @OptionGroup var global: GlobalOptions
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+/// Parses, runs, and turns errors into messages and exit codes.
+enum CommandRunner {
+    static func run(arguments: [String]) -> Int32 {
+        Interruption.install()
+        let arguments = GlobalArguments.moved(arguments)
+        do {
+            var command = try SnapmgrCommand.parseAsRoot(arguments)
+            try command.run()
+            return ExitStatus.done.rawValue
+        } catch let code as ExitCode {
+            return code.rawValue
+        } catch let error where isParserError(error) {
+            return finish(parsing: error, json: GlobalArguments.wantsJSON(arguments))
+        } catch {
+            return report(Problem(error), json: GlobalArguments.wantsJSON(arguments))
+        }
+    }
+
+    private static func isParserError(_ error: any Error) -> Bool {
+        guard !(error is Problem) else { return false }
+        // Errors of argument-parser are the only ones for which it knows an exit code but 1.
+        return SnapmgrCommand.exitCode(for: error) != .failure
+    }
+
+    /// Help and completions are results; everything else is wrong usage.
+    private static func finish(parsing error: any Error, json: Bool) -> Int32 {
+        guard SnapmgrCommand.exitCode(for: error) != .success else {
+            Output.write(SnapmgrCommand.fullMessage(for: error) + "\n")
+            return ExitStatus.done.rawValue
+        }
+        guard !json else {
+            let message = SnapmgrCommand.message(for: error)
+            return report(Problem(.usage, message, hint: "see `snapmgr --help`"), json: true)
+        }
+        Output.writeError(SnapmgrCommand.fullMessage(for: error) + "\n")
+        return ExitStatus.usage.rawValue
+    }
+
+    private static func report(_ problem: Problem, json: Bool) -> Int32 {
+        Output.writeError(ErrorMessage(problem).text(json: json))
+        return ExitStatus(problem.code).rawValue
+    }
+}
+
+/// How an error reads, for people and for scripts.
+struct ErrorMessage {
+    private let problem: Problem
+
+    init(_ problem: Problem) { self.problem = problem }
+
+    func text(json: Bool) -> String {
+        guard !json else { return "\(document)\n" }
+        let hint = problem.hint.map { "hint: \($0)\n" } ?? ""
+        return "snapmgr: \(problem.message)\n\(hint)"
+    }
+
+    private var document: JSONValue {
+        [
+            "error": [
+                "code": JSONValue(problem.code), "message": JSONValue(problem.message),
+                "hint": JSONValue(problem.hint),
+            ]
+        ]
+    }
+}

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Glibc
+import Manager
+import SnapshotModel
+
+/// A command that works with the manager.
+protocol ManagerCommand: ParsableCommand {
+    var global: GlobalOptions { get }
+
+    func run(_ session: CommandSession) throws
+}
+
+extension ManagerCommand {
+    mutating func run() throws { try run(CommandSession(global)) }
+}
+
+/// A word that only gathers commands.
+protocol CommandGroup: ParsableCommand {}
+
+extension CommandGroup {
+    mutating func run() throws {
+        let name = Self.configuration.commandName ?? ""
+        let path = name == "snapmgr" ? name : "snapmgr \(name)"
+        let names = Self.configuration.subcommands.compactMap { $0.configuration.commandName }
+        throw Problem(
+            .usage, "\(path) needs one of: \(names.joined(separator: ", "))",
+            hint: "run `\(path) --help`")
+    }
+}
+
+/// What a command needs of the world: where the state lies, what the terminal can, who the user is.
+struct CommandSession {
+    let global: GlobalOptions
+    let environment: [String: String]
+    let terminal: Terminal
+
+    init(_ global: GlobalOptions) throws {
+        self.global = global
+        environment = Self.readEnvironment()
+        terminal = Terminal(global, environment: environment)
+        try requireConfig()
+    }
+
+    func manager() throws -> Manager { try Manager(options()) }
+
+    func options() throws -> ManagerOptions {
+        let isRoot = geteuid() == 0
+        guard
+            let path = global.state
+                ?? StateFolder.defaultPath(environment: environment, isRoot: isRoot)
+        else {
+            throw Problem(
+                .usage, "nothing tells where the state lies",
+                hint: "set HOME, or use --state DIR")
+        }
+        let terminal = terminal
+        return ManagerOptions(
+            state: try StateFolder(absolute: path),
+            sessions: ControlSessions(purpose: "snapmgr"),
+            cancellation: Interruption.cancellation, onNote: { terminal.note($0) })
+    }
+
+    /// The name under which this user holds snapshots.
+    var owner: String {
+        if let entry = getpwuid(geteuid()) { return String(cString: entry.pointee.pw_name) }
+        return "uid-\(geteuid())"
+    }
+
+    /// Prints a result: as JSON when that was asked for, else as text.
+    func show(_ value: some JSONConvertible, text: () throws -> String) throws {
+        if global.json { Output.write("\(value.json)\n") } else { Output.write(try text()) }
+    }
+
+    func show(_ value: JSONValue, text: () throws -> String) throws {
+        if global.json { Output.write("\(value)\n") } else { Output.write(try text()) }
+    }
+
+    /// A file that is named must be there; without one, the defaults of the built-in kind apply.
+    private func requireConfig() throws {
+        guard let path = global.config ?? environment["SNAPMGR_CONFIG"], !path.isEmpty else { return }
+        guard access(path, R_OK) == 0 else {
+            throw Problem(
+                .usage,
+                "the configuration \(path) cannot be read: \(String(cString: strerror(errno)))",
+                hint: "name another with --config FILE, or leave it out")
+        }
+    }
+
+    private static func readEnvironment() -> [String: String] {
+        var (values, index) = ([String: String](), 0)
+        while let entry = environ[index] {
+            let parts = String(cString: entry).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { values[String(parts[0])] = String(parts[1]) }
+            index += 1
+        }
+        return values
+    }
+}

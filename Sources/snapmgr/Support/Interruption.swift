@@ -1,0 +1,53 @@
+import Glibc
+import Manager
+import SnapshotModel
+
+/// Makes SIGINT and SIGTERM end the command between two of its steps, and a second one at once.
+enum Interruption {
+    /// What the use cases look at.
+    static let cancellation = Cancellation()
+
+    /// How long a step may go on before the process ends all the same, in milliseconds. Ending
+    /// anywhere is safe: the next command reconciles what this one has begun.
+    private static let graceMilliseconds = 1000
+
+    /// Blocks the signals in this thread, and so in all later ones, and waits for them in another.
+    static func install() {
+        signal(SIGPIPE, SIG_IGN)
+        var signals = blockedSignals
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        var thread = pthread_t()
+        pthread_create(
+            &thread, nil,
+            { _ in
+                Interruption.waitForSignals()
+                return nil
+            }, nil)
+    }
+
+    /// Gives the signals back, for a program that this process becomes.
+    static func uninstall() {
+        var signals = blockedSignals
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        signal(SIGPIPE, SIG_DFL)
+    }
+
+    private static var blockedSignals: sigset_t {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        return signals
+    }
+
+    private static func waitForSignals() {
+        var (signals, number) = (blockedSignals, Int32(0))
+        sigwait(&signals, &number)
+        cancellation.request()
+        var grace = timespec(
+            tv_sec: graceMilliseconds / 1000, tv_nsec: graceMilliseconds % 1000 * 1_000_000)
+        sigtimedwait(&signals, nil, &grace)
+        Output.writeError(ErrorMessage(Cancellation.problem).text(json: false))
+        _exit(ExitStatus.interrupted.rawValue)
+    }
+}

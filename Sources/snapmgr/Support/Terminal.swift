@@ -1,0 +1,34 @@
+import Glibc
+
+/// What stands at the ends of the standard streams.
+struct Terminal: Sendable {
+    /// Whether results are read by eye.
+    let showsColor: Bool
+    /// Whether progress can be drawn over itself.
+    let showsProgress: Bool
+    /// Whether somebody is there to answer.
+    let canAsk: Bool
+    private let isQuiet: Bool
+
+    init(_ global: GlobalOptions, environment: [String: String]) {
+        let isDumb = environment["TERM"] == "dumb"
+        // https://no-color.org: present and not empty.
+        let forbidsColor = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
+        showsColor =
+            switch global.color {
+            case .always: true
+            case .never: false
+            case .auto: isatty(STDOUT_FILENO) == 1 && !isDumb && !forbidsColor
+            }
+        showsProgress = isatty(STDERR_FILENO) == 1 && !isDumb && !global.quiet && !global.json
+        canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
+        isQuiet = global.quiet
+    }
+
+    /// A sentence that is no error; notes come only when something was put right.
+    func note(_ text: String) {
+        if !isQuiet { Output.writeError("snapmgr: note: \(text)\n") }
+    }
+
+    func bold(_ text: String) -> String { showsColor ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
+}

@@ -1,0 +1,71 @@
+import BlockIO
+import Control
+import MergeKit
+import SnapshotModel
+import Testing
+
+@Suite("The caretaker")
+struct CaretakerTests {
+    private func revert(_ host: VolumeHost) throws {
+        try host.engine.fill(1, count: TestVolume.byteCount)
+        _ = try host.engine.takeSnapshot(.test(1))
+        try host.engine.fill(2, count: TestVolume.byteCount)
+        _ = try host.engine.revert(
+            RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1), safety: .test(2)))
+    }
+
+    private func waitUntilMerged(_ host: VolumeHost) -> Bool {
+        let deadline = Deadline(milliseconds: 5000)
+        while host.engine.mergeProgress() != nil {
+            guard !deadline.hasPassed else { return false }
+            BackgroundThread.sleep(milliseconds: 10)
+        }
+        return true
+    }
+
+    @Test("A merge runs to its end by itself")
+    func merges() throws {
+        let volume = try TestVolume()
+        let host = try volume.open(hasCaretaker: true)
+        try revert(host)
+        host.caretaker?.wake()
+        #expect(waitUntilMerged(host))
+        try host.close()
+    }
+
+    @Test("Without a caretaker a merge stands still")
+    func standsStill() throws {
+        let volume = try TestVolume()
+        let host = try volume.open()
+        try revert(host)
+        BackgroundThread.sleep(milliseconds: 100)
+        #expect(host.engine.mergeProgress()?.state == .merging)
+        try host.close()
+    }
+
+    @Test("A paused merge goes on when it is resumed")
+    func pause() throws {
+        let volume = try TestVolume()
+        let host = try volume.open(hasCaretaker: true)
+        host.engine.pauseMerge()
+        let session = LocalSession(host: host, ownsHost: true)
+        try revert(host)
+        _ = try session.perform(.pauseMerge)
+        _ = try session.perform(.resumeMerge)
+        #expect(waitUntilMerged(host))
+        session.close()
+    }
+
+    @Test("Closing in the middle of a slow merge does not wait for its end")
+    func closesSoon() throws {
+        let volume = try TestVolume()
+        let host = try volume.open(hasCaretaker: true)
+        host.engine.throttleMerge(bytesPerSecond: 4096)
+        try revert(host)
+        host.caretaker?.wake()
+        let start = SystemClock().monotonicNanoseconds()
+        try host.close()
+        #expect(SystemClock().monotonicNanoseconds() - start < 3_000_000_000)
+    }
+}

@@ -1,0 +1,61 @@
+import Control
+import SnapshotModel
+import Testing
+
+@Suite("Control messages")
+struct ControlWireTests {
+    static let requests: [ControlRequest] = [
+        .status, .snapshot(.test(1, name: "ü \"quoted\"\n")), .prepareSnapshot(.test(2)),
+        .prepareRevert(
+            RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 2), safety: .test(3))),
+        .hold(milliseconds: 50), .commit, .rollBack, .release,
+        .previewRevert(SnapshotID(rawValue: 4)), .mergeStatus, .pauseMerge, .resumeMerge,
+        .throttleMerge(bytesPerSecond: nil), .throttleMerge(bytesPerSecond: 1 << 40),
+        .cancelMerge(RevertID(rawValue: 5)), .waitForMerge,
+        .previewDelete([]), .delete([SnapshotID(rawValue: .max)]), .collect,
+        .export(SnapshotID(rawValue: 6), path: "/a b"), .resize(bytes: 512),
+    ]
+
+    @Test("A request survives the way over the wire", arguments: requests)
+    func requestRoundTrip(request: ControlRequest) throws {
+        #expect(try ControlWire.decodeRequest(Self.body(ControlWire.encode(request))) == request)
+    }
+
+    @Test("A message is one line, whatever texts it holds")
+    func oneLine() throws {
+        let line = try ControlWire.encode(.problem(Problem(.failed, "a\nb\r\u{2028}c")))
+        #expect(line.filter { $0 == UInt8(ascii: "\n") }.count == 1)
+        #expect(line.last == UInt8(ascii: "\n"))
+    }
+
+    @Test("A newer protocol is recognized whatever its request looks like")
+    func newerVersion() {
+        let line = [UInt8](#"{"version":2,"request":{"teleport":{}}}"#.utf8)
+        #expect(Self.code(decoding: line) == .newerVersion)
+    }
+
+    @Test(
+        "What is no request is a usage error, not a crash",
+        arguments: [
+            "", "{}", "[]", "null", "1", #"{"version":1}"#, #"{"version":"1"}"#,
+            #"{"version":1,"request":{"unknown":{}}}"#,
+            #"{"version":1,"request":{"hold":{}}}"#,
+            #"{"version":1,"request":{"hold":{"milliseconds":1e99}}}"#,
+            "{\"version\":1,\"request\":\u{0}", String(repeating: "[", count: 100_000),
+        ])
+    func garbage(text: String) {
+        #expect(Self.code(decoding: [UInt8](text.utf8)) == .usage)
+    }
+
+    private static func body(_ line: [UInt8]) -> [UInt8] { [UInt8](line.dropLast()) }
+
+    private static func code(decoding line: [UInt8]) -> Problem.Code? {
+        do throws(Problem) {
+            _ = try ControlWire.decodeRequest(line)
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import BlockIO
+import Control
+import MergeKit
+import SnapshotModel
+import Testing
+
+/// No session can keep a volume from others for long, whatever becomes of it.
+@Suite("Holds")
+struct HoldTests {
+    private static var short: Patience {
+        var patience = Patience()
+        patience.change = 200
+        patience.prepared = 200
+        return patience
+    }
+
+    /// Writes from another thread; the value says whether the write has returned.
+    private func write(to engine: LiveEngine) throws -> (Monitored<Bool>, BackgroundThread) {
+        let isDone = Monitored(false)
+        let thread = try BackgroundThread.startIfPossible(name: "writer") {
+            try? engine.fill(7)
+            isDone.change { $0 = true }
+        }
+        return (isDone, thread)
+    }
+
+    @Test("I/O waits during a hold and goes on after it")
+    func writesWait() throws {
+        let volume = try TestVolume()
+        try volume.served { host in
+            let session = try volume.connect()
+            _ = try session.perform(.hold(milliseconds: 5000))
+            let (isDone, thread) = try write(to: host.engine)
+            #expect(isDone.wait(milliseconds: 100) { $0 ? true : nil } == nil)
+            _ = try session.perform(.release)
+            thread.join()
+            #expect(isDone.withLock { $0 })
+        }
+    }
+
+    @Test("A session that dies in a hold releases it")
+    func death() throws {
+        let volume = try TestVolume()
+        try volume.served { host in
+            let session = try volume.connect()
+            _ = try session.perform(.prepareSnapshot(.test(1)))
+            _ = try session.perform(.hold(milliseconds: 10_000))
+            let (isDone, thread) = try write(to: host.engine)
+            session.close()
+            #expect(isDone.wait(milliseconds: 2000) { $0 ? true : nil } == true)
+            thread.join()
+            let next = try volume.connect()
+            #expect(try next.snapshotIDs() == [])
+            _ = try next.perform(.snapshot(.test(2)))
+            #expect(try next.snapshotIDs() == [2])
+        }
+    }
+
+    @Test("A session that dies between commit and release leaves nothing committed")
+    func deathAfterCommit() throws {
+        let volume = try TestVolume()
+        try volume.served { _ in
+            let session = try volume.connect()
+            _ = try session.perform(.prepareSnapshot(.test(1)))
+            _ = try session.perform(.hold(milliseconds: 10_000))
+            _ = try session.perform(.commit)
+            session.close()
+            let next = try volume.connect()
+            _ = try next.perform(.snapshot(.test(2)))
+            #expect(try next.snapshotIDs() == [2])
+        }
+    }
+
+    @Test("A hold ends by itself, and its commit is interrupted")
+    func timeout() throws {
+        let volume = try TestVolume()
+        try volume.served { host in
+            let session = try volume.connect()
+            _ = try session.perform(.prepareSnapshot(.test(1)))
+            _ = try session.perform(.hold(milliseconds: 50))
+            let (_, thread) = try write(to: host.engine)
+            thread.join()
+            for request in [ControlRequest.commit, .rollBack, .release] {
+                let problem = #expect(throws: Problem.self) { try session.perform(request) }
+                #expect(problem?.code == .interrupted, "\(request)")
+            }
+            #expect(try session.snapshotIDs() == [])
+            // The same session may try again.
+            _ = try session.perform(.snapshot(.test(2)))
+            #expect(try session.snapshotIDs() == [2])
+        }
+    }
+
+    @Test("What lapsed after its commit is undone")
+    func timeoutAfterCommit() throws {
+        let volume = try TestVolume()
+        try volume.served { _ in
+            let session = try volume.connect()
+            _ = try session.perform(.prepareSnapshot(.test(1)))
+            _ = try session.perform(.hold(milliseconds: 100))
+            _ = try session.perform(.commit)
+            BackgroundThread.sleep(milliseconds: 200)
+            let problem = #expect(throws: Problem.self) { try session.perform(.release) }
+            #expect(problem?.code == .interrupted)
+            #expect(try session.snapshotIDs() == [])
+        }
+    }
+
+    @Test("A second session is told that the volume is locked, after a bounded wait")
+    func secondIsLocked() throws {
+        let volume = try TestVolume()
+        var patience = Self.short
+        patience.prepared = 10_000
+        try volume.served(patience: patience) { _ in
+            let first = try volume.connect()
+            _ = try first.perform(.prepareSnapshot(.test(1)))
+            let second = try volume.connect()
+            for request in [
+                ControlRequest.prepareSnapshot(.test(2)), .hold(milliseconds: 10),
+                .snapshot(.test(2)), .delete([SnapshotID(rawValue: 1)]),
+            ] {
+                let problem = #expect(throws: Problem.self) { try second.perform(request) }
+                #expect(problem?.code == .locked, "\(request)")
+            }
+            // Looking is always possible.
+            #expect(try second.snapshotIDs() == [])
+        }
+    }
+
+    @Test("A second session gets its turn when the first is done")
+    func secondWaits() throws {
+        let volume = try TestVolume()
+        try volume.served { _ in
+            let first = try volume.connect()
+            _ = try first.perform(.prepareSnapshot(.test(1)))
+            _ = try first.perform(.hold(milliseconds: 300))
+            // Waits for the first one's hold to lapse.
+            let second = try volume.connect()
+            _ = try second.perform(.snapshot(.test(2)))
+            #expect(try second.snapshotIDs() == [2])
+        }
+    }
+
+    @Test("What is prepared and then forgotten is dropped")
+    func preparedLapses() throws {
+        let volume = try TestVolume()
+        try volume.served(patience: Self.short) { _ in
+            let first = try volume.connect()
+            _ = try first.perform(.prepareSnapshot(.test(1)))
+            BackgroundThread.sleep(milliseconds: 400)
+            let second = try volume.connect()
+            _ = try second.perform(.snapshot(.test(2)))
+            let problem = #expect(throws: Problem.self) { try first.perform(.commit) }
+            #expect(problem?.code == .interrupted)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import Control
+import FoundationEssentials
+import MergeKit
+import SnapshotModel
+import Testing
+
+/// A volume answers alike in process and over the socket: each test runs both ways.
+@Suite("Sessions")
+struct SessionTests {
+    enum Way: CaseIterable {
+        case local
+        case remote
+    }
+
+    /// Runs a body with a session of either kind.
+    private func withSession(
+        _ way: Way, hasCaretaker: Bool = false,
+        _ body: (any VolumeSession, VolumeHost, TestVolume) throws -> Void
+    ) throws {
+        let volume = try TestVolume()
+        try volume.served(hasCaretaker: hasCaretaker) { host in
+            let session: any VolumeSession =
+                way == .local ? LocalSession(host: host, ownsHost: false) : try volume.connect()
+            defer { session.close() }
+            try body(session, host, volume)
+        }
+    }
+
+    @Test("A snapshot that was taken is in the status", arguments: Way.allCases)
+    func snapshot(way: Way) throws {
+        try withSession(way) { session, _, _ in
+            guard case .snapshot(let outcome) = try session.perform(.snapshot(.test(7, name: "a")))
+            else {
+                Issue.record("another answer")
+                return
+            }
+            #expect(outcome.manifest.id.rawValue == 7)
+            #expect(outcome.manifest.name == "a")
+            #expect(try session.snapshotIDs() == [7])
+        }
+    }
+
+    @Test("A failure is the same problem", arguments: Way.allCases)
+    func failure(way: Way) throws {
+        try withSession(way) { session, _, volume in
+            let request = ControlRequest.export(
+                SnapshotID(rawValue: 99), path: volume.folder + "/x")
+            let problem = #expect(throws: Problem.self) { try session.perform(request) }
+            #expect(problem?.code == .notFound)
+        }
+    }
+
+    @Test("Steps take a snapshot within a hold", arguments: Way.allCases)
+    func steps(way: Way) throws {
+        try withSession(way) { session, _, _ in
+            #expect(try session.perform(.prepareSnapshot(.test(3))) == .done)
+            #expect(try session.perform(.hold(milliseconds: 5000)) == .done)
+            guard case .committed(let snapshot?, nil) = try session.perform(.commit) else {
+                Issue.record("another answer")
+                return
+            }
+            #expect(snapshot.manifest.id.rawValue == 3)
+            guard case .released(let nanoseconds) = try session.perform(.release) else {
+                Issue.record("another answer")
+                return
+            }
+            #expect(nanoseconds > 0)
+            #expect(try session.snapshotIDs() == [3])
+        }
+    }
+
+    @Test("What was rolled back within a hold is gone", arguments: Way.allCases)
+    func rollBack(way: Way) throws {
+        try withSession(way) { session, _, _ in
+            _ = try session.perform(.prepareSnapshot(.test(3)))
+            _ = try session.perform(.hold(milliseconds: 5000))
+            _ = try session.perform(.commit)
+            #expect(try session.perform(.rollBack) == .done)
+            _ = try session.perform(.release)
+            #expect(try session.snapshotIDs() == [])
+        }
+    }
+
+    @Test("Steps out of order are refused and change nothing", arguments: Way.allCases)
+    func outOfOrder(way: Way) throws {
+        try withSession(way) { session, _, _ in
+            for request in [ControlRequest.commit, .rollBack, .hold(milliseconds: 0)] {
+                let problem = #expect(throws: Problem.self) { try session.perform(request) }
+                #expect(problem?.code == .usage, "\(request)")
+            }
+            #expect(try session.perform(.release) == .released(heldNanoseconds: 0))
+            _ = try session.perform(.prepareSnapshot(.test(3)))
+            let problem = #expect(throws: Problem.self) {
+                try session.perform(.snapshot(.test(4)))
+            }
+            #expect(problem?.code == .usage)
+            #expect(try session.snapshotIDs() == [])
+        }
+    }
+
+    @Test("Waiting for a merge returns when none runs", arguments: Way.allCases, [true, false])
+    func waitForMerge(way: Way, hasCaretaker: Bool) throws {
+        try withSession(way, hasCaretaker: hasCaretaker) { session, host, _ in
+            try host.engine.fill(1, count: TestVolume.byteCount)
+            _ = try session.perform(.snapshot(.test(1)))
+            try host.engine.fill(2, count: TestVolume.byteCount)
+            let revert = RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1), safety: .test(2))
+            _ = try session.perform(.revert(revert))
+            #expect(try session.perform(.waitForMerge) == .merge(nil))
+            #expect(host.engine.mergeProgress() == nil)
+        }
+    }
+
+    @Test("A rate of nothing is refused", arguments: Way.allCases)
+    func throttle(way: Way) throws {
+        try withSession(way) { session, _, _ in
+            let problem = #expect(throws: Problem.self) {
+                try session.perform(.throttleMerge(bytesPerSecond: 0))
+            }
+            #expect(problem?.code == .usage)
+            let reply = try session.perform(.throttleMerge(bytesPerSecond: nil))
+            #expect(reply == .done)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+package import SnapshotModel
+
+/// What a volume and its snapshots must read as, cell by cell, and what a power cut may leave.
+///
+/// A cell is a sector or a part of one. Clients may count on what they flushed; of what they wrote
+/// since, each cell on its own may have any of the values that it was given.
+package struct OracleVolume: Sendable {
+    package typealias Version = ChunkPattern.Version
+
+    /// What the volume reads as.
+    package private(set) var current: [Version]
+    /// What each cell held when it was last made durable.
+    private var durable: [Version]
+    /// For the cells written since: every later value, oldest first.
+    private var later: [Int: [Version]] = [:]
+    /// Cells whose last flush failed: a later flush that succeeds says nothing of them.
+    private var doubtful: Set<Int> = []
+    /// The live snapshots' contents.
+    package var snapshots: [SnapshotID: [Version]] = [:]
+
+    package init(cellCount: Int) {
+        current = Array(repeating: 0, count: cellCount)
+        durable = current
+    }
+
+    /// The oracle of a volume that was found so: all of it durable.
+    package init(found: Observation) {
+        current = found.cells
+        durable = found.cells
+        snapshots = found.snapshots
+    }
+
+    package var cellCount: Int { current.count }
+
+    // MARK: what was acknowledged
+
+    package mutating func write(_ cells: Range<Int>, version: Version, isDurable: Bool) {
+        for cell in cells {
+            current[cell] = version
+            if isDurable {
+                durable[cell] = version
+                later[cell] = nil
+            } else {
+                later[cell, default: []].append(version)
+            }
+            doubtful.remove(cell)
+        }
+    }
+
+    package mutating func flush() {
+        for (cell, _) in later where !doubtful.contains(cell) { durable[cell] = current[cell] }
+        later = later.filter { doubtful.contains($0.key) }
+    }
+
+    /// The cells that a client should write again.
+    package var doubtfulCells: [Int] { doubtful.sorted() }
+
+    package mutating func flushFailed() { doubtful.formUnion(later.keys) }
+
+    /// What was read after an operation failed, within what it was allowed to leave.
+    package mutating func adopt(_ observation: Observation) {
+        for (cell, version) in observation.cells.enumerated() where current[cell] != version {
+            current[cell] = version
+            later[cell, default: []].append(version)
+        }
+        snapshots = observation.snapshots
+    }
+
+    package mutating func takeSnapshot(_ id: SnapshotID) {
+        flush()
+        snapshots[id] = current
+    }
+
+    /// The volume becomes a content, durably.
+    package mutating func become(_ content: [Version]) {
+        current = content
+        durable = content
+        later = [:]
+        doubtful = []
+    }
+
+    package mutating func resize(to cellCount: Int) {
+        let kept = min(cellCount, current.count)
+        let zeroes = [Version](repeating: 0, count: cellCount - kept)
+        current = current[..<kept] + zeroes
+        durable = durable[..<kept] + zeroes
+        later = later.filter { $0.key < kept }
+        doubtful = doubtful.filter { $0 < kept }
+    }
+
+    // MARK: what a crash may leave
+
+    /// What the volume's cells may hold when the process was killed, or the power was cut.
+    package func allowed(afterPowerCut: Bool) -> AllowedCells {
+        afterPowerCut
+            ? AllowedCells(exact: durable, alternatives: later) : AllowedCells(exact: current)
+    }
+}
+
+/// What was read from a volume and its snapshots.
+package struct Observation: Hashable, Sendable {
+    package var cells: [ChunkPattern.Version]
+    package var snapshots: [SnapshotID: [ChunkPattern.Version]]
+
+    package init(
+        cells: [ChunkPattern.Version], snapshots: [SnapshotID: [ChunkPattern.Version]]
+    ) {
+        self.cells = cells
+        self.snapshots = snapshots
+    }
+}
+
+/// The values that each cell of a volume may have.
+package struct AllowedCells: Sendable {
+    package var exact: [ChunkPattern.Version]
+    /// Further values of single cells.
+    package var alternatives: [Int: [ChunkPattern.Version]]
+
+    package init(
+        exact: [ChunkPattern.Version], alternatives: [Int: [ChunkPattern.Version]] = [:]
+    ) {
+        self.exact = exact
+        self.alternatives = alternatives
+    }
+
+    /// Allows one more value for some cells.
+    package mutating func allow(_ version: ChunkPattern.Version, in cells: Range<Int>) {
+        for cell in cells { alternatives[cell, default: []].append(version) }
+    }
+
+    /// The first cell that has a value that it may not have, in words; nil when there is none.
+    package func mismatch(_ cells: [ChunkPattern.Version]) -> String? {
+        guard cells.count == exact.count else {
+            return "has \(cells.count) cells instead of \(exact.count)"
+        }
+        guard cells != exact else { return nil }
+        for (cell, version) in cells.enumerated() where version != exact[cell] {
+            let others = alternatives[cell, default: []]
+            guard others.contains(version) else {
+                let found = version == ChunkPattern.invalid ? "torn bytes" : "version \(version)"
+                let allowed = ([exact[cell]] + others).map(String.init).joined(separator: ", ")
+                return "cell \(cell) holds \(found), allowed: \(allowed)"
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,113 @@
+internal import BlockIO
+internal import Glibc
+
+/// A handle to one file of a simulated disk.
+final class SimulatedDevice: BlockDevice {
+    let path: String
+    private let disk: SimulatedDisk
+    private let number: Int
+    private let isWritable: Bool
+
+    init(disk: SimulatedDisk, number: Int, path: String, isWritable: Bool = true) {
+        self.disk = disk
+        self.number = number
+        self.path = path
+        self.isWritable = isWritable
+        disk.retainFile(number)
+    }
+
+    deinit { disk.releaseFile(number) }
+
+    /// The file, for a look at it; the monitor must be held.
+    private var file: SimulatedFile {
+        guard let file = disk.state.files[number] else { preconditionFailure("lost \(path)") }
+        return file
+    }
+
+    private func change(_ body: (inout SimulatedFile) -> Void) {
+        guard disk.state.files[number] != nil else { preconditionFailure("lost \(path)") }
+        body(&disk.state.files[number, default: SimulatedFile(path: path)])
+    }
+
+    private func checkWritable(_ operation: String) throws(IOFailure) {
+        guard isWritable else { throw IOFailure(operation, path: path, code: EBADF) }
+    }
+
+    func byteCount() throws(IOFailure) -> Int { disk.monitor.withLock { file.byteCount } }
+
+    func allocatedBytes() throws(IOFailure) -> Int {
+        disk.monitor.withLock { file.latest.allocatedBytes }
+    }
+
+    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(IOFailure) {
+        _ = try disk.begin(.read, path)
+        disk.monitor.lock()
+        defer { disk.monitor.unlock() }
+        let file = file
+        buffer.withUnsafeMutableBytes { bytes in
+            let inside = max(0, min(bytes.count, file.byteCount - offset))
+            file.latest.read(
+                into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<inside]), at: offset)
+            _ = UnsafeMutableRawBufferPointer(rebasing: bytes[inside...])
+                .initializeMemory(as: UInt8.self, repeating: 0)
+        }
+    }
+
+    func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
+        try checkWritable("write")
+        let injection = try disk.begin(.write, path)
+        disk.monitor.lock()
+        defer { disk.monitor.unlock() }
+        let wanted = bytes.byteCount
+        var count = roomForWrite(of: offset..<offset + wanted)
+        let isFull = count < wanted
+        if case .tearWrite = injection {
+            let half = (wanted / 2 + SimulatedFile.sectorBytes - 1) / SimulatedFile.sectorBytes
+            count = min(count, half * SimulatedFile.sectorBytes)
+        }
+        bytes.withUnsafeBytes { all in
+            change { $0.write(UnsafeRawBufferPointer(rebasing: all[..<count]), at: offset) }
+        }
+        if case .tearWrite = injection { throw .inputOutput("write", path: path) }
+        if isFull { throw IOFailure("write", path: path, code: ENOSPC) }
+    }
+
+    /// How many bytes of a write from its beginning find space on the disk.
+    private func roomForWrite(of range: Range<Int>) -> Int {
+        guard disk.state.capacityBytes != nil else { return range.count }
+        let missing = file.latest.missingPages(in: range)
+        let free = disk.state.freeBytes / SparseBytes.pageBytes
+        guard missing.count > free else { return range.count }
+        return max(0, missing[free] * SparseBytes.pageBytes - range.lowerBound)
+    }
+
+    func punch(_ range: Range<Int>) throws(IOFailure) {
+        try checkWritable("punch")
+        guard !range.isEmpty else { return }
+        _ = try disk.begin(.punch, path)
+        disk.monitor.withLock { change { $0.punch(range) } }
+    }
+
+    func sync() throws(IOFailure) {
+        let injection = try disk.begin(.sync, path)
+        try disk.monitor.withLock { () throws(IOFailure) in
+            guard case .none = injection else {
+                change { $0.loseUnsynced() }
+                throw .inputOutput("sync", path: path)
+            }
+            change { $0.sync() }
+        }
+    }
+
+    func resize(to byteCount: Int) throws(IOFailure) {
+        try checkWritable("resize")
+        _ = try disk.begin(.resize, path)
+        disk.monitor.withLock { change { $0.resize(to: byteCount) } }
+    }
+
+    func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
+        disk.monitor.withLock {
+            file.latest.firstData(in: range.clamped(to: 0..<max(0, file.byteCount)))
+        }
+    }
+}

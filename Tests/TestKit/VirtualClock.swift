@@ -1,0 +1,26 @@
+internal import BlockIO
+package import SnapshotModel
+internal import Synchronization
+
+/// A clock that only tests move, but that never shows the same moment twice.
+package final class VirtualClock: BlockIO.Clock {
+    private let nanoseconds: Atomic<Int64>
+
+    /// 2026-01-01T00:00:00Z, in nanoseconds since 1970.
+    package static let start: Int64 = 1_767_225_600_000_000_000
+
+    package init(nanoseconds: Int64 = VirtualClock.start) {
+        self.nanoseconds = Atomic(nanoseconds)
+    }
+
+    package func now() -> Timestamp { Timestamp(nanoseconds: tick()) }
+    package func monotonicNanoseconds() -> Int64 { tick() }
+
+    package func advance(bySeconds seconds: Int64) {
+        nanoseconds.wrappingAdd(seconds * 1_000_000_000, ordering: .relaxed)
+    }
+
+    private func tick() -> Int64 {
+        nanoseconds.wrappingAdd(1000, ordering: .relaxed).newValue
+    }
+}

@@ -1,0 +1,90 @@
+import Glibc
+import TestKit
+
+/// Runs one history again and again, each time with another failure.
+final class FaultSweep {
+    private let history: History
+    private let quota: Int
+    private(set) var points = 0
+
+    /// A way of failing, of which the k-th operation is tried for every k.
+    private struct Scenario {
+        var name: String
+        var effect: FaultPlan.Effect
+        var kinds: Set<DiskOperation.Kind>
+    }
+
+    private static let scenarios = [
+        Scenario(name: "EIO", effect: .error(EIO), kinds: Set(DiskOperation.Kind.allCases)),
+        Scenario(
+            name: "ENOSPC", effect: .error(ENOSPC),
+            kinds: [.write, .create, .resize, .makeFolder, .rename]),
+        Scenario(name: "a torn write", effect: .tornWrite, kinds: [.write]),
+        Scenario(name: "a lost sync", effect: .lostSync, kinds: [.sync, .syncFolder]),
+    ]
+
+    init(history: History, quota: Int) {
+        self.history = history
+        self.quota = quota
+    }
+
+    /// What is wrong; nil when every failure was survived.
+    func failure() -> String? {
+        do {
+            let counts = try countOperations()
+            for scenario in Self.scenarios {
+                let count = scenario.kinds.reduce(0) { $0 + counts[$1, default: 0] }
+                for isPermanent in [false, true] {
+                    let share = max(1, quota / (2 * Self.scenarios.count))
+                    let stride = max(1, count / share)
+                    for k in Swift.stride(
+                        from: Int(history.seed % UInt64(stride)), to: count, by: stride)
+                    {
+                        try fail(scenario, k, isPermanent)
+                    }
+                }
+            }
+            for pages in 0..<max(1, quota / 20) { try fillDisk(pages) }
+        } catch {
+            return "\(error)"
+        }
+        return nil
+    }
+
+    private func countOperations() throws -> [DiskOperation.Kind: Int] {
+        let run = try HistoryRun(history: history)
+        var counts: [DiskOperation.Kind: Int] = [:]
+        run.disk.observer = { counts[$0.kind, default: 0] += 1 }
+        for step in history.steps { try run.perform(step) }
+        run.disk.observer = nil
+        return counts
+    }
+
+    private func fail(_ scenario: Scenario, _ k: Int, _ isPermanent: Bool) throws {
+        points += 1
+        let plan = FaultPlan(
+            scenario.effect, kinds: scenario.kinds, after: k, isPermanent: isPermanent)
+        do {
+            let run = try HistoryRun(history: history)
+            run.disk.faults = plan
+            try FaultyRun(run, random: SeededGenerator(seed: UInt64(k)).forked(history.seed))
+                .perform(history.steps)
+        } catch {
+            let duration = isPermanent ? "from then on" : "once"
+            throw TortureFailure("\(scenario.name) at operation \(k), \(duration): \(error)")
+        }
+    }
+
+    /// The disk has room for some pages more and no others.
+    private func fillDisk(_ pages: Int) throws {
+        points += 1
+        do {
+            let run = try HistoryRun(history: history)
+            run.disk.capacityBytes = run.disk.allocatedBytes + pages * 4096
+            try FaultyRun(run, random: SeededGenerator(seed: UInt64(pages)).forked(history.seed))
+                .perform(history.steps)
+        } catch {
+            throw TortureFailure("a disk with \(pages) pages left: \(error)")
+        }
+    }
+}

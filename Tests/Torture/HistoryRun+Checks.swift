@@ -1,0 +1,82 @@
+import MergeKit
+import SnapshotModel
+import TestKit
+
+extension HistoryRun {
+    /// Reads everything again and compares it with the oracle.
+    func verify() throws {
+        let found = try reader.observe(engine)
+        let expected = CrashExpectation(
+            snapshots: oracle.snapshots,
+            outcomes: [
+                .init(
+                    "as written", cells: oracle.allowed(afterPowerCut: false),
+                    present: Set(oracle.snapshots.keys))
+            ])
+        if let reason = expected.mismatch(found) { throw TortureFailure(reason) }
+        for (id, view, content) in views {
+            let cells = try reader.cells(of: view)
+            if let reason = AllowedCells(exact: content).mismatch(cells) {
+                throw TortureFailure("an open view of \(id): \(reason)")
+            }
+        }
+    }
+
+    /// What needs not be looked at after every step: holes, and the areas' maps.
+    func verifyClosely() throws {
+        try reader.checkExtents(
+            byteCount: history.volumeBytes, content: oracle.current, what: "extents of the volume"
+        ) { try engine.extents(in: $0, limit: $1) }
+        if let (id, content) = oracle.snapshots.min(by: { $0.key < $1.key }) {
+            let view = try engine.openView(of: id)
+            defer { view.close() }
+            try reader.checkExtents(
+                byteCount: view.byteCount, content: content, what: "extents of snapshot \(id)"
+            ) { try view.extents(in: $0, limit: $1) }
+        }
+        try checkChain()
+        try checkMaps()
+    }
+
+    /// The chain model must agree with the plain arrays, or it is no oracle.
+    private func checkChain() throws {
+        guard let chain else { return }
+        try checkView("the volume", oracle.current) { chain.top($0) }
+        for (id, content) in oracle.snapshots {
+            guard let ordinal = ordinals[id] else { continue }
+            try checkView("snapshot \(id)", content) { chain.view(ordinal, $0) }
+        }
+    }
+
+    private func checkView(
+        _ what: String, _ content: [ChunkPattern.Version],
+        _ view: (Int) -> [ChunkPattern.Version]
+    ) throws {
+        let perChunk = history.cellsPerChunk
+        for chunk in 0..<history.chunkCount {
+            let cells = chunk * perChunk..<min((chunk + 1) * perChunk, content.count)
+            guard view(chunk).prefix(cells.count) == content[cells] else {
+                throw TortureFailure("the chain model is wrong about chunk \(chunk) of \(what)")
+            }
+        }
+    }
+
+    /// Each area holds exactly the exceptions that the chain model put there: no copy too many.
+    private func checkMaps() throws {
+        guard let chain else { return }
+        let store = try StoreReader(folder: disk)
+        for (ordinal, chunks) in chain.recorded {
+            guard let stored = storeOrdinals[ordinal] else { continue }
+            // Without a live snapshot up to it, nobody will ever read the area.
+            guard chain.live.contains(where: { $0 <= ordinal }) else { continue }
+            let map = try store.chunkMap(of: stored)
+            let found = Set(map.chunks.ranges.flatMap { $0.map(\.rawValue) })
+            guard found == chunks else {
+                let (extra, lost) = (found.subtracting(chunks), chunks.subtracting(found))
+                throw TortureFailure(
+                    "area \(ordinal) has exceptions \(extra.sorted()) too many and lacks "
+                        + "\(lost.sorted())")
+            }
+        }
+    }
+}

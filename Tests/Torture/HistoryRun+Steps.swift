@@ -1,0 +1,187 @@
+import MergeKit
+import SnapshotModel
+import TestKit
+
+extension HistoryRun {
+    /// Carries out one step, and tells the oracle what was acknowledged.
+    func perform(_ step: HistoryStep) throws {
+        switch step {
+        case .write(let cell, let count, let isForced):
+            try write(cell..<cell + count, version: newVersion(), isForced: isForced)
+        case .zero(let cell, let count, let isForced):
+            try write(cell..<cell + count, version: 0, isForced: isForced)
+        case .flush: try flush()
+        case .snapshot: try takeSnapshot()
+        case .setSnapshot(let isUndone): try takeSnapshotBySteps(isUndone: isUndone)
+        case .delete(let pick): try delete(pick)
+        case .collect: try collect()
+        case .revert(let pick, let withSafety): try revert(pick, withSafety: withSafety)
+        case .setRevert(let pick, let isUndone): try revertBySteps(pick, isUndone: isUndone)
+        case .merge(let chunks): try merge(chunks)
+        case .cancelMerge: try cancelMerge()
+        case .pauseMerge: engine.pauseMerge()
+        case .resumeMerge: engine.resumeMerge()
+        case .openView(let pick): try openView(pick)
+        case .closeView(let pick): closeView(pick)
+        case .reopen(let isClean):
+            try reopen(cleanly: isClean)
+            if isClean { oracle.flush() }
+        }
+        inFlight = .nothing
+    }
+
+    // MARK: the volume
+
+    private func write(
+        _ cells: Range<Int>, version: ChunkPattern.Version, isForced: Bool
+    ) throws {
+        // A step of a shortened or continued history may lie outside of this volume.
+        let cells = cells.clamped(to: 0..<oracle.cellCount)
+        guard !cells.isEmpty else { return }
+        inFlight = .write(cells: cells, version: version)
+        let size = history.cellBytes
+        let bytes = cells.lowerBound * size..<cells.upperBound * size
+        if version == 0 {
+            try engine.zero(bytes, forceUnitAccess: isForced)
+        } else {
+            let content = history.pattern.bytes(version: version, cells: cells)
+            try engine.write(
+                content.span.bytes, at: bytes.lowerBound, forceUnitAccess: isForced)
+        }
+        oracle.write(cells, version: version, isDurable: isForced)
+        writeChain(cells, version)
+    }
+
+    private func writeChain(_ cells: Range<Int>, _ version: ChunkPattern.Version) {
+        let perChunk = history.cellsPerChunk
+        for chunk in cells.lowerBound / perChunk...(cells.upperBound - 1) / perChunk {
+            let first = chunk * perChunk
+            let part = cells.clamped(to: first..<first + perChunk)
+            chain?.write(chunk) { content in
+                for cell in part { content[cell - first] = version }
+            }
+        }
+    }
+
+    private func flush() throws {
+        try engine.flush()
+        oracle.flush()
+    }
+
+    // MARK: snapshots
+
+    private func request(_ id: SnapshotID, kind: SnapshotKind = .manual) -> SnapshotRequest {
+        SnapshotRequest(id: id, description: SnapshotDescription(kind: kind))
+    }
+
+    private var isFull: Bool { oracle.snapshots.count >= history.snapshotsMaximum }
+
+    private func noteSnapshot(_ manifest: SnapshotManifest?, _ id: SnapshotID) throws {
+        oracle.takeSnapshot(id)
+        if let ordinal = chain?.snapshot() { ordinals[id] = ordinal }
+        try noteManifest(manifest, id)
+    }
+
+    /// Checks what the engine says of a snapshot that it has just taken.
+    func noteManifest(_ manifest: SnapshotManifest?, _ id: SnapshotID) throws {
+        guard let manifest, manifest.id == id, manifest.volumeBytes == history.volumeBytes else {
+            throw TortureFailure(
+                "snapshot \(id) answered with another manifest: \(String(describing: manifest))")
+        }
+        if let ordinal = ordinals[id] { storeOrdinals[ordinal] = manifest.ordinal }
+    }
+
+    private func takeSnapshot() throws {
+        guard !isFull else { return }
+        let id = SnapshotID(rawValue: newID())
+        inFlight = .snapshot(id)
+        let outcome = try engine.takeSnapshot(request(id))
+        try noteSnapshot(outcome.manifest, id)
+    }
+
+    private func takeSnapshotBySteps(isUndone: Bool) throws {
+        guard !isFull else { return }
+        let id = SnapshotID(rawValue: newID())
+        inFlight = .snapshot(id)
+        let outcome = try commitBySteps(isUndone: isUndone) { try $0.prepareSnapshot(request(id)) }
+        if isUndone { oracle.flush() } else { try noteSnapshot(outcome.snapshot?.manifest, id) }
+    }
+
+    /// Prepare, hold, commit, perhaps take it back, release.
+    func commitBySteps(
+        isUndone: Bool, prepare: (Barrier) throws -> Void
+    ) throws -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
+        let barrier = engine.beginBarrier()
+        defer { barrier.release() }
+        try prepare(barrier)
+        try barrier.hold()
+        let outcome = try barrier.commit()
+        if isUndone { try barrier.rollBack() }
+        return outcome
+    }
+
+    private func delete(_ pick: Int) throws {
+        guard let id = snapshot(pick) else { return }
+        let isRead = views.contains { $0.id == id }
+        let mustRefuse = chain.map { isRead || $0.target == ordinals[id] }
+        inFlight = .delete(id)
+        let preview = try? engine.previewDelete([id])
+        var report: DeleteReport?
+        let isDone = try permits(
+            "deleting \(id)", mustRefuse: isRead ? true : isMergeEnding ? nil : mustRefuse
+        ) {
+            report = try engine.delete([id])
+        }
+        guard isDone else { return }
+        try checkDelete(id, preview: preview, report: report)
+        oracle.snapshots[id] = nil
+        if let ordinal = ordinals[id] { _ = chain?.delete(ordinal) }
+        ordinals[id] = nil
+    }
+
+    private func checkDelete(
+        _ id: SnapshotID, preview: DeleteReport?, report: DeleteReport?
+    ) throws {
+        guard let chain, let ordinal = ordinals[id] else { return }
+        let freed = chain.entriesNeeded(onlyBy: [ordinal]) * history.chunkBytes
+        guard preview?.freedBytes == freed, report?.freedBytes == freed else {
+            throw TortureFailure(
+                "deleting \(id) frees \(freed) bytes; previewed as \(preview?.freedBytes ?? -1), "
+                    + "reported as \(report?.freedBytes ?? -1)")
+        }
+    }
+
+    private func collect() throws {
+        _ = try engine.collect()
+        guard !isMergeEnding else {
+            // The safety snapshot's area still grows for the engine, and not for the model.
+            chain = nil
+            return
+        }
+        _ = chain?.collect()
+        try checkFolders()
+    }
+
+    /// After a collection no area may be left that nobody needs.
+    private func checkFolders() throws {
+        guard let chain else { return }
+        let found = Set(engine.snapshots().map(\.manifest.ordinal))
+        let expected = Set(chain.areas.keys.compactMap { storeOrdinals[$0] })
+        guard found == expected else {
+            throw TortureFailure(
+                "after a collection there are areas \(found.sorted()), not \(expected.sorted())")
+        }
+    }
+
+    private func openView(_ pick: Int) throws {
+        guard let id = snapshot(pick), views.count < 3, let content = oracle.snapshots[id] else {
+            return
+        }
+        views.append((id, try engine.openView(of: id), content))
+    }
+
+    private func closeView(_ pick: Int) {
+        guard !views.isEmpty else { return }
+        views.remove(at: pick % views.count).view.close()
+    }
+}

@@ -1,0 +1,50 @@
+/// One operation of a history. A pick is a number that chooses among what exists when the step is
+/// performed, so that a history stays valid when steps are deleted from it.
+enum HistoryStep: Hashable, Sendable {
+    case write(cell: Int, count: Int, isForced: Bool)
+    case zero(cell: Int, count: Int, isForced: Bool)
+    case flush
+    case snapshot
+    /// A snapshot in the steps that sets of volumes are made of; taken back when `isUndone`.
+    case setSnapshot(isUndone: Bool)
+    case delete(pick: Int)
+    case collect
+    case revert(pick: Int, withSafety: Bool)
+    /// A revert in the steps that sets of volumes are made of; taken back when `isUndone`.
+    case setRevert(pick: Int, isUndone: Bool)
+    case merge(chunks: Int)
+    case cancelMerge
+    case pauseMerge
+    case resumeMerge
+    case openView(pick: Int)
+    case closeView(pick: Int)
+    /// Opened again after a clean close, or (not clean) as after the process was killed.
+    case reopen(isClean: Bool)
+}
+
+extension HistoryStep: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .write(let cell, let count, let isForced):
+            "write \(count) cells at \(cell)\(isForced ? ", fua" : "")"
+        case .zero(let cell, let count, let isForced):
+            "zero \(count) cells at \(cell)\(isForced ? ", fua" : "")"
+        case .flush: "flush"
+        case .snapshot: "snapshot"
+        case .setSnapshot(let isUndone): "snapshot by steps\(isUndone ? ", rolled back" : "")"
+        case .delete(let pick): "delete, pick \(pick)"
+        case .collect: "collect"
+        case .revert(let pick, let withSafety):
+            "revert, pick \(pick), \(withSafety ? "with" : "no") safety"
+        case .setRevert(let pick, let isUndone):
+            "revert by steps, pick \(pick)\(isUndone ? ", rolled back" : "")"
+        case .merge(let chunks): "merge \(chunks) chunks"
+        case .cancelMerge: "cancel the merge"
+        case .pauseMerge: "pause the merge"
+        case .resumeMerge: "resume the merge"
+        case .openView(let pick): "open a view, pick \(pick)"
+        case .closeView(let pick): "close a view, pick \(pick)"
+        case .reopen(let isClean): isClean ? "close and open" : "kill and open"
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import SnapshotModel
+import TestKit
+
+/// The operation that an engine is carrying out: what a crash may leave undone, done or half done.
+enum InFlight {
+    case nothing
+    case write(cells: Range<Int>, version: ChunkPattern.Version)
+    /// A snapshot that is being taken, or taken back.
+    case snapshot(SnapshotID)
+    case delete(SnapshotID)
+    /// The volume becomes a content; first a safety snapshot may be taken.
+    case revert(content: [ChunkPattern.Version], safety: SnapshotID?)
+}
+
+extension OracleVolume {
+    /// All that may be found after a crash in the middle of an operation.
+    func expectation(
+        during operation: InFlight, afterPowerCut: Bool, optional: [SnapshotID: [ChunkPattern.Version]] = [:]
+    ) -> CrashExpectation {
+        typealias Outcome = CrashExpectation.Outcome
+        let cells = allowed(afterPowerCut: afterPowerCut)
+        let ids = Set(snapshots.keys)
+        var contents = snapshots.merging(optional) { live, _ in live }
+        var outcomes = [Outcome("as before", cells: cells, present: ids)]
+        // A snapshot is durable only after the volume's content is.
+        let exact = AllowedCells(exact: current)
+        switch operation {
+        case .nothing: break
+        case .write(let range, let version): outcomes[0].cells.allow(version, in: range)
+        case .snapshot(let id):
+            contents[id] = current
+            outcomes.append(Outcome("taken", cells: exact, present: ids.union([id])))
+        case .delete(let id):
+            outcomes.append(Outcome("deleted", cells: cells, present: ids.subtracting([id])))
+        case .revert(let content, let safety):
+            let all = ids.union(safety.map { [$0] } ?? [])
+            if let safety {
+                contents[safety] = current
+                outcomes.append(Outcome("safe", cells: exact, present: all))
+            }
+            let reverted = AllowedCells(exact: content)
+            outcomes.append(Outcome("reverted", cells: reverted, present: all))
+        }
+        for index in outcomes.indices { outcomes[index].optional = Set(optional.keys) }
+        return CrashExpectation(snapshots: contents, outcomes: outcomes)
+    }
+}

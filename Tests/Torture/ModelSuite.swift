@@ -1,0 +1,45 @@
+import TestKit
+
+/// Random histories against the oracle, everything re-read after every step.
+struct ModelSuite {
+    let options: TortureOptions
+
+    static let profile = History.Profile(
+        stepCount: 200..<201, snapshotsMaximum: 3..<31, chunkCount: 1..<90,
+        cellBytes: [512, 512, 128])
+
+    /// How many steps lie between two looks at extents and the areas' maps.
+    private static let closeLookInterval = 4
+
+    func run() -> SuiteResult {
+        let count = max(1, options.modelOperations / 200)
+        let pool = HistoryPool(suite: "model", options: options, profile: Self.profile)
+        var result = pool.run(count) { Self.failure(of: $0) }
+        result.summary = "\(result.passed * 200) operations in histories that passed"
+        return result
+    }
+
+    private static func failure(of history: History) -> String? {
+        var place = "at the beginning"
+        do {
+            let run = try HistoryRun(history: history)
+            try run.verify()
+            for (index, step) in history.steps.enumerated() {
+                place = "step \(index), \(step)"
+                try run.perform(step)
+                try run.verify()
+                try run.checkPlan()
+                if index.isMultiple(of: closeLookInterval) { try run.verifyClosely() }
+            }
+            place = "at the end"
+            try run.verifyClosely()
+            try run.reopen(cleanly: true)
+            try run.verify()
+            try run.finishMerge()
+            try run.verify()
+        } catch {
+            return "\(place): \(error)"
+        }
+        return nil
+    }
+}
