@@ -21,10 +21,16 @@ struct SeedWriter {
     private func write() throws {
         let sample = try SampleStore.make()
         try save(area(of: sample), "area", "engine")
-        try save([1, 32, 20] + goldenArea(), "area", "full-block")
+        try save([1, 32, 20] + fullBlock(), "area", "full-block")
+        let area = sample.folder[SampleStore.area] ?? []
+        let entries = area[SampleStore.chunkBytes..<SampleStore.chunkBytes + 12 * 16]
+        try save([4, 4, 40] + area.prefix(16) + entries, "area", "laid-out")
         let journal = sample.folder[SampleStore.journal] ?? []
         try save([0] + journal, "journal", "engine")
         try save([1] + journal, "journal", "sealed")
+        let record = journal.dropFirst(MergeJournal.recordBytes)
+        try save([2, 1] + record.dropFirst(16).prefix(16), "journal", "one-range")
+        try save([2, 2] + [UInt8](repeating: 1, count: 64), "journal", "large-ranges")
         let records: [(UInt8, String)] = [
             (0, StoreLayout.volume), (1, StoreLayout.manifest(SnapshotOrdinal(rawValue: 1))),
             (2, StoreLayout.manifest(SnapshotOrdinal(rawValue: 3))),
@@ -39,8 +45,26 @@ struct SeedWriter {
                 try save([selector | 0x80] + variant, "record", "extreme-\(selector)-\(index)")
             }
         }
+        for (index, request) in requests.enumerated() {
+            let line = try ControlWire.encode(request)
+            try save([UInt8](line.dropLast()), "control", "request-\(index)")
+        }
         try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
         try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
+    }
+
+    private var requests: [ControlRequest] {
+        let snapshot = SnapshotRequest(
+            id: SnapshotID(rawValue: 4),
+            description: SnapshotDescription(name: "a", setVolumes: ["b"], tags: ["c"]))
+        let revert = RevertRequest(
+            id: RevertID(rawValue: 2), target: SnapshotID(rawValue: 1), safety: snapshot)
+        return [
+            .status, .snapshot(snapshot), .prepareRevert(revert), .hold(milliseconds: 50),
+            .throttleMerge(bytesPerSecond: 1 << 20), .cancelMerge(RevertID(rawValue: 3)),
+            .delete([SnapshotID(rawValue: 1)]), .export(SnapshotID(rawValue: 1), path: "/a"),
+            .resize(bytes: 512),
+        ]
     }
 
     /// The engine's own area, up to the end of its first metadata block.
@@ -50,7 +74,7 @@ struct SeedWriter {
     }
 
     /// An area whose first metadata block is full, so that a reader goes on to the second.
-    private func goldenArea() -> [UInt8] {
+    private func fullBlock() -> [UInt8] {
         let format = AreaFormat(chunkBytes: 2 * SampleStore.chunkBytes)
         var buffer = AlignedBuffer(count: 2 * format.chunkBytes)
         var header = buffer.mutableBytes(in: 0..<format.chunkBytes)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds the fuzz targets with libFuzzer and AddressSanitizer and runs each for a bounded time, two
-# at a time. A crash, a hang or an endless allocation fails, with the path of the input that does it.
+# at a time. A crash, a hang or an endless allocation fails, with the path of the input that does
+# it.
 #
 # Usage: Fuzz/run.sh [TARGET...]     all of them by default
 # SNAPMGR_FUZZ_SECONDS               for each target; 60 by default
@@ -58,9 +59,11 @@ declare -A sources=(
     [journal]=Fuzz/JournalFuzzer.swift
     [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkRunCodec.swift
         Sources/Catalog/ChunkSegment.swift Sources/Catalog/CatalogError.swift'
+    [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
+        Sources/Control/ControlWire.swift'
 )
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(area record journal chunk-map)
+((${#targets[@]} > 0)) || targets=(area record journal chunk-map control)
 
 build_target() {
     local target=$1
@@ -75,8 +78,9 @@ write_seeds() {
     mkdir -p "$scratch/seeds"
     # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
-        Fuzz/SeedWriter.swift
-    swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" "$objects/SeedWriter.o" "${modules[@]}"
+        Fuzz/SeedWriter.swift Sources/Control/Control{Request,Wire}.swift
+    swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
+        "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$scratch/seeds"
 }
 
