@@ -68,7 +68,8 @@ package final class Barrier: Sendable {
             if let refusal { throw refusal }
             guard !engine.store.folder.exists(StoreLayout.revertFolder(request.id)) else {
                 throw Problem(
-                    .exists, "revert \(request.id) of volume “\(engine.record.name)” exists already",
+                    .exists,
+                    "revert \(request.id) of volume “\(engine.record.name)” exists already",
                     hint: "run `snapmgr catalog rebuild`")
             }
             try engine.burn(request.id)
@@ -116,6 +117,7 @@ package final class Barrier: Sendable {
     private func step<Result>(_ body: () throws(Problem) -> Result) throws(Problem) -> Result {
         try steps.during { () throws(Problem) in
             guard state.withLock({ $0.heldNanoseconds }) == nil else { throw ended() }
+            try engine.checkOpen()
             return try body()
         }
     }
@@ -132,11 +134,11 @@ package final class Barrier: Sendable {
     /// were answered are durable. The long part of the flush is done while writes still go on.
     package func hold() throws(Problem) {
         try step { () throws(Problem) in
-            try doing { () throws(IOFailure) in try engine.origin.sync() }
+            try engine.syncOrigin()
             engine.gate.close()
             let now = engine.options.clock.monotonicNanoseconds()
             state.withLock { $0.heldSince = now }
-            try doing { () throws(IOFailure) in try engine.origin.sync() }
+            try engine.syncOrigin()
         }
     }
 

@@ -113,11 +113,13 @@ package final class SnapshotView: Sendable {
 
     private func resolver(for range: Range<Int>) throws(Problem) -> Resolver {
         guard isOpen.load(ordering: .relaxed) else { throw engine.notFound(manifest.id) }
+        try engine.checkOpen()
         let chain = engine.chain
         guard !chain.isBroken(manifest.ordinal) else { throw engine.brokenProblem(manifest) }
         guard range.lowerBound >= 0, range.upperBound <= byteCount else {
             throw Problem(
-                .usage, "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
+                .usage,
+                "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
                     + "\(manifest.id) of \(byteCount) bytes")
         }
         let index = try currentIndex(chain)

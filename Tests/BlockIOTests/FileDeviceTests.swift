@@ -17,7 +17,7 @@ struct FileDeviceTests {
     func roundTrip(offset: Int) throws {
         let device = try makeDevice(byteCount: 20_000)
         let bytes = [UInt8]((0..<5000).map { UInt8($0 % 251) })
-        try device.write(bytes.span.bytes, at: offset)
+        try device.write(bytes, at: offset)
         try device.sync()
         #expect(try device.content(offset..<offset + bytes.count) == bytes)
         #expect(try device.byteCount() == 20_000)
@@ -26,7 +26,7 @@ struct FileDeviceTests {
     @Test("what lies behind the end reads as zeroes")
     func readsBehindTheEnd() throws {
         let device = try makeDevice(byteCount: 3)
-        try device.write([1, 2, 3].span.bytes, at: 0)
+        try device.write([1, 2, 3], at: 0)
         #expect(try device.content(1..<6) == [2, 3, 0, 0, 0])
         #expect(try device.content(100..<102) == [0, 0])
     }
@@ -34,7 +34,7 @@ struct FileDeviceTests {
     @Test("a punched range reads as zeroes, occupies nothing, and leaves its neighbours")
     func punch() throws {
         let device = try makeDevice(byteCount: 3 * 65_536)
-        try device.write([UInt8](repeating: 7, count: 3 * 65_536).span.bytes, at: 0)
+        try device.write([UInt8](repeating: 7, count: 3 * 65_536), at: 0)
         try device.sync()
         let before = try device.allocatedBytes()
         try device.punch(65_536..<2 * 65_536)
@@ -49,7 +49,7 @@ struct FileDeviceTests {
     func firstData() throws {
         let device = try makeDevice(byteCount: 1 << 20)
         #expect(try device.firstData(in: 0..<1 << 20) == nil)
-        try device.write([1].span.bytes, at: 655_360)
+        try device.write([1], at: 655_360)
         let data = try #require(try device.firstData(in: 0..<1 << 20))
         #expect(data.contains(655_360) && data.lowerBound > 0)
         #expect(try device.firstData(in: 0..<4096) == nil)
@@ -59,7 +59,7 @@ struct FileDeviceTests {
     @Test("resizing cuts, and extends with zeroes")
     func resize() throws {
         let device = try makeDevice(byteCount: 4)
-        try device.write([1, 2, 3, 4].span.bytes, at: 0)
+        try device.write([1, 2, 3, 4], at: 0)
         try device.resize(to: 2)
         try device.resize(to: 4)
         #expect(try device.content(0..<4) == [1, 2, 0, 0])
@@ -68,7 +68,7 @@ struct FileDeviceTests {
     @Test("copies within the kernel where it can, and says when it cannot")
     func copyRange() throws {
         let source = try makeDevice(byteCount: 8192)
-        try source.write([UInt8](repeating: 5, count: 8192).span.bytes, at: 0)
+        try source.write([UInt8](repeating: 5, count: 8192), at: 0)
         let target = try FileDevice(path: temporary.path + "/copy", access: .create)
         let request = CopyRange(sourceOffset: 0, destinationOffset: 4096, byteCount: 4096)
         if try target.copyRange(request, from: source, by: .copyFileRange) {
@@ -94,7 +94,7 @@ struct FileDeviceTests {
         }
         let readOnly = try FileDevice(path: path, access: .readOnly)
         #expect(throws: IOFailure("write", path: path, code: EBADF)) {
-            try readOnly.write([1].span.bytes, at: 0)
+            try readOnly.write([1], at: 0)
         }
     }
 }
@@ -107,4 +107,7 @@ extension BlockDevice {
         try read(into: &bytes, at: range.lowerBound)
         return buffer.bytes.array
     }
+
+    /// Writes an array, for tests.
+    func write(_ bytes: [UInt8], at offset: Int) throws { try write(bytes.span.bytes, at: offset) }
 }

@@ -76,7 +76,7 @@ struct FolderTests {
         let device = try folder.createFile("x", byteCount: 8)
         try folder.removeFile("x")
         try folder.syncFolder("")
-        try device.write([1, 2].span.bytes, at: 6)
+        try device.write([1, 2], at: 6)
         #expect(try device.content(5..<9) == [0, 1, 2, 0])
     }
 }

@@ -18,9 +18,9 @@ struct SimulatedDiskTests {
     func unsyncedContent() throws {
         let origin = disk.origin()
         try origin.resize(to: 2048)
-        try origin.write(ones(1024).span.bytes, at: 0)
+        try origin.write(ones(1024), at: 0)
         try origin.sync()
-        try origin.write(ones(1024).span.bytes, at: 1024)
+        try origin.write(ones(1024), at: 1024)
         #expect(try image(.keepAll).origin().content(0..<2048) == ones(2048))
         let cut = try image(.dropAll).origin().content(0..<2048)
         #expect(cut == ones(1024) + [UInt8](repeating: 0, count: 1024))
@@ -31,7 +31,7 @@ struct SimulatedDiskTests {
         let origin = disk.origin()
         try origin.resize(to: 4096)
         try origin.sync()
-        try origin.write(ones(4096).span.bytes, at: 0)
+        try origin.write(ones(4096), at: 0)
         var seen: Set<[Bool]> = []
         for seed in 0..<50 {
             let bytes = try image(.random, seed: UInt64(seed)).origin().content(0..<4096)
@@ -69,7 +69,7 @@ struct SimulatedDiskTests {
     @Test("a name that is durable before the content leads to an empty file")
     func nameBeforeContent() throws {
         let file = try disk.createFile("x", byteCount: 1000)
-        try file.write([1].span.bytes, at: 0)
+        try file.write([1], at: 0)
         try disk.syncFolder("")
         #expect(try image(.dropAll).readFile("x", limitBytes: 1000) == [])
     }
@@ -89,7 +89,7 @@ struct SimulatedDiskTests {
         let origin = disk.origin()
         try origin.resize(to: 512)
         try origin.sync()
-        try origin.write(ones(512).span.bytes, at: 0)
+        try origin.write(ones(512), at: 0)
         disk.faults = FaultPlan(.lostSync, kinds: [.sync], after: 0, isPermanent: false)
         #expect(throws: IOFailure.self) { try origin.sync() }
         try origin.sync()
@@ -102,12 +102,12 @@ struct SimulatedDiskTests {
         let origin = disk.origin()
         try origin.resize(to: 4096)
         disk.faults = FaultPlan(.error(EIO), kinds: [.write], after: 1, isPermanent: false)
-        try origin.write(ones(1).span.bytes, at: 0)
-        #expect(throws: IOFailure.self) { try origin.write(ones(1).span.bytes, at: 0) }
-        try origin.write(ones(1).span.bytes, at: 0)
+        try origin.write(ones(1), at: 0)
+        #expect(throws: IOFailure.self) { try origin.write(ones(1), at: 0) }
+        try origin.write(ones(1), at: 0)
         disk.faults = FaultPlan(.tornWrite, kinds: [.write], after: 0, isPermanent: true)
         for _ in 0..<2 {
-            #expect(throws: IOFailure.self) { try origin.write(ones(2048).span.bytes, at: 0) }
+            #expect(throws: IOFailure.self) { try origin.write(ones(2048), at: 0) }
         }
         #expect(try origin.content(0..<2048) == ones(1024) + [UInt8](repeating: 0, count: 1024))
     }
@@ -118,12 +118,12 @@ struct SimulatedDiskTests {
         try origin.resize(to: 16_384)
         disk.capacityBytes = 8192
         #expect(throws: IOFailure("write", path: origin.path, code: ENOSPC)) {
-            try origin.write(ones(16_384).span.bytes, at: 0)
+            try origin.write(ones(16_384), at: 0)
         }
         #expect(try origin.content(8191..<8193) == [1, 0])
         #expect(try disk.freeBytes() == 0)
         try origin.punch(0..<4096)
-        try origin.write(ones(4096).span.bytes, at: 8192)
+        try origin.write(ones(4096), at: 8192)
         #expect(try origin.firstData(in: 0..<16_384) == 4096..<12_288)
     }
 
@@ -131,9 +131,9 @@ struct SimulatedDiskTests {
     func independence() throws {
         let origin = disk.origin()
         try origin.resize(to: 512)
-        try origin.write([1].span.bytes, at: 0)
+        try origin.write([1], at: 0)
         let image = image(.keepAll)
-        try image.origin().write([2].span.bytes, at: 0)
+        try image.origin().write([2], at: 0)
         try image.writeFile("x", [1])
         #expect(try origin.content(0..<1) == [1])
         #expect(try image.origin().content(0..<1) == [2])

@@ -43,9 +43,10 @@ struct SynchronizationTests {
                 }
             }
         }
-        #expect(held.load(ordering: .relaxed) == 500)
-        #expect(passed.load(ordering: .relaxed) == 1500)
-        #expect(!sawOthers.load(ordering: .relaxed))
+        let (holds, passes) = (held.load(ordering: .relaxed), passed.load(ordering: .relaxed))
+        #expect(holds == 500 && passes == 1500)
+        let isBroken = sawOthers.load(ordering: .relaxed)
+        #expect(!isBroken)
     }
 
     @Test("a monitor's waiters wake by a broadcast, or when their time is over")
@@ -60,6 +61,7 @@ struct SynchronizationTests {
             monitor.broadcast()
             while ready.load(ordering: .relaxed) < 3 { monitor.wait() }
         }
-        #expect(ready.load(ordering: .relaxed) == 3)
+        let count = ready.load(ordering: .relaxed)
+        #expect(count == 3)
     }
 }

@@ -18,7 +18,7 @@ package struct ChunkPattern: Sendable {
     }
 
     private func key(_ version: Version, _ cell: Int) -> UInt64 {
-        SeededGenerator.mixed(seed ^ SeededGenerator.mixed(UInt64(bitPattern: Int64(cell)))) 
+        SeededGenerator.mixed(seed ^ SeededGenerator.mixed(UInt64(bitPattern: Int64(cell))))
             &+ UInt64(UInt32(bitPattern: version)) &* 0xd6e8_feb8_6659_fd93
     }
 

@@ -23,7 +23,11 @@ struct SimulatedFile {
 
     init(path: String) { self.path = path }
 
-    var isDirty: Bool { !unsynced.isEmpty }
+    /// Whether a sync was lost: what is read is not durable, and no later sync makes it so.
+    private var hasLost = false
+
+    /// Whether a power cut would change the file.
+    var isDirty: Bool { hasLost || !unsynced.isEmpty }
 
     // MARK: changes
 
@@ -76,13 +80,17 @@ struct SimulatedFile {
     }
 
     /// A sync that failed: nothing became durable, and nothing is left to be made so.
-    mutating func loseUnsynced() { unsynced = [] }
+    mutating func loseUnsynced() {
+        hasLost = hasLost || !unsynced.isEmpty
+        unsynced = []
+    }
 
     /// Becomes the file that a power cut leaves. `keepsSector` is asked for every unsynced sector
     /// of every write, `keepsChange` for every change of the size.
     mutating func cutPower(keepsSector: () -> Bool, keepsChange: () -> Bool) {
         applyUnsynced(sector: keepsSector, whole: keepsChange)
         unsynced = []
+        hasLost = false
         latest = durable
         byteCount = durableByteCount
     }
@@ -122,7 +130,8 @@ struct SimulatedFile {
                     end += Self.sectorBytes
                     next = end < bytes.count ? keeps() : false
                 }
-                durable.write(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), at: offset + start)
+                durable.write(
+                    UnsafeRawBufferPointer(rebasing: bytes[start..<end]), at: offset + start)
                 // The sector after the run was asked about, and is dropped.
                 if end < bytes.count { end += Self.sectorBytes }
             }

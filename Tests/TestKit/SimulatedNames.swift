@@ -17,13 +17,18 @@ struct SimulatedNames {
         var node: SimulatedNode?
     }
 
-    var isDirty: Bool { !unsynced.isEmpty }
+    /// Whether a sync was lost: later ones do not make up for it.
+    private var hasLost = false
+
+    /// Whether a power cut would change the names.
+    var isDirty: Bool { hasLost || !unsynced.isEmpty }
 
     /// What a name leads to now, or may lead to after a power cut.
     var reachable: [SimulatedNode] {
-        unsynced.isEmpty
+        !isDirty
             ? Array(latest.values)
-            : Array(latest.values) + Array(durable.values) + unsynced.flatMap { $0.compactMap(\.node) }
+            : Array(latest.values) + Array(durable.values)
+                + unsynced.flatMap { $0.compactMap(\.node) }
     }
 
     mutating func set(_ name: String, to node: SimulatedNode?) {
@@ -41,12 +46,15 @@ struct SimulatedNames {
     }
 
     mutating func sync() {
-        durable = latest
+        for change in unsynced.joined() { durable[change.name] = change.node }
         unsynced = []
     }
 
     /// A sync that failed: nothing became durable, and nothing is left to be made so.
-    mutating func loseUnsynced() { unsynced = [] }
+    mutating func loseUnsynced() {
+        hasLost = hasLost || !unsynced.isEmpty
+        unsynced = []
+    }
 
     /// Becomes what a power cut leaves: the first changes are durable, so many that `keeps` said
     /// yes for each, the others are not.
@@ -56,6 +64,7 @@ struct SimulatedNames {
             for change in changes { durable[change.name] = change.node }
         }
         unsynced = []
+        hasLost = false
         latest = durable
     }
 

@@ -1,8 +1,12 @@
 import Glibc
 
-/// Says which histories were running when the process itself dies of a trap or a bad access.
+/// Says which histories were running when the process itself dies: of a trap, of a bad access, or
+/// because no history came to an end for a long time.
 enum CrashNote {
     private static let workersMaximum = 64
+    /// Far more than the longest history takes, also under a sanitizer on a busy machine.
+    private static let hangSeconds: UInt32 = 600
+
     nonisolated(unsafe) private static let seeds: UnsafeMutablePointer<UInt64> = {
         let seeds = UnsafeMutablePointer<UInt64>.allocate(capacity: workersMaximum)
         seeds.initialize(repeating: 0, count: workersMaximum)
@@ -11,12 +15,13 @@ enum CrashNote {
 
     static func begin(_ seed: UInt64, worker: Int) {
         if worker < workersMaximum { seeds[worker] = seed }
+        alarm(hangSeconds)
     }
 
     /// Installs the handler.
     static func install() {
         _ = seeds
-        for signal in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT] {
+        for signal in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGALRM] {
             Glibc.signal(signal) { number in
                 CrashNote.write()
                 Glibc.signal(number, SIG_DFL)

@@ -13,9 +13,9 @@ struct CrashSuite {
 
     func run() -> SuiteResult {
         let points = Atomic(0)
-        let count = max(1, options.crashPoints / Self.pointsPerHistory)
+        let budget = options.crashPoints
         let pool = HistoryPool(suite: "crash", options: options, profile: Self.profile)
-        var result = pool.run(count) { history in
+        var result = pool.run(isEnough: { points.load(ordering: .relaxed) >= budget }) { history in
             let sweep = CrashSweep(history: history, quota: Self.pointsPerHistory)
             let message = sweep.failure()
             points.wrappingAdd(sweep.points, ordering: .relaxed)

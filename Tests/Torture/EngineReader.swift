@@ -18,7 +18,9 @@ final class EngineReader {
         var snapshots: [SnapshotID: [ChunkPattern.Version]] = [:]
         for status in engine.snapshots() where !status.manifest.isDeleted {
             let id = status.manifest.id
-            guard snapshots[id] == nil else { throw TortureFailure("snapshot \(id) is there twice") }
+            guard snapshots[id] == nil else {
+                throw TortureFailure("snapshot \(id) is there twice")
+            }
             snapshots[id] = try cells(ofSnapshot: id, in: engine)
         }
         return Observation(cells: try cells(of: engine), snapshots: snapshots)

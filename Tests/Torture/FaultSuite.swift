@@ -14,9 +14,9 @@ struct FaultSuite {
 
     func run() -> SuiteResult {
         let points = Atomic(0)
-        let count = max(1, options.faultPoints / Self.pointsPerHistory)
+        let budget = options.faultPoints
         let pool = HistoryPool(suite: "faults", options: options, profile: Self.profile)
-        var result = pool.run(count) { history in
+        var result = pool.run(isEnough: { points.load(ordering: .relaxed) >= budget }) { history in
             let sweep = FaultSweep(history: history, quota: Self.pointsPerHistory)
             let message = sweep.failure()
             points.wrappingAdd(sweep.points, ordering: .relaxed)

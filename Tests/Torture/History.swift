@@ -136,7 +136,8 @@ struct StepMaker {
             let count = (1 + random.below(3)) * cellsPerChunk
             return (aligned, min(count, cellCount - aligned))
         }
-        let longest = [1, cellsPerChunk, 3 * cellsPerChunk, 3 * cellsPerChunk, 8, cellCount / 2][kind]
+        let longest = [1, cellsPerChunk, 3 * cellsPerChunk, 3 * cellsPerChunk, 8, cellCount / 2][
+            kind]
         let count = 1 + random.below(max(1, longest))
         return (first, min(count, cellCount - first))
     }

@@ -20,7 +20,8 @@ extension HistoryRun {
         return RevertRequest(
             id: RevertID(rawValue: newID()), target: target,
             safety: withSafety
-                ? SnapshotRequest(id: safety, description: SnapshotDescription(kind: .safety)) : nil)
+                ? SnapshotRequest(id: safety, description: SnapshotDescription(kind: .safety)) : nil
+        )
     }
 
     private func noteRevert(
@@ -133,11 +134,14 @@ extension HistoryRun {
     func finishMerge() throws {
         engine.resumeMerge()
         for _ in 0...history.chunkCount {
-            if case .progressed = try engine.mergeStep(byteLimit: 8 * history.chunkBytes) { continue }
+            if case .progressed = try engine.mergeStep(byteLimit: 8 * history.chunkBytes) {
+                continue
+            }
             break
         }
         guard engine.mergeProgress() == nil else {
-            throw TortureFailure("the merge does not end: \(String(describing: engine.mergeProgress()))")
+            throw TortureFailure(
+                "the merge does not end: \(String(describing: engine.mergeProgress()))")
         }
     }
 }

@@ -12,6 +12,8 @@ final class HistoryRun {
     let disk: SimulatedDisk
     let reader: EngineReader
     private(set) var engine: LiveEngine
+    /// Whether the engine was closed, or failed in it, and may not be asked any more.
+    private(set) var isEngineClosed = false
     var oracle: OracleVolume
     /// The mechanism that the engine must follow exchange for exchange; nil when an accident left
     /// its state unknown: then refusals are accepted as they come.
@@ -104,8 +106,10 @@ final class HistoryRun {
     /// Opens the engine again; the old one is closed, or just dropped as a killed process drops it.
     func reopen(cleanly: Bool) throws {
         closeViews()
+        isEngineClosed = true
         if cleanly { try engine.close() }
         engine = try Self.open(disk)
+        isEngineClosed = false
     }
 
     func closeViews() {

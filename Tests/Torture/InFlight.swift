@@ -15,7 +15,8 @@ enum InFlight {
 extension OracleVolume {
     /// All that may be found after a crash in the middle of an operation.
     func expectation(
-        during operation: InFlight, afterPowerCut: Bool, optional: [SnapshotID: [ChunkPattern.Version]] = [:]
+        during operation: InFlight, afterPowerCut: Bool,
+        optional: [SnapshotID: [ChunkPattern.Version]] = [:]
     ) -> CrashExpectation {
         typealias Outcome = CrashExpectation.Outcome
         let cells = allowed(afterPowerCut: afterPowerCut)

@@ -1,3 +1,4 @@
+import Synchronization
 import TestKit
 
 /// Random histories against the oracle, everything re-read after every step.
@@ -5,17 +6,21 @@ struct ModelSuite {
     let options: TortureOptions
 
     static let profile = History.Profile(
-        stepCount: 200..<201, snapshotsMaximum: 3..<31, chunkCount: 1..<90,
+        stepCount: 100..<301, snapshotsMaximum: 3..<31, chunkCount: 1..<90,
         cellBytes: [512, 512, 128])
 
     /// How many steps lie between two looks at extents and the areas' maps.
     private static let closeLookInterval = 4
 
     func run() -> SuiteResult {
-        let count = max(1, options.modelOperations / 200)
+        let operations = Atomic(0)
+        let budget = options.modelOperations
         let pool = HistoryPool(suite: "model", options: options, profile: Self.profile)
-        var result = pool.run(count) { Self.failure(of: $0) }
-        result.summary = "\(result.passed * 200) operations in histories that passed"
+        var result = pool.run(isEnough: { operations.load(ordering: .relaxed) >= budget }) {
+            operations.wrappingAdd($0.steps.count, ordering: .relaxed)
+            return Self.failure(of: $0)
+        }
+        result.summary = "\(operations.load(ordering: .relaxed)) operations"
         return result
     }
 

@@ -46,7 +46,8 @@ struct StressLayout: Sendable {
                     return "block \(block) of owner \(owner) is half written: \(Array(content))"
                 }
                 guard version <= last else {
-                    return "block \(block) of owner \(owner) has version \(version), the one before "
+                    return
+                        "block \(block) of owner \(owner) has version \(version), the one before "
                         + "it \(last)"
                 }
                 last = version

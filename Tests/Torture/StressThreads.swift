@@ -24,7 +24,8 @@ extension StressRun {
 
     private func pause(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 
-    private func write(_ cells: Range<Int>, _ version: ChunkPattern.Version, isForced: Bool) throws {
+    private func write(_ cells: Range<Int>, _ version: ChunkPattern.Version, isForced: Bool) throws
+    {
         let bytes = layout.pattern.bytes(version: version, cells: cells)
         try engine.write(
             bytes.span.bytes, at: cells.lowerBound * layout.cellBytes, forceUnitAccess: isForced)
