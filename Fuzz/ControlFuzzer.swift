@@ -1,7 +1,5 @@
 // Requests as they come in on the control socket. Whatever the bytes are, decoding them returns a
 // request or throws a problem; and a request that was understood is written as it was read.
-//
-// Built from: module SnapshotModel; Sources/Control/ControlRequest.swift and ControlWire.swift.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 func fuzzControlRequest(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {

@@ -41,7 +41,7 @@ case "$purpose" in
 esac
 
 if ! command -v swift >/dev/null; then
-    echo "swift is not on the PATH; snapmgr is built with Swift 6.3: https://www.swift.org/install" >&2
+    echo 'swift is not on the PATH. Install Swift 6.3: https://www.swift.org/install' >&2
     exit 1
 fi
 
@@ -60,7 +60,7 @@ done
 as_root=()
 if ((EUID != 0)); then
     if ! command -v sudo >/dev/null; then
-        echo "Packages are missing and neither root nor sudo is here to install them. Run as root:" >&2
+        echo 'Packages are missing, and there is no sudo to install them. Run as root:' >&2
         echo "    apt-get install ${missing[*]}" >&2
         exit 1
     fi

@@ -77,18 +77,6 @@ extension RawSpan {
         }
     }
 
-    package func isEqual(to other: RawSpan) -> Bool {
-        guard byteCount == other.byteCount else { return false }
-        return withUnsafeBytes { bytes in
-            other.withUnsafeBytes { others in
-                guard let base = bytes.baseAddress, let otherBase = others.baseAddress else {
-                    return true
-                }
-                return memcmp(base, otherBase, bytes.count) == 0
-            }
-        }
-    }
-
     /// Reads a little-endian integer.
     package func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(
         _ type: Value.Type = Value.self, at offset: Int

@@ -68,7 +68,8 @@ package final class Barrier: Sendable {
             if let refusal { throw refusal }
             guard !engine.store.folder.exists(StoreLayout.revertFolder(request.id)) else {
                 throw Problem(
-                    .exists, "revert \(request.id) of volume “\(engine.record.name)” exists already",
+                    .exists,
+                    "revert \(request.id) of volume “\(engine.record.name)” exists already",
                     hint: "run `snapmgr catalog rebuild`")
             }
             try engine.burn(request.id)
@@ -133,11 +134,11 @@ package final class Barrier: Sendable {
     /// were answered are durable. The long part of the flush is done while writes still go on.
     package func hold() throws(Problem) {
         try step { () throws(Problem) in
-            try doing { () throws(IOFailure) in try engine.origin.sync() }
+            try engine.syncOrigin()
             engine.gate.close()
             let now = engine.options.clock.monotonicNanoseconds()
             state.withLock { $0.heldSince = now }
-            try doing { () throws(IOFailure) in try engine.origin.sync() }
+            try engine.syncOrigin()
         }
     }
 

@@ -55,7 +55,9 @@ final class ChainState: Sendable {
         [active, merge?.safetyArea].lazy.compactMap(\.self).first { $0.ordinal == ordinal }
     }
 
-    func isBroken(_ ordinal: SnapshotOrdinal) -> Bool { brokenThrough.map { ordinal <= $0 } ?? false }
+    func isBroken(_ ordinal: SnapshotOrdinal) -> Bool {
+        brokenThrough.map { ordinal <= $0 } ?? false
+    }
 
     /// The index of the first snapshot at or after an ordinal.
     func index(from ordinal: SnapshotOrdinal) -> Int {
@@ -63,7 +65,11 @@ final class ChainState: Sendable {
         var high = snapshots.count
         while low < high {
             let middle = (low + high) / 2
-            if snapshots[middle].manifest.ordinal < ordinal { low = middle + 1 } else { high = middle }
+            if snapshots[middle].manifest.ordinal < ordinal {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         return low
     }

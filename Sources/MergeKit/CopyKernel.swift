@@ -75,7 +75,8 @@ package final class CopyKernel: Sendable {
             report.doneBytes = segment.range.byteCount
             return report
         }
-        let source = segment.range.sourceOffset..<segment.range.sourceOffset + segment.range.byteCount
+        let source =
+            segment.range.sourceOffset..<segment.range.sourceOffset + segment.range.byteCount
         var position = source.lowerBound
         while position < source.upperBound {
             let data = try segment.source.firstData(in: position..<source.upperBound)

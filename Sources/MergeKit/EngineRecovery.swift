@@ -36,7 +36,8 @@ struct EngineRecovery {
                 let merge = try resume(revert, chain, library, format: format, kernel: kernel)
                 chain = chain.changed(merge: .some(merge))
                 warnings.append(
-                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge goes on")
+                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge goes on"
+                )
             }
         }
         if let broken = chain.brokenThrough {
@@ -183,7 +184,8 @@ struct EngineRecovery {
             volumeBytes: safety.volumeBytes, limit: record.safetyEntryCount)
         areas.append(ChainArea(ordinal: record.safety, map: safetyMap))
         let (journal, merged) = try MergeJournal.open(
-            on: openJournal(record.id), revert: record.id, chunkBytes: format.chunkBytes,
+            on: openJournal(record.id), isWritable: true, revert: record.id,
+            chunkBytes: format.chunkBytes,
             chunkCount: chain.geometry.chunkCount)
         let plan = MergePlanner.plan(over: areas)
         guard plan.count == record.planChunkCount else {
@@ -197,13 +199,9 @@ struct EngineRecovery {
             safetyArea: safetyArea, chunkBytes: format.chunkBytes)
     }
 
-    /// The journal, synced: a mark that is only in the page cache would let a client overwrite a
-    /// chunk that after a power cut would be merged again (I3).
     private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {
         try doing { () throws(IOFailure) in
-            let device = try store.folder.openFile(StoreLayout.journal(id), writable: true)
-            try device.sync()
-            return device
+            try store.folder.openFile(StoreLayout.journal(id), writable: true)
         }
     }
 }

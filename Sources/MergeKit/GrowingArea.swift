@@ -107,7 +107,10 @@ package final class GrowingArea: Sendable {
         }
         let area = GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
-        do { try area.scrub() } catch { throw .unreadable(error) }
+        do {
+            try area.rewriteLastFullBlock()
+            try area.scrub()
+        } catch { throw .unreadable(error) }
         return area
     }
 
@@ -377,22 +380,22 @@ package final class GrowingArea: Sendable {
     }
 
     /// Brings the disk to what was acknowledged: the present metadata block with its committed
-    /// entries and nothing behind them, and no data behind the last allocated chunk.
+    /// entries and nothing behind them, and no data behind the last allocated chunk. The block is
+    /// written even where it reads as it should: after a sync that failed, the page cache may show
+    /// what the disk does not hold, and would not write it again by itself.
     private func scrub() throws(IOFailure) {
-        let position = format.offset(of: format.metadataChunk(state.block.index))
-        let isClean = try isOnDisk(state.block, at: position)
-        if !isClean || state.needsScrub {
-            try write(state.block, bytes: 0..<format.chunkBytes)
-        }
+        try write(state.block, bytes: 0..<format.chunkBytes)
         try clearAbandonedChunks()
         try device.sync()
     }
 
-    private func isOnDisk(_ block: MetadataBlock, at position: Int) throws(IOFailure) -> Bool {
-        var buffer = AlignedBuffer(count: format.chunkBytes)
-        var bytes = buffer.mutableBytes
-        try device.read(into: &bytes, at: position)
-        return block.isEqual(to: buffer.bytes)
+    /// At open, with an empty present block: the last commit was of the block before.
+    private func rewriteLastFullBlock() throws(IOFailure) {
+        let index = state.block.index
+        guard state.block.freeSlots == format.entriesPerBlock, index > 0 else { return }
+        let last = state.entries.suffix(format.entriesPerBlock)
+        let block = MetadataBlock(index: index - 1, format: format, entries: last)
+        try write(block, bytes: 0..<format.chunkBytes)
     }
 
     /// Chunks behind the last allocated one may hold data of copies that were never committed, and

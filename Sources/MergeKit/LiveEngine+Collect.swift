@@ -121,8 +121,8 @@ extension LiveEngine {
                     // A shrink that a crash cut short may have left bytes behind the end.
                     try origin.resize(to: old.volumeBytes)
                     try origin.resize(to: bytes)
-                    try origin.sync()
                 }
+                try syncOrigin()
             }
             try setSize(bytes)
             if bytes < old.volumeBytes {

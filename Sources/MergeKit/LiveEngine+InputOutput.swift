@@ -98,10 +98,8 @@ extension LiveEngine {
             try merge.serve(chunks) { batch in merged(batch, of: merge, chain: chain) }
         }
         try preserve(chunks, chain: chain)
-        do {
-            try body()
-            if forceUnitAccess { try origin.sync() }
-        } catch { throw Problem(error) }
+        do { try body() } catch { throw Problem(error) }
+        if forceUnitAccess { try syncOrigin() }
     }
 
     /// Returns when the origin's chunks may be overwritten.
@@ -131,7 +129,9 @@ extension LiveEngine {
     /// The policy `break-snapshots`: gives the chain up rather than fail the write.
     func breakChain(through area: GrowingArea, because failure: IOFailure) throws(Problem) {
         try doing { () throws(IOFailure) in try area.invalidate() }
-        updateChain { $0.changed(brokenThrough: max(area.ordinal, $0.brokenThrough ?? area.ordinal)) }
+        updateChain {
+            $0.changed(brokenThrough: max(area.ordinal, $0.brokenThrough ?? area.ordinal))
+        }
         warn(
             "the snapshots up to \(area.ordinal) of volume “\(record.name)” are lost: the store "
                 + "was full (\(failure)) and the policy is break-snapshots")
@@ -142,7 +142,7 @@ extension LiveEngine {
         gate.enter()
         defer { gate.leave() }
         try checkOpen()
-        try doing { () throws(IOFailure) in try origin.sync() }
+        try syncOrigin()
     }
 
     /// Consecutive extents from the range's start on: at most `limit`, at least one for a range

@@ -78,7 +78,8 @@ extension LiveEngine {
         guard safety else { return nil }
         return Problem(
             .refused, "a merge runs on \(volume)",
-            hint: "wait for it, undo it with `snapmgr merge cancel \(record.name)`, or drop what was "
+            hint:
+                "wait for it, undo it with `snapmgr merge cancel \(record.name)`, or drop what was "
                 + "written since it began with `snapmgr revert --no-safety`")
     }
 
@@ -150,11 +151,9 @@ extension LiveEngine {
             for run in batch.runs { chunks.append(run.originRange) }
             let preserved = try preserve(chunks, for: batch, of: merge, chain: chain)
             let plan = try copyPlan(batch.runs, geometry: chain.geometry)
-            try doing { () throws(IOFailure) in
-                _ = try kernel.copy(plan)
-                try origin.sync()
-                try merge.journal.append(chunks.ranges)
-            }
+            try doing { () throws(IOFailure) in _ = try kernel.copy(plan) }
+            try syncOrigin()
+            try doing { () throws(IOFailure) in try merge.journal.append(chunks.ranges) }
             return .success(preserved)
         } catch { return .failure(error) }
     }

@@ -135,14 +135,28 @@ package final class LiveEngine: Sendable {
     /// it again, which recovers, finds out.
     func poison(because problem: Problem) {
         isPoisoned.store(true, ordering: .sequentiallyConsistent)
-        warn("volume “\(record.name)” takes no more writes until it is opened again: \(problem)")
+        warn(
+            "volume “\(record.name)” takes no more writes until it is opened again: \(problem.message)"
+        )
+    }
+
+    /// Makes the origin durable. When that fails, what was written since the last time may be lost
+    /// although the page cache goes on to show it, and no later sync would say so: from then on
+    /// nothing more is promised.
+    func syncOrigin() throws(Problem) {
+        try checkNotPoisoned()
+        do { try origin.sync() } catch {
+            let problem = Problem(error)
+            poison(because: problem)
+            throw problem
+        }
     }
 
     func checkNotPoisoned() throws(Problem) {
         guard isPoisoned.load(ordering: .relaxed) else { return }
         throw Problem(
-            .inputOutput, "volume “\(record.name)” takes no writes after an I/O error in its store",
-            hint: "check the disk of the store, then stop and start whoever serves the volume")
+            .inputOutput, "volume “\(record.name)” takes no writes after an I/O error",
+            hint: "check the disks of its origin and store, then stop and start whoever serves it")
     }
 
     /// Flushes the origin and notes its size and time of change, so that the next open can tell
@@ -162,8 +176,9 @@ package final class LiveEngine: Sendable {
     }
 
     private func noteCleanClose() throws(Problem) {
-        try doing { () throws(IOFailure) in try origin.sync() }
-        guard isOriginMarked.load(ordering: .relaxed) || store.originState()?.isClosed != true else {
+        try syncOrigin()
+        guard isOriginMarked.load(ordering: .relaxed) || store.originState()?.isClosed != true
+        else {
             return
         }
         let stamp = try doing { () throws(IOFailure) in try origin.stamp() }

@@ -52,8 +52,13 @@ package final class MergeJournal: Sendable {
     }
 
     /// Opens a journal and reads the chunks that are merged. Chunks beyond `chunkCount` are damage.
+    ///
+    /// Opened for writing, what was read is made durable: after a sync that failed, the page cache
+    /// may show marks that the disk does not hold, and a client would overwrite a chunk that after a
+    /// power cut is merged again (I3).
     package static func open(
-        on device: any BlockDevice, revert: RevertID, chunkBytes: Int, chunkCount: Int
+        on device: any BlockDevice, isWritable: Bool, revert: RevertID, chunkBytes: Int,
+        chunkCount: Int
     ) throws(Problem) -> (journal: MergeJournal, merged: ChunkSet) {
         let size = try doing { () throws(IOFailure) in try device.byteCount() }
         var buffer = AlignedBuffer(count: recordBytes)
@@ -70,7 +75,22 @@ package final class MergeJournal: Sendable {
             ranges += found
             record += 1
         }
+        if isWritable { try rewrite(recordCount: record, of: device) }
         return (MergeJournal(device: device, nextRecord: record), ChunkSet(unordered: ranges))
+    }
+
+    private static func rewrite(recordCount: Int, of device: any BlockDevice) throws(Problem) {
+        try doing { () throws(IOFailure) in
+            var buffer = AlignedBuffer(count: 64 * recordBytes)
+            let end = recordCount * recordBytes
+            for offset in stride(from: 0, to: end, by: buffer.count) {
+                let count = min(buffer.count, end - offset)
+                var bytes = buffer.mutableBytes(in: 0..<count)
+                try device.read(into: &bytes, at: offset)
+                try device.write(buffer.bytes(in: 0..<count), at: offset)
+            }
+            try device.sync()
+        }
     }
 
     private static func check(

@@ -47,12 +47,4 @@ struct MetadataBlock: Sendable {
             format.encodeEntry(entries[slot], slot: slot - firstSlot, into: &bytes)
         }
     }
-
-    func isEqual(to other: RawSpan) -> Bool {
-        var isEqual = false
-        withBytes(in: 0..<format.chunkBytes) { (bytes: RawSpan) in
-            isEqual = bytes.isEqual(to: other)
-        }
-        return isEqual
-    }
 }

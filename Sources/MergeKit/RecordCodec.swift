@@ -31,7 +31,9 @@ package enum RecordCodec {
         var version: Int
     }
 
-    package static func encode(_ content: some Codable, as format: Format) throws(Problem) -> [UInt8] {
+    package static func encode(
+        _ content: some Codable, as format: Format
+    ) throws(Problem) -> [UInt8] {
         do {
             let encoder = makeEncoder()
             let envelope = Envelope(

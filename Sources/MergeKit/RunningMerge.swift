@@ -109,7 +109,9 @@ package final class RunningMerge: Sendable {
         return plan.subtracting(merged)
     }
 
-    package var isComplete: Bool { monitor.withLock { state.mergedChunks >= record.planChunkCount } }
+    package var isComplete: Bool {
+        monitor.withLock { state.mergedChunks >= record.planChunkCount }
+    }
 
     // MARK: Turns
 

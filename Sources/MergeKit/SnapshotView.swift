@@ -118,7 +118,8 @@ package final class SnapshotView: Sendable {
         guard !chain.isBroken(manifest.ordinal) else { throw engine.brokenProblem(manifest) }
         guard range.lowerBound >= 0, range.upperBound <= byteCount else {
             throw Problem(
-                .usage, "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
+                .usage,
+                "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
                     + "\(manifest.id) of \(byteCount) bytes")
         }
         let index = try currentIndex(chain)

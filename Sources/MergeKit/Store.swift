@@ -70,7 +70,9 @@ package struct Store: Sendable {
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
         var manifest = try read(
             SnapshotManifest.self, StoreLayout.manifest(ordinal), as: .manifest)
-        guard manifest.ordinal == ordinal, manifest.volumeBytes > 0 else {
+        guard manifest.ordinal == ordinal,
+            (1...Geometry.volumeBytesMaximum).contains(manifest.volumeBytes)
+        else {
             throw Problem(
                 .corrupt,
                 "\(folder.path)/\(StoreLayout.manifest(ordinal)) belongs to another snapshot",

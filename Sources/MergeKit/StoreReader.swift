@@ -88,7 +88,7 @@ package struct StoreReader: Sendable {
             try store.folder.openFile(StoreLayout.journal(revert.id), writable: false)
         }
         let (_, merged) = try MergeJournal.open(
-            on: device, revert: revert.id, chunkBytes: format.chunkBytes,
+            on: device, isWritable: false, revert: revert.id, chunkBytes: format.chunkBytes,
             chunkCount: record.geometry.chunkCount)
         return ChunkSet.union(areas).subtracting(merged)
     }

@@ -88,7 +88,8 @@ package struct StoreVerifier {
         for ordinal in try store.snapshotFolders() {
             guard store.hasManifest(ordinal) else {
                 let store = store
-                try mend("snapshot folder \(ordinal)", "it has no manifest: an unfinished creation") {
+                try mend("snapshot folder \(ordinal)", "it has no manifest: an unfinished creation")
+                {
                     () throws(Problem) in try store.removeSnapshot(ordinal)
                 }
                 continue
@@ -197,7 +198,9 @@ package struct StoreVerifier {
         var position = range.lowerBound
         do {
             while position < range.upperBound {
-                guard let data = try device.firstData(in: position..<range.upperBound) else { return }
+                guard let data = try device.firstData(in: position..<range.upperBound) else {
+                    return
+                }
                 let count = min(buffer.count, data.count)
                 var bytes = buffer.mutableBytes(in: 0..<count)
                 try device.read(into: &bytes, at: data.lowerBound)
@@ -206,7 +209,8 @@ package struct StoreVerifier {
         } catch {
             report(
                 .damage, object, "byte \(position) of \(device.path) cannot be read: \(error)",
-                remedy: "check the disk; what depends on these bytes is lost unless a mirror has it")
+                remedy: "check the disk; what depends on these bytes is lost unless a mirror has it"
+            )
         }
     }
 

@@ -62,11 +62,12 @@ final class FaultyRun {
         guard wasHit || isDiskFaulty || !hasReopened else {
             throw TortureFailure("still failing on a sound disk: \(problem)")
         }
+        if wasHit || isDiskFaulty { hasReopened = false }
         failuresInARow += 1
         if failuresInARow >= Self.patience { repair() }
         run.chain = nil
         let afterPowerCut = expectation(afterPowerCut: true)
-        try readAgain()
+        try readAgain(mustReopen: !wasHit && !isDiskFaulty)
         if losesSyncs { run.oracle.flushFailed() }
         try checkPowerCut(allowing: afterPowerCut)
         if !isDiskFaulty { try writeDoubtfulAgain() }
@@ -83,10 +84,10 @@ final class FaultyRun {
     }
 
     /// Reads all there is, with the engine as it is or opened again, and believes it.
-    private func readAgain() throws {
+    private func readAgain(mustReopen: Bool) throws {
         let expectation = expectation(afterPowerCut: false)
         let found: Observation
-        if random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
+        if !mustReopen, random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
         {
             found = observed
         } else {

@@ -26,7 +26,7 @@ struct HistoryPool: Sendable {
         _ check: @escaping @Sendable (History) -> String?
     ) -> SuiteResult {
         let next = Atomic<UInt64>(options.seed ?? 1)
-        let result = Mutex(SuiteResult())
+        let result = Guarded(SuiteResult())
         WorkerThreads.run(options.seed == nil ? options.workers : 1) { worker in
             while !isEnough(), result.withLock({ $0.failed < Self.failuresMaximum }) {
                 let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue

@@ -11,7 +11,7 @@ final class StressRun: Sendable {
     /// Owners share it while they write; a revert holds it alone, so that they can begin anew.
     let reverting = SharedLock()
     private let deadline: Int64
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let version = Atomic<Int32>(0)
 
     private struct State {

@@ -1,0 +1,120 @@
+// Writes valid samples for the targets to start from, made by the engine itself, so that they
+// always are of the present format.
+import BlockIO
+import FuzzSupport
+import Glibc
+import MergeKit
+import SnapshotModel
+
+@main
+struct SeedWriter {
+    let folder: String
+
+    static func main() throws {
+        guard CommandLine.arguments.count == 2 else {
+            print("usage: seed-writer FOLDER")
+            exit(2)
+        }
+        try SeedWriter(folder: CommandLine.arguments[1]).write()
+    }
+
+    private func write() throws {
+        let sample = try SampleStore.make()
+        try save(area(of: sample), "area", "engine")
+        try save([1, 32, 20] + fullBlock(), "area", "full-block")
+        let area = sample.folder[SampleStore.area] ?? []
+        let entries = area[SampleStore.chunkBytes..<SampleStore.chunkBytes + 12 * 16]
+        try save([4, 4, 40] + area.prefix(16) + entries, "area", "laid-out")
+        let journal = sample.folder[SampleStore.journal] ?? []
+        try save([0] + journal, "journal", "engine")
+        try save([1] + journal, "journal", "sealed")
+        let record = journal.dropFirst(MergeJournal.recordBytes)
+        try save([2, 1] + record.dropFirst(16).prefix(16), "journal", "one-range")
+        try save([2, 2] + [UInt8](repeating: 1, count: 64), "journal", "large-ranges")
+        let records: [(UInt8, String)] = [
+            (0, StoreLayout.volume), (1, StoreLayout.manifest(SnapshotOrdinal(rawValue: 1))),
+            (2, StoreLayout.manifest(SnapshotOrdinal(rawValue: 3))),
+            (3, StoreLayout.revert(RevertID(rawValue: 1))), (4, StoreLayout.originState),
+        ]
+        for (selector, name) in records {
+            let file = sample.folder[name] ?? []
+            try save([selector] + file, "record", "file-\(selector)")
+            let content = content(of: file)
+            try save([selector | 0x80] + content, "record", "content-\(selector)")
+            for (index, variant) in extremes(of: content).enumerated() {
+                try save([selector | 0x80] + variant, "record", "extreme-\(selector)-\(index)")
+            }
+        }
+        for (index, request) in requests.enumerated() {
+            let line = try ControlWire.encode(request)
+            try save([UInt8](line.dropLast()), "control", "request-\(index)")
+        }
+        try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
+        try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
+    }
+
+    private var requests: [ControlRequest] {
+        let snapshot = SnapshotRequest(
+            id: SnapshotID(rawValue: 4),
+            description: SnapshotDescription(name: "a", setVolumes: ["b"], tags: ["c"]))
+        let revert = RevertRequest(
+            id: RevertID(rawValue: 2), target: SnapshotID(rawValue: 1), safety: snapshot)
+        return [
+            .status, .snapshot(snapshot), .prepareRevert(revert), .hold(milliseconds: 50),
+            .throttleMerge(bytesPerSecond: 1 << 20), .cancelMerge(RevertID(rawValue: 3)),
+            .delete([SnapshotID(rawValue: 1)]), .export(SnapshotID(rawValue: 1), path: "/a"),
+            .resize(bytes: 512),
+        ]
+    }
+
+    /// The engine's own area, up to the end of its first metadata block.
+    private func area(of sample: SampleStore) -> [UInt8] {
+        let file = sample.folder[SampleStore.area] ?? []
+        return [0, 4, 40] + file.prefix(2 * SampleStore.chunkBytes)
+    }
+
+    /// An area whose first metadata block is full, so that a reader goes on to the second.
+    private func fullBlock() -> [UInt8] {
+        let format = AreaFormat(chunkBytes: 2 * SampleStore.chunkBytes)
+        var buffer = AlignedBuffer(count: 2 * format.chunkBytes)
+        var header = buffer.mutableBytes(in: 0..<format.chunkBytes)
+        format.encodeHeader(isValid: true, into: &header)
+        var block = buffer.mutableBytes(in: format.chunkBytes..<2 * format.chunkBytes)
+        for slot in 0..<format.entriesPerBlock {
+            let entry = AreaEntry(origin: ChunkIndex(slot), area: ChunkIndex(2 + slot))
+            format.encodeEntry(entry, slot: slot, into: &block)
+        }
+        return buffer.bytes.array
+    }
+
+    /// The text with each of its numbers in turn as large, as small, or as wrong as can be: what
+    /// mutations of single bytes hardly reach.
+    private func extremes(of text: [UInt8]) -> [[UInt8]] {
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        var variants: [[UInt8]] = []
+        var start = text.startIndex
+        while let first = text[start...].firstIndex(where: digits.contains) {
+            let end = text[first...].firstIndex { !digits.contains($0) } ?? text.endIndex
+            for number in [Int.max, Int.max - 511, Int.min, 1 << 60, -1, 0, 1] {
+                variants.append(text[..<first] + Array("\(number)".utf8) + text[end...])
+            }
+            start = end
+        }
+        return variants
+    }
+
+    /// The `content` of a record's file.
+    private func content(of file: [UInt8]) -> [UInt8] {
+        guard let start = file.firstRange(of: Array("\"content\":".utf8)),
+            let end = file.firstRange(of: Array(",\"format\":".utf8))
+        else { return [] }
+        return Array(file[start.upperBound..<end.lowerBound])
+    }
+
+    private func save(_ bytes: [UInt8], _ target: String, _ name: String) throws {
+        let path = "\(folder)/\(target)"
+        mkdir(path, 0o755)
+        let device = try FileDevice(path: "\(path)/\(name)", access: .create)
+        try device.write(bytes.span.bytes, at: 0)
+    }
+}

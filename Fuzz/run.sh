@@ -1,0 +1,127 @@
+#!/bin/bash
+# Builds the fuzz targets with libFuzzer and AddressSanitizer and runs each for a bounded time, two
+# at a time. A crash, a hang or an endless allocation fails, with the path of the input that does
+# it.
+#
+# Usage: Fuzz/run.sh [TARGET...]     all of them by default
+# SNAPMGR_FUZZ_SECONDS               for each target; 60 by default
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+seconds=${SNAPMGR_FUZZ_SECONDS:-60}
+scratch=$PWD/.build-fuzz
+objects=$scratch/objects
+findings=$scratch/findings
+mkdir -p "$objects" "$findings"
+
+# The settings of Package.swift. SwiftPM has no fuzz targets, so the modules are compiled here.
+flags=(
+    -O -g -wmo -parse-as-library -swift-version 6 -warnings-as-errors -package-name snapmgr
+    -enable-upcoming-feature ExistentialAny
+    -enable-upcoming-feature InternalImportsByDefault
+    -enable-upcoming-feature MemberImportVisibility
+    -enable-experimental-feature Lifetimes
+    -sanitize=fuzzer,address -use-ld=lld
+    -I "$objects" -Xcc "-fmodule-map-file=$objects/CSystem.modulemap"
+)
+
+# module NAME SOURCE...: compiles a module, unless it and what it is made of are older.
+module() {
+    local name=$1 newer
+    shift
+    if [[ -e $objects/$name.o && -z $rebuilt ]]; then
+        newer=$(find "$@" Sources/CSystem Fuzz/run.sh -newer "$objects/$name.o")
+        [[ -n $newer ]] || return 0
+    fi
+    # Whatever comes after may depend on it.
+    rebuilt=yes
+    swiftc "${flags[@]}" -emit-module -emit-module-path "$objects/$name.swiftmodule" \
+        -emit-object -o "$objects/$name.o" -module-name "$name" "$@"
+}
+
+rebuilt=
+build_modules() {
+    printf 'module CSystem { header "%s" export * }\n' "$PWD/Sources/CSystem/include/CSystem.h" \
+        >"$objects/CSystem.modulemap"
+    clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
+        -c Sources/CSystem/CSystem.c -o "$objects/CSystem.o"
+    module SnapshotModel Sources/SnapshotModel/*.swift
+    module BlockIO Sources/BlockIO/*.swift
+    module MergeKit Sources/MergeKit/*.swift
+    module FuzzSupport Fuzz/Support/*.swift
+    modules=("$objects"/{CSystem,SnapshotModel,BlockIO,MergeKit,FuzzSupport}.o)
+}
+
+# What a target looks into that other modules cannot see is compiled into it.
+declare -A sources=(
+    [area]=Fuzz/AreaFuzzer.swift
+    [record]=Fuzz/RecordFuzzer.swift
+    [journal]=Fuzz/JournalFuzzer.swift
+    [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkRunCodec.swift
+        Sources/Catalog/ChunkSegment.swift Sources/Catalog/CatalogError.swift'
+    [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
+        Sources/Control/ControlWire.swift'
+)
+targets=("$@")
+((${#targets[@]} > 0)) || targets=(area record journal chunk-map control)
+
+build_target() {
+    local target=$1
+    # Intended splitting: a list of paths without spaces.
+    # shellcheck disable=SC2086
+    swiftc "${flags[@]}" -module-name Fuzzer -o "$scratch/$target" ${sources[$target]} \
+        "${modules[@]}"
+}
+
+write_seeds() {
+    rm -rf "$scratch/seeds"
+    mkdir -p "$scratch/seeds"
+    # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
+    swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
+        Fuzz/SeedWriter.swift Sources/Control/Control{Request,Wire}.swift
+    swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
+        "$objects/SeedWriter.o" "${modules[@]}"
+    "$scratch/seed-writer" "$scratch/seeds"
+}
+
+fuzz() {
+    local target=$1 log="$scratch/$1.log"
+    mkdir -p "$scratch/corpus/$target" "$scratch/seeds/$target"
+    # No look for leaks, which the runtime's own caches are; and little memory about freed blocks,
+    # which makes a run several times as fast.
+    local options=detect_leaks=0:malloc_context_size=0:quarantine_size_mb=16
+    if SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=$options timeout --kill-after=10 $((seconds + 120)) \
+        "$scratch/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$findings/$target-" \
+        "$scratch/corpus/$target" "$scratch/seeds/$target" >"$log" 2>&1
+    then
+        echo "$target: $(sed -n 's/stat::number_of_executed_units: *//p' "$log") inputs, no finding"
+    else
+        grep -E 'ERROR|Fatal error|^ +#[0-9]+ ' "$log" | head -n 30 || true
+        local input
+        input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
+        echo "$target: FAILED${input:+; replay it with: $scratch/$target $input}"
+        return 1
+    fi
+}
+
+build_modules
+for target in "${targets[@]}"; do
+    [[ -v sources[$target] ]] || { echo "no fuzz target is called $target" >&2; exit 2; }
+    build_target "$target"
+done
+write_seeds
+
+failures=0
+jobs=()
+for target in "${targets[@]}"; do
+    fuzz "$target" &
+    jobs+=($!)
+    if ((${#jobs[@]} == 2)); then
+        wait "${jobs[0]}" || failures=$((failures + 1))
+        jobs=("${jobs[@]:1}")
+    fi
+done
+for job in "${jobs[@]}"; do wait "$job" || failures=$((failures + 1)); done
+echo "$((${#targets[@]} - failures)) passed, $failures failed"
+((failures == 0))
