@@ -26,9 +26,8 @@ struct BrokenMarks {
             row.state != .broken, row.phase == .present
         else { return }
         try context.catalog.markBroken(volume: name, upTo: newest)
-        context.note("volume \(name): its store was full: the snapshots up to \(row.id) are broken")
-        try context.log(
-            .error, .snapshotsBroken, "the store was full: the snapshots up to \(row.id) are broken",
-            volume: name, snapshot: row.id)
+        let text = "the store was full: the snapshots up to \(row.id) are broken"
+        context.note("volume \(name): \(text)")
+        try context.log(.error, .snapshotsBroken, text, volume: name, snapshot: row.id)
     }
 }
