@@ -125,11 +125,11 @@ extension HistoryRun {
         let isRead = views.contains { $0.id == id }
         let mustRefuse = chain.map { isRead || $0.target == ordinals[id] }
         inFlight = .delete(id)
-        let preview = try? engine.previewDelete([id])
-        var report: DeleteReport?
+        var (preview, report): (DeleteReport?, DeleteReport?)
         let isDone = try permits(
             "deleting \(id)", mustRefuse: isRead ? true : isMergeEnding ? nil : mustRefuse
         ) {
+            preview = try engine.previewDelete([id])
             report = try engine.delete([id])
         }
         guard isDone else { return }
