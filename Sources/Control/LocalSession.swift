@@ -16,6 +16,9 @@ package final class LocalSession: VolumeSession {
 
     package var isServed: Bool { false }
 
+    /// What opening the volume has found.
+    package var warnings: [String] { host.engine.warnings }
+
     package func perform(
         _ request: ControlRequest, onProgress: (TransferProgress) -> Void
     ) throws(Problem) -> ControlReply {

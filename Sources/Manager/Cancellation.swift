@@ -19,5 +19,6 @@ package final class Cancellation: Sendable {
 
     /// What an interrupted command says.
     package static let problem = Problem(
-        .interrupted, "interrupted", hint: "nothing is lost: run `snapmgr status` to see what goes on")
+        .interrupted, "interrupted",
+        hint: "nothing is lost: run `snapmgr status` to see what goes on")
 }

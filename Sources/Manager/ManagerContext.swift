@@ -53,7 +53,8 @@ extension ManagerContext {
         let folder = FileFolder(path: volume.storePath)
         guard folder.exists("volume.json") else {
             throw Problem(
-                .notFound, "the store \(volume.storePath) of volume \(volume.record.name) is missing",
+                .notFound,
+                "the store \(volume.storePath) of volume \(volume.record.name) is missing",
                 hint: "mount or restore it, or run `snapmgr volume remove \(volume.record.name)`")
         }
         let reader = try StoreReader(folder: folder)
@@ -80,7 +81,12 @@ extension ManagerContext {
 
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
         do {
-            return try sessions.open(storePath: volume.storePath)
+            let session = try sessions.open(storePath: volume.storePath)
+            // A server keeps what it has found for `status`; here, nobody else would say it.
+            for warning in (session as? LocalSession)?.warnings ?? [] {
+                note("volume \(volume.record.name): \(warning)")
+            }
+            return session
         } catch {
             throw error.about("volume \(volume.record.name)")
         }

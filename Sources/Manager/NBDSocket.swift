@@ -23,7 +23,8 @@ struct NBDSocket {
         guard Paths.exists(path) else { return }
         guard try FileStatus(path: path).kind == .other else {
             throw Problem(
-                .exists, "\(path) exists and is no socket", hint: "choose another with --socket PATH"
+                .exists, "\(path) exists and is no socket",
+                hint: "choose another with --socket PATH"
             )
         }
         guard !isAnswered() else {
@@ -34,19 +35,51 @@ struct NBDSocket {
         try Paths.remove(path)
     }
 
+    /// Opens the socket for listening, readable and writable by its owner only.
+    ///
+    /// nbdkit's own `--unix` would leave it open to everybody: it sets its umask itself. So the
+    /// socket is made here and handed over as systemd does it.
+    /// - Returns: its descriptor, which a program that this process becomes inherits.
+    func listen() throws -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw failure("open a socket for") }
+        let mask = umask(0o177)
+        let result = withAddress { bind(descriptor, $0, $1) }
+        umask(mask)
+        guard result == 0, Glibc.listen(descriptor, SOMAXCONN) == 0 else {
+            let failure = failure("listen on")
+            close(descriptor)
+            throw failure
+        }
+        return descriptor
+    }
+
+    private func failure(_ operation: String) -> IOFailure {
+        IOFailure(operation, path: path, code: errno)
+    }
+
     /// Whether somebody accepts connections. Only a refused one tells that nobody does.
     private func isAnswered() -> Bool {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
+        let result = withAddress { connect(descriptor, $0, $1) }
+        return result == 0 || errno != ECONNREFUSED
+    }
+
+    private func withAddress<Result>(
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let result = withUnsafePointer(to: &address) { pointer in
+        withUnsafeMutableBytes(of: &address.sun_path) {
+            // Cut where it is too long, which ``makeFree()`` refuses before.
+            $0.copyBytes(from: path.utf8.prefix(Self.pathMaximum))
+        }
+        return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        return result == 0 || errno != ECONNREFUSED
     }
 }

@@ -50,7 +50,8 @@ struct OriginProbe {
     private static func requireFit(_ bytes: Int, _ path: String) throws {
         guard bytes >= minimumBytes else {
             throw Problem(
-                .failed, "the origin \(path) is too small: \(bytes) bytes, at least \(minimumBytes) "
+                .failed,
+                "the origin \(path) is too small: \(bytes) bytes, at least \(minimumBytes) "
                     + "are needed", hint: "run `truncate -s SIZE \(path)`")
         }
         guard bytes % Geometry.sectorBytes == 0 else {

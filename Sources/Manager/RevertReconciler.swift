@@ -52,7 +52,8 @@ struct RevertReconciler {
         case .keep: return
         case .commit:
             try commit(row)
-            try say("the revert to snapshot \(row.snapshot) was done, and is in the catalog now", row)
+            try say(
+                "the revert to snapshot \(row.snapshot) was done, and is in the catalog now", row)
         case .commitAndFinish:
             try commit(row)
             try finish(row, .done)

@@ -12,10 +12,10 @@ struct ServeCommand: Hashable, Sendable {
         executable = tools.nbdkitPath
         arguments = ["nbdkit", "--foreground"]
         switch request.endpoint {
-        case .socket(let path): arguments += ["--unix", path]
-        case .listen(let address, let port): arguments += ["--ipaddr", address, "--port", "\(port)"]
-        // nbdkit finds them by the same variables, because exec keeps the process id.
-        case .inherited: break
+        case .listen(let address, let port):
+            arguments += ["--ipaddr", address, "--port", "\(port)"]
+        // nbdkit finds open sockets by systemd's variables: exec keeps the process id.
+        case .socket, .inherited: break
         }
         if let path = request.tlsPath {
             arguments += ["--tls=require", "--tls-certificates=\(path)"]

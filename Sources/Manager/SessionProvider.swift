@@ -1,4 +1,6 @@
+package import BlockIO
 package import Control
+internal import MergeKit
 package import SnapshotModel
 
 /// Gives access to the one who has a volume open; tests bring their own.
@@ -13,11 +15,17 @@ package protocol SessionProvider: Sendable {
 package struct ControlSessions: SessionProvider {
     /// What this process does, told to those who find a store locked by it.
     private let purpose: String
+    private let clock: any Clock
 
-    package init(purpose: String = "snapmgr") { self.purpose = purpose }
+    package init(purpose: String = "snapmgr", clock: any Clock = SystemClock()) {
+        self.purpose = purpose
+        self.clock = clock
+    }
 
     package func open(storePath: String) throws(Problem) -> any VolumeSession {
         try SessionOpener.open(
-            storePath: storePath, options: VolumeHost.Options(purpose: purpose))
+            storePath: storePath,
+            options: VolumeHost.Options(
+                purpose: purpose, engine: EngineOptions(clock: clock)))
     }
 }

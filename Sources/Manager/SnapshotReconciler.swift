@@ -35,8 +35,13 @@ struct SnapshotReconciler {
         case .commitAndDelete(let manifest):
             try context.catalog.commitSnapshot(manifest, volume: volume)
             try context.catalog.markDeleting([row.id])
-            try delete(row.id, ordinal: manifest.ordinal)
-            try say("snapshot \(row.id) was part of a set that is not complete, and is deleted", row)
+            if manifest.isDeleted {
+                try collect(row.id, ordinal: manifest.ordinal)
+            } else {
+                try delete(row.id, ordinal: manifest.ordinal)
+            }
+            try say(
+                "snapshot \(row.id) was part of a set that is not complete, and is deleted", row)
         case .abandon:
             try context.catalog.abandonSnapshot(row.id)
             if let set = row.setID { try context.catalog.abandonSet(set) }
@@ -44,6 +49,9 @@ struct SnapshotReconciler {
         case .delete:
             try delete(row.id, ordinal: row.ordinal)
             try say("snapshot \(row.id) was being deleted, and is gone now", row)
+        case .collect:
+            try collect(row.id, ordinal: row.ordinal)
+            try say("snapshot \(row.id) had been deleted, and what it held is freed", row)
         case .forget:
             try forget(row.id, ordinal: row.ordinal, removedAreas: [])
             try say("snapshot \(row.id) had been deleted, and is forgotten", row)
@@ -54,6 +62,13 @@ struct SnapshotReconciler {
     private func delete(_ id: SnapshotID, ordinal: SnapshotOrdinal) throws {
         let collected = try context.withSession(facts.volume) { session in
             try Deletion(session: session, volume: volume).carryOut([id])
+        }
+        try forget(id, ordinal: ordinal, removedAreas: collected.removedAreas)
+    }
+
+    private func collect(_ id: SnapshotID, ordinal: SnapshotOrdinal) throws {
+        let collected = try context.withSession(facts.volume) { session in
+            try Deletion(session: session, volume: volume).collect()
         }
         try forget(id, ordinal: ordinal, removedAreas: collected.removedAreas)
     }

@@ -93,7 +93,8 @@ package enum SnapshotName {
     static func validate(_ name: String) throws(Problem) {
         guard isValid(name) else {
             throw Problem(
-                .usage, "`\(name)` cannot be a name: letters, digits, `.`, `_` and `-`, "
+                .usage,
+                "`\(name)` cannot be a name: letters, digits, `.`, `_` and `-`, "
                     + "\(maximumLength) at most, are allowed")
         }
         guard case .name = SnapshotReference.Selector(name, zone: UTCTimeZone()) else {

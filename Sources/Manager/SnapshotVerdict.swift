@@ -9,8 +9,10 @@ enum SnapshotVerdict: Hashable, Sendable {
     case commitAndDelete(SnapshotManifest)
     /// The store never got it.
     case abandon
-    /// The store still has it, marked or not.
+    /// The store still has it, as if nothing had been asked.
     case delete
+    /// The store has marked it, and may not have freed all of it.
+    case collect
     /// The store has freed it.
     case forget
     /// Another volume's store must be seen first.
@@ -23,7 +25,7 @@ enum SnapshotVerdict: Hashable, Sendable {
         switch (row.phase, manifest) {
         case (.present, _): self = .wait
         case (.deleting, nil): self = .forget
-        case (.deleting, _): self = .delete
+        case (.deleting, let manifest?): self = manifest.isDeleted ? .collect : .delete
         case (.creating, nil): self = .abandon
         case (.creating, let manifest?):
             if manifest.isDeleted || isSetComplete == false {

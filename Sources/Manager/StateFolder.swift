@@ -26,7 +26,9 @@ package struct StateFolder: Hashable, Sendable {
     ) -> String? {
         if let path = environment["SNAPMGR_STATE"], !path.isEmpty { return path }
         if isRoot { return "/var/lib/snapmgr" }
-        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/snapmgr" }
+        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") {
+            return base + "/snapmgr"
+        }
         return environment["HOME"].map { $0 + "/.local/state/snapmgr" }
     }
 }

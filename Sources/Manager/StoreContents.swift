@@ -10,8 +10,16 @@ enum StoreContents {
         let reader = try StoreReader(folder: FileFolder(path: path))
         let manifests = try reader.manifests()
         let running = try reader.runningRevert()
+        var record = reader.record
+        // Deleted snapshots are left out, but their ids must never be given out again.
+        for manifest in manifests {
+            record.idFloor = record.idFloor.merged(with: IDFloor(snapshot: manifest.id))
+        }
         return RebuiltCatalog.Volume(
-            row: VolumeRow(record: reader.record, storePath: path), manifests: manifests,
+            row: VolumeRow(
+                record: record, storePath: path,
+                snapshotsSeen: manifests.map(\.ordinal).max() ?? SnapshotOrdinal(rawValue: 0)),
+            manifests: manifests.filter { !$0.isDeleted },
             chunkMaps: try frozenMaps(reader, manifests, running),
             reverts: running.map { [revert($0, reader.record)] } ?? [],
             brokenUpTo: try reader.brokenThrough())

@@ -10,7 +10,7 @@ enum StoreUsage {
             let status: FileStatus
             do throws(IOFailure) {
                 status = try FileStatus(path: child)
-            } catch where error.isNotFound {
+            } catch  where error.isNotFound {
                 // Swept or replaced by whoever serves the volume, between the two calls.
                 return total
             }

@@ -9,7 +9,7 @@ enum NBDKitLog {
 
     /// A problem with its hint, in one line.
     static func error(_ problem: Problem) {
-        error(problem.message + (problem.hint.map { " (\($0))" } ?? ""))
+        error(problem.message + (problem.hint.map { "; \($0)" } ?? ""))
     }
 }
 

@@ -51,7 +51,7 @@ final class ServedVolume: Sendable {
         }
         let host = try VolumeHost.open(storePath: argument.storePath, options: options)
         for warning in host.engine.warnings {
-            NBDKitLog.error("warning: volume \(name): \(warning)")
+            NBDKitLog.error("warning: \(warning)")
         }
         do throws(Problem) {
             return ServedVolume(host: host, control: try ControlServer.start(host: host))

@@ -89,10 +89,14 @@ final class ServedVolumes: Sendable {
 
     /// Opens an export for one client. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
     func open(_ text: String, readOnly: Bool) throws(Problem) -> NBDExport {
-        let name = ExportName(text.isEmpty ? defaultExport ?? "" : text)
+        let name = ExportName(text)
         guard let volume = volumes.first(where: { $0.name == name.volume }) else {
             let known = volumes.map(\.name).joined(separator: ", ")
-            throw Problem(.notFound, "there is no export \(text)", hint: "volumes: \(known)")
+            throw Problem(
+                .notFound,
+                text.isEmpty
+                    ? "a client named no export, and there are several volumes"
+                    : "there is no export \(text)", hint: "volumes: \(known)")
         }
         let engine = volume.host.engine
         guard let snapshot = name.snapshot else {

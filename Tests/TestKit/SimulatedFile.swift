@@ -79,10 +79,11 @@ struct SimulatedFile {
         unsynced = []
     }
 
-    /// A sync that failed: nothing became durable, and nothing is left to be made so.
+    /// A sync that failed: no content became durable, and none is left to be made so. The size is
+    /// the filesystem's own, and waits for the next sync.
     mutating func loseUnsynced() {
         hasLost = hasLost || !unsynced.isEmpty
-        unsynced = []
+        unsynced = unsynced.filter { if case .resize = $0 { true } else { false } }
     }
 
     /// Becomes the file that a power cut leaves. `keepsSector` is asked for every unsynced sector

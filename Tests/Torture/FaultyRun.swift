@@ -25,7 +25,6 @@ final class FaultyRun {
 
     func perform(_ steps: [HistoryStep]) throws {
         for (index, step) in steps.enumerated() {
-            if case .reopen = step, losesSyncs { continue }
             do {
                 try attempt(step)
             } catch {
@@ -63,11 +62,12 @@ final class FaultyRun {
         guard wasHit || isDiskFaulty || !hasReopened else {
             throw TortureFailure("still failing on a sound disk: \(problem)")
         }
+        if wasHit || isDiskFaulty { hasReopened = false }
         failuresInARow += 1
         if failuresInARow >= Self.patience { repair() }
         run.chain = nil
         let afterPowerCut = expectation(afterPowerCut: true)
-        try readAgain()
+        try readAgain(mustReopen: !wasHit && !isDiskFaulty)
         if losesSyncs { run.oracle.flushFailed() }
         try checkPowerCut(allowing: afterPowerCut)
         if !isDiskFaulty { try writeDoubtfulAgain() }
@@ -84,11 +84,10 @@ final class FaultyRun {
     }
 
     /// Reads all there is, with the engine as it is or opened again, and believes it.
-    private func readAgain() throws {
+    private func readAgain(mustReopen: Bool) throws {
         let expectation = expectation(afterPowerCut: false)
         let found: Observation
-        // What a lost sync left in the page cache, only the engine that wrote it can know of.
-        if losesSyncs || random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
+        if !mustReopen, random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
         {
             found = observed
         } else {

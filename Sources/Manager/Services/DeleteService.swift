@@ -116,6 +116,11 @@ struct Deletion {
         guard case .deleted = try session.perform(.delete(ids)) else {
             throw Problem.unexpectedReply(to: "a deletion", of: volume)
         }
+        return try collect()
+    }
+
+    /// Frees what no live snapshot needs.
+    func collect() throws -> CollectReport {
         guard case .collected(let report) = try session.perform(.collect) else {
             throw Problem.unexpectedReply(to: "a collection", of: volume)
         }

@@ -37,7 +37,8 @@ package struct DiffService {
         let (start, end) = (try point(from), try point(to))
         guard start.volume == end.volume else {
             throw Problem(
-                .usage, "\(from) and \(to) are of different volumes, \(start.volume) and "
+                .usage,
+                "\(from) and \(to) are of different volumes, \(start.volume) and "
                     + "\(end.volume)", hint: "name two snapshots of the same volume")
         }
         try Reconciler(context).tidy([start.volume])
@@ -75,7 +76,8 @@ extension DiffService {
         }
     }
 
-    private func ranges(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> [Range<Int>] {
+    private func ranges(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> [Range<Int>]
+    {
         let maps = AreaMaps(context, volume)
         var chunks = try maps.chunks(in: older.ordinal..<newer.ordinal)
         // What a merge has not copied yet differs from what the areas up to its safety snapshot
@@ -97,7 +99,8 @@ extension DiffService {
     private func isExact(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> Bool {
         try !context.catalog.reverts(volume: volume.record.name).contains { revert in
             guard revert.state != nil else { return false }
-            if let safety = try revert.safetySnapshot.flatMap({ try context.catalog.snapshot($0) }) {
+            if let safety = try revert.safetySnapshot.flatMap({ try context.catalog.snapshot($0) })
+            {
                 return older.ordinal <= safety.ordinal && safety.ordinal < newer.ordinal
             }
             return older.takenAt <= revert.begunAt && revert.begunAt <= newer.takenAt

@@ -70,7 +70,8 @@ extension RebuildService {
         do {
             let catalog = try open(options.state.catalogPath)
             return try catalog.integrityCheck().isEmpty ? catalog : nil
-        } catch let error as CatalogError where error.code == .corrupt || error.code == .unreadable {
+        } catch let error as CatalogError where error.code == .corrupt || error.code == .unreadable
+        {
             return nil
         }
     }

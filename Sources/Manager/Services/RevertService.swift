@@ -30,26 +30,53 @@ package struct RevertService {
         onProgress: (String, TransferProgress) -> Void
     ) throws -> RevertReport {
         let (set, rows) = try targets(reference)
-        return try Reconciler(context).withVolumes(rows.map(\.volume)) { _ in
-            var members: [RevertMember] = []
-            defer { for member in members { member.session.close() } }
-            for row in rows { members.append(try RevertMember(context, row)) }
-            var report = RevertReport(
-                items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
-            try requireAllowed(members, options)
-            guard !options.isDryRun else { return report }
-            guard try !isDone(members) else {
-                for index in report.items.indices { report.items[index].state = .done }
-                return report
+        return try Reconciler(context).withVolumes(rows.map(\.volume)) { volumes in
+            var isUnderWay = false
+            do {
+                return try revert(rows, set, options, &isUnderWay, onProgress)
+            } catch  where isUnderWay {
+                try giveUp(volumes, because: error)
+                throw error
             }
-            try begin(&members, options)
-            report.items = try carryOut(members)
-            for (index, member) in members.enumerated()
-            where options.waits ?? !member.session.isServed {
-                report.items[index].state = try wait(for: member, onProgress)
-            }
+        }
+    }
+
+    /// - Parameter isUnderWay: whether an error leaves something to be finished or abandoned.
+    private func revert(
+        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ isUnderWay: inout Bool,
+        _ onProgress: (String, TransferProgress) -> Void
+    ) throws -> RevertReport {
+        var members: [RevertMember] = []
+        defer { for member in members { member.session.close() } }
+        for row in rows { members.append(try RevertMember(context, row)) }
+        var report = RevertReport(
+            items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
+        try requireAllowed(members, options)
+        guard !options.isDryRun else { return report }
+        guard try !isDone(members) else {
+            for index in report.items.indices { report.items[index].state = .done }
             return report
         }
+        try context.cancellation.check()
+        isUnderWay = true
+        try begin(&members, options)
+        report.items = try carryOut(members)
+        isUnderWay = false
+        for (index, member) in members.enumerated()
+        where options.waits ?? !member.session.isServed {
+            report.items[index].state = try wait(for: member, onProgress)
+        }
+        return report
+    }
+
+    /// Compares with the stores what became of it, as the next command would.
+    private func giveUp(_ volumes: [VolumeRow], because error: any Error) throws {
+        try Reconciler(context).settleQuietly(volumes)
+        let names = volumes.map(\.record.name)
+        try context.log(
+            .error, .revertFailed,
+            "\(names.joined(separator: ", ")): not reverted: \(Problem(error).message)",
+            volume: names.count == 1 ? names.first : nil)
     }
 
     private func targets(_ reference: String) throws -> (SetRow?, [SnapshotRow]) {
@@ -127,22 +154,11 @@ extension RevertService {
     }
 
     private func carryOut(_ members: [RevertMember]) throws -> [RevertItem] {
-        do {
-            let outcomes = try members.count == 1 ? members.map(revertOne) : revertAll(members)
-            for (member, outcome) in zip(members, outcomes) {
-                try RevertCommit(context).record(outcome, volume: member.volume)
-            }
-            return zip(members, outcomes).map { $0.item($1) }
-        } catch {
-            // The sessions end what they hold before the stores are compared.
-            for member in members { member.session.close() }
-            try Reconciler(context).settleQuietly(members.map(\.volume))
-            let names = members.map(\.name).joined(separator: ", ")
-            try context.log(
-                .error, .revertFailed, "\(names): not reverted: \(Problem(error).message)",
-                volume: members.count == 1 ? names : nil)
-            throw error
+        let outcomes = try members.count == 1 ? members.map(revertOne) : revertAll(members)
+        for (member, outcome) in zip(members, outcomes) {
+            try RevertCommit(context).record(outcome, volume: member.volume)
         }
+        return zip(members, outcomes).map { $0.item($1) }
     }
 
     private func revertOne(_ member: RevertMember) throws -> RevertOutcome {
@@ -170,7 +186,9 @@ extension RevertService {
     private func wait(
         for member: RevertMember, _ onProgress: (String, TransferProgress) -> Void
     ) throws -> MergeState {
-        try MergeFollower(context).run(member.session, member.volume) { onProgress(member.name, $0) }
+        try MergeFollower(context).run(member.session, member.volume) {
+            onProgress(member.name, $0)
+        }
         return .done
     }
 }

@@ -38,11 +38,21 @@ package struct ServeService {
     /// - Parameter environment: where `PATH`, `SNAPMGR_NBDKIT_PLUGIN` and systemd's variables are.
     package func serve(_ request: ServeRequest, environment: [String: String]) throws {
         let command = try prepare(request, environment: environment)
-        if case .socket = request.endpoint {
-            // nbdkit gives its socket the mode that the umask leaves: 0600.
-            umask(0o177)
-        }
+        if case .socket(let path) = request.endpoint { try Self.handOver(NBDSocket(path: path)) }
         try Self.become(command)
+    }
+
+    /// Opens the socket and passes it on as sd_listen_fds(3) describes.
+    private static func handOver(_ socket: NBDSocket) throws {
+        let firstPassedDescriptor: Int32 = 3
+        let descriptor = try socket.listen()
+        // A duplicate onto itself would keep the old flags, which is as well: none is set.
+        guard dup2(descriptor, firstPassedDescriptor) >= 0 else {
+            throw IOFailure("pass on", path: socket.path, code: errno)
+        }
+        if descriptor != firstPassedDescriptor { close(descriptor) }
+        setenv("LISTEN_FDS", "1", 1)
+        setenv("LISTEN_PID", "\(getpid())", 1)
     }
 
     /// The command that serves, after everything that can be checked before was.

@@ -66,7 +66,8 @@ extension VolumeService {
             row.record = try context.reader(volume).record
             try context.catalog.updateVolume(row)
             try context.log(
-                .volumeResized, "the volume has \(ByteCount(bytes)) now, and had "
+                .volumeResized,
+                "the volume has \(ByteCount(bytes)) now, and had "
                     + "\(ByteCount(report.oldBytes))", volume: name)
             return report
         }

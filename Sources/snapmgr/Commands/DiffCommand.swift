@@ -25,7 +25,8 @@ struct DiffCommand: ManagerCommand {
         let report = try session.manager().diffs.diff(from, to)
         try session.show(report) {
             var table = Table([
-                .init(title: "OFFSET", alignment: .right), .init(title: "LENGTH", alignment: .right),
+                .init(title: "OFFSET", alignment: .right),
+                .init(title: "LENGTH", alignment: .right),
             ])
             let rows = report.ranges.map { [String($0.lowerBound), display.size($0.count)] }
             let total =

@@ -3,7 +3,8 @@ import Manager
 
 struct MergeStatusCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
-        "status", "Show the merges that run or wait.", examples: ["merge status", "merge status data"],
+        "status", "Show the merges that run or wait.",
+        examples: ["merge status", "merge status data"],
         exits: [.done, .failed, .usage, .notFound])
 
     @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))

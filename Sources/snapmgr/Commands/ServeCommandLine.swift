@@ -24,7 +24,8 @@ struct ServeCommandLine: ManagerCommand {
     var socket: String?
 
     @Option(
-        help: ArgumentHelp("Listen on TCP; ADDR:PORT, [ADDR]:PORT or ADDR.", valueName: "addr:port"))
+        help: ArgumentHelp("Listen on TCP; ADDR:PORT, [ADDR]:PORT or ADDR.", valueName: "addr:port")
+    )
     var listen: ListenAddress?
 
     @Option(help: ArgumentHelp("Require TLS, with the certificates in DIR.", valueName: "dir"))
@@ -85,7 +86,9 @@ struct ListenAddress: ExpressibleByArgument {
             (address, self.port) = (String(parts[0]), port)
         } else {
             let name = argument.prefix { $0 != ":" }
-            guard !name.isEmpty, let port = Self.port(argument[name.endIndex...]) else { return nil }
+            guard !name.isEmpty, let port = Self.port(argument[name.endIndex...]) else {
+                return nil
+            }
             (address, self.port) = (String(name), port)
         }
     }

@@ -40,7 +40,8 @@ struct StatusCommand: ManagerCommand {
             .init(title: "VOLUME"), .init(title: "STATE"), .init(title: "SERVED"),
             .init(title: "SIZE", alignment: .right), .init(title: "SNAPSHOTS", alignment: .right),
             .init(title: "NEWEST"), .init(title: "STORE", alignment: .right),
-            .init(title: "FREE", alignment: .right), .init(title: "DAYS TO FULL", alignment: .right),
+            .init(title: "FREE", alignment: .right),
+            .init(title: "DAYS TO FULL", alignment: .right),
             .init(title: "MERGE"),
         ])
         let warnings = volumes.flatMap { volume in

@@ -77,7 +77,9 @@ struct CommandSession {
 
     /// A file that is named must be there; without one, the defaults of the built-in kind apply.
     private func requireConfig() throws {
-        guard let path = global.config ?? environment["SNAPMGR_CONFIG"], !path.isEmpty else { return }
+        guard let path = global.config ?? environment["SNAPMGR_CONFIG"], !path.isEmpty else {
+            return
+        }
         guard access(path, R_OK) == 0 else {
             throw Problem(
                 .usage,

@@ -29,7 +29,9 @@ struct GlobalOptions: ParsableArguments {
 
 /// Lets global options stand before the command, where argument-parser does not look for them.
 enum GlobalArguments {
-    private static let flags: Set<String> = ["--json", "-q", "--quiet", "-v", "--verbose", "-qv", "-vq"]
+    private static let flags: Set<String> = [
+        "--json", "-q", "--quiet", "-v", "--verbose", "-qv", "-vq",
+    ]
     private static let options: Set<String> = ["--config", "--state", "--color"]
 
     /// Moves the global options in front of the command behind it, before any `--`.

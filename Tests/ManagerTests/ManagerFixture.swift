@@ -1,0 +1,210 @@
+import BlockIO
+import Catalog
+import Control
+import FoundationEssentials
+import Glibc
+import MergeKit
+import SnapshotModel
+import Synchronization
+
+@testable import Manager
+
+/// A state folder with real volumes in a temporary folder, removed when the test ends.
+final class ManagerFixture {
+    let folder: String
+    let clock = TestClock()
+    let sessions: FaultySessions
+    let notes = Notes()
+    let manager: Manager
+
+    init() throws {
+        var template = Array("/tmp/snapmgr-manager-test-XXXXXX".utf8CString)
+        guard let path = mkdtemp(&template) else {
+            throw IOFailure("make", path: "/tmp", code: errno)
+        }
+        folder = String(cString: path)
+        sessions = FaultySessions(clock: clock)
+        manager = try Manager(
+            Self.options(folder: folder, clock: clock, sessions: sessions, notes: notes))
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    private static func options(
+        folder: String, clock: TestClock, sessions: FaultySessions, notes: Notes
+    ) -> ManagerOptions {
+        ManagerOptions(
+            state: StateFolder(path: folder + "/state"), clock: clock, timeZone: UTCTimeZone(),
+            sessions: sessions, onNote: { notes.add($0) })
+    }
+
+    var options: ManagerOptions {
+        Self.options(folder: folder, clock: clock, sessions: sessions, notes: notes)
+    }
+
+    /// A manager of its own, as the next command would have.
+    func nextCommand() throws -> Manager { try Manager(options) }
+
+    /// The catalog, to simulate what a crash leaves.
+    func catalog() throws -> CatalogStore {
+        let clock = clock
+        return try CatalogStore(path: options.state.catalogPath, now: { clock.now() })
+    }
+
+    static let chunkBytes = 4096
+    static let chunkCount = 64
+
+    @discardableResult
+    func makeVolume(_ name: String) throws -> VolumeSummary {
+        try manager.volumes.create(
+            CreateRequest(
+                name: name, originPath: "\(folder)/\(name).img",
+                createBytes: Self.chunkBytes * Self.chunkCount, chunkBytes: Self.chunkBytes))
+    }
+
+    func storePath(_ volume: String) -> String { options.state.defaultStorePath(volume: volume) }
+
+    /// Works on a volume as its server would.
+    func withEngine<Result>(
+        _ volume: String, _ body: (LiveEngine) throws -> Result
+    ) throws -> Result {
+        let host = try VolumeHost.open(
+            storePath: storePath(volume), options: VolumeHost.Options(purpose: "test"))
+        let result = try body(host.engine)
+        try host.close()
+        return result
+    }
+
+    /// Fills chunks with one byte each.
+    func write(_ byte: UInt8, to chunks: Range<Int>, of volume: String) throws {
+        try withEngine(volume) { engine in
+            let bytes = [UInt8](repeating: byte, count: chunks.count * Self.chunkBytes)
+            try engine.write(bytes.span.bytes, at: chunks.lowerBound * Self.chunkBytes)
+        }
+    }
+
+    /// The first byte of each chunk, as the volume reads.
+    func content(of volume: String) throws -> [UInt8] {
+        try withEngine(volume) { engine in
+            var buffer = AlignedBuffer(count: Self.chunkBytes * Self.chunkCount)
+            var bytes = buffer.mutableBytes
+            try engine.read(into: &bytes, at: 0)
+            let all = buffer.bytes.array
+            return (0..<Self.chunkCount).map { all[$0 * Self.chunkBytes] }
+        }
+    }
+
+    /// Takes snapshots of volumes together, and returns their ids in the order of the names.
+    @discardableResult
+    func snapshot(_ volumes: String..., name: String? = nil) throws -> [SnapshotID] {
+        try manager.snapshots.take(TakeRequest(volumes: volumes, name: name)).snapshots.map(\.id)
+    }
+
+    func list(_ manager: Manager? = nil) throws -> [SnapshotSummary] {
+        var rows: [SnapshotSummary] = []
+        try (manager ?? self.manager).lists.forEachPage(ListRequest(sort: "id")) { rows += $0 }
+        return rows
+    }
+}
+
+/// A wall clock that moves a second each time it is asked.
+final class TestClock: Clock {
+    /// 2026-11-22T12:00:00Z.
+    private let seconds = Mutex<Int64>(1_795_348_800)
+
+    func now() -> Timestamp {
+        seconds.withLock {
+            $0 += 1
+            return Timestamp(nanoseconds: $0 * 1_000_000_000)
+        }
+    }
+
+    func advance(bySeconds count: Int64) { seconds.withLock { $0 += count } }
+
+    func monotonicNanoseconds() -> Int64 { now().nanoseconds }
+}
+
+/// The notes that people would have seen.
+final class Notes: Sendable {
+    private let texts = Mutex<[String]>([])
+
+    func add(_ text: String) { texts.withLock { $0.append(text) } }
+
+    var all: [String] { texts.withLock { $0 } }
+}
+
+/// Real sessions, of which one can be made to fail.
+final class FaultySessions: SessionProvider {
+    struct Fault: Sendable {
+        /// The end of the store's path.
+        var volume: String
+        /// Whether this request is the one.
+        var matches: @Sendable (ControlRequest) -> Bool
+        /// Whether the request is carried out before it fails, as when an answer is lost.
+        var isLate = false
+    }
+
+    let fault = Mutex<Fault?>(nil)
+    private let real: ControlSessions
+
+    init(clock: TestClock) { real = ControlSessions(purpose: "test", clock: clock) }
+
+    func fail(
+        _ volume: String, late: Bool = false,
+        on matches: @escaping @Sendable (ControlRequest) -> Bool
+    ) {
+        fault.withLock { $0 = Fault(volume: volume, matches: matches, isLate: late) }
+    }
+
+    func heal() { fault.withLock { $0 = nil } }
+
+    func open(storePath: String) throws(Problem) -> any VolumeSession {
+        let session = try real.open(storePath: storePath)
+        let fault = fault.withLock { $0 }
+        guard let fault, storePath.hasSuffix("/" + fault.volume) else { return session }
+        return FaultySession(session, fault)
+    }
+}
+
+private final class FaultySession: VolumeSession {
+    private let session: any VolumeSession
+    private let fault: FaultySessions.Fault
+
+    init(_ session: any VolumeSession, _ fault: FaultySessions.Fault) {
+        self.session = session
+        self.fault = fault
+    }
+
+    var isServed: Bool { session.isServed }
+
+    func perform(
+        _ request: ControlRequest, onProgress: (TransferProgress) -> Void
+    ) throws(Problem) -> ControlReply {
+        guard fault.matches(request) else {
+            return try session.perform(request, onProgress: onProgress)
+        }
+        if fault.isLate { _ = try session.perform(request, onProgress: onProgress) }
+        throw Problem(.inputOutput, "injected")
+    }
+
+    func close() { session.close() }
+}
+
+extension ControlRequest {
+    var isCommit: Bool { self == .commit }
+
+    var isPreparation: Bool {
+        if case .prepareSnapshot(_) = self { return true }
+        return false
+    }
+
+    var isSnapshot: Bool {
+        if case .snapshot(_) = self { return true }
+        return false
+    }
+
+    var isHold: Bool {
+        if case .hold = self { return true }
+        return false
+    }
+}

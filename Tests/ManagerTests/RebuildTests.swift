@@ -1,0 +1,102 @@
+import BlockIO
+import Catalog
+import FoundationEssentials
+import Glibc
+import SnapshotModel
+import Testing
+
+@testable import Manager
+
+@Suite struct RebuildTests {
+    /// Two volumes with a set, a hold, a deleted snapshot and a running merge.
+    private func fixture() throws -> ManagerFixture {
+        let fixture = try ManagerFixture()
+        for volume in ["a", "b"] { try fixture.makeVolume(volume) }
+        try fixture.snapshot("a", name: "first")
+        try fixture.write(1, to: 0..<8, of: "a")
+        try fixture.snapshot("a", "b")
+        try fixture.write(2, to: 4..<12, of: "a")
+        try fixture.snapshot("a")
+        _ = try fixture.manager.deletions.delete(["4"], isDryRun: false)
+        _ = try fixture.manager.holds.hold("1", owner: "me", reason: "audit", until: nil)
+        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false)) { _, _ in }
+        return fixture
+    }
+
+    private func withoutHolds(_ rows: [SnapshotSummary]) -> [SnapshotSummary] {
+        rows.map { row in
+            var row = row
+            row.holds = 0
+            return row
+        }
+    }
+
+    @Test("a lost catalog comes back equal in all that the stores know")
+    func lost() throws {
+        let fixture = try fixture()
+        let (rows, sets) = (try fixture.list(), try fixture.manager.lists.sets())
+        let merges = try fixture.manager.merges.status([])
+        for suffix in ["", "-wal", "-shm"] { unlink(fixture.options.state.catalogPath + suffix) }
+        let report = try RebuildService(fixture.options).rebuild(store: nil)
+        #expect(report.volumes.map(\.name) == ["a", "b"])
+        #expect(report.damagedCatalogPath == nil)
+        let rebuilt = try fixture.nextCommand()
+        #expect(try fixture.list(rebuilt) == withoutHolds(rows))
+        #expect(try rebuilt.lists.sets().map(\.snapshots) == sets.map(\.snapshots))
+        #expect(try rebuilt.merges.status([]) == merges)
+        let next = try rebuilt.snapshots.take(TakeRequest(volumes: ["b"])).snapshots
+        #expect(next.map(\.id.rawValue) == [6], "no id is used twice, also not a deleted one's")
+    }
+
+    @Test("a damaged catalog is moved aside, never deleted")
+    func damaged() throws {
+        let fixture = try fixture()
+        let rows = try fixture.list()
+        let path = fixture.options.state.catalogPath
+        for suffix in ["-wal", "-shm"] { unlink(path + suffix) }
+        let garbage = Data(repeating: 0x5A, count: 8192)
+        try garbage.write(to: URL(filePath: path))
+        let report = try RebuildService(fixture.options).rebuild(store: nil)
+        let aside = try #require(report.damagedCatalogPath)
+        #expect(try Data(contentsOf: URL(filePath: aside)) == garbage)
+        #expect(try fixture.list(try fixture.nextCommand()) == withoutHolds(rows))
+    }
+
+    @Test("a sound catalog keeps its holds and events")
+    func sound() throws {
+        let fixture = try fixture()
+        let (rows, events) = (try fixture.list(), try fixture.manager.events.latest(1000))
+        _ = try RebuildService(fixture.options).rebuild(store: nil)
+        #expect(try fixture.list() == rows)
+        #expect(try fixture.manager.events.latest(1000).prefix(events.count) == events[...])
+    }
+
+    @Test("a store that was kept is taken over again")
+    func adopts() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        let rows = try fixture.list()
+        let report = try fixture.manager.volumes.remove("a", keepsStore: true, isDryRun: false)
+        #expect(try fixture.list().isEmpty)
+        let store = try #require(report.keptStorePath)
+        _ = try RebuildService(fixture.options).rebuild(store: store)
+        #expect(try fixture.list() == rows)
+    }
+
+    @Test("check finds what differs between catalog and store, and mends it")
+    func check() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        let id = try fixture.snapshot("a")[0]
+        let clean = try fixture.manager.checks.check([], readsData: true, repairs: false)
+        #expect(clean.damageCount == 0)
+        try fixture.catalog().removeSnapshots([id])
+        let report = try fixture.manager.checks.check([], readsData: false, repairs: false)
+        #expect(report.damageCount == 1)
+        _ = try fixture.manager.checks.check(["a"], readsData: false, repairs: true)
+        #expect(try fixture.list().map(\.id) == [id])
+        #expect(
+            try fixture.manager.checks.check([], readsData: false, repairs: false).damageCount == 0)
+    }
+}

@@ -1,0 +1,73 @@
+import Glibc
+import SnapshotModel
+import Testing
+
+@testable import Manager
+
+@Suite struct ServeTests {
+    static let tools = ServeTools(nbdkitPath: "/usr/bin/nbdkit", pluginPath: "/lib/plugin.so")
+
+    static let commands: [(ServeRequest, [String])] = [
+        (
+            ServeRequest(volumes: [], endpoint: .socket(path: "/run/s")),
+            ["nbdkit", "--foreground", "/lib/plugin.so", "volume=a:/stores/a"]
+        ),
+        (
+            ServeRequest(
+                volumes: [], endpoint: .listen(address: "10.0.0.1", port: 10_809), tlsPath: "/tls",
+                threadCount: 4),
+            [
+                "nbdkit", "--foreground", "--ipaddr", "10.0.0.1", "--port", "10809",
+                "--tls=require", "--tls-certificates=/tls", "--threads", "4", "/lib/plugin.so",
+                "volume=a:/stores/a",
+            ]
+        ),
+        (
+            ServeRequest(volumes: [], endpoint: .inherited),
+            ["nbdkit", "--foreground", "/lib/plugin.so", "volume=a:/stores/a"]
+        ),
+    ]
+
+    @Test("nbdkit is called as it should", arguments: commands)
+    func command(request: ServeRequest, arguments: [String]) {
+        let command = ServeCommand(request, Self.tools, volumes: [("a", "/stores/a")])
+        #expect(command.executable == "/usr/bin/nbdkit")
+        #expect(command.arguments == arguments)
+    }
+
+    @Test("a missing nbdkit is named with its package")
+    func missingTool() {
+        let problem = #expect(throws: Problem.self) {
+            try ServeTools(environment: ["PATH": "/nowhere"])
+        }
+        #expect(problem?.code == .notFound)
+        #expect(problem?.hint?.contains("apt-get install nbdkit") == true)
+    }
+
+    @Test("a socket's path must fit, and only a dead server's socket is removed")
+    func socket() throws {
+        let fixture = try ManagerFixture()
+        let long = NBDSocket(path: "/" + String(repeating: "x", count: 107))
+        #expect(throws: Problem.self) { try long.makeFree() }
+        let socket = NBDSocket(path: fixture.folder + "/s")
+        try socket.makeFree()
+        let descriptor = try socket.listen()
+        var status = stat()
+        #expect(stat(socket.path, &status) == 0)
+        #expect(status.st_mode & 0o777 == 0o600)
+        let problem = #expect(throws: Problem.self) { try socket.makeFree() }
+        #expect(problem?.code == .locked)
+        close(descriptor)
+        try socket.makeFree()
+        #expect(!Paths.exists(socket.path))
+        try Paths.makeFolders(fixture.folder + "/f")
+        #expect(throws: Problem.self) { try NBDSocket(path: fixture.folder + "/f").makeFree() }
+    }
+
+    @Test(
+        "plain text is served to this machine only", arguments: ["127.0.0.1", "::1", "localhost"])
+    func loopback(address: String) {
+        #expect(ServeCommand.isLoopback(address))
+        #expect(!ServeCommand.isLoopback("0.0.0.0"))
+    }
+}

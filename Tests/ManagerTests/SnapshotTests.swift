@@ -1,0 +1,114 @@
+import Catalog
+import Control
+import MergeKit
+import SnapshotModel
+import Testing
+
+@testable import Manager
+
+@Suite struct SnapshotTests {
+    @Test("a set is taken of all volumes, and known as one")
+    func takesSet() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.makeVolume("b")
+        let report = try fixture.manager.snapshots.take(
+            TakeRequest(volumes: ["b", "a"], setName: "pair"))
+        #expect(report.snapshots.map(\.volume) == ["a", "b"])
+        let sets = try fixture.manager.lists.sets()
+        #expect(sets.map(\.name) == ["pair"])
+        #expect(sets.map(\.snapshots) == [report.snapshots.map(\.id)])
+    }
+
+    enum Fault: CaseIterable {
+        case prepare
+        case hold
+        case commit
+        case lostCommit
+    }
+
+    @Test("when one volume of a set fails, none keeps a snapshot", arguments: Fault.allCases)
+    func allOrNothing(fault: Fault) throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.makeVolume("b")
+        fixture.sessions.fail("b", late: fault == .lostCommit) { request in
+            switch fault {
+            case .prepare: request.isPreparation
+            case .hold: request.isHold
+            case .commit, .lostCommit: request.isCommit
+            }
+        }
+        let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b") }
+        #expect(problem?.code == .inputOutput)
+        fixture.sessions.heal()
+        #expect(try fixture.list().isEmpty)
+        #expect(try fixture.manager.lists.sets().isEmpty)
+        #expect(fixture.notes.all == [])
+        for volume in ["a", "b"] {
+            #expect(try fixture.withEngine(volume) { $0.snapshots() }.isEmpty, "\(volume)")
+            #expect(try fixture.catalog().unfinished(volume: volume).isEmpty, "\(volume)")
+        }
+        let ids = try fixture.snapshot("a", "b")
+        #expect(ids.allSatisfy { $0.rawValue > 2 }, "ids of failed snapshots stay burnt")
+    }
+
+    @Test("a single snapshot whose answer is lost is kept")
+    func lostAnswer() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        fixture.sessions.fail("a", late: true) { $0.isSnapshot }
+        #expect(throws: Problem.self) { try fixture.snapshot("a") }
+        fixture.sessions.heal()
+        #expect(try fixture.list().map(\.id.rawValue) == [1])
+    }
+
+    @Test("with --if-older-than, nothing is taken while there is a younger one")
+    func minimumAge() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        let request = TakeRequest(volumes: ["a"], minimumAgeSeconds: 600)
+        #expect(try fixture.manager.snapshots.take(request).snapshots.count == 1)
+        #expect(try fixture.manager.snapshots.take(request).snapshots.isEmpty)
+        fixture.clock.advance(bySeconds: 600)
+        #expect(try fixture.manager.snapshots.take(request).snapshots.count == 1)
+    }
+
+    @Test("deleting updates the neighbours' sizes, and frees what was said")
+    func deletes() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        for round in 0..<4 {
+            try fixture.snapshot("a")
+            try fixture.write(UInt8(round + 1), to: round..<(round + 3), of: "a")
+        }
+        let preview = try fixture.manager.deletions.delete(["2", "3"], isDryRun: true)
+        #expect(try fixture.list().count == 4)
+        let report = try fixture.manager.deletions.delete(["2", "3"], isDryRun: false)
+        #expect(report.freedBytes == preview.freedBytes)
+        let rows = try fixture.list()
+        #expect(rows.map(\.id.rawValue) == [1, 4])
+        #expect(rows.last?.changedBytes == 5 * 4096)
+        let last = try fixture.manager.diffs.diff("1", "4")
+        #expect(last.changedBytes == 5 * 4096)
+        #expect(last.isExact)
+    }
+
+    @Test("a held snapshot is not deleted, also not in a dry run")
+    func holds() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        _ = try fixture.manager.holds.hold("1", owner: "me", reason: "audit", until: "1h")
+        for isDryRun in [true, false] {
+            let problem = #expect(throws: Problem.self) {
+                try fixture.manager.deletions.delete(["1"], isDryRun: isDryRun)
+            }
+            #expect(problem?.code == .refused)
+        }
+        fixture.clock.advance(bySeconds: 3600)
+        #expect(
+            try fixture.manager.deletions.delete(["1"], isDryRun: false).items.map(\.id.rawValue)
+                == [1])
+    }
+}
