@@ -24,7 +24,8 @@ func fuzzJournal(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let chunkCount = SampleStore.volumeBytes / SampleStore.chunkBytes
     let device = MemoryDevice(path: "journal", file)
     if let (journal, merged) = try? MergeJournal.open(
-        on: device, revert: RevertID(rawValue: 1), chunkBytes: SampleStore.chunkBytes,
+        on: device, isWritable: true, revert: RevertID(rawValue: 1),
+        chunkBytes: SampleStore.chunkBytes,
         chunkCount: chunkCount)
     {
         guard merged.ranges.allSatisfy({ (0...chunkCount).contains($0.upperBound.rawValue) }) else {
@@ -46,7 +47,8 @@ private func check(
     let new = ChunkIndex(chunkCount - 1)..<ChunkIndex(chunkCount)
     guard (try? journal.append([new])) != nil else { return }
     let again = try? MergeJournal.open(
-        on: device, revert: RevertID(rawValue: 1), chunkBytes: SampleStore.chunkBytes,
+        on: device, isWritable: true, revert: RevertID(rawValue: 1),
+        chunkBytes: SampleStore.chunkBytes,
         chunkCount: chunkCount)
     guard let again else { return }
     guard merged.union(ChunkSet(new)).subtracting(again.merged).isEmpty else {

@@ -22,9 +22,9 @@ struct SeedWriter {
         let sample = try SampleStore.make()
         try save(area(of: sample), "area", "engine")
         try save([1, 32, 20] + fullBlock(), "area", "full-block")
-        let area = sample.folder[SampleStore.area] ?? []
-        let entries = area[SampleStore.chunkBytes..<SampleStore.chunkBytes + 12 * 16]
-        try save([4, 4, 40] + area.prefix(16) + entries, "area", "laid-out")
+        for (index, chunks) in Self.areaChunks.enumerated() {
+            try save([4, 4, 40] + entries(in: chunks), "area", "entries-\(index)")
+        }
         let journal = sample.folder[SampleStore.journal] ?? []
         try save([0] + journal, "journal", "engine")
         try save([1] + journal, "journal", "sealed")
@@ -71,6 +71,25 @@ struct SeedWriter {
     private func area(of sample: SampleStore) -> [UInt8] {
         let file = sample.folder[SampleStore.area] ?? []
         return [0, 4, 40] + file.prefix(2 * SampleStore.chunkBytes)
+    }
+
+    /// Where the entries of a sample point, in the area: one after the other, into a metadata
+    /// block, twice to the same, to the header, and beyond the file. Chunk 34 is metadata block 1.
+    private static let areaChunks: [[Int]] = [
+        Array(2..<12), [2, 34, 3], [35, 33], [2, 2], [1, 2], [3, 1 << 40], [.max],
+    ]
+
+    /// A header, and an entry for each of these chunks of the area.
+    private func entries(in chunks: [Int]) -> [UInt8] {
+        let format = AreaFormat(chunkBytes: SampleStore.chunkBytes)
+        var buffer = AlignedBuffer(count: (1 + chunks.count) * AreaFormat.entryBytes)
+        var bytes = buffer.mutableBytes
+        format.encodeHeader(isValid: true, into: &bytes)
+        for (slot, chunk) in chunks.enumerated() {
+            let entry = AreaEntry(origin: ChunkIndex(slot), area: ChunkIndex(chunk))
+            format.encodeEntry(entry, slot: 1 + slot, into: &bytes)
+        }
+        return buffer.bytes.array
     }
 
     /// An area whose first metadata block is full, so that a reader goes on to the second.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every suite, one step after the other; the first that fails ends the run with the end of its log.
 # docs/testing.md tells what each step does and which variables make it longer.
+# Usage: Scripts/test.sh [STEP...]     all of them by default
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,8 +32,9 @@ count() {
     if ((status != 0 && failed == 0)); then failed=1; fi
 }
 
-# step NAME LIMIT COMMAND...: runs a command within LIMIT seconds.
+# step NAME LIMIT COMMAND...: runs a command within LIMIT seconds, if the step is wanted.
 step() {
+    if [[ -n $wanted && " $wanted " != *" $1 "* ]]; then return; fi
     local name=$1 limit=$2 log="$logs/$1.log" start=$SECONDS status=0
     shift 2
     printf '%-10s ' "$name"
@@ -75,6 +77,7 @@ if [[ ${1:-} == run ]]; then
     exit
 fi
 self=("$0" run)
+wanted=$*
 
 step lint 300 make --no-print-directory lint
 step build 2400 "${self[@]}" build

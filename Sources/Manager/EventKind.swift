@@ -14,6 +14,7 @@ enum EventKind: String, CaseIterable {
     case released = "released"
     case exported = "exported"
     case reconciled = "reconciled"
+    case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"
     case catalogRebuilt = "catalog_rebuilt"
 }

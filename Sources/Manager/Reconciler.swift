@@ -23,6 +23,7 @@ struct Reconciler {
         _ names: [String], _ body: ([VolumeRow]) throws -> Result
     ) throws -> Result {
         let volumes = try context.volumes(names)
+        try BrokenMarks(context: context).takeOver(volumes)
         return try context.withLocks(try closure(of: volumes)) {
             try reconcile(volumes)
             // Read again: another command may have been at work while we waited.
@@ -41,6 +42,7 @@ struct Reconciler {
     /// For verbs that only read: puts things right when nobody is at work there.
     func tidy(_ names: [String]) throws {
         let volumes = try context.volumes(names)
+        try BrokenMarks(context: context).takeOver(volumes)
         guard try hasUnfinished(volumes) else { return }
         try context.withLocksIfFree(try closure(of: volumes)) { try reconcile(volumes) }
     }

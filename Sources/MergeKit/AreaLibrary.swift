@@ -1,13 +1,12 @@
 package import BlockIO
 package import SnapshotModel
-internal import Synchronization
 
 /// The frozen areas of a store: their files and chunk maps, opened and read when they are first
 /// needed. It keeps a bounded number of both, however many snapshots there are.
 package final class AreaLibrary: Sendable {
     private let store: Store
     private let format: AreaFormat
-    private let shelves = Mutex(Shelves())
+    private let shelves = Monitored(Shelves())
 
     /// Open files; a process may have 1024 as a rule.
     private static let devicesMaximum = 256

@@ -1,6 +1,5 @@
 internal import BlockIO
 package import SnapshotModel
-internal import Synchronization
 
 /// One change of a volume's chain, in steps, so that several volumes can take theirs at one
 /// instant: prepare all, hold all, commit all, release all.
@@ -12,7 +11,7 @@ package final class Barrier: Sendable {
     private let engine: LiveEngine
     /// One step at a time.
     private let steps = Turn()
-    private let state: Mutex<State>
+    private let state: Monitored<State>
 
     private struct State {
         var snapshot: StagedSnapshot?
@@ -45,7 +44,7 @@ package final class Barrier: Sendable {
     init(engine: LiveEngine) {
         self.engine = engine
         begunAt = engine.options.clock.monotonicNanoseconds()
-        state = Mutex(State())
+        state = Monitored(State())
     }
 
     deinit { release() }

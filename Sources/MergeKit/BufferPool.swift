@@ -1,10 +1,9 @@
 internal import BlockIO
-internal import Synchronization
 
 /// Buffers that are used again, so that copying a chunk allocates nothing.
 final class BufferPool: Sendable {
     private let bufferBytes: Int
-    private let free = Mutex<[PooledBuffer]>([])
+    private let free = Monitored<[PooledBuffer]>([])
 
     /// More than this many idle buffers are given back to the system.
     private static let idleMaximum = 16

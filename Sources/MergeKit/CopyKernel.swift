@@ -1,5 +1,4 @@
 package import BlockIO
-internal import Synchronization
 
 /// The one chunk-copy kernel: first writes, merges, exports and scrubs all copy through it.
 ///
@@ -11,7 +10,7 @@ package final class CopyKernel: Sendable {
     private let options: CopyOptions
     private let buffers: BufferPool
     /// Pairs of devices that cannot share extents, so that each is asked once.
-    private let cannotShare = Mutex<Set<DevicePair>>([])
+    private let cannotShare = Monitored<Set<DevicePair>>([])
 
     /// Extents are shared in whole filesystem blocks.
     private static let shareAlignment = 4096

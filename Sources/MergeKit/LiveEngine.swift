@@ -18,8 +18,8 @@ package final class LiveEngine: Sendable {
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
     let turn = Turn()
     let collecting = Turn()
-    private let chainState: Mutex<ChainState>
-    private let shared: Mutex<Shared>
+    private let chainState: Monitored<ChainState>
+    private let shared: Monitored<Shared>
     private let originMark = Turn()
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
@@ -45,8 +45,8 @@ package final class LiveEngine: Sendable {
         self.kernel = kernel
         self.library = library
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-        chainState = Mutex(chain)
-        shared = Mutex(Shared(record: record, warnings: warnings))
+        chainState = Monitored(chain)
+        shared = Monitored(Shared(record: record, warnings: warnings))
     }
 
     /// Opens a volume for use and recovers, by itself, whatever a crash left; what it found is in

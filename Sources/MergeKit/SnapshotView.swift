@@ -8,7 +8,7 @@ package final class SnapshotView: Sendable {
     package let manifest: SnapshotManifest
     private let engine: LiveEngine
     private let isOpen = Atomic<Bool>(true)
-    private let index: Mutex<Index>
+    private let index: Monitored<Index>
     private let geometry: Geometry
 
     /// The frozen areas' overlays, and for which chain they hold.
@@ -25,7 +25,7 @@ package final class SnapshotView: Sendable {
         self.manifest = manifest
         geometry = Geometry(
             volumeBytes: manifest.volumeBytes, chunkBytes: engine.format.chunkBytes)
-        index = Mutex(Index())
+        index = Monitored(Index())
     }
 
     deinit { close() }

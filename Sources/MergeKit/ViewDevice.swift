@@ -1,11 +1,10 @@
 internal import BlockIO
 internal import SnapshotModel
-internal import Synchronization
 
 /// A snapshot's view as a device to copy from.
 final class ViewDevice: BlockDevice {
     private let view: SnapshotView
-    private let lastProblem = Mutex<Problem?>(nil)
+    private let lastProblem = Monitored<Problem?>(nil)
 
     init(_ view: SnapshotView) { self.view = view }
 

@@ -1,6 +1,6 @@
+internal import BlockIO
 internal import CNBDKit
 internal import SnapshotModel
-internal import Synchronization
 
 /// Where the plugin's messages go: nbdkit's log.
 enum NBDKitLog {
@@ -15,7 +15,7 @@ enum NBDKitLog {
 
 /// Logs what fails again and again - a broken disk, a full store - without flooding the log.
 final class FailureLog: Sendable {
-    private let state = Mutex(State())
+    private let state = Monitored(State())
     private let clock: @Sendable () -> Int64
 
     private static let messagesPerWindow = 10

@@ -2,7 +2,6 @@ internal import BlockIO
 internal import Control
 internal import MergeKit
 internal import SnapshotModel
-internal import Synchronization
 
 /// All that this server serves: what was asked for on the command line and, from the fork on, the
 /// open volumes.
@@ -10,7 +9,7 @@ final class ServedVolumes: Sendable {
     /// nbdkit's callbacks have no context but this.
     static let shared = ServedVolumes()
 
-    private let state = Mutex(State())
+    private let state = Monitored(State())
     private let failures = FailureLog { SystemClock().monotonicNanoseconds() }
 
     private struct State {

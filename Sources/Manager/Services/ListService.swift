@@ -36,12 +36,13 @@ package struct ListService {
         try Reconciler(context).tidy(request.volumes)
         var rest = request.limit ?? .max
         var pageCount = Self.pageCounts.first
+        let volumes = try context.catalog.volumes().reduce(into: [:]) { $0[$1.record.name] = $1 }
         while rest > 0 {
             try context.cancellation.check()
             query.limit = min(pageCount, rest)
             let rows = try context.catalog.snapshots(query: query)
             guard !rows.isEmpty else { return }
-            try body(try rows.map { try summary(of: $0) })
+            try body(rows.map { summary(of: $0, volumes[$0.volume]) })
             guard rows.count == query.limit else { return }
             rest -= rows.count
             query.offset += rows.count
@@ -81,11 +82,10 @@ package struct ListService {
     }
 
     /// The newest snapshot's bytes still grow: they are counted now, when the store can be read.
-    private func summary(of row: SnapshotRow) throws -> SnapshotSummary {
+    private func summary(of row: SnapshotRow, _ volume: VolumeRow?) -> SnapshotSummary {
         var summary = SnapshotSummary(row)
-        if row.phase == .present, row.exclusiveBytes == nil, row.state != .broken,
-            let volume = try context.catalog.volume(named: row.volume),
-            volume.snapshotsSeen == row.ordinal
+        if let volume, volume.snapshotsSeen == row.ordinal, row.phase == .present,
+            row.state != .broken
         {
             summary.exclusiveBytes = try? AreaBookkeeper(context, volume)
                 .exclusiveBytesOfNewest(row)

@@ -84,10 +84,13 @@ package struct GrowthPace: Hashable, Sendable {
     /// Bytes per day; nil when there are too few snapshots to tell.
     package let bytesPerDay: Double?
 
+    /// A shorter time, in seconds, tells nothing about days.
+    private static let spanMinimumSeconds: Int64 = 3600
+
     /// - Parameter snapshots: when each was taken and how much had changed before it, newest first.
     package init(_ snapshots: [(takenAt: Timestamp, changedBytes: Int)]) {
         guard let newest = snapshots.first?.takenAt, let oldest = snapshots.last?.takenAt,
-            oldest < newest
+            oldest.advanced(bySeconds: Self.spanMinimumSeconds) <= newest
         else {
             bytesPerDay = nil
             return

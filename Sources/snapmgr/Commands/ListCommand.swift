@@ -24,7 +24,8 @@ struct ListCommand: ManagerCommand {
             "Show these columns; with a leading '+', these as well.", valueName: "columns"))
     var output: String?
 
-    @Option(help: "Order by a column.")
+    // A value may begin with a dash here.
+    @Option(parsing: .unconditional, help: "Order by a column.")
     var sort: String?
 
     @Option(help: "List so many at most.")

@@ -23,7 +23,8 @@ struct MergeTable {
             display.size(progress.mergedBytes), display.size(progress.planBytes),
             display.size(progress.preservedBytes),
             DisplayOptions.progress(
-                done: progress.mergedBytes, total: progress.planBytes, rate: progress.rate),
+                done: progress.mergedBytes, total: progress.planBytes,
+                rate: progress.state == .merging ? progress.rate : 0),
         ]
     }
 }

@@ -1,0 +1,33 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+internal import SnapshotModel
+
+/// Learns which snapshots a full store has broken: the one who served the volume has marked them in
+/// the store, and cannot write to the catalog.
+struct BrokenMarks {
+    let context: ManagerContext
+
+    /// Marks are looked for only where the volume's policy lets snapshots break.
+    func takeOver(_ volumes: [VolumeRow]) throws {
+        for volume in volumes where volume.record.storeFullPolicy == .breakSnapshots {
+            try takeOver(volume)
+        }
+    }
+
+    private func takeOver(_ volume: VolumeRow) throws {
+        let store = Store(folder: FileFolder(path: volume.storePath))
+        // A store that cannot be read is the verb's own error, in its own words.
+        guard let ordinals = try? store.snapshotFolders(),
+            let newest = ordinals.last(where: { store.isBroken($0) })
+        else { return }
+        let name = volume.record.name
+        guard let row = try context.catalog.snapshot(volume: name, ordinal: newest),
+            row.state != .broken, row.phase == .present
+        else { return }
+        try context.catalog.markBroken(volume: name, upTo: newest)
+        let text = "the store was full: the snapshots up to \(row.id) are broken"
+        context.note("volume \(name): \(text)")
+        try context.log(.error, .snapshotsBroken, text, volume: name, snapshot: row.id)
+    }
+}
