@@ -14,6 +14,7 @@ extension LiveEngine {
             for group in collectableGroups(in: chain) {
                 try collect(group, in: chain, report: &report)
             }
+            try remove(report.removedAreas)
             return report
         }
     }
@@ -53,7 +54,6 @@ extension LiveEngine {
             let map = try library.map(ordinal, volumeBytes: entry.manifest.volumeBytes)
             let chunks = byOrdinal[ordinal] ?? ChunkSet()
             if chunks.count == map.count {
-                try remove(ordinal)
                 report.removedAreas.append(ordinal)
                 report.punchedBytes += map.count * format.chunkBytes
             } else {
@@ -63,15 +63,22 @@ extension LiveEngine {
         }
     }
 
-    /// Removes an area that is garbage as a whole, and its snapshot from the chain.
-    private func remove(_ ordinal: SnapshotOrdinal) throws(Problem) {
+    /// Removes areas that are garbage as a whole, and their snapshots from the chain. Readers that
+    /// began with the chain as it was may still look into the areas: they end first.
+    private func remove(_ ordinals: [SnapshotOrdinal]) throws(Problem) {
+        guard !ordinals.isEmpty else { return }
         try turn.during { () throws(Problem) in
+            let removed = Set(ordinals)
             updateChain { chain in
                 chain.changed(
-                    snapshots: chain.snapshots.filter { $0.manifest.ordinal != ordinal })
+                    snapshots: chain.snapshots.filter { !removed.contains($0.manifest.ordinal) })
             }
-            library.forget(ordinal)
-            try store.removeSnapshot(ordinal)
+            gate.close()
+            gate.open()
+            for ordinal in ordinals {
+                library.forget(ordinal)
+                try store.removeSnapshot(ordinal)
+            }
         }
     }
 

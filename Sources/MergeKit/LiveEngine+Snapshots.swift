@@ -32,9 +32,9 @@ extension LiveEngine {
 
     /// What deleting these snapshots would free.
     package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
-        let chain = chain
-        let manifests = try deletable(ids, in: chain)
-        return try report(deleting: manifests, in: chain)
+        try withStableChain { chain throws(Problem) in
+            try report(deleting: try deletable(ids, in: chain), in: chain)
+        }
     }
 
     /// Marks snapshots as deleted, durably, all of them or those before the first failure. Their
