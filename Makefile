@@ -92,7 +92,7 @@ uninstall:
 	    rm -f "$(mandir)/man$${page##*.}/$$page"; \
 	done
 	rm -rf '$(docdir)/examples'
-	-rmdir --ignore-fail-on-non-empty '$(plugindir)' '$(docdir)'
+	@rmdir --ignore-fail-on-non-empty '$(plugindir)' '$(docdir)' 2>/dev/null || true
 
 format:
 	swift format --in-place --recursive --parallel $(swift_sources)
