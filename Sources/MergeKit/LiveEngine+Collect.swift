@@ -8,6 +8,7 @@ extension LiveEngine {
     /// left alone. Needs no free space.
     package func collect() throws(Problem) -> CollectReport {
         try collecting.during { () throws(Problem) in
+            try checkOpen()
             var report = CollectReport()
             // Between barriers: a chain that may still be rolled back is no ground to free anything.
             let chain = turn.during { self.chain }
@@ -43,14 +44,23 @@ extension LiveEngine {
         }
         guard !pending.isEmpty else { return }
         var areas: [GarbagePlanner.Area] = []
+        var damaged: Set<SnapshotOrdinal> = []
         for entry in group {
-            let map = try map(of: entry.manifest, in: chain)
-            areas.append(GarbagePlanner.Area(ordinal: entry.manifest.ordinal, chunks: map.chunks))
+            let chunks = try chunksIfReadable(of: entry.manifest, in: chain)
+            if chunks == nil { damaged.insert(entry.manifest.ordinal) }
+            areas.append(
+                GarbagePlanner.Area(
+                    ordinal: entry.manifest.ordinal, chunks: chunks ?? ChunkSet()))
         }
         let garbage = GarbagePlanner.garbage(in: areas, live: chain.liveOrdinals)
         let byOrdinal = Dictionary(uniqueKeysWithValues: garbage.map { ($0.ordinal, $0.chunks) })
         for entry in pending {
             let ordinal = entry.manifest.ordinal
+            guard !damaged.contains(ordinal) else {
+                // Without an older live snapshot nobody can need it, whatever it holds.
+                if judge == nil { report.removedAreas.append(ordinal) }
+                continue
+            }
             let map = try library.map(ordinal, volumeBytes: entry.manifest.volumeBytes)
             let chunks = byOrdinal[ordinal] ?? ChunkSet()
             if chunks.count == map.count {
@@ -114,6 +124,7 @@ extension LiveEngine {
     /// first, as a write would.
     package func resize(to bytes: Int) throws(Problem) {
         try turn.during { () throws(Problem) in
+            try checkOpen()
             try checkResize(to: bytes)
             let old = chain.geometry
             guard bytes != old.volumeBytes else { return }
@@ -155,7 +166,11 @@ extension LiveEngine {
     private func setSize(_ bytes: Int) throws(Problem) {
         var record = record
         record.geometry.volumeBytes = bytes
-        try store.writeVolume(record)
+        do throws(Problem) { try store.writeVolume(record) } catch {
+            // Which size the store holds now, only the next open finds out.
+            poison(because: error)
+            throw error
+        }
         let geometry = record.geometry
         withShared { $0.record.geometry = geometry }
         updateChain { $0.changed(geometry: geometry) }

@@ -99,7 +99,7 @@ extension LiveEngine {
             if ordinal == chain.newest, newest == nil { continue }
             areas.append(ChainArea(ordinal: ordinal, map: try map(of: entry.manifest, in: chain)))
         }
-        return MergePlanner.plan(over: areas)
+        return MergePlanner.plan(over: areas, chunkCount: chain.geometry.chunkCount)
     }
 
     // MARK: Merging
@@ -117,6 +117,7 @@ extension LiveEngine {
 
     /// Merges up to `byteLimit` bytes of the plan, at least a chunk.
     package func mergeStep(byteLimit: Int) throws(Problem) -> MergeStep {
+        try checkOpen()
         guard let merge = chain.merge else { return .idle }
         if !merge.isComplete {
             guard !merge.control.isPaused else { return .idle }
@@ -176,8 +177,11 @@ extension LiveEngine {
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots,
                 !batch.requests.isEmpty, let active = chain.active
             else { throw Problem(error) }
-            try breakChain(through: merge.safetyArea, because: error)
-            if active !== merge.safetyArea { try breakChain(through: active, because: error) }
+            // The newest first: it stands for all, should a crash come in between.
+            try breakChain(through: active, because: error)
+            if active !== merge.safetyArea {
+                try breakChain(through: merge.safetyArea, because: error)
+            }
             return 0
         }
     }

@@ -94,14 +94,13 @@ package final class LiveEngine: Sendable {
 
     package func snapshots() -> [SnapshotStatus] {
         let chain = chain
-        let readers = withShared { $0.readers }
         return chain.snapshots.map { entry in
             let manifest = entry.manifest
             return SnapshotStatus(
                 manifest: manifest, state: state(of: manifest, in: chain),
                 // An area that is collected meanwhile has none.
                 exceptionCount: (try? map(of: manifest, in: chain).count) ?? 0,
-                readers: readers[manifest.ordinal] ?? 0)
+                readers: withShared { $0.readers[manifest.ordinal] ?? 0 })
         }
     }
 

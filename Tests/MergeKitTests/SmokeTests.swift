@@ -7,7 +7,9 @@ import Testing
 struct SmokeTests {
     static func folder() throws -> String {
         var template = Array("/tmp/snapmgr-test-XXXXXX".utf8CString)
-        guard let path = mkdtemp(&template) else { throw IOFailure("mkdtemp", path: "", code: errno) }
+        guard let path = mkdtemp(&template) else {
+            throw IOFailure("mkdtemp", path: "", code: errno)
+        }
         return String(cString: path)
     }
 
@@ -18,18 +20,34 @@ struct SmokeTests {
         try origin.resize(to: size)
         mkdir(base + "/store", 0o700)
         let folder = FileFolder(path: base + "/store")
-        let record = VolumeRecord(name: "v", uuid: "u", driver: .image, originPath: base + "/origin", geometry: Geometry(volumeBytes: size, chunkBytes: 65536), storeFullPolicy: .breakWrites, createdAt: SystemClock().now())
+        let record = VolumeRecord(
+            name: "v", uuid: "u", driver: .image, originPath: base + "/origin",
+            geometry: Geometry(volumeBytes: size, chunkBytes: 65536), storeFullPolicy: .breakWrites,
+            createdAt: SystemClock().now())
         try Store(folder: folder).create(record)
         let engine = try LiveEngine.open(store: folder, origin: origin)
         var buffer = AlignedBuffer(count: 1 << 20)
-        func fill(_ b: UInt8) { var m = buffer.mutableBytes; for i in 0..<m.byteCount { m.storeBytes(of: b, toByteOffset: i, as: UInt8.self) } }
-        func write(_ b: UInt8, _ at: Int, _ n: Int = 1 << 20) throws { fill(b); try engine.write(buffer.bytes(in: 0..<n), at: at) }
-        func readByte(_ at: Int) throws -> UInt8 { var m = buffer.mutableBytes(in: 0..<512); try engine.read(into: &m, at: at); return buffer.bytes.littleEndian(UInt8.self, at: 0) }
+        func fill(_ b: UInt8) {
+            var m = buffer.mutableBytes;
+            for i in 0..<m.byteCount { m.storeBytes(of: b, toByteOffset: i, as: UInt8.self) }
+        }
+        func write(_ b: UInt8, _ at: Int, _ n: Int = 1 << 20) throws {
+            fill(b); try engine.write(buffer.bytes(in: 0..<n), at: at)
+        }
+        func readByte(_ at: Int) throws -> UInt8 {
+            var m = buffer.mutableBytes(in: 0..<512); try engine.read(into: &m, at: at);
+            return buffer.bytes.littleEndian(UInt8.self, at: 0)
+        }
         func viewByte(_ id: Int64, _ at: Int) throws -> UInt8 {
             let v = try engine.openView(of: SnapshotID(rawValue: id))
             defer { v.close() }
-            var m = buffer.mutableBytes(in: 0..<512); try v.read(into: &m, at: at); return buffer.bytes.littleEndian(UInt8.self, at: 0) }
-        func snap(_ id: Int64) throws { _ = try engine.takeSnapshot(SnapshotRequest(id: SnapshotID(rawValue: id), description: SnapshotDescription())) }
+            var m = buffer.mutableBytes(in: 0..<512); try v.read(into: &m, at: at);
+            return buffer.bytes.littleEndian(UInt8.self, at: 0)
+        }
+        func snap(_ id: Int64) throws {
+            _ = try engine.takeSnapshot(
+                SnapshotRequest(id: SnapshotID(rawValue: id), description: SnapshotDescription()))
+        }
         for i in 0..<32 { try write(1, i << 20) }
         try snap(1)
         for i in 0..<32 { try write(2, i << 20) }
@@ -38,7 +56,11 @@ struct SmokeTests {
         #expect(try viewByte(1, 0) == 1)
         #expect(try viewByte(2, 0) == 2)
         #expect(try readByte(0) == 3)
-        let out = try engine.revert(RevertRequest(id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1), safety: SnapshotRequest(id: SnapshotID(rawValue: 3), description: SnapshotDescription(kind: .safety))))
+        let out = try engine.revert(
+            RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1),
+                safety: SnapshotRequest(
+                    id: SnapshotID(rawValue: 3), description: SnapshotDescription(kind: .safety))))
         print(out)
         #expect(try readByte(0) == 1)
         #expect(try viewByte(3, 0) == 3)
