@@ -143,9 +143,14 @@ extension LiveEngine {
                 try syncOrigin()
             }
             try setSize(bytes)
-            if bytes < old.volumeBytes {
-                try doing { () throws(IOFailure) in try origin.resize(to: bytes) }
-            }
+            if bytes < old.volumeBytes { cutOrigin(to: bytes) }
+        }
+    }
+
+    /// The volume is smaller already; an origin that stays too long harms nothing.
+    private func cutOrigin(to bytes: Int) {
+        do throws(IOFailure) { try origin.resize(to: bytes) } catch {
+            warn("the origin of volume “\(record.name)” was not cut to \(bytes) bytes: \(error)")
         }
     }
 
@@ -167,8 +172,11 @@ extension LiveEngine {
         var record = record
         record.geometry.volumeBytes = bytes
         do throws(Problem) { try store.writeVolume(record) } catch {
-            // Which size the store holds now, only the next open finds out.
-            poison(because: error)
+            // The new record may be in place all the same: put the old one back, and if that is not
+            // certain either, only the next open finds out which size the store holds.
+            do throws(Problem) { try store.writeVolume(self.record) } catch {
+                poison(because: error)
+            }
             throw error
         }
         let geometry = record.geometry
