@@ -60,7 +60,7 @@ let package = Package(
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["MergeKit", "BlockIO", "SnapshotModel"],
+            dependencies: ["Catalog", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Benchmarks", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),

@@ -54,7 +54,7 @@ enum MergeBenchmark {
                 : nil)
         _ = try engine.revert(request)
         let result = try seconds {
-            while try engine.mergeStep(byteLimit: 32 << 20) == .progressed {}
+            while try engine.mergeStep(byteLimit: 128 << 20) == .progressed {}
         }
         try engine.close()
         try workspace.run(["rm", "-rf", file.path, engine.storeFolder.path])

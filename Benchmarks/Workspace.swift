@@ -55,20 +55,41 @@ final class Workspace {
     }
 
     /// Runs a program and waits; fails when it does.
-    func run(_ arguments: [String]) throws {
-        var pid = pid_t()
-        var pointers = arguments.map { strdup($0) } + [nil]
-        defer { for pointer in pointers { free(pointer) } }
-        let result = posix_spawnp(&pid, arguments[0], nil, nil, &pointers, environ)
-        guard result == 0 else {
-            throw IOFailure("run", path: arguments[0], code: result)
-        }
+    func run(_ arguments: [String], quietly: Bool = false) throws {
         var status: Int32 = 0
-        waitpid(pid, &status, 0)
+        waitpid(try start(arguments, quietly: quietly), &status, 0)
         guard status == 0 else {
             throw IOFailure("run", path: arguments.joined(separator: " "), code: EIO)
         }
     }
+
+    /// Starts a program.
+    func start(_ arguments: [String], quietly: Bool = false) throws -> pid_t {
+        var pid = pid_t()
+        var pointers = arguments.map { strdup($0) } + [nil]
+        defer { for pointer in pointers { free(pointer) } }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        if quietly {
+            posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+        }
+        let result = posix_spawnp(&pid, arguments[0], &actions, nil, &pointers, environ)
+        guard result == 0 else { throw IOFailure("run", path: arguments[0], code: result) }
+        return pid
+    }
+
+    /// A program that was built beside this one.
+    func tool(_ name: String) throws -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        guard count > 0 else { throw IOFailure("find", path: name, code: errno) }
+        let own = String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return own.split(separator: "/").dropLast()
+            .reduce("") { "\($0)/\($1)" } + "/" + name
+    }
+
+    func plugin() throws -> String { try tool("libsnapmgr-nbdkit.so") }
 }
 
 /// Bytes that do not compress and are no zeroes.

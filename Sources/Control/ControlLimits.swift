@@ -16,9 +16,9 @@ package enum ControlLimits {
     package static let openPatienceMilliseconds = 2_000
     /// Between two reports of progress to one client.
     package static let progressMilliseconds = 200
-    /// What one step of a background merge copies at most: long enough to run at the disk's speed,
-    /// short enough to stop soon.
-    package static let mergeStepBytes = 16 << 20
+    /// What one step of a background merge copies at most: long enough to run at the disk's speed.
+    /// The engine takes shorter steps while clients are active.
+    package static let mergeStepBytes = 128 << 20
 }
 
 /// How long an open volume waits for what, in milliseconds; tests wait less.

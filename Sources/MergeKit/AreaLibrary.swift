@@ -17,6 +17,8 @@ package final class AreaLibrary: Sendable {
         var devices: [SnapshotOrdinal: any BlockDevice] = [:]
         var maps: [SnapshotOrdinal: ChunkMap] = [:]
         var runCount = 0
+        /// Counts what was forgotten: what was read before that and comes late is not kept.
+        var generation = 0
     }
 
     package init(store: Store, format: AreaFormat) {
@@ -26,10 +28,12 @@ package final class AreaLibrary: Sendable {
 
     /// The file of an area, for reading.
     package func device(_ ordinal: SnapshotOrdinal) throws(Problem) -> any BlockDevice {
-        if let device = shelves.withLock({ $0.devices[ordinal] }) { return device }
+        let (known, generation) = shelves.withLock { ($0.devices[ordinal], $0.generation) }
+        if let known { return known }
         let device = try store.openArea(ordinal, writable: false)
         return shelves.withLock { shelves in
             if let other = shelves.devices[ordinal] { return other }
+            guard shelves.generation == generation else { return device }
             if shelves.devices.count >= Self.devicesMaximum { shelves.devices.removeAll() }
             shelves.devices[ordinal] = device
             return device
@@ -40,16 +44,22 @@ package final class AreaLibrary: Sendable {
     package func map(
         _ ordinal: SnapshotOrdinal, volumeBytes: Int
     ) throws(Problem) -> ChunkMap {
-        if let map = shelves.withLock({ $0.maps[ordinal] }) { return map }
+        let (known, generation) = shelves.withLock { ($0.maps[ordinal], $0.generation) }
+        if let known { return known }
         let map = try Self.read(
             device(ordinal), format: format, ordinal: ordinal, volumeBytes: volumeBytes)
-        put(map, for: ordinal)
+        put(map, for: ordinal, ifStill: generation)
         return map
     }
 
     /// Keeps the map of an area that has just frozen.
     package func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal) {
+        put(map, for: ordinal, ifStill: shelves.withLock { $0.generation })
+    }
+
+    private func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal, ifStill generation: Int) {
         shelves.withLock { shelves in
+            guard shelves.generation == generation else { return }
             if shelves.runCount + map.runs.count > Self.runsMaximum {
                 shelves.maps.removeAll()
                 shelves.runCount = 0
@@ -61,9 +71,10 @@ package final class AreaLibrary: Sendable {
         }
     }
 
-    /// Forgets an area that goes away or grows again.
+    /// Forgets an area that freezes, goes away or grows again.
     package func forget(_ ordinal: SnapshotOrdinal) {
         shelves.withLock { shelves in
+            shelves.generation += 1
             shelves.devices[ordinal] = nil
             if let old = shelves.maps.removeValue(forKey: ordinal) {
                 shelves.runCount -= old.runs.count

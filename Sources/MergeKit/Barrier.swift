@@ -133,6 +133,7 @@ package final class Barrier: Sendable {
     /// were answered are durable. The long part of the flush is done while writes still go on.
     package func hold() throws(Problem) {
         try step { () throws(Problem) in
+            guard state.withLock({ $0.heldSince }) == nil else { return }
             try engine.syncOrigin()
             engine.gate.close()
             let now = engine.options.clock.monotonicNanoseconds()
@@ -148,6 +149,9 @@ package final class Barrier: Sendable {
                 ($0.snapshot, $0.revert, $0.heldSince)
             }
             guard let heldSince else { throw ended() }
+            guard state.withLock({ $0.chainBefore }) == nil else {
+                throw Problem(.usage, "this barrier was committed already")
+            }
             let before = engine.chain
             // Its entries are counted on from now on, as they are on disk.
             try doing { () throws(IOFailure) in try before.active?.settle() }
@@ -173,6 +177,8 @@ package final class Barrier: Sendable {
             volumeBytes: engine.chain.geometry.volumeBytes, takenAt: engine.options.clock.now(),
             description: staged.request.description)
         try engine.store.writeManifest(manifest)
+        // Somebody may have read its map while an earlier, rolled back commit had frozen it.
+        if let newest = engine.chain.newest { engine.library.forget(newest) }
         engine.updateChain {
             $0.changed(
                 snapshots: $0.snapshots + [SnapshotEntry(manifest)], active: .some(staged.area))

@@ -12,7 +12,13 @@ extension LiveEngine {
             var report = CollectReport()
             // Between barriers: a chain that may still be rolled back is no ground to free anything.
             let chain = turn.during { self.chain }
-            for group in collectableGroups(in: chain) {
+            let groups = collectableGroups(in: chain)
+            guard !groups.isEmpty else { return report }
+            // Whoever found its way into an area before the deletion, or the end of a merge, has
+            // read when the gate opens again.
+            gate.close()
+            gate.open()
+            for group in groups {
                 try collect(group, in: chain, report: &report)
             }
             try remove(report.removedAreas)

@@ -13,6 +13,7 @@ extension LiveEngine {
             do { try origin.read(into: &buffer, at: offset) } catch { throw Problem(error) }
             return
         }
+        noteClientOperation()
         try read(into: &buffer, at: offset, during: merge, geometry: chain.geometry)
     }
 
@@ -94,6 +95,7 @@ extension LiveEngine {
         try checkNotPoisoned()
         try markOriginOpen()
         let chunks = chain.geometry.chunks(touching: range)
+        if chain.merge != nil { noteClientOperation() }
         if let merge = chain.merge, merge.hasUnmerged(in: chunks) {
             try merge.serve(chunks) { batch in merged(batch, of: merge, chain: chain) }
         }

@@ -23,6 +23,8 @@ package final class LiveEngine: Sendable {
     private let originMark = Turn()
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
+    /// Reads and writes of clients so far: what tells a merge whether anybody waits for it.
+    private let clientOperations = Atomic<Int>(0)
     private let isClosed = Atomic<Bool>(false)
 
     /// Small things that change under their own lock.
@@ -72,6 +74,9 @@ package final class LiveEngine: Sendable {
     func updateChain(_ change: (ChainState) -> ChainState) {
         chainState.withLock { $0 = change($0) }
     }
+
+    func noteClientOperation() { clientOperations.add(1, ordering: .relaxed) }
+    var clientOperationCount: Int { clientOperations.load(ordering: .relaxed) }
 
     /// Calls with the present chain, and again with a newer one when it failed because an area was
     /// collected meanwhile: nobody needs the areas that are.
@@ -195,6 +200,8 @@ package final class LiveEngine: Sendable {
             return
         }
         let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
+        // The record may be in place although this fails: the next write must mark it open again.
+        isOriginMarked.store(false, ordering: .releasing)
         try store.writeOriginState(OriginState(isClosed: true, stamp: stamp))
     }
 }

@@ -27,6 +27,7 @@ package final class RunningMerge: Sendable {
         var requests: [Request] = []
         var failure: Problem?
         var meter = RateMeter()
+        var clientOperationCount = 0
     }
 
     /// Chunks that a write waits for.
@@ -236,6 +237,14 @@ package final class RunningMerge: Sendable {
             index += 1
         }
         return result
+    }
+
+    /// Whether clients did anything since the last call.
+    func hasNewClientOperations(_ count: Int) -> Bool {
+        monitor.withLock {
+            defer { state.clientOperationCount = count }
+            return state.clientOperationCount != count
+        }
     }
 
     // MARK: Progress

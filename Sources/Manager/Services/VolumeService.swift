@@ -16,7 +16,7 @@ package struct CreateRequest: Hashable, Sendable {
     package var storeFullPolicy: StoreFullPolicy
 
     /// What a volume gets when nobody chooses, in bytes.
-    package static let defaultChunkBytes = 64 * 1024
+    package static let defaultChunkBytes = 16 * 1024
 
     package init(
         name: String, originPath: String, storePath: String? = nil, createBytes: Int? = nil,
