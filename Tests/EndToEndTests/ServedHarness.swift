@@ -8,11 +8,23 @@ final class ServedHarness: Sendable {
     let commandLine: CommandLineHarness
     private let server = Mutex<(process: ChildProcess, files: ChildProcess.Files)?>(nil)
 
+    /// Where a small filesystem is mounted, if there is one.
+    private let storeMount: String?
+
     /// Makes volumes and serves them.
-    init(_ volumes: String..., size: String = "4M", chunk: String = "64K", options: [String] = [])
-        throws
-    {
-        commandLine = try CommandLineHarness()
+    ///
+    /// - Parameter storeMegabytes: puts the store on a filesystem of its own, of this size. Only root
+    ///   can.
+    init(
+        _ volumes: String..., size: String = "4M", chunk: String = "64K", options: [String] = [],
+        storeMegabytes: Int? = nil
+    ) throws {
+        let commandLine = try CommandLineHarness()
+        self.commandLine = commandLine
+        storeMount = try storeMegabytes.map {
+            try SmallFilesystem.mount(in: commandLine.folder, megabytes: $0)
+        }
+        let options = options + (storeMount.map { ["--store", $0 + "/store"] } ?? [])
         for volume in volumes.isEmpty ? ["data"] : volumes {
             let result = try commandLine.run(
                 [
@@ -24,7 +36,10 @@ final class ServedHarness: Sendable {
         try serve()
     }
 
-    deinit { kill() }
+    deinit {
+        kill()
+        if let storeMount { SmallFilesystem.unmount(storeMount) }
+    }
 
     var folder: String { commandLine.folder }
     var socket: String { folder + "/nbd.sock" }
@@ -111,6 +126,13 @@ final class ServedHarness: Sendable {
         try commandLine.json("merge", "status")["merges"] as? [[String: Any]] ?? []
     }
 
+    /// What the merge has yet to do; 0 when none runs.
+    func unmergedBytes() throws -> Int {
+        let merge = try merges().first
+        let (plan, merged) = (merge?["plan_bytes"] as? Int, merge?["merged_bytes"] as? Int)
+        return (plan ?? 0) - (merged ?? 0)
+    }
+
     /// Waits until no merge runs.
     func awaitMerges() throws {
         let deadline = Instant.now + 30
@@ -124,6 +146,31 @@ final class ServedHarness: Sendable {
     func snapshots(_ volume: String = "data") throws -> [Int] {
         let rows = try commandLine.json("list", volume)["snapshots"] as? [[String: Any]]
         return rows?.compactMap { $0["id"] as? Int }.sorted() ?? []
+    }
+
+    /// Reverts, and leaves the merge under way at a low rate. Only a merge that runs can be throttled,
+    /// so that one that was faster is undone and tried again; the plan must have 48 MiB.
+    func revertSlowly(_ snapshot: Int, rate: String = "2M") throws -> Revert {
+        let commandLine = commandLine
+        let throttle: @Sendable () throws -> Bool = {
+            try commandLine.run("merge", "throttle", rate, "data").status == 0
+        }
+        for _ in 0..<8 {
+            let early = Background { isWanted in
+                var isThrottled = false
+                while isWanted(), !isThrottled { isThrottled = try throttle() }
+                return isThrottled
+            }
+            let answer = Result { try revert(snapshot) }
+            let late = try throttle()
+            let isThrottled = try early.stop() || late
+            let done = try answer.get()
+            if isThrottled, try unmergedBytes() >= 8 << 20 { return done }
+            guard let safety = done.safety else { break }
+            try awaitMerges()
+            try revert(safety, "--wait")
+        }
+        throw Problem(.failed, "every merge was faster than its throttle")
     }
 
     // MARK: clients
