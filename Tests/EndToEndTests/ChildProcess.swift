@@ -15,8 +15,11 @@ final class ChildProcess: Sendable {
 
     /// Starts a program that is found as a shell finds it. Standard input is empty. One that is not
     /// found ends with 127.
+    ///
+    /// - Parameter descriptor: becomes descriptor 3 of the process.
     init(
-        _ arguments: [String], environment: [String: String], folder: String, files: Files
+        _ arguments: [String], environment: [String: String], folder: String, files: Files,
+        passing descriptor: Int32? = nil
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -25,6 +28,7 @@ final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, files.output, flags, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, files.errors, flags, 0o600)
+        if let descriptor { posix_spawn_file_actions_adddup2(&actions, descriptor, 3) }
         // A thread of a pool blocks signals, and a child would go on blocking them.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

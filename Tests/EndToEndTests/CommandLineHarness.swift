@@ -55,7 +55,7 @@ final class CommandLineHarness: Sendable {
     /// Starts a program. What it prints goes to files and not to pipes, so that much of it cannot
     /// stop the process.
     func start(
-        _ command: [String], environment: [String: String] = [:]
+        _ command: [String], environment: [String: String] = [:], passing descriptor: Int32? = nil
     ) throws -> (process: ChildProcess, files: ChildProcess.Files) {
         let number = runCount.wrappingAdd(1, ordering: .relaxed).newValue
         let files = ChildProcess.Files(
@@ -64,7 +64,7 @@ final class CommandLineHarness: Sendable {
         variables["PATH"] = ProcessInfo.processInfo.environment["PATH"]
         let process = try ChildProcess(
             command, environment: variables.merging(environment) { $1 }, folder: folder,
-            files: files)
+            files: files, passing: descriptor)
         return (process, files)
     }
 

@@ -80,8 +80,8 @@ private struct KilledHistory {
 
     /// Reverts without load, which goes on while the merge does.
     mutating func killDuringMerge() throws {
-        guard let target = kept.keys.sorted().dropFirst(scribbler.number(below: kept.count)).first
-        else { return try killUnderLoad() }
+        guard !kept.isEmpty else { return try killUnderLoad() }
+        let target = kept.keys.sorted()[scribbler.number(below: kept.count)]
         try served.awaitMerges()
         log = WriteLog()
         let command = ["revert", "\(target)", "--yes", "--no-wait"]
@@ -159,7 +159,7 @@ private struct KilledHistory {
             let allowed = log.versions(of: cell, from: log.acknowledgedCount(cell), cells[cell])
             try require(allowed.contains(now[cell]), "\(when): cell \(cell) has \(now[cell])")
         }
-        cells = now.map { $0 ?? 0 }
+        cells = now
         try require(Set(snapshots) == Set(kept.keys), "\(when): there are \(snapshots)")
         for (id, copy) in kept {
             try require(try content("data@\(id)") == copy, "\(when): snapshot \(id) has changed")
@@ -181,7 +181,7 @@ private struct KilledHistory {
                     try require(
                         allowed.contains(copy[cell]), "\(when): \(id) has \(copy[cell]) at \(cell)")
                 }
-                kept[id] = copy.map { $0 ?? 0 }
+                kept[id] = copy
             }
         case .revert(let target, let isDone):
             try require(new.count <= 1, "\(when): new are \(new)")
@@ -201,10 +201,10 @@ private struct KilledHistory {
         cells = kept[target] ?? cells
     }
 
-    /// The versions of an export's cells; nil where one is torn.
-    private func content(_ export: String) throws -> [Int?] {
+    /// The versions of an export's cells; -1 where one is torn.
+    private func content(_ export: String) throws -> [Int] {
         let bytes = try served.content(export)
-        return (0..<Self.cellCount).map { Cell.version(at: $0, of: bytes) }
+        return (0..<Self.cellCount).map { Cell.version(at: $0, of: bytes) ?? -1 }
     }
 
     mutating func finish() throws {

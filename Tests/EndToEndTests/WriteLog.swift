@@ -44,7 +44,7 @@ final class WriteLog: Sendable {
 
     /// What a cell may hold when so many writes to it had been acknowledged: the last of these, or
     /// any that was sent after; `before` is what it held at first.
-    func versions(of cell: Int, from count: Int, _ before: Int) -> Set<Int?> {
+    func versions(of cell: Int, from count: Int, _ before: Int) -> Set<Int> {
         cells.withLock { Set(([before] + ($0[cell]?.sent ?? [])).dropFirst(count)) }
     }
 }
