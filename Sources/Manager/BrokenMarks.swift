@@ -16,11 +16,10 @@ struct BrokenMarks {
     }
 
     private func takeOver(_ volume: VolumeRow) throws {
-        let store = Store(folder: FileFolder(path: volume.storePath))
+        // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
         // A store that cannot be read is the verb's own error, in its own words.
-        guard let ordinals = try? store.snapshotFolders(),
-            let newest = ordinals.last(where: { store.isBroken($0) })
-        else { return }
+        let reader = try? StoreReader(folder: FileFolder(path: volume.storePath))
+        guard let reader, let newest = try? reader.brokenThrough() else { return }
         let name = volume.record.name
         guard let row = try context.catalog.snapshot(volume: name, ordinal: newest),
             row.state != .broken, row.phase == .present

@@ -1,9 +1,11 @@
 import Foundation
 import SnapshotModel
+import Synchronization
 
-/// Runs the built binary as a user would, with a state folder of its own.
-final class CommandLineHarness {
+/// Runs the built binary, and clients, as a user would, in a folder and with a state of its own.
+final class CommandLineHarness: Sendable {
     let folder: String
+    private let runCount = Atomic(0)
 
     struct Result {
         var status: Int32
@@ -35,25 +37,39 @@ final class CommandLineHarness {
     }
 
     func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Result {
-        let process = Process()
-        process.executableURL = URL(filePath: Self.binary)
-        process.arguments = arguments
-        process.currentDirectoryURL = URL(filePath: folder)
+        try tool([Self.binary] + arguments, environment: environment)
+    }
+
+    /// Runs a program to its end, which must come within a minute.
+    func tool(_ command: [String], environment: [String: String] = [:]) throws -> Result {
+        let (process, files) = try start(command, environment: environment)
+        let status = try process.wait(seconds: 60)
+        defer {
+            unlink(files.output)
+            unlink(files.errors)
+        }
+        return Result(
+            status: status, output: try text(files.output), errors: try text(files.errors))
+    }
+
+    /// Starts a program. What it prints goes to files and not to pipes, so that much of it cannot
+    /// stop the process.
+    func start(
+        _ command: [String], environment: [String: String] = [:], passing descriptor: Int32? = nil
+    ) throws -> (process: ChildProcess, files: ChildProcess.Files) {
+        let number = runCount.wrappingAdd(1, ordering: .relaxed).newValue
+        let files = ChildProcess.Files(
+            output: "\(folder)/.out\(number)", errors: "\(folder)/.err\(number)")
         var variables = ["SNAPMGR_STATE": folder + "/state", "TZ": "UTC", "HOME": folder]
         variables["PATH"] = ProcessInfo.processInfo.environment["PATH"]
-        process.environment = variables.merging(environment) { $1 }
-        // Files and not pipes, so that much output cannot stop the process.
-        let (out, err) = (try sink("out"), try sink("err"))
-        process.standardOutput = out
-        process.standardError = err
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        return Result(
-            status: process.terminationStatus, output: try text("out"), errors: try text("err"))
+        let process = try ChildProcess(
+            command, environment: variables.merging(environment) { $1 }, folder: folder,
+            files: files, passing: descriptor)
+        return (process, files)
     }
 
     /// The JSON document of a command that must succeed without a word on standard error.
+    @discardableResult
     func json(_ arguments: String...) throws -> [String: Any] {
         let result = try run(arguments + ["--json"])
         guard result.status == 0, result.errors.isEmpty else {
@@ -71,13 +87,7 @@ final class CommandLineHarness {
         try handle.close()
     }
 
-    private func sink(_ name: String) throws -> FileHandle {
-        let path = folder + "/." + name
-        try Data().write(to: URL(filePath: path))
-        return try FileHandle(forWritingTo: URL(filePath: path))
-    }
-
-    private func text(_ name: String) throws -> String {
-        try String(contentsOf: URL(filePath: folder + "/." + name), encoding: .utf8)
+    func text(_ path: String) throws -> String {
+        try String(contentsOf: URL(filePath: path), encoding: .utf8)
     }
 }
