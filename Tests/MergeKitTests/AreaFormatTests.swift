@@ -56,7 +56,9 @@ struct AreaFormatTests {
         #expect(try device.content(259 * 4096..<260 * 4096).allSatisfy { $0 == 0xCD })
     }
 
-    @Test("chunks are allocated as the kernel does, past every metadata block", arguments: [512, 4096])
+    @Test(
+        "chunks are allocated as the kernel does, past every metadata block",
+        arguments: [512, 4096])
     func allocationOrder(chunkBytes: Int) {
         let format = AreaFormat(chunkBytes: chunkBytes)
         let perBlock = format.entriesPerBlock
@@ -90,14 +92,17 @@ struct AreaFormatTests {
         }
     }
 
-    @Test("several blocks are filled in order, and read back equal", arguments: [31, 32, 33, 96, 97])
+    @Test(
+        "several blocks are filled in order, and read back equal",
+        arguments: [31, 32, 33, 96, 97])
     func severalBlocks(count: Int) throws {
         let format = AreaFormat(chunkBytes: 512)
         let device = try disk.createFile(
             "small", byteCount: format.fullCoverageBytes(chunkCount: 100))
         try disk.origin().resize(to: 100 * 512)
         for chunk in 0..<100 {
-            try disk.origin().write([UInt8](repeating: UInt8(chunk + 1), count: 512), at: chunk * 512)
+            let bytes = [UInt8](repeating: UInt8(chunk + 1), count: 512)
+            try disk.origin().write(bytes, at: chunk * 512)
         }
         let area = try GrowingArea.create(
             on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format, kernel: kernel)
@@ -127,7 +132,8 @@ struct AreaFormatTests {
             on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format,
             originChunkCount: 100, kernel: kernel)
         #expect(again.entryCount == count)
-        try again.preserve([ChunkIndex(99)..<ChunkIndex(100)], of: disk.origin(), geometry: geometry)
+        try again.preserve(
+            [ChunkIndex(99)..<ChunkIndex(100)], of: disk.origin(), geometry: geometry)
         #expect(try reader.entries().last == AreaEntry(origin: ChunkIndex(99), area: expected))
     }
 

@@ -64,7 +64,8 @@ final class EngineFixture: Sendable {
 
     func write(_ byte: UInt8, to chunks: Range<Int>) throws {
         let range = bytes(of: chunks)
-        try engine.write([UInt8](repeating: byte, count: range.count).span.bytes, at: range.lowerBound)
+        let bytes = [UInt8](repeating: byte, count: range.count)
+        try engine.write(bytes.span.bytes, at: range.lowerBound)
     }
 
     private func bytes(of chunks: Range<Int>) -> Range<Int> {
@@ -135,6 +136,16 @@ final class EngineFixture: Sendable {
 
     static func area(_ ordinal: Int) -> String {
         StoreLayout.area(SnapshotOrdinal(rawValue: ordinal))
+    }
+}
+
+extension Monitored<Int> {
+    /// Counts one more, wakes those who wait for it, and returns the number.
+    func counted() -> Int {
+        change { value in
+            value += 1
+            return value
+        }
     }
 }
 

@@ -72,7 +72,7 @@ struct InvariantTests {
             switch operation.kind {
             case .sync where operation.path.hasSuffix("area.cow"):
                 // The first commit's sync waits until all the others have copied their chunks.
-                if syncs.change({ $0 += 1; return $0 }) == 1 {
+                if syncs.counted() == 1 {
                     _ = copies.wait(milliseconds: 5000) { $0 >= 16 ? true : nil }
                     BackgroundThread.sleep(milliseconds: 50)
                 }
@@ -159,7 +159,7 @@ struct InvariantTests {
         volume.disk.observer = { operation in
             if operation.kind == .read, operation.path == Self.origin {
                 // The first to reserve copies last.
-                if reads.change({ $0 += 1; return $0 }) == 1 {
+                if reads.counted() == 1 {
                     _ = isSecondCopied.wait(milliseconds: 5000) { $0 ? true : nil }
                     BackgroundThread.sleep(milliseconds: 30)
                 }

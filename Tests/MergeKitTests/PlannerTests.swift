@@ -46,13 +46,15 @@ struct PlannerTests {
         #expect(left.subtracting(right) == chunkSet(a.subtracting(b)))
         #expect((0..<26).allSatisfy { left.contains(index($0)) == a.contains($0) })
         let third = randomSet(&random, below: 24)
-        #expect(ChunkSet.union([left, right, chunkSet(third)]) == chunkSet(a.union(b).union(third)))
+        #expect(
+            ChunkSet.union([left, right, chunkSet(third)]) == chunkSet(a.union(b).union(third)))
         for (range, next) in zip(left.ranges, left.ranges.dropFirst()) {
             #expect(range.upperBound < next.lowerBound)
         }
     }
 
-    @Test("overlapping and empty ranges make the set of their chunks", arguments: seeds.prefix(20))
+    @Test(
+        "overlapping and empty ranges make the set of their chunks", arguments: seeds.prefix(20))
     func unorderedRanges(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let ranges = (0..<random.below(8)).map { _ in
@@ -91,7 +93,9 @@ struct PlannerTests {
         #expect(map.count == 3)
     }
 
-    @Test("the exception table answers as a dictionary, however it grows", arguments: seeds.prefix(5))
+    @Test(
+        "the exception table answers as a dictionary, however it grows",
+        arguments: seeds.prefix(5))
     func exceptionTable(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var table = ExceptionTable()
@@ -152,9 +156,9 @@ struct PlannerTests {
             var result: Set<[Int]> = []
             for snapshot in snapshots {
                 for chunk in 0..<12 {
-                    if let area = (snapshot..<count).first(where: { contents[$0].contains(chunk) }) {
-                        result.insert([area, chunk])
-                    }
+                    let areas = snapshot..<count
+                    let first = areas.first { contents[$0].contains(chunk) }
+                    if let first { result.insert([first, chunk]) }
                 }
             }
             return result

@@ -11,7 +11,8 @@ struct RecordTests {
     private func decode(
         _ bytes: [UInt8], as format: RecordCodec.Format = .volume
     ) throws(Problem) -> VolumeRecord {
-        try RecordCodec.decode(VolumeRecord.self, from: bytes, as: format, path: "store/volume.json")
+        try RecordCodec.decode(
+            VolumeRecord.self, from: bytes, as: format, path: "store/volume.json")
     }
 
     private func code(_ body: () throws(Problem) -> VolumeRecord) -> Problem.Code? {
