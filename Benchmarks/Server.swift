@@ -8,7 +8,8 @@ final class Server {
 
     init(_ workspace: Workspace, plugin: [String]) throws {
         socket = workspace.newPath("socket")
-        pid = try workspace.start(["nbdkit", "--foreground", "--log=null", "--unix", socket] + plugin)
+        pid = try workspace.start(
+            ["nbdkit", "--foreground", "--log=null", "--unix", socket] + plugin)
         for _ in 0..<500 where access(socket, F_OK) != 0 { usleep(10_000) }
         guard access(socket, F_OK) == 0 else {
             stop()

@@ -191,7 +191,8 @@ private struct KilledHistory {
             if isReverted { cells = kept[target] ?? cells }
         case .deletion(let victims, let isDone):
             for id in victims where !snapshots.contains(id) { kept[id] = nil }
-            try require(!isDone || kept.keys.allSatisfy { !victims.contains($0) }, "\(when): \(victims)")
+            try require(
+                !isDone || kept.keys.allSatisfy { !victims.contains($0) }, "\(when): \(victims)")
         }
         pending = .nothing
     }
