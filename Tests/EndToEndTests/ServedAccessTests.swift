@@ -130,7 +130,8 @@ extension ServedTests {
             let listener = try Listener(path: served.socket)
             return try served.commandLine.start(
                 [
-                    "sh", "-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec '\(CommandLineHarness.binary)' serve",
+                    "sh", "-c",
+                    "LISTEN_PID=$$ LISTEN_FDS=1 exec '\(CommandLineHarness.binary)' serve",
                 ], passing: listener.descriptor
             ).process
         }

@@ -101,8 +101,11 @@ extension ServedTests {
             for id in ids {
                 let content = try served.content("data@\(id)")
                 for number in 0..<8 {
-                    let versions = (0..<cells).map { Cell.version(at: number * 128 + $0, of: content) }
-                    #expect(Self.isInOrder(versions), "snapshot \(id), client \(number): \(versions)")
+                    let versions = (0..<cells).map {
+                        Cell.version(at: number * 128 + $0, of: content)
+                    }
+                    #expect(
+                        Self.isInOrder(versions), "snapshot \(id), client \(number): \(versions)")
                 }
             }
             try expectUnchanged(ids, served)
@@ -119,7 +122,8 @@ extension ServedTests {
             while isWanted() {
                 version += 1
                 for cell in cells {
-                    try client.write(Cell.content(version: version, cell: cell), at: Cell.offset(cell))
+                    try client.write(
+                        Cell.content(version: version, cell: cell), at: Cell.offset(cell))
                     let other = cells.lowerBound + scribbler.number(below: cells.count)
                     let bytes = try client.read(Cell.offset(other)..<Cell.offset(other + 1))
                     let expected = other <= cell ? version : version - 1
@@ -130,8 +134,8 @@ extension ServedTests {
             return version
         }
 
-        /// Whether the cells can have been seen at one instant: some of the newest version, and then
-        /// only the one before.
+        /// Whether the cells can have been seen at one instant: some of the newest version, and
+        /// then only the one before.
         private static func isInOrder(_ versions: [Int?]) -> Bool {
             guard let first = versions.first ?? nil else { return false }
             let rest = versions.drop { $0 == first }
@@ -150,7 +154,8 @@ extension ServedTests {
                         try client.write(
                             Cell.content(version: version, cell: version % 64),
                             at: Cell.offset(version % 64))
-                        try client.write(Cell.content(version: version, cell: 100), at: Cell.offset(100))
+                        try client.write(
+                            Cell.content(version: version, cell: 100), at: Cell.offset(100))
                     }
                 }
                 return version
