@@ -13,8 +13,8 @@ final class ServedHarness: Sendable {
 
     /// Makes volumes and serves them.
     ///
-    /// - Parameter storeMegabytes: puts the store on a filesystem of its own, of this size. Only root
-    ///   can.
+    /// - Parameter storeMegabytes: puts the store on a filesystem of its own, of this size, as only
+    ///   root can.
     init(
         _ volumes: String..., size: String = "4M", chunk: String = "64K", options: [String] = [],
         storeMegabytes: Int? = nil
@@ -148,8 +148,8 @@ final class ServedHarness: Sendable {
         return rows?.compactMap { $0["id"] as? Int }.sorted() ?? []
     }
 
-    /// Reverts, and leaves the merge under way at a low rate. Only a merge that runs can be throttled,
-    /// so that one that was faster is undone and tried again; the plan must have 48 MiB.
+    /// Reverts, and leaves the merge under way at a low rate. Only a merge that runs can be
+    /// throttled: one that was faster is undone and tried again. The plan must have 48 MiB.
     func revertSlowly(_ snapshot: Int, rate: String = "2M") throws -> Revert {
         let commandLine = commandLine
         let throttle: @Sendable () throws -> Bool = {

@@ -21,7 +21,7 @@ extension ServedTests {
             }
             try history.finish()
             // Otherwise the kills came too late to try anything.
-            if count >= 40 { #expect(history.interruptedMerges > 0) }
+            if count >= 100 { #expect(history.interruptedMerges > 0) }
         }
     }
 }
@@ -42,6 +42,10 @@ private struct KilledHistory {
     private var pending = Pending.nothing
 
     private static let cellCount = 256
+    /// A chunk for each cell, so that few small writes make merges of many MiB.
+    private static let stride = 128 << 10
+    /// What fills the chunks behind the cells.
+    private static let filler = [UInt8](repeating: 0xaa, count: stride - Cell.byteCount)
     private static let snapshotMaximum = 5
 
     /// The command that ran when the server was killed.
@@ -54,7 +58,11 @@ private struct KilledHistory {
     }
 
     init(seed: UInt64) throws {
-        served = try ServedHarness(size: "1M", chunk: "8K")
+        served = try ServedHarness(size: "32M", chunk: "128K")
+        let client = try served.client()
+        for cell in 0..<Self.cellCount {
+            try client.write(Self.filler, at: cell * Self.stride + Cell.byteCount)
+        }
         cells = Array(repeating: 0, count: Self.cellCount)
         scribbler = Scribbler(seed: seed)
     }
@@ -112,7 +120,8 @@ private struct KilledHistory {
         }
     }
 
-    /// Starts a command and kills the server meanwhile, or soon after; whether the command succeeded.
+    /// Starts a command and kills the server meanwhile, or soon after; whether the command
+    /// succeeded.
     private mutating func kill(during command: [String], afterAtMost limit: Int) throws -> Bool {
         let (process, files) = try served.commandLine.start([CommandLineHarness.binary] + command)
         defer {
@@ -137,8 +146,8 @@ private struct KilledHistory {
         let writers = (0..<2).map { number in
             Background { isWanted in
                 try log.write(
-                    served, number * half..<(number + 1) * half, first: first + number,
-                    while: isWanted)
+                    served, number * half..<(number + 1) * half, stride: Self.stride,
+                    first: first + number, while: isWanted)
             }
         }
         let result = Result { try body(&self, log) }
@@ -204,13 +213,24 @@ private struct KilledHistory {
 
     /// The versions of an export's cells; -1 where one is torn.
     private func content(_ export: String) throws -> [Int] {
-        let bytes = try served.content(export)
-        return (0..<Self.cellCount).map { Cell.version(at: $0, of: bytes) ?? -1 }
+        let client = try served.client(export)
+        return try (0..<Self.cellCount).map { cell in
+            let offset = cell * Self.stride
+            let bytes = try client.read(offset..<offset + Cell.byteCount)
+            return Cell.version(of: bytes, cell: cell) ?? -1
+        }
     }
 
     mutating func finish() throws {
         try served.awaitMerges()
         try restartOrderly()
+        for export in ["data"] + kept.keys.map({ "data@\($0)" }) {
+            let client = try served.client(export)
+            for offset in Swift.stride(from: 0, to: client.byteCount, by: Self.stride) {
+                let bytes = try client.read(offset + Cell.byteCount..<offset + Self.stride)
+                try require(bytes == Self.filler, "\(export) has changed behind \(offset)")
+            }
+        }
         let check = try served.commandLine.json("check", "--data")
         try require(check["damaged"] as? Int == 0, "check finds damage: \(check)")
     }

@@ -134,8 +134,8 @@ extension ServedTests {
             return version
         }
 
-        /// Whether the cells can have been seen at one instant: some of the newest version, and then
-        /// only the one before.
+        /// Whether the cells can have been seen at one instant: some of the newest version, and
+        /// then only the one before.
         private static func isInOrder(_ versions: [Int?]) -> Bool {
             guard let first = versions.first ?? nil else { return false }
             let rest = versions.drop { $0 == first }

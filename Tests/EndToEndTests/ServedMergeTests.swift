@@ -4,8 +4,8 @@ import Testing
 extension ServedTests {
     /// Reverts of a served volume while the merge is under way.
     @Suite struct ServedMergeTests {
-        /// A volume with 1 in 48 MiB at snapshot 1, 2 at snapshot 2, and 3 in the first 4 MiB since,
-        /// that is being reverted to snapshot 1.
+        /// A volume with 1 in 48 MiB at snapshot 1, 2 at snapshot 2, and 3 in the first 4 MiB
+        /// since, that is being reverted to snapshot 1.
         private func scene() throws -> (served: ServedHarness, safety: Int) {
             let served = try ServedHarness(size: "64M")
             try served.qemu("data", "write -P 1 0 48M")

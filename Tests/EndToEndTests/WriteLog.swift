@@ -11,7 +11,8 @@ final class WriteLog: Sendable {
 
     /// Writes cells in random order until the server has gone, or it is not wanted any more.
     func write(
-        _ served: ServedHarness, _ range: Range<Int>, first: Int, while isWanted: () -> Bool
+        _ served: ServedHarness, _ range: Range<Int>, stride: Int, first: Int,
+        while isWanted: () -> Bool
     ) throws {
         guard let client = try? served.client() else { return }
         var scribbler = Scribbler(seed: UInt64(first))
@@ -22,7 +23,7 @@ final class WriteLog: Sendable {
             cells.withLock { $0[cell, default: History()].sent.append(version) }
             do {
                 try client.write(
-                    Cell.content(version: version, cell: cell), at: Cell.offset(cell),
+                    Cell.content(version: version, cell: cell), at: cell * stride,
                     isDurable: version % 16 < 2)
             } catch let refusal as NBDClient.Refusal {
                 throw refusal
