@@ -18,7 +18,10 @@ build_flags := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 # What is installed carries the Swift library within itself and needs no toolchain where it runs.
 # Its objects differ from those of `make build`, so they have a folder of their own.
 static_path := .build-static
-static_flags := -c release --static-swift-stdlib --scratch-path $(static_path)
+# SwiftPM links a library's Swift runtime dynamically whatever it is told; the compiler's own flag
+# reaches its link, too.
+static_flags := -c release --static-swift-stdlib -Xswiftc -static-stdlib \
+    --scratch-path $(static_path)
 static_binaries := $(static_path)/release
 
 swift_sources := Sources Tests Benchmarks Fuzz Package.swift
@@ -89,7 +92,7 @@ uninstall:
 	    rm -f "$(mandir)/man$${page##*.}/$$page"; \
 	done
 	rm -rf '$(docdir)/examples'
-	-rmdir --ignore-fail-on-non-empty '$(plugindir)' '$(docdir)'
+	@rmdir --ignore-fail-on-non-empty '$(plugindir)' '$(docdir)' 2>/dev/null || true
 
 format:
 	swift format --in-place --recursive --parallel $(swift_sources)

@@ -12,7 +12,9 @@ enum ChunkSizeBenchmark {
             "chunk", "random 4 KiB: s", "random: store MiB", "sequential 1 MiB: s",
             "mixed: s", "mixed: store MiB", "revert of random: ms")
         for chunkBytes in [4, 16, 32, 64, 128, 256].map({ $0 << 10 }) {
-            let random = try measure(workspace, chunkBytes) { try writeRandom($0, 4096, randomWrites) }
+            let random = try measure(workspace, chunkBytes) {
+                try writeRandom($0, 4096, randomWrites)
+            }
             let sequential = try measure(workspace, chunkBytes) { try writeSequential($0) }
             let mixed = try measure(workspace, chunkBytes) { engine in
                 try writeRandom(engine, 16 << 10, randomWrites / 2)
@@ -51,7 +53,8 @@ enum ChunkSizeBenchmark {
                 RevertRequest(
                     id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1),
                     safety: SnapshotRequest(
-                        id: SnapshotID(rawValue: 2), description: SnapshotDescription(kind: .safety))))
+                        id: SnapshotID(rawValue: 2), description: SnapshotDescription(kind: .safety)
+                    )))
             reverts.append(Double(outcome.usableAfterNanoseconds) / 1e9)
             try workspace.run(["rm", "-rf", file.path, engine.storeFolder.path])
         }

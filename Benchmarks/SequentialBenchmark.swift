@@ -33,7 +33,8 @@ enum SequentialBenchmark {
         }
         var table = Table("what", "MiB/s", "of the file's own")
         let mebibytes = Double(volumeBytes >> 20)
-        table.add("file, overwritten, 3 flushes per 8 MiB", decimal(mebibytes / plain.median, 0), "1")
+        table.add(
+            "file, overwritten, 3 flushes per 8 MiB", decimal(mebibytes / plain.median, 0), "1")
         table.add(
             "first writes with a snapshot, flushed per 8 MiB",
             decimal(mebibytes / engine.median, 0), decimal(plain.median / engine.median))

@@ -33,7 +33,8 @@ final class Workspace {
         var buffer = AlignedBuffer(count: 1 << 20)
         for offset in stride(from: 0, to: byteCount, by: buffer.count) {
             pattern.fill(&buffer)
-            try device.write(buffer.bytes(in: 0..<min(buffer.count, byteCount - offset)), at: offset)
+            try device.write(
+                buffer.bytes(in: 0..<min(buffer.count, byteCount - offset)), at: offset)
         }
         try device.sync()
         return device

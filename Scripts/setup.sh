@@ -25,7 +25,6 @@ bench=(
     "${build[@]}" "${serve[@]}"
     fio                # the load of the measurements over NBD
     qemu-utils         # qemu-img commit, which a merge is compared with
-    xfsprogs           # a filesystem that reflinks, where the measurements run as root
 )
 
 purpose=${1:-}

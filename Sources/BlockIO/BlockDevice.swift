@@ -30,7 +30,9 @@ package protocol BlockDevice: AnyObject, Sendable {
 
     /// Copies within the kernel or the filesystem; false, with nothing done, when this pair of
     /// devices cannot do it that way.
-    func copyRange(_ request: CopyRange, from source: any BlockDevice, by method: CopyMethod)
+    func copyRange(
+        _ request: CopyRange, from source: any BlockDevice, by method: CopyMethod
+    )
         throws(IOFailure) -> Bool
 
     /// The device's size and time of change; nil where they say nothing (a block device).

@@ -184,7 +184,9 @@ package final class FileDevice: BlockDevice {
             descriptor.number, Int64(request.destinationOffset), source.descriptor.number,
             Int64(request.sourceOffset), Int64(request.byteCount))
         if result == 0 { return true }
-        if errno == ENOSPC || errno == EDQUOT || errno == EIO { throw .last("clone into", path: path) }
+        if errno == ENOSPC || errno == EDQUOT || errno == EIO {
+            throw .last("clone into", path: path)
+        }
         return false
     }
 

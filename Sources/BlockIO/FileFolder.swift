@@ -42,7 +42,8 @@ package struct FileFolder: Folder {
             let progress = done
             let count = bytes.withUnsafeBytes { bytes in
                 retryingInterrupts {
-                    Glibc.write(number, bytes.baseAddress.map { $0 + progress }, bytes.count - progress)
+                    Glibc.write(
+                        number, bytes.baseAddress.map { $0 + progress }, bytes.count - progress)
                 }
             }
             guard count > 0 else { throw .last("write", path: path) }

@@ -31,5 +31,7 @@ package struct IOFailure: Error, Hashable, Sendable {
 }
 
 extension IOFailure: CustomStringConvertible {
-    package var description: String { "cannot \(operation) \(path): \(String(cString: strerror(code)))" }
+    package var description: String {
+        "cannot \(operation) \(path): \(String(cString: strerror(code)))"
+    }
 }

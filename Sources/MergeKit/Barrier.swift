@@ -189,7 +189,9 @@ package final class Barrier: Sendable {
             let safetyManifest = engine.chain.snapshots.last?.manifest
         else { throw engine.notFound(staged.request.target) }
         let newestMap = newest.chunkMap()
-        let plan = staged.frozenPlan.extended(by: SourceMap(newestMap, ordinal: newest.ordinal))
+        let plan = staged.frozenPlan
+            .extended(by: SourceMap(newestMap, ordinal: newest.ordinal))
+            .prefix(before.geometry.chunkCount)
         let clock = engine.options.clock
         let record = RevertRecord(
             id: staged.request.id, target: staged.target.ordinal, targetID: staged.target.id,

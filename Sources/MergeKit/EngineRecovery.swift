@@ -34,7 +34,10 @@ struct EngineRecovery {
             chain = chain.changed(active: .some(active), brokenThrough: invalid)
             if let revert = try runningRevert() {
                 let merge = try resume(revert, chain, library, format: format, kernel: kernel)
-                chain = chain.changed(merge: .some(merge))
+                let lost = merge.safetyArea.isInvalid ? merge.safetyArea.ordinal : nil
+                chain = chain.changed(
+                    merge: .some(merge),
+                    brokenThrough: [lost, chain.brokenThrough].compactMap(\.self).max())
                 warnings.append(
                     "revert \(revert.id) of volume “\(record.name)” was under way; its merge goes on"
                 )
@@ -187,7 +190,7 @@ struct EngineRecovery {
             on: openJournal(record.id), isWritable: true, revert: record.id,
             chunkBytes: format.chunkBytes,
             chunkCount: chain.geometry.chunkCount)
-        let plan = MergePlanner.plan(over: areas)
+        let plan = MergePlanner.plan(over: areas, chunkCount: chain.geometry.chunkCount)
         guard plan.count == record.planChunkCount else {
             throw Problem(
                 .corrupt,

@@ -105,6 +105,7 @@ package final class GrowingArea: Sendable {
         for entry in entries where entry.area >= state.nextFree {
             state.nextFree = format.dataChunk(after: entry.area)
         }
+        state.recycled = unusedChunks(below: state.nextFree, entries: entries, format: format)
         let area = GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
         do {
@@ -112,6 +113,23 @@ package final class GrowingArea: Sendable {
             try area.scrub()
         } catch { throw .unreadable(error) }
         return area
+    }
+
+    /// Data chunks that no entry names although later ones are named: of copies that failed. Highest
+    /// first, as the last is taken first.
+    private static func unusedChunks(
+        below end: ChunkIndex, entries: [AreaEntry], format: AreaFormat
+    ) -> [ChunkIndex] {
+        var unused: [ChunkIndex] = []
+        var expected = AreaFormat.firstDataChunk
+        for used in entries.map(\.area).sorted() + [end] {
+            while expected < used {
+                unused.append(expected)
+                expected = format.dataChunk(after: expected)
+            }
+            expected = format.dataChunk(after: used)
+        }
+        return unused.reversed()
     }
 
     private static func writeHeader(
@@ -136,7 +154,8 @@ package final class GrowingArea: Sendable {
 
     /// The committed entries as a chunk map.
     package func chunkMap() -> ChunkMap {
-        let entries = monitor.withLock { state.entries }
+        // A real copy: others append to the array as soon as the lock is free.
+        let entries = monitor.withLock { state.entries.map { $0 } }
         let sorted = entries.sorted { $0.origin < $1.origin }
         var map = ChunkMap()
         for entry in sorted {

@@ -8,12 +8,14 @@ extension LiveEngine {
     /// left alone. Needs no free space.
     package func collect() throws(Problem) -> CollectReport {
         try collecting.during { () throws(Problem) in
+            try checkOpen()
             var report = CollectReport()
             // Between barriers: a chain that may still be rolled back is no ground to free anything.
             let chain = turn.during { self.chain }
             for group in collectableGroups(in: chain) {
                 try collect(group, in: chain, report: &report)
             }
+            try remove(report.removedAreas)
             return report
         }
     }
@@ -42,18 +44,26 @@ extension LiveEngine {
         }
         guard !pending.isEmpty else { return }
         var areas: [GarbagePlanner.Area] = []
+        var damaged: Set<SnapshotOrdinal> = []
         for entry in group {
-            let map = try map(of: entry.manifest, in: chain)
-            areas.append(GarbagePlanner.Area(ordinal: entry.manifest.ordinal, chunks: map.chunks))
+            let chunks = try chunksIfReadable(of: entry.manifest, in: chain)
+            if chunks == nil { damaged.insert(entry.manifest.ordinal) }
+            areas.append(
+                GarbagePlanner.Area(
+                    ordinal: entry.manifest.ordinal, chunks: chunks ?? ChunkSet()))
         }
         let garbage = GarbagePlanner.garbage(in: areas, live: chain.liveOrdinals)
         let byOrdinal = Dictionary(uniqueKeysWithValues: garbage.map { ($0.ordinal, $0.chunks) })
         for entry in pending {
             let ordinal = entry.manifest.ordinal
+            guard !damaged.contains(ordinal) else {
+                // Without an older live snapshot nobody can need it, whatever it holds.
+                if judge == nil { report.removedAreas.append(ordinal) }
+                continue
+            }
             let map = try library.map(ordinal, volumeBytes: entry.manifest.volumeBytes)
             let chunks = byOrdinal[ordinal] ?? ChunkSet()
             if chunks.count == map.count {
-                try remove(ordinal)
                 report.removedAreas.append(ordinal)
                 report.punchedBytes += map.count * format.chunkBytes
             } else {
@@ -63,15 +73,22 @@ extension LiveEngine {
         }
     }
 
-    /// Removes an area that is garbage as a whole, and its snapshot from the chain.
-    private func remove(_ ordinal: SnapshotOrdinal) throws(Problem) {
+    /// Removes areas that are garbage as a whole, and their snapshots from the chain. Readers that
+    /// began with the chain as it was may still look into the areas: they end first.
+    private func remove(_ ordinals: [SnapshotOrdinal]) throws(Problem) {
+        guard !ordinals.isEmpty else { return }
         try turn.during { () throws(Problem) in
+            let removed = Set(ordinals)
             updateChain { chain in
                 chain.changed(
-                    snapshots: chain.snapshots.filter { $0.manifest.ordinal != ordinal })
+                    snapshots: chain.snapshots.filter { !removed.contains($0.manifest.ordinal) })
             }
-            library.forget(ordinal)
-            try store.removeSnapshot(ordinal)
+            gate.close()
+            gate.open()
+            for ordinal in ordinals {
+                library.forget(ordinal)
+                try store.removeSnapshot(ordinal)
+            }
         }
     }
 
@@ -107,6 +124,7 @@ extension LiveEngine {
     /// first, as a write would.
     package func resize(to bytes: Int) throws(Problem) {
         try turn.during { () throws(Problem) in
+            try checkOpen()
             try checkResize(to: bytes)
             let old = chain.geometry
             guard bytes != old.volumeBytes else { return }
@@ -125,9 +143,14 @@ extension LiveEngine {
                 try syncOrigin()
             }
             try setSize(bytes)
-            if bytes < old.volumeBytes {
-                try doing { () throws(IOFailure) in try origin.resize(to: bytes) }
-            }
+            if bytes < old.volumeBytes { cutOrigin(to: bytes) }
+        }
+    }
+
+    /// The volume is smaller already; an origin that stays too long harms nothing.
+    private func cutOrigin(to bytes: Int) {
+        do throws(IOFailure) { try origin.resize(to: bytes) } catch {
+            warn("the origin of volume “\(record.name)” was not cut to \(bytes) bytes: \(error)")
         }
     }
 
@@ -148,7 +171,14 @@ extension LiveEngine {
     private func setSize(_ bytes: Int) throws(Problem) {
         var record = record
         record.geometry.volumeBytes = bytes
-        try store.writeVolume(record)
+        do throws(Problem) { try store.writeVolume(record) } catch {
+            // The new record may be in place all the same: put the old one back, and if that is not
+            // certain either, only the next open finds out which size the store holds.
+            do throws(Problem) { try store.writeVolume(self.record) } catch {
+                poison(because: error)
+            }
+            throw error
+        }
         let geometry = record.geometry
         withShared { $0.record.geometry = geometry }
         updateChain { $0.changed(geometry: geometry) }

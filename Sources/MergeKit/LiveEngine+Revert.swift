@@ -5,7 +5,12 @@ package import SnapshotModel
 extension LiveEngine {
     /// What a revert would copy, and whether it would be refused; changes nothing.
     package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
-        let chain = chain
+        try withStableChain { chain throws(Problem) in try previewRevert(to: id, in: chain) }
+    }
+
+    private func previewRevert(
+        to id: SnapshotID, in chain: ChainState
+    ) throws(Problem) -> RevertPreview {
         guard let target = chain.live(id) else { throw notFound(id) }
         if let refusal = refusal(of: target, safety: chain.merge == nil, in: chain) {
             return RevertPreview(target: id, planBytes: 0, preserveBytes: 0, refusal: refusal)
@@ -94,7 +99,7 @@ extension LiveEngine {
             if ordinal == chain.newest, newest == nil { continue }
             areas.append(ChainArea(ordinal: ordinal, map: try map(of: entry.manifest, in: chain)))
         }
-        return MergePlanner.plan(over: areas)
+        return MergePlanner.plan(over: areas, chunkCount: chain.geometry.chunkCount)
     }
 
     // MARK: Merging
@@ -112,8 +117,10 @@ extension LiveEngine {
 
     /// Merges up to `byteLimit` bytes of the plan, at least a chunk.
     package func mergeStep(byteLimit: Int) throws(Problem) -> MergeStep {
-        guard let merge = chain.merge, !merge.control.isPaused else { return .idle }
+        try checkOpen()
+        guard let merge = chain.merge else { return .idle }
         if !merge.isComplete {
+            guard !merge.control.isPaused else { return .idle }
             // A quarter of a second's worth at most, so that a throttled merge moves evenly.
             let limit = merge.control.bytesPerSecond.map { min(byteLimit, $0 / 4) } ?? byteLimit
             guard merge.control.admit(byteCount: max(limit, format.chunkBytes)) else {
@@ -170,8 +177,11 @@ extension LiveEngine {
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots,
                 !batch.requests.isEmpty, let active = chain.active
             else { throw Problem(error) }
-            try breakChain(through: merge.safetyArea, because: error)
-            if active !== merge.safetyArea { try breakChain(through: active, because: error) }
+            // The newest first: it stands for all, should a crash come in between.
+            try breakChain(through: active, because: error)
+            if active !== merge.safetyArea {
+                try breakChain(through: merge.safetyArea, because: error)
+            }
             return 0
         }
     }

@@ -32,15 +32,16 @@ extension LiveEngine {
 
     /// What deleting these snapshots would free.
     package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
-        let chain = chain
-        let manifests = try deletable(ids, in: chain)
-        return try report(deleting: manifests, in: chain)
+        try withStableChain { chain throws(Problem) in
+            try report(deleting: try deletable(ids, in: chain), in: chain)
+        }
     }
 
     /// Marks snapshots as deleted, durably, all of them or those before the first failure. Their
     /// bytes are freed by ``collect()``.
     package func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
         try turn.during { () throws(Problem) in
+            try checkOpen()
             let manifests = try deletable(ids, in: chain)
             let report = try report(deleting: manifests, in: chain)
             for manifest in manifests {
@@ -55,7 +56,6 @@ extension LiveEngine {
         _ ids: [SnapshotID], in chain: ChainState
     ) throws(Problem) -> [SnapshotManifest] {
         var result: [SnapshotManifest] = []
-        let readers = withShared { $0.readers }
         for id in ids {
             guard let manifest = chain.live(id) else { throw notFound(id) }
             if let merge = chain.merge, merge.record.target == manifest.ordinal {
@@ -63,7 +63,7 @@ extension LiveEngine {
                     .refused, "snapshot \(id) is being merged into volume “\(record.name)”",
                     hint: "wait until `snapmgr merge status \(record.name)` says done")
             }
-            if readers[manifest.ordinal, default: 0] > 0 {
+            if withShared({ $0.readers[manifest.ordinal, default: 0] }) > 0 {
                 throw Problem(
                     .refused, "snapshot \(id) of volume “\(record.name)” is open for reading",
                     hint: "end the export, or detach the NBD client of “\(record.name)@\(id)”")
@@ -78,13 +78,23 @@ extension LiveEngine {
     ) throws(Problem) -> DeleteReport {
         var areas: [GarbagePlanner.Area] = []
         for entry in affected(by: manifests, in: chain) {
-            let map = try map(of: entry.manifest, in: chain)
-            areas.append(GarbagePlanner.Area(ordinal: entry.manifest.ordinal, chunks: map.chunks))
+            let chunks = try chunksIfReadable(of: entry.manifest, in: chain) ?? ChunkSet()
+            areas.append(GarbagePlanner.Area(ordinal: entry.manifest.ordinal, chunks: chunks))
         }
         let freed = GarbagePlanner.freedChunks(
             in: areas, live: chain.liveOrdinals, deleted: Set(manifests.map(\.ordinal)))
         return DeleteReport(
             deleted: manifests.map(\.id), freedBytes: freed * format.chunkBytes)
+    }
+
+    /// The chunks of an area; nil when it is damaged: that must not keep it from being deleted.
+    func chunksIfReadable(
+        of manifest: SnapshotManifest, in chain: ChainState
+    ) throws(Problem) -> ChunkSet? {
+        do throws(Problem) { return try map(of: manifest, in: chain).chunks } catch {
+            guard error.code == .corrupt else { throw error }
+            return nil
+        }
     }
 
     /// The areas whose garbage can change when these snapshots go: from the nearest older live

@@ -73,6 +73,19 @@ package final class LiveEngine: Sendable {
         chainState.withLock { $0 = change($0) }
     }
 
+    /// Calls with the present chain, and again with a newer one when it failed because an area was
+    /// collected meanwhile: nobody needs the areas that are.
+    func withStableChain<Result>(
+        _ body: (ChainState) throws(Problem) -> Result
+    ) throws(Problem) -> Result {
+        while true {
+            let chain = chain
+            do throws(Problem) { return try body(chain) } catch {
+                guard self.chain !== chain else { throw error }
+            }
+        }
+    }
+
     func withShared<Result>(_ body: (inout Shared) -> Result) -> Result {
         shared.withLock { body(&$0) }
     }
@@ -81,13 +94,13 @@ package final class LiveEngine: Sendable {
 
     package func snapshots() -> [SnapshotStatus] {
         let chain = chain
-        let readers = withShared { $0.readers }
         return chain.snapshots.map { entry in
             let manifest = entry.manifest
             return SnapshotStatus(
                 manifest: manifest, state: state(of: manifest, in: chain),
+                // An area that is collected meanwhile has none.
                 exceptionCount: (try? map(of: manifest, in: chain).count) ?? 0,
-                readers: readers[manifest.ordinal] ?? 0)
+                readers: withShared { $0.readers[manifest.ordinal] ?? 0 })
         }
     }
 

@@ -14,9 +14,11 @@ package struct ChainArea: Sendable {
 /// What a revert has to copy. Pure: areas in, plan out.
 package enum MergePlanner {
     /// The plan of a revert to the snapshot whose area comes first in `areas`, which are given
-    /// oldest first and reach up to the newest: for each chunk the oldest of them wins.
-    package static func plan(over areas: [ChainArea]) -> SourceMap {
+    /// oldest first and reach up to the newest: for each chunk the oldest of them wins. Chunks from
+    /// `chunkCount` on, which the volume had at some time and has no more, are not copied.
+    package static func plan(over areas: [ChainArea], chunkCount: Int) -> SourceMap {
         SourceMap(overlaying: areas.map { SourceMap($0.map, ordinal: $0.ordinal) })
+            .prefix(chunkCount)
     }
 
     /// The chunks that may differ between two snapshots: those with an exception in an area from

@@ -59,8 +59,17 @@ package final class SnapshotView: Sendable {
                 // no exception now, they had not been overwritten while they were read.
                 let again = stretch(resolver, at: position, upTo: bytes.upperBound)
                 guard again.source == nil, again.bytes == bytes else { continue }
+                try checkWhole(resolver)
             }
             position = bytes.upperBound
+        }
+    }
+
+    /// Writes are preserved no more once an area is given up.
+    private func checkWhole(_ resolver: Resolver) throws(Problem) {
+        let areas = [resolver.firstGrowing, resolver.secondGrowing]
+        if areas.contains(where: { $0?.isInvalid ?? false }) {
+            throw engine.brokenProblem(manifest)
         }
     }
 
@@ -90,6 +99,7 @@ package final class SnapshotView: Sendable {
             if source == nil {
                 let again = self.stretch(resolver, at: position, upTo: bytes.upperBound)
                 guard again.source == nil, again.bytes == bytes else { continue }
+                try checkWhole(resolver)
             }
             list = attempt
             guard isTaken else { break }

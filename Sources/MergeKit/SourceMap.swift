@@ -117,6 +117,14 @@ package struct SourceMap: Hashable, Sendable {
         return set
     }
 
+    /// The map of the origin's first `chunkCount` chunks.
+    package func prefix(_ chunkCount: Int) -> SourceMap {
+        guard let end = runs.last?.originRange.upperBound, end.rawValue > chunkCount else {
+            return self
+        }
+        return subtracting(ChunkSet(ChunkIndex(chunkCount)..<end))
+    }
+
     /// The map without the chunks of a set.
     package func subtracting(_ removed: ChunkSet) -> SourceMap {
         var result = SourceMap()

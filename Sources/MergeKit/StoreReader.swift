@@ -90,6 +90,7 @@ package struct StoreReader: Sendable {
         let (_, merged) = try MergeJournal.open(
             on: device, isWritable: false, revert: revert.id, chunkBytes: format.chunkBytes,
             chunkCount: record.geometry.chunkCount)
-        return ChunkSet.union(areas).subtracting(merged)
+        let volume = ChunkSet(ChunkIndex(0)..<ChunkIndex(record.geometry.chunkCount))
+        return ChunkSet.union(areas).intersection(volume).subtracting(merged)
     }
 }

@@ -131,6 +131,13 @@ package struct StoreVerifier {
             }
             return map
         } catch {
+            // Only what is certain condemns a chain: a disk may read well the next time.
+            guard error.code == .corrupt || error.code == .notFound else {
+                report(
+                    .damage, object, error.message,
+                    remedy: "check the disk and the permissions, then run `snapmgr check` again")
+                return nil
+            }
             guard !manifest.isDeleted else {
                 let store = store
                 try mend(object, "its area is damaged, and it is deleted: \(error.message)") {

@@ -12,7 +12,11 @@ package struct ByteCount: Hashable, Sendable {
         let trimmed = text.filter { $0 != " " && $0 != "_" }.uppercased()
         let number = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         var unit = String(trimmed.dropFirst(number.count))
-        if unit.hasSuffix("IB") { unit.removeLast(2) } else if unit.hasSuffix("B") { unit.removeLast() }
+        if unit.hasSuffix("IB") {
+            unit.removeLast(2)
+        } else if unit.hasSuffix("B") {
+            unit.removeLast()
+        }
         let powers = ["": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6]
         guard let power = powers[unit], !number.isEmpty else { return nil }
         let factor = 1 << (10 * power)
@@ -32,11 +36,14 @@ package struct ByteCount: Hashable, Sendable {
 extension ByteCount: CustomStringConvertible {
     /// At most one decimal, binary units: `512 B`, `64 KiB`, `1.5 GiB`.
     package var description: String {
+        let magnitude = bytes.magnitude
         var unit = 0
-        var tenths = bytes.magnitude * 10
-        // Compared after rounding, so that 1023.96 KiB reads 1 MiB and not 1024 KiB.
-        while unit + 1 < Self.units.count, tenths >= 10_235 {
-            tenths = (tenths + 512) / 1024
+        while unit + 1 < Self.units.count, magnitude >> (10 * unit) >= 1024 { unit += 1 }
+        var tenths = magnitude * 10
+        if unit > 0 { tenths = ((magnitude >> (10 * unit - 10)) * 10 + 512) / 1024 }
+        // Judged after rounding, so that 1023.96 KiB reads 1 MiB and not 1024 KiB.
+        if tenths >= 10_235, unit + 1 < Self.units.count {
+            tenths = 10
             unit += 1
         }
         let sign = bytes < 0 ? "-" : ""

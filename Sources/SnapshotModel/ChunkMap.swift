@@ -42,7 +42,11 @@ package struct ChunkMap: Hashable, Sendable {
         var high = runs.count
         while low < high {
             let middle = (low + high) / 2
-            if runs[middle].originRange.upperBound <= chunk { low = middle + 1 } else { high = middle }
+            if runs[middle].originRange.upperBound <= chunk {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         return low
     }

@@ -29,8 +29,9 @@ package struct Geometry: Hashable, Sendable, Codable {
         guard !range.isEmpty else {
             return chunk(containing: range.lowerBound)..<chunk(containing: range.lowerBound)
         }
-        return chunk(containing: range.lowerBound)
-            ..< ChunkIndex((range.upperBound + chunkBytes - 1) / chunkBytes)
+        return chunk(
+            containing: range.lowerBound)..<ChunkIndex(
+                (range.upperBound + chunkBytes - 1) / chunkBytes)
     }
 
     /// The chunks that lie wholly in a byte range; a last, shorter chunk counts as whole when the

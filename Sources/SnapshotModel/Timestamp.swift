@@ -9,7 +9,7 @@ package struct Timestamp: Hashable, Comparable, Sendable {
     }
 
     package var secondsSinceEpoch: Int64 {
-        nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : (nanoseconds - 999_999_999) / 1_000_000_000
+        nanoseconds / 1_000_000_000 - (nanoseconds % 1_000_000_000 < 0 ? 1 : 0)
     }
 
     package func advanced(bySeconds seconds: Int64) -> Timestamp {
@@ -21,7 +21,8 @@ extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC with nine decimals: `2026-11-22T12:45:00.000000000Z`.
     package var description: String {
         let seconds = secondsSinceEpoch
-        let fraction = nanoseconds - seconds * 1_000_000_000
+        let remainder = nanoseconds % 1_000_000_000
+        let fraction = remainder < 0 ? remainder + 1_000_000_000 : remainder
         let day = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
         let second = seconds - day * 86_400
         let date = CivilDate(daysSinceEpoch: Int(day))
@@ -56,9 +57,13 @@ extension Timestamp: CustomStringConvertible {
         _ = scanner.skip("Z")
         guard scanner.isAtEnd else { return nil }
         let seconds = date.daysSinceEpoch * 86_400 + hour * 3600 + minute * 60 + second
-        let (total, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        // Towards zero first, so that a moment just above the lowest one does not overflow.
+        let isNegative = seconds < 0
+        let (total, overflow) = (isNegative ? seconds + 1 : seconds)
+            .multipliedReportingOverflow(by: 1_000_000_000)
         guard !overflow else { return nil }
-        let (sum, carried) = total.addingReportingOverflow(fraction)
+        let (sum, carried) = total.addingReportingOverflow(
+            isNegative ? fraction - 1_000_000_000 : fraction)
         guard !carried else { return nil }
         self.init(nanoseconds: Int64(sum))
     }

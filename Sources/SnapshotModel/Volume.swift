@@ -47,7 +47,9 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
         guard let first = name.unicodeScalars.first, (1...64).contains(name.unicodeScalars.count),
             isAlphanumeric(first)
         else { return false }
-        return name.unicodeScalars.allSatisfy { isAlphanumeric($0) || "._-".unicodeScalars.contains($0) }
+        return name.unicodeScalars.allSatisfy {
+            isAlphanumeric($0) || "._-".unicodeScalars.contains($0)
+        }
     }
 
     private static func isAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {

@@ -10,8 +10,7 @@ struct SuspectTests {
     private let chunk = EngineFixture.chunkBytes
 
     @Test(
-        "a revert over a time when the volume was larger leaves a store that opens",
-        .disabled("engine bug: the plan reaches beyond the volume"))
+        "a revert over a time when the volume was larger leaves a store that opens")
     func revertOverShrink() throws {
         let volume = try EngineFixture(chunks: 4)
         try volume.write(1, to: 0..<4)
@@ -33,8 +32,7 @@ struct SuspectTests {
     }
 
     @Test(
-        "an area that lost chunks to a failed write has room for all the others",
-        .disabled("engine bug: leaked chunks are not found again"))
+        "an area that lost chunks to a failed write has room for all the others")
     func leakedChunks() throws {
         let volume = try EngineFixture(chunks: 6)
         try volume.write(1, to: 0..<5)
@@ -52,8 +50,7 @@ struct SuspectTests {
     }
 
     @Test(
-        "a read of a snapshot that races the loss of its chain fails, and shows no new bytes",
-        .disabled("engine bug: no second look at the chain"))
+        "a read of a snapshot that races the loss of its chain fails, and shows no new bytes")
     func readRacesBreaking() throws {
         let volume = try EngineFixture(chunks: 4, policy: .breakSnapshots)
         try volume.write(1, to: 0..<4)
@@ -71,8 +68,7 @@ struct SuspectTests {
     }
 
     @Test(
-        "a chain that is given up in mid-merge is not served after a crash half-way",
-        .disabled("engine bug: two headers are not written at once"))
+        "a chain that is given up in mid-merge is not served after a crash half-way")
     func breakingInMidMergeIsAtomic() throws {
         let volume = try EngineFixture(chunks: 4, policy: .breakSnapshots)
         try volume.write(1, to: 0..<4)
@@ -109,21 +105,23 @@ struct SuspectTests {
         try volume.write(2, to: 0..<2)
         try volume.revert(1, to: 2, safety: 3)
         let isDone = Flag()
+        let others = Others()
         volume.disk.observer = { operation in
             guard operation.kind == .read, operation.path.hasSuffix("000002/area.cow"),
                 isDone.raise()
             else { return }
             try? volume.merge()
             _ = try? volume.delete(2)
-            _ = try? volume.engine.collect()
+            others.start { _ = try? volume.engine.collect() }
         }
         #expect(try volume.content() == [1, 0])
         #expect(isDone.isRaised)
+        others.join()
+        #expect(try volume.content() == [1, 0])
     }
 
     @Test(
-        "a read of a snapshot goes on when garbage behind it is removed meanwhile",
-        .disabled("engine bug: collect does not wait for readers"))
+        "a read of a snapshot goes on when garbage behind it is removed meanwhile")
     func readRacesRemoval() throws {
         let volume = try EngineFixture(chunks: 2)
         try volume.write(1, to: 0..<2)
@@ -136,10 +134,15 @@ struct SuspectTests {
         let again = try volume.reopened()
         let view = try again.engine.openView(of: SnapshotID(rawValue: 1))
         let isDone = Flag()
+        let others = Others()
         again.disk.observer = { operation in
             guard operation.path.hasSuffix("000001/area.cow"), isDone.raise() else { return }
-            _ = try? again.engine.collect()
+            others.start { _ = try? again.engine.collect() }
         }
+        #expect(try EngineFixture.content(of: view) == [1, 1])
+        #expect(isDone.isRaised)
+        others.join()
+        #expect(again.engine.snapshots().map(\.manifest.id.rawValue) == [1, 3])
         #expect(try EngineFixture.content(of: view) == [1, 1])
     }
 
@@ -170,8 +173,7 @@ struct SuspectTests {
     }
 
     @Test(
-        "a snapshot whose area is damaged can be deleted and collected, as check advises",
-        .disabled("engine bug: the map of a damaged area is wanted"))
+        "a snapshot whose area is damaged can be deleted and collected, as check advises")
     func deleteDamaged() throws {
         let volume = try EngineFixture(chunks: 2)
         try volume.snapshot(1)
@@ -188,8 +190,24 @@ struct SuspectTests {
     }
 
     @Test(
-        "a repair does not give up snapshots because a file cannot be opened for the moment",
-        .disabled("engine bug: every failure counts as damage"))
+        "a snapshot whose area is gone can be deleted",
+        .disabled("engine bug: a missing area keeps it"))
+    func deleteMissing() throws {
+        let volume = try EngineFixture(chunks: 2)
+        try volume.snapshot(1)
+        try volume.write(1, to: 0)
+        try volume.snapshot(2)
+        try volume.disk.removeFile(EngineFixture.area(1))
+        _ = try volume.check(repair: true)
+        let again = try volume.reopened()
+        try again.delete(1)
+        _ = try again.engine.collect()
+        #expect(try again.content(2) == [1, 0])
+        #expect(again.engine.snapshots().map(\.manifest.id.rawValue) == [2])
+    }
+
+    @Test(
+        "a repair does not give up snapshots because a file cannot be opened for the moment")
     func repairOnTransientFailure() throws {
         let volume = try EngineFixture(chunks: 2)
         try volume.snapshot(1)
@@ -210,8 +228,7 @@ struct SuspectTests {
     }
 
     @Test(
-        "after a close nothing changes the store any more",
-        .disabled("engine bug: close is not looked at"))
+        "after a close nothing changes the store any more")
     func nothingAfterClose() throws {
         let volume = try EngineFixture(chunks: 2)
         try volume.snapshot(1)
@@ -274,6 +291,26 @@ final class Flag: Sendable {
             defer { value = true }
             return !value
         }
+    }
+}
+
+/// Threads that an observer starts, as the one that it interrupts may have to end first.
+final class Others: Sendable {
+    private let threads = Monitored<[BackgroundThread]>([])
+
+    /// Starts a thread and gives it a moment's time to end.
+    func start(_ body: @escaping @Sendable () -> Void) {
+        let hasEnded = Monitored(false)
+        let thread = BackgroundThread.start(name: "test") {
+            body()
+            hasEnded.change { $0 = true }
+        }
+        threads.withLock { $0.append(thread) }
+        _ = hasEnded.wait(milliseconds: 300) { $0 ? true : nil }
+    }
+
+    func join() {
+        for thread in threads.withLock({ $0 }) { thread.join() }
     }
 }
 

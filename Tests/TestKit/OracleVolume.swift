@@ -59,6 +59,7 @@ package struct OracleVolume: Sendable {
 
     /// What was read after an operation failed, within what it was allowed to leave.
     package mutating func adopt(_ observation: Observation) {
+        if observation.cells.count != cellCount { resize(to: observation.cells.count) }
         for (cell, version) in observation.cells.enumerated() where current[cell] != version {
             current[cell] = version
             later[cell, default: []].append(version)
@@ -121,6 +122,14 @@ package struct AllowedCells: Sendable {
     ) {
         self.exact = exact
         self.alternatives = alternatives
+    }
+
+    /// The same for a volume that was cut or extended with zeroes.
+    package func resized(to count: Int) -> AllowedCells {
+        let kept = min(count, exact.count)
+        let zeroes = [ChunkPattern.Version](repeating: 0, count: count - kept)
+        return AllowedCells(
+            exact: exact[..<kept] + zeroes, alternatives: alternatives.filter { $0.key < kept })
     }
 
     /// Allows one more value for some cells.

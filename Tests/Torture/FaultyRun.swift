@@ -87,7 +87,8 @@ final class FaultyRun {
     private func readAgain(mustReopen: Bool) throws {
         let expectation = expectation(afterPowerCut: false)
         let found: Observation
-        if !mustReopen, random.oneIn(2), !run.isEngineClosed, let observed = try? run.reader.observe(run.engine)
+        if !mustReopen, random.oneIn(2), !run.isEngineClosed,
+            let observed = try? run.reader.observe(run.engine)
         {
             found = observed
         } else {

@@ -67,7 +67,7 @@ struct StepMaker {
 
     private enum Kind: CaseIterable {
         case write, zero, flush, snapshot, setSnapshot, delete, collect, revert, setRevert
-        case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, reopen
+        case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, resize, reopen
     }
 
     init(random: SeededGenerator, cellCount: Int, cellsPerChunk: Int) {
@@ -88,7 +88,7 @@ struct StepMaker {
         case .zero, .delete, .collect, .revert: 5
         case .flush, .reopen: 3
         case .setSnapshot, .setRevert, .cancelMerge, .resumeMerge, .openView, .closeView: 2
-        case .pauseMerge: 1
+        case .pauseMerge, .resize: 1
         }
     }
 
@@ -123,6 +123,7 @@ struct StepMaker {
         case .resumeMerge: return .resumeMerge
         case .openView: return .openView(pick: pick)
         case .closeView: return .closeView(pick: pick)
+        case .resize: return .resize(pick: pick)
         case .reopen: return .reopen(isClean: random.oneIn(2))
         }
     }

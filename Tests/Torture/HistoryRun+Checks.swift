@@ -25,7 +25,7 @@ extension HistoryRun {
     /// What needs not be looked at after every step: holes, and the areas' maps.
     func verifyClosely() throws {
         try reader.checkExtents(
-            byteCount: history.volumeBytes, content: oracle.current, what: "extents of the volume"
+            byteCount: volumeBytes, content: oracle.current, what: "extents of the volume"
         ) { try engine.extents(in: $0, limit: $1) }
         if let (id, content) = oracle.snapshots.min(by: { $0.key < $1.key }) {
             let view = try engine.openView(of: id)

@@ -133,7 +133,7 @@ extension HistoryRun {
     /// Drives a merge to its end.
     func finishMerge() throws {
         engine.resumeMerge()
-        for _ in 0...history.chunkCount {
+        for _ in 0...2 * history.chunkCount {
             if case .progressed = try engine.mergeStep(byteLimit: 8 * history.chunkBytes) {
                 continue
             }

@@ -23,6 +23,7 @@ extension HistoryRun {
         case .resumeMerge: engine.resumeMerge()
         case .openView(let pick): try openView(pick)
         case .closeView(let pick): closeView(pick)
+        case .resize(let pick): try resize(pick)
         case .reopen(let isClean):
             try reopen(cleanly: isClean)
             if isClean { oracle.flush() }
@@ -63,6 +64,22 @@ extension HistoryRun {
         }
     }
 
+    /// Another size, up to a quarter more than the volume had at first.
+    private func resize(_ pick: Int) throws {
+        let sectorCells = Geometry.sectorBytes / history.cellBytes
+        let sectors = 1 + pick % (history.cellCount / sectorCells * 5 / 4 + 1)
+        let cellCount = sectors * sectorCells
+        inFlight = .resize(cellCount: cellCount)
+        let isMerging = chain.map { !$0.plan.isEmpty }
+        let isDone = try permits("resizing", mustRefuse: isMergeEnding ? nil : isMerging) {
+            try engine.resize(to: cellCount * history.cellBytes)
+        }
+        guard isDone else { return }
+        oracle.resize(to: cellCount)
+        // The chain model knows one size only.
+        chain = nil
+    }
+
     private func flush() throws {
         try engine.flush()
         oracle.flush()
@@ -84,7 +101,7 @@ extension HistoryRun {
 
     /// Checks what the engine says of a snapshot that it has just taken.
     func noteManifest(_ manifest: SnapshotManifest?, _ id: SnapshotID) throws {
-        guard let manifest, manifest.id == id, manifest.volumeBytes == history.volumeBytes else {
+        guard let manifest, manifest.id == id, manifest.volumeBytes == volumeBytes else {
             throw TortureFailure(
                 "snapshot \(id) answered with another manifest: \(String(describing: manifest))")
         }

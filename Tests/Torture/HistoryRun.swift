@@ -93,6 +93,8 @@ final class HistoryRun {
         try origin.sync()
     }
 
+    var volumeBytes: Int { oracle.cellCount * history.cellBytes }
+
     // MARK: the engine
 
     static func open(_ disk: SimulatedDisk) throws -> LiveEngine {

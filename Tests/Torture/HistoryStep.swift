@@ -18,6 +18,8 @@ enum HistoryStep: Hashable, Sendable {
     case resumeMerge
     case openView(pick: Int)
     case closeView(pick: Int)
+    /// The volume gets another size, chosen by the pick.
+    case resize(pick: Int)
     /// Opened again after a clean close, or (not clean) as after the process was killed.
     case reopen(isClean: Bool)
 }
@@ -44,6 +46,7 @@ extension HistoryStep: CustomStringConvertible {
         case .resumeMerge: "resume the merge"
         case .openView(let pick): "open a view, pick \(pick)"
         case .closeView(let pick): "close a view, pick \(pick)"
+        case .resize(let pick): "resize, pick \(pick)"
         case .reopen(let isClean): isClean ? "close and open" : "kill and open"
         }
     }

@@ -8,6 +8,7 @@ enum InFlight {
     /// A snapshot that is being taken, or taken back.
     case snapshot(SnapshotID)
     case delete(SnapshotID)
+    case resize(cellCount: Int)
     /// The volume becomes a content; first a safety snapshot may be taken.
     case revert(content: [ChunkPattern.Version], safety: SnapshotID?)
 }
@@ -33,6 +34,8 @@ extension OracleVolume {
             outcomes.append(Outcome("taken", cells: exact, present: ids.union([id])))
         case .delete(let id):
             outcomes.append(Outcome("deleted", cells: cells, present: ids.subtracting([id])))
+        case .resize(let count):
+            outcomes.append(Outcome("resized", cells: cells.resized(to: count), present: ids))
         case .revert(let content, let safety):
             let all = ids.union(safety.map { [$0] } ?? [])
             if let safety {
