@@ -115,6 +115,9 @@ package final class GrowingArea: Sendable {
         return area
     }
 
+    /// More unused chunks than this are left unused: an area with such gaps is not of our making.
+    private static let unusedMaximum = 65_536
+
     /// Data chunks that no entry names although later ones are named: of copies that failed. Highest
     /// first, as the last is taken first.
     private static func unusedChunks(
@@ -123,7 +126,7 @@ package final class GrowingArea: Sendable {
         var unused: [ChunkIndex] = []
         var expected = AreaFormat.firstDataChunk
         for used in entries.map(\.area).sorted() + [end] {
-            while expected < used {
+            while expected < used, unused.count < unusedMaximum {
                 unused.append(expected)
                 expected = format.dataChunk(after: expected)
             }

@@ -87,12 +87,12 @@ extension LiveEngine {
             deleted: manifests.map(\.id), freedBytes: freed * format.chunkBytes)
     }
 
-    /// The chunks of an area; nil when it is damaged: that must not keep it from being deleted.
+    /// The chunks of an area; nil when it is damaged or gone: that must not keep it from being deleted.
     func chunksIfReadable(
         of manifest: SnapshotManifest, in chain: ChainState
     ) throws(Problem) -> ChunkSet? {
         do throws(Problem) { return try map(of: manifest, in: chain).chunks } catch {
-            guard error.code == .corrupt else { throw error }
+            guard error.code == .corrupt || error.code == .notFound else { throw error }
             return nil
         }
     }

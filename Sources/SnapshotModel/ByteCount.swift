@@ -39,8 +39,8 @@ extension ByteCount: CustomStringConvertible {
         let magnitude = bytes.magnitude
         var unit = 0
         while unit + 1 < Self.units.count, magnitude >> (10 * unit) >= 1024 { unit += 1 }
-        var tenths = magnitude * 10
-        if unit > 0 { tenths = ((magnitude >> (10 * unit - 10)) * 10 + 512) / 1024 }
+        var tenths =
+            unit == 0 ? magnitude * 10 : ((magnitude >> (10 * unit - 10)) * 10 + 512) / 1024
         // Judged after rounding, so that 1023.96 KiB reads 1 MiB and not 1024 KiB.
         if tenths >= 10_235, unit + 1 < Self.units.count {
             tenths = 10

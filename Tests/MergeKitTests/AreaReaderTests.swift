@@ -47,7 +47,7 @@ struct AreaReaderTests {
                 ChunkRun(origin: ChunkIndex(51), area: ChunkIndex(5), count: 1),
                 ChunkRun(origin: ChunkIndex(99), area: ChunkIndex(104), count: 1),
             ])
-        // The writer takes what the list left out first, as nothing else would use it.
+        // The writer takes the gap first: the kernel would go on behind the highest chunk.
         let device = try disk.openFile("area", writable: true)
         let area = try GrowingArea.open(
             on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format,

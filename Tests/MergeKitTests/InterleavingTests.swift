@@ -6,7 +6,7 @@ import TestKit
 import Testing
 
 @Suite("Interleavings and left-overs that once went wrong")
-struct InterleavingTests {
+struct SuspectTests {
     private let chunk = EngineFixture.chunkBytes
 
     @Test(
@@ -104,16 +104,19 @@ struct InterleavingTests {
         try volume.write(2, to: 0..<2)
         try volume.revert(1, to: 2, safety: 3)
         let isDone = Flag()
+        let others = Others()
         volume.disk.observer = { operation in
             guard operation.kind == .read, operation.path.hasSuffix("000002/area.cow"),
                 isDone.raise()
             else { return }
             try? volume.merge()
             _ = try? volume.delete(2)
-            _ = try? volume.engine.collect()
+            others.start { _ = try? volume.engine.collect() }
         }
         #expect(try volume.content() == [1, 0])
         #expect(isDone.isRaised)
+        others.join()
+        #expect(try volume.content() == [1, 0])
     }
 
     @Test(
@@ -130,10 +133,15 @@ struct InterleavingTests {
         let again = try volume.reopened()
         let view = try again.engine.openView(of: SnapshotID(rawValue: 1))
         let isDone = Flag()
+        let others = Others()
         again.disk.observer = { operation in
             guard operation.path.hasSuffix("000001/area.cow"), isDone.raise() else { return }
-            _ = try? again.engine.collect()
+            others.start { _ = try? again.engine.collect() }
         }
+        #expect(try EngineFixture.content(of: view) == [1, 1])
+        #expect(isDone.isRaised)
+        others.join()
+        #expect(again.engine.snapshots().map(\.manifest.id.rawValue) == [1, 3])
         #expect(try EngineFixture.content(of: view) == [1, 1])
     }
 
@@ -171,6 +179,22 @@ struct InterleavingTests {
         try volume.snapshot(2)
         try volume.write(2, to: 0)
         try volume.disk.openFile(EngineFixture.area(1), writable: true).write([9], at: 0)
+        _ = try volume.check(repair: true)
+        let again = try volume.reopened()
+        try again.delete(1)
+        _ = try again.engine.collect()
+        #expect(try again.content(2) == [1, 0])
+        #expect(again.engine.snapshots().map(\.manifest.id.rawValue) == [2])
+    }
+
+    @Test(
+        "a snapshot whose area is gone can be deleted")
+    func deleteMissing() throws {
+        let volume = try EngineFixture(chunks: 2)
+        try volume.snapshot(1)
+        try volume.write(1, to: 0)
+        try volume.snapshot(2)
+        try volume.disk.removeFile(EngineFixture.area(1))
         _ = try volume.check(repair: true)
         let again = try volume.reopened()
         try again.delete(1)
@@ -262,6 +286,26 @@ final class Flag: Sendable {
             defer { value = true }
             return !value
         }
+    }
+}
+
+/// Threads that an observer starts, as the one that it interrupts may have to end first.
+final class Others: Sendable {
+    private let threads = Monitored<[BackgroundThread]>([])
+
+    /// Starts a thread and gives it a moment's time to end.
+    func start(_ body: @escaping @Sendable () -> Void) {
+        let hasEnded = Monitored(false)
+        let thread = BackgroundThread.start(name: "test") {
+            body()
+            hasEnded.change { $0 = true }
+        }
+        threads.withLock { $0.append(thread) }
+        _ = hasEnded.wait(milliseconds: 300) { $0 ? true : nil }
+    }
+
+    func join() {
+        for thread in threads.withLock({ $0 }) { thread.join() }
     }
 }
 

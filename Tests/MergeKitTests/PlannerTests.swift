@@ -111,7 +111,9 @@ struct PlannerTests {
         #expect((0..<4000).allSatisfy { table.contains(index($0)) == (expected[$0] != nil) })
     }
 
-    @Test("a revert's plan takes each chunk from the oldest area that has it", arguments: seeds)
+    @Test(
+        "a revert's plan takes each chunk of the volume from the oldest area that has it",
+        arguments: seeds)
     func plans(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var areas: [ChainArea] = []
@@ -119,13 +121,14 @@ struct PlannerTests {
         for ordinal in 1...(1 + random.below(6)) {
             let (map, content) = randomMap(&random, below: 24)
             areas.append(ChainArea(ordinal: SnapshotOrdinal(rawValue: ordinal), map: map))
-            for (chunk, area) in content where expected[chunk] == nil {
+            for (chunk, area) in content where expected[chunk] == nil && chunk < 20 {
                 expected[chunk] = (ordinal, area)
             }
         }
-        let plan = MergePlanner.plan(over: areas, chunkCount: 26)
+        let plan = MergePlanner.plan(over: areas, chunkCount: 20)
         #expect(plan.count == expected.count)
-        #expect(values(MergePlanner.delta(over: areas)) == Set(expected.keys))
+        let delta = values(MergePlanner.delta(over: areas))
+        #expect(delta.filter { $0 < 20 } == Set(expected.keys))
         for chunk in 0..<26 {
             let run = plan.run(containing: index(chunk))?
                 .clamped(to: index(chunk)..<index(chunk + 1))
