@@ -6,7 +6,7 @@ import TestKit
 import Testing
 
 @Suite("Interleavings and left-overs that once went wrong")
-struct SuspectTests {
+struct InterleavingTests {
     private let chunk = EngineFixture.chunkBytes
 
     @Test(
