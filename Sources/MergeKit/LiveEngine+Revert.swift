@@ -122,7 +122,7 @@ extension LiveEngine {
         if !merge.isComplete {
             guard !merge.control.isPaused else { return .idle }
             // A quarter of a second's worth at most, so that a throttled merge moves evenly.
-            let fair = min(byteLimit, stepBytes(of: merge))
+            let fair = min(byteLimit, merge.nextStepBytes(clientOperations: clientOperationCount))
             let limit = merge.control.bytesPerSecond.map { min(fair, $0 / 4) } ?? fair
             guard merge.control.admit(byteCount: max(limit, format.chunkBytes)) else {
                 return .idle
@@ -132,14 +132,6 @@ extension LiveEngine {
         guard merge.isComplete else { return .progressed }
         return try finish(merge) ? .finished : .idle
     }
-
-    /// A client may wait for a whole step of the merge, and so may a snapshot: steps are short while
-    /// there are clients, and long, with fewer flushes, while there are none.
-    private func stepBytes(of merge: RunningMerge) -> Int {
-        merge.hasNewClientOperations(clientOperationCount) ? Self.busyStepBytes : .max
-    }
-
-    private static let busyStepBytes = 16 << 20
 
     private func advance(_ merge: RunningMerge, byteLimit: Int) throws(Problem) {
         gate.enter()

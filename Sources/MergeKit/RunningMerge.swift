@@ -28,6 +28,7 @@ package final class RunningMerge: Sendable {
         var failure: Problem?
         var meter = RateMeter()
         var clientOperationCount = 0
+        var stepBytes = RunningMerge.firstStepBytes
     }
 
     /// Chunks that a write waits for.
@@ -239,13 +240,22 @@ package final class RunningMerge: Sendable {
         return result
     }
 
-    /// Whether clients did anything since the last call.
-    func hasNewClientOperations(_ count: Int) -> Bool {
+    /// How much to merge in the next step, in bytes. A client may wait for a whole step, and so may
+    /// a snapshot, a pause or a throttle: steps begin short and grow, with fewer flushes, for as
+    /// long as no client does anything.
+    func nextStepBytes(clientOperations count: Int) -> Int {
         monitor.withLock {
-            defer { state.clientOperationCount = count }
-            return state.clientOperationCount != count
+            let isBusy = state.clientOperationCount != count
+            state.clientOperationCount = count
+            state.stepBytes = min(
+                state.stepBytes * 2, isBusy ? Self.busyStepBytes : Self.idleStepBytes)
+            return state.stepBytes
         }
     }
+
+    private static let firstStepBytes = 1 << 20
+    private static let busyStepBytes = 16 << 20
+    private static let idleStepBytes = 256 << 20
 
     // MARK: Progress
 
