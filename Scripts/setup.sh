@@ -19,6 +19,7 @@ demo=(
 test=(
     "${demo[@]}"
     fio                # load that verifies what it reads, over NBD
+    gnutls-bin         # certtool: certificates for the server with TLS
     mandoc             # lints the manual page
 )
 bench=(
