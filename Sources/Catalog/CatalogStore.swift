@@ -49,7 +49,10 @@ package final class CatalogStore: Sendable {
             let migrator = SchemaMigration.migrator(migrations)
             let isComplete = try queue.read { try Self.isComplete($0, migrator, path) }
             try queue.writeWithoutTransaction { try Self.makeDurable($0, path) }
-            if !isComplete { try Self.migrate(queue, migrator) }
+            if !isComplete {
+                try queue.write(Self.mark)
+                try Self.migrate(queue, migrator)
+            }
         } catch {
             throw CatalogError(error, action: "opening", path: path)
         }
@@ -135,6 +138,12 @@ extension CatalogStore {
                     + "synchronous \(level.map(String.init) ?? "unknown"))",
                 hint: "put it on a local filesystem with `--state DIR`")
         }
+    }
+
+    /// Marks an empty file as a catalog before the migrator makes a table of its own, in a transaction
+    /// of its own: one who looks in between, or after a crash in between, must know the file for ours.
+    private static func mark(_ database: Database) throws {
+        try database.execute(sql: "PRAGMA application_id = \(SchemaMigration.applicationID)")
     }
 
     private static func migrate(_ queue: DatabaseQueue, _ migrator: DatabaseMigrator) throws {

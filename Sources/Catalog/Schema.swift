@@ -22,7 +22,6 @@ struct SchemaMigration: Sendable {
 // Times are nanoseconds since 1970 in UTC, sizes are bytes, lists of words are JSON arrays.
 extension SchemaMigration {
     private static let v1 = """
-        PRAGMA application_id = \(applicationID);
         \(volumeTables)
         \(snapshotTables)
         \(chunkMapTables)
