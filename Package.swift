@@ -28,6 +28,8 @@ let package = Package(
         .executable(name: "snapmgr", targets: ["snapmgr"]),
         .library(name: "snapmgr-nbdkit", type: .dynamic, targets: ["NBDPlugin"]),
         .executable(name: "snapmgr-torture", targets: ["Torture"]),
+        .executable(name: "snapmgr-command-torture", targets: ["CommandTorture"]),
+        .library(name: "snapmgr-disk-recorder", type: .dynamic, targets: ["CDiskRecorder"]),
         .executable(name: "snapmgr-bench", targets: ["Benchmarks"]),
     ],
     dependencies: [
@@ -58,6 +60,13 @@ let package = Package(
             name: "Torture",
             dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Tests/Torture", swiftSettings: swiftSettings),
+        .target(name: "CDiskRecorder", path: "Tests/CDiskRecorder"),
+        .executableTarget(
+            name: "CommandTorture",
+            dependencies: [
+                "TestKit", "Manager", "Control", "MergeKit", "BlockIO", "SnapshotModel",
+            ],
+            path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Benchmarks",
             dependencies: ["Catalog", "MergeKit", "BlockIO", "SnapshotModel"],

@@ -45,7 +45,10 @@ step() {
         return
     fi
     printf 'FAILED  %5d s\n' $((SECONDS - start))
-    tail -n 60 "$log"
+    # What failed may have been said long before the end.
+    grep -a -E '✘|^FAILED|error:' "$log" | head -n 20 | cut -c 1-1000 || true
+    echo ...
+    tail -n 40 "$log" | cut -c 1-1000
     if ((status == 124 || status == 137)); then echo "It was stopped after $limit s."; fi
     echo "Step $name failed; its whole log is $log."
     echo "$passed passed, $failed failed"
@@ -84,6 +87,7 @@ step build 2400 "${self[@]}" build
 step unit 900 "${self[@]}" swift_tests --skip EndToEndTests
 step model 1800 "$torture" model
 step crash 1800 "$torture" crash
+step commands 1800 .build/release/snapmgr-command-torture
 step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests

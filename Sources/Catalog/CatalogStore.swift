@@ -58,25 +58,63 @@ package final class CatalogStore: Sendable {
         }
     }
 
+    /// Makes everything that `body` reads and writes here one transaction, durable when this returns;
+    /// an error undoes all of it. What must be known together is recorded together, with one sync.
+    package func atomically<Value>(
+        _ action: @autoclosure () -> String, _ body: () throws -> Value
+    ) throws -> Value {
+        try queue.unsafeReentrantWrite { database in
+            guard !database.isInsideTransaction else { return try body() }
+            do {
+                return try Self.transaction(database, .immediate, body)
+            } catch let error as DatabaseError {
+                throw CatalogError(error, action: action(), path: path)
+            }
+        }
+    }
+
+    /// Runs `body` on one state of the catalog.
     func read<Value>(
         _ action: @autoclosure () -> String, _ body: (Database) throws -> Value
     ) throws -> Value {
         do {
-            return try queue.read(body)
+            return try queue.unsafeReentrantRead { database in
+                guard !database.isInsideTransaction else { return try body(database) }
+                return try Self.transaction(database, .deferred) { try body(database) }
+            }
         } catch {
             throw CatalogError(error, action: action(), path: path)
         }
     }
 
-    /// Runs `body` in one transaction, which is durable when this returns.
+    /// Runs `body` in one transaction, which is durable when this returns, or when the transaction
+    /// around it is.
     @discardableResult
     func write<Value>(
         _ action: @autoclosure () -> String, _ body: (Database) throws -> Value
     ) throws -> Value {
         do {
-            return try queue.write(body)
+            return try queue.unsafeReentrantWrite { database in
+                guard !database.isInsideTransaction else { return try body(database) }
+                return try Self.transaction(database, .immediate) { try body(database) }
+            }
         } catch {
             throw CatalogError(error, action: action(), path: path)
+        }
+    }
+
+    private static func transaction<Value>(
+        _ database: Database, _ kind: Database.TransactionKind, _ body: () throws -> Value
+    ) throws -> Value {
+        try database.beginTransaction(kind)
+        do {
+            let value = try body()
+            try database.commit()
+            return value
+        } catch {
+            // SQLite may have rolled back by itself; the first error is the one to tell.
+            if database.isInsideTransaction { try? database.rollback() }
+            throw error
         }
     }
 

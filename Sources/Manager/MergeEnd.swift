@@ -12,6 +12,10 @@ struct MergeEnd {
     }
 
     func record(_ row: RevertRow, _ state: MergeState) throws {
+        try context.catalog.atomically("recording the end of a merge") { try recordAll(row, state) }
+    }
+
+    private func recordAll(_ row: RevertRow, _ state: MergeState) throws {
         try context.catalog.finishRevert(row.id, state: state)
         let isDone = state == .done
         try context.log(

@@ -95,5 +95,6 @@ struct OriginProbe {
         let device = try FileDevice(path: path, access: .create)
         try device.resize(to: byteCount)
         try device.sync()
+        try Paths.syncName(of: path)
     }
 }

@@ -4,7 +4,8 @@ internal import SnapshotModel
 
 /// What the use cases do with paths of the real filesystem.
 enum Paths {
-    /// Makes a folder, for its owner only, with the folders above it.
+    /// Makes a folder, for its owner only, with the folders above it. Their names are durable: a
+    /// power cut must not take away a store or a catalog with the folder that it lies in.
     static func makeFolders(_ path: String) throws {
         guard access(path, F_OK) != 0 else { return }
         let parent = Folder.parent(of: path)
@@ -13,6 +14,14 @@ enum Paths {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
             throw IOFailure("make folder", path: path, code: errno)
         }
+        try syncName(of: path)
+    }
+
+    /// Makes the name of a file or folder durable.
+    static func syncName(of path: String) throws {
+        let parent = Folder.parent(of: path)
+        try FileFolder(path: parent.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : parent)
+            .syncFolder("")
     }
 
     /// The path from the root, without `.`, `..`, and symbolic links as far as it exists.

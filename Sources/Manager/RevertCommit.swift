@@ -8,6 +8,10 @@ struct RevertCommit {
     init(_ context: ManagerContext) { self.context = context }
 
     func record(_ outcome: RevertOutcome, volume: VolumeRow) throws {
+        try context.catalog.atomically("recording a revert") { try recordAll(outcome, volume) }
+    }
+
+    private func recordAll(_ outcome: RevertOutcome, _ volume: VolumeRow) throws {
         let name = volume.record.name
         if let safety = outcome.safety {
             try context.catalog.commitSnapshot(safety, volume: name)

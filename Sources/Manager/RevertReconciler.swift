@@ -21,7 +21,7 @@ struct RevertReconciler {
         let all = try context.catalog.reverts(volume: volume)
         for row in all where row.isUnfinished {
             let verdict = RevertVerdict(
-                row: row, running: try facts.running(), floor: facts.reader.record.idFloor.revert,
+                row: row, running: try facts.running(), ended: facts.reader.record.endedReverts,
                 others: all, isGroupCommitted: try isGroupCommitted(row))
             do {
                 try carryOut(verdict, on: row)
@@ -43,7 +43,7 @@ struct RevertReconciler {
             if revert.state != nil { return true }
             guard let reader = try? context.reader(other) else { return false }
             return try reader.runningRevert()?.id == revert.id
-                || reader.record.idFloor.revert >= revert.id
+                || reader.record.endedReverts.contains(revert.id)
         }
     }
 

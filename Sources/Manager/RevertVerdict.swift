@@ -19,11 +19,12 @@ enum RevertVerdict: Hashable, Sendable {
 
     /// - Parameters:
     ///   - running: the revert that the store is merging now.
-    ///   - floor: the highest revert that has ended in this store, or a higher id.
+    ///   - ended: the last reverts whose merges have ended in this store. That an id is used up
+    ///     there says nothing: it is when the revert is prepared.
     ///   - others: the volume's reverts, this one included.
     ///   - isGroupCommitted: whether another volume of the group was reverted.
     init(
-        row: RevertRow, running: RevertRecord?, floor: RevertID, others: [RevertRow],
+        row: RevertRow, running: RevertRecord?, ended: [RevertID], others: [RevertRow],
         isGroupCommitted: Bool
     ) {
         let isRunning = running?.id == row.id
@@ -31,7 +32,7 @@ enum RevertVerdict: Hashable, Sendable {
             self = isRunning ? .keep : .finish(Self.end(of: row, running: running, others: others))
         } else if isRunning {
             self = .commit
-        } else if floor >= row.id {
+        } else if ended.contains(row.id) {
             self = .commitAndFinish
         } else {
             self = isGroupCommitted ? .rollForward : .abandon

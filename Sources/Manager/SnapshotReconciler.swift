@@ -29,12 +29,16 @@ struct SnapshotReconciler {
     private func carryOutNow(_ verdict: SnapshotVerdict, on row: SnapshotRow) throws {
         switch verdict {
         case .commit(let manifest):
-            try context.catalog.commitSnapshot(manifest, volume: volume)
-            try AreaBookkeeper(context, facts.volume).snapshotTaken(manifest.ordinal)
+            try context.catalog.atomically("recording a snapshot") {
+                try context.catalog.commitSnapshot(manifest, volume: volume)
+                try AreaBookkeeper(context, facts.volume).snapshotTaken(manifest.ordinal)
+            }
             try say("snapshot \(row.id) had been taken, and is in the catalog now", row)
         case .commitAndDelete(let manifest):
-            try context.catalog.commitSnapshot(manifest, volume: volume)
-            try context.catalog.markDeleting([row.id])
+            try context.catalog.atomically("recording a snapshot to delete") {
+                try context.catalog.commitSnapshot(manifest, volume: volume)
+                try context.catalog.markDeleting([row.id])
+            }
             if manifest.isDeleted {
                 try collect(row.id, ordinal: manifest.ordinal)
             } else {
@@ -76,9 +80,11 @@ struct SnapshotReconciler {
     private func forget(
         _ id: SnapshotID, ordinal: SnapshotOrdinal, removedAreas: [SnapshotOrdinal]
     ) throws {
-        try context.catalog.removeSnapshots([id])
-        try AreaBookkeeper(context, facts.volume).snapshotsDeleted(
-            [ordinal], removedAreas: removedAreas)
+        try context.catalog.atomically("recording a deletion") {
+            try context.catalog.removeSnapshots([id])
+            try AreaBookkeeper(context, facts.volume).snapshotsDeleted(
+                [ordinal], removedAreas: removedAreas)
+        }
     }
 
     private func say(_ text: String, _ row: SnapshotRow) throws {

@@ -293,11 +293,7 @@ package final class Barrier: Sendable {
 extension LiveEngine {
     /// Notes in the store that a revert's id is used, for ever.
     fileprivate func burn(_ id: RevertID) throws(Problem) {
-        var record = record
-        record.idFloor.revert = max(record.idFloor.revert, id)
-        try store.writeVolume(record)
-        let floor = record.idFloor
-        withShared { $0.record.idFloor = floor }
+        try changeRecord { $0.idFloor.revert = max($0.idFloor.revert, id) }
     }
 
     fileprivate func createJournal(_ id: RevertID) throws(Problem) -> MergeJournal {

@@ -218,11 +218,29 @@ extension LiveEngine {
     /// that an older record never comes to life again.
     func finishInTurn(_ merge: RunningMerge) throws(Problem) {
         try doing { () throws(IOFailure) in try merge.safetyArea.settle() }
+        do throws(Problem) {
+            try changeRecord { $0.noteEnded(merge.record.id) }
+        } catch {
+            // Without the note, a catalog that never heard of the revert takes it for one that was
+            // not done; a merge that never ends on a full store would be worse.
+            guard error.code == .noSpace else { throw error }
+        }
         for id in try store.revertFolders() where id <= merge.record.id {
             try store.removeRevert(id)
         }
         updateChain { $0.changed(merge: .some(nil)) }
         library.forget(merge.safetyArea.ordinal)
+    }
+}
+
+extension LiveEngine {
+    /// Changes the volume's record, in the store first. With the turn taken.
+    func changeRecord(_ change: (inout VolumeRecord) -> Void) throws(Problem) {
+        var record = record
+        change(&record)
+        try store.writeVolume(record)
+        let changed = record
+        withShared { $0.record = changed }
     }
 }
 

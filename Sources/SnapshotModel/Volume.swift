@@ -24,8 +24,13 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     package var geometry: Geometry
     package var storeFullPolicy: StoreFullPolicy
     package var createdAt: Timestamp
-    /// The highest ids ever used in this store; raised whenever a revert ends.
+    /// The highest ids ever used in this store; raised whenever a revert is prepared.
     package var idFloor: IDFloor
+    /// The last reverts whose merges have ended, oldest first, at most
+    /// ``endedRevertsMaximum``: what tells one that was done from one that was only prepared.
+    package private(set) var endedReverts: [RevertID] = []
+
+    package static let endedRevertsMaximum = 8
 
     package init(
         name: String, uuid: String, driver: VolumeDriver, originPath: String, geometry: Geometry,
@@ -39,6 +44,10 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
         self.storeFullPolicy = storeFullPolicy
         self.createdAt = createdAt
         self.idFloor = idFloor
+    }
+
+    package mutating func noteEnded(_ id: RevertID) {
+        endedReverts = (endedReverts.filter { $0 != id } + [id]).suffix(Self.endedRevertsMaximum)
     }
 
     /// What a volume may be called: ASCII letters, digits, `.`, `_` and `-`, 1 to 64 of them, first

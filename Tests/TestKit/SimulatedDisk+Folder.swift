@@ -120,6 +120,17 @@ extension SimulatedDisk {
         }
     }
 
+    /// Gives a file a second name.
+    package func link(_ name: String, to newName: String) throws(IOFailure) {
+        _ = try begin(.rename, full(name))
+        try monitor.withLock { () throws(IOFailure) in
+            guard let node = state.node(at: name) else { throw failure("link", name, ENOENT) }
+            guard state.node(at: newName) == nil else { throw failure("link", newName, EEXIST) }
+            let (folder, leaf) = try place(of: newName, "link")
+            state.folders[folder]?.set(leaf, to: node)
+        }
+    }
+
     package func makeFolder(_ name: String) throws(IOFailure) {
         _ = try begin(.makeFolder, full(name))
         try monitor.withLock { () throws(IOFailure) in

@@ -46,15 +46,32 @@ package struct DeleteService {
         let byVolume = Dictionary(grouping: rows.values, by: \.volume)
         return try Reconciler(context).withVolumes(Array(byVolume.keys)) { volumes in
             try requireNotHeld(rows.keys.sorted())
-            var report = DeletionReport(items: [], freedBytes: 0, isDryRun: isDryRun)
+            var parts: [Part] = []
+            defer { for part in parts { part.session.close() } }
+            // What one volume refuses is known before anything is deleted in another.
             for volume in volumes {
-                let members = (byVolume[volume.record.name] ?? []).sorted { $0.id < $1.id }
-                let part = try delete(members, of: volume, isDryRun: isDryRun)
-                report.items += part.items
-                report.freedBytes += part.freedBytes
+                _ = try context.reader(volume)
+                let rows = (byVolume[volume.record.name] ?? []).sorted { $0.id < $1.id }
+                parts.append(
+                    Part(volume: volume, rows: rows, session: try context.openSession(volume)))
             }
+            var report = DeletionReport(items: [], freedBytes: 0, isDryRun: isDryRun)
+            for part in parts { try preview(part, in: &report) }
+            guard !isDryRun else { return report }
+            try context.cancellation.check()
+            for part in parts { try delete(part) }
             return report
         }
+    }
+
+    /// The snapshots of one volume.
+    private struct Part {
+        var volume: VolumeRow
+        var rows: [SnapshotRow]
+        var session: any VolumeSession
+
+        var ids: [SnapshotID] { rows.map(\.id) }
+        var deletion: Deletion { Deletion(session: session, volume: volume.record.name) }
     }
 
     private func requireNotHeld(_ ids: [SnapshotID]) throws {
@@ -67,33 +84,31 @@ package struct DeleteService {
         }
     }
 
-    private func delete(
-        _ rows: [SnapshotRow], of volume: VolumeRow, isDryRun: Bool
-    ) throws -> DeletionReport {
-        let (ids, name) = (rows.map(\.id), volume.record.name)
-        return try context.withSession(volume) { session in
-            let deletion = Deletion(session: session, volume: name)
-            // The preview also says what would be refused, before anything is marked.
-            let freedBytes = try deletion.preview(ids)
-            let items = try ids.map { id in
-                DeletionReport.Item(
-                    id: id, volume: name,
-                    aloneBytes: ids.count == 1 ? freedBytes : try deletion.preview([id]))
-            }
-            let report = DeletionReport(items: items, freedBytes: freedBytes, isDryRun: isDryRun)
-            guard !isDryRun else { return report }
-            try context.cancellation.check()
-            // Mark, free, forget: a crash in between is finished by the next command.
-            try context.catalog.markDeleting(ids)
-            let collected = try deletion.carryOut(ids)
+    /// Adds up what would be freed; throws what would be refused.
+    private func preview(_ part: Part, in report: inout DeletionReport) throws {
+        let (deletion, ids) = (part.deletion, part.ids)
+        let freedBytes = try deletion.preview(ids)
+        report.freedBytes += freedBytes
+        report.items += try ids.map { id in
+            DeletionReport.Item(
+                id: id, volume: part.volume.record.name,
+                aloneBytes: ids.count == 1 ? freedBytes : try deletion.preview([id]))
+        }
+    }
+
+    /// Mark, free, forget: a crash in between is finished by the next command.
+    private func delete(_ part: Part) throws {
+        let (ids, name) = (part.ids, part.volume.record.name)
+        try context.catalog.markDeleting(ids)
+        let collected = try part.deletion.carryOut(ids)
+        try context.catalog.atomically("recording a deletion") {
             try context.catalog.removeSnapshots(ids)
-            try AreaBookkeeper(context, volume).snapshotsDeleted(
-                rows.map(\.ordinal), removedAreas: collected.removedAreas)
+            try AreaBookkeeper(context, part.volume).snapshotsDeleted(
+                part.rows.map(\.ordinal), removedAreas: collected.removedAreas)
             try context.log(
                 .snapshotsDeleted,
                 "snapshots \(ids.map(\.description).joined(separator: ", ")) were deleted",
                 volume: name, snapshot: ids.count == 1 ? ids.first : nil)
-            return report
         }
     }
 }

@@ -14,13 +14,15 @@ package struct HoldService {
         let end = try until.map { try moment($0) }
         let rows = try ReferenceResolver(context).snapshots(reference)
         return try Reconciler(context).withVolumes(rows.map(\.volume)) { _ in
-            try rows.flatMap { row in
-                try context.catalog.hold(row.id, owner: owner, reason: reason, until: end)
-                try context.log(
-                    .held, "\(owner) holds snapshot \(row.id): \(reason)", volume: row.volume,
-                    snapshot: row.id)
-                return try context.catalog.holds(snapshot: row.id)
-                    .filter { $0.owner == owner }.map { HoldSummary($0) }
+            try context.catalog.atomically("recording holds") {
+                try rows.flatMap { row in
+                    try context.catalog.hold(row.id, owner: owner, reason: reason, until: end)
+                    try context.log(
+                        .held, "\(owner) holds snapshot \(row.id): \(reason)", volume: row.volume,
+                        snapshot: row.id)
+                    return try context.catalog.holds(snapshot: row.id)
+                        .filter { $0.owner == owner }.map { HoldSummary($0) }
+                }
             }
         }
     }
@@ -31,14 +33,16 @@ package struct HoldService {
     package func release(_ reference: String, owner: String) throws -> [SnapshotID] {
         let rows = try ReferenceResolver(context).snapshots(reference)
         return try Reconciler(context).withVolumes(rows.map(\.volume)) { _ in
-            try rows.map { row in
-                guard try context.catalog.release(row.id, owner: owner) > 0 else {
-                    throw try noHold(row.id, owner: owner)
+            try context.catalog.atomically("releasing holds") {
+                try rows.map { row in
+                    guard try context.catalog.release(row.id, owner: owner) > 0 else {
+                        throw try noHold(row.id, owner: owner)
+                    }
+                    try context.log(
+                        .released, "\(owner) released snapshot \(row.id)", volume: row.volume,
+                        snapshot: row.id)
+                    return row.id
                 }
-                try context.log(
-                    .released, "\(owner) released snapshot \(row.id)", volume: row.volume,
-                    snapshot: row.id)
-                return row.id
             }
         }
     }

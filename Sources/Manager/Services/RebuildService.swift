@@ -46,19 +46,23 @@ package struct RebuildService {
         var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
         let known = try catalog.volumes()
         try context.withLocks(known) {
-            for path in try storePaths(store, known: known.map(\.storePath)) {
-                let contents = try StoreContents.read(path)
-                try Self.adopt(contents, context)
-                report.add(contents)
+            let contents = try storePaths(store, known: known.map(\.storePath))
+                .map { try StoreContents.read($0) }
+            try catalog.atomically("rebuilding") {
+                for volume in contents {
+                    try Self.adopt(volume, context)
+                    report.add(volume)
+                }
+                try Self.log(report, context)
             }
-            try Self.log(report, context)
         }
         return report
     }
 
     /// Reads one known volume's store into the catalog again.
     static func readopt(_ volume: VolumeRow, _ context: ManagerContext) throws {
-        try adopt(StoreContents.read(volume.storePath), context)
+        let contents = try StoreContents.read(volume.storePath)
+        try context.catalog.atomically("adopting a store") { try adopt(contents, context) }
     }
 }
 

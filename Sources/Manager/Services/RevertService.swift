@@ -126,6 +126,10 @@ package struct RevertService {
 extension RevertService {
     /// Gives out the ids: of the reverts, of their safety snapshots, and of the set that these make.
     private func begin(_ members: inout [RevertMember], _ options: RevertOptions) throws {
+        try context.catalog.atomically("giving out ids") { try giveOutIDs(&members, options) }
+    }
+
+    private func giveOutIDs(_ members: inout [RevertMember], _ options: RevertOptions) throws {
         let isSet = members.count > 1
         let names = isSet ? members.map(\.name) : nil
         let key = isSet ? context.clock.now().nanoseconds : nil
@@ -155,8 +159,10 @@ extension RevertService {
 
     private func carryOut(_ members: [RevertMember]) throws -> [RevertItem] {
         let outcomes = try members.count == 1 ? members.map(revertOne) : revertAll(members)
-        for (member, outcome) in zip(members, outcomes) {
-            try RevertCommit(context).record(outcome, volume: member.volume)
+        try context.catalog.atomically("recording reverts") {
+            for (member, outcome) in zip(members, outcomes) {
+                try RevertCommit(context).record(outcome, volume: member.volume)
+            }
         }
         return zip(members, outcomes).map { $0.item($1) }
     }

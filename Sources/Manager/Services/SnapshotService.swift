@@ -101,6 +101,12 @@ package struct SnapshotService {
     private func begin(
         _ request: TakeRequest, _ volumes: [VolumeRow]
     ) throws -> (set: SetID?, requests: [SnapshotRequest]) {
+        try context.catalog.atomically("giving out ids") { try giveOutIDs(request, volumes) }
+    }
+
+    private func giveOutIDs(
+        _ request: TakeRequest, _ volumes: [VolumeRow]
+    ) throws -> (set: SetID?, requests: [SnapshotRequest]) {
         let isSet = volumes.count > 1 || request.setName != nil
         let set = try isSet ? context.catalog.beginSet(name: request.setName) : nil
         var description = SnapshotDescription(
@@ -152,21 +158,23 @@ package struct SnapshotService {
     private func record(
         _ outcomes: [SnapshotOutcome], _ volumes: [VolumeRow], set: SetID?
     ) throws -> TakeReport {
-        var summaries: [SnapshotSummary] = []
-        for (outcome, volume) in zip(outcomes, volumes) {
-            let (manifest, name) = (outcome.manifest, volume.record.name)
-            try context.catalog.commitSnapshot(manifest, volume: name)
-            try AreaBookkeeper(context, volume).snapshotTaken(manifest.ordinal)
-            try context.log(
-                .snapshotTaken, "snapshot \(manifest.id) was taken", volume: name,
-                snapshot: manifest.id)
-            if let row = try context.catalog.snapshot(manifest.id) {
-                summaries.append(SnapshotSummary(row))
-            }
+        let summaries = try context.catalog.atomically("recording snapshots") {
+            try zip(outcomes, volumes).compactMap { try record($0.manifest, $1) }
         }
         return TakeReport(
             snapshots: summaries, set: set,
             heldNanoseconds: outcomes.map(\.heldNanoseconds).max() ?? 0)
+    }
+
+    private func record(
+        _ manifest: SnapshotManifest, _ volume: VolumeRow
+    ) throws -> SnapshotSummary? {
+        try context.catalog.commitSnapshot(manifest, volume: volume.record.name)
+        try AreaBookkeeper(context, volume).snapshotTaken(manifest.ordinal)
+        try context.log(
+            .snapshotTaken, "snapshot \(manifest.id) was taken", volume: volume.record.name,
+            snapshot: manifest.id)
+        return try context.catalog.snapshot(manifest.id).map { SnapshotSummary($0) }
     }
 
     /// Compares with the stores what became of it, as the next command would.

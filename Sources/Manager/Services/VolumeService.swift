@@ -73,13 +73,16 @@ package struct VolumeService {
             storeFullPolicy: request.storeFullPolicy, createdAt: context.clock.now())
         let isNewFolder = try store.create(record)
         do {
-            try context.catalog.insertVolume(VolumeRow(record: record, storePath: store.path))
+            try context.catalog.atomically("recording a volume") {
+                try context.catalog.insertVolume(VolumeRow(record: record, storePath: store.path))
+                try context.log(
+                    .volumeCreated, "the volume was created on \(origin.path)",
+                    volume: request.name)
+            }
         } catch {
             try store.remove(includingFolder: isNewFolder)
             throw error
         }
-        try context.log(
-            .volumeCreated, "the volume was created on \(origin.path)", volume: request.name)
         return try show(request.name)
     }
 

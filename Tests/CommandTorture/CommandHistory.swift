@@ -1,0 +1,171 @@
+import BlockIO
+import Control
+import Glibc
+import Manager
+import MergeKit
+import SnapshotModel
+import TestKit
+
+/// A random history of commands on real files, each by a manager of its own as on the command line.
+struct CommandHistory {
+    static let chunkBytes = 4096
+    static let chunkCount = 48
+    static let volumes = ["a", "b"]
+    private static let commandCount = 36
+
+    private let machine: Machine
+    private let ledger: FileDevice
+    private var ledgerEnd = 0
+    private var known = KnownState()
+    private var generator: SeededGenerator
+    /// The members of each set that was taken, as long as all are there.
+    private var sets: [(reference: String, ids: [Int64])] = []
+
+    private init(root: String, seed: UInt64) throws {
+        machine = Machine(root: root)
+        ledger = try FileDevice(path: root + "/" + LedgerEntry.fileName, access: .create)
+        generator = SeededGenerator(seed: seed)
+    }
+
+    /// Runs a history and ends the process.
+    static func record(root: String, seed: UInt64) -> Never {
+        do {
+            var history = try CommandHistory(root: root, seed: seed)
+            for volume in volumes { try history.run(.create(volume: volume)) }
+            for _ in 0..<commandCount { try history.run(history.nextCommand()) }
+            exit(0)
+        } catch {
+            refuse("seed \(seed): \(Problem(error).description)")
+        }
+    }
+
+    private mutating func run(_ command: Command) throws {
+        try note(begun: command)
+        try carryOut(command)
+        try note(begun: nil)
+    }
+
+    private mutating func note(begun: Command?) throws {
+        let line = try LedgerEntry(known: known, begun: begun).line
+        try ledger.write(line.span.bytes, at: ledgerEnd)
+        ledgerEnd += line.count
+    }
+
+    // MARK: choosing
+
+    private mutating func nextCommand() -> Command {
+        let removable = known.snapshots.filter { !known.held.contains($0.id) }
+        switch generator.below(20) {
+        case 0..<6: return write()
+        case 6..<10: return .take(volumes: generator.oneIn(2) ? Self.volumes : [pick(Self.volumes)])
+        case 10..<13 where removable.count > 3:
+            return .delete(ids: [pick(removable).id])
+        case 13 where removable.count > 6:
+            return .delete(ids: Array(removable.prefix(3).map(\.id)))
+        case 14..<16 where !known.snapshots.isEmpty:
+            let target = pick(known.snapshots)
+            return .revert(ids: [target.id], reference: "\(target.id)", waits: generator.oneIn(2))
+        case 16 where !sets.isEmpty:
+            let set = pick(sets)
+            return .revert(ids: set.ids, reference: set.reference, waits: generator.oneIn(2))
+        case 17 where !known.snapshots.isEmpty: return .hold(id: pick(known.snapshots).id)
+        case 18 where !known.held.isEmpty: return .release(id: pick(known.held.sorted()))
+        case 19: return .rebuild
+        default: return write()
+        }
+    }
+
+    private mutating func write() -> Command {
+        let start = generator.below(Self.chunkCount)
+        let count = min(1 + generator.below(12), Self.chunkCount - start)
+        return .write(
+            volume: pick(Self.volumes), chunks: start..<start + count,
+            byte: UInt8(1 + generator.below(255)))
+    }
+
+    private mutating func pick<Element>(_ elements: [Element]) -> Element {
+        elements[generator.below(elements.count)]
+    }
+
+    // MARK: running
+
+    private mutating func carryOut(_ command: Command) throws {
+        switch command {
+        case .create(let volume):
+            _ = try machine.manager().volumes.create(
+                CreateRequest(
+                    name: volume, originPath: "\(machine.root)/\(volume).img",
+                    createBytes: Self.chunkBytes * Self.chunkCount, chunkBytes: Self.chunkBytes))
+            known.contents[volume] = Array(repeating: 0, count: Self.chunkCount)
+        case .write(let volume, let chunks, let byte):
+            try machine.withEngine(volume) { engine in
+                let bytes = [UInt8](repeating: byte, count: chunks.count * Self.chunkBytes)
+                try engine.write(bytes.span.bytes, at: chunks.lowerBound * Self.chunkBytes)
+                try engine.flush()
+            }
+            for chunk in chunks { known.contents[volume]?[chunk] = byte }
+        case .take(let volumes): try take(volumes)
+        case .delete(let ids):
+            _ = try refusable {
+                _ = try machine.manager().deletions.delete(ids.map(String.init), isDryRun: false)
+                known.snapshots.removeAll { ids.contains($0.id) }
+                sets.removeAll { !Set($0.ids).isDisjoint(with: ids) }
+            }
+        case .revert(let ids, let reference, let waits):
+            try revert(ids, reference, waits: waits)
+        case .hold(let id):
+            _ = try machine.manager().holds.hold(
+                "\(id)", owner: "test", reason: "test", until: nil)
+            known.held.insert(id)
+        case .release(let id):
+            _ = try machine.manager().holds.release("\(id)", owner: "test")
+            known.held.remove(id)
+        case .rebuild:
+            _ = try RebuildService(machine.options).rebuild(store: nil)
+        }
+    }
+
+    private mutating func take(_ volumes: [String]) throws {
+        let report = try machine.manager().snapshots.take(TakeRequest(volumes: volumes))
+        note(report.snapshots.map { ($0.id.rawValue, $0.volume) }, isSafety: false)
+        if let set = report.set {
+            sets.append(("set:\(set.rawValue)", report.snapshots.map(\.id.rawValue)))
+        }
+    }
+
+    /// Snapshots that were taken of the volumes as they read.
+    private mutating func note(_ taken: [(id: Int64, volume: String)], isSafety: Bool) {
+        for (id, volume) in taken {
+            known.snapshots.append(
+                KnownSnapshot(
+                    id: id, volume: volume, content: known.contents[volume] ?? [],
+                    isSafety: isSafety))
+            known.highestID = max(known.highestID, id)
+        }
+    }
+
+    private mutating func revert(_ ids: [Int64], _ reference: String, waits: Bool) throws {
+        let report = try refusable {
+            try machine.manager().reverts.revert(reference, RevertOptions(waits: waits)) { _, _ in }
+        }
+        guard let report else { return }
+        let safeties = report.items.compactMap { item in
+            item.safety.map { (id: $0.rawValue, volume: item.volume) }
+        }
+        note(safeties, isSafety: true)
+        for target in known.snapshots where ids.contains(target.id) {
+            known.contents[target.volume] = target.content
+        }
+    }
+
+    /// What the rules forbid at this moment (a revert while another one's snapshot is needed, say)
+    /// is no part of the history.
+    private func refusable<Result>(_ body: () throws -> Result) throws -> Result? {
+        do {
+            return try body()
+        } catch {
+            guard Problem(error).code == .refused else { throw error }
+            return nil
+        }
+    }
+}

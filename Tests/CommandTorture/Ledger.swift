@@ -1,0 +1,55 @@
+import FoundationEssentials
+
+/// What a history of commands has been told so far, and what it has begun: the child writes it into
+/// the record between its operations, where the parent finds it in the order of things.
+struct LedgerEntry: Codable {
+    /// What was acknowledged.
+    var known: KnownState
+    /// The command that was begun and has not returned.
+    var begun: Command?
+
+    static let fileName = "ledger"
+
+    var line: [UInt8] {
+        get throws { [UInt8](try JSONEncoder().encode(self)) }
+    }
+
+    init(known: KnownState, begun: Command?) {
+        self.known = known
+        self.begun = begun
+    }
+
+    init(line: [UInt8]) throws {
+        self = try JSONDecoder().decode(LedgerEntry.self, from: Data(line))
+    }
+}
+
+/// What the commands so far have promised.
+struct KnownState: Codable {
+    /// The first byte of every chunk of every volume, as it reads.
+    var contents: [String: [UInt8]] = [:]
+    var snapshots: [KnownSnapshot] = []
+    /// The highest snapshot id that anybody was told.
+    var highestID: Int64 = 0
+    var held: Set<Int64> = []
+}
+
+struct KnownSnapshot: Codable, Hashable {
+    var id: Int64
+    var volume: String
+    var content: [UInt8]
+    var isSafety: Bool
+}
+
+/// One command of a history.
+enum Command: Codable {
+    case create(volume: String)
+    case write(volume: String, chunks: Range<Int>, byte: UInt8)
+    case take(volumes: [String])
+    case delete(ids: [Int64])
+    /// To one snapshot of each volume.
+    case revert(ids: [Int64], reference: String, waits: Bool)
+    case hold(id: Int64)
+    case release(id: Int64)
+    case rebuild
+}

@@ -1,0 +1,208 @@
+import BlockIO
+import Glibc
+import Manager
+import MergeKit
+import SnapshotModel
+
+/// What the next commands find after a power cut, compared with what had been acknowledged.
+struct RecoveryCheck {
+    let machine: Machine
+    let entry: LedgerEntry
+
+    private struct Failure: Error {
+        var message: String
+    }
+
+    /// What is wrong; nil when nothing is.
+    func failure(rebuildsCatalog: Bool) -> String? {
+        do {
+            try check(rebuildsCatalog: rebuildsCatalog)
+            return nil
+        } catch let failure as Failure {
+            return "\(failure.message); notes: \(machine.notes)"
+        } catch {
+            return "recovery failed: \(Problem(error))"
+        }
+    }
+
+    private func check(rebuildsCatalog: Bool) throws {
+        let manager = try machine.manager()
+        try checkVolumes(manager)
+        let found = try observe(manager)
+        try checkSnapshots(found)
+        try checkContents(found)
+        try checkHolds(manager)
+        try requireSound(manager)
+        try checkNewIDs(manager)
+        if rebuildsCatalog { try checkRebuild(manager) }
+    }
+
+    // MARK: what there is
+
+    private struct Observation {
+        var contents: [String: [UInt8]] = [:]
+        var snapshots: [KnownSnapshot] = []
+    }
+
+    private func observe(_ manager: Manager) throws -> Observation {
+        var found = Observation()
+        let rows = try list(manager)
+        for volume in try manager.volumes.list().map(\.record.name) {
+            try machine.withEngine(volume) { engine in
+                found.contents[volume] = try Self.firstBytes { bytes, offset in
+                    try engine.read(into: &bytes, at: offset)
+                }
+                for row in rows where row.volume == volume {
+                    let view = try engine.openView(of: row.id)
+                    defer { view.close() }
+                    found.snapshots.append(
+                        KnownSnapshot(
+                            id: row.id.rawValue, volume: volume,
+                            content: try Self.firstBytes { bytes, offset in
+                                try view.read(into: &bytes, at: offset)
+                            }, isSafety: row.manifest.kind == .safety))
+                }
+            }
+        }
+        return found
+    }
+
+    private func list(_ manager: Manager) throws -> [SnapshotSummary] {
+        var rows: [SnapshotSummary] = []
+        try manager.lists.forEachPage(ListRequest(sort: "id")) { rows += $0 }
+        return rows
+    }
+
+    private static func firstBytes(
+        _ read: (inout MutableRawSpan, Int) throws -> Void
+    ) throws -> [UInt8] {
+        var buffer = AlignedBuffer(count: CommandHistory.chunkBytes * CommandHistory.chunkCount)
+        var bytes = buffer.mutableBytes
+        try read(&bytes, 0)
+        let all = buffer.bytes.array
+        return (0..<CommandHistory.chunkCount).map { all[$0 * CommandHistory.chunkBytes] }
+    }
+
+    // MARK: what must hold
+
+    private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+        guard condition else { throw Failure(message: message()) }
+    }
+
+    private func checkVolumes(_ manager: Manager) throws {
+        var names = Set(try manager.volumes.list().map(\.record.name))
+        if case .create(let volume) = entry.begun { names.remove(volume) }
+        let known = Set(entry.known.contents.keys)
+        try require(names == known, "volumes \(known.sorted()) became \(names.sorted())")
+    }
+
+    private func checkSnapshots(_ found: Observation) throws {
+        var deletable: [Int64] = []
+        if case .delete(let ids) = entry.begun { deletable = ids }
+        for snapshot in entry.known.snapshots {
+            guard let now = found.snapshots.first(where: { $0.id == snapshot.id }) else {
+                try require(deletable.contains(snapshot.id), "snapshot \(snapshot.id) is lost")
+                continue
+            }
+            try require(now == snapshot, "snapshot \(snapshot) became \(now)")
+        }
+        let ids = Set(entry.known.snapshots.map(\.id))
+        let new = found.snapshots.filter { !ids.contains($0.id) }
+        for snapshot in new {
+            try require(
+                snapshot.content == entry.known.contents[snapshot.volume],
+                "the new snapshot \(snapshot) is not what the volume was")
+        }
+        switch entry.begun {
+        case .take(let volumes):
+            try require(
+                new.isEmpty || new.map(\.volume).sorted() == volumes.sorted(),
+                "of a set of \(volumes), there are \(new.map(\.volume))")
+        case .revert:
+            try require(new.allSatisfy(\.isSafety), "a revert left \(new)")
+        default:
+            try require(new.isEmpty, "there are snapshots that nobody took: \(new)")
+        }
+    }
+
+    private func checkContents(_ found: Observation) throws {
+        let isReverted = try revertedVolumes(found)
+        for (volume, content) in entry.known.contents where !isReverted.contains(volume) {
+            guard let now = found.contents[volume] else { continue }
+            var allowed: [UInt8]?
+            if case .write(volume, let chunks, let byte) = entry.begun {
+                allowed = content
+                for chunk in chunks where now[chunk] == byte { allowed?[chunk] = byte }
+            }
+            try require(
+                now == content || now == allowed, "volume \(volume): \(content) became \(now)")
+        }
+    }
+
+    /// The volumes that the revert that was under way has reverted: all of its volumes, or none.
+    private func revertedVolumes(_ found: Observation) throws -> Set<String> {
+        guard case .revert(let ids, _, _) = entry.begun else { return [] }
+        let targets = entry.known.snapshots.filter { ids.contains($0.id) }
+        // One that changes nothing is reverted either way.
+        let changed = targets.filter { $0.content != entry.known.contents[$0.volume] }
+        let reverted = changed.filter { found.contents[$0.volume] == $0.content }
+        try require(
+            reverted.isEmpty || reverted.count == changed.count,
+            "of the reverts to \(ids), only \(reverted.map(\.id)) happened")
+        for target in reverted {
+            try require(
+                found.snapshots.contains {
+                    $0.isSafety && $0.volume == target.volume
+                        && $0.content == entry.known.contents[target.volume]
+                }, "the revert to \(target.id) left no safety snapshot")
+        }
+        return Set(reverted.map(\.volume))
+    }
+
+    private func checkHolds(_ manager: Manager) throws {
+        var held = Set(try manager.holds.list().map(\.snapshot.rawValue))
+        var known = entry.known.held
+        if case .hold(let id) = entry.begun { held.remove(id); known.remove(id) }
+        if case .release(let id) = entry.begun { held.remove(id); known.remove(id) }
+        try require(held == known, "holds on \(known.sorted()) became \(held.sorted())")
+    }
+
+    private func requireSound(_ manager: Manager) throws {
+        let report = try manager.checks.check([], readsData: false, repairs: false)
+        try require(
+            report.damageCount == 0,
+            "check finds \(report.items.map { "\($0.finding.object): \($0.finding.message)" })")
+    }
+
+    private func checkNewIDs(_ manager: Manager) throws {
+        for volume in entry.known.contents.keys.sorted() {
+            let taken = try manager.snapshots.take(TakeRequest(volumes: [volume])).snapshots
+            try require(
+                taken.allSatisfy { $0.id.rawValue > entry.known.highestID },
+                "id \(taken.map(\.id)) was given out again")
+        }
+    }
+
+    private func checkRebuild(_ manager: Manager) throws {
+        // While a merge runs, the sizes of its safety snapshot still change.
+        _ = try manager.merges.resume([]) { _, _ in }
+        let rows = try list(manager).map(Self.withoutHolds)
+        for suffix in ["", "-wal", "-shm"] {
+            unlink(machine.options.state.catalogPath + suffix)
+        }
+        _ = try RebuildService(machine.options).rebuild(store: nil)
+        let rebuilt = try list(machine.manager())
+        try require(
+            rebuilt.map(\.id) == rows.map(\.id),
+            "the rebuilt catalog has the snapshots \(rebuilt.map(\.id)), not \(rows.map(\.id))")
+        for (before, after) in zip(rows, rebuilt) {
+            try require(after == before, "the rebuilt catalog says \(after), not \(before)")
+        }
+    }
+
+    private static func withoutHolds(_ row: SnapshotSummary) -> SnapshotSummary {
+        var row = row
+        row.holds = 0
+        return row
+    }
+}
