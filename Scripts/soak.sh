@@ -8,4 +8,6 @@ export SNAPMGR_MODEL_OPERATIONS=${SNAPMGR_MODEL_OPERATIONS:-$((20000 * factor))}
 export SNAPMGR_CRASH_POINTS=${SNAPMGR_CRASH_POINTS:-$((100000 * factor))}
 export SNAPMGR_FAULT_POINTS=${SNAPMGR_FAULT_POINTS:-$((20000 * factor))}
 export SNAPMGR_STRESS_SECONDS=${SNAPMGR_STRESS_SECONDS:-$((10 * factor))}
-exec .build/release/snapmgr-torture
+export SNAPMGR_COMMAND_CRASH_POINTS=${SNAPMGR_COMMAND_CRASH_POINTS:-$((4000 * factor))}
+.build/release/snapmgr-torture
+exec .build/release/snapmgr-command-torture
