@@ -16,11 +16,11 @@ struct SlotOracle {
         /// Whether the day is among the last seven of its month.
         var isInLastWeek = false
 
-        /// By counting years and months from 1970 on.
-        init(clock: Int) {
-            var days = clock / 86_400
+        /// Midnight of a day, by counting years and months from 1970 on.
+        init(day number: Int) {
+            var days = number
             weekday = (days + 3) % 7
-            (hour, minute) = (clock % 86_400 / 3600, clock % 3600 / 60)
+            (hour, minute) = (0, 0)
             year = 1970
             while days >= (Self.isLeap(year) ? 366 : 365) {
                 days -= Self.isLeap(year) ? 366 : 365
@@ -52,16 +52,22 @@ struct SlotOracle {
         from start: Int, to end: Int, runs: Bool, where isTime: (Reading) -> Bool
     ) -> [Int] {
         var slots: [Int] = []
-        // Long enough before, to know what the clock has shown.
+        let firstDay = start / 86_400 - 4
+        let days = (firstDay...end / 86_400 + 2).map { Reading(day: $0) }
+        func isShown(_ clock: Int) -> Bool {
+            var reading = days[clock / 86_400 - firstDay]
+            (reading.hour, reading.minute) = (clock % 86_400 / 3600, clock % 3600 / 60)
+            return isTime(reading)
+        }
+        // From long enough before, to know what the clock has shown.
         var highest = Int.min
         for (moment, clock) in zone.clocks(from: start - 2 * 86_400, to: end) {
             var isSlot = false
             if runs {
-                isSlot = isTime(Reading(clock: clock))
+                isSlot = isShown(clock)
             } else if clock > highest {
                 let first = highest == .min ? clock : highest + 60
-                isSlot = stride(from: first, through: clock, by: 60)
-                    .contains { isTime(Reading(clock: $0)) }
+                isSlot = stride(from: first, through: clock, by: 60).contains(where: isShown)
             }
             highest = max(highest, clock)
             if isSlot, moment >= start { slots.append(moment) }

@@ -54,7 +54,7 @@ struct ZoneOracle {
         let cases = (try? ZoneFixtures.cases("zone-changes.json", of: Case.self)) ?? []
         return Dictionary(
             uniqueKeysWithValues: cases.map { zone in
-                let changes = zone.changes.map { (moment: $0[0] ?? .min, offset: $0[1]!) }
+                let changes = zone.changes.map { (moment: $0[0] ?? .min, offset: $0[1] ?? 0) }
                 return (zone.zone, ZoneOracle(changes: changes))
             })
     }()
@@ -62,7 +62,7 @@ struct ZoneOracle {
     static func named(_ zone: String) throws -> ZoneOracle { try #require(all[zone]) }
 
     func offset(at second: Int) -> Int {
-        changes.last { $0.moment <= second }!.offset
+        changes.last { $0.moment <= second }?.offset ?? 0
     }
 
     /// All that the zone has between two moments.
