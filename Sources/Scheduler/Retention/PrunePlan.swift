@@ -77,9 +77,18 @@ package struct PrunePlan {
         guard place.scope >= 0, place.index >= 0,
             let evaluation = scopes[Int(place.scope)].evaluation
         else { return true }
-        return evaluation.isKept(Int(place.index)) || index == newest
-            || !subjects[index].uses.isEmpty
+        return evaluation.isKept(Int(place.index)) || isProtected(index)
+    }
+
+    /// Whether something keeps it whatever the rules say.
+    func isProtected(_ index: Int) -> Bool {
+        places[index].index < 0 || index == newest || !subjects[index].uses.isEmpty
             || subjects[index].holds.contains { !$0.isExpired(at: now) }
+    }
+
+    /// How many each effective rule of a scope keeps.
+    func countOfRule(scope: Int) -> [Int] {
+        scopes[scope].evaluation?.outcomes.map(\.marks.count) ?? []
     }
 
     /// Those that go, oldest first.
