@@ -45,7 +45,7 @@ struct PathIndependenceTests {
             switch random.number(1...10) {
             case 1: rules.append(.last(count))
             case 2: rules.append(.within(span))
-            case 3, 4 where prefer == .oldest:
+            case 3 where prefer == .oldest:
                 rules.append(.withinBuckets(WithinBucketRule(bucket, within: span)))
             case 5: rules.append(.tags(TagRule(["keep"])))
             case 6: rules.append(.notMirrored(NotMirroredRule()))
@@ -97,7 +97,9 @@ struct PathIndependenceTests {
         }
     }
 
-    @Test("a grid depends on it, but never keeps more than it says, and pruning again changes nothing")
+    @Test(
+        "a grid depends on it, but never keeps more than it says, and pruning again changes nothing"
+    )
     func grid() throws {
         let grid = GridRule(try Grid(parsing: "1x1h(keep=all) | 4x1h(keep=2) | 5x1d"))
         let policy = RetentionPolicy(.grid(grid))
