@@ -108,13 +108,16 @@ final class DiagnosticCollector {
         errorCount += others.count { $0.severity == .error }
     }
 
+    /// In the order of the files; the last one tells how many more there are.
+    var sorted: [Diagnostic] {
+        let all = diagnostics.sorted()
+        guard errorCount > Self.limit else { return all }
+        return all + [Diagnostic(.error, at: nil, "\(errorCount - Self.limit) more errors")]
+    }
+
     /// Ends the reading when there was any error.
     func throwErrors() throws(SettingsFailure) {
         guard hasErrors else { return }
-        var all = diagnostics.sorted()
-        if errorCount > Self.limit {
-            all.append(Diagnostic(.error, at: nil, "\(errorCount - Self.limit) more errors"))
-        }
-        throw SettingsFailure(sorted: all)
+        throw SettingsFailure(sorted: sorted)
     }
 }

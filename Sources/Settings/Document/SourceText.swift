@@ -12,6 +12,8 @@ struct SourceText {
     /// Refuses what is no UTF-8 text, and NUL characters, at which C's strings end.
     init(file: String, bytes: [UInt8]) throws(SettingsFailure) {
         self.file = file
+        // A byte order mark is neither content nor a column.
+        let bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
         self.bytes = bytes
         lineStarts = [0] + bytes.indices.filter { bytes[$0] == UInt8(ascii: "\n") }.map { $0 + 1 }
         var (scalars, counts) = (0, [Int]())
