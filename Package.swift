@@ -37,6 +37,7 @@ let package = Package(
     targets: [
         // Values, then effects on bytes, then the engine: arrows point left to right only.
         target("SnapshotModel"),
+        target("Scheduler", ["SnapshotModel"]),
         .target(name: "CSystem"),
         target("BlockIO", ["SnapshotModel", "CSystem"]),
         target("MergeKit", ["BlockIO", "SnapshotModel"]),
@@ -63,6 +64,9 @@ let package = Package(
             dependencies: ["Catalog", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Benchmarks", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
+        .testTarget(
+            name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),

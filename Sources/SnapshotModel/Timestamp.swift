@@ -89,7 +89,7 @@ extension Timestamp: Codable {
 /// A date of the proleptic Gregorian calendar.
 ///
 /// Source of the arithmetic: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-package struct CivilDate: Hashable, Sendable {
+package struct CivilDate: Hashable, Comparable, Sendable {
     package let year: Int
     package let month: Int
     package let day: Int
@@ -123,6 +123,10 @@ package struct CivilDate: Hashable, Sendable {
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
         let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
         return era * 146_097 + dayOfEra - 719_468
+    }
+
+    package static func < (left: CivilDate, right: CivilDate) -> Bool {
+        (left.year, left.month, left.day) < (right.year, right.month, right.day)
     }
 }
 
