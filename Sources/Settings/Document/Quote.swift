@@ -17,13 +17,16 @@ enum Quote {
 
     /// A key with the tables it is in: `volumes.data.policy`; parts that need quotes have them.
     static func path(_ path: [String]) -> String {
-        path.map { part in
-            let isBare =
-                !part.isEmpty && part.utf8.count <= longest
-                && part.unicodeScalars.allSatisfy {
-                    $0.isASCII && ($0.properties.isAlphabetic || "0123456789-_".unicodeScalars.contains($0))
-                }
-            return isBare ? part : text(part)
-        }.joined(separator: ".")
+        path.map { isBareKey($0) && $0.utf8.count <= longest ? $0 : text($0) }
+            .joined(separator: ".")
+    }
+
+    /// Whether a key may stand in a file without quotes.
+    static func isBareKey(_ key: String) -> Bool {
+        !key.isEmpty
+            && key.unicodeScalars.allSatisfy {
+                $0.isASCII
+                    && ($0.properties.isAlphabetic || "0123456789-_".unicodeScalars.contains($0))
+            }
     }
 }

@@ -171,7 +171,8 @@ struct TOMLParser {
         } else if scanner.isNext("\"") || scanner.isNext("'") {
             let string = try scanner.string()
             node.content = .text(string)
-            if text.bytes[start..<scanner.offset].dropFirst().dropLast().elementsEqual(string.utf8) {
+            if text.bytes[start..<scanner.offset].dropFirst().dropLast().elementsEqual(string.utf8)
+            {
                 node.textPosition = text.position(of: start + 1)
             }
         } else {

@@ -19,8 +19,9 @@ extension TOMLScanner {
         case "false": return .boolean(false)
         default: break
         }
-        guard text.utf8.contains(where: { Self.digit($0, radix: 10) != nil })
-            || text.hasSuffix("inf") || text.hasSuffix("nan")
+        guard
+            text.utf8.contains(where: { Self.digit($0, radix: 10) != nil })
+                || text.hasSuffix("inf") || text.hasSuffix("nan")
         else { throw Self.unquoted(text, at: start) }
         if let integer = try Self.integer(text, at: start) { return .integer(integer) }
         if let float = Self.float(text) { return .float(float) }
@@ -132,8 +133,9 @@ extension TOMLScanner {
         guard numbers.count == 3, numbers[0] < 24, numbers[1] < 60, numbers[2] <= 60 else {
             return false
         }
-        return halves.count == 1 || (!halves[1].isEmpty && number(halves[1].prefix(9)) != nil)
-            && halves[1].allSatisfy { digit($0, radix: 10) != nil }
+        return halves.count == 1
+            || (!halves[1].isEmpty && number(halves[1].prefix(9)) != nil)
+                && halves[1].allSatisfy { digit($0, radix: 10) != nil }
     }
 
     private static func number(_ bytes: ArraySlice<UInt8>) -> Int? {

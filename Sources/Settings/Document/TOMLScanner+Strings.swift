@@ -93,7 +93,8 @@ extension TOMLScanner {
         var value: UInt32 = 0
         for _ in 0..<digits {
             guard let byte = next, let digit = Self.digit(byte, radix: 16) else {
-                throw TOMLSyntaxError("an escape of \(digits) hexadecimal digits has fewer", at: start)
+                throw TOMLSyntaxError(
+                    "an escape of \(digits) hexadecimal digits has fewer", at: start)
             }
             value = value << 4 | UInt32(digit)
             advance()

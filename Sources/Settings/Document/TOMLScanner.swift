@@ -93,7 +93,9 @@ struct TOMLScanner {
     }
 
     func refuseControlCharacter(in place: String) throws(TOMLSyntaxError) {
-        guard let byte = next, byte < 0x20 || byte == 0x7F, byte != UInt8(ascii: "\t") else { return }
+        guard let byte = next, byte < 0x20 || byte == 0x7F, byte != UInt8(ascii: "\t") else {
+            return
+        }
         throw TOMLSyntaxError("a control character (\(byte)) in \(place)", at: offset)
     }
 
