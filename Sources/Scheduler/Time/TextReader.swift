@@ -26,10 +26,10 @@ struct TextReader {
 
     func isNext(_ character: Unicode.Scalar) -> Bool { peek == UInt8(ascii: character) }
 
-    /// Steps over the character if it comes next.
-    mutating func skip(_ character: Unicode.Scalar) -> Bool {
-        guard isNext(character) else { return false }
-        offset += 1
+    /// Steps over the token if it comes next.
+    mutating func skip(_ token: String) -> Bool {
+        guard bytes[offset...].starts(with: token.utf8) else { return false }
+        offset += token.utf8.count
         return true
     }
 
