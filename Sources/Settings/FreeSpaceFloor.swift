@@ -1,4 +1,4 @@
-package import SnapshotModel
+internal import SnapshotModel
 
 /// How much of a store's filesystem is to stay free.
 package enum FreeSpaceFloor: Hashable, Sendable {

@@ -91,22 +91,21 @@ struct PolicyRules {
             return []
         }
         var first: [BucketSpan: String] = [:]
-        return tree.entries.compactMap { entry in
+        var rules: [KeepRule] = []
+        for entry in tree.entries {
             let name = reader.name(.every) + "." + Quote.path([entry.key])
-            let span: BucketSpan
-            do {
-                span = try BucketSpan(parsing: entry.key)
+            do throws(SyntaxError) {
+                let span = try BucketSpan(parsing: entry.key)
+                if let other = first.updateValue(entry.key, forKey: span) {
+                    reader.diagnostics.error(
+                        "\(name) is the same as \(Quote.text(other))", at: entry.keyPosition)
+                }
+                if let count = count(entry.value, of: name) { rules.append(.buckets(span, count)) }
             } catch {
-                reader.diagnostics.error(
-                    "\(name): \(error.message)", at: entry.keyPosition)
-                return nil
+                reader.diagnostics.error("\(name): \(error.message)", at: entry.keyPosition)
             }
-            if let other = first.updateValue(entry.key, forKey: span) {
-                reader.diagnostics.error(
-                    "\(name) is the same as \(Quote.text(other))", at: entry.keyPosition)
-            }
-            return count(entry.value, of: name).map { .buckets(span, $0) }
         }
+        return rules
     }
 
     /// `tags = [["keep"], ["monthly", "tax"]]`: all tags of any of the lists.

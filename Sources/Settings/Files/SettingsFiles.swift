@@ -39,8 +39,8 @@ package struct SystemFiles: SettingsFiles {
     package func linkTarget(_ path: String) -> String? {
         let length = Int(PATH_MAX)
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length) { buffer in
-            let count = buffer.withMemoryRebound(to: CChar.self) {
-                readlink(path, $0.baseAddress, length)
+            let count = buffer.withMemoryRebound(to: CChar.self) { buffer in
+                buffer.baseAddress.map { readlink(path, $0, length) } ?? -1
             }
             guard count >= 0 else { return nil }
             return String(decoding: buffer.prefix(count), as: UTF8.self)

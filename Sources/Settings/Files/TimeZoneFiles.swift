@@ -1,3 +1,4 @@
+internal import BlockIO
 package import Scheduler
 package import SnapshotModel
 
@@ -131,7 +132,7 @@ package struct TimeZoneFiles: Sendable {
     private func zone(ofVariable value: String) throws(Problem) -> TimeZoneRules {
         let text = value.hasPrefix(":") ? String(value.dropFirst()) : value
         if text.isEmpty { return .utc }
-        do {
+        do throws(Problem) {
             guard text.hasPrefix("/") else { return try zone(named: text) }
             let contents: [UInt8]
             do {
