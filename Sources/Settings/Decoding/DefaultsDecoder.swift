@@ -1,0 +1,67 @@
+internal import Scheduler
+internal import SnapshotModel
+
+extension SettingsBuilder {
+    /// First, since schedules and policies need it.
+    func decodeTimeZone(_ reader: TableReader<TopKey>) {
+        if let node = reader.node(.timeZone) {
+            if let zone = zone(.timeZone, in: reader) { settings.defaults.timeZone = zone }
+            show(tables.top, TopKey.timeZone.rawValue, node.text, .file(node.position))
+            return
+        }
+        do {
+            let (zone, source) = try systemZone()
+            settings.defaults.timeZone = zone
+            // A copy of a zone's file does not tell the zone's name.
+            let name = zone.name == "local" ? nil : TOMLText.quoted(zone.name)
+            show(
+                tables.top, TopKey.timeZone.rawValue, source == "$TZ" ? nil : name,
+                source == "default" ? .standard : .system(source),
+                note: name == nil || source == "$TZ" ? "the zone of \(source)" : nil)
+        } catch {
+            zoneProblem = error
+            show(
+                tables.top, TopKey.timeZone.rawValue, TOMLText.quoted(TimeZoneRules.utc.name),
+                .standard)
+        }
+    }
+
+    func decodeDefaults(_ reader: TableReader<TopKey>) {
+        settings.defaults.policy = policy(.policy, in: reader)
+        if let policy = policy(.safetyPolicy, in: reader) {
+            settings.defaults.safetyPolicy = policy
+        }
+        if let floor = freeSpaceFloor(.freeSpaceFloor, in: reader) {
+            settings.defaults.freeSpaceFloor = floor
+        }
+        showTop(.policy, reader, EffectiveStandard(nil, .standard, note: "all snapshots are kept"))
+        showTop(
+            .safetyPolicy, reader,
+            EffectiveStandard(nil, .standard, note: "built in: \(NamedPolicy.builtInSafetyText)"))
+        showTop(
+            .freeSpaceFloor, reader,
+            EffectiveStandard(TOMLText.quoted("\(FreeSpaceFloor.standard)"), .standard))
+    }
+
+    private func showTop(
+        _ key: TopKey, _ reader: TableReader<TopKey>, _ standard: EffectiveStandard
+    ) {
+        if let node = reader.node(key) {
+            show(tables.top, key.rawValue, node.text, .file(node.position))
+        } else {
+            show(tables.top, key.rawValue, standard.value, standard.source, note: standard.note)
+        }
+    }
+
+    func freeSpaceFloor<Key>(_ key: Key, in reader: TableReader<Key>) -> FreeSpaceFloor? {
+        let expected = "a share or a size in quotes, such as \"5%\" or \"20GiB\""
+        guard let text = reader.text(key, expected: expected) else { return nil }
+        guard let floor = FreeSpaceFloor(text.text) else {
+            reader.refuse(
+                text.node, "\(reader.name(key)): \(Quote.text(text.text)) is no share and no size",
+                hint: "write it as \"5%\" (below 100%) or \"20GiB\"")
+            return nil
+        }
+        return floor
+    }
+}

@@ -1,0 +1,131 @@
+internal import Scheduler
+internal import SnapshotModel
+
+extension SettingsBuilder {
+    func decodeHooks() {
+        for (name, table) in tables.tables(.hooks) {
+            let reader = TableReader<HookKey>(table, diagnostics: diagnostics)
+            settings.hooks[name] = HookTable(reader: reader).decode(name: name)
+            show(
+                table, reader,
+                standards: [
+                    .timeout: EffectiveStandard(
+                        TOMLText.quoted("\(HookTable.standardTimeout)"), .standard),
+                    .fatal: EffectiveStandard("true", .standard),
+                    .environment: EffectiveStandard("{}", .standard),
+                    .shell: EffectiveStandard("false", .standard),
+                ])
+        }
+    }
+}
+
+/// A hook's table.
+struct HookTable {
+    let reader: TableReader<HookKey>
+
+    static let standardTimeout = TimeSpan(seconds: 30)
+    /// Volumes may be held while a hook runs; a day is a mistake.
+    private static let longestTimeout = TimeSpan.day
+    private static let shell = "/bin/sh"
+    private static let reservedPrefix = "SNAPMGR_"
+
+    private static let events: [(HookKey, HookEvent)] = HookEvent.allCases.compactMap { event in
+        HookKey(rawValue: event.rawValue).map { ($0, event) }
+    }
+
+    func decode(name: String) -> Hook {
+        let usesShell = reader.boolean(.shell) ?? false
+        var programs: [HookEvent: [String]] = [:]
+        for (key, event) in Self.events {
+            guard let node = reader.node(key) else { continue }
+            if let program = program(node, key, usesShell: usesShell) { programs[event] = program }
+        }
+        if !Self.events.contains(where: { reader.node($0.0) != nil }) {
+            reader.diagnostics.error(
+                "\(Quote.path(reader.path)) has no program", at: reader.position,
+                hint: "add before-freeze = [\"/path/of/program\"] or another event")
+        }
+        return Hook(
+            name: name, programs: programs, timeoutSeconds: Double(timeout().seconds),
+            isFatal: reader.boolean(.fatal) ?? true, environment: environment())
+    }
+
+    private func program(_ node: TOMLNode, _ key: HookKey, usesShell: Bool) -> [String]? {
+        if case .text = node.content {
+            guard usesShell else {
+                reader.wrongType(
+                    key, node, expected: "an array of a program's path and its arguments",
+                    hint: "write [\"/path/of/program\", \"argument\"], or add shell = true")
+                return nil
+            }
+            guard let line = reader.text(key) else { return nil }
+            return [Self.shell, "-c", line.text]
+        }
+        guard case .array(let nodes) = node.content else {
+            reader.wrongType(
+                key, node, expected: "an array of a program's path and its arguments")
+            return nil
+        }
+        let arguments = nodes.compactMap {
+            reader.text($0, of: key, expected: "an array of texts")
+        }
+        guard arguments.count == nodes.count else { return nil }
+        guard let path = arguments.first else {
+            reader.refuse(node, "\(reader.name(key)) has no program")
+            return nil
+        }
+        guard path.text.hasPrefix("/") else {
+            reader.refuse(
+                path.node,
+                "\(reader.name(key)): \(Quote.text(path.text)) is no absolute path",
+                hint: "hooks run without a search path: write the program's whole path")
+            return nil
+        }
+        return arguments.map(\.text)
+    }
+
+    private func timeout() -> TimeSpan {
+        guard let text = reader.text(.timeout, expected: "a duration in quotes, such as \"30s\""),
+            let span = reader.parsed(text, of: .timeout, TimeSpan.init(parsing:))
+        else { return Self.standardTimeout }
+        if span.seconds == 0 || span > Self.longestTimeout {
+            reader.refuse(
+                text.node, "\(reader.name(.timeout)) is \(span)",
+                hint: "it is from 1s to \(Self.longestTimeout)")
+        }
+        return span
+    }
+
+    private func environment() -> [String: String] {
+        guard let node = reader.node(.environment) else { return [:] }
+        guard case .table(let tree) = node.content else {
+            reader.wrongType(
+                .environment, node, expected: "a table of texts", hint: "write { NAME = \"value\" }"
+            )
+            return [:]
+        }
+        var result: [String: String] = [:]
+        for entry in tree.entries {
+            let name = reader.name(.environment) + "." + Quote.path([entry.key])
+            if !Self.isVariableName(entry.key) {
+                reader.diagnostics.error(
+                    "\(name) is no name of a variable", at: entry.keyPosition,
+                    hint: "letters, digits and _, first a letter or _")
+            } else if entry.key.hasPrefix(Self.reservedPrefix) {
+                reader.diagnostics.error(
+                    "\(name): names with \(Self.reservedPrefix) are for what snapmgr tells hooks",
+                    at: entry.keyPosition)
+            } else if case .text(let text) = entry.value.content, !text.utf8.contains(0) {
+                result[entry.key] = text
+            } else {
+                reader.refuse(entry.value, "\(name) must be a text, not \(entry.value.kind)")
+            }
+        }
+        return result
+    }
+
+    private static func isVariableName(_ name: String) -> Bool {
+        guard let first = name.utf8.first, !(0x30...0x39).contains(first) else { return false }
+        return Quote.isBareKey(name) && !name.utf8.contains(UInt8(ascii: "-"))
+    }
+}

@@ -1,0 +1,13 @@
+/// Why text is no TOML.
+struct TOMLSyntaxError: Error, Hashable {
+    var message: String
+    /// The byte where it stops to be.
+    var offset: Int
+    var hint: String?
+
+    init(_ message: String, at offset: Int, hint: String? = nil) {
+        self.message = message
+        self.offset = offset
+        self.hint = hint
+    }
+}
