@@ -31,6 +31,7 @@ let package = Package(
         .executable(name: "snapmgr-command-torture", targets: ["CommandTorture"]),
         .library(name: "snapmgr-disk-recorder", type: .dynamic, targets: ["CDiskRecorder"]),
         .executable(name: "snapmgr-bench", targets: ["Benchmarks"]),
+        .executable(name: "snapmgr-hook-probe", targets: ["HookProbe"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -46,6 +47,7 @@ let package = Package(
         target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
         target("Manager", ["Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
         .target(name: "CNBDKit"),
         target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
@@ -72,6 +74,9 @@ let package = Package(
             name: "Benchmarks",
             dependencies: ["Catalog", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Benchmarks", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],
+            path: "Tests/HookProbe", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
         .testTarget(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
@@ -79,6 +84,9 @@ let package = Package(
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+        // The probe is a program that the tests start and kill.
+        testTarget(
+            "HooksTests", ["Hooks", "BlockIO", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget(
             "ManagerTests",

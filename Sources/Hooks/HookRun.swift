@@ -1,0 +1,44 @@
+package import SnapshotModel
+
+/// A program of a hook that ran, or was to.
+package struct HookRun: Hashable, Sendable {
+    package var hook: String
+    /// nil for a hook of the set.
+    package var volume: String?
+    package var event: HookEvent
+    package var result: ProgramResult
+    /// The program's path.
+    package var program: String
+
+    init(_ program: HookProgram, volume: String?, _ result: ProgramResult) {
+        hook = program.hook
+        self.volume = volume
+        event = program.event
+        self.result = result
+        self.program = program.arguments.first ?? "(none)"
+    }
+
+    package var hasFailed: Bool { !result.hasSucceeded }
+
+    /// What the failure is, and what to do about it.
+    package var problem: Problem {
+        let owner = volume.map { "hook \(hook) of volume \($0)" } ?? "hook \(hook)"
+        let words = result.lastWords
+        let message = "\(owner): \(event.rawValue) program \(program) \(result.text)"
+        return Problem(
+            .failed, words.isEmpty ? message : "\(message): \(words)", hint: hint)
+    }
+
+    private var hint: String {
+        let key = "\(event.rawValue) in [hooks.\(hook)]"
+        return switch result.ending {
+        case .couldNotStart:
+            "give \(key) an absolute path of an executable program, then run `snapmgr config check`"
+        case .timedOut:
+            "make \(program) faster, or raise timeout in [hooks.\(hook)]"
+        case .exited, .signalled, .stopped, .unknown:
+            "run \(program) by hand to see why, or set fatal = false in [hooks.\(hook)] "
+                + "to go on without it"
+        }
+    }
+}
