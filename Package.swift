@@ -48,7 +48,12 @@ let package = Package(
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
-        target("Manager", ["Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
+        target(
+            "Manager",
+            [
+                "Catalog", "Control", "Hooks", "MergeKit", "BlockIO", "Scheduler", "Settings",
+                "SnapshotModel",
+            ]),
         .target(name: "CNBDKit"),
         target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
         .executableTarget(
