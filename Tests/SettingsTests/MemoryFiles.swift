@@ -57,7 +57,9 @@ struct MemoryFiles: SettingsFiles {
     func list(_ path: String) throws(IOFailure) -> [String] {
         if let code = failures[path] { throw IOFailure("list", path: path, code: code) }
         let names = Set(contents.keys).union(failures.keys).filter { $0.hasPrefix(path + "/") }
-            .compactMap { $0.dropFirst(path.count + 1).split(separator: "/").first.map(String.init) }
+            .compactMap {
+                $0.dropFirst(path.count + 1).split(separator: "/").first.map(String.init)
+            }
         guard !names.isEmpty else { throw IOFailure("list", path: path, code: ENOENT) }
         return Array(Set(names)).shuffled()
     }

@@ -32,7 +32,9 @@ struct RandomDocument {
 
     private var here: SourcePosition { SourcePosition(line, column) }
 
-    private mutating func pick(_ choices: [String]) -> String { choices[random.below(choices.count)] }
+    private mutating func pick(_ choices: [String]) -> String {
+        choices[random.below(choices.count)]
+    }
 
     private mutating func writeBlanks() { write(pick(["", " ", "\t", "  "])) }
 

@@ -30,7 +30,9 @@ import Testing
     }
 
     @Test func brokenDocumentsAreRefusedOrReadAndNeverTrap() {
-        let pieces = ["[", "]", "{", "}", "\"", "'", "\"\"\"", "=", ".", ",", "\\", "\n", "#", "\u{0}"]
+        let pieces = [
+            "[", "]", "{", "}", "\"", "'", "\"\"\"", "=", ".", ",", "\\", "\n", "#", "\u{0}",
+        ]
         var random = SplitMix(state: 1)
         var refused = 0
         for seed in 0..<2000 as Range<UInt64> {

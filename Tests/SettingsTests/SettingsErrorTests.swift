@@ -51,7 +51,9 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test func oneErrorBecomesAProblemWithItsHint() throws {
-        let failure = try #require(throws: SettingsFailure.self) { try Settings.load("polcy = \"a\"") }
+        let failure = try #require(throws: SettingsFailure.self) {
+            try Settings.load("polcy = \"a\"")
+        }
         #expect(failure.problem.code == .usage)
         #expect(failure.problem.message == "f.toml:1:1: unknown key \"polcy\"")
         #expect(failure.problem.hint == "did you mean \"policy\"?")

@@ -31,8 +31,14 @@ extension SourcePosition {
 
 @Suite struct TOMLParserTests {
     @Test(arguments: [
-        ("a = 1\nb = 0x1F\nc = 0o17\nd = 0b101\ne = -1_000\nf = +7", "{ a = 1, b = 31, c = 15, d = 5, e = -1000, f = 7 }"),
-        ("a = 1.5\nb = -0.25e2\nc = 1e3\nd = inf\ne = -inf\nf = nan", "{ a = 1.5, b = -25.0, c = 1000.0, d = inf, e = -inf, f = nan }"),
+        (
+            "a = 1\nb = 0x1F\nc = 0o17\nd = 0b101\ne = -1_000\nf = +7",
+            "{ a = 1, b = 31, c = 15, d = 5, e = -1000, f = 7 }"
+        ),
+        (
+            "a = 1.5\nb = -0.25e2\nc = 1e3\nd = inf\ne = -inf\nf = nan",
+            "{ a = 1.5, b = -25.0, c = 1000.0, d = inf, e = -inf, f = nan }"
+        ),
         ("a = true\nb = false", "{ a = true, b = false }"),
         (#"a = "q\"\\\t\u00e9\U0001F600""#, #"{ a = "q\"\\\té😀" }"#),
         (#"a = 'C:\x'"#, #"{ a = "C:\\x" }"#),
@@ -42,7 +48,10 @@ extension SourcePosition {
         ("a = \"\"\"x\r\ny\"\"\"\r\nb = 1\r\n", #"{ a = "x\ny", b = 1 }"#),
         ("a = [1, [2, 3], # no\n  [],\n  4,\n]", "{ a = [1, [2, 3], [], 4] }"),
         ("a = { b = 1, c.d = 2, \"e f\" = {} }", "{ a = { b = 1, c = { d = 2 }, \"e f\" = {} } }"),
-        ("a.b.c = 1\na.b.d = 2\n'x.y'.z = 3", "{ a = { b = { c = 1, d = 2 } }, \"x.y\" = { z = 3 } }"),
+        (
+            "a.b.c = 1\na.b.d = 2\n'x.y'.z = 3",
+            "{ a = { b = { c = 1, d = 2 } }, \"x.y\" = { z = 3 } }"
+        ),
         ("[a.b]\nc = 1\n[a]\nd = 2 # end", "{ a = { b = { c = 1 }, d = 2 } }"),
         ("[[a]]\nx = 1\n[[a]]\n[a.b]\ny = 2", "{ a = [{ x = 1 }, { b = { y = 2 } }] }"),
         ("[ a . \"b c\" ]\n1 = 2\n15m = 3", "{ a = { \"b c\" = { 1 = 2, 15m = 3 } } }"),
@@ -83,14 +92,23 @@ extension SourcePosition {
         ("a = \"x", "f:1:5: a text without its closing quote"),
         ("a = \"x\nb = 1", "f:1:5: a text without its closing quote"),
         ("a = \"\"\"x\n\n", "f:1:5: a text without its closing quote"),
-        ("a = \"é\\d\"", "f:1:7: an unknown escape in a text (a backslash is written \\\\, or the text in 'single quotes')"),
+        (
+            "a = \"é\\d\"",
+            "f:1:7: an unknown escape in a text (a backslash is written \\\\, or the text in 'single quotes')"
+        ),
         ("a = \"\\u12\"", "f:1:6: an escape of 4 hexadecimal digits has fewer"),
         ("a = \"\\ud800\"", "f:1:6: an escape that names no character"),
         ("a = \"x\u{1}\"", "f:1:7: a control character (1) in a text"),
         ("# \u{7F}", "f:1:3: a control character (127) in a comment"),
         ("é = 1", "f:1:1: expected a key, found \"é\" (a key like this needs quotes)"),
-        ("a = [1 2]", "f:1:8: expected ',' or ']', found \"2\" (the array that begins in line 1 does not end)"),
-        ("a = { b = 1\n}", "f:1:12: expected ',' or '}', found the end of the line (a table in braces stands on one line)"),
+        (
+            "a = [1 2]",
+            "f:1:8: expected ',' or ']', found \"2\" (the array that begins in line 1 does not end)"
+        ),
+        (
+            "a = { b = 1\n}",
+            "f:1:12: expected ',' or '}', found the end of the line (a table in braces stands on one line)"
+        ),
         ("a = { b = 1, }", "f:1:14: expected a key, found \"}\""),
         ("[a", "f:1:3: expected ']', found the end of the file"),
         ("[[a]", "f:1:5: expected ']]', found the end of the file"),
@@ -135,7 +153,8 @@ extension SourcePosition {
 
     @Test func aNULCharacterIsRefused() {
         #expect(
-            TOMLTree.errors(Array("a = 1\n\u{0}".utf8)) == ["f:2:1: a NUL character in a text file"])
+            TOMLTree.errors(Array("a = 1\n\u{0}".utf8)) == ["f:2:1: a NUL character in a text file"]
+        )
     }
 
     @Test(arguments: [
