@@ -44,6 +44,7 @@ let package = Package(
         target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        target("Settings", ["Scheduler", "BlockIO", "SnapshotModel"]),
         target("Manager", ["Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
         .target(name: "CNBDKit"),
         target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
@@ -70,6 +71,8 @@ let package = Package(
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget(
+            "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget(
             "ManagerTests",
