@@ -48,8 +48,9 @@ build_modules() {
     module SnapshotModel Sources/SnapshotModel/*.swift
     module BlockIO Sources/BlockIO/*.swift
     module MergeKit Sources/MergeKit/*.swift
+    module Scheduler $(find Sources/Scheduler -name '*.swift')
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/{CSystem,SnapshotModel,BlockIO,MergeKit,FuzzSupport}.o)
+    modules=("$objects"/{CSystem,SnapshotModel,BlockIO,MergeKit,Scheduler,FuzzSupport}.o)
 }
 
 # What a target looks into that other modules cannot see is compiled into it.
@@ -61,9 +62,10 @@ declare -A sources=(
         Sources/Catalog/ChunkSegment.swift Sources/Catalog/CatalogError.swift'
     [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
         Sources/Control/ControlWire.swift'
+    [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
 )
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(area record journal chunk-map control)
+((${#targets[@]} > 0)) || targets=(area record journal chunk-map control settings)
 
 build_target() {
     local target=$1
@@ -82,6 +84,8 @@ write_seeds() {
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$scratch/seeds"
+    mkdir -p "$scratch/seeds/settings"
+    cp Config/*.toml "$scratch/seeds/settings"
 }
 
 fuzz() {
