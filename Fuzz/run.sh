@@ -46,11 +46,11 @@ build_modules() {
     clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
         -c Sources/CSystem/CSystem.c -o "$objects/CSystem.o"
     module SnapshotModel Sources/SnapshotModel/*.swift
+    module Scheduler Sources/Scheduler/*/*.swift
     module BlockIO Sources/BlockIO/*.swift
     module MergeKit Sources/MergeKit/*.swift
-    module Scheduler $(find Sources/Scheduler -name '*.swift')
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/{CSystem,SnapshotModel,BlockIO,MergeKit,Scheduler,FuzzSupport}.o)
+    modules=("$objects"/{CSystem,SnapshotModel,Scheduler,BlockIO,MergeKit,FuzzSupport}.o)
 }
 
 # What a target looks into that other modules cannot see is compiled into it.
@@ -63,9 +63,12 @@ declare -A sources=(
     [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
         Sources/Control/ControlWire.swift'
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
+    [time-zone]=Fuzz/TimeZoneFuzzer.swift
+    [calendar]=Fuzz/CalendarFuzzer.swift
 )
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(area record journal chunk-map control settings)
+((${#targets[@]} > 0)) || targets=(
+    area record journal chunk-map control settings time-zone calendar)
 
 build_target() {
     local target=$1
@@ -86,6 +89,7 @@ write_seeds() {
     "$scratch/seed-writer" "$scratch/seeds"
     mkdir -p "$scratch/seeds/settings"
     cp Config/*.toml "$scratch/seeds/settings"
+    cp Tests/SchedulerTests/Fixtures/zones/*.tzif "$scratch/seeds/time-zone"
 }
 
 fuzz() {
