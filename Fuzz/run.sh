@@ -64,9 +64,10 @@ declare -A sources=(
         Sources/Control/ControlWire.swift'
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
+    [retention]=Fuzz/RetentionFuzzer.swift
 )
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(area record journal chunk-map control time-zone calendar)
+((${#targets[@]} > 0)) || targets=(area record journal chunk-map control time-zone calendar retention)
 
 build_target() {
     local target=$1

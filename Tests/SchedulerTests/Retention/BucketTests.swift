@@ -127,6 +127,31 @@ struct BucketTests {
         #expect(RetentionPolicy(.buckets(rule)).survivors(of: all) == [1, 2])
     }
 
+    @Test("a day that the clock shows once more after midnight stays one day")
+    func backOverMidnight() throws {
+        // As in St. John's until 2011: a minute after midnight, back by an hour.
+        let rule = "NST3:30NDT2:30,M3.2.0/0:01,M11.1.0/0:01"
+        let zone = try TimeZoneRules(name: "x", contents: ZoneFixtures.file(rule: rule))
+        let policy = RetentionPolicy(.buckets(.daily, .all), zone: zone)
+        // Sunday 00:00:30, Saturday 23:30 once more, Sunday 00:15.
+        let all = snapshots("2026-11-01T02:30:30", "2026-11-01T03:00", "2026-11-01T03:45")
+        let scope = RetentionScope(
+            name: "standard", policy: policy, nextSlot: ExpiryTests.every(900))
+        let plan = PrunePlan(of: all, scopes: [scope], now: all[2].takenAt) { _ in 0 }
+        #expect(
+            plan.decisions.map(\.reasons.last?.description) == [
+                "daily(all): 2026-11-01 (#1)", "daily(all): 2026-10-31 (#2)", "newest",
+            ])
+        let counted = RetentionScope(
+            name: "standard", policy: RetentionPolicy(.buckets(.daily, .atMost(1)), zone: zone),
+            nextSlot: ExpiryTests.every(900))
+        // The bucket of the day to come begins at Monday 00:00, 03:30 UTC.
+        let early = PrunePlan(of: [all[0]], scopes: [counted], now: all[0].takenAt) { _ in 0 }
+        #expect(early.decisions[0].reasons.last?.expiry == .at(moment("2026-11-02T03:30")))
+        let late = PrunePlan(of: [all[1]], scopes: [counted], now: all[1].takenAt) { _ in 0 }
+        #expect(late.decisions[0].reasons.last?.expiry == .at(moment("2026-11-01T03:30")))
+    }
+
     @Test(
         "buckets are those of the wall clock, by names that are made another way",
         arguments: [

@@ -94,6 +94,9 @@ struct PathIndependenceTests {
             let sometimes = Self.survivors(history, policy) { $0 % every == 0 }
             #expect(often == once, "seed \(seed): \(policy.rules)")
             #expect(sometimes == once, "seed \(seed): \(policy.rules)")
+            // Whatever is kept has a reason, whatever goes has none.
+            let plan = PrunePlan(policy, of: history)
+            #expect(plan.decisions.map(\.isKept) == plan.subjects.indices.map(plan.isKept))
         }
     }
 
