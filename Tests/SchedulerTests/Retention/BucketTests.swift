@@ -9,7 +9,7 @@ struct BucketNames {
 
     init() {
         // 2018-01-01 was a Monday. A week belongs to the year that has its Thursday.
-        let monday = CivilDate(year: 2018, month: 1, day: 1)!.daysSinceEpoch
+        let monday = Int(moment("2018-01-01").secondsSinceEpoch / 86_400)
         var (year, number) = (2018, 0)
         for week in 0..<800 {
             let thursday = CivilDate(daysSinceEpoch: monday + week * 7 + 3)
@@ -23,19 +23,23 @@ struct BucketNames {
         let local = at.advanced(bySeconds: Int64(offset)).description
         switch kind {
         case "15m":
-            let quarter = Int(local.dropFirst(14).prefix(2))! / 15
+            let quarter = number(local, at: 14) / 15
             return "\(local.prefix(13)) \(quarter) \(offset)"
         case "hourly": return "\(local.prefix(13)) \(offset)"
-        case "2h": return "\(local.prefix(10)) \(Int(local.dropFirst(11).prefix(2))! / 2)"
+        case "2h": return "\(local.prefix(10)) \(number(local, at: 11) / 2)"
         case "daily": return String(local.prefix(10))
         case "weekly":
-            let date = Timestamp("\(local.prefix(10))")!
-            return weeks[Int(date.secondsSinceEpoch / 86_400)]!
+            let date = moment(String(local.prefix(10)))
+            return weeks[Int(date.secondsSinceEpoch / 86_400), default: "?"]
         case "monthly": return String(local.prefix(7))
         case "quarterly":
-            return "\(local.prefix(4)) \((Int(local.dropFirst(5).prefix(2))! - 1) / 3)"
+            return "\(local.prefix(4)) \((number(local, at: 5) - 1) / 3)"
         default: return String(local.prefix(4))
         }
+    }
+
+    private func number(_ text: String, at place: Int) -> Int {
+        Int(text.dropFirst(place).prefix(2)) ?? -1
     }
 
     static let spans: [(String, BucketSpan)] = [
