@@ -65,10 +65,11 @@ declare -A sources=(
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
+    [retention]=Fuzz/RetentionFuzzer.swift
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal chunk-map control settings time-zone calendar)
+    area record journal chunk-map control settings time-zone calendar retention)
 
 build_target() {
     local target=$1

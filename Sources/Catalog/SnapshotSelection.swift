@@ -111,7 +111,8 @@ extension SnapshotRow {
             kind: try reader.raw(), consistency: try reader.raw(), name: try reader.optional(),
             setID: try reader.optionalRaw(), setName: try reader.optional(),
             setVolumes: try reader.words(), schedule: try reader.optional(),
-            slot: try reader.optionalTimestamp(), tags: try reader.words() ?? [], note: try reader.optional(),
+            slot: try reader.optionalTimestamp(), tags: try reader.words() ?? [],
+            note: try reader.optional(),
             revertID: try reader.optionalRaw(), idFloor: try reader.idFloor())
         volume = try reader.value()
         phase = try reader.raw()

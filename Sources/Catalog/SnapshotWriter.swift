@@ -9,7 +9,8 @@ struct SnapshotWriter {
 
     private static let columns = [
         "phase", "ordinal", "taken_at", "volume_bytes", "kind", "consistency", "name", "set_id",
-        "set_volumes", "schedule", "slot", "tags", "note", "revert_id", "floor_snapshot", "floor_set",
+        "set_volumes", "schedule", "slot", "tags", "note", "revert_id", "floor_snapshot",
+        "floor_set",
         "floor_revert",
     ]
 
