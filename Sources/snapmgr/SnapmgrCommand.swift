@@ -19,8 +19,9 @@ struct SnapmgrCommand: CommandGroup {
         subcommands: [
             VolumeGroup.self, SnapshotCommand.self, ListCommand.self, ShowCommand.self,
             DiffCommand.self, RevertCommand.self, MergeGroup.self, StatusCommand.self,
-            HoldGroup.self, ReleaseCommand.self, DeleteCommand.self, ExportCommand.self,
-            ServeCommandLine.self, CheckCommand.self, CatalogGroup.self, EventsCommand.self,
+            HoldGroup.self, ReleaseCommand.self, DeleteCommand.self, PruneCommand.self,
+            PolicyGroup.self, TickCommand.self, ExportCommand.self, ServeCommandLine.self,
+            CheckCommand.self, CatalogGroup.self, ConfigGroup.self, EventsCommand.self,
             CompletionCommand.self,
         ])
 

@@ -1,3 +1,9 @@
 import Glibc
+import Hooks
+import Manager
 
+// The process that undoes what hooks did when the command that started it ends early.
+if CommandLine.arguments.dropFirst() == [ManagerOptions.watchdogMode] {
+    exit(HookWatchdog.run(descriptor: WatchdogCommand.descriptor))
+}
 exit(CommandRunner.run(arguments: Array(CommandLine.arguments.dropFirst())))

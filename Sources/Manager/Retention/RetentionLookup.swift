@@ -42,7 +42,9 @@ final class RetentionLookup {
     init(_ context: ManagerContext) {
         self.context = context
         do {
-            settings = try context.settings.get()
+            let settings = try context.settings.get()
+            // Without any file everything is kept, which needs no plan.
+            self.settings = settings.files.isEmpty ? nil : settings
         } catch {
             settings = nil
             context.note("what keeps snapshots is not told: \(Problem(error).message)")

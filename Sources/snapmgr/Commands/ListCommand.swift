@@ -47,7 +47,9 @@ struct ListCommand: ManagerCommand {
         let columns = try SnapshotColumn.parse(output)
         let lists = try session.manager().lists
         if set { return try showSets(try lists.sets(), session) }
-        let request = ListRequest(volumes: volumes, sort: sort, limit: limit, offset: offset)
+        let request = ListRequest(
+            volumes: volumes, sort: sort, limit: limit, offset: offset,
+            tellsRetention: global.json || columns.contains { $0 == .keptBy || $0 == .expiresAt })
         if global.json {
             try streamJSON(lists, request)
         } else {
@@ -85,12 +87,14 @@ struct ListCommand: ManagerCommand {
         try session.show(["sets": JSONValue(sets)]) {
             var table = Table([
                 .init(title: "SET"), .init(title: "NAME"), .init(title: "TAKEN"),
-                .init(title: "SNAPSHOTS"), .init(title: "VOLUMES"),
+                .init(title: "HELD", alignment: .right), .init(title: "SNAPSHOTS"),
+                .init(title: "VOLUMES"),
             ])
             return table.lines(
                 sets.map { set in
                     [
                         "set:\(set.id)", set.name ?? "-", display.time(set.createdAt),
+                        set.heldNanoseconds.map { "\(($0 + 999_999) / 1_000_000) ms" } ?? "-",
                         set.snapshots.map(\.description).joined(separator: ","),
                         set.volumes.joined(separator: ","),
                     ]

@@ -21,7 +21,8 @@ struct ShowCommand: ManagerCommand {
     private func text(_ details: SnapshotDetails) -> String {
         let (summary, manifest) = (details.summary, details.summary.manifest)
         var sheet = Sheet()
-        for column in SnapshotColumn.allCases where column != .setID && column != .holds {
+        let own: [SnapshotColumn] = [.setID, .holds, .keptBy, .expiresAt]
+        for column in SnapshotColumn.allCases where !own.contains(column) {
             let value = column.cell(summary, display)
             sheet.add(column.rawValue, value == "-" ? nil : value)
         }
@@ -33,11 +34,21 @@ struct ShowCommand: ManagerCommand {
         sheet.add("revert", manifest.revertID?.description)
         sheet.add("previous", details.previous?.description)
         sheet.add("next", details.next?.description)
+        addRetention(summary, to: &sheet)
         for hold in details.holds {
             let until = hold.until.map { ", until \(display.time($0))" } ?? ""
             let expired = hold.isExpired ? " (expired)" : ""
             sheet.add("held by", "\(hold.owner): \(hold.reason)\(until)\(expired)")
         }
         return sheet.text
+    }
+
+    private func addRetention(_ summary: SnapshotSummary, to sheet: inout Sheet) {
+        guard let retention = summary.retention else { return }
+        sheet.add("policy", retention.policy)
+        for reason in retention.reasons { sheet.add("kept by", reason) }
+        for refusal in retention.refusals { sheet.add("goes", refusal) }
+        let forGood = retention.isForGood ? "never" : nil
+        sheet.add("expires", retention.expiresAt.map { display.time($0) } ?? forGood)
     }
 }

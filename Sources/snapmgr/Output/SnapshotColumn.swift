@@ -74,7 +74,7 @@ enum SnapshotColumn: String, CaseIterable {
         case .state: row.state.rawValue
         case .holds: String(row.holds)
         case .keptBy: row.keptBy.isEmpty ? "-" : row.keptBy.joined(separator: ",")
-        case .expiresAt: "-"
+        case .expiresAt: display.time(row.retention?.expiresAt)
         case .note: manifest.note ?? "-"
         }
     }

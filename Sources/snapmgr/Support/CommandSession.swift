@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Manager
+import Settings
 import SnapshotModel
 
 /// A command that works with the manager.
@@ -41,6 +42,21 @@ struct CommandSession {
         try requireConfig()
     }
 
+    /// - Throws: every error of every file.
+    func settings() throws -> Settings { try settingsSource.get() }
+
+    private var settingsSource: SettingsSource {
+        let (option, environment) = (global.config, environment)
+        return SettingsSource {
+            do throws(SettingsFailure) {
+                return try SettingsLoader(environment: environment)
+                    .load(SettingsLocation(option: option, environment: environment))
+            } catch {
+                throw error.problem
+            }
+        }
+    }
+
     func manager() throws -> Manager { try Manager(options()) }
 
     func options() throws -> ManagerOptions {
@@ -57,7 +73,8 @@ struct CommandSession {
         return ManagerOptions(
             state: try StateFolder(absolute: path),
             sessions: ControlSessions(purpose: "snapmgr"),
-            cancellation: Interruption.cancellation, onNote: { terminal.note($0) })
+            cancellation: Interruption.cancellation, settings: settingsSource,
+            onNote: { terminal.note($0) })
     }
 
     /// The name under which this user holds snapshots.

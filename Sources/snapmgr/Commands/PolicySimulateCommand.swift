@@ -1,0 +1,111 @@
+import ArgumentParser
+import Manager
+import Scheduler
+import SnapshotModel
+
+struct PolicySimulateCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "simulate", "Show what will be kept, when, if snapshots go on as scheduled.",
+        discussion: "It needs no data: it begins with the snapshots that there are, if any.",
+        examples: ["policy simulate data --for 1y", "policy simulate --for 3m --json"],
+        exits: [.done, .failed, .usage, .notFound])
+
+    @Argument(help: "A volume or a set of the configuration; all without one.")
+    var volume: String?
+
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("How far to look: 7d, 3m, 1y.", valueName: "duration"))
+    var span = Span(text: "1y", span: CalendarSpan(months: 12))
+
+    /// A length of time as the configuration has it, too.
+    struct Span: ExpressibleByArgument {
+        let text: String
+        let span: CalendarSpan
+
+        init(text: String, span: CalendarSpan) {
+            self.text = text
+            self.span = span
+        }
+
+        init?(argument: String) {
+            guard let span = try? CalendarSpan(parsing: argument) else { return nil }
+            self.init(text: argument, span: span)
+        }
+
+        var defaultValueDescription: String { text }
+    }
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    /// So many moments are shown between now and the end.
+    private static let sampleCount = 24
+    private static let barWidth = 40
+
+    func run(_ session: CommandSession) throws {
+        let reports = try session.manager().policies.simulate(
+            volume, span: span.span, sampleCount: Self.sampleCount)
+        try session.show(["simulations": JSONValue(reports)]) {
+            reports.map { text($0, session) }.joined(separator: "\n")
+        }
+    }
+
+    private func text(_ report: SimulationReport, _ session: CommandSession) -> String {
+        let simulation = report.simulation
+        let schedules =
+            report.schedules.isEmpty ? "no schedule" : report.schedules.joined(separator: ", ")
+        let policy = report.policy.map { "policy \($0)" } ?? "no policy: everything is kept"
+        var text = session.terminal.bold("\(report.target): \(schedules); \(policy)") + "\n"
+        text += chart(simulation)
+        text +=
+            "\(simulation.takenCount) taken until \(display.time(report.until)), "
+            + "\(simulation.survivors.count) kept then:\n"
+        return text + timeline(report) + rules(simulation)
+    }
+
+    /// How many there are, moment by moment.
+    private func chart(_ simulation: PolicySimulation) -> String {
+        let most = max(1, simulation.samples.map(\.count).max() ?? 1)
+        let digits = String(most).count
+        return simulation.samples.map { sample in
+            let length = (sample.count * Self.barWidth + most - 1) / most
+            let count = String(sample.count)
+            let padding = String(repeating: " ", count: digits - count.count)
+            return "  \(display.time(sample.at))  \(padding)\(count) "
+                + String(repeating: "#", count: length) + "\n"
+        }.joined()
+    }
+
+    /// Where the kept ones lie: from the beginning, at the left, to the end.
+    private func timeline(_ report: SimulationReport) -> String {
+        let survivors = report.simulation.survivors
+        guard let first = survivors.first?.takenAt else { return "" }
+        let start = min(first, report.from)
+        let length = max(1, report.until.nanoseconds - start.nanoseconds)
+        var cells = [Int](repeating: 0, count: Self.timelineWidth)
+        for survivor in survivors {
+            let distance = Double(survivor.takenAt.nanoseconds - start.nanoseconds)
+            let place = Int(distance / Double(length) * Double(cells.count))
+            cells[min(max(place, 0), cells.count - 1)] += 1
+        }
+        let line = cells.map { count in
+            switch count {
+            case 0: " "
+            case 1: "."
+            case 2...4: ":"
+            case 5...19: "+"
+            default: "#"
+            }
+        }.joined()
+        return "  |\(line)|\n  from \(display.time(start)) to \(display.time(report.until)); "
+            + ". one, : up to 4, + up to 19, # more\n"
+    }
+
+    private static let timelineWidth = 72
+
+    private func rules(_ simulation: PolicySimulation) -> String {
+        guard let last = simulation.samples.last else { return "" }
+        return zip(simulation.rules, last.countOfRule).map { "  \($0) keeps \($1)\n" }.joined()
+    }
+}

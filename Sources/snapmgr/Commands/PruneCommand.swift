@@ -1,0 +1,100 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct PruneCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "prune", "Delete the snapshots that the retention policies let go.",
+        discussion: """
+            A snapshot goes only when every rule of its policy lets it go and nothing else needs it. \
+            Volumes without a policy keep everything. See snapmgr-retention(7).
+            """,
+        examples: ["prune --dry-run --explain data", "prune"],
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .interrupted])
+
+    @Argument(help: "The volumes; all without any.")
+    var volumes: [String] = []
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would go.")
+    var dryRun = false
+
+    @Flag(help: "Say for each snapshot what keeps it and until when, or why it goes.")
+    var explain = false
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let report = try session.manager().pruning.prune(
+            volumes, isDryRun: dryRun, explains: explain)
+        try session.show(report) {
+            report.volumes.map { text($0, session) }.joined()
+        }
+        try Self.throwFailures(of: report)
+    }
+
+    /// What stopped the prune of some volumes, after the others were done.
+    static func throwFailures(of report: PruneReport) throws {
+        let failures = report.volumes.compactMap(\.failure)
+        guard let first = failures.first else { return }
+        let isPart = failures.count < report.volumes.count
+        throw Problem(isPart ? .partial : first.code, first.message, hint: first.hint)
+    }
+
+    private func text(_ volume: VolumePrune, _ session: CommandSession) -> String {
+        var text = explain ? explanation(volume, session) : removals(volume)
+        let count = volume.removed.count
+        let verb = dryRun ? "would go" : "pruned"
+        text +=
+            "volume \(volume.volume): \(count) \(count == 1 ? "snapshot" : "snapshots") \(verb), "
+            + "\(display.size(volume.freedBytes)) \(dryRun ? "would be freed" : "freed"), "
+            + "\(volume.keptCount) kept\n"
+        if volume.missingBytes > 0 {
+            text +=
+                "volume \(volume.volume): free space is \(display.size(volume.missingBytes)) below "
+                + "its floor\n"
+        }
+        return text
+    }
+
+    private func removals(_ volume: VolumePrune) -> String {
+        volume.removed.map { removal in
+            "snapshot \(removal.id) of \(display.time(removal.takenAt)) "
+                + (dryRun ? "would go" : "went") + ", \(display.size(removal.aloneBytes)) alone\n"
+        }.joined()
+    }
+
+    private struct Line {
+        var id: SnapshotID
+        var takenAt: Timestamp
+        var cells: [String]
+    }
+
+    /// All snapshots in the order of time.
+    private func explanation(_ volume: VolumePrune, _ session: CommandSession) -> String {
+        var table = Table([
+            .init(title: "ID", alignment: .right), .init(title: "TAKEN"), .init(title: ""),
+            .init(title: "ALONE", alignment: .right), .init(title: "UNTIL"), .init(title: "WHY"),
+        ])
+        let gone = volume.removed.map { removal in
+            Line(
+                id: removal.id, takenAt: removal.takenAt,
+                cells: ["goes", display.size(removal.aloneBytes), "-"] + [
+                    removal.reasons.joined(separator: "; ")
+                ])
+        }
+        let kept = volume.kept.map { stay in
+            Line(
+                id: stay.id, takenAt: stay.takenAt,
+                cells: [
+                    "kept", "-",
+                    stay.retention.isForGood ? "ever" : display.time(stay.retention.expiresAt),
+                    stay.retention.reasons.joined(separator: "; "),
+                ])
+        }
+        let lines = (gone + kept).sorted { ($0.takenAt, $0.id) < ($1.takenAt, $1.id) }
+        return table.lines(
+            lines.map { [$0.id.description, display.time($0.takenAt)] + $0.cells },
+            heading: session.terminal.bold)
+    }
+}
