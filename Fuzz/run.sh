@@ -46,11 +46,13 @@ build_modules() {
     clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
         -c Sources/CSystem/CSystem.c -o "$objects/CSystem.o"
     module SnapshotModel Sources/SnapshotModel/*.swift
+    # Intended splitting: a list of paths without spaces.
+    # shellcheck disable=SC2046
+    module Scheduler $(find Sources/Scheduler -name '*.swift')
     module BlockIO Sources/BlockIO/*.swift
     module MergeKit Sources/MergeKit/*.swift
-    module Scheduler $(find Sources/Scheduler -name '*.swift')
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/{CSystem,SnapshotModel,BlockIO,MergeKit,Scheduler,FuzzSupport}.o)
+    modules=("$objects"/{CSystem,SnapshotModel,Scheduler,BlockIO,MergeKit,FuzzSupport}.o)
 }
 
 # What a target looks into that other modules cannot see is compiled into it.
@@ -62,10 +64,14 @@ declare -A sources=(
         Sources/Catalog/ChunkSegment.swift Sources/Catalog/CatalogError.swift'
     [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
         Sources/Control/ControlWire.swift'
+    [time-zone]=Fuzz/TimeZoneFuzzer.swift
+    [calendar]=Fuzz/CalendarFuzzer.swift
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
 )
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(area record journal chunk-map control settings)
+((${#targets[@]} > 0)) || targets=(
+    area record journal chunk-map control time-zone calendar settings
+)
 
 build_target() {
     local target=$1
@@ -84,6 +90,7 @@ write_seeds() {
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$scratch/seeds"
+    cp Tests/SchedulerTests/Fixtures/zones/*.tzif "$scratch/seeds/time-zone"
     mkdir -p "$scratch/seeds/settings"
     cp Config/*.toml "$scratch/seeds/settings"
 }

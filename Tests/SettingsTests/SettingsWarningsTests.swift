@@ -65,6 +65,13 @@ import Testing
                 .contains(expected))
     }
 
+    @Test func aScheduleThatIsNeverDueIsWarnedAbout() throws {
+        #expect(
+            try warnings("[schedules.s]\ncalendar = \"*-02-30\"").contains(
+                "f.toml:1:1: warning: the schedule \"s\" is never due ('systemd-analyze calendar' "
+                    + "shows what an expression means)"))
+    }
+
     @Test func aPolicyWithoutRulesIsWarnedAbout() throws {
         #expect(
             try warnings("policy = \"p\"\n[policies.p]\ndaily = 0") == [

@@ -78,13 +78,15 @@ enum CalendarField: String {
 typealias CalendarChain = [CalendarComponent]
 
 extension CalendarChain {
-    /// Sorted, without duplicates, and each range ending with the last value that it names.
+    /// Sorted, without duplicates, and each range ending with the last value that it names, or
+    /// written as a single value if it names but one.
     var normalized: CalendarChain {
         var chain = map { component in
             var component = component
             if let stop = component.stop, stop > component.start, component.step > 0 {
                 component.stop = stop - (stop - component.start) % component.step
             }
+            if component.stop == component.start { (component.stop, component.step) = (nil, 0) }
             return component
         }
         chain.sort()

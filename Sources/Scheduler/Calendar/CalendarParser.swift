@@ -273,7 +273,7 @@ extension CalendarParser {
     ) throws(SyntaxError) {
         guard !chain.allSatisfy(field.allows) else { return }
         throw SyntaxError(
-            "a \(field.rawValue) is \(field.rangeText), a range ascends, and a repetition fits"
+            "the \(field.rawValue) is \(field.rangeText), a range ascends, and a repetition fits"
                 + " into it", offset: offset)
     }
 
@@ -315,7 +315,7 @@ extension CalendarParser {
             guard component.step > 0 else {
                 throw SyntaxError("a repetition of 0 never comes", offset: place)
             }
-        } else if let stop = component.stop, component.start + component.step > stop {
+        } else if areSeconds, let stop = component.stop, component.start + unit > stop {
             throw SyntaxError(
                 "a range ends before its second value comes", offset: place)
         }

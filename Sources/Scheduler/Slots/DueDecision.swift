@@ -18,7 +18,7 @@ package enum DueDecision: Hashable, Sendable {
 
 extension Schedule {
     /// Beyond this many, the slots that were missed are not counted further.
-    package static let mostMissed = 100_000
+    package static let mostMissed = 1_000_000
 
     /// Whether a snapshot is due, and for which slot. Asking changes nothing: once the slot that it
     /// names is among the served, it is not named again.
