@@ -66,11 +66,12 @@ declare -A sources=(
         Sources/Control/ControlWire.swift'
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
+    [retention]=Fuzz/RetentionFuzzer.swift
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal chunk-map control time-zone calendar settings
+    area record journal chunk-map control time-zone calendar retention settings
 )
 
 build_target() {

@@ -17,6 +17,12 @@ package struct FreeSpacePlan: Hashable, Sendable {
     package var freedBytes: Int
     /// Whether that brings the space back.
     package var isEnough: Bool
+
+    package init(victims: [RetentionSubject], freedBytes: Int, isEnough: Bool) {
+        self.victims = victims
+        self.freedBytes = freedBytes
+        self.isEnough = isEnough
+    }
 }
 
 package enum FreeSpacePlanner {

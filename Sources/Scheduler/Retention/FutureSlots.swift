@@ -64,7 +64,9 @@ final class FutureSlots {
             // the newest snapshot lies in the future.
             var found: Timestamp?
             while found == nil {
-                let bucketEnd = span.end(of: current, in: zone)
+                // A clock set back over midnight shows the end of a day twice: always go forward.
+                let later = Timestamp(seconds: Int(current.utcSeconds) + 1, nanoseconds: 0)
+                let bucketEnd = max(span.end(of: current, in: zone), later)
                 guard case .at(let slot) = slot(notBefore: bucketEnd) else { return end }
                 current = LocalMoment(slot, in: zone)
                 let slotKey = byWallClock ? span.wallKey(of: current) : span.key(of: current)

@@ -11,6 +11,7 @@ package struct PolicyEvaluation: Sendable {
 
     struct Outcome: Sendable {
         var rule: KeepRule
+        /// Oldest first.
         var marks: [RuleMark]
 
         /// The mark of a subject, if the rule keeps it.
@@ -29,7 +30,7 @@ package struct PolicyEvaluation: Sendable {
     init(_ policy: RetentionPolicy, ofSorted subjects: [RetentionSubject], now: Timestamp) {
         let context = RuleContext(subjects, policy: policy, now: now)
         let outcomes = policy.rules.filter(\.isEffective).map {
-            Outcome(rule: $0, marks: $0.rule.marks(in: context))
+            Outcome(rule: $0, marks: $0.rule.marks(in: context).sorted { $0.index < $1.index })
         }
         var isKept = [Bool](repeating: false, count: subjects.count)
         for outcome in outcomes {

@@ -48,7 +48,7 @@ package struct PolicySimulation: Sendable {
             let plan = player.play(until: Timestamp(nanoseconds: at))
             samples.append(
                 Sample(
-                    at: Timestamp(nanoseconds: at), count: plan.subjects.count,
+                    at: Timestamp(nanoseconds: at), count: player.subjects.count,
                     countOfRule: plan.countOfRule(scope: 0)))
         } while at < end.nanoseconds
         let existingIDs = Set(existing.map(\.id))
@@ -84,17 +84,16 @@ package struct PolicySimulation: Sendable {
             PrunePlan(of: subjects, scopes: [scope], now: moment) { _ in 0 }
         }
 
-        /// Takes what is due and prunes; the plan is that of what is left.
+        /// Takes what is due and prunes by the plan that it returns.
         mutating func play(until end: Timestamp) -> PrunePlan {
             let isPruned = !scope.policy.isPathIndependent
             while let slot = scope.nextSlot?(moment), slot <= end {
                 moment = slot
                 take(at: slot)
-                if isPruned { prune() }
+                if isPruned { _ = prune() }
             }
             moment = end
-            prune()
-            return plan(at: end)
+            return prune()
         }
 
         private mutating func take(at slot: Timestamp) {
@@ -106,9 +105,10 @@ package struct PolicySimulation: Sendable {
             takenCount += 1
         }
 
-        private mutating func prune() {
+        private mutating func prune() -> PrunePlan {
             let plan = plan(at: moment)
             subjects = plan.subjects.indices.filter(plan.isKept).map { plan.subjects[$0] }
+            return plan
         }
     }
 }

@@ -70,7 +70,7 @@ protocol Rule: Hashable, Sendable, CustomStringConvertible {
     /// Whether it could keep anything at all.
     var isEffective: Bool { get }
 
-    /// The snapshots that it keeps, oldest first.
+    /// The snapshots that it keeps.
     func marks(in context: RuleContext) -> [RuleMark]
 
     /// Why it keeps this one, to be read after the rule's own text; empty when that says it all.

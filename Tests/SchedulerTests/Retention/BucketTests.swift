@@ -32,7 +32,8 @@ struct BucketNames {
             let date = Timestamp("\(local.prefix(10))")!
             return weeks[Int(date.secondsSinceEpoch / 86_400)]!
         case "monthly": return String(local.prefix(7))
-        case "quarterly": return "\(local.prefix(4)) \((Int(local.dropFirst(5).prefix(2))! - 1) / 3)"
+        case "quarterly":
+            return "\(local.prefix(4)) \((Int(local.dropFirst(5).prefix(2))! - 1) / 3)"
         default: return String(local.prefix(4))
         }
     }
@@ -65,13 +66,14 @@ struct BucketTests {
         let day = all.filter { BucketNames().name("daily", $0.takenAt, zone) == noon }
         let policy = RetentionPolicy(.buckets(.hourly, .all), zone: zone)
         #expect(policy.survivors(of: day).count == hours)
-        let quarters = RetentionPolicy(.buckets(BucketSpan(.minute, multiple: 15), .all), zone: zone)
+        let quarters = RetentionPolicy(
+            .buckets(BucketSpan(.minute, multiple: 15), .all), zone: zone)
         #expect(quarters.survivors(of: day).count == day.count)
         let daily = RetentionPolicy(.buckets(.daily, .all), zone: zone)
         #expect(daily.survivors(of: day) == [day[0].id.rawValue])
-        // restic's way: an hour that is shown twice is one.
+        // restic's way: an hour that is shown twice is one; and the oldest of all is kept, too.
         let restic = RetentionPolicy(.buckets(.hourly, .all), prefer: .newest, zone: zone)
-        #expect(restic.survivors(of: day).count == min(hours, 24))
+        #expect(restic.survivors(of: day).count == min(hours, 24) + 1)
     }
 
     @Test("an hour that comes twice is told apart in words")
@@ -101,7 +103,8 @@ struct BucketTests {
             of: snapshots(
                 "2026-12-27T12:00", "2026-12-28", "2027-01-03T23:59:59", "2027-01-04",
                 "2029-12-31", "2030-01-06"))
-        #expect(plan.removedNumbers == [3, 6])
+        // The last one goes as soon as it is not the newest any more.
+        #expect(plan.removedNumbers == [3])
         #expect(
             plan.decisions.compactMap(\.reasons.last?.detail) == [
                 "2026-W52 (#4)", "2026-W53 (#3)", "2027-W01 (#2)", "2030-W01 (#1)", "",
@@ -113,7 +116,7 @@ struct BucketTests {
         arguments: [
             ("7m", "2026-11-22T00:06", "2026-11-22T00:07", "2026-11-22T00:13:59"),
             ("5h", "2026-11-21T23:59", "2026-11-22T00:00", "2026-11-22T04:59"),
-            ("2 weeks", "2026-11-22T12:00", "2026-11-23T00:00", "2026-12-06T23:59"),
+            ("2 weeks", "2026-11-29T12:00", "2026-11-30T00:00", "2026-12-13T23:59"),
             ("3 months", "2026-09-30", "2026-10-01", "2026-12-31"),
             ("quarter", "2026-09-30", "2026-10-01", "2026-12-31"),
             ("5 years", "2024-12-31", "2025-01-01", "2029-12-31"),
@@ -122,6 +125,31 @@ struct BucketTests {
         let rule = BucketRule(try BucketSpan(parsing: span), .all)
         let all = snapshots(before, first, last)
         #expect(RetentionPolicy(.buckets(rule)).survivors(of: all) == [1, 2])
+    }
+
+    @Test("a day that the clock shows once more after midnight stays one day")
+    func backOverMidnight() throws {
+        // As in St. John's until 2011: a minute after midnight, back by an hour.
+        let rule = "NST3:30NDT2:30,M3.2.0/0:01,M11.1.0/0:01"
+        let zone = try TimeZoneRules(name: "x", contents: ZoneFixtures.file(rule: rule))
+        let policy = RetentionPolicy(.buckets(.daily, .all), zone: zone)
+        // Sunday 00:00:30, Saturday 23:30 once more, Sunday 00:15.
+        let all = snapshots("2026-11-01T02:30:30", "2026-11-01T03:00", "2026-11-01T03:45")
+        let scope = RetentionScope(
+            name: "standard", policy: policy, nextSlot: ExpiryTests.every(900))
+        let plan = PrunePlan(of: all, scopes: [scope], now: all[2].takenAt) { _ in 0 }
+        #expect(
+            plan.decisions.map(\.reasons.last?.description) == [
+                "daily(all): 2026-11-01 (#1)", "daily(all): 2026-10-31 (#2)", "newest",
+            ])
+        let counted = RetentionScope(
+            name: "standard", policy: RetentionPolicy(.buckets(.daily, .atMost(1)), zone: zone),
+            nextSlot: ExpiryTests.every(900))
+        // The bucket of the day to come begins at Monday 00:00, 03:30 UTC.
+        let early = PrunePlan(of: [all[0]], scopes: [counted], now: all[0].takenAt) { _ in 0 }
+        #expect(early.decisions[0].reasons.last?.expiry == .at(moment("2026-11-02T03:30")))
+        let late = PrunePlan(of: [all[1]], scopes: [counted], now: all[1].takenAt) { _ in 0 }
+        #expect(late.decisions[0].reasons.last?.expiry == .at(moment("2026-11-01T03:30")))
     }
 
     @Test(

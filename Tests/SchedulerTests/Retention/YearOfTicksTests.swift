@@ -5,23 +5,33 @@ import Testing
 @Suite("A year of snapshots every 15 minutes")
 struct YearOfTicksTests {
     /// What should be kept, in a slow and simple way: by the names of buckets.
-    static func oracle(
-        _ subjects: [RetentionSubject], last: Int, counts: [String: Int], zone: TimeZoneRules
-    ) -> Set<Int64> {
-        let names = BucketNames()
-        var kept = Set(subjects.suffix(last).map(\.id.rawValue))
-        for (kind, count) in counts {
-            var order: [String] = []
-            var first: [String: Int64] = [:]
-            for subject in subjects {
-                let name = names.name(kind, subject.takenAt, zone)
-                guard first[name] == nil else { continue }
-                first[name] = subject.id.rawValue
-                order.append(name)
+    struct Oracle {
+        let subjects: [RetentionSubject]
+        private var names: [String: [String]] = [:]
+
+        init(_ subjects: [RetentionSubject], zone: TimeZoneRules) {
+            self.subjects = subjects
+            let maker = BucketNames()
+            for kind in counts.keys {
+                names[kind] = subjects.map { maker.name(kind, $0.takenAt, zone) }
             }
-            for name in order.suffix(count) { kept.insert(first[name]!) }
         }
-        return kept
+
+        /// Of the snapshots up to an index.
+        func kept(through end: Int) -> Set<Int64> {
+            var kept = Set(subjects[...end].suffix(8).map(\.id.rawValue))
+            for (kind, count) in counts {
+                var order: [String] = []
+                var first: [String: Int64] = [:]
+                for (subject, name) in zip(subjects[...end], names[kind]!)
+                where first[name] == nil {
+                    first[name] = subject.id.rawValue
+                    order.append(name)
+                }
+                for name in order.suffix(count) { kept.insert(first[name]!) }
+            }
+            return kept
+        }
     }
 
     static let counts = [
@@ -45,6 +55,7 @@ struct YearOfTicksTests {
         let zone = try zone(name)
         let all = snapshots(at: slots(every: 900, from: "2027-06-01", count: 35_136))
         let policy = Self.policy(zone: zone)
+        let oracle = Oracle(all, zone: zone)
         var random = SeededRandom(seed: 3)
         // Both clock changes, the leap day, the year's end, and chance.
         let special = [
@@ -52,9 +63,10 @@ struct YearOfTicksTests {
             "2028-01-02T12:00", "2028-03-26T05:00", "2028-03-12T09:00", "2028-04-01T16:15",
         ].map(moment)
         let chosen = special.compactMap { at in all.firstIndex { $0.takenAt >= at } }
-        for end in chosen + (0..<3).map({ _ in random.number(1...all.count - 1) }) + [all.count - 1] {
+        for end in chosen + (0..<3).map({ _ in random.number(1...all.count - 1) }) + [all.count - 1]
+        {
             let taken = Array(all[...end])
-            let expected = Self.oracle(taken, last: 8, counts: Self.counts, zone: zone)
+            let expected = oracle.kept(through: end)
             #expect(Set(policy.survivors(of: taken)) == expected, "\(taken[end].takenAt)")
         }
     }
@@ -69,7 +81,7 @@ struct YearOfTicksTests {
             left.append(subject)
             left = PolicyEvaluation(policy, of: left, now: subject.takenAt).survivors
         }
-        let expected = Self.oracle(all, last: 8, counts: Self.counts, zone: zone)
+        let expected = Oracle(all, zone: zone).kept(through: all.count - 1)
         #expect(Set(left.map(\.id.rawValue)) == expected)
         let plan = PrunePlan(policy, of: left)
         for (name, span) in BucketNames.spans {

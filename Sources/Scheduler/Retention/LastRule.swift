@@ -20,9 +20,7 @@ package struct LastRule: Rule {
     func marks(in context: RuleContext) -> [RuleMark] {
         let candidates = candidates(in: context)
         let kept = count.limit(candidates.count)
-        let marks = candidates.suffix(kept).enumerated()
-            .map { RuleMark(index: $1, rank: kept - $0) }
-        return pattern == nil ? marks : marks.sorted { $0.index < $1.index }
+        return candidates.suffix(kept).enumerated().map { RuleMark(index: $1, rank: kept - $0) }
     }
 
     /// Oldest first.

@@ -1,3 +1,5 @@
+import SnapshotModel
+
 /// Keeps one snapshot of each of the newest so many buckets that have any.
 ///
 /// Buckets without a snapshot do not count, so that a host that was off for months still has all
@@ -74,15 +76,10 @@ package struct BucketRule: Rule {
 
     func refusal(of index: Int, marks: [RuleMark], in context: RuleContext) -> String {
         let moment = context.moments[index]
-        let isPreferred = context.prefer == .oldest
-        func key(_ moment: LocalMoment) -> Int {
-            isPreferred ? span.key(of: moment) : span.wallKey(of: moment)
-        }
-        let own = key(moment)
-        if let other = marks.first(where: { key(context.moments[Int($0.index)]) == own }) {
-            let keeper = context.subjects[Int(other.index)].id
+        if let keeper = BucketSieve.keeper(of: moment, by: span, among: marks, in: context) {
+            let isOldest = context.prefer == .oldest
             let label = span.label(of: moment, in: context.zone)
-            return "\(label) is kept by \(keeper), its \(isPreferred ? "oldest" : "newest")"
+            return "\(label) is kept by \(keeper), its \(isOldest ? "oldest" : "newest")"
         }
         return marks.count == 1
             ? "a newer \(span.singular) is kept" : "\(marks.count) newer \(span.plural) are kept"
@@ -91,6 +88,22 @@ package struct BucketRule: Rule {
 
 /// Sorts moments into buckets.
 enum BucketSieve {
+    /// The snapshot that a rule keeps of the bucket that a moment falls into.
+    static func keeper(
+        of moment: LocalMoment, by span: BucketSpan, among marks: [RuleMark],
+        in context: RuleContext
+    ) -> SnapshotID? {
+        func key(_ moment: LocalMoment) -> Int {
+            context.prefer == .oldest ? span.key(of: moment) : span.wallKey(of: moment)
+        }
+        let own = key(moment)
+        let place = marks.lowerIndex { key(context.moments[Int($0.index)]) >= own }
+        guard place < marks.count, key(context.moments[Int(marks[place].index)]) == own else {
+            return nil
+        }
+        return context.subjects[Int(marks[place].index)].id
+    }
+
     struct Representative {
         var key: Int
         var index: Int

@@ -73,14 +73,9 @@ package struct WithinBucketRule: Rule {
     func refusal(of index: Int, marks: [RuleMark], in context: RuleContext) -> String {
         let moment = context.moments[index]
         let label = bucket.label(of: moment, in: context.zone)
-        let isPreferred = context.prefer == .oldest
-        func key(_ moment: LocalMoment) -> Int {
-            isPreferred ? bucket.key(of: moment) : bucket.wallKey(of: moment)
-        }
-        let own = key(moment)
-        if let other = marks.first(where: { key(context.moments[Int($0.index)]) == own }) {
-            let keeper = context.subjects[Int(other.index)].id
-            return "\(label) is kept by \(keeper), its \(isPreferred ? "oldest" : "newest")"
+        if let keeper = BucketSieve.keeper(of: moment, by: bucket, among: marks, in: context) {
+            let isOldest = context.prefer == .oldest
+            return "\(label) is kept by \(keeper), its \(isOldest ? "oldest" : "newest")"
         }
         return "\(label) lies \(span) or more before the newest one"
     }
