@@ -59,7 +59,9 @@ import Testing
             "f.toml:5:1: warning: volumes.a: a snapshot every 4m by \"s\", all of which are kept "
             + "for ever (add a policy with limits, or a longer every)"
         #expect(try warnings(text).contains(expected))
-        let (longer, other) = (text.replacing("4m", with: "5m"), expected.replacing("4m", with: "5m"))
+        let (longer, other) = (
+            text.replacing("4m", with: "5m"), expected.replacing("4m", with: "5m")
+        )
         #expect(try !warnings(longer).contains(other))
         #expect(
             try !warnings(text.replacing("schedules = [\"s\"]", with: "schedules = []"))
