@@ -13,7 +13,7 @@ final class SettingsBuilder {
     var settings = Settings(defaults: SettingsDefaults())
     /// What volumes and sets refer to; the rest is warned about.
     private var used: [SectionKind: Set<String>] = [:]
-    /// What applies, in the order in which tables are decoded; it is shown in that of the reference.
+    /// What applies. Tables are decoded in another order than they are shown in.
     private var shownAtTop: [EffectiveValue] = []
     private var shown: [SectionKind: [EffectiveValue]] = [:]
     /// Why the machine's own time zone is not known: an error only where it is needed.

@@ -18,6 +18,14 @@ extension SettingsBuilder {
                     "nothing uses the \(kind.noun) \(Quote.text(name))", at: table.position)
             }
         }
+        for (name, table) in tables.tables(.schedules) {
+            let start = Timestamp(nanoseconds: 0)
+            guard let schedule = settings.schedules[name], schedule.nextSlot(after: start) == nil
+            else { continue }
+            diagnostics.warn(
+                "the schedule \(Quote.text(name)) is never due", at: table.position,
+                hint: "'systemd-analyze calendar' shows what an expression means")
+        }
         for (name, table) in tables.tables(.policies) {
             guard let policy = settings.policies[name], policy.isEmpty else { continue }
             diagnostics.warn(

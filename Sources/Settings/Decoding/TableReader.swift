@@ -9,8 +9,8 @@ struct TableReader<Key: SettingsKey> {
     private let nodes: [Key: TOMLNode]
     let diagnostics: DiagnosticCollector
 
-    /// Refuses every key that is not of this kind of table. `others` are names that may stand there,
-    /// too, for suggestions.
+    /// Refuses every key that is not of this kind of table. `others` are names that may stand
+    /// there, too, for suggestions.
     init(
         _ table: NamedTable, others: [String] = [], diagnostics: DiagnosticCollector
     ) {
