@@ -48,11 +48,20 @@ let package = Package(
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
-        target("Manager", ["Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
+        target("Settings", ["Scheduler", "BlockIO", "SnapshotModel"]),
+        target(
+            "Manager",
+            [
+                "Catalog", "Control", "Hooks", "MergeKit", "BlockIO", "Scheduler", "Settings",
+                "SnapshotModel",
+            ]),
         .target(name: "CNBDKit"),
         target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
         .executableTarget(
-            name: "snapmgr", dependencies: ["Manager", "SnapshotModel", argumentParser],
+            name: "snapmgr",
+            dependencies: [
+                "Manager", "Hooks", "Scheduler", "Settings", "SnapshotModel", argumentParser,
+            ],
             swiftSettings: swiftSettings),
 
         // Tests, the heavy suites (an executable, so that they run optimised), benchmarks.
@@ -87,6 +96,8 @@ let package = Package(
         // The probe is a program that the tests start and kill.
         testTarget(
             "HooksTests", ["Hooks", "BlockIO", "SnapshotModel", "TestKit", "HookProbe"]),
+        testTarget(
+            "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget(
             "ManagerTests",

@@ -49,9 +49,33 @@ struct SeedWriter {
             let line = try ControlWire.encode(request)
             try save([UInt8](line.dropLast()), "control", "request-\(index)")
         }
+        for (index, rule) in Self.zoneRules.enumerated() {
+            try save(SampleZone.file(rule: rule), "time-zone", "rule-\(index)")
+        }
+        for (index, calendar) in Self.calendars.enumerated() {
+            try save(Array(calendar.utf8), "calendar", "text-\(index)")
+        }
+        for (index, text) in Self.retention.enumerated() {
+            try save(Array(text.utf8), "retention", "text-\(index)")
+        }
         try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
         try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
     }
+
+    private static let zoneRules = [
+        "UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<-03>3<-02>-1:30:15,J60/-2,300/25:30",
+        "XXX3EDT4,0/0,J365/23",
+    ]
+
+    private static let calendars = [
+        "Mon..Fri,Sun 2026-*-1,5/2 09..18:00/15", "*-02~07/1 2:30:0/0.25 Europe/Vienna", "hourly",
+        "@1395716396", "Sat *:7", "02,03:30 UTC", "1h30m", "2 weeks",
+    ]
+
+    private static let retention = [
+        "1x1h(keep=all) | 24x1h | 30x1d", "3x10m(keep=2)", "1y2m3d3h", "9999y", "2w 90min", "15m",
+        "2 weeks", "quarter",
+    ]
 
     private var requests: [ControlRequest] {
         let snapshot = SnapshotRequest(

@@ -46,10 +46,11 @@ build_modules() {
     clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
         -c Sources/CSystem/CSystem.c -o "$objects/CSystem.o"
     module SnapshotModel Sources/SnapshotModel/*.swift
+    module Scheduler Sources/Scheduler/*/*.swift
     module BlockIO Sources/BlockIO/*.swift
     module MergeKit Sources/MergeKit/*.swift
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/{CSystem,SnapshotModel,BlockIO,MergeKit,FuzzSupport}.o)
+    modules=("$objects"/{CSystem,SnapshotModel,Scheduler,BlockIO,MergeKit,FuzzSupport}.o)
 }
 
 # What a target looks into that other modules cannot see is compiled into it.
@@ -61,9 +62,14 @@ declare -A sources=(
         Sources/Catalog/ChunkSegment.swift Sources/Catalog/CatalogError.swift'
     [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
         Sources/Control/ControlWire.swift'
+    [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
+    [time-zone]=Fuzz/TimeZoneFuzzer.swift
+    [calendar]=Fuzz/CalendarFuzzer.swift
+    [retention]=Fuzz/RetentionFuzzer.swift
 )
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(area record journal chunk-map control)
+((${#targets[@]} > 0)) || targets=(
+    area record journal chunk-map control settings time-zone calendar retention)
 
 build_target() {
     local target=$1
@@ -82,6 +88,9 @@ write_seeds() {
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$scratch/seeds"
+    mkdir -p "$scratch/seeds/settings"
+    cp Config/*.toml "$scratch/seeds/settings"
+    cp Tests/SchedulerTests/Fixtures/zones/*.tzif "$scratch/seeds/time-zone"
 }
 
 fuzz() {

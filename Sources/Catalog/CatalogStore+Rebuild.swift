@@ -46,6 +46,7 @@ extension CatalogStore {
             try writer.insert(
                 manifest, id: manifest.id, volume: id,
                 phase: manifest.isDeleted ? .deleting : .present)
+            try noteSlot(database, of: manifest, volume: row.record.name)
         }
         if let ordinal = volume.brokenUpTo { try markBroken(database, volume: id, upTo: ordinal) }
         for (ordinal, map) in volume.chunkMaps {

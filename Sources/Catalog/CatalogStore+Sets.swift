@@ -12,6 +12,15 @@ extension CatalogStore {
         }
     }
 
+    /// Records for how long writes to the set's volumes waited, in nanoseconds.
+    package func setHeld(_ id: SetID, nanoseconds: Int64) throws {
+        try write("recording set \(id)") {
+            try $0.execute(
+                sql: "UPDATE snapshot_set SET held_nanoseconds = ? WHERE id = ?",
+                arguments: [nanoseconds, id.rawValue])
+        }
+    }
+
     /// Forgets a set that has no members; its id stays burnt. A set with members stays.
     package func abandonSet(_ id: SetID) throws {
         try write("abandoning set \(id)") { try Self.removeIfEmpty($0, id.rawValue) }
@@ -44,7 +53,7 @@ extension CatalogStore {
         let members = try Row.map(
             database,
             sql: """
-                SELECT g.id, g.name, g.created_at, s.id
+                SELECT g.id, g.name, g.created_at, g.held_nanoseconds, s.id
                 FROM snapshot_set g LEFT JOIN snapshot s ON s.set_id = g.id
                 WHERE \(condition) ORDER BY g.id, s.id
                 """,
@@ -52,7 +61,7 @@ extension CatalogStore {
         ) { reader in
             SetRow(
                 id: try reader.raw(), name: try reader.optional(),
-                createdAt: try reader.timestamp(),
+                createdAt: try reader.timestamp(), heldNanoseconds: try reader.optional(),
                 snapshots: try reader.optionalRaw(SnapshotID.self).map { [$0] } ?? [])
         }
         return members.reduce(into: []) { sets, member in

@@ -31,6 +31,7 @@ extension CatalogStore {
         try write("recording snapshot \(manifest.id) of volume \(volume)") { database in
             let volumeID = try Self.volumeID(database, volume)
             try SnapshotWriter(database).commit(manifest, volume: volumeID)
+            try Self.noteSlot(database, of: manifest, volume: volume)
             try database.execute(
                 sql: "UPDATE volume SET snapshots_seen = max(snapshots_seen, ?) WHERE id = ?",
                 arguments: [manifest.ordinal.rawValue, volumeID])

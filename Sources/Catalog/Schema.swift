@@ -5,7 +5,9 @@ struct SchemaMigration: Sendable {
     let name: String
     let sql: String
 
-    static let all = [SchemaMigration(name: "v1", sql: v1)]
+    static let all = [
+        SchemaMigration(name: "v1", sql: v1), SchemaMigration(name: "schedules", sql: schedules),
+    ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
     static let applicationID = 0x736D_6763
@@ -27,6 +29,25 @@ extension SchemaMigration {
         \(chunkMapTables)
         \(revertTables)
         \(logTables)
+        """
+
+    // A target is `volume:NAME` or `set:NAME`. The slots that a schedule has served are kept apart from
+    // the snapshots, which may be deleted or, for a slot in which nothing had changed, never taken.
+    private static let schedules = """
+        ALTER TABLE snapshot ADD COLUMN slot INTEGER;
+        ALTER TABLE snapshot_set ADD COLUMN held_nanoseconds INTEGER;
+        CREATE TABLE schedule_beginning (
+            target TEXT NOT NULL,
+            schedule TEXT NOT NULL,
+            since INTEGER NOT NULL,
+            PRIMARY KEY (target, schedule)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE served_slot (
+            target TEXT NOT NULL,
+            schedule TEXT NOT NULL,
+            slot INTEGER NOT NULL,
+            PRIMARY KEY (target, schedule, slot)
+        ) STRICT, WITHOUT ROWID;
         """
 
     private static let volumeTables = """

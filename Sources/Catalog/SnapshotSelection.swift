@@ -70,7 +70,7 @@ struct SnapshotSelection {
     private var sql: String {
         """
         SELECT s.id, s.ordinal, s.taken_at, s.volume_bytes, s.kind, s.consistency, s.name,
-            s.set_id, g.name, s.set_volumes, s.schedule, s.tags, s.note, s.revert_id,
+            s.set_id, g.name, s.set_volumes, s.schedule, s.slot, s.tags, s.note, s.revert_id,
             s.floor_snapshot, s.floor_set, s.floor_revert,
             v.name, s.phase, s.is_broken, s.changed_bytes, s.exclusive_bytes,
             s.ordinal = v.snapshots_seen,
@@ -111,7 +111,8 @@ extension SnapshotRow {
             kind: try reader.raw(), consistency: try reader.raw(), name: try reader.optional(),
             setID: try reader.optionalRaw(), setName: try reader.optional(),
             setVolumes: try reader.words(), schedule: try reader.optional(),
-            tags: try reader.words() ?? [], note: try reader.optional(),
+            slot: try reader.optionalTimestamp(), tags: try reader.words() ?? [],
+            note: try reader.optional(),
             revertID: try reader.optionalRaw(), idFloor: try reader.idFloor())
         volume = try reader.value()
         phase = try reader.raw()

@@ -9,7 +9,8 @@ struct SnapshotWriter {
 
     private static let columns = [
         "phase", "ordinal", "taken_at", "volume_bytes", "kind", "consistency", "name", "set_id",
-        "set_volumes", "schedule", "tags", "note", "revert_id", "floor_snapshot", "floor_set",
+        "set_volumes", "schedule", "slot", "tags", "note", "revert_id", "floor_snapshot",
+        "floor_set",
         "floor_revert",
     ]
 
@@ -52,7 +53,8 @@ struct SnapshotWriter {
             phase.rawValue, manifest.ordinal.rawValue, manifest.takenAt.nanoseconds,
             manifest.volumeBytes, manifest.kind.rawValue, manifest.consistency.rawValue,
             manifest.name, manifest.setID?.rawValue, try RowReader.column(manifest.setVolumes),
-            manifest.schedule, try RowReader.column(manifest.tags.isEmpty ? nil : manifest.tags),
+            manifest.schedule, manifest.slot?.nanoseconds,
+            try RowReader.column(manifest.tags.isEmpty ? nil : manifest.tags),
             manifest.note, manifest.revertID?.rawValue, manifest.idFloor.snapshot.rawValue,
             manifest.idFloor.set.rawValue, manifest.idFloor.revert.rawValue,
         ]

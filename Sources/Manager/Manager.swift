@@ -1,5 +1,6 @@
 package import BlockIO
 internal import Catalog
+package import Hooks
 internal import SnapshotModel
 
 /// What a manager works with: where, and which clock, zone and sessions.
@@ -9,6 +10,9 @@ package struct ManagerOptions: Sendable {
     package var timeZone: any LocalTimeZone
     package var sessions: any SessionProvider
     package var cancellation: Cancellation
+    package var settings: SettingsSource
+    /// Starts the process that undoes what hooks did when this one ends early.
+    package var watchdog: WatchdogCommand
     /// Receives sentences that people should see although nothing failed: what was reconciled.
     package var onNote: @Sendable (String) -> Void
 
@@ -16,7 +20,8 @@ package struct ManagerOptions: Sendable {
         state: StateFolder, clock: any Clock = SystemClock(),
         timeZone: any LocalTimeZone = SystemTimeZone(),
         sessions: any SessionProvider = ControlSessions(),
-        cancellation: Cancellation = Cancellation(),
+        cancellation: Cancellation = Cancellation(), settings: SettingsSource = .none,
+        watchdog: WatchdogCommand = .ownProgram(ManagerOptions.watchdogMode),
         onNote: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.state = state
@@ -24,8 +29,13 @@ package struct ManagerOptions: Sendable {
         self.timeZone = timeZone
         self.sessions = sessions
         self.cancellation = cancellation
+        self.settings = settings
+        self.watchdog = watchdog
         self.onNote = onNote
     }
+
+    /// The argument that makes this program a watchdog.
+    package static let watchdogMode = "hook-watchdog"
 }
 
 /// The use cases of snapmgr, over one state folder. All calls block; errors are turned into what
@@ -55,6 +65,9 @@ package final class Manager: Sendable {
     package var exports: ExportService { ExportService(context: context) }
     package var checks: CheckService { CheckService(context: context) }
     package var status: StatusService { StatusService(context: context) }
+    package var pruning: PruneService { PruneService(context: context) }
+    package var ticks: TickService { TickService(context: context) }
+    package var policies: PolicyService { PolicyService(context: context) }
     package var events: EventService { EventService(context: context) }
     package var serving: ServeService { ServeService(context: context) }
 }

@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import Glibc
+internal import Hooks
 internal import MergeKit
 internal import SnapshotModel
 
@@ -13,6 +14,8 @@ final class ManagerContext: Sendable {
     let timeZone: any LocalTimeZone
     let sessions: any SessionProvider
     let cancellation: Cancellation
+    let settings: SettingsSource
+    let watchdog: WatchdogCommand
     /// Receives sentences that people should see although nothing failed.
     private let onNote: @Sendable (String) -> Void
 
@@ -25,6 +28,8 @@ final class ManagerContext: Sendable {
         timeZone = options.timeZone
         sessions = options.sessions
         cancellation = options.cancellation
+        settings = options.settings
+        watchdog = options.watchdog
         onNote = options.onNote
     }
 

@@ -118,7 +118,8 @@ extension SnapshotDescription {
         self.init(
             kind: manifest.kind, consistency: manifest.consistency, name: manifest.name,
             setID: manifest.setID, setName: manifest.setName, setVolumes: manifest.setVolumes,
-            schedule: manifest.schedule, tags: manifest.tags, note: manifest.note,
+            schedule: manifest.schedule, slot: manifest.slot, tags: manifest.tags,
+            note: manifest.note,
             revertID: manifest.revertID, idFloor: manifest.idFloor)
     }
 }

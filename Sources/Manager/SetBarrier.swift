@@ -1,3 +1,4 @@
+internal import BlockIO
 internal import Control
 internal import SnapshotModel
 
@@ -25,33 +26,41 @@ struct SetBarrier {
     static let holdMilliseconds = 10_000
 
     private let members: [Member]
+    private let clock: any Clock
     private let cancellation: Cancellation
 
-    init(_ members: [Member], cancellation: Cancellation) {
+    init(_ members: [Member], clock: any Clock, cancellation: Cancellation) {
         self.members = members
+        self.clock = clock
         self.cancellation = cancellation
     }
 
-    /// - Returns: what was committed, in the order of the members.
-    func run() throws -> [Committed] {
+    /// - Parameter onHeld: called while all volumes are held, before anything is committed.
+    /// - Returns: what was committed, in the order of the members, and for how long writes waited:
+    ///   from before the first hold until after the last release, in nanoseconds.
+    func run(
+        onHeld: () throws -> Void = {}
+    ) throws -> (committed: [Committed], heldNanoseconds: Int64) {
         for member in members {
             try cancellation.check()
             try perform(member.preparation, on: member)
         }
         var (held, committed): ([Member], [Committed]) = ([], [])
+        let start = clock.monotonicNanoseconds()
         do {
             for member in members {
                 // Counted as held before it is: a hold that failed half-way is released as well.
                 held.append(member)
                 try perform(.hold(milliseconds: Self.holdMilliseconds), on: member)
             }
+            try onHeld()
             for member in members { committed.append(try commit(member)) }
         } catch {
             undo(held, committedCount: committed.count)
             throw error
         }
         for member in members { try perform(.release, on: member) }
-        return committed
+        return (committed, clock.monotonicNanoseconds() - start)
     }
 
     private func commit(_ member: Member) throws -> Committed {

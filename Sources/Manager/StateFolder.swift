@@ -15,6 +15,11 @@ package struct StateFolder: Hashable, Sendable {
     /// Where `serve` listens when it is not told otherwise.
     package var defaultSocketPath: String { path + "/nbd.sock" }
 
+    /// Taken by the tick that takes what is due.
+    var tickLockPath: String { locksPath + "/.tick" }
+    /// Taken by the command that prunes.
+    var pruneLockPath: String { locksPath + "/.prune" }
+
     /// Taken by the one command that is at work on a volume.
     func lockPath(volume: String) -> String { locksPath + "/" + volume + ".lock" }
 

@@ -1,4 +1,5 @@
 internal import BlockIO
+internal import Glibc
 
 /// What a store occupies, counted without opening the volume.
 enum StoreUsage {
@@ -20,4 +21,13 @@ enum StoreUsage {
     }
 
     static func freeBytes(_ path: String) throws -> Int { try FileFolder(path: path).freeBytes() }
+
+    /// The size of the filesystem that a folder is on, in bytes.
+    static func filesystemBytes(_ path: String) throws -> Int {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else {
+            throw IOFailure("examine", path: path, code: errno)
+        }
+        return Int(clamping: UInt64(status.f_blocks) * UInt64(status.f_frsize))
+    }
 }

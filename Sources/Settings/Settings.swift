@@ -25,7 +25,7 @@ package struct Settings: Hashable, Sendable {
             ?? VolumeSettings(
                 name: name, schedules: [], policy: defaults.policy,
                 safetyPolicy: defaults.safetyPolicy, hooks: [],
-                freeSpaceFloor: defaults.freeSpaceFloor)
+                freeSpaceFloor: defaults.freeSpaceFloor, belowFloor: defaults.belowFloor)
     }
 
     /// The sets that a volume is in, by name.
@@ -41,11 +41,14 @@ package struct SettingsDefaults: Hashable, Sendable {
     package var policy: NamedPolicy?
     package var safetyPolicy: NamedPolicy
     package var freeSpaceFloor: FreeSpaceFloor
+    package var belowFloor: BelowFloor
 
     package init(
         timeZone: TimeZoneRules = .utc, policy: NamedPolicy? = nil,
-        safetyPolicy: NamedPolicy = .builtInSafety, freeSpaceFloor: FreeSpaceFloor = .standard
+        safetyPolicy: NamedPolicy = .builtInSafety, freeSpaceFloor: FreeSpaceFloor = .standard,
+        belowFloor: BelowFloor = .refuse
     ) {
+        self.belowFloor = belowFloor
         self.timeZone = timeZone
         self.policy = policy
         self.safetyPolicy = safetyPolicy
@@ -80,11 +83,14 @@ package struct VolumeSettings: Hashable, Sendable {
     package var safetyPolicy: NamedPolicy
     package var hooks: [Hook]
     package var freeSpaceFloor: FreeSpaceFloor
+    /// What a prune and a schedule do while less is free.
+    package var belowFloor: BelowFloor
 
     package init(
         name: String, schedules: [Schedule], policy: NamedPolicy?, safetyPolicy: NamedPolicy,
-        hooks: [Hook], freeSpaceFloor: FreeSpaceFloor
+        hooks: [Hook], freeSpaceFloor: FreeSpaceFloor, belowFloor: BelowFloor = .refuse
     ) {
+        self.belowFloor = belowFloor
         self.name = name
         self.schedules = schedules
         self.policy = policy

@@ -13,8 +13,9 @@ final class SettingsBuilder {
     var settings = Settings(defaults: SettingsDefaults())
     /// What volumes and sets refer to; the rest is warned about.
     private var used: [SectionKind: Set<String>] = [:]
-    /// Where the top's keys stand.
-    var topPositions: [TopKey: SourcePosition] = [:]
+    /// What applies, in the order in which tables are decoded; it is shown in that of the reference.
+    private var shownAtTop: [EffectiveValue] = []
+    private var shown: [SectionKind: [EffectiveValue]] = [:]
     /// Why the machine's own time zone is not known: an error only where it is needed.
     var zoneProblem: Problem?
 
@@ -43,6 +44,8 @@ final class SettingsBuilder {
         try diagnostics.throwErrors()
         warn()
         settings.warnings = diagnostics.sorted
+        settings.effectiveValues =
+            shownAtTop + SectionKind.allCases.flatMap { shown[$0, default: []] }
         return settings
     }
 
@@ -120,13 +123,18 @@ final class SettingsBuilder {
 
     // MARK: What applies
 
+    /// Adds a line of `config show`.
     func show(
         _ table: NamedTable, _ key: String, _ value: String?, _ source: EffectiveValue.Source,
         note: String? = nil
     ) {
-        settings.effectiveValues.append(
-            EffectiveValue(
-                table: Quote.path(table.path), key: key, value: value, source: source, note: note))
+        let line = EffectiveValue(
+            table: Quote.path(table.path), key: key, value: value, source: source, note: note)
+        if let kind = table.path.first.flatMap(SectionKind.init(rawValue:)) {
+            shown[kind, default: []].append(line)
+        } else {
+            shownAtTop.append(line)
+        }
     }
 
     /// A table's keys in the order in which the reference has them; `standards` for those that are
@@ -150,7 +158,7 @@ final class SettingsBuilder {
 
     /// What applies when a table does not have a key that may also stand at the top.
     func standard(_ key: TopKey) -> EffectiveStandard {
-        let own = settings.effectiveValues.first { $0.table.isEmpty && $0.key == key.rawValue }
+        let own = shownAtTop.first { $0.key == key.rawValue }
         guard var standard = own.map({ EffectiveStandard($0.value, $0.source, note: $0.note) })
         else {
             return EffectiveStandard(nil, .standard)

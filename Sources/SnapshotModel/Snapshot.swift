@@ -43,6 +43,8 @@ package struct SnapshotManifest: Hashable, Sendable, Codable {
     /// The UUIDs of all the volumes in the set, so that an incomplete set is recognized.
     package var setVolumes: [String]?
     package var schedule: String?
+    /// The moment at which the schedule wanted it; the snapshot is taken at it or a little later.
+    package var slot: Timestamp?
     package var tags: [String]
     package var note: String?
     /// The revert that took this safety snapshot.
@@ -67,6 +69,7 @@ package struct SnapshotManifest: Hashable, Sendable, Codable {
         self.setName = description.setName
         self.setVolumes = description.setVolumes
         self.schedule = description.schedule
+        self.slot = description.slot
         self.tags = description.tags
         self.note = description.note
         self.revertID = description.revertID
@@ -107,6 +110,7 @@ package struct SnapshotDescription: Hashable, Sendable, Codable {
     package var setName: String?
     package var setVolumes: [String]?
     package var schedule: String?
+    package var slot: Timestamp?
     package var tags: [String]
     package var note: String?
     package var revertID: RevertID?
@@ -115,7 +119,7 @@ package struct SnapshotDescription: Hashable, Sendable, Codable {
     package init(
         kind: SnapshotKind = .manual, consistency: Consistency = .crash, name: String? = nil,
         setID: SetID? = nil, setName: String? = nil, setVolumes: [String]? = nil,
-        schedule: String? = nil, tags: [String] = [], note: String? = nil,
+        schedule: String? = nil, slot: Timestamp? = nil, tags: [String] = [], note: String? = nil,
         revertID: RevertID? = nil, idFloor: IDFloor = IDFloor()
     ) {
         self.kind = kind
@@ -125,6 +129,7 @@ package struct SnapshotDescription: Hashable, Sendable, Codable {
         self.setName = setName
         self.setVolumes = setVolumes
         self.schedule = schedule
+        self.slot = slot
         self.tags = tags
         self.note = note
         self.revertID = revertID

@@ -9,6 +9,8 @@ package struct SnapshotSummary: Hashable, Sendable {
     package var exclusiveBytes: Int?
     package var state: SnapshotState
     package var holds: Int
+    /// What keeps it by the settings, and until when; nil when it was not asked for.
+    package var retention: SnapshotRetention?
 
     init(_ row: SnapshotRow) {
         manifest = row.manifest
@@ -21,8 +23,8 @@ package struct SnapshotSummary: Hashable, Sendable {
 
     package var id: SnapshotID { manifest.id }
 
-    /// The rules that keep the snapshot; without schedules, only holds do.
-    package var keptBy: [String] { holds > 0 ? ["hold"] : [] }
+    /// What keeps the snapshot; empty when the next prune deletes it, or it was not asked for.
+    package var keptBy: [String] { retention?.keptBy ?? (holds > 0 ? ["hold"] : []) }
 }
 
 extension SnapshotSummary: JSONConvertible {
@@ -38,7 +40,8 @@ extension SnapshotSummary: JSONConvertible {
             ("consistency", JSONValue(manifest.consistency)),
             ("changed_bytes", JSONValue(changedBytes)),
             ("exclusive_bytes", JSONValue(exclusiveBytes)), ("state", JSONValue(state)),
-            ("holds", JSONValue(holds)), ("kept_by", JSONValue(keptBy)), ("expires_at", .null),
+            ("holds", JSONValue(holds)), ("kept_by", JSONValue(keptBy)),
+            ("expires_at", JSONValue(retention?.expiresAt)),
             ("note", JSONValue(manifest.note)),
         ]
         return pairs.map { JSONValue.Field(name: $0.0, value: $0.1) }
@@ -52,6 +55,8 @@ package struct SetSummary: Hashable, Sendable {
     package var createdAt: Timestamp
     package var snapshots: [SnapshotID]
     package var volumes: [String]
+    /// For how long writes waited while it was taken; nil when it is not known.
+    package var heldNanoseconds: Int64?
 }
 
 extension SetSummary: JSONConvertible {
@@ -59,6 +64,7 @@ extension SetSummary: JSONConvertible {
         [
             "id": JSONValue(id), "name": JSONValue(name), "created_at": JSONValue(createdAt),
             "volumes": JSONValue(volumes), "snapshots": .array(snapshots.map { JSONValue($0) }),
+            "held_us": JSONValue(heldNanoseconds.map { $0 / 1000 }),
         ]
     }
 }

@@ -64,6 +64,22 @@ package struct DeleteService {
         }
     }
 
+    /// Deletes those of a volume's snapshots that are still there and that nobody has begun to hold
+    /// since they were chosen.
+    func deleteUnheld(_ ids: [SnapshotID], of name: String) throws {
+        try Reconciler(context).withVolume(name) { volume in
+            let rows = try ids.compactMap { try context.catalog.snapshot($0) }
+                .filter { $0.phase == .present && $0.volume == name && $0.holds == 0 }
+            guard !rows.isEmpty else { return }
+            try context.withSession(volume) { session in
+                let part = Part(volume: volume, rows: rows, session: session)
+                // Throws what would be refused, before anything is marked.
+                _ = try part.deletion.preview(part.ids)
+                try delete(part)
+            }
+        }
+    }
+
     /// The snapshots of one volume.
     private struct Part {
         var volume: VolumeRow

@@ -9,10 +9,14 @@ package struct ListRequest: Hashable, Sendable {
     package var sort: String?
     package var limit: Int?
     package var offset: Int
+    /// Whether to tell what keeps each snapshot, and until when.
+    package var tellsRetention: Bool
 
     package init(
-        volumes: [String] = [], sort: String? = nil, limit: Int? = nil, offset: Int = 0
+        volumes: [String] = [], sort: String? = nil, limit: Int? = nil, offset: Int = 0,
+        tellsRetention: Bool = false
     ) {
+        self.tellsRetention = tellsRetention
         self.volumes = volumes
         self.sort = sort
         self.limit = limit
@@ -37,12 +41,18 @@ package struct ListService {
         var rest = request.limit ?? .max
         var pageCount = Self.pageCounts.first
         let volumes = try context.catalog.volumes().reduce(into: [:]) { $0[$1.record.name] = $1 }
+        let retention = request.tellsRetention ? RetentionLookup(context) : nil
         while rest > 0 {
             try context.cancellation.check()
             query.limit = min(pageCount, rest)
             let rows = try context.catalog.snapshots(query: query)
             guard !rows.isEmpty else { return }
-            try body(rows.map { summary(of: $0, volumes[$0.volume]) })
+            try body(
+                rows.map { row in
+                    var summary = summary(of: row, volumes[row.volume])
+                    summary.retention = retention?.retention(of: row.id, volume: row.volume)
+                    return summary
+                })
             guard rows.count == query.limit else { return }
             rest -= rows.count
             query.offset += rows.count
@@ -59,7 +69,8 @@ package struct ListService {
             guard !members.isEmpty else { return nil }
             return SetSummary(
                 id: set.id, name: set.name, createdAt: set.createdAt,
-                snapshots: members.map(\.id), volumes: members.map(\.volume))
+                snapshots: members.map(\.id), volumes: members.map(\.volume),
+                heldNanoseconds: set.heldNanoseconds)
         }
     }
 

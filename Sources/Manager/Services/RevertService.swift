@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import Hooks
 internal import MergeKit
 package import SnapshotModel
 
@@ -58,15 +59,35 @@ package struct RevertService {
             return report
         }
         try context.cancellation.check()
-        isUnderWay = true
-        try begin(&members, options)
-        report.items = try carryOut(members)
-        isUnderWay = false
+        report.items = try withHooks(members, set) { onHeld in
+            isUnderWay = true
+            try begin(&members, options)
+            let items = try carryOut(members, onHeld: onHeld)
+            isUnderWay = false
+            return items
+        }
         for (index, member) in members.enumerated()
         where options.waits ?? !member.session.isServed {
             report.items[index].state = try wait(for: member, onProgress)
         }
         return report
+    }
+
+    /// The programs before a revert may stop who uses the volumes, and those after it start them
+    /// again: the volume is usable then, although the merge still runs.
+    private func withHooks(
+        _ members: [RevertMember], _ set: SetRow?,
+        _ body: (_ onHeld: () throws -> Void) throws -> [RevertItem]
+    ) throws -> [RevertItem] {
+        let targets = members.reduce(into: [:]) { $0[$1.name] = $1.target.id }
+        let operation = HookOperation(
+            .revert, volumes: members.map(\.name), set: set?.name,
+            facts: HookFacts(snapshots: targets))
+        return try HookedOperation(context, operation).perform(body) { items in
+            HookFacts(
+                snapshots: targets,
+                reverts: items.reduce(into: [:]) { $0[$1.volume] = $1.id })
+        }
     }
 
     /// Compares with the stores what became of it, as the next command would.
@@ -157,8 +178,17 @@ extension RevertService {
         }
     }
 
-    private func carryOut(_ members: [RevertMember]) throws -> [RevertItem] {
-        let outcomes = try members.count == 1 ? members.map(revertOne) : revertAll(members)
+    private func carryOut(
+        _ members: [RevertMember], onHeld: () throws -> Void
+    ) throws -> [RevertItem] {
+        let outcomes: [RevertOutcome]
+        if members.count == 1 {
+            // One request does it all: before it, nothing says that there is a revert.
+            try onHeld()
+            outcomes = try members.map(revertOne)
+        } else {
+            outcomes = try revertAll(members, onHeld: onHeld)
+        }
         try context.catalog.atomically("recording reverts") {
             for (member, outcome) in zip(members, outcomes) {
                 try RevertCommit(context).record(outcome, volume: member.volume)
@@ -174,14 +204,17 @@ extension RevertService {
         return outcome
     }
 
-    private func revertAll(_ members: [RevertMember]) throws -> [RevertOutcome] {
+    private func revertAll(
+        _ members: [RevertMember], onHeld: () throws -> Void
+    ) throws -> [RevertOutcome] {
         let parties = members.compactMap { member in
             member.request.map {
                 SetBarrier.Member(
                     volume: member.name, session: member.session, preparation: .prepareRevert($0))
             }
         }
-        return try SetBarrier(parties, cancellation: context.cancellation).run().map { committed in
+        let barrier = SetBarrier(parties, clock: context.clock, cancellation: context.cancellation)
+        return try barrier.run(onHeld: onHeld).committed.map { committed in
             guard let outcome = committed.revert else {
                 throw Problem.unexpectedReply(to: "commit", of: committed.volume)
             }

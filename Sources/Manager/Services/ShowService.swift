@@ -14,6 +14,7 @@ package struct ShowService {
         if volume.snapshotsSeen == row.ordinal, row.state != .broken {
             summary.exclusiveBytes = try? books.exclusiveBytesOfNewest(row)
         }
+        summary.retention = RetentionLookup(context).retention(of: row.id, volume: row.volume)
         let members = try row.setID.map { try context.catalog.snapshots(set: $0) } ?? []
         return SnapshotDetails(
             summary: summary,

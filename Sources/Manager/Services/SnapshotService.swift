@@ -1,6 +1,8 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import Hooks
+internal import MergeKit
 package import SnapshotModel
 
 /// What to take snapshots of, and what to write on them.
@@ -13,6 +15,8 @@ package struct TakeRequest: Hashable, Sendable {
     package var note: String?
     /// Does nothing when every volume has a younger snapshot; in seconds.
     package var minimumAgeSeconds: Int64?
+    /// The schedule that asks for it, and for which of its slots; nil when it is taken by hand.
+    var slot: ScheduledSlot?
 
     package init(
         volumes: [String], name: String? = nil, setName: String? = nil, tags: [String] = [],
@@ -27,11 +31,20 @@ package struct TakeRequest: Hashable, Sendable {
     }
 }
 
+/// What a schedule asks for.
+struct ScheduledSlot: Hashable, Sendable {
+    var schedule: String
+    var slot: Timestamp
+    /// Takes nothing when nothing was written since the snapshots before.
+    var skipsUnchanged: Bool
+}
+
 /// What was taken; nothing when the volumes had younger snapshots.
 package struct TakeReport: Hashable, Sendable {
     package var snapshots: [SnapshotSummary]
     package var set: SetID?
-    /// For how long writes waited, in nanoseconds: the longest of the volumes.
+    /// For how long writes waited, in nanoseconds; of a set, from the first volume's hold to the last
+    /// one's release.
     package var heldNanoseconds: Int64
 }
 
@@ -77,6 +90,9 @@ package struct SnapshotService {
     }
 
     private func isDue(_ request: TakeRequest, _ volumes: [VolumeRow]) throws -> Bool {
+        if request.slot?.skipsUnchanged == true, try volumes.allSatisfy(isUnchanged) {
+            return false
+        }
         guard let age = request.minimumAgeSeconds else { return true }
         let limit = context.clock.now().advanced(bySeconds: -age)
         return try volumes.contains { volume in
@@ -85,16 +101,43 @@ package struct SnapshotService {
         }
     }
 
+    /// Whether nothing was written to the volume since its newest snapshot, as far as is known on
+    /// disk. A write that is under way makes the next slot's snapshot differ.
+    private func isUnchanged(_ volume: VolumeRow) throws -> Bool {
+        guard let latest = try context.catalog.latestSnapshot(volume: volume.record.name),
+            latest.state == .active
+        else { return false }
+        let reader = try context.reader(volume)
+        guard try reader.runningRevert() == nil,
+            latest.volumeBytes == reader.record.geometry.volumeBytes
+        else { return false }
+        return try reader.chunkMap(of: latest.ordinal).count == 0
+    }
+
     /// The ids come from the catalog first, then the stores take the snapshots, then the catalog
     /// takes over what they wrote. A crash in between is seen by the phases of the rows.
     private func take(_ request: TakeRequest, of volumes: [VolumeRow]) throws -> TakeReport {
-        let begun = try begin(request, volumes)
-        do {
-            let outcomes = try perform(begun.requests, on: volumes)
-            return try record(outcomes, volumes, set: begun.set)
-        } catch {
-            try giveUp(volumes, set: begun.set, because: error)
-            throw error
+        let hooked = try HookedOperation(
+            context,
+            HookOperation(
+                .snapshot, volumes: volumes.map(\.record.name), set: request.setName,
+                schedule: request.slot?.schedule))
+        return try hooked.perform { onHeld in
+            let begun = try begin(request, volumes)
+            do {
+                // What hooks have put at rest must still be so while the volume is held.
+                let taken =
+                    try volumes.count == 1 && hooked.isBare
+                    ? takeOne(begun.requests, of: volumes)
+                    : takeAll(begun.requests, of: volumes, onHeld: onHeld)
+                return try record(taken.outcomes, volumes, begun.set, taken.heldNanoseconds)
+            } catch {
+                try giveUp(volumes, set: begun.set, because: error)
+                throw error
+            }
+        } facts: { report in
+            HookFacts(
+                snapshots: report.snapshots.reduce(into: [:]) { $0[$1.volume] = $1.id })
         }
     }
 
@@ -110,8 +153,9 @@ package struct SnapshotService {
         let isSet = volumes.count > 1 || request.setName != nil
         let set = try isSet ? context.catalog.beginSet(name: request.setName) : nil
         var description = SnapshotDescription(
-            name: request.name, setID: set, setName: request.setName,
-            setVolumes: isSet ? volumes.map(\.record.uuid) : nil, tags: request.tags,
+            kind: request.slot == nil ? .manual : .scheduled, name: request.name, setID: set,
+            setName: request.setName, setVolumes: isSet ? volumes.map(\.record.uuid) : nil,
+            schedule: request.slot?.schedule, slot: request.slot?.slot, tags: request.tags,
             note: request.note)
         let ids = try volumes.map {
             try context.catalog.beginSnapshot(volume: $0.record.name, description: description)
@@ -121,12 +165,11 @@ package struct SnapshotService {
         return (set, ids.map { SnapshotRequest(id: $0, description: description) })
     }
 
-    private func perform(
-        _ requests: [SnapshotRequest], on volumes: [VolumeRow]
-    ) throws -> [SnapshotOutcome] {
-        guard requests.count > 1 else {
-            return try zip(volumes, requests).map { try takeOne($1, of: $0) }
-        }
+    private typealias Taken = (outcomes: [SnapshotOutcome], heldNanoseconds: Int64)
+
+    private func takeAll(
+        _ requests: [SnapshotRequest], of volumes: [VolumeRow], onHeld: () throws -> Void
+    ) throws -> Taken {
         var members: [SetBarrier.Member] = []
         defer { for member in members { member.session.close() } }
         for (volume, request) in zip(volumes, requests) {
@@ -136,34 +179,39 @@ package struct SnapshotService {
                     volume: volume.record.name, session: try context.openSession(volume),
                     preparation: .prepareSnapshot(request)))
         }
-        return try SetBarrier(members, cancellation: context.cancellation).run().map { committed in
+        let barrier = SetBarrier(members, clock: context.clock, cancellation: context.cancellation)
+        let (committed, held) = try barrier.run(onHeld: onHeld)
+        let outcomes = try committed.map { committed in
             guard let outcome = committed.snapshot else {
                 throw Problem.unexpectedReply(to: "commit", of: committed.volume)
             }
             return outcome
         }
+        return (outcomes, held)
     }
 
-    private func takeOne(
-        _ request: SnapshotRequest, of volume: VolumeRow
-    ) throws -> SnapshotOutcome {
-        try context.withSession(volume) { session in
-            guard case .snapshot(let outcome) = try session.perform(.snapshot(request)) else {
-                throw Problem.unexpectedReply(to: "snapshot", of: volume.record.name)
+    /// One volume, with one request to whoever has it open.
+    private func takeOne(_ requests: [SnapshotRequest], of volumes: [VolumeRow]) throws -> Taken {
+        let outcomes = try zip(requests, volumes).map { request, volume in
+            try context.withSession(volume) { session in
+                guard case .snapshot(let outcome) = try session.perform(.snapshot(request)) else {
+                    throw Problem.unexpectedReply(to: "snapshot", of: volume.record.name)
+                }
+                return outcome
             }
-            return outcome
         }
+        return (outcomes, outcomes.map(\.heldNanoseconds).max() ?? 0)
     }
 
     private func record(
-        _ outcomes: [SnapshotOutcome], _ volumes: [VolumeRow], set: SetID?
+        _ outcomes: [SnapshotOutcome], _ volumes: [VolumeRow], _ set: SetID?,
+        _ heldNanoseconds: Int64
     ) throws -> TakeReport {
         let summaries = try context.catalog.atomically("recording snapshots") {
-            try zip(outcomes, volumes).compactMap { try record($0.manifest, $1) }
+            if let set { try context.catalog.setHeld(set, nanoseconds: heldNanoseconds) }
+            return try zip(outcomes, volumes).compactMap { try record($0.manifest, $1) }
         }
-        return TakeReport(
-            snapshots: summaries, set: set,
-            heldNanoseconds: outcomes.map(\.heldNanoseconds).max() ?? 0)
+        return TakeReport(snapshots: summaries, set: set, heldNanoseconds: heldNanoseconds)
     }
 
     private func record(

@@ -34,6 +34,7 @@ extension SettingsBuilder {
         if let floor = freeSpaceFloor(.freeSpaceFloor, in: reader) {
             settings.defaults.freeSpaceFloor = floor
         }
+        if let below = belowFloor(.belowFloor, in: reader) { settings.defaults.belowFloor = below }
         showTop(.policy, reader, EffectiveStandard(nil, .standard, note: "all snapshots are kept"))
         showTop(
             .safetyPolicy, reader,
@@ -41,6 +42,22 @@ extension SettingsBuilder {
         showTop(
             .freeSpaceFloor, reader,
             EffectiveStandard(TOMLText.quoted("\(FreeSpaceFloor.standard)"), .standard))
+        showTop(
+            .belowFloor, reader,
+            EffectiveStandard(TOMLText.quoted(BelowFloor.refuse.rawValue), .standard))
+    }
+
+    func belowFloor<Key>(_ key: Key, in reader: TableReader<Key>) -> BelowFloor? {
+        let words = BelowFloor.allCases.map { TOMLText.quoted($0.rawValue) }
+            .joined(separator: " or ")
+        guard let text = reader.text(key, expected: words) else { return nil }
+        guard let below = BelowFloor(rawValue: text.text) else {
+            reader.refuse(
+                text.node, "\(reader.name(key)) cannot be \(Quote.text(text.text))",
+                hint: "write \(words)")
+            return nil
+        }
+        return below
     }
 
     private func showTop(

@@ -24,6 +24,7 @@ enum TopKey: String, SettingsKey {
     case policy
     case safetyPolicy = "safety-policy"
     case freeSpaceFloor = "free-space-floor"
+    case belowFloor = "below-floor"
 }
 
 enum VolumeKey: String, SettingsKey {
@@ -31,6 +32,7 @@ enum VolumeKey: String, SettingsKey {
     case safetyPolicy = "safety-policy"
     case hooks
     case freeSpaceFloor = "free-space-floor"
+    case belowFloor = "below-floor"
 }
 
 enum SetKey: String, SettingsKey {

@@ -12,7 +12,8 @@ extension SettingsBuilder {
                 safetyPolicy: policy(.safetyPolicy, in: reader) ?? settings.defaults.safetyPolicy,
                 hooks: hooks(references(.hooks, to: .hooks, in: reader)),
                 freeSpaceFloor: freeSpaceFloor(.freeSpaceFloor, in: reader)
-                    ?? settings.defaults.freeSpaceFloor)
+                    ?? settings.defaults.freeSpaceFloor,
+                belowFloor: belowFloor(.belowFloor, in: reader) ?? settings.defaults.belowFloor)
             show(
                 table, reader,
                 standards: [
@@ -21,6 +22,7 @@ extension SettingsBuilder {
                     .safetyPolicy: standard(.safetyPolicy),
                     .hooks: EffectiveStandard("[]", .standard),
                     .freeSpaceFloor: standard(.freeSpaceFloor),
+                    .belowFloor: standard(.belowFloor),
                 ])
         }
     }

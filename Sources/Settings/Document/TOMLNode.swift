@@ -1,6 +1,6 @@
 /// A value of a TOML document, and where it stands.
-struct TOMLNode: Hashable {
-    indirect enum Content: Hashable {
+struct TOMLNode: Hashable, Sendable {
+    indirect enum Content: Hashable, Sendable {
         case text(String)
         case integer(Int)
         case float(Double)
@@ -40,8 +40,8 @@ struct TOMLNode: Hashable {
 }
 
 /// The keys of a table, in the order of the file.
-struct TOMLTree: Hashable {
-    struct Entry: Hashable {
+struct TOMLTree: Hashable, Sendable {
+    struct Entry: Hashable, Sendable {
         var key: String
         var keyPosition: SourcePosition
         var value: TOMLNode

@@ -9,7 +9,7 @@ struct BucketNames {
 
     init() {
         // 2018-01-01 was a Monday. A week belongs to the year that has its Thursday.
-        let monday = CivilDate(year: 2018, month: 1, day: 1)!.daysSinceEpoch
+        let monday = Int(moment("2018-01-01").secondsSinceEpoch / 86_400)
         var (year, number) = (2018, 0)
         for week in 0..<800 {
             let thursday = CivilDate(daysSinceEpoch: monday + week * 7 + 3)
@@ -23,19 +23,23 @@ struct BucketNames {
         let local = at.advanced(bySeconds: Int64(offset)).description
         switch kind {
         case "15m":
-            let quarter = Int(local.dropFirst(14).prefix(2))! / 15
+            let quarter = number(local, at: 14) / 15
             return "\(local.prefix(13)) \(quarter) \(offset)"
         case "hourly": return "\(local.prefix(13)) \(offset)"
-        case "2h": return "\(local.prefix(10)) \(Int(local.dropFirst(11).prefix(2))! / 2)"
+        case "2h": return "\(local.prefix(10)) \(number(local, at: 11) / 2)"
         case "daily": return String(local.prefix(10))
         case "weekly":
-            let date = Timestamp("\(local.prefix(10))")!
-            return weeks[Int(date.secondsSinceEpoch / 86_400)]!
+            let date = moment(String(local.prefix(10)))
+            return weeks[Int(date.secondsSinceEpoch / 86_400), default: "?"]
         case "monthly": return String(local.prefix(7))
         case "quarterly":
-            return "\(local.prefix(4)) \((Int(local.dropFirst(5).prefix(2))! - 1) / 3)"
+            return "\(local.prefix(4)) \((number(local, at: 5) - 1) / 3)"
         default: return String(local.prefix(4))
         }
+    }
+
+    private func number(_ text: String, at place: Int) -> Int {
+        Int(text.dropFirst(place).prefix(2)) ?? -1
     }
 
     static let spans: [(String, BucketSpan)] = [
@@ -125,6 +129,31 @@ struct BucketTests {
         let rule = BucketRule(try BucketSpan(parsing: span), .all)
         let all = snapshots(before, first, last)
         #expect(RetentionPolicy(.buckets(rule)).survivors(of: all) == [1, 2])
+    }
+
+    @Test("a day that the clock shows once more after midnight stays one day")
+    func backOverMidnight() throws {
+        // As in St. John's until 2011: a minute after midnight, back by an hour.
+        let rule = "NST3:30NDT2:30,M3.2.0/0:01,M11.1.0/0:01"
+        let zone = try TimeZoneRules(name: "x", contents: ZoneFixtures.file(rule: rule))
+        let policy = RetentionPolicy(.buckets(.daily, .all), zone: zone)
+        // Sunday 00:00:30, Saturday 23:30 once more, Sunday 00:15.
+        let all = snapshots("2026-11-01T02:30:30", "2026-11-01T03:00", "2026-11-01T03:45")
+        let scope = RetentionScope(
+            name: "standard", policy: policy, nextSlot: ExpiryTests.every(900))
+        let plan = PrunePlan(of: all, scopes: [scope], now: all[2].takenAt) { _ in 0 }
+        #expect(
+            plan.decisions.map(\.reasons.last?.description) == [
+                "daily(all): 2026-11-01 (#1)", "daily(all): 2026-10-31 (#2)", "newest",
+            ])
+        let counted = RetentionScope(
+            name: "standard", policy: RetentionPolicy(.buckets(.daily, .atMost(1)), zone: zone),
+            nextSlot: ExpiryTests.every(900))
+        // The bucket of the day to come begins at Monday 00:00, 03:30 UTC.
+        let early = PrunePlan(of: [all[0]], scopes: [counted], now: all[0].takenAt) { _ in 0 }
+        #expect(early.decisions[0].reasons.last?.expiry == .at(moment("2026-11-02T03:30")))
+        let late = PrunePlan(of: [all[1]], scopes: [counted], now: all[1].takenAt) { _ in 0 }
+        #expect(late.decisions[0].reasons.last?.expiry == .at(moment("2026-11-01T03:30")))
     }
 
     @Test(

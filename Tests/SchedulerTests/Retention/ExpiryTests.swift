@@ -10,7 +10,7 @@ struct ExpiryTests {
     ) -> [SnapshotID: Timestamp] {
         var left = subjects
         var ends: [SnapshotID: Timestamp] = [:]
-        var at = subjects.map(\.takenAt).max()!
+        var at = subjects[subjects.count - 1].takenAt
         for step in 0..<steps {
             guard let slot = scope.nextSlot?(at) else { break }
             at = slot
@@ -36,7 +36,7 @@ struct ExpiryTests {
         ])
     func exact(name: String) throws {
         let zone = try zone(name)
-        for seed in 1...25 as ClosedRange<UInt64> {
+        for seed in 1...12 as ClosedRange<UInt64> {
             var random = SeededRandom(seed: seed)
             let interval = Int64([1800, 3600, 3 * 3600].randomElement(using: &random)!)
             let rules: [KeepRule] = [

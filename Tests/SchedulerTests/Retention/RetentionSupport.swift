@@ -5,11 +5,14 @@ import Testing
 
 /// The moment of an RFC 3339 text.
 func moment(_ text: String) -> Timestamp {
-    Timestamp(text)!
+    guard let moment = Timestamp(text) else { preconditionFailure("not a moment: \(text)") }
+    return moment
 }
 
+/// The rules of a zone: of a fixture, or the system's for one that only a case from elsewhere names.
 func zone(_ name: String) throws -> TimeZoneRules {
     if name == "UTC" { return .utc }
+    if let rules = try? ZoneFixtures.rules(name) { return rules }
     let contents = try Data(contentsOf: URL(filePath: "/usr/share/zoneinfo/\(name)"))
     return try TimeZoneRules(name: name, contents: [UInt8](contents))
 }
@@ -68,5 +71,6 @@ struct SeededRandom: RandomNumberGenerator {
     }
 
     mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
+    mutating func pick<Value>(_ values: [Value]) -> Value { values[number(0...values.count - 1)] }
     mutating func chance(_ percent: Int) -> Bool { number(1...100) <= percent }
 }

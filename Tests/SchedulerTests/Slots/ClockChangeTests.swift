@@ -95,6 +95,22 @@ import Testing
         #expect(all.filter { $0 >= first && $0 < last } == expected)
     }
 
+    /// The search skips the changes of the clock that lie in between, but not these.
+    @Test(arguments: [
+        ("*-10-25 02:30", "2026-01-01", "2026-10-25T00:30:00Z"),
+        ("*-10-25 02:30", "2025-11-01", "2026-10-25T00:30:00Z"),
+        ("*-03-29 02:30", "2024-07-01", "2025-03-29T01:30:00Z"),
+        ("*-03-29 02:30", "2025-07-01", "2026-03-29T01:00:00Z"),
+        ("2030-03-31 02:30", "1980-01-01", "2030-03-31T01:00:00Z"),
+        ("2030-10-27 02:30", "1980-01-01", "2030-10-27T00:30:00Z"),
+    ])
+    func aChangeFarAheadIsSeen(text: String, after: String, expected: String) throws {
+        let expression = try CalendarExpression(parsing: text)
+        let start = try #require(Timestamp(after))
+        let slot = expression.next(after: start, in: try ZoneFixtures.rules("Europe/Vienna"))
+        #expect(slot == Timestamp(expected))
+    }
+
     /// Samoa had no December 30, 2011.
     @Test func aDayThatIsSkippedIsServedOnce() throws {
         let change = "2011-12-30T10:00:00Z"

@@ -1,0 +1,140 @@
+import GRDB
+package import SnapshotModel
+
+/// What the catalog remembers of a schedule of a volume or of a set.
+package struct ScheduleMarks: Hashable, Sendable {
+    /// When the schedule was first seen there.
+    package var since: Timestamp
+    /// The last slots that were served, at most ``CatalogStore/servedSlotsMaximum``.
+    package var served: [Timestamp]
+
+    package init(since: Timestamp, served: [Timestamp] = []) {
+        self.since = since
+        self.served = served
+    }
+}
+
+/// A schedule, and whose it is.
+package struct ScheduleKey: Hashable, Sendable {
+    package var target: ScheduleTarget
+    package var schedule: String
+
+    package init(target: ScheduleTarget, schedule: String) {
+        self.target = target
+        self.schedule = schedule
+    }
+}
+
+/// Whose snapshots a schedule takes.
+package enum ScheduleTarget: Hashable, Sendable {
+    case volume(String)
+    case set(String)
+}
+
+extension ScheduleTarget: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .volume(let name): "volume:\(name)"
+        case .set(let name): "set:\(name)"
+        }
+    }
+
+    fileprivate init?(_ text: String) {
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        let name = String(text[text.index(after: colon)...])
+        switch text[..<colon] {
+        case "volume": self = .volume(name)
+        case "set": self = .set(name)
+        default: return nil
+        }
+    }
+}
+
+extension CatalogStore {
+    /// More than a clock that was wrong by days makes ambiguous.
+    package static let servedSlotsMaximum = 32
+
+    /// What is known of all schedules.
+    package func scheduleMarks() throws -> [ScheduleKey: ScheduleMarks] {
+        try read("reading the schedules") { database in
+            var marks: [ScheduleKey: ScheduleMarks] = [:]
+            let rows = try Row.map(
+                database,
+                sql: """
+                    SELECT b.target, b.schedule, b.since, s.slot
+                    FROM schedule_beginning b LEFT JOIN served_slot s USING (target, schedule)
+                    """
+            ) { reader in
+                (
+                    target: try reader.value(String.self), schedule: try reader.value(String.self),
+                    since: try reader.timestamp(), slot: try reader.optionalTimestamp()
+                )
+            }
+            for row in rows {
+                guard let target = ScheduleTarget(row.target) else {
+                    throw CatalogError.corrupt("the catalog has a schedule of `\(row.target)`")
+                }
+                let key = ScheduleKey(target: target, schedule: row.schedule)
+                marks[key, default: ScheduleMarks(since: row.since)].served +=
+                    row.slot.map { [$0] } ?? []
+            }
+            return marks
+        }
+    }
+
+    /// Remembers when schedules were first seen; those that are known keep their beginning.
+    package func beginSchedules(_ keys: [ScheduleKey]) throws {
+        try write("beginning schedules") { database in
+            for key in keys { try Self.begin(database, key, since: now()) }
+        }
+    }
+
+    /// Records that a slot needs nothing more. A scheduled snapshot records its own when it is
+    /// committed.
+    package func noteServed(_ slot: Timestamp, of key: ScheduleKey) throws {
+        try write("recording a slot of schedule \(key.schedule)") {
+            try Self.note($0, slot, of: key)
+        }
+    }
+
+    static func noteSlot(
+        _ database: Database, of manifest: SnapshotManifest, volume: String
+    ) throws {
+        guard let schedule = manifest.schedule, let slot = manifest.slot else { return }
+        let target = manifest.setName.map(ScheduleTarget.set) ?? .volume(volume)
+        let key = ScheduleKey(target: target, schedule: schedule)
+        // A rebuilt catalog has not seen the schedule begin.
+        try begin(database, key, since: slot)
+        try note(database, slot, of: key)
+    }
+
+    private static func begin(
+        _ database: Database, _ key: ScheduleKey, since: Timestamp
+    ) throws {
+        try database.execute(
+            sql: """
+                INSERT INTO schedule_beginning (target, schedule, since) VALUES (?, ?, ?)
+                ON CONFLICT DO NOTHING
+                """,
+            arguments: [key.target.description, key.schedule, since.nanoseconds])
+    }
+
+    private static func note(
+        _ database: Database, _ slot: Timestamp, of key: ScheduleKey
+    ) throws {
+        let target = key.target.description
+        try database.execute(
+            sql: """
+                INSERT INTO served_slot (target, schedule, slot) VALUES (?, ?, ?)
+                ON CONFLICT DO NOTHING
+                """,
+            arguments: [target, key.schedule, slot.nanoseconds])
+        try database.execute(
+            sql: """
+                DELETE FROM served_slot WHERE target = ?1 AND schedule = ?2 AND slot NOT IN (
+                    SELECT slot FROM served_slot WHERE target = ?1 AND schedule = ?2
+                    ORDER BY slot DESC LIMIT ?3)
+                """,
+            arguments: [target, key.schedule, servedSlotsMaximum])
+    }
+}

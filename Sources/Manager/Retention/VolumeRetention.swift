@@ -1,0 +1,86 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+internal import Scheduler
+internal import Settings
+internal import SnapshotModel
+
+/// What the settings say about keeping one volume's snapshots.
+struct VolumeRetention {
+    private let context: ManagerContext
+    private let settings: Settings
+    let volume: VolumeRow
+    let rows: [RetentionRow]
+
+    init(_ context: ManagerContext, _ settings: Settings, _ volume: VolumeRow) throws {
+        self.context = context
+        self.settings = settings
+        self.volume = volume
+        rows = try context.catalog.retentionRows(volume: volume.record.name)
+    }
+
+    private var name: String { volume.record.name }
+
+    /// What stays and what goes, as things are now.
+    func plan() throws -> PrunePlan {
+        let subjects = try self.subjects()
+        let places = scopePlaces
+        return PrunePlan(of: subjects, scopes: scopes, now: context.clock.now()) { places[$0.id] }
+    }
+
+    // MARK: policies
+
+    private var own: VolumeSettings { settings.volume(name) }
+    private var sets: [SetSettings] { settings.sets(of: name) }
+
+    /// The safety snapshots' first, then the volume's, then those of its sets.
+    private var scopes: [RetentionScope] {
+        [scope(own.safetyPolicy, []), scope(own.policy, own.schedules)]
+            + sets.map { scope($0.policy, $0.schedules) }
+    }
+
+    private func scope(_ named: NamedPolicy?, _ schedules: [Schedule]) -> RetentionScope {
+        // A policy without rules keeps everything.
+        let named = named ?? NamedPolicy(name: "none", policy: RetentionPolicy(rules: []))
+        return RetentionScope(
+            name: named.name, policy: named.policy,
+            nextSlot: schedules.isEmpty ? nil : Self.nextSlot(of: schedules))
+    }
+
+    static func nextSlot(of schedules: [Schedule]) -> (Timestamp) -> Timestamp? {
+        { moment in schedules.compactMap { $0.nextSlot(after: moment) }.min() }
+    }
+
+    /// The scope of each snapshot by its place in ``scopes``.
+    private var scopePlaces: [SnapshotID: Int] {
+        let setPlaces = sets.enumerated().reduce(into: [:]) { $0[$1.element.name] = $1.offset + 2 }
+        return rows.reduce(into: Dictionary(minimumCapacity: rows.count)) { places, row in
+            switch row.kind {
+            case .safety: places[row.id] = 0
+            case .scheduled: places[row.id] = row.setName.flatMap { setPlaces[$0] } ?? 1
+            case .manual, .mirror: places[row.id] = 1
+            }
+        }
+    }
+
+    // MARK: snapshots
+
+    private func subjects() throws -> [RetentionSubject] {
+        let ids = Set(rows.map(\.id))
+        let holds = Dictionary(
+            grouping: try context.catalog.holds().filter { ids.contains($0.snapshot) },
+            by: \.snapshot)
+        let running = try context.reader(volume).runningRevert()
+        return rows.map { row in
+            var subject = RetentionSubject(
+                id: row.id, ordinal: row.ordinal, takenAt: row.takenAt, kind: row.kind,
+                name: row.name, tags: row.tags)
+            subject.holds = (holds[row.id] ?? []).map {
+                RetentionHold(owner: $0.owner, reason: $0.reason, until: $0.until)
+            }
+            if running?.targetID == row.id { subject.uses.insert(.merging) }
+            if running?.safetyID == row.id { subject.uses.insert(.undoesRunningRevert) }
+            return subject
+        }
+    }
+}

@@ -1,0 +1,174 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import Glibc
+internal import Scheduler
+internal import Settings
+internal import SnapshotModel
+
+/// Deletes what the retention policies let go.
+///
+/// It deletes a few snapshots at a time and gives the volume free in between, so that a snapshot that
+/// is due never waits for it for long.
+package struct PruneService {
+    let context: ManagerContext
+
+    /// How many snapshots go while a volume is locked once.
+    private static let batchCount = 16
+    /// How long the volume is left to others in between, in microseconds; more than a command takes
+    /// to look again for the lock.
+    private static let pauseMicroseconds: UInt32 = 60_000
+
+    /// - Parameter explains: also tells what keeps every other snapshot.
+    /// - Throws: `locked` when another prune is at work; the settings' errors.
+    package func prune(
+        _ names: [String], isDryRun: Bool, explains: Bool = false
+    ) throws -> PruneReport {
+        let settings = try context.settings.get()
+        try Reconciler(context).tidy(names)
+        let lock = isDryRun ? nil : try acquireLock()
+        defer { withExtendedLifetime(lock) {} }
+        var report = PruneReport(volumes: [], isDryRun: isDryRun)
+        for volume in try context.volumes(names) {
+            try context.cancellation.check()
+            report.volumes.append(
+                try prune(volume, settings, isDryRun: isDryRun, explains: explains))
+        }
+        return report
+    }
+
+    /// As ``prune(_:isDryRun:explains:)``; nil when another one is at work.
+    func pruneUnlessBusy(_ names: [String]) throws -> PruneReport? {
+        do {
+            return try prune(names, isDryRun: false)
+        } catch let problem as Problem where problem.code == .locked {
+            return nil
+        }
+    }
+
+    private func acquireLock() throws -> FileLock {
+        try Paths.makeFolders(context.state.locksPath)
+        guard let lock = try FileLock.acquire(path: context.state.pruneLockPath) else {
+            throw Problem(
+                .locked, "another prune is at work",
+                hint: "wait for it to end; `snapmgr events` tells what it did")
+        }
+        return lock
+    }
+
+    // MARK: one volume
+
+    private func prune(
+        _ volume: VolumeRow, _ settings: Settings, isDryRun: Bool, explains: Bool
+    ) throws -> VolumePrune {
+        let name = volume.record.name
+        let retention = try VolumeRetention(context, settings, volume)
+        let plan = try retention.plan()
+        let missing = FreeSpace(of: volume, settings)?.missingBytes ?? 0
+        var report = VolumePrune(
+            volume: name, removed: [], kept: [], keptCount: 0, freedBytes: 0,
+            missingBytes: missing)
+        let below = settings.volume(name).belowFloor
+        let removed = plan.removed
+        guard !removed.isEmpty || (missing > 0 && below == .prune) else {
+            return explained(report, plan, gone: [], explains)
+        }
+        let preview = try context.withSession(volume) { session in
+            try Preview(session, volume, retention.rows, plan, missing: missing, below: below)
+        }
+        report.freedBytes = preview.freedBytes
+        report.removed = preview.removals(plan)
+        report = explained(report, plan, gone: Set(preview.ids), explains)
+        guard !isDryRun, !preview.ids.isEmpty else { return report }
+        do {
+            try delete(preview.ids, of: name)
+            try log(report)
+        } catch {
+            let problem = Problem(error)
+            guard problem.code != .interrupted else { throw problem }
+            report.failure = problem
+        }
+        return report
+    }
+
+    private func explained(
+        _ report: VolumePrune, _ plan: PrunePlan, gone: Set<SnapshotID>, _ explains: Bool
+    ) -> VolumePrune {
+        var report = report
+        report.keptCount = plan.subjects.count - gone.count
+        guard explains else { return report }
+        report.kept = plan.decisions.filter { !gone.contains($0.subject.id) }.map {
+            VolumePrune.Stay(
+                id: $0.subject.id, takenAt: $0.subject.takenAt,
+                retention: SnapshotRetention($0))
+        }
+        return report
+    }
+
+    private func delete(_ ids: [SnapshotID], of volume: String) throws {
+        var rest = ids[...]
+        while !rest.isEmpty {
+            try context.cancellation.check()
+            let batch = Array(rest.prefix(Self.batchCount))
+            rest = rest.dropFirst(batch.count)
+            try DeleteService(context: context).deleteUnheld(batch, of: volume)
+            if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
+        }
+    }
+
+    private func log(_ report: VolumePrune) throws {
+        let early = report.removed.count(where: \.isForSpace)
+        let note = early > 0 ? ", \(early) of them before their time, for want of space" : ""
+        try context.log(
+            early > 0 ? .warning : .info, .pruned,
+            "\(report.removed.count) snapshots were pruned\(note)", volume: report.volume)
+    }
+
+    // MARK: what goes
+
+    /// What goes from one volume, and how much that frees.
+    private struct Preview {
+        private(set) var ids: [SnapshotID] = []
+        private(set) var freedBytes = 0
+        private var forSpace: Set<SnapshotID> = []
+        private var aloneBytes: [SnapshotID: Int] = [:]
+
+        init(
+            _ session: any VolumeSession, _ volume: VolumeRow, _ rows: [RetentionRow],
+            _ plan: PrunePlan, missing: Int, below: BelowFloor
+        ) throws {
+            let deletion = Deletion(session: session, volume: volume.record.name)
+            var failure: (any Error)?
+            let space = FreeSpacePlanner.plan(plan, missingBytes: missing, below: below) {
+                subjects in
+                do {
+                    return subjects.isEmpty ? 0 : try deletion.preview(subjects.map(\.id))
+                } catch {
+                    failure = error
+                    return 0
+                }
+            }
+            if let failure { throw failure }
+            freedBytes = space.freedBytes
+            forSpace = Set(space.victims.map(\.id))
+            ids = (plan.removed + space.victims).sorted(by: RetentionSubject.isEarlier).map(\.id)
+            let going = Set(ids)
+            for row in rows where going.contains(row.id) {
+                aloneBytes[row.id] = try row.exclusiveBytes ?? deletion.preview([row.id])
+            }
+        }
+
+        func removals(_ plan: PrunePlan) -> [VolumePrune.Removal] {
+            let going = Set(ids)
+            return plan.decisions.filter { going.contains($0.subject.id) }.map { decision in
+                let id = decision.subject.id
+                let isForSpace = forSpace.contains(id)
+                return VolumePrune.Removal(
+                    id: id, takenAt: decision.subject.takenAt, aloneBytes: aloneBytes[id] ?? 0,
+                    reasons: isForSpace
+                        ? ["free-space-floor: the nearest to its end"] : decision.refusals,
+                    isForSpace: isForSpace)
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+internal import BlockIO
+internal import Catalog
+internal import Scheduler
+internal import Settings
+internal import SnapshotModel
+
+/// One run of what is due: snapshots first, then what the policies let go.
+package struct TickService {
+    let context: ManagerContext
+
+    /// Does nothing, and writes nothing, while nothing is due.
+    ///
+    /// - Throws: `locked` when another tick is at work and there is work; the settings' errors. What
+    ///   fails for one schedule is in the report, and no reason not to serve the others.
+    package func tick(prunes: Bool, isDryRun: Bool) throws -> TickReport {
+        let settings = try context.settings.get()
+        let agenda = try Agenda(context, settings)
+        guard !agenda.isEmpty else { return TickReport() }
+        guard !isDryRun else { return TickReport(slots: agenda.due.map { $0.slot(.due) }) }
+        var report = try serve(settings)
+        if prunes, !report.slots.isEmpty {
+            report.prune = try PruneService(context: context).pruneUnlessBusy([])
+        }
+        return report
+    }
+
+    private func serve(_ settings: Settings) throws -> TickReport {
+        try Paths.makeFolders(context.state.locksPath)
+        guard let lock = try FileLock.acquire(path: context.state.tickLockPath) else {
+            throw Problem(
+                .locked, "another tick is at work",
+                hint: "nothing is lost: it serves what is due; see `snapmgr events`")
+        }
+        defer { withExtendedLifetime(lock) {} }
+        // Looked at again: another tick may have ended just now.
+        let agenda = try Agenda(context, settings)
+        if !agenda.new.isEmpty { try context.catalog.beginSchedules(agenda.new) }
+        var report = TickReport()
+        for due in agenda.due {
+            try context.cancellation.check()
+            let outcome = try self.outcome(of: due, settings)
+            report.slots.append(due.slot(outcome))
+        }
+        return report
+    }
+
+    // MARK: one slot
+
+    private func outcome(of due: DueSlot, _ settings: Settings) throws -> TickReport.Outcome {
+        if let served = due.disregarded {
+            context.note(
+                "schedule \(due.schedule.name) had served \(served), far in the future: the clock "
+                    + "was wrong then, or is now")
+        }
+        do {
+            return try take(due, settings)
+        } catch {
+            let problem = Problem(error)
+            guard problem.code != .interrupted else { throw problem }
+            try? context.log(
+                .error, .scheduleFailed,
+                "schedule \(due.schedule.name) of \(due.key.target) could not be served: "
+                    + problem.message, volume: due.volumes.count == 1 ? due.volumes.first : nil)
+            return .failed(problem)
+        }
+    }
+
+    private func take(_ due: DueSlot, _ settings: Settings) throws -> TickReport.Outcome {
+        for name in due.volumes { try makeRoom(try context.volume(name), settings) }
+        var request = TakeRequest(volumes: due.volumes, tags: due.schedule.tags)
+        if case .set(let name) = due.key.target { request.setName = name }
+        request.slot = ScheduledSlot(
+            schedule: due.schedule.name, slot: due.time,
+            skipsUnchanged: due.schedule.ifUnchanged == .skip)
+        let report = try SnapshotService(context: context).take(request)
+        guard !report.snapshots.isEmpty else {
+            try context.catalog.noteServed(due.time, of: due.key)
+            return .unchanged
+        }
+        return .taken(report.snapshots.map(\.id), set: report.set)
+    }
+
+    /// Brings the store's free space back above its floor, as far as the settings allow.
+    private func makeRoom(_ volume: VolumeRow, _ settings: Settings) throws {
+        let name = volume.record.name
+        guard let space = FreeSpace(of: volume, settings), space.missingBytes > 0 else { return }
+        _ = try PruneService(context: context).pruneUnlessBusy([name])
+        guard let left = FreeSpace(of: volume, settings), left.missingBytes > 0 else { return }
+        throw left.problem(name)
+    }
+}
+
+/// A slot that is to be served now.
+private struct DueSlot {
+    var key: ScheduleKey
+    var schedule: Schedule
+    var volumes: [String]
+    var time: Timestamp
+    var missed: Int
+    var disregarded: Timestamp?
+
+    func slot(_ outcome: TickReport.Outcome) -> TickReport.Slot {
+        TickReport.Slot(
+            target: key.target.description, schedule: schedule.name, slot: time, missed: missed,
+            outcome: outcome)
+    }
+}
+
+/// What the schedules ask for at this moment.
+private struct Agenda {
+    /// Sets first, then volumes, each by name.
+    private(set) var due: [DueSlot] = []
+    /// Schedules that are seen for the first time: their slots are due from now on.
+    private(set) var new: [ScheduleKey] = []
+
+    var isEmpty: Bool { due.isEmpty && new.isEmpty }
+
+    init(_ context: ManagerContext, _ settings: Settings) throws {
+        let marks = try context.catalog.scheduleMarks()
+        let now = context.clock.now()
+        for set in settings.sets.values.sorted(by: { $0.name < $1.name }) {
+            add(.set(set.name), set.schedules, set.volumes, marks, now)
+        }
+        for volume in settings.volumes.values.sorted(by: { $0.name < $1.name }) {
+            add(.volume(volume.name), volume.schedules, [volume.name], marks, now)
+        }
+    }
+
+    private mutating func add(
+        _ target: ScheduleTarget, _ schedules: [Schedule], _ volumes: [String],
+        _ marks: [ScheduleKey: ScheduleMarks], _ now: Timestamp
+    ) {
+        for schedule in schedules {
+            let key = ScheduleKey(target: target, schedule: schedule.name)
+            guard let mark = marks[key] else {
+                new.append(key)
+                continue
+            }
+            let decision = schedule.due(served: mark.served, since: mark.since, at: now)
+            guard case .take(let slot, let missed, let disregarded) = decision else { continue }
+            due.append(
+                DueSlot(
+                    key: key, schedule: schedule, volumes: volumes, time: slot, missed: missed,
+                    disregarded: disregarded))
+        }
+    }
+}
