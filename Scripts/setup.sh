@@ -20,7 +20,9 @@ test=(
     "${demo[@]}"
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
-    mandoc             # lints the manual page
+    mandoc             # lints the manual pages
+    man-db             # man, which must render them without warnings
+    systemd            # systemd-analyze: checks the units
 )
 bench=(
     "${build[@]}" "${serve[@]}"

@@ -95,4 +95,5 @@ step thread 1800 "${self[@]}" sanitized thread
 step address 1800 "${self[@]}" sanitized address
 step fuzz 2400 Fuzz/run.sh
 step manual 60 Scripts/lint-manual.sh
+step units 120 Scripts/lint-units.sh
 echo "$passed passed, $failed failed"
