@@ -86,7 +86,7 @@ private final class WatchdogService {
         let stop = StopCheck(descriptor: channel.pollDescriptor) { [channel] in
             deadline.hasPassed || channel.hasNews()
         }
-        let result = ProgramRunner.run(before, stop: stop) { channel.send(HookReply.started($0)) }
+        let result = ProgramRunner.run(before, stop: stop, leadsSession: false)
         if !result.hasRun { owed.drop(step: number) }
         channel.send(HookReply.ran(result))
     }
@@ -97,7 +97,7 @@ private final class WatchdogService {
     ) {
         owed.run(
             environments: environments, common: common,
-            hasStarted: { channel.send(HookReply.started($0)) },
+            leadsSession: false,
             hasRun: { run in
                 channel.send(HookReply.undid(run))
                 hasRun(run)

@@ -14,7 +14,7 @@ final class ScriptFolder: Sendable {
     private let folder = TemporaryFolder(in: "/tmp")
     var path: String { folder.path }
 
-    static let patienceMilliseconds = 60_000
+    static let patienceMilliseconds = 240_000
 
     /// The program that plays caller and watchdog; SwiftPM puts it beside the tests.
     static var probe: String {
