@@ -80,10 +80,12 @@ install: static
 	    section="$(mandir)/man$${page##*.}"; \
 	    install -d "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
 	done
-	@for example in $(wildcard Config/*); do \
+	@for example in $(filter-out Config/hooks,$(wildcard Config/*)); do \
 	    install -d '$(docdir)/examples' && install -m 644 "$$example" '$(docdir)/examples/' \
 	        || exit 1; \
 	done
+	install -d '$(docdir)/examples/hooks'
+	install -m 755 Config/hooks/* '$(docdir)/examples/hooks/'
 
 uninstall:
 	rm -f '$(bindir)/snapmgr' '$(plugindir)/$(plugin)'
@@ -99,6 +101,7 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
+	shellcheck Config/hooks/*
 
 clean:
 	rm -rf .build .build-*

@@ -21,6 +21,7 @@ test=(
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
     mandoc             # lints the manual page
+    shellcheck         # lints the example hooks
 )
 bench=(
     "${build[@]}" "${serve[@]}"

@@ -59,7 +59,10 @@ private final class WatchdogService {
     private func perform(_ request: HookRequest) -> Int32? {
         switch request {
         case .hello: return takeOver(.badRequest)
-        case .step(let step): run(step)
+        case .step(let step):
+            run(step)
+            // The caller may have asked for more already; its time was up before.
+            if let deadline, deadline.hasPassed { return takeOver(.windowExceeded) }
         case .confirm: channel.send(HookReply.frozen)
         // The program had just ended by itself.
         case .cancel: break
