@@ -110,6 +110,7 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
+	shellcheck Config/hooks/*
 
 clean:
 	rm -rf .build .build-*

@@ -95,7 +95,8 @@ let package = Package(
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         // The probe is a program that the tests start and kill.
         testTarget(
-            "HooksTests", ["Hooks", "BlockIO", "SnapshotModel", "TestKit", "HookProbe"]),
+            "HooksTests",
+            ["Hooks", "BlockIO", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),

@@ -23,6 +23,7 @@ test=(
     mandoc             # lints the manual pages
     man-db             # man, which must render them without warnings
     systemd            # systemd-analyze: checks the units
+    shellcheck         # lints the example hooks
 )
 bench=(
     "${build[@]}" "${serve[@]}"
