@@ -108,6 +108,8 @@ package final class GrowingArea: Sendable {
         state.recycled = unusedChunks(below: state.nextFree, entries: entries, format: format)
         let area = GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
+        // Nothing is added to an area that was given up, and the disk may be full still.
+        guard header.isValid else { return area }
         do {
             try area.rewriteLastFullBlock()
             try area.scrub()

@@ -17,7 +17,7 @@ extension LiveEngine {
         }
         let plan = try plan(to: target, through: chain.newest, in: chain)
         // In mid-merge the safety snapshot's area goes on, and has some of the chunks already.
-        let kept = chain.merge?.safetyArea.chunkMap().chunks ?? ChunkSet()
+        let kept = chain.merge?.safetyArea?.chunkMap().chunks ?? ChunkSet()
         let preserved = plan.chunks.subtracting(kept).count
         return RevertPreview(
             target: id, planBytes: plan.count * format.chunkBytes,
@@ -170,18 +170,18 @@ extension LiveEngine {
         _ chunks: ChunkSet, for batch: RunningMerge.Batch, of merge: RunningMerge,
         chain: ChainState
     ) throws(Problem) -> Int {
+        guard let safetyArea = merge.safetyArea else { return 0 }
         do {
-            return try merge.safetyArea.preserve(
-                chunks.ranges, of: origin, geometry: chain.geometry)
+            return try safetyArea.preserve(chunks.ranges, of: origin, geometry: chain.geometry)
         } catch {
             // A merge in the background rather waits for space than lose snapshots.
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots,
-                !batch.requests.isEmpty, let active = chain.active
+                !batch.requests.isEmpty
             else { throw Problem(error) }
             // The newest first: it stands for all, should a crash come in between.
-            try breakChain(through: active, because: error)
-            if active !== merge.safetyArea {
-                try breakChain(through: merge.safetyArea, because: error)
+            if let active = chain.active { try breakChain(through: active, because: error) }
+            if chain.active !== safetyArea {
+                try breakChain(through: safetyArea, because: error)
             }
             return 0
         }
@@ -217,12 +217,12 @@ extension LiveEngine {
     /// With the turn taken: removes the revert from the store, and what it had replaced first, so
     /// that an older record never comes to life again.
     func finishInTurn(_ merge: RunningMerge) throws(Problem) {
-        try doing { () throws(IOFailure) in try merge.safetyArea.settle() }
+        try doing { () throws(IOFailure) in try merge.safetyArea?.settle() }
         for id in try store.revertFolders() where id <= merge.record.id {
             try store.removeRevert(id)
         }
         updateChain { $0.changed(merge: .some(nil)) }
-        library.forget(merge.safetyArea.ordinal)
+        library.forget(merge.record.safety)
     }
 }
 

@@ -8,8 +8,9 @@ package final class RunningMerge: Sendable {
     package let plan: SourceMap
     package let journal: MergeJournal
     package let control = CopyControl()
-    /// The area that takes what the merge overwrites.
-    package let safetyArea: GrowingArea
+    /// The area that takes what the merge overwrites; nil when it is damaged and was given up, with
+    /// all the snapshots that the merge could be hurtful to.
+    package let safetyArea: GrowingArea?
     private let chunkBytes: Int
     private let monitor = Monitor()
     private let state: State
@@ -41,7 +42,7 @@ package final class RunningMerge: Sendable {
     }
 
     package init(
-        record: RevertRecord, plan: SourceMap, journal: MergeJournal, safetyArea: GrowingArea,
+        record: RevertRecord, plan: SourceMap, journal: MergeJournal, safetyArea: GrowingArea?,
         chunkBytes: Int
     ) {
         self.record = record

@@ -134,7 +134,7 @@ package final class SnapshotView: Sendable {
         }
         let index = try currentIndex(chain)
         let merge = chain.merge
-        let isOlder = merge.map { manifest.ordinal <= $0.safetyArea.ordinal } ?? false
+        let isOlder = merge.map { manifest.ordinal <= $0.record.safety } ?? false
         guard let merge, isOlder else {
             return Resolver(
                 lower: index.lower, firstGrowing: chain.active, upper: SourceMap(),
