@@ -19,7 +19,9 @@ struct EngineRecovery {
         var warnings: [String] = []
         let record = try store.volume()
         let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-        let kernel = CopyKernel(options: options.copyOptions)
+        var copyOptions = options.copyOptions
+        copyOptions.zeroUnitBytes = record.geometry.chunkBytes
+        let kernel = CopyKernel(options: copyOptions)
         try checkOrigin(record, &warnings)
         try store.settle()
         try sweepReverts(&warnings)
@@ -35,12 +37,14 @@ struct EngineRecovery {
             if let revert = try runningRevert() {
                 let merge = try resume(
                     revert, chain, format: format, kernel: kernel, &warnings)
+                restoreLimits(of: merge, &warnings)
                 let lost = merge.safetyArea?.isInvalid ?? true ? revert.safety : nil
                 chain = chain.changed(
                     merge: .some(merge),
                     brokenThrough: [lost, chain.brokenThrough].compactMap(\.self).max())
                 warnings.append(
-                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge goes on"
+                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge "
+                        + (merge.control.isPaused ? "is paused" : "goes on")
                 )
             }
         }
@@ -197,6 +201,17 @@ struct EngineRecovery {
         return RunningMerge(
             record: record, plan: plan.chunks.subtracting(merged), journal: journal,
             safetyArea: safetyArea, chunkBytes: format.chunkBytes)
+    }
+
+    /// What cannot be read is forgotten: the merge is right with any limits.
+    private func restoreLimits(of merge: RunningMerge, _ warnings: inout [String]) {
+        do throws(Problem) {
+            if let limits = try store.mergeLimits(merge.record.id) { merge.control.limits = limits }
+        } catch {
+            warnings.append(
+                "the throttle and pause of revert \(merge.record.id) are forgotten: \(error.message)"
+            )
+        }
     }
 
     private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {

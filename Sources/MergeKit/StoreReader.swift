@@ -78,6 +78,12 @@ package struct StoreReader: Sendable {
         return plan.chunks.chunks.subtracting(try mergedChunks(of: revert))
     }
 
+    /// The running revert's limits, as the next open finds them; nil when it has none.
+    package func mergeLimits() throws(Problem) -> MergeLimits? {
+        guard let revert = try runningRevert() else { return nil }
+        return try store.mergeLimits(revert.id)
+    }
+
     func plan(
         of revert: RevertRecord, isGivenUp: (SnapshotOrdinal) -> Bool
     ) throws(Problem) -> RevertPlan {
