@@ -76,7 +76,8 @@ let package = Package(
         .executableTarget(
             name: "CommandTorture",
             dependencies: [
-                "TestKit", "Manager", "Control", "MergeKit", "BlockIO", "SnapshotModel",
+                "TestKit", "Manager", "Control", "MergeKit", "BlockIO", "Scheduler", "Settings",
+                "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(

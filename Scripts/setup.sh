@@ -24,6 +24,8 @@ test=(
     man-db             # man, which must render them without warnings
     systemd            # systemd-analyze: checks the units
     shellcheck         # lints the example hooks
+    xfsprogs           # a filesystem that shares extents, for the step that root can run
+    faketime           # gives commands and servers another clock, for schedules
 )
 bench=(
     "${build[@]}" "${serve[@]}"
