@@ -103,7 +103,10 @@ let package = Package(
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget(
             "ManagerTests",
-            ["Manager", "Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+            [
+                "Manager", "Catalog", "Control", "Hooks", "MergeKit", "BlockIO", "Scheduler",
+                "Settings", "SnapshotModel", "TestKit",
+            ]),
         testTarget("EndToEndTests", ["SnapshotModel"]),
     ]
 )
