@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs the installed units under a real systemd: as process 1 of namespaces of its own, on an overlay
-# of this machine's files that is thrown away. Takes three minutes, since timers run in real time.
+# Runs the installed units under a real systemd: as process 1 of namespaces of its own, on an
+# overlay of this machine's files that is thrown away. Takes three minutes, since timers run in real time.
 # Needs root, systemd 252 or newer, overlayfs and cgroups v2; says "skipped" where they are missing.
 # Usage: Scripts/try-units.sh [FOLDER]     with snapmgr and its plugin; default .build/release
 set -euo pipefail
