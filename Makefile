@@ -10,6 +10,7 @@ docdir := $(DESTDIR)$(PREFIX)/share/doc/snapmgr
 bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 # The same flags wherever the release is built (and in Scripts/test.sh), so that nothing is compiled
 # twice.
@@ -26,8 +27,14 @@ static_binaries := $(static_path)/release
 
 swift_sources := Sources Tests Benchmarks Fuzz Package.swift
 plugin := libsnapmgr-nbdkit.so
+manuals := $(wildcard man/*.[1-8])
+units := $(wildcard Config/systemd/*.service Config/systemd/*.timer)
+examples := $(filter-out $(units),$(sort $(shell find Config -type f)))
 
-.PHONY: help build static demo test soak bench install uninstall format lint clean
+# What is installed names the paths that it has there.
+relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
+
+.PHONY: help build static demo test soak bench install install-data uninstall format lint clean
 
 help:
 	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'
@@ -69,26 +76,30 @@ static:
 	swift build $(static_flags) --product snapmgr
 	swift build $(static_flags) --product snapmgr-nbdkit
 
-install: static
+install: static install-data
 	install -d '$(bindir)' '$(plugindir)' '$(bashdir)' '$(zshdir)' '$(fishdir)'
 	install -s -m 755 $(static_binaries)/snapmgr '$(bindir)/snapmgr'
 	install -s -m 755 $(static_binaries)/$(plugin) '$(plugindir)/$(plugin)'
 	$(static_binaries)/snapmgr completion bash >'$(bashdir)/snapmgr'
 	$(static_binaries)/snapmgr completion zsh >'$(zshdir)/_snapmgr'
 	$(static_binaries)/snapmgr completion fish >'$(fishdir)/snapmgr.fish'
-	@for page in $(wildcard man/*.[1-8]); do \
-	    section="$(mandir)/man$${page##*.}"; \
-	    install -d "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
-	done
-	@for example in $(wildcard Config/*); do \
-	    install -d '$(docdir)/examples' && install -m 644 "$$example" '$(docdir)/examples/' \
-	        || exit 1; \
-	done
+
+# What needs no build. Nothing goes to /etc, which is the administrator's.
+install-data:
+	@set -e; put() { \
+	    install -d "$${2%/*}"; \
+	    if [ -x "$$1" ]; then mode=755; else mode=644; fi; \
+	    $(relocated) "$$1" | install -m "$$mode" /dev/stdin "$$2"; \
+	}; \
+	for unit in $(units); do put "$$unit" "$(unitdir)/$${unit##*/}"; done; \
+	for page in $(manuals); do put "$$page" "$(mandir)/man$${page##*.}/$${page##*/}"; done; \
+	for file in $(examples); do put "$$file" "$(docdir)/examples/$${file#Config/}"; done
 
 uninstall:
 	rm -f '$(bindir)/snapmgr' '$(plugindir)/$(plugin)'
 	rm -f '$(bashdir)/snapmgr' '$(zshdir)/_snapmgr' '$(fishdir)/snapmgr.fish'
-	@for page in $(notdir $(wildcard man/*.[1-8])); do \
+	rm -f $(patsubst Config/systemd/%,'$(unitdir)/%',$(units))
+	@for page in $(notdir $(manuals)); do \
 	    rm -f "$(mandir)/man$${page##*.}/$$page"; \
 	done
 	rm -rf '$(docdir)/examples'
@@ -99,6 +110,7 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
+	shellcheck Config/hooks/*
 
 clean:
 	rm -rf .build .build-*

@@ -76,7 +76,8 @@ let package = Package(
         .executableTarget(
             name: "CommandTorture",
             dependencies: [
-                "TestKit", "Manager", "Control", "MergeKit", "BlockIO", "SnapshotModel",
+                "TestKit", "Manager", "Control", "MergeKit", "BlockIO", "Scheduler", "Settings",
+                "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
@@ -95,13 +96,17 @@ let package = Package(
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         // The probe is a program that the tests start and kill.
         testTarget(
-            "HooksTests", ["Hooks", "BlockIO", "SnapshotModel", "TestKit", "HookProbe"]),
+            "HooksTests",
+            ["Hooks", "BlockIO", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget(
             "ManagerTests",
-            ["Manager", "Catalog", "Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+            [
+                "Manager", "Catalog", "Control", "MergeKit", "BlockIO", "Scheduler", "Settings",
+                "SnapshotModel", "TestKit",
+            ]),
         testTarget("EndToEndTests", ["SnapshotModel"]),
     ]
 )

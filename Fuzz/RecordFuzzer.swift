@@ -28,6 +28,9 @@ func fuzzRecord(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         let name = StoreLayout.revert(RevertID(rawValue: 1))
         fuzz(RevertRecord.self, .revert, name, body, isContent)
     case 4: fuzz(OriginState.self, .originState, StoreLayout.originState, body, isContent)
+    case 5:
+        let name = StoreLayout.mergeLimits(RevertID(rawValue: 1))
+        fuzz(MergeLimits.self, .mergeLimits, name, body, isContent)
     default: break
     }
     return 0

@@ -35,6 +35,7 @@ struct SeedWriter {
             (0, StoreLayout.volume), (1, StoreLayout.manifest(SnapshotOrdinal(rawValue: 1))),
             (2, StoreLayout.manifest(SnapshotOrdinal(rawValue: 3))),
             (3, StoreLayout.revert(RevertID(rawValue: 1))), (4, StoreLayout.originState),
+            (5, StoreLayout.mergeLimits(RevertID(rawValue: 1))),
         ]
         for (selector, name) in records {
             let file = sample.folder[name] ?? []

@@ -20,7 +20,12 @@ test=(
     "${demo[@]}"
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
-    mandoc             # lints the manual page
+    mandoc             # lints the manual pages
+    man-db             # man, which must render them without warnings
+    systemd            # systemd-analyze: checks the units
+    shellcheck         # lints the example hooks
+    xfsprogs           # a filesystem that shares extents, for the step that root can run
+    faketime           # gives commands and servers another clock, for schedules
 )
 bench=(
     "${build[@]}" "${serve[@]}"

@@ -39,6 +39,7 @@ package struct SampleStore {
                 id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1),
                 safety: request(3, SnapshotDescription(kind: .safety))))
         _ = try engine.mergeStep(byteLimit: step)
+        try engine.throttleMerge(bytesPerSecond: 1 << 20)
         return SampleStore(folder: folder, origin: origin)
     }
 
@@ -94,6 +95,7 @@ package struct SampleStore {
             _ = try? engine.previewRevert(to: status.manifest.id)
         }
         try? write(9, to: engine, at: 0)
+        try? engine.throttleMerge(bytesPerSecond: nil)
         for _ in 0..<8 { _ = try? engine.mergeStep(byteLimit: step) }
         _ = try? engine.delete([SnapshotID(rawValue: 1)])
         _ = try? engine.collect()

@@ -42,7 +42,7 @@ int snapmgr_socket_pair(int descriptors[2]) {
 }
 
 int snapmgr_spawn(const char *path, char *const arguments[], char *const environment[],
-                  int output, int extra, pid_t *id) {
+                  int output, int extra, int leads_session, pid_t *id) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   int result = posix_spawn_file_actions_init(&actions);
@@ -66,7 +66,7 @@ int snapmgr_spawn(const char *path, char *const arguments[], char *const environ
   sigfillset(&signals);
   posix_spawnattr_setsigdefault(&attributes, &signals);
   posix_spawnattr_setflags(
-      &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+      &attributes, (leads_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP) | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   result = posix_spawn(id, path, &actions, &attributes, arguments, environment);
 
 end:

@@ -57,9 +57,8 @@ package final class Caretaker: Sendable {
             defer { state.thread = nil }
             return state.thread
         }
-        // A step that waits for its turn under a throttle returns when the merge is paused. The
-        // pause is not kept: the merge goes on when the volume is opened again.
-        engine.pauseMerge()
+        // A step that waits for its turn under a throttle returns.
+        engine.interruptMerge()
         thread?.join()
     }
 

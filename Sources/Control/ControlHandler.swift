@@ -92,13 +92,13 @@ package final class ControlHandler: Sendable {
     ) throws(Problem) -> ControlReply {
         switch request {
         case .mergeStatus: return .merge(engine.mergeProgress())
-        case .pauseMerge: engine.pauseMerge()
-        case .resumeMerge: engine.resumeMerge()
+        case .pauseMerge: try engine.pauseMerge()
+        case .resumeMerge: try engine.resumeMerge()
         case .throttleMerge(let rate):
             guard rate.map({ $0 > 0 }) ?? true else {
                 throw Problem(.usage, "a merge's rate must be more than 0 bytes per second")
             }
-            engine.throttleMerge(bytesPerSecond: rate)
+            try engine.throttleMerge(bytesPerSecond: rate)
         case .waitForMerge: try MergeWait(host: host).run(for: client)
         default: preconditionFailure("not about the merge: \(request)")
         }

@@ -7,8 +7,8 @@ enum HookRequest: Codable, Hashable {
     /// The first one: the protocol's version, and how long the volumes' applications may be at rest
     /// from the first step on, in milliseconds. Answer: ``HookReply/ready(version:)``.
     case hello(version: Int, windowMilliseconds: Int)
-    /// Runs the program before, and from then on owes the one that undoes it. Answers:
-    /// ``HookReply/started(_:)`` if there is a program, and ``HookReply/ran(_:)``.
+    /// Runs the program before, and from then on owes the one that undoes it. Answer:
+    /// ``HookReply/ran(_:)``.
     case step(HookStep)
     /// Asks whether all is still as the steps left it. Answer: ``HookReply/frozen``.
     case confirm
@@ -22,7 +22,6 @@ enum HookRequest: Codable, Hashable {
 /// What the watchdog answers. The last two come without a request when it acts by itself.
 enum HookReply: Codable, Hashable {
     case ready(version: Int)
-    case started(ProcessIdentity)
     /// nil where there was no program.
     case ran(ProgramResult?)
     case frozen

@@ -59,7 +59,10 @@ private final class WatchdogService {
     private func perform(_ request: HookRequest) -> Int32? {
         switch request {
         case .hello: return takeOver(.badRequest)
-        case .step(let step): run(step)
+        case .step(let step):
+            run(step)
+            // The caller may have asked for more already; its time was up before.
+            if let deadline, deadline.hasPassed { return takeOver(.windowExceeded) }
         case .confirm: channel.send(HookReply.frozen)
         // The program had just ended by itself.
         case .cancel: break
@@ -86,7 +89,7 @@ private final class WatchdogService {
         let stop = StopCheck(descriptor: channel.pollDescriptor) { [channel] in
             deadline.hasPassed || channel.hasNews()
         }
-        let result = ProgramRunner.run(before, stop: stop) { channel.send(HookReply.started($0)) }
+        let result = ProgramRunner.run(before, stop: stop, leadsSession: false)
         if !result.hasRun { owed.drop(step: number) }
         channel.send(HookReply.ran(result))
     }
@@ -97,7 +100,7 @@ private final class WatchdogService {
     ) {
         owed.run(
             environments: environments, common: common,
-            hasStarted: { channel.send(HookReply.started($0)) },
+            leadsSession: false,
             hasRun: { run in
                 channel.send(HookReply.undid(run))
                 hasRun(run)

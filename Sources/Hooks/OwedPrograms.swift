@@ -20,9 +20,10 @@ struct OwedPrograms {
     /// - Parameters:
     ///   - environments: what is added to the environment of each step's program.
     ///   - common: what is added to all of them.
+    ///   - leadsSession: as for ``ProgramRunner/run(_:stop:leadsSession:)``.
     mutating func run(
         environments: [[String: String]] = [], common: [String: String] = [:],
-        hasStarted: (ProcessIdentity) -> Void = { _ in }, hasRun: (UndoRun) -> Void
+        leadsSession: Bool, hasRun: (UndoRun) -> Void
     ) {
         while let (step, noted) = programs.last {
             var program = noted
@@ -30,11 +31,11 @@ struct OwedPrograms {
             if environments.indices.contains(step) {
                 program.environment.merge(environments[step]) { $1 }
             }
-            var result = ProgramRunner.run(program, hasStarted: hasStarted)
+            var result = ProgramRunner.run(program, leadsSession: leadsSession)
             // Whoever stops a service signals all of its processes. What undoes a step runs to its
             // end all the same.
             if result.wasAskedToEnd {
-                result = ProgramRunner.run(program, hasStarted: hasStarted)
+                result = ProgramRunner.run(program, leadsSession: leadsSession)
             }
             programs.removeLast()
             hasRun(UndoRun(step: step, program: program, result: result))

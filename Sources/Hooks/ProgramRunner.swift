@@ -10,19 +10,20 @@ enum ProgramRunner {
     /// How long a killed program is waited for: one that waits in the kernel does not end.
     static let killMilliseconds = 5000
 
-    /// - Parameter hasStarted: called with the program's process once it runs.
+    /// - Parameter leadsSession: whether the program has a session of its own. In the watchdog, which
+    ///   has one, its programs stay: so they can be found when it is killed.
     static func run(
         _ program: HookProgram, stop: StopCheck = .never,
-        hasStarted: (ProcessIdentity) -> Void = { _ in }
+        leadsSession: Bool = true
     ) -> ProgramResult {
         let begin = SystemClock().monotonicNanoseconds()
-        var result = runChecked(program, stop, hasStarted)
+        var result = runChecked(program, stop, leadsSession)
         result.milliseconds = Int((SystemClock().monotonicNanoseconds() - begin) / 1_000_000)
         return result
     }
 
     private static func runChecked(
-        _ program: HookProgram, _ stop: StopCheck, _ hasStarted: (ProcessIdentity) -> Void
+        _ program: HookProgram, _ stop: StopCheck, _ leadsSession: Bool
     ) -> ProgramResult {
         guard let path = program.arguments.first, path.hasPrefix("/") else {
             return notStarted(EINVAL, "its path is not absolute")
@@ -32,17 +33,35 @@ enum ProgramRunner {
         let reader = OwnedDescriptor(owning: ends[0])
         let writer = OwnedDescriptor(owning: ends[1])
         do throws(Errno) {
-            let process = try SpawnedProcess(
-                program.arguments, environment: program.environment, output: writer.number)
+            let process = try start(program, output: writer.number, leadsSession)
             // Else the output would never end.
             _ = consume writer
-            hasStarted(ProcessIdentity(of: process.id))
             var run = RunningProgram(
                 process, output: reader, deadline: Deadline(program.timeoutMilliseconds))
             run.follow(stop)
             return run.finish()
         } catch {
             return notStarted(error.code, cause(error, of: path))
+        }
+    }
+
+    /// How long a program that somebody has open for writing is tried again, in milliseconds: it is
+    /// being replaced.
+    private static let busyMilliseconds = 2000
+
+    private static func start(
+        _ program: HookProgram, output: Int32, _ leadsSession: Bool
+    ) throws(Errno) -> SpawnedProcess {
+        let deadline = Deadline(busyMilliseconds)
+        while true {
+            do throws(Errno) {
+                return try SpawnedProcess(
+                    program.arguments, environment: program.environment, output: output,
+                    leadsSession: leadsSession)
+            } catch {
+                guard error.code == ETXTBSY, !deadline.hasPassed else { throw error }
+                BackgroundThread.sleep(milliseconds: 20)
+            }
         }
     }
 

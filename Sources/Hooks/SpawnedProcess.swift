@@ -2,7 +2,7 @@ internal import BlockIO
 internal import CSystem
 internal import Glibc
 
-/// A child process in a session, and so a process group, of its own.
+/// A child process in a process group of its own.
 struct SpawnedProcess: ~Copyable {
     let id: pid_t
     /// Readable when the process has ended; -1 where the kernel knows no such descriptors.
@@ -12,20 +12,22 @@ struct SpawnedProcess: ~Copyable {
     ///   - environment: nil hands on that of this process.
     ///   - output: becomes standard output and standard error.
     ///   - extra: becomes descriptor 3.
+    ///   - leadsSession: whether it has a session of its own, too.
     /// - Throws: the error's number.
     init(
         _ arguments: [String], environment: [String: String]?, output: Int32 = -1,
-        extra: Int32 = -1
+        extra: Int32 = -1, leadsSession: Bool = true
     ) throws(Errno) {
         let variables = environment.map { $0.map { "\($0.key)=\($0.value)" }.sorted() }
         var id: pid_t = 0
         let code = Self.withPointers(arguments) { arguments in
             guard let path = arguments[0] else { return EINVAL }
             guard let variables else {
-                return snapmgr_spawn(path, arguments, environ, output, extra, &id)
+                return snapmgr_spawn(
+                    path, arguments, environ, output, extra, leadsSession ? 1 : 0, &id)
             }
             return Self.withPointers(variables) { variables in
-                snapmgr_spawn(path, arguments, variables, output, extra, &id)
+                snapmgr_spawn(path, arguments, variables, output, extra, leadsSession ? 1 : 0, &id)
             }
         }
         guard code == 0 else { throw Errno(code: code) }

@@ -8,8 +8,6 @@ final class StepExecutor {
     private let isInterrupted: () -> Bool
     private var owed = OwedPrograms()
     private var stepCount = 0
-    /// What runs in the watchdog, as far as it said so.
-    private var running: ProcessIdentity?
     /// The ends of the programs that undid steps, in their order.
     private(set) var undone: [UndoRun] = []
     /// Why the watchdog acted by itself.
@@ -44,7 +42,6 @@ final class StepExecutor {
             if case .ran = reply { true } else { false }
         }
         guard case .ran(let result) = reply else { return nil }
-        running = nil
         return result
     }
 
@@ -65,7 +62,7 @@ final class StepExecutor {
         }
         client?.close()
         client = nil
-        owed.run(environments: environments) { undone.append($0) }
+        owed.run(environments: environments, leadsSession: true) { undone.append($0) }
     }
 
     /// Each may be started twice.
@@ -91,9 +88,7 @@ final class StepExecutor {
 
     private func take(_ reply: HookReply) {
         switch reply {
-        case .started(let process): running = process
         case .undid(let run):
-            running = nil
             owed.drop(step: run.step)
             undone.append(run)
         case .undone(let reason):
@@ -104,12 +99,9 @@ final class StepExecutor {
         }
     }
 
-    /// What the watchdog left running must not run beside what is run now in its place.
     private func loseWatchdog() {
         hasLostWatchdog = true
         client?.abandon()
         client = nil
-        running?.endGroup()
-        running = nil
     }
 }

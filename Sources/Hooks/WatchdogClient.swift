@@ -57,17 +57,22 @@ final class WatchdogClient {
         return nil
     }
 
-    /// Ends a watchdog that does not answer any more, before its work is done for it.
-    func abandon() { close(afterMilliseconds: 0) }
+    /// Ends a watchdog that does not answer any more, and the program that it ran: that must not go
+    /// on beside what is now run in its place.
+    func abandon() {
+        guard let process = process.take() else { return }
+        process.signalGroup(SIGKILL)
+        channel = nil
+        // Before it is waited for, so that its id is not another's.
+        ProcessSession(leader: process.id).endMembers()
+        _ = process.reap()
+    }
 
     /// Lets the watchdog go: it acts on what it still owes, if anything.
-    func close() { close(afterMilliseconds: Self.marginMilliseconds) }
-
-    private func close(afterMilliseconds milliseconds: Int) {
+    func close() {
         guard let process = process.take() else { return }
-        if milliseconds == 0 { process.signalGroup(SIGKILL) }
         channel = nil
-        let deadline = Deadline(milliseconds)
+        let deadline = Deadline(Self.marginMilliseconds)
         while !process.hasEnded, !deadline.hasPassed {
             var state = pollfd(fd: process.pollDescriptor, events: Int16(POLLIN), revents: 0)
             poll(&state, 1, Int32(Self.glanceMilliseconds))

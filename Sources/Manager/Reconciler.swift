@@ -119,10 +119,16 @@ extension Reconciler {
     }
 
     /// A set is complete when every volume's store has its member. Safety snapshots stand for
-    /// themselves: their reverts are rolled forward instead.
+    /// themselves: their reverts are rolled forward instead. One whose revert was then done with
+    /// another one is of no use, and would be its volume's second in the set.
     private func isSetComplete(
         _ row: SnapshotRow, _ facts: [String: StoreFacts]
     ) throws -> SnapshotVerdict.Completeness {
+        if let revert = try row.revertID.flatMap({ try context.catalog.revert($0) }),
+            revert.state != nil, let safety = revert.safetySnapshot
+        {
+            return safety == row.id
+        }
         guard let set = row.setID, let uuids = row.setVolumes, row.revertID == nil else {
             return true
         }

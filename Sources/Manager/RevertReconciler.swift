@@ -99,12 +99,18 @@ struct RevertReconciler {
         try RevertCommit(context).record(outcome, volume: facts.volume)
     }
 
-    /// The safety snapshot of a revert: as recorded, as its store has it, or as it was begun.
+    /// The safety snapshot that a revert shall take: as it was begun. When the store has that one
+    /// already, a crash came between it and its revert: another one is begun, which is of the moment
+    /// of the revert, and the earlier one goes (see ``Reconciler``).
     private func safety(of row: RevertRow) throws -> SnapshotRow? {
-        if let id = try row.safetySnapshot ?? facts.safety(of: row.id)?.id {
-            return try context.catalog.snapshot(id)
+        let begun = try context.catalog.unfinished(volume: volume).first { $0.revertID == row.id }
+        guard let begun, try facts.manifest(begun.id) != nil else { return begun }
+        let id = try context.catalog.atomically("beginning another safety snapshot") {
+            var description = SnapshotDescription(of: begun.manifest)
+            description.idFloor = try context.catalog.idFloor()
+            return try context.catalog.beginSnapshot(volume: volume, description: description)
         }
-        return try context.catalog.unfinished(volume: volume).first { $0.revertID == row.id }
+        return try context.catalog.snapshot(id)
     }
 
     private func say(_ text: String, _ row: RevertRow) throws {

@@ -16,9 +16,11 @@ final class StoreFacts {
 
     func manifest(_ id: SnapshotID) throws -> SnapshotManifest? { try manifests()[id] }
 
-    /// The safety snapshot that a revert took.
+    /// The safety snapshot that a revert took; the last one, when a crash came between an earlier one
+    /// and the revert itself.
     func safety(of revert: RevertID) throws -> SnapshotManifest? {
-        try manifests().values.first { $0.revertID == revert && $0.kind == .safety }
+        try manifests().values.filter { $0.revertID == revert && $0.kind == .safety }
+            .max { $0.ordinal < $1.ordinal }
     }
 
     func hasMember(of set: SetID) throws -> Bool {

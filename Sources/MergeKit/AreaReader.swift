@@ -24,6 +24,16 @@ package struct AreaReader {
 
     /// The committed entries in the order of their commitment, the first `limit` of them.
     package func entries(limit: Int = .max) throws(AreaFault) -> [AreaEntry] {
+        let (entries, fault) = try scan(limit: limit)
+        if let fault { throw fault }
+        return entries
+    }
+
+    /// The entries up to the first that no writer of the format can have written, and what is wrong
+    /// with that. Fails only where the device does.
+    private func scan(
+        limit: Int
+    ) throws(AreaFault) -> (entries: [AreaEntry], fault: AreaFault?) {
         let fileChunks =
             try reading { () throws(IOFailure) in try device.byteCount() } / format.chunkBytes
         var entries: [AreaEntry] = []
@@ -32,7 +42,7 @@ package struct AreaReader {
         while entries.count < limit {
             let chunk = format.metadataChunk(block)
             // The writer makes room for the next block before it fills one.
-            guard chunk.rawValue < fileChunks else { throw .unterminated }
+            guard chunk.rawValue < fileChunks else { return (entries, .unterminated) }
             try read(into: &buffer, at: format.offset(of: chunk))
             var fault: AreaFault?
             let isFull = format.decodeEntries(buffer.bytes) { origin, area in
@@ -42,11 +52,28 @@ package struct AreaReader {
                 entries.append(
                     AreaEntry(origin: ChunkIndex(Int(origin)), area: ChunkIndex(Int(area))))
             }
-            if let fault { throw fault }
+            if let fault { return (entries, fault) }
             guard isFull else { break }
             block += 1
         }
-        return entries
+        return (entries, nil)
+    }
+
+    /// What can be read of a damaged area: the entries up to the damage, the first `limit` of them,
+    /// whatever the header's first bytes are. Nothing of a file that says of itself that it is of
+    /// another version or chunk size.
+    package func readableChunkMap(limit: Int = .max) throws(AreaFault) -> ChunkMap {
+        do throws(AreaFault) { _ = try header() } catch {
+            switch error {
+            case .unknownVersion, .wrongChunkSize, .unreadable: return ChunkMap()
+            default: break
+            }
+        }
+        var (origins, areas): (Set<ChunkIndex>, Set<ChunkIndex>) = ([], [])
+        let entries = try scan(limit: limit).entries.prefix { entry in
+            origins.insert(entry.origin).inserted && areas.insert(entry.area).inserted
+        }
+        return try Self.chunkMap(of: Array(entries))
     }
 
     /// The area's chunk map: all committed entries, or the first `limit`.

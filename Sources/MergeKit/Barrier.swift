@@ -85,6 +85,11 @@ package final class Barrier: Sendable {
     private func stage(_ request: SnapshotRequest) throws(Problem) {
         try engine.checkNotPoisoned()
         let chain = engine.chain
+        guard !chain.snapshots.contains(where: { $0.manifest.id == request.id }) else {
+            throw Problem(
+                .exists, "volume “\(engine.record.name)” has a snapshot \(request.id) already",
+                hint: "run `snapmgr catalog rebuild`")
+        }
         let ordinal = chain.newest?.next ?? SnapshotOrdinal(rawValue: 1)
         if let active = chain.active, active.isInvalid {
             // From now on a later area hides it: leave the word where the next open looks.
@@ -267,7 +272,7 @@ package final class Barrier: Sendable {
         if merge.isComplete {
             try? engine.finishInTurn(merge)
         } else if let old = before?.merge, old !== merge {
-            try? engine.store.removeRevert(old.record.id)
+            try? engine.removeRevert(old.record.id)
         }
     }
 
@@ -275,7 +280,7 @@ package final class Barrier: Sendable {
     private func discard() throws(Problem) {
         let (snapshot, revert, before) = state.withLock { ($0.snapshot, $0.revert, $0.chainBefore) }
         if let before { engine.updateChain { _ in before } }
-        if let revert { try engine.store.removeRevert(revert.request.id) }
+        if let revert { try engine.removeRevert(revert.request.id) }
         if let snapshot,
             engine.store.folder.exists(StoreLayout.snapshotFolder(snapshot.ordinal))
         {
@@ -291,6 +296,10 @@ package final class Barrier: Sendable {
 }
 
 extension LiveEngine {
+    fileprivate func removeRevert(_ id: RevertID) throws(Problem) {
+        try steering.during { () throws(Problem) in try store.removeRevert(id) }
+    }
+
     /// Notes in the store that a revert's id is used, for ever.
     fileprivate func burn(_ id: RevertID) throws(Problem) {
         try changeRecord { $0.idFloor.revert = max($0.idFloor.revert, id) }

@@ -46,8 +46,8 @@ final class ChainState: Sendable {
 
     /// The area that grows besides the newest: the safety snapshot's, when later snapshots exist.
     var secondGrowing: GrowingArea? {
-        guard let merge, merge.safetyArea !== active else { return nil }
-        return merge.safetyArea
+        guard let area = merge?.safetyArea, area !== active else { return nil }
+        return area
     }
 
     /// The area of a snapshot if it still grows.

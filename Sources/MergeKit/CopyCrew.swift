@@ -24,13 +24,26 @@ final class CopyCrew: Sendable {
     }
 
     /// Copies everything, or up to the first failure; progress is told from the calling thread.
-    func run(workerCount: Int, onProgress: ((Int) -> Void)?) throws(IOFailure) -> CopyReport {
-        let workers = min(workerCount, segments.count)
-        monitor.withLock { state.running = workers }
-        for _ in 0..<workers {
-            BackgroundThread.start(name: "snapmgr-copy") { self.work() }
+    /// Where the system gives no more threads, fewer do it; without any, the calling one.
+    func run(
+        workerCount: Int, _ startThread: CopyKernel.ThreadStarter, onProgress: ((Int) -> Void)?
+    ) throws(IOFailure) -> CopyReport {
+        for worker in 0..<min(workerCount, segments.count) {
+            monitor.withLock { state.running += 1 }
+            do throws(IOFailure) {
+                try startThread("snapmgr-copy") { self.work() }
+            } catch {
+                monitor.withLock { state.running -= 1 }
+                if worker == 0 { workAlone(onProgress) }
+                break
+            }
         }
         return try waitForWorkers(onProgress)
+    }
+
+    private func workAlone(_ onProgress: ((Int) -> Void)?) {
+        monitor.withLock { state.running += 1 }
+        work(onProgress)
     }
 
     private func waitForWorkers(_ onProgress: ((Int) -> Void)?) throws(IOFailure) -> CopyReport {
@@ -50,15 +63,19 @@ final class CopyCrew: Sendable {
         return state.report
     }
 
-    private func work() {
+    private func work(_ onProgress: ((Int) -> Void)? = nil) {
         while let segment = next() {
             guard control?.admit(byteCount: segment.range.byteCount) ?? true else {
                 monitor.withLock { state.isStopped = true }
                 break
             }
             do throws(IOFailure) {
-                let report = try kernel.copySegment(segment)
-                monitor.withLock { state.report.add(report) }
+                let report = try kernel.copyAndStartWriteback(segment)
+                let done = monitor.withLock {
+                    state.report.add(report)
+                    return state.report.doneBytes
+                }
+                onProgress?(done)
             } catch {
                 monitor.withLock { if state.failure == nil { state.failure = error } }
             }

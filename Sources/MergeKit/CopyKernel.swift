@@ -9,15 +9,28 @@ package import BlockIO
 package final class CopyKernel: Sendable {
     private let options: CopyOptions
     private let buffers: BufferPool
+    private let startThread: ThreadStarter
     /// Pairs of devices that cannot share extents, so that each is asked once.
     private let cannotShare = Monitored<Set<DevicePair>>([])
 
     /// Extents are shared in whole filesystem blocks.
     private static let shareAlignment = 4096
     private static let pairsMaximum = 1024
+    /// What is shared at once at most, in bytes: a pause waits for it.
+    private static let sharedBytesMaximum = 64 << 20
 
-    package init(options: CopyOptions = CopyOptions()) {
+    /// Starts a thread; fails when the system gives no more.
+    package typealias ThreadStarter =
+        @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(IOFailure) -> Void
+
+    package init(
+        options: CopyOptions = CopyOptions(),
+        startThread: @escaping ThreadStarter = { name, body throws(IOFailure) in
+            _ = try BackgroundThread.startIfPossible(name: name, body)
+        }
+    ) {
         self.options = options
+        self.startThread = startThread
         buffers = BufferPool(bufferBytes: options.segmentBytes)
     }
 
@@ -27,29 +40,77 @@ package final class CopyKernel: Sendable {
         _ plan: [CopyRun], control: CopyControl? = nil,
         onProgress: ((Int) -> Void)? = nil
     ) throws(IOFailure) -> CopyReport {
-        let segments = Self.segments(of: plan, segmentBytes: options.segmentBytes)
+        var report = CopyReport()
+        let rest = try shareWhole(
+            Self.joined(plan), report: &report, control: control, onProgress: onProgress)
+        let segments = rest.flatMap { Self.cut($0, into: options.segmentBytes) }
         let total = segments.reduce(0) { $0 + $1.range.byteCount }
-        guard total > options.inlineBytes, options.workerCount > 1 else {
-            return try copyInline(segments, control: control, onProgress: onProgress)
+        let isLarge = total > options.inlineBytes
+        let shared = report.doneBytes
+        let tell = onProgress.map { tell in { (done: Int) in tell(shared + done) } }
+        guard isLarge, options.workerCount > 1 else {
+            report.add(
+                try copyInline(segments, isLarge: isLarge, control: control, onProgress: tell))
+            return report
         }
-        return try CopyCrew(kernel: self, segments: segments, control: control)
-            .run(workerCount: options.workerCount, onProgress: onProgress)
+        report.add(
+            try CopyCrew(kernel: self, segments: segments, control: control)
+                .run(workerCount: options.workerCount, startThread, onProgress: tell))
+        return report
+    }
+
+    /// Shares what the filesystem shares, in large pieces: each costs it a transaction, whatever its
+    /// length. Returns the runs that are left to copy.
+    private func shareWhole(
+        _ runs: [CopyRun], report: inout CopyReport, control: CopyControl?,
+        onProgress: ((Int) -> Void)?
+    ) throws(IOFailure) -> [CopyRun] {
+        var rest: [CopyRun] = []
+        for run in runs {
+            guard !cannotShare.withLock({ $0.contains(DevicePair(run.source, run.destination)) })
+            else {
+                rest.append(run)
+                continue
+            }
+            for piece in Self.cut(run, into: Self.sharedBytesMaximum) {
+                guard control?.admit(byteCount: piece.range.byteCount) ?? true else { return [] }
+                if try share(piece) {
+                    report.sharedBytes += piece.range.byteCount
+                    report.doneBytes += piece.range.byteCount
+                    onProgress?(report.doneBytes)
+                } else {
+                    rest.append(piece)
+                }
+            }
+        }
+        return rest
     }
 
     private func copyInline(
-        _ segments: [CopyRun], control: CopyControl?, onProgress: ((Int) -> Void)?
+        _ segments: [CopyRun], isLarge: Bool, control: CopyControl?, onProgress: ((Int) -> Void)?
     ) throws(IOFailure) -> CopyReport {
         var report = CopyReport()
         for segment in segments {
             guard control?.admit(byteCount: segment.range.byteCount) ?? true else { break }
-            report.add(try copySegment(segment))
+            report.add(try isLarge ? copyAndStartWriteback(segment) : copySegment(segment))
             onProgress?(report.doneBytes)
         }
         return report
     }
 
-    /// Joins what continues, then cuts into pieces of at most `segmentBytes`.
-    static func segments(of plan: [CopyRun], segmentBytes: Int) -> [CopyRun] {
+    /// Copies one segment of a large plan, and has the disk begin with it, so that the sync that
+    /// follows finds most of its work done. Small plans are synced at once.
+    func copyAndStartWriteback(_ segment: CopyRun) throws(IOFailure) -> CopyReport {
+        let report = try copySegment(segment)
+        if report.movedBytes > 0 {
+            let start = segment.range.destinationOffset
+            segment.destination.startWriteback(of: start..<start + segment.range.byteCount)
+        }
+        return report
+    }
+
+    /// Joins what continues.
+    private static func joined(_ plan: [CopyRun]) -> [CopyRun] {
         var joined: [CopyRun] = []
         for run in plan where run.range.byteCount > 0 {
             if let last = joined.last, let both = last.joined(with: run) {
@@ -58,11 +119,13 @@ package final class CopyKernel: Sendable {
                 joined.append(run)
             }
         }
-        guard joined.contains(where: { $0.range.byteCount > segmentBytes }) else { return joined }
-        return joined.flatMap { run in
-            stride(from: 0, to: run.range.byteCount, by: segmentBytes).map {
-                run.part(from: $0, count: min(segmentBytes, run.range.byteCount - $0))
-            }
+        return joined
+    }
+
+    private static func cut(_ run: CopyRun, into pieceBytes: Int) -> [CopyRun] {
+        guard run.range.byteCount > pieceBytes else { return [run] }
+        return stride(from: 0, to: run.range.byteCount, by: pieceBytes).map {
+            run.part(from: $0, count: min(pieceBytes, run.range.byteCount - $0))
         }
     }
 
@@ -122,20 +185,38 @@ package final class CopyKernel: Sendable {
     private func move(
         _ data: Range<Int>, of segment: CopyRun, report: inout CopyReport
     ) throws(IOFailure) {
-        let start = segment.destinationOffset(of: data.lowerBound)
-        let isZero = try buffers.withBuffer { buffer throws(IOFailure) in
+        try buffers.withBuffer { buffer throws(IOFailure) in
             var bytes = buffer.mutableBytes(in: 0..<data.count)
             try segment.source.read(into: &bytes, at: data.lowerBound)
-            let content = buffer.bytes(in: 0..<data.count)
-            guard !content.isZero else { return true }
-            try segment.destination.write(content, at: start)
-            return false
+            var position = 0
+            while position < data.count {
+                let (end, isZero) = stretch(of: buffer.bytes(in: 0..<data.count), from: position)
+                let part = data.lowerBound + position..<data.lowerBound + end
+                if isZero {
+                    try keepHole(part, of: segment, report: &report)
+                } else {
+                    try segment.destination.write(
+                        buffer.bytes(in: position..<end),
+                        at: segment.destinationOffset(of: part.lowerBound))
+                    report.movedBytes += part.count
+                }
+                position = end
+            }
         }
-        guard isZero else {
-            report.movedBytes += data.count
-            return
+    }
+
+    /// How far the units from `start` on are all zero, or all are not.
+    private func stretch(of content: RawSpan, from start: Int) -> (end: Int, isZero: Bool) {
+        var isZero: Bool?
+        var position = start
+        while position < content.byteCount {
+            let end = min(content.byteCount, position + options.zeroUnitBytes)
+            let isUnitZero = content.extracting(position..<end).isZero
+            guard isZero ?? isUnitZero == isUnitZero else { break }
+            isZero = isUnitZero
+            position = end
         }
-        try keepHole(data, of: segment, report: &report)
+        return (position, isZero ?? true)
     }
 }
 

@@ -70,10 +70,17 @@ package struct CopyOptions: Hashable, Sendable {
     package var segmentBytes: Int
     /// Plans up to this many bytes are copied by the calling thread: no thread starts for a write.
     package var inlineBytes: Int
+    /// Zeroes become holes in whole units of so many bytes, counted from the beginning of a stretch
+    /// of data: a chunk, in an engine.
+    package var zeroUnitBytes: Int
 
-    package init(workerCount: Int = 4, segmentBytes: Int = 1 << 20, inlineBytes: Int = 2 << 20) {
+    package init(
+        workerCount: Int = 4, segmentBytes: Int = 1 << 20, inlineBytes: Int = 2 << 20,
+        zeroUnitBytes: Int = 4096
+    ) {
         self.workerCount = workerCount
         self.segmentBytes = segmentBytes
         self.inlineBytes = inlineBytes
+        self.zeroUnitBytes = zeroUnitBytes
     }
 }

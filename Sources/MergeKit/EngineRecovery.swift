@@ -19,7 +19,9 @@ struct EngineRecovery {
         var warnings: [String] = []
         let record = try store.volume()
         let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-        let kernel = CopyKernel(options: options.copyOptions)
+        var copyOptions = options.copyOptions
+        copyOptions.zeroUnitBytes = record.geometry.chunkBytes
+        let kernel = CopyKernel(options: copyOptions)
         try checkOrigin(record, &warnings)
         try store.settle()
         try sweepReverts(&warnings)
@@ -29,17 +31,20 @@ struct EngineRecovery {
             geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
             merge: nil, brokenThrough: broken(manifests))
         if let newest = manifests.last {
-            let active = try openActive(newest, format: format, kernel: kernel)
+            let active = try openUnlessGivenUp(newest, format: format, kernel: kernel)
             let invalid = active?.isInvalid ?? true ? newest.ordinal : nil
             chain = chain.changed(active: .some(active), brokenThrough: invalid)
             if let revert = try runningRevert() {
-                let merge = try resume(revert, chain, library, format: format, kernel: kernel)
-                let lost = merge.safetyArea.isInvalid ? merge.safetyArea.ordinal : nil
+                let merge = try resume(
+                    revert, chain, format: format, kernel: kernel, &warnings)
+                restoreLimits(of: merge, &warnings)
+                let lost = merge.safetyArea?.isInvalid ?? true ? revert.safety : nil
                 chain = chain.changed(
                     merge: .some(merge),
                     brokenThrough: [lost, chain.brokenThrough].compactMap(\.self).max())
                 warnings.append(
-                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge goes on"
+                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge "
+                        + (merge.control.isPaused ? "is paused" : "goes on")
                 )
             }
         }
@@ -114,15 +119,16 @@ struct EngineRecovery {
         manifests.last { store.isBroken($0.ordinal) }?.ordinal
     }
 
-    /// The newest area; nil when it is damaged and `check --repair` has given it up. Until the next
-    /// snapshot nothing is preserved then.
-    private func openActive(
+    /// An area that grows; nil when it is damaged and `check --repair` has given it up. In the place
+    /// of the newest, nothing is preserved until the next snapshot then; in that of the safety
+    /// snapshot, the merge goes on without it.
+    private func openUnlessGivenUp(
         _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel
     ) throws(Problem) -> GrowingArea? {
         do throws(Problem) {
             return try openGrowing(manifest, format: format, kernel: kernel)
         } catch {
-            guard store.isBroken(manifest.ordinal) else { throw error }
+            guard error.isDamage, store.isBroken(manifest.ordinal) else { throw error }
             return nil
         }
     }
@@ -162,44 +168,50 @@ struct EngineRecovery {
     /// Goes on with a merge: the plan is the overlay of the areas as they were at the revert, less
     /// the chunks that the journal names.
     private func resume(
-        _ record: RevertRecord, _ chain: ChainState, _ library: AreaLibrary, format: AreaFormat,
-        kernel: CopyKernel
+        _ record: RevertRecord, _ chain: ChainState, format: AreaFormat, kernel: CopyKernel,
+        _ warnings: inout [String]
     ) throws(Problem) -> RunningMerge {
-        guard let safety = chain.entry(record.safety)?.manifest,
-            chain.entry(record.target) != nil, let active = chain.active
+        guard let safety = chain.entry(record.safety)?.manifest, chain.entry(record.target) != nil
         else {
             throw Problem(
                 .corrupt, "revert \(record.id) names a snapshot that is not in the store",
                 hint: "run `snapmgr check`")
         }
         let safetyArea =
-            record.safety == active.ordinal
-            ? active : try openGrowing(safety, format: format, kernel: kernel)
-        var areas: [ChainArea] = []
-        for entry in chain.snapshots[chain.index(from: record.target)...]
-        where entry.manifest.ordinal < record.safety {
-            let map = try library.map(
-                entry.manifest.ordinal, volumeBytes: entry.manifest.volumeBytes)
-            areas.append(ChainArea(ordinal: entry.manifest.ordinal, map: map))
-        }
-        let safetyMap = try AreaLibrary.read(
-            safetyArea.device, format: format, ordinal: record.safety,
-            volumeBytes: safety.volumeBytes, limit: record.safetyEntryCount)
-        areas.append(ChainArea(ordinal: record.safety, map: safetyMap))
+            record.safety == chain.newest
+            ? chain.active : try openUnlessGivenUp(safety, format: format, kernel: kernel)
+        let plan = try RevertPlan(
+            of: record, manifests: chain.snapshots.map(\.manifest), store: store,
+            geometry: chain.geometry, isGivenUp: store.isBroken)
+        try plan.check(against: record)
         let (journal, merged) = try MergeJournal.open(
             on: openJournal(record.id), isWritable: true, revert: record.id,
             chunkBytes: format.chunkBytes,
             chunkCount: chain.geometry.chunkCount)
-        let plan = MergePlanner.plan(over: areas, chunkCount: chain.geometry.chunkCount)
-        guard plan.count == record.planChunkCount else {
-            throw Problem(
-                .corrupt,
-                "the plan of revert \(record.id) has \(plan.count) chunks instead of "
-                    + "\(record.planChunkCount)", hint: "run `snapmgr check`")
+        if !plan.damaged.isEmpty {
+            warnings.append(
+                "THE VOLUME MAY NOT READ AS SNAPSHOT \(record.targetID) EVERYWHERE: areas that revert "
+                    + "\(record.id) copies from were damaged (ordinal \(plan.damagedNames))")
+        }
+        if safetyArea == nil {
+            warnings.append(
+                "the merge of revert \(record.id) goes on without preserving what it overwrites: the "
+                    + "area of its safety snapshot \(record.safetyID) was damaged and given up")
         }
         return RunningMerge(
-            record: record, plan: plan.subtracting(merged), journal: journal,
+            record: record, plan: plan.chunks.subtracting(merged), journal: journal,
             safetyArea: safetyArea, chunkBytes: format.chunkBytes)
+    }
+
+    /// What cannot be read is forgotten: the merge is right with any limits.
+    private func restoreLimits(of merge: RunningMerge, _ warnings: inout [String]) {
+        do throws(Problem) {
+            if let limits = try store.mergeLimits(merge.record.id) { merge.control.limits = limits }
+        } catch {
+            warnings.append(
+                "the throttle and pause of revert \(merge.record.id) are forgotten: \(error.message)"
+            )
+        }
     }
 
     private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {

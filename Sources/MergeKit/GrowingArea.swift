@@ -23,6 +23,8 @@ package final class GrowingArea: Sendable {
     /// What the monitor guards.
     private final class State: @unchecked Sendable {
         var committed = ExceptionTable()
+        /// The entries by origin chunk, as far as somebody has asked for that order.
+        var order = EntryOrder()
         /// In the order of commitment: what a frozen area's metadata says.
         var entries: [AreaEntry] = []
         /// Reserved and not yet committed, in allocation order.
@@ -108,8 +110,10 @@ package final class GrowingArea: Sendable {
         state.recycled = unusedChunks(below: state.nextFree, entries: entries, format: format)
         let area = GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
+        // Nothing is added to an area that was given up, and the disk may be full still.
+        guard header.isValid else { return area }
         do {
-            try area.rewriteLastFullBlock()
+            try area.rewriteLastFullBlocks()
             try area.scrub()
         } catch { throw .unreadable(error) }
         return area
@@ -151,6 +155,29 @@ package final class GrowingArea: Sendable {
     package func areaChunk(for chunk: ChunkIndex) -> ChunkIndex? {
         monitor.withLock { state.committed[chunk] }
     }
+
+    /// The first run of committed exceptions within a range: consecutive chunks of the origin in
+    /// consecutive chunks of the area. Nil when the range has none. The cost follows the number of
+    /// exceptions, never the length of the range.
+    package func firstRun(in range: Range<ChunkIndex>) -> ChunkRun? {
+        monitor.withLock {
+            // Absorbed under the lock, by those who look: a first write pays nothing for it.
+            state.order.absorb(state.entries)
+            guard let first = state.order.first(from: range.lowerBound),
+                first.origin < range.upperBound
+            else { return nil }
+            var run = ChunkRun(origin: first.origin, area: first.area, count: 1)
+            let limit = min(Self.runMaximum, first.origin.distance(to: range.upperBound))
+            while run.count < limit,
+                state.committed[run.originRange.upperBound]
+                    == run.area.advanced(by: run.count)
+            { run.count += 1 }
+            return run
+        }
+    }
+
+    /// Longer runs are given in parts, so that the lock is not held for long.
+    private static let runMaximum = 4096
 
     package var entryCount: Int { monitor.withLock { state.entries.count } }
     package var isInvalid: Bool { monitor.withLock { state.isInvalid } }
@@ -345,7 +372,11 @@ package final class GrowingArea: Sendable {
         reservation.step = .committed
     }
 
-    /// Makes data and then entries durable, metadata block by metadata block.
+    /// The metadata blocks that one pair of syncs commits at most. Entries behind a gap, which a
+    /// power cut may leave, are behind the list's end; this bounds how far.
+    private static let blocksPerCommit = 16
+
+    /// Makes data and then entries durable, some metadata blocks at a time.
     private func write(
         _ entries: [AreaEntry], from first: MetadataBlock
     ) -> Result<MetadataBlock, IOFailure> {
@@ -353,15 +384,19 @@ package final class GrowingArea: Sendable {
         var rest = entries[...]
         do throws(IOFailure) {
             while !rest.isEmpty {
-                let part = rest.prefix(block.freeSlots)
-                rest = rest.dropFirst(part.count)
-                let fills = part.count == block.freeSlots
-                if fills { try clear(block: block.index + 1) }
+                var dirty: [(block: MetadataBlock, bytes: Range<Int>)] = []
+                while !rest.isEmpty, dirty.count < Self.blocksPerCommit {
+                    let part = rest.prefix(block.freeSlots)
+                    rest = rest.dropFirst(part.count)
+                    let bytes = block.append(part)
+                    dirty.append((block, bytes))
+                    guard block.freeSlots == 0 else { break }
+                    block = MetadataBlock(index: block.index + 1, format: format)
+                    try clear(block: block.index)
+                }
                 try device.sync()
-                let dirty = block.append(part)
-                try write(block, bytes: dirty)
+                for (block, bytes) in dirty { try write(block, bytes: bytes) }
                 try device.sync()
-                if fills { block = MetadataBlock(index: block.index + 1, format: format) }
             }
             return .success(block)
         } catch { return .failure(error) }
@@ -411,13 +446,15 @@ package final class GrowingArea: Sendable {
         try device.sync()
     }
 
-    /// At open, with an empty present block: the last commit was of the block before.
-    private func rewriteLastFullBlock() throws(IOFailure) {
-        let index = state.block.index
-        guard state.block.freeSlots == format.entriesPerBlock, index > 0 else { return }
-        let last = state.entries.suffix(format.entriesPerBlock)
-        let block = MetadataBlock(index: index - 1, format: format, entries: last)
-        try write(block, bytes: 0..<format.chunkBytes)
+    /// At open: the full blocks that the last commit may have written. Their sync may have failed,
+    /// as that of the present block.
+    private func rewriteLastFullBlocks() throws(IOFailure) {
+        let count = format.entriesPerBlock
+        for index in max(0, state.block.index - Self.blocksPerCommit)..<state.block.index {
+            let entries = state.entries[index * count..<(index + 1) * count]
+            let block = MetadataBlock(index: index, format: format, entries: entries)
+            try write(block, bytes: 0..<format.chunkBytes)
+        }
     }
 
     /// Chunks behind the last allocated one may hold data of copies that were never committed, and
@@ -425,8 +462,11 @@ package final class GrowingArea: Sendable {
     private func clearAbandonedChunks() throws(IOFailure) {
         let end = try device.byteCount()
         let start = min(end, format.offset(of: state.nextFree))
-        let next = format.offset(of: format.metadataChunk(state.block.index + 1))
-        if next < start { try device.punch(next..<next + format.chunkBytes) }
+        var index = state.block.index + 1
+        while case let next = format.offset(of: format.metadataChunk(index)), next < start {
+            try device.punch(next..<next + format.chunkBytes)
+            index += 1
+        }
         try device.punch(start..<end)
     }
 

@@ -46,6 +46,8 @@ extension LiveEngine {
         let judge = group.first.flatMap { $0.manifest.isDeleted ? nil : $0.manifest.ordinal }
         let pending = group.filter { entry in
             entry.manifest.isDeleted && chain.growing(entry.manifest.ordinal) == nil
+                // A merge goes by the safety snapshot's name, also when its area was given up.
+                && chain.merge?.record.safety != entry.manifest.ordinal
                 && withShared { $0.collected[entry.manifest.ordinal] != .some(judge) }
         }
         guard !pending.isEmpty else { return }

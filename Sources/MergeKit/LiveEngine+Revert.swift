@@ -17,7 +17,7 @@ extension LiveEngine {
         }
         let plan = try plan(to: target, through: chain.newest, in: chain)
         // In mid-merge the safety snapshot's area goes on, and has some of the chunks already.
-        let kept = chain.merge?.safetyArea.chunkMap().chunks ?? ChunkSet()
+        let kept = chain.merge?.safetyArea?.chunkMap().chunks ?? ChunkSet()
         let preserved = plan.chunks.subtracting(kept).count
         return RevertPreview(
             target: id, planBytes: plan.count * format.chunkBytes,
@@ -107,12 +107,37 @@ extension LiveEngine {
     /// The running merge's progress; nil when none runs.
     package func mergeProgress() -> MergeProgress? { chain.merge?.progress() }
 
-    package func pauseMerge() { chain.merge?.control.pause() }
-    package func resumeMerge() { chain.merge?.control.resume() }
+    /// Holds the running merge until ``resumeMerge()``, also after the volume was opened again.
+    package func pauseMerge() throws(Problem) { try steerMerge { $0.pause() } }
+    package func resumeMerge() throws(Problem) { try steerMerge { $0.resume() } }
 
-    /// Limits the running merge to so many bytes per second; nil lifts the limit.
-    package func throttleMerge(bytesPerSecond: Int?) {
-        chain.merge?.control.throttle(bytesPerSecond: bytesPerSecond)
+    /// Limits the running merge to so many bytes per second, also after the volume was opened again;
+    /// nil lifts the limit.
+    package func throttleMerge(bytesPerSecond: Int?) throws(Problem) {
+        try steerMerge { $0.throttle(bytesPerSecond: bytesPerSecond) }
+    }
+
+    /// Returns ``mergeStep(byteLimit:)`` from its waiting for the throttle.
+    package func interruptMerge() { chain.merge?.control.interrupt() }
+
+    /// Changes a merge's limits, at once, and notes them in the store. They hold for as long as the
+    /// engine is open whether they could be noted or not.
+    private func steerMerge(_ change: (CopyControl) -> Void) throws(Problem) {
+        try steering.during { () throws(Problem) in
+            guard let merge = chain.merge else { return }
+            change(merge.control)
+            let (id, limits) = (merge.record.id, merge.control.limits)
+            guard limits != (try? store.mergeLimits(id)) ?? MergeLimits() else { return }
+            do throws(Problem) {
+                try store.writeMergeLimits(limits, of: id)
+            } catch {
+                throw Problem(
+                    error.code,
+                    "what was set for the merge on volume “\(record.name)” holds for now, but will "
+                        + "be forgotten when it is opened again: \(error.message)",
+                    hint: error.hint)
+            }
+        }
     }
 
     /// Merges up to `byteLimit` bytes of the plan, at least a chunk.
@@ -124,14 +149,22 @@ extension LiveEngine {
             // A quarter of a second's worth at most, so that a throttled merge moves evenly.
             let fair = min(byteLimit, merge.nextStepBytes(clientOperations: clientOperationCount))
             let limit = merge.control.bytesPerSecond.map { min(fair, $0 / 4) } ?? fair
-            guard merge.control.admit(byteCount: max(limit, format.chunkBytes)) else {
-                return .idle
+            switch merge.control.admit(
+                byteCount: max(limit, format.chunkBytes),
+                patienceMilliseconds: Self.throttlePatienceMilliseconds)
+            {
+            case .admitted: break
+            case .stopped: return .idle
+            case .waiting: return .progressed
             }
             try advance(merge, byteLimit: limit)
         }
         guard merge.isComplete else { return .progressed }
         return try finish(merge) ? .finished : .idle
     }
+
+    /// How long a step waits for the throttle at most.
+    private static let throttlePatienceMilliseconds = 1000
 
     private func advance(_ merge: RunningMerge, byteLimit: Int) throws(Problem) {
         gate.enter()
@@ -159,29 +192,42 @@ extension LiveEngine {
             for run in batch.runs { chunks.append(run.originRange) }
             let preserved = try preserve(chunks, for: batch, of: merge, chain: chain)
             let plan = try copyPlan(batch.runs, geometry: chain.geometry)
+            let ahead = PreservationAhead(
+                looksAhead(batch, of: merge) ? merge.chunks(after: batch) : ChunkSet(),
+                in: merge.safetyArea, origin: origin, geometry: chain.geometry)
+            defer { ahead.wait() }
             try doing { () throws(IOFailure) in _ = try kernel.copy(plan) }
             try syncOrigin()
             try doing { () throws(IOFailure) in try merge.journal.append(chunks.ranges) }
-            return .success(preserved)
+            return .success(preserved + ahead.wait())
         } catch { return .failure(error) }
+    }
+
+    /// Whether what comes after a batch shall be preserved while the batch is copied: a large batch
+    /// of a merge that nobody holds back or waits for.
+    private func looksAhead(_ batch: RunningMerge.Batch, of merge: RunningMerge) -> Bool {
+        let options = options.copyOptions
+        let bytes = batch.runs.reduce(0) { $0 + $1.count } * format.chunkBytes
+        return options.workerCount > 1 && bytes > options.inlineBytes && !merge.isBusy
+            && merge.control.bytesPerSecond == nil && !merge.control.isPaused
     }
 
     private func preserve(
         _ chunks: ChunkSet, for batch: RunningMerge.Batch, of merge: RunningMerge,
         chain: ChainState
     ) throws(Problem) -> Int {
+        guard let safetyArea = merge.safetyArea else { return 0 }
         do {
-            return try merge.safetyArea.preserve(
-                chunks.ranges, of: origin, geometry: chain.geometry)
+            return try safetyArea.preserve(chunks.ranges, of: origin, geometry: chain.geometry)
         } catch {
             // A merge in the background rather waits for space than lose snapshots.
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots,
-                !batch.requests.isEmpty, let active = chain.active
+                !batch.requests.isEmpty
             else { throw Problem(error) }
             // The newest first: it stands for all, should a crash come in between.
-            try breakChain(through: active, because: error)
-            if active !== merge.safetyArea {
-                try breakChain(through: merge.safetyArea, because: error)
+            if let active = chain.active { try breakChain(through: active, because: error) }
+            if chain.active !== safetyArea {
+                try breakChain(through: safetyArea, because: error)
             }
             return 0
         }
@@ -217,7 +263,7 @@ extension LiveEngine {
     /// With the turn taken: removes the revert from the store, and what it had replaced first, so
     /// that an older record never comes to life again.
     func finishInTurn(_ merge: RunningMerge) throws(Problem) {
-        try doing { () throws(IOFailure) in try merge.safetyArea.settle() }
+        try doing { () throws(IOFailure) in try merge.safetyArea?.settle() }
         do throws(Problem) {
             try changeRecord { $0.noteEnded(merge.record.id) }
         } catch {
@@ -225,11 +271,13 @@ extension LiveEngine {
             // not done; a merge that never ends on a full store would be worse.
             guard error.code == .noSpace else { throw error }
         }
-        for id in try store.revertFolders() where id <= merge.record.id {
-            try store.removeRevert(id)
+        try steering.during { () throws(Problem) in
+            for id in try store.revertFolders() where id <= merge.record.id {
+                try store.removeRevert(id)
+            }
+            updateChain { $0.changed(merge: .some(nil)) }
         }
-        updateChain { $0.changed(merge: .some(nil)) }
-        library.forget(merge.safetyArea.ordinal)
+        library.forget(merge.record.safety)
     }
 }
 
@@ -248,6 +296,7 @@ extension LiveEngine {
 package enum MergeStep: Sendable {
     /// Nothing: no merge runs, or it is paused.
     case idle
+    /// Something was copied, or a part of the throttle's time waited for.
     case progressed
     /// The last of the plan was copied and the merge is over.
     case finished

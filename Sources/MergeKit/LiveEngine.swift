@@ -18,6 +18,9 @@ package final class LiveEngine: Sendable {
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
     let turn = Turn()
     let collecting = Turn()
+    /// Serializes changes of the running merge's limits, which are kept in its folder, with the
+    /// folder's removal. Taken after ``turn``.
+    let steering = Turn()
     private let chainState: Monitored<ChainState>
     private let shared: Monitored<Shared>
     private let originMark = Turn()
@@ -104,9 +107,14 @@ package final class LiveEngine: Sendable {
             return SnapshotStatus(
                 manifest: manifest, state: state(of: manifest, in: chain),
                 // An area that is collected meanwhile has none.
-                exceptionCount: (try? map(of: manifest, in: chain).count) ?? 0,
+                exceptionCount: exceptionCount(of: manifest, in: chain),
                 readers: withShared { $0.readers[manifest.ordinal] ?? 0 })
         }
+    }
+
+    private func exceptionCount(of manifest: SnapshotManifest, in chain: ChainState) -> Int {
+        if let growing = chain.growing(manifest.ordinal) { return growing.entryCount }
+        return (try? map(of: manifest, in: chain).count) ?? 0
     }
 
     /// The chunk map of an area, growing or frozen.
@@ -185,6 +193,8 @@ package final class LiveEngine: Sendable {
         defer { gate.open() }
         try noteCleanClose()
         isClosed.store(true, ordering: .sequentiallyConsistent)
+        // Ends a step's waiting for the throttle; what is kept in the store stays.
+        chain.merge?.control.cancel()
     }
 
     /// Refuses what comes after ``close()``.

@@ -16,6 +16,7 @@ package enum RecordCodec {
         case volume = "snapmgr-volume"
         case manifest = "snapmgr-manifest"
         case revert = "snapmgr-revert"
+        case mergeLimits = "snapmgr-merge-limits"
         case originState = "snapmgr-origin"
     }
 

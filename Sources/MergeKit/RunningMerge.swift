@@ -8,8 +8,9 @@ package final class RunningMerge: Sendable {
     package let plan: SourceMap
     package let journal: MergeJournal
     package let control = CopyControl()
-    /// The area that takes what the merge overwrites.
-    package let safetyArea: GrowingArea
+    /// The area that takes what the merge overwrites; nil when it is damaged and was given up, with
+    /// all the snapshots that the merge could be hurtful to.
+    package let safetyArea: GrowingArea?
     private let chunkBytes: Int
     private let monitor = Monitor()
     private let state: State
@@ -28,6 +29,7 @@ package final class RunningMerge: Sendable {
         var failure: Problem?
         var meter = RateMeter()
         var clientOperationCount = 0
+        var isClientBusy = false
         var stepBytes = RunningMerge.firstStepBytes
     }
 
@@ -41,7 +43,7 @@ package final class RunningMerge: Sendable {
     }
 
     package init(
-        record: RevertRecord, plan: SourceMap, journal: MergeJournal, safetyArea: GrowingArea,
+        record: RevertRecord, plan: SourceMap, journal: MergeJournal, safetyArea: GrowingArea?,
         chunkBytes: Int
     ) {
         self.record = record
@@ -76,8 +78,7 @@ package final class RunningMerge: Sendable {
         let limit = min(run.originRange.upperBound, range.upperBound)
         return monitor.withLock {
             let isMerged = isMerged(first)
-            var end = first.advanced(by: 1)
-            while end < limit, self.isMerged(end) == isMerged { end = end.advanced(by: 1) }
+            let end = endOfAlike(from: first, upTo: limit)
             return Segment(
                 count: first.distance(to: end),
                 source: isMerged ? nil : run.clamped(to: first..<end))
@@ -93,6 +94,22 @@ package final class RunningMerge: Sendable {
             position = position.advanced(by: segment.count)
         }
         return false
+    }
+
+    /// With the monitor held: up to where the chunks of a run of the plan are merged, or not, as the
+    /// first is. The cost follows the chunks that were merged ahead of the others.
+    private func endOfAlike(from first: ChunkIndex, upTo limit: ChunkIndex) -> ChunkIndex {
+        guard isMerged(first) else {
+            if state.ahead.count < first.distance(to: limit) {
+                return state.ahead.reduce(limit) { $1 > first ? min($0, $1) : $0 }
+            }
+            var end = first.advanced(by: 1)
+            while end < limit, !state.ahead.contains(end) { end = end.advanced(by: 1) }
+            return end
+        }
+        var end = max(first.advanced(by: 1), min(limit, state.cursor))
+        while end < limit, state.ahead.contains(end) { end = end.advanced(by: 1) }
+        return end
     }
 
     /// With the monitor held, for chunks of the plan only.
@@ -179,9 +196,8 @@ package final class RunningMerge: Sendable {
         var merged = 0
         for run in batch.runs {
             merged += run.count
-            for chunk in run.originRange where batch.cursor.map({ chunk >= $0 }) ?? true {
-                state.ahead.insert(chunk)
-            }
+            // What the background merges lies below its new cursor.
+            if batch.cursor == nil { state.ahead.formUnion(run.originRange) }
         }
         if let cursor = batch.cursor {
             state.cursor = max(state.cursor, cursor)
@@ -213,6 +229,22 @@ package final class RunningMerge: Sendable {
             runs: runs, requests: [], cursor: runs.last?.originRange.upperBound ?? end)
     }
 
+    /// The chunks that the background is likely to merge after a batch of its own, as many as that
+    /// has. Nothing is decided by it: writers may come before.
+    func chunks(after batch: Batch) -> ChunkSet {
+        monitor.withLock {
+            guard let start = batch.cursor, let end = plan.runs.last?.originRange.upperBound,
+                start < end
+            else { return ChunkSet() }
+            let count = batch.runs.reduce(0) { $0 + $1.count }
+            var chunks = ChunkSet()
+            for run in unmergedRuns(in: start..<end, limit: count) {
+                chunks.append(run.originRange)
+            }
+            return chunks
+        }
+    }
+
     private func unmergedRuns(in range: Range<ChunkIndex>, limit: Int) -> [SourceRun] {
         var result: [SourceRun] = []
         var taken = 0
@@ -225,12 +257,10 @@ package final class RunningMerge: Sendable {
                     start = start.advanced(by: 1)
                     continue
                 }
-                var end = start.advanced(by: 1)
-                while end < run.originRange.upperBound, !isMerged(end),
-                    taken + start.distance(to: end) < limit
-                {
-                    end = end.advanced(by: 1)
-                }
+                let end = endOfAlike(
+                    from: start,
+                    upTo: start.advanced(
+                        by: min(limit - taken, start.distance(to: run.originRange.upperBound))))
                 result.append(run.clamped(to: start..<end))
                 taken += start.distance(to: end)
                 start = end
@@ -240,22 +270,26 @@ package final class RunningMerge: Sendable {
         return result
     }
 
+    /// Whether a client did something between the last two steps.
+    var isBusy: Bool { monitor.withLock { state.isClientBusy } }
+
     /// How much to merge in the next step, in bytes. A client may wait for a whole step, and so may
     /// a snapshot, a pause or a throttle: steps begin short and grow, with fewer flushes, for as
     /// long as no client does anything.
     func nextStepBytes(clientOperations count: Int) -> Int {
         monitor.withLock {
-            let isBusy = state.clientOperationCount != count
+            state.isClientBusy = state.clientOperationCount != count
             state.clientOperationCount = count
             state.stepBytes = min(
-                state.stepBytes * 2, isBusy ? Self.busyStepBytes : Self.idleStepBytes)
+                state.stepBytes * 2,
+                state.isClientBusy ? Self.busyStepBytes : Self.idleStepBytes)
             return state.stepBytes
         }
     }
 
     private static let firstStepBytes = 1 << 20
     private static let busyStepBytes = 16 << 20
-    private static let idleStepBytes = 256 << 20
+    private static let idleStepBytes = 64 << 20
 
     // MARK: Progress
 
@@ -267,7 +301,8 @@ package final class RunningMerge: Sendable {
                 mergedBytes: state.mergedChunks * chunkBytes,
                 planBytes: record.planChunkCount * chunkBytes,
                 preservedBytes: state.preservedBytes, rate: state.meter.bytesPerSecond,
-                state: mergeState, failure: state.failure?.message)
+                state: mergeState, failure: state.failure?.message,
+                bytesPerSecondLimit: control.bytesPerSecond)
         }
     }
 

@@ -19,9 +19,17 @@ package enum SnapshotExporter {
         let source = ViewDevice(view)
         let kernel = CopyKernel(
             options: CopyOptions(workerCount: 1, segmentBytes: pieceBytes))
+        // Holes are passed over as a whole: the time follows what there is to copy.
+        var data = 0..<0
         var position = 0
         while position < view.byteCount {
-            let count = min(16 * pieceBytes, view.byteCount - position)
+            if position >= data.upperBound {
+                data = try firstData(of: source, from: position)
+                position = data.lowerBound
+                onProgress(position)
+                guard !data.isEmpty else { break }
+            }
+            let count = min(16 * pieceBytes, data.upperBound - position)
             let run = CopyRun(
                 source: source, destination: device,
                 range: CopyRange(
@@ -40,5 +48,15 @@ package enum SnapshotExporter {
             onProgress(position)
         }
         try doing { () throws(IOFailure) in try device.sync() }
+    }
+
+    /// The next stretch that may hold other bytes than zeroes; empty, at the end, when there is none.
+    private static func firstData(
+        of source: ViewDevice, from position: Int
+    ) throws(Problem) -> Range<Int> {
+        do throws(IOFailure) {
+            let end = try source.byteCount()
+            return try source.firstData(in: position..<end) ?? end..<end
+        } catch { throw source.problem ?? Problem(error) }
     }
 }

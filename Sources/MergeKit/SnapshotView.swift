@@ -10,6 +10,7 @@ package final class SnapshotView: Sendable {
     private let isOpen = Atomic<Bool>(true)
     private let index: Monitored<Index>
     private let geometry: Geometry
+    private let lookUps = Atomic<Int>(0)
 
     /// The frozen areas' overlays, and for which chain they hold.
     private struct Index {
@@ -32,6 +33,9 @@ package final class SnapshotView: Sendable {
 
     /// The volume's size when the snapshot was taken, in bytes.
     package var byteCount: Int { manifest.volumeBytes }
+
+    /// How often a stretch of chunks was looked up so far: what the view's cost follows.
+    package var lookUpCount: Int { lookUps.load(ordering: .relaxed) }
 
     /// Ends the view; reading fails afterwards.
     package func close() {
@@ -67,8 +71,7 @@ package final class SnapshotView: Sendable {
 
     /// Writes are preserved no more once an area is given up.
     private func checkWhole(_ resolver: Resolver) throws(Problem) {
-        let areas = [resolver.firstGrowing, resolver.secondGrowing]
-        if areas.contains(where: { $0?.isInvalid ?? false }) {
+        for case .growing(let area) in resolver.layers where area.isInvalid {
             throw engine.brokenProblem(manifest)
         }
     }
@@ -110,13 +113,16 @@ package final class SnapshotView: Sendable {
 
     // MARK: Resolving
 
+    /// Areas that come one after the other in the chain.
+    fileprivate enum Layer {
+        /// The overlay of frozen ones.
+        case frozen(SourceMap)
+        case growing(GrowingArea)
+    }
+
     /// What serves chunks, in the order of precedence.
     private struct Resolver {
-        var lower: SourceMap
-        /// The safety snapshot's area in mid-merge, or the newest.
-        var firstGrowing: GrowingArea?
-        var upper: SourceMap
-        var secondGrowing: GrowingArea?
+        var layers: [Layer]
         /// For snapshots later than the safety snapshot: what they fall through to.
         var merge: RunningMerge?
     }
@@ -134,15 +140,17 @@ package final class SnapshotView: Sendable {
         }
         let index = try currentIndex(chain)
         let merge = chain.merge
-        let isOlder = merge.map { manifest.ordinal <= $0.safetyArea.ordinal } ?? false
+        let isOlder = merge.map { manifest.ordinal <= $0.record.safety } ?? false
+        var layers: [Layer] = [.frozen(index.lower)]
         guard let merge, isOlder else {
-            return Resolver(
-                lower: index.lower, firstGrowing: chain.active, upper: SourceMap(),
-                secondGrowing: nil, merge: merge)
+            if let active = chain.active { layers.append(.growing(active)) }
+            return Resolver(layers: layers, merge: merge)
         }
-        return Resolver(
-            lower: index.lower, firstGrowing: merge.safetyArea, upper: index.upper,
-            secondGrowing: chain.secondGrowing == nil ? nil : chain.active, merge: nil)
+        if let safety = merge.safetyArea { layers.append(.growing(safety)) }
+        if chain.secondGrowing != nil, let active = chain.active {
+            layers += [.frozen(index.upper), .growing(active)]
+        }
+        return Resolver(layers: layers, merge: nil)
     }
 
     /// The overlays for the present chain; made anew when it changed.
@@ -204,29 +212,40 @@ package final class SnapshotView: Sendable {
         }
     }
 
+    /// What serves a chunk, and how many from it on: up to the end of the run that does, or to the
+    /// next run of a layer that comes before. Each layer is asked once, however long the stretch is.
     private func resolve(
         _ chunk: ChunkIndex, _ resolver: Resolver, upTo end: ChunkIndex
     ) -> (source: SourceRun?, count: Int) {
-        if let run = resolver.lower.run(containing: chunk) {
-            let part = run.clamped(to: chunk..<end)
-            return (part, part.count)
+        lookUps.add(1, ordering: .relaxed)
+        var limit = end
+        for layer in resolver.layers {
+            guard let run = layer.firstRun(in: chunk..<limit) else { continue }
+            guard run.origin > chunk else { return (run, run.count) }
+            limit = run.origin
         }
-        for growing in [resolver.firstGrowing, nil, resolver.secondGrowing] {
-            if let growing, let area = growing.areaChunk(for: chunk) {
-                return (SourceRun(origin: chunk, count: 1, ordinal: growing.ordinal, area: area), 1)
+        guard let merge = resolver.merge else { return (nil, chunk.distance(to: limit)) }
+        let segment = merge.segment(in: chunk..<limit)
+        return (segment.source, segment.count)
+    }
+}
+
+extension SnapshotView.Layer {
+    /// The layer's first run within a range that is not empty.
+    fileprivate func firstRun(in range: Range<ChunkIndex>) -> SourceRun? {
+        switch self {
+        case .frozen(let map):
+            let index = map.firstRun(endingAfter: range.lowerBound)
+            guard index < map.runs.count, map.runs[index].origin < range.upperBound else {
+                return nil
             }
-            // Between the two growing areas come the frozen ones.
-            if growing == nil, let run = resolver.upper.run(containing: chunk) {
-                let part = run.clamped(to: chunk..<chunk.advanced(by: 1))
-                return (part, 1)
+            return map.runs[index].clamped(to: range)
+        case .growing(let area):
+            return area.firstRun(in: range).map {
+                SourceRun(
+                    origin: $0.origin, count: $0.count, ordinal: area.ordinal, area: $0.area)
             }
         }
-        if let merge = resolver.merge,
-            let source = merge.segment(in: chunk..<chunk.advanced(by: 1)).source
-        {
-            return (source, 1)
-        }
-        return (nil, 1)
     }
 }
 

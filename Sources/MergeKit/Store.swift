@@ -29,6 +29,7 @@ package struct Store: Sendable {
         let record = try read(VolumeRecord.self, StoreLayout.volume, as: .volume)
         let geometry = record.geometry
         guard geometry.chunkBytes >= Geometry.sectorBytes,
+            geometry.chunkBytes <= Geometry.chunkBytesAllowed.upperBound,
             geometry.chunkBytes & (geometry.chunkBytes - 1) == 0,
             (1...Geometry.volumeBytesMaximum).contains(geometry.volumeBytes)
         else {
@@ -185,6 +186,23 @@ package struct Store: Sendable {
         try replace(StoreLayout.revert(record.id), record, as: .revert)
     }
 
+    /// The limits of a revert's merge; nil where none were ever set.
+    package func mergeLimits(_ id: RevertID) throws(Problem) -> MergeLimits? {
+        let name = StoreLayout.mergeLimits(id)
+        guard folder.exists(name) else { return nil }
+        let limits = try read(MergeLimits.self, name, as: .mergeLimits)
+        guard limits.bytesPerSecond ?? 1 > 0 else {
+            throw Problem(
+                .corrupt, "\(folder.path)/\(name) has an impossible limit",
+                hint: "set it again with `snapmgr merge throttle`")
+        }
+        return limits
+    }
+
+    package func writeMergeLimits(_ limits: MergeLimits, of id: RevertID) throws(Problem) {
+        try replace(StoreLayout.mergeLimits(id), limits, as: .mergeLimits)
+    }
+
     /// Removes a revert's folder; its record goes first, durably.
     package func removeRevert(_ id: RevertID) throws(Problem) {
         let name = StoreLayout.revertFolder(id)
@@ -256,6 +274,18 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     package var safetyEntryCount: Int
     package var planChunkCount: Int
     package var startedAt: Timestamp
+}
+
+/// What holds a merge back: the content of `limits.json` in its revert's folder.
+package struct MergeLimits: Hashable, Sendable, Codable {
+    /// Bytes per second; nil is without limit.
+    package var bytesPerSecond: Int?
+    package var isPaused: Bool
+
+    package init(bytesPerSecond: Int? = nil, isPaused: Bool = false) {
+        self.bytesPerSecond = bytesPerSecond
+        self.isPaused = isPaused
+    }
 }
 
 /// Runs I/O and turns its failure into a problem for people.

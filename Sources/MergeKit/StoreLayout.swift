@@ -12,6 +12,7 @@ package import SnapshotModel
 ///     snapshots/000042/broken         an empty file: this snapshot and all older ones are lost
 ///     reverts/000007/revert.json      a running revert; a folder without it is left over
 ///     reverts/000007/journal          the chunks that its merge has done
+///     reverts/000007/limits.json      the throttle and pause of its merge, if any were set
 package enum StoreLayout {
     package static let volume = "volume.json"
     package static let originState = "origin.json"
@@ -48,6 +49,10 @@ package enum StoreLayout {
     }
 
     package static func revert(_ id: RevertID) -> String { revertFolder(id) + "/revert.json" }
+    package static func mergeLimits(_ id: RevertID) -> String {
+        revertFolder(id) + "/limits.json"
+    }
+
     package static func journal(_ id: RevertID) -> String { revertFolder(id) + "/journal" }
 
     /// Reads a folder's name back; nil when it is none of ours.

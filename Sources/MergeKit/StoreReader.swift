@@ -74,23 +74,31 @@ package struct StoreReader: Sendable {
     /// The chunks of the running revert that are not merged; empty when no merge runs.
     package func unmergedChunks() throws(Problem) -> ChunkSet {
         guard let revert = try runningRevert() else { return ChunkSet() }
-        var areas: [ChunkSet] = []
-        for manifest in try manifests()
-        where manifest.ordinal >= revert.target && manifest.ordinal < revert.safety {
-            areas.append(try chunkMap(of: manifest.ordinal).chunks)
-        }
-        let safety = try store.manifest(revert.safety)
-        let map = try AreaLibrary.read(
-            store.openArea(revert.safety, writable: false), format: format, ordinal: revert.safety,
-            volumeBytes: safety.volumeBytes, limit: revert.safetyEntryCount)
-        areas.append(map.chunks)
+        let plan = try plan(of: revert, isGivenUp: store.isBroken)
+        return plan.chunks.chunks.subtracting(try mergedChunks(of: revert))
+    }
+
+    /// The running revert's limits, as the next open finds them; nil when it has none.
+    package func mergeLimits() throws(Problem) -> MergeLimits? {
+        guard let revert = try runningRevert() else { return nil }
+        return try store.mergeLimits(revert.id)
+    }
+
+    func plan(
+        of revert: RevertRecord, isGivenUp: (SnapshotOrdinal) -> Bool
+    ) throws(Problem) -> RevertPlan {
+        try RevertPlan(
+            of: revert, manifests: manifests(), store: store, geometry: record.geometry,
+            isGivenUp: isGivenUp)
+    }
+
+    func mergedChunks(of revert: RevertRecord) throws(Problem) -> ChunkSet {
         let device = try doing { () throws(IOFailure) in
             try store.folder.openFile(StoreLayout.journal(revert.id), writable: false)
         }
-        let (_, merged) = try MergeJournal.open(
+        return try MergeJournal.open(
             on: device, isWritable: false, revert: revert.id, chunkBytes: format.chunkBytes,
-            chunkCount: record.geometry.chunkCount)
-        let volume = ChunkSet(ChunkIndex(0)..<ChunkIndex(record.geometry.chunkCount))
-        return ChunkSet.union(areas).intersection(volume).subtracting(merged)
+            chunkCount: record.geometry.chunkCount
+        ).merged
     }
 }

@@ -8,6 +8,8 @@ package struct StoreVerifier {
     private let origin: (any BlockDevice)?
     private let repair: Bool
     private var findings: [Finding] = []
+    /// Areas that were found damaged for certain: given up, or to be given up by `--repair`.
+    private var damaged: Set<SnapshotOrdinal> = []
 
     private init(store: Store, origin: (any BlockDevice)?, repair: Bool) {
         self.store = store
@@ -42,11 +44,12 @@ package struct StoreVerifier {
 
     /// Repairs, or says that `--repair` would.
     private mutating func mend(
-        _ object: String, _ message: String, by body: () throws(Problem) -> Void
+        _ object: String, _ message: String, severity: Finding.Severity = .warning,
+        by body: () throws(Problem) -> Void
     ) throws(Problem) {
         if repair { try body() }
         report(
-            .warning, object, message + (repair ? ": repaired" : ""),
+            severity, object, message + (repair ? ": repaired" : ""),
             remedy: repair ? nil : "run `snapmgr check --repair`", isRepairable: true)
     }
 
@@ -132,12 +135,13 @@ package struct StoreVerifier {
             return map
         } catch {
             // Only what is certain condemns a chain: a disk may read well the next time.
-            guard error.code == .corrupt || error.code == .notFound else {
+            guard error.isDamage else {
                 report(
                     .damage, object, error.message,
                     remedy: "check the disk and the permissions, then run `snapmgr check` again")
                 return nil
             }
+            damaged.insert(ordinal)
             guard !manifest.isDeleted else {
                 let store = store
                 try mend(object, "its area is damaged, and it is deleted: \(error.message)") {
@@ -166,7 +170,17 @@ package struct StoreVerifier {
                 }
             }
             guard let running else { return }
-            let rest = try reader.unmergedChunks().count
+            let (store, damaged) = (store, damaged)
+            let plan = try reader.plan(of: running) {
+                damaged.contains($0) || store.isBroken($0)
+            }
+            let merged = try reader.mergedChunks(of: running)
+            if plan.damaged.isEmpty {
+                try plan.check(against: running)
+            } else {
+                try mendPlan(plan, of: running, merged: merged)
+            }
+            let rest = plan.chunks.chunks.subtracting(merged).count
             report(
                 .note, "revert \(running.id)",
                 "its merge has \(rest) of \(running.planChunkCount) chunks to copy",
@@ -176,6 +190,31 @@ package struct StoreVerifier {
                 .damage, "reverts", error.message,
                 remedy: "the volume's content is a mixture until the merge ends: restore the "
                     + "file from a copy of the store")
+        }
+    }
+
+    /// The areas that a merge copies from are damaged, and so is the volume's own content. What the
+    /// merge can still do is right to do, and the volume can be opened for it.
+    private mutating func mendPlan(
+        _ plan: RevertPlan, of running: RevertRecord, merged: ChunkSet
+    ) throws(Problem) {
+        let known = plan.chunks.chunks.union(merged).count
+        let object = "revert \(running.id)"
+        let message =
+            "areas that its merge copies from are damaged (ordinal \(plan.damagedNames)): of its "
+            + "\(running.planChunkCount) chunks \(max(0, running.planChunkCount - known)) keep what "
+            + "the volume held before, and others may be newer than snapshot \(running.targetID)"
+        guard plan.chunks.count != running.planChunkCount else {
+            report(
+                .damage, object, message,
+                remedy: "let the merge end, then check the volume's content by its own means")
+            return
+        }
+        var record = running
+        record.planChunkCount = plan.chunks.count
+        let (store, changed) = (store, record)
+        try mend(object, message, severity: .damage) { () throws(Problem) in
+            try store.writeRevert(changed)
         }
     }
 

@@ -22,10 +22,13 @@ package struct MergeProgress: Hashable, Sendable, Codable {
     package var state: MergeState
     /// Why the merge failed, when it has.
     package var failure: String?
+    /// The throttle in bytes per second; nil without one.
+    package var bytesPerSecondLimit: Int?
 
     package init(
         revertID: RevertID, targetID: SnapshotID, safetyID: SnapshotID?, mergedBytes: Int,
-        planBytes: Int, preservedBytes: Int, rate: Int, state: MergeState, failure: String? = nil
+        planBytes: Int, preservedBytes: Int, rate: Int, state: MergeState, failure: String? = nil,
+        bytesPerSecondLimit: Int? = nil
     ) {
         self.revertID = revertID
         self.targetID = targetID
@@ -36,6 +39,7 @@ package struct MergeProgress: Hashable, Sendable, Codable {
         self.rate = rate
         self.state = state
         self.failure = failure
+        self.bytesPerSecondLimit = bytesPerSecondLimit
     }
 
     /// Seconds until the merge ends at the present rate; nil when that is unknown.

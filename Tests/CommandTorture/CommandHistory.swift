@@ -11,7 +11,9 @@ struct CommandHistory {
     static let chunkBytes = 4096
     static let chunkCount = 48
     static let volumes = ["a", "b"]
-    private static let commandCount = 36
+    private static let commandCount = 40
+    /// A full minute.
+    static let beginning: Int64 = 1_795_348_800
 
     private let machine: Machine
     private let ledger: FileDevice
@@ -22,7 +24,7 @@ struct CommandHistory {
     private var sets: [(reference: String, ids: [Int64])] = []
 
     private init(root: String, seed: UInt64) throws {
-        machine = Machine(root: root)
+        machine = Machine(root: root, seconds: Self.beginning)
         ledger = try FileDevice(path: root + "/" + LedgerEntry.fileName, access: .create)
         generator = SeededGenerator(seed: seed)
     }
@@ -32,6 +34,8 @@ struct CommandHistory {
         do {
             var history = try CommandHistory(root: root, seed: seed)
             for volume in volumes { try history.run(.create(volume: volume)) }
+            // The schedule is seen for the first time: its slots are due from now on.
+            try history.run(.tick(slot: beginning, kept: Machine.keptCount))
             for _ in 0..<commandCount { try history.run(history.nextCommand()) }
             exit(0)
         } catch {
@@ -46,7 +50,9 @@ struct CommandHistory {
     }
 
     private mutating func note(begun: Command?) throws {
-        let line = try LedgerEntry(known: known, begun: begun).line
+        let line = try LedgerEntry(
+            known: known, begun: begun, seconds: machine.clock.seconds
+        ).line
         try ledger.write(line.span.bytes, at: ledgerEnd)
         ledgerEnd += line.count
     }
@@ -55,7 +61,7 @@ struct CommandHistory {
 
     private mutating func nextCommand() -> Command {
         let removable = known.snapshots.filter { !known.held.contains($0.id) }
-        switch generator.below(20) {
+        switch generator.below(24) {
         case 0..<6: return write()
         case 6..<10: return .take(volumes: generator.oneIn(2) ? Self.volumes : [pick(Self.volumes)])
         case 10..<13 where removable.count > 3:
@@ -71,8 +77,16 @@ struct CommandHistory {
         case 17 where !known.snapshots.isEmpty: return .hold(id: pick(known.snapshots).id)
         case 18 where !known.held.isEmpty: return .release(id: pick(known.held.sorted()))
         case 19: return .rebuild
+        case 20..<24: return tick()
         default: return write()
         }
+    }
+
+    /// One slot later, or several, or the same one again.
+    private mutating func tick() -> Command {
+        machine.clock.seconds += Int64(generator.below(3)) * Machine.periodSeconds
+        let now = machine.clock.seconds
+        return .tick(slot: now - now % Machine.periodSeconds, kept: Machine.keptCount)
     }
 
     private mutating func write() -> Command {
@@ -120,9 +134,25 @@ struct CommandHistory {
         case .release(let id):
             _ = try machine.manager().holds.release("\(id)", owner: "test")
             known.held.remove(id)
+        case .tick(let slot, _): try tick(slot)
         case .rebuild:
             _ = try RebuildService(machine.options).rebuild(store: nil)
         }
+    }
+
+    private mutating func tick(_ slot: Int64) throws {
+        let report = try machine.manager().ticks.tick(prunes: true, isDryRun: false)
+        for served in report.slots {
+            if case .failed(let problem) = served.outcome { throw problem }
+            guard case .taken(let ids, _) = served.outcome else { continue }
+            note(ids.map { ($0.rawValue, "a") }, isSafety: false, slot: slot)
+            known.served.append(slot)
+        }
+        let gone = Set(
+            (report.prune?.volumes ?? []).flatMap(\.removed).map(\.id.rawValue))
+        let failure = report.prune?.volumes.compactMap(\.failure).first
+        if let failure, failure.code != .refused { throw failure }
+        if failure == nil { known.snapshots.removeAll { gone.contains($0.id) } }
     }
 
     private mutating func take(_ volumes: [String]) throws {
@@ -134,12 +164,14 @@ struct CommandHistory {
     }
 
     /// Snapshots that were taken of the volumes as they read.
-    private mutating func note(_ taken: [(id: Int64, volume: String)], isSafety: Bool) {
+    private mutating func note(
+        _ taken: [(id: Int64, volume: String)], isSafety: Bool, slot: Int64? = nil
+    ) {
         for (id, volume) in taken {
             known.snapshots.append(
                 KnownSnapshot(
                     id: id, volume: volume, content: known.contents[volume] ?? [],
-                    isSafety: isSafety))
+                    isSafety: isSafety, slot: slot))
             known.highestID = max(known.highestID, id)
         }
     }

@@ -49,7 +49,8 @@ struct CommandSweep: Sendable {
         try FileFolder(path: root).removeAll()
         let replay = DiskReplay()
         var generator = SeededGenerator(seed: seed).forked(1)
-        var entry = LedgerEntry(known: KnownState(), begun: nil)
+        var entry = LedgerEntry(
+            known: KnownState(), begun: nil, seconds: CommandHistory.beginning)
         total.withLock { $0.histories += 1 }
         for (index, operation) in record.operations.enumerated() {
             if operation.path == LedgerEntry.fileName {
@@ -65,7 +66,8 @@ struct CommandSweep: Sendable {
                 let rebuilds = generator.oneIn(16)
                 let image = replay.disk.crashImage(using: &generator, mode: mode)
                 try image.copy(to: FileFolder(path: root))
-                let check = RecoveryCheck(machine: Machine(root: root), entry: entry)
+                let check = RecoveryCheck(
+                    machine: Machine(root: root, seconds: entry.seconds), entry: entry)
                 if let message = check.failure(rebuildsCatalog: rebuilds) {
                     print(
                         "FAILED commands, seed \(seed), before operation \(index) "

@@ -7,6 +7,8 @@ struct LedgerEntry: Codable {
     var known: KnownState
     /// The command that was begun and has not returned.
     var begun: Command?
+    /// What the time was, in seconds since 1970.
+    var seconds: Int64
 
     static let fileName = "ledger"
 
@@ -14,7 +16,8 @@ struct LedgerEntry: Codable {
         get throws { [UInt8](try JSONEncoder().encode(self)) }
     }
 
-    init(known: KnownState, begun: Command?) {
+    init(known: KnownState, begun: Command?, seconds: Int64) {
+        self.seconds = seconds
         self.known = known
         self.begun = begun
     }
@@ -32,6 +35,8 @@ struct KnownState: Codable {
     /// The highest snapshot id that anybody was told.
     var highestID: Int64 = 0
     var held: Set<Int64> = []
+    /// The slots of the schedule that were served, in seconds since 1970.
+    var served: [Int64] = []
 }
 
 struct KnownSnapshot: Codable, Hashable {
@@ -39,6 +44,8 @@ struct KnownSnapshot: Codable, Hashable {
     var volume: String
     var content: [UInt8]
     var isSafety: Bool
+    /// The slot of the schedule that asked for it, in seconds since 1970.
+    var slot: Int64?
 }
 
 /// One command of a history.
@@ -52,4 +59,6 @@ enum Command: Codable {
     case hold(id: Int64)
     case release(id: Int64)
     case rebuild
+    /// What a schedule of the first volume asks for at a moment, and what its policy lets go.
+    case tick(slot: Int64, kept: Int)
 }

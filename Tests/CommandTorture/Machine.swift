@@ -1,25 +1,52 @@
 import BlockIO
 import Control
+import Glibc
 import Manager
 import MergeKit
+import Scheduler
+import Settings
 import SnapshotModel
 import Synchronization
 
 /// A folder with a catalog, stores and origins in it, and what a command does there.
 final class Machine: Sendable {
     let root: String
+    /// What the commands believe that the time is, in seconds since 1970.
+    let clock: MachineClock
     private let noted = Mutex<[String]>([])
 
-    init(root: String) { self.root = root }
+    init(root: String, seconds: Int64) {
+        self.root = root
+        clock = MachineClock(seconds: seconds)
+    }
 
     /// What the commands said that they put right.
     var notes: [String] { noted.withLock { $0 } }
 
     var options: ManagerOptions {
         ManagerOptions(
-            state: StateFolder(path: root + "/state"), timeZone: UTCTimeZone(),
-            sessions: ControlSessions(purpose: "test"),
+            state: StateFolder(path: root + "/state"), clock: clock, timeZone: UTCTimeZone(),
+            sessions: ControlSessions(purpose: "test", clock: clock),
+            settings: SettingsSource { Self.settings },
             onNote: { note in self.noted.withLock { $0.append(note) } })
+    }
+
+    static let schedule = "minutely"
+    static let keptCount = 4
+    static let periodSeconds: Int64 = 60
+
+    /// The first volume has a schedule, and a policy that keeps few of its snapshots.
+    private static var settings: Settings {
+        let policy = NamedPolicy(
+            name: "few", policy: RetentionPolicy(rules: [.last(.atMost(keptCount))]))
+        let everything = NamedPolicy(name: "all", policy: RetentionPolicy(rules: []))
+        var settings = Settings(
+            defaults: SettingsDefaults(safetyPolicy: everything, freeSpaceFloor: .bytes(0)))
+        settings.volumes["a"] = VolumeSettings(
+            name: "a",
+            schedules: [Schedule(name: schedule, timetable: .every(.minute), zone: .utc)],
+            policy: policy, safetyPolicy: everything, hooks: [], freeSpaceFloor: .bytes(0))
+        return settings
     }
 
     /// A manager of its own, as the next command has.
@@ -41,5 +68,30 @@ final class Machine: Sendable {
         }
         try host.close()
         return result
+    }
+}
+
+/// A clock that stands still until the history moves it, but never shows a moment twice.
+final class MachineClock: BlockIO.Clock {
+    private let state: Mutex<(seconds: Int64, nanoseconds: Int64)>
+
+    init(seconds: Int64) { state = Mutex((seconds, 0)) }
+
+    var seconds: Int64 {
+        get { state.withLock { $0.seconds } }
+        set { state.withLock { $0 = (newValue, 0) } }
+    }
+
+    func now() -> Timestamp {
+        state.withLock {
+            $0.nanoseconds += 1000
+            return Timestamp(nanoseconds: $0.seconds * 1_000_000_000 + $0.nanoseconds)
+        }
+    }
+
+    func monotonicNanoseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 }

@@ -33,6 +33,7 @@ struct RecoveryCheck {
         try checkContents(found)
         try checkHolds(manager)
         try requireSound(manager)
+        try checkSlots(manager)
         try checkNewIDs(manager)
         if rebuildsCatalog { try checkRebuild(manager) }
     }
@@ -60,7 +61,8 @@ struct RecoveryCheck {
                             id: row.id.rawValue, volume: volume,
                             content: try Self.firstBytes { bytes, offset in
                                 try view.read(into: &bytes, at: offset)
-                            }, isSafety: row.manifest.kind == .safety))
+                            }, isSafety: row.manifest.kind == .safety,
+                            slot: row.manifest.slot?.secondsSinceEpoch))
                 }
             }
         }
@@ -99,6 +101,17 @@ struct RecoveryCheck {
     private func checkSnapshots(_ found: Observation) throws {
         var deletable: [Int64] = []
         if case .delete(let ids) = entry.begun { deletable = ids }
+        if case .tick(let slot, let kept) = entry.begun {
+            let scheduled = found.snapshots.filter { $0.slot != nil }.map(\.id)
+            try require(
+                scheduled.count >= min(kept, entry.known.snapshots.count { $0.slot != nil }),
+                "the policy keeps \(kept), and there are \(scheduled)")
+            // All but the newest that the policy keeps may have been pruned already.
+            let all = entry.known.snapshots.filter { $0.slot != nil }.map(\.id)
+            deletable = all.filter { !all.suffix(kept - 1).contains($0) }
+            try require(
+                found.snapshots.count { $0.slot == slot } <= 1, "slot \(slot) was served twice")
+        }
         for snapshot in entry.known.snapshots {
             guard let now = found.snapshots.first(where: { $0.id == snapshot.id }) else {
                 try require(deletable.contains(snapshot.id), "snapshot \(snapshot.id) is lost")
@@ -118,6 +131,10 @@ struct RecoveryCheck {
             try require(
                 new.isEmpty || new.map(\.volume).sorted() == volumes.sorted(),
                 "of a set of \(volumes), there are \(new.map(\.volume))")
+        case .tick(let slot, _):
+            try require(
+                new.count <= 1 && new.allSatisfy { $0.slot == slot && $0.volume == "a" },
+                "a tick left \(new)")
         case .revert:
             try require(new.allSatisfy(\.isSafety), "a revert left \(new)")
         default:
@@ -172,6 +189,21 @@ struct RecoveryCheck {
         try require(
             report.damageCount == 0,
             "check finds \(report.items.map { "\($0.finding.object): \($0.finding.message)" })")
+    }
+
+    /// The next tick serves the slot if nobody has, and never one twice.
+    private func checkSlots(_ manager: Manager) throws {
+        guard entry.known.contents["a"] != nil else { return }
+        let before = try list(manager).compactMap(\.manifest.slot?.secondsSinceEpoch)
+        let report = try manager.ticks.tick(prunes: false, isDryRun: false)
+        let taken = report.slots.map(\.slot.secondsSinceEpoch)
+        for problem in report.failures { throw problem }
+        try require(
+            Set(before + entry.known.served).isDisjoint(with: taken),
+            "of the slots \(before), served \(entry.known.served), \(taken) was served again")
+        try require(
+            try manager.ticks.tick(prunes: false, isDryRun: false).slots.isEmpty,
+            "a slot was served twice")
     }
 
     private func checkNewIDs(_ manager: Manager) throws {

@@ -48,7 +48,7 @@ struct CaretakerTests {
     func pause() throws {
         let volume = try TestVolume()
         let host = try volume.open(hasCaretaker: true)
-        host.engine.pauseMerge()
+        try host.engine.pauseMerge()
         let session = LocalSession(host: host, ownsHost: true)
         try revert(host)
         _ = try session.perform(.pauseMerge)
@@ -61,8 +61,8 @@ struct CaretakerTests {
     func closesSoon() throws {
         let volume = try TestVolume()
         let host = try volume.open(hasCaretaker: true)
-        host.engine.throttleMerge(bytesPerSecond: 4096)
         try revert(host)
+        try host.engine.throttleMerge(bytesPerSecond: 1)
         host.caretaker?.wake()
         let start = SystemClock().monotonicNanoseconds()
         try host.close()

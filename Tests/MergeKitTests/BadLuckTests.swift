@@ -144,7 +144,9 @@ struct BadLuckTests {
     func strangeStores() throws {
         let disk = SimulatedDisk()
         #expect(problem { _ = try EngineFixture(opening: disk) }?.code == .notFound)
-        let impossible = [(0, 4096), (-1, 4096), (1 << 61, 4096), (4096, 3000), (4096, 256)]
+        let impossible = [
+            (0, 4096), (-1, 4096), (1 << 61, 4096), (4096, 3000), (4096, 256), (4096, 1 << 20),
+        ]
         for (bytes, chunkBytes) in impossible {
             let disk = SimulatedDisk()
             try Store(folder: disk).create(EngineFixture.record(bytes, .breakWrites, chunkBytes))
@@ -230,6 +232,21 @@ struct BadLuckTests {
             try again.engine.resize(to: 4 * 4096)
             #expect(try again.content() == (size == 4096 ? [1, 0, 0, 0] : [1, 1, 1, 1]))
         }
+    }
+
+    @Test("an id that a snapshot has, or had until it was collected, is not given to another")
+    func idTwice() throws {
+        let volume = try EngineFixture(chunks: 2)
+        try volume.snapshot(1)
+        try volume.write(1, to: 0)
+        try volume.snapshot(2)
+        #expect(problem { try volume.snapshot(1) }?.code == .exists)
+        #expect(problem { try volume.revert(1, to: 1, safety: 2) }?.code == .exists)
+        try volume.delete(2)
+        #expect(problem { try volume.snapshot(2) }?.code == .exists)
+        #expect(volume.engine.snapshots().map(\.manifest.id.rawValue) == [1, 2])
+        try volume.snapshot(3)
+        #expect(try volume.content(1) == [0, 0])
     }
 
     @Test("what is no size, or reaches beyond the volume, is refused")

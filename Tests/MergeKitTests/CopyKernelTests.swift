@@ -181,6 +181,80 @@ struct CopyKernelTests {
         #expect(control.bytesPerSecond == nil)
     }
 
+    @Test("a wait under a throttle ends with its patience, an interruption, a pause or a cancel")
+    func patience() throws {
+        let control = CopyControl()
+        control.throttle(bytesPerSecond: 1)
+        #expect(control.admit(byteCount: 1 << 40))
+        #expect(control.admit(byteCount: 1, patienceMilliseconds: 1) == .waiting)
+        let ends: [(CopyControl) -> Void] = [
+            { $0.interrupt() }, { $0.pause() }, { $0.cancel() },
+        ]
+        let results: [CopyControl.Admission] = [.waiting, .stopped, .stopped]
+        for (end, expected) in zip(ends, results) {
+            let result = Monitored<CopyControl.Admission?>(nil)
+            let waiter = BackgroundThread.start(name: "test") {
+                let admission = control.admit(byteCount: 1, patienceMilliseconds: 60_000)
+                result.change { $0 = admission }
+            }
+            // Again and again, as it may come before the wait begins.
+            while result.wait(milliseconds: 10, until: { $0 }) == nil { end(control) }
+            waiter.join()
+            #expect(result.withLock { $0 } == expected)
+            control.resume()
+        }
+    }
+
+    @Test(
+        "where the system gives no threads, or few, a plan is copied all the same", arguments: 0..<3
+    )
+    func noThreads(available: Int) throws {
+        let started = Monitored(0)
+        let kernel = CopyKernel(
+            options: CopyOptions(workerCount: 4, segmentBytes: 8192, inlineBytes: 0)
+        ) { name, body throws(IOFailure) in
+            guard started.counted() <= available else {
+                throw IOFailure("start", path: name, code: EAGAIN)
+            }
+            _ = try BackgroundThread.startIfPossible(name: name, body)
+        }
+        let (source, target) = (try file("a", 1 << 20), try file("b", 1 << 20))
+        try fill(source, pages: 256, seed: 5)
+        let report = try kernel.copy([run(source, 0, target, 0, 1 << 20)])
+        #expect(report.doneBytes == 1 << 20)
+        #expect(started.withLock { $0 } == available + 1)
+        #expect(try target.content(0..<1 << 20) == source.content(0..<1 << 20))
+    }
+
+    /// Chunks 1, 2 and 5 of eight are zero, and allocated.
+    @Test("chunks of zeroes in the middle of data become holes", arguments: [true, false])
+    func zeroChunks(isDestinationZero: Bool) throws {
+        let chunk = 64 << 10
+        let temporary = TemporaryFolder()
+        let (source, target) = try (
+            temporary.folder.createFile("a", byteCount: 8 * chunk),
+            temporary.folder.createFile("b", byteCount: 8 * chunk)
+        )
+        for index in 0..<8 {
+            let byte: UInt8 = [1, 2, 5].contains(index) ? 0 : 7
+            try source.write([UInt8](repeating: byte, count: chunk), at: index * chunk)
+            if !isDestinationZero {
+                try target.write([UInt8](repeating: 9, count: chunk), at: index * chunk)
+            }
+        }
+        // Less than a chunk stays: files of many small holes serve nobody.
+        try source.write([UInt8](repeating: 0, count: 4096), at: 8192)
+        var plan = run(source, 0, target, 0, 8 * chunk)
+        plan.isDestinationZero = isDestinationZero
+        let report = try CopyKernel(options: CopyOptions(zeroUnitBytes: chunk)).copy([plan])
+        #expect(try target.content(0..<8 * chunk) == source.content(0..<8 * chunk))
+        #expect(try source.allocatedBytes() == 8 * chunk)
+        if report.sharedBytes == 0 {
+            #expect(report.zeroBytes == 3 * chunk)
+            #expect(try target.allocatedBytes() == 5 * chunk)
+        }
+    }
+
     @Test("real files are copied with their holes, whatever the filesystem can do")
     func realFiles() throws {
         let temporary = TemporaryFolder()

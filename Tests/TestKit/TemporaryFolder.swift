@@ -7,10 +7,13 @@ package final class TemporaryFolder: Sendable {
 
     package var folder: FileFolder { FileFolder(path: path) }
 
-    /// Makes a folder below `parent`; without one, in memory where the machine has such a place.
+    /// Makes a folder below `parent`; without one, below `SNAPMGR_TEST_FOLDER`, or in memory where
+    /// the machine has such a place.
     package init(in parent: String? = nil) {
         let memory = "/dev/shm"
-        let parent = parent ?? (access(memory, W_OK) == 0 ? memory : "/tmp")
+        let parent =
+            parent ?? getenv("SNAPMGR_TEST_FOLDER").map { String(cString: $0) }
+            ?? (access(memory, W_OK) == 0 ? memory : "/tmp")
         let template = parent + "/snapmgr-test-XXXXXX"
         path = template.withCString { text in
             guard let name = strdup(text) else { preconditionFailure("no memory") }

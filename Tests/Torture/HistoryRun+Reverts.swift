@@ -132,7 +132,7 @@ extension HistoryRun {
 
     /// Drives a merge to its end.
     func finishMerge() throws {
-        engine.resumeMerge()
+        try engine.resumeMerge()
         for _ in 0...2 * history.chunkCount {
             if case .progressed = try engine.mergeStep(byteLimit: 8 * history.chunkBytes) {
                 continue

@@ -47,12 +47,12 @@ int snapmgr_pipe(int descriptors[2]);
 /// Two connected sockets that no program inherits, above the standard descriptors: 0, or -1.
 int snapmgr_socket_pair(int descriptors[2]);
 
-/// Starts a program in a session of its own, in the folder /, with default signals, nothing on
+/// Starts a program in a session, or only a process group, of its own, in the folder /, with default signals, nothing on
 /// standard input, and no other descriptors than these: `output` becomes standard output and error
 /// (if negative: nothing, and the standard error of this process), `extra`, if any, becomes 3.
 /// 0, or the error's number.
 int snapmgr_spawn(const char *path, char *const arguments[], char *const environment[],
-                  int output, int extra, pid_t *id);
+                  int output, int extra, int leads_session, pid_t *id);
 
 /// A descriptor that becomes readable when a process ends (pidfd_open), or -1.
 int snapmgr_process_descriptor(pid_t id);

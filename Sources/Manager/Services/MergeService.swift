@@ -40,12 +40,12 @@ package struct MergeService {
     }
 
     package func pause(_ names: [String]) throws -> [MergeSummary] {
-        try steer(names, .pauseMerge, verb: "paused")
+        try steer(names, .pauseMerge)
     }
 
     /// - Parameter bytesPerSecond: nil lifts the limit.
     package func throttle(_ names: [String], bytesPerSecond: Int?) throws -> [MergeSummary] {
-        try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond), verb: "throttled")
+        try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond))
     }
 
     /// Lets merges go on. Where nobody serves the volume, merges here until the end.
@@ -65,19 +65,12 @@ package struct MergeService {
         return try status(names)
     }
 
-    private func steer(
-        _ names: [String], _ request: ControlRequest, verb: String
-    ) throws -> [MergeSummary] {
+    /// The store remembers it until the merge ends: whoever opens the volume next keeps to it.
+    private func steer(_ names: [String], _ request: ControlRequest) throws -> [MergeSummary] {
         for volume in try merging(names) {
-            guard try isServed(volume) else {
-                throw Problem(
-                    .failed,
-                    "the merge of volume \(volume.record.name) does not run, so it cannot be "
-                        + "\(verb): nobody serves the volume",
-                    hint: "run `snapmgr merge resume \(volume.record.name)` to finish it here, or "
-                        + "serve the volume")
+            try Reconciler(context).withVolume(volume.record.name) { volume in
+                try context.withSession(volume) { _ = try $0.perform(request) }
             }
-            try context.withSession(volume) { _ = try $0.perform(request) }
         }
         return try status(names)
     }
@@ -106,6 +99,7 @@ package struct MergeService {
         guard let running = try reader.runningRevert() else { return nil }
         let isHeld = try isServed(volume)
         if isHeld, let progress = try progressOfServer(of: volume) { return progress }
+        let limits = try reader.mergeLimits()
         let chunkBytes = reader.record.geometry.chunkBytes
         let restChunks = try reader.unmergedChunks().count
         return MergeProgress(
@@ -113,7 +107,8 @@ package struct MergeService {
             safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
             mergedBytes: max(0, running.planChunkCount - restChunks) * chunkBytes,
             planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
-            state: isHeld ? .merging : .paused)
+            state: isHeld && limits?.isPaused != true ? .merging : .paused,
+            bytesPerSecondLimit: limits?.bytesPerSecond)
     }
 
     /// As the one says who has the volume open; nil when that is a command, which merges, too, but

@@ -73,7 +73,7 @@ package struct CalendarSpan: Hashable, Sendable {
         let isShort = date.day > month.length
         let shiftedDay = isShort ? month.advanced(by: 1).firstDay : month.firstDay + date.day - 1
         let ofDay = isShort ? 0 : seconds - day * 86_400
-        let fraction = isShort ? 0 : moment.nanoseconds - Int64(seconds) * 1_000_000_000
+        let fraction = isShort ? 0 : moment.fraction
         return Timestamp(
             seconds: (shiftedDay - days) * 86_400 + ofDay - minutes * 60, nanoseconds: fraction)
     }
@@ -86,7 +86,6 @@ package struct CalendarSpan: Hashable, Sendable {
         let clock = LocalMoment(moment, in: zone)
         let date = CivilDate(daysSinceEpoch: clock.day)
         let day = MonthNumber(of: date).advanced(by: -months).firstDay + date.day - 1 - days
-        let fraction = moment.nanoseconds - clock.utcSeconds * 1_000_000_000
         let ofDay = Int(clock.localSeconds) - clock.day * 86_400
         // Beyond what a timestamp holds, zones do not matter.
         guard abs(day) < 100_000 else {
@@ -94,7 +93,8 @@ package struct CalendarSpan: Hashable, Sendable {
         }
         let shifted = zone.earliestMoment(localSeconds: Int64(day * 86_400 + ofDay))
         return Timestamp(
-            seconds: Int(shifted.secondsSinceEpoch) - minutes * 60, nanoseconds: fraction)
+            seconds: Int(shifted.secondsSinceEpoch) - minutes * 60,
+            nanoseconds: moment.fraction)
     }
 }
 
@@ -154,6 +154,9 @@ extension TextReader {
 }
 
 extension Timestamp {
+    /// The nanoseconds since the last whole second.
+    fileprivate var fraction: Int64 { nanoseconds.floorRemainder(by: 1_000_000_000) }
+
     /// The closest moment that a timestamp can hold.
     init(seconds: Int, nanoseconds: Int64) {
         let (product, overflow) = Int64(seconds).multipliedReportingOverflow(by: 1_000_000_000)

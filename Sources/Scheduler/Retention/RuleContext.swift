@@ -42,7 +42,8 @@ struct RuleContext: Sendable {
         guard reaches(.max) else { return .never }
         var (low, high) = (moment.nanoseconds, Int64.max)
         while low < high {
-            let middle = low + (high - low) / 2
+            // Their distance may be more than a number holds.
+            let middle = (low & high) + ((low ^ high) >> 1)
             if reaches(middle) { high = middle } else { low = middle + 1 }
         }
         return future.slot(notBefore: Timestamp(nanoseconds: low))

@@ -106,6 +106,17 @@ struct ExpiryTests {
         #expect(expiry(.within(CalendarSpan(months: 119_988))) { _ in } == .never)
     }
 
+    @Test("the ends of time have an expiry like any other moment")
+    func endsOfTime() {
+        let all = snapshots(at: [Timestamp(nanoseconds: .min + 1), moment("2026-01-01")])
+        let rule = KeepRule.within(CalendarSpan(months: 506 * 12 + 1))
+        let scope = RetentionScope(
+            name: "standard", policy: RetentionPolicy(rule), nextSlot: Self.every(900))
+        let plan = PrunePlan(of: all, scopes: [scope], now: all[1].takenAt) { _ in 0 }
+        // 506 years and a month after 1677-09-21T00:12:43.
+        #expect(plan.decisions[0].expiry == .at(moment("2183-10-21T00:15")))
+    }
+
     @Test("a schedule that has come to its end lets nothing go")
     func endOfSchedule() {
         let scope = RetentionScope(

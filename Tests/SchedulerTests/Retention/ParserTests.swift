@@ -21,6 +21,31 @@ struct RetentionParserTests {
     }
 
     @Test(
+        "a span before a moment is UTC's, and days that a month lacks begin with the next one",
+        arguments: [
+            ("1d", "2026-03-29T12:00", "2026-03-28T12:00"),
+            ("1m", "2026-03-28T23:59:59", "2026-02-28T23:59:59"),
+            ("1m", "2026-03-29T00:00", "2026-03-01"), ("1m", "2026-03-31T23:00", "2026-03-01"),
+            ("1m", "2026-04-01T00:00", "2026-03-01"), ("1y", "2028-02-29T06:00", "2027-03-01"),
+            ("1y2m3d3h", "2016-01-18T12:02:03.5", "2014-11-15T09:02:03.5"),
+            ("9999y", "2026-01-01", "1677-09-21T00:12:43.145224192"),
+        ])
+    func before(span: String, at: String, result: String) throws {
+        #expect(try CalendarSpan(parsing: span).before(moment(at)) == moment(result))
+    }
+
+    @Test("a later moment never gives an earlier one, not even at the ends of time")
+    func ascending() throws {
+        let ends = [.min, .min + 1, .max - 1, .max].map(Timestamp.init(nanoseconds:))
+        let days = slots(every: 10_000, from: "2027-12-20", count: 9000)
+        for text in ["1min", "1m", "13m", "1y1d", "99999y99999d"] {
+            let span = try CalendarSpan(parsing: text)
+            let results = (ends[..<2] + days + ends[2...]).map(span.before)
+            #expect(results == results.sorted(), "\(text)")
+        }
+    }
+
+    @Test(
         "what is no calendar span is refused, at the byte that is wrong",
         arguments: [
             ("", 0), ("h", 0), ("5", 1), ("5x", 1), ("1y5q", 3), ("1d2d", 2), ("-1d", 0),

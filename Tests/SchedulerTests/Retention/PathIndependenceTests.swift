@@ -45,7 +45,7 @@ struct PathIndependenceTests {
             switch random.number(1...10) {
             case 1: rules.append(.last(count))
             case 2: rules.append(.within(span))
-            case 3 where prefer == .oldest:
+            case 3...4 where prefer == .oldest:
                 rules.append(.withinBuckets(WithinBucketRule(bucket, within: span)))
             case 5: rules.append(.tags(TagRule(["keep"])))
             case 6: rules.append(.notMirrored(NotMirroredRule()))
@@ -118,6 +118,20 @@ struct PathIndependenceTests {
             #expect(Set(all.suffix(6).map(\.id.rawValue)).isSubset(of: Set(often)))
             let left = all.filter { once.contains($0.id.rawValue) }
             #expect(PrunePlan(policy, of: left).removed.isEmpty)
+        }
+    }
+
+    @Test("a bucket that a span has left stays left, whatever else of it is still there")
+    func spanLeavesBucket() throws {
+        let rule = WithinBucketRule(.daily, within: try CalendarSpan(parsing: "12h"))
+        let policy = RetentionPolicy(
+            .withinBuckets(rule), .within(try CalendarSpan(parsing: "2h")))
+        for count in [30, 47, 52, 60, 70, 96, 110, 140] {
+            let all = snapshots(at: slots(every: 900, from: "2026-03-01", count: count))
+            let once = Self.survivors(all, policy) { _ in false }
+            #expect(Self.survivors(all, policy) { _ in true } == once, "\(count)")
+            // The day's first one is there until the whole day is 12 hours old.
+            #expect(once.contains(1))
         }
     }
 

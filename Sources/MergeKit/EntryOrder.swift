@@ -1,0 +1,63 @@
+internal import SnapshotModel
+
+/// An area's entries in the order of their origin chunks, taken in as they are asked for.
+///
+/// Sorted levels, each at least twice as long as the next: what is new becomes the last level, and
+/// levels that come too close are merged. An entry is moved a logarithmic number of times, however
+/// small the pieces are in which entries come.
+struct EntryOrder {
+    private var levels: [[AreaEntry]] = []
+    private var count = 0
+
+    /// Takes in what was appended to `entries` since the last call.
+    mutating func absorb(_ entries: [AreaEntry]) {
+        guard entries.count > count else { return }
+        levels.append(entries[count...].sorted { $0.origin < $1.origin })
+        count = entries.count
+        while levels.count > 1, levels[levels.count - 2].count < 2 * levels[levels.count - 1].count
+        {
+            let last = levels.removeLast()
+            let before = levels.removeLast()
+            levels.append(Self.merged(before, last))
+        }
+    }
+
+    /// The entry with the lowest origin chunk at or after `chunk`.
+    func first(from chunk: ChunkIndex) -> AreaEntry? {
+        var best: AreaEntry?
+        for level in levels {
+            let index = Self.index(from: chunk, in: level)
+            guard index < level.count else { continue }
+            if let known = best, known.origin < level[index].origin { continue }
+            best = level[index]
+        }
+        return best
+    }
+
+    private static func index(from chunk: ChunkIndex, in level: [AreaEntry]) -> Int {
+        var (low, high) = (0, level.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if level[middle].origin < chunk { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private static func merged(_ first: [AreaEntry], _ second: [AreaEntry]) -> [AreaEntry] {
+        var result: [AreaEntry] = []
+        result.reserveCapacity(first.count + second.count)
+        var (left, right) = (0, 0)
+        while left < first.count, right < second.count {
+            if first[left].origin < second[right].origin {
+                result.append(first[left])
+                left += 1
+            } else {
+                result.append(second[right])
+                right += 1
+            }
+        }
+        result.append(contentsOf: first[left...])
+        result.append(contentsOf: second[right...])
+        return result
+    }
+}
