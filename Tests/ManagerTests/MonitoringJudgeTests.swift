@@ -135,9 +135,10 @@ import Testing
             ("4h", "12:00:00", "23:59:59", .warning),
         ])
     func slots(every: String, served: String, now: String, severity: MonitorSeverity) throws {
-        let clock = Sample.moment("2026-11-22T\(now)Z")
+        let clock = try Sample.moment("2026-11-22T\(now)Z")
         let schedule = Sample.schedule(
-            .every(try TimeSpan(parsing: every)), served: [Sample.moment("2026-11-22T\(served)Z")],
+            .every(try TimeSpan(parsing: every)),
+            served: [try Sample.moment("2026-11-22T\(served)Z")],
             now: clock)
         let findings = judge(schedule, now: clock)
         #expect(findings.severity == severity)
@@ -154,12 +155,12 @@ import Testing
     func weekend() throws {
         let timetable = Timetable.calendar(
             try CalendarExpression(parsing: "Mon..Fri *-*-* 09..18:00:00"))
-        let friday = Sample.moment("2026-11-20T18:00:00Z")
+        let friday = try Sample.moment("2026-11-20T18:00:00Z")
         for (now, severity) in [
             ("2026-11-22T12:00:00Z", MonitorSeverity.ok), ("2026-11-23T09:10:00Z", .ok),
             ("2026-11-23T09:16:00Z", .warning), ("2026-11-23T11:00:00Z", .critical),
         ] {
-            let clock = Sample.moment(now)
+            let clock = try Sample.moment(now)
             let schedule = Sample.schedule(timetable, served: [friday], now: clock)
             #expect(judge(schedule, now: clock).severity == severity, "\(now)")
         }

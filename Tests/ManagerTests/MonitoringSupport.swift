@@ -2,14 +2,15 @@ import Catalog
 import Scheduler
 import Settings
 import SnapshotModel
+import Testing
 
 @testable import Manager
 
 /// Readings as monitoring would make them, at 2026-11-22T12:00:00Z.
 enum MonitoringSample {
-    static let now = moment("2026-11-22T12:00:00Z")
+    static let now = Timestamp(nanoseconds: 1_795_348_800_000_000_000)
 
-    static func moment(_ text: String) -> Timestamp { Timestamp(text)! }
+    static func moment(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
 
     static func ago(_ seconds: Int64) -> Timestamp { now.advanced(bySeconds: -seconds) }
 
