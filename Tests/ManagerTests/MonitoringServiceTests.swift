@@ -79,6 +79,16 @@ import Testing
         #expect(reading.schedules[0].lastSlot != nil)
     }
 
+    @Test("a volume that only the settings know is not passed over")
+    func unknownVolume() throws {
+        var settings = settings()
+        var ghost = settings.volume("ghost")
+        ghost.schedules = [Schedule(name: "auto", timetable: .every(.hour), zone: .utc)]
+        settings.volumes["ghost"] = ghost
+        #expect(try findings(settings).map(\.subject) == ["schedule auto of volume:ghost"])
+        #expect(try manager(settings).monitoring.read(["data"]).schedules.isEmpty)
+    }
+
     @Test("a failure is told until the next success")
     func failure() throws {
         fixture.sessions.fail("data") { $0.isSnapshot }

@@ -33,7 +33,7 @@ package struct MonitorService {
         let settings = Self.attempt("the settings", &reading) { try context.settings.get() }
         if let settings {
             reading.schedules = try schedules(
-                settings, of: Set(volumes.map(\.record.name)), now: reading.now)
+                settings, of: names.isEmpty ? nil : Set(names), now: reading.now)
             // Only those of the settings: names that people give would make metrics without end.
             reading.sets = try context.catalog.setTallies().filter { settings.sets[$0.name] != nil }
         }
@@ -41,15 +41,18 @@ package struct MonitorService {
         reading.failures = log.failures.filter { tally in
             reading.isWhole || volumes.contains { $0.record.name == tally.volume }
         }
-        if reading.isWhole { reading.setFailures = log.setFailure.map { [$0] } ?? [] }
+        if reading.isWhole {
+            let lastSlot = reading.schedules.filter(\.target.isSet).compactMap(\.lastSlot).max()
+            reading.setFailures = log.setFailure(lastSlot: lastSlot).map { [$0] } ?? []
+        }
         let tallies = Dictionary(
             grouping: try context.catalog.snapshotTallies(), by: \.volume)
         for volume in volumes {
             let name = volume.record.name
-            let slots = reading.schedules.filter { $0.target == .volume(name) }
+            let lastSlot = reading.schedules
+                .filter { $0.target.takes(name, settings) }.compactMap(\.lastSlot).max()
             let found = Self.attempt("volume \(name)", &reading) {
-                try self.reading(
-                    of: volume, settings, log, lastSlot: slots.compactMap(\.lastSlot).max())
+                try self.reading(of: volume, settings, log, lastSlot: lastSlot)
             }
             guard var found else { continue }
             found.tallies = tallies[name] ?? []
@@ -115,8 +118,9 @@ package struct MonitorService {
 
     // MARK: schedules
 
+    /// - Parameter volumes: nil is all, also those that only the settings know.
     private func schedules(
-        _ settings: Settings, of volumes: Set<String>, now: Timestamp
+        _ settings: Settings, of volumes: Set<String>?, now: Timestamp
     ) throws -> [ScheduleReading] {
         let marks = try context.catalog.scheduleMarks()
         func read(_ target: ScheduleTarget, _ schedules: [Schedule]) -> [ScheduleReading] {
@@ -126,11 +130,26 @@ package struct MonitorService {
             }
         }
         let sets = settings.sets.values.sorted { $0.name < $1.name }
-            .filter { !volumes.isDisjoint(with: $0.volumes) }
+            .filter { set in volumes.map { !$0.isDisjoint(with: set.volumes) } ?? true }
         let own = settings.volumes.values.sorted { $0.name < $1.name }
-            .filter { volumes.contains($0.name) }
+            .filter { volumes?.contains($0.name) ?? true }
         return sets.flatMap { read(.set($0.name), $0.schedules) }
             + own.flatMap { read(.volume($0.name), $0.schedules) }
+    }
+}
+
+extension ScheduleTarget {
+    fileprivate var isSet: Bool {
+        if case .set = self { return true }
+        return false
+    }
+
+    /// Whether its snapshots are those of a volume, too.
+    fileprivate func takes(_ volume: String, _ settings: Settings?) -> Bool {
+        switch self {
+        case .volume(let name): name == volume
+        case .set(let name): settings?.sets[name]?.volumes.contains(volume) ?? false
+        }
     }
 }
 
@@ -172,8 +191,13 @@ private struct EventDigest {
     }
 
     /// The last failure of several volumes together since the last set was taken.
-    var setFailure: EventTally? {
-        lastFailure { $0.volume == nil && $0.lastID > lastSetID }
+    ///
+    /// - Parameter lastSlot: as of ``failure(of:lastSlot:)``, of any set.
+    func setFailure(lastSlot: Timestamp?) -> EventTally? {
+        lastFailure { tally in
+            tally.volume == nil && tally.lastID > lastSetID
+                && lastSlot.map { $0 < tally.lastTime } ?? true
+        }
     }
 
     private func lastFailure(_ isMeant: (EventTally) -> Bool) -> EventTally? {
