@@ -11,4 +11,16 @@ package struct HoldRow: Hashable, Sendable {
     package var until: Timestamp?
     /// Whether that moment had come when the row was read.
     package var isExpired: Bool
+
+    package init(
+        snapshot: SnapshotID, owner: String, reason: String, heldAt: Timestamp, until: Timestamp?,
+        isExpired: Bool
+    ) {
+        self.snapshot = snapshot
+        self.owner = owner
+        self.reason = reason
+        self.heldAt = heldAt
+        self.until = until
+        self.isExpired = isExpired
+    }
 }

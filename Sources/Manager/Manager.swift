@@ -66,6 +66,7 @@ package final class Manager: Sendable {
     package var exports: ExportService { ExportService(context: context) }
     package var checks: CheckService { CheckService(context: context) }
     package var status: StatusService { StatusService(context: context) }
+    package var monitoring: MonitorService { MonitorService(context: context) }
     package var pruning: PruneService { PruneService(context: context) }
     package var ticks: TickService { TickService(context: context) }
     package var policies: PolicyService { PolicyService(context: context) }

@@ -23,9 +23,17 @@ struct VolumeRetention {
 
     /// What stays and what goes, as things are now.
     func plan() throws -> PrunePlan {
-        let subjects = try self.subjects()
+        plan(of: try subjects(), now: context.clock.now())
+    }
+
+    /// What would have stayed and gone at an earlier moment, of what there was then.
+    func plan(at moment: Timestamp) throws -> PrunePlan {
+        plan(of: try subjects().filter { $0.takenAt <= moment }, now: moment)
+    }
+
+    private func plan(of subjects: [RetentionSubject], now: Timestamp) -> PrunePlan {
         let places = scopePlaces
-        return PrunePlan(of: subjects, scopes: scopes, now: context.clock.now()) { places[$0.id] }
+        return PrunePlan(of: subjects, scopes: scopes, now: now) { places[$0.id] }
     }
 
     // MARK: policies

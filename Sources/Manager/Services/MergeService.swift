@@ -93,14 +93,13 @@ package struct MergeService {
         try VolumeLock.isTaken(volume)
     }
 
-    /// From the server when there is one; else from the store, where nothing moves.
+    /// From the server when there is one; else from the store.
     func progress(of volume: VolumeRow) throws -> MergeProgress? {
         let reader = try context.reader(volume)
         guard let running = try reader.runningRevert() else { return nil }
-        if try isServed(volume) {
-            let reply = try context.withSession(volume) { try $0.perform(.mergeStatus) }
-            if case .merge(let progress) = reply { return progress }
-        }
+        let isHeld = try isServed(volume)
+        if isHeld, let progress = try progressOfServer(of: volume) { return progress }
+        let limits = try reader.mergeLimits()
         let chunkBytes = reader.record.geometry.chunkBytes
         let restChunks = try reader.unmergedChunks().count
         return MergeProgress(
@@ -108,7 +107,20 @@ package struct MergeService {
             safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
             mergedBytes: max(0, running.planChunkCount - restChunks) * chunkBytes,
             planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
-            state: .paused, bytesPerSecondLimit: try reader.mergeLimits()?.bytesPerSecond)
+            state: isHeld && limits?.isPaused != true ? .merging : .paused,
+            bytesPerSecondLimit: limits?.bytesPerSecond)
+    }
+
+    /// As the one says who has the volume open; nil when that is a command, which merges, too, but
+    /// gives no answers.
+    func progressOfServer(of volume: VolumeRow) throws -> MergeProgress? {
+        do {
+            let reply = try context.withSession(volume) { try $0.perform(.mergeStatus) }
+            guard case .merge(let progress) = reply else { return nil }
+            return progress
+        } catch let problem as Problem where problem.code == .locked {
+            return nil
+        }
     }
 }
 

@@ -41,14 +41,16 @@ package struct StatusService {
     /// How far back the pace of growth is measured, in seconds.
     private static let paceWindowSeconds: Int64 = 7 * 86_400
 
-    package func status() throws -> [VolumeHealth] {
-        try Reconciler(context).tidy([])
-        return try context.catalog.volumes().map { try health(of: $0) }
+    /// - Parameter names: the volumes; all for none.
+    package func status(_ names: [String] = []) throws -> [VolumeHealth] {
+        try Reconciler(context).tidy(names)
+        return try context.volumes(names).map { try health(of: $0) }
     }
 
-    private func health(of volume: VolumeRow) throws -> VolumeHealth {
+    /// As it is, with whatever a crash has left.
+    func health(of volume: VolumeRow) throws -> VolumeHealth {
         let name = volume.record.name
-        let summary = try VolumeService(context: context).show(name)
+        let summary = try VolumeService(context: context).summary(of: volume)
         let freeBytes = try? StoreUsage.freeBytes(volume.storePath)
         let isServed = try summary.state != .missing && VolumeLock.isTaken(volume)
         return VolumeHealth(

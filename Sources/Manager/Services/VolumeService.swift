@@ -116,7 +116,7 @@ extension VolumeService {
         return try summary(of: try context.volume(name))
     }
 
-    private func summary(of volume: VolumeRow) throws -> VolumeSummary {
+    func summary(of volume: VolumeRow) throws -> VolumeSummary {
         let name = volume.record.name
         return VolumeSummary(
             record: volume.record, storePath: volume.storePath,

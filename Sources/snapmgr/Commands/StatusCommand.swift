@@ -6,10 +6,42 @@ import SnapshotModel
 struct StatusCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "status", "Show volumes, stores, space and running merges.",
-        examples: ["status", "status --watch"], exits: [.done, .failed, .usage, .interrupted])
+        discussion: """
+            --nagios is a plugin for Nagios, Icinga and others, and ends with 0 OK, 1 WARNING, \
+            2 CRITICAL, 3 UNKNOWN, whatever happens.
+
+            CRITICAL: a slot of a schedule that waits for longer than two periods, or more than one \
+            that was missed; a store below its floor of free space, or full within 2 days; a broken \
+            chain; a store or origin that is missing; a merge that failed.
+            WARNING: a slot that waits for longer than 5 minutes, or a quarter of the period if that \
+            is more; a schedule that no tick has seen, or that a clock set back holds up; a store \
+            full within 7 days; a merge that nobody runs, is paused or stands still; a hold without \
+            an end after 30 days; snapshots that should have been pruned 2 days ago; a failure of a \
+            snapshot or hook since the last success.
+            UNKNOWN: no volume, or something that cannot be looked at.
+
+            --prometheus is for node_exporter's textfile collector; --output replaces its file in \
+            one step.
+            """,
+        examples: [
+            "status", "status --watch", "status --nagios data",
+            "status --prometheus --output /var/lib/prometheus/node-exporter/snapmgr.prom",
+        ], exits: [.done, .failed, .usage, .notFound, .interrupted])
+
+    @Argument(help: "The volumes; all by default.")
+    var volumes: [String] = []
 
     @Flag(help: "Show it again every second, until interrupted.")
     var watch = false
+
+    @Flag(help: "Judge it, as a monitoring plugin.")
+    var nagios = false
+
+    @Flag(help: "Print metrics for Prometheus.")
+    var prometheus = false
+
+    @Option(help: ArgumentHelp("Write the metrics to FILE.", valueName: "file"))
+    var output: String?
 
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
@@ -18,22 +50,71 @@ struct StatusCommand: ManagerCommand {
         guard !(watch && global.json) else {
             throw ValidationError("--watch is for terminals, and does not go with --json")
         }
+        let forms = [
+            (nagios, "--nagios"), (prometheus, "--prometheus"), (watch, "--watch"),
+            (global.json, "--json"),
+        ].filter(\.0).map(\.1)
+        guard forms.count <= 1 else {
+            throw ValidationError("\(forms[0]) does not go with \(forms[1])")
+        }
+        guard output == nil || prometheus else {
+            throw ValidationError("--output goes with --prometheus only")
+        }
+        guard output?.isEmpty != true else { throw ValidationError("--output needs a file") }
     }
 
     func run(_ session: CommandSession) throws {
+        if nagios { return try runPlugin(session) }
+        if prometheus { return try writeMetrics(session) }
         let manager = try session.manager()
         guard watch else {
-            let volumes = try manager.status.status()
-            return try session.show(["volumes": JSONValue(volumes)]) { text(volumes, session) }
+            let found = try manager.status.status(volumes)
+            return try session.show(["volumes": JSONValue(found)]) { text(found, session) }
         }
         while !Interruption.cancellation.isRequested {
             // Cursor home, and everything below it cleared.
             let clear = session.terminal.showsProgress ? "\u{1B}[H\u{1B}[2J" : ""
-            Output.write(clear + text(try manager.status.status(), session))
+            Output.write(clear + text(try manager.status.status(volumes), session))
             sleep(1)
         }
         throw Cancellation.problem
     }
+
+    // MARK: monitoring
+
+    /// Errors become UNKNOWN in ``CommandRunner``.
+    private func runPlugin(_ session: CommandSession) throws {
+        let result = try Manager(existing: session.options()).monitoring.plugin(volumes)
+        Output.write(result.text)
+        if result.status != 0 { throw ExitCode(result.status) }
+    }
+
+    /// What cannot be looked at is a metric, too, so that a file does not just become old.
+    private func writeMetrics(_ session: CommandSession) throws {
+        do {
+            let manager = try Manager(existing: session.options())
+            try deliver(try manager.monitoring.exposition(volumes))
+        } catch let failure as OutputFailure {
+            throw failure.problem
+        } catch {
+            try? deliver(MonitorService.failedExposition)
+            throw error
+        }
+    }
+
+    private func deliver(_ metrics: String) throws(OutputFailure) {
+        guard let output else { return Output.write(metrics) }
+        do { try OutputFile.replace(output, with: metrics) } catch {
+            throw OutputFailure(problem: Problem(error))
+        }
+    }
+
+    /// The result is there, but cannot be written.
+    private struct OutputFailure: Error {
+        var problem: Problem
+    }
+
+    // MARK: text
 
     private func text(_ volumes: [VolumeHealth], _ session: CommandSession) -> String {
         var table = Table([

@@ -10,7 +10,8 @@ enum Output {
 
     static func writeError(_ text: String) { _ = put(text, to: STDERR_FILENO) }
 
-    private static func put(_ text: String, to descriptor: Int32) -> Bool {
+    /// Writes all of it; false when that fails, with the reason in errno.
+    static func put(_ text: String, to descriptor: Int32) -> Bool {
         var text = text
         return text.withUTF8 { bytes in
             var done = 0

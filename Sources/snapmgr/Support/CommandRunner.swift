@@ -13,12 +13,39 @@ enum CommandRunner {
             return ExitStatus.done.rawValue
         } catch let code as ExitCode {
             return code.rawValue
+        } catch let error where isPlugin(arguments) && !isHelp(error) {
+            return reportAsPlugin(error)
         } catch let error where isParserError(error) {
             return finish(parsing: error, json: GlobalArguments.wantsJSON(arguments))
         } catch {
             return report(Problem(error), json: GlobalArguments.wantsJSON(arguments))
         }
     }
+
+    // MARK: monitoring plugins
+
+    /// Whether it is `status --nagios`, whose exit codes are those of plugins whatever happens: wrong
+    /// usage with 2 would read as an alarm.
+    private static func isPlugin(_ arguments: [String]) -> Bool {
+        arguments.first == StatusCommand.configuration.commandName
+            && arguments.prefix { $0 != "--" }.contains("--nagios")
+    }
+
+    private static func isHelp(_ error: any Error) -> Bool {
+        isParserError(error) && SnapmgrCommand.exitCode(for: error) == .success
+    }
+
+    private static func reportAsPlugin(_ error: any Error) -> Int32 {
+        let problem =
+            isParserError(error)
+            ? Problem(.usage, SnapmgrCommand.message(for: error), hint: "see snapmgr status --help")
+            : Problem(error)
+        let output = PluginOutput(problem)
+        Output.write(output.text)
+        return output.status
+    }
+
+    // MARK: errors
 
     private static func isParserError(_ error: any Error) -> Bool {
         guard !(error is Problem) else { return false }

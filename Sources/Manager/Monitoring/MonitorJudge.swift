@@ -1,0 +1,165 @@
+internal import Catalog
+internal import SnapshotModel
+
+/// What a reading means. Pure.
+struct MonitorJudge {
+    private let reading: MonitorReading
+
+    init(_ reading: MonitorReading) { self.reading = reading }
+
+    /// The worst first; among equals problems of the check, then volumes, then schedules.
+    var findings: [MonitorFinding] {
+        let all =
+            problems
+            + reading.volumes.flatMap(findings(of:)) + reading.schedules.compactMap(finding(of:))
+            + reading.setFailures.map { failure(of: "sets", $0) }
+        return all.enumerated().sorted {
+            (-$0.element.severity.rank, $0.offset) < (-$1.element.severity.rank, $1.offset)
+        }.map(\.element)
+    }
+
+    private var problems: [MonitorFinding] {
+        let found = reading.problems.map { MonitorFinding(.unknown, "check", $0.message) }
+        guard found.isEmpty, reading.volumes.isEmpty else { return found }
+        return [MonitorFinding(.unknown, "check", "there is no volume to look at")]
+    }
+
+    // MARK: volumes
+
+    private func findings(of volume: VolumeReading) -> [MonitorFinding] {
+        let subject = "volume \(volume.name)"
+        let texts =
+            [missing(volume), broken(volume), space(volume), merge(volume), overdue(volume)]
+            .compactMap { $0 } + holds(volume) + warnings(volume)
+        return texts.map { MonitorFinding($0.0, subject, $0.1) }
+            + (volume.failure.map { [failure(of: subject, $0)] } ?? [])
+    }
+
+    private typealias Judgement = (MonitorSeverity, String)
+
+    private func missing(_ volume: VolumeReading) -> Judgement? {
+        guard volume.health.volume.state == .missing else { return nil }
+        return (.critical, volume.missing ?? "its store or origin is missing")
+    }
+
+    private func broken(_ volume: VolumeReading) -> Judgement? {
+        let count = volume.brokenCount
+        guard count > 0 || volume.hasBrokenChain else { return nil }
+        let what = count > 0 ? "\(Self.count(count, "snapshot")) lost data" : "snapshots lost data"
+        return (
+            .critical,
+            "the chain is broken: \(what); see `snapmgr list \(volume.name)`, and delete them"
+        )
+    }
+
+    private func space(_ volume: VolumeReading) -> Judgement? {
+        let health = volume.health
+        if let free = health.freeBytes, let floor = volume.floorBytes, free < floor {
+            return (
+                .critical,
+                "the store has \(ByteCount(free)) free, less than the floor of \(ByteCount(floor))"
+            )
+        }
+        guard let days = health.daysToFull, days <= MonitorLimits.daysToFullWarning else {
+            return nil
+        }
+        let isNear = days <= MonitorLimits.daysToFullCritical
+        return (isNear ? .critical : .warning, "the store is full in \(days) days at this pace")
+    }
+
+    private func merge(_ volume: VolumeReading) -> Judgement? {
+        guard let merge = volume.health.merge else { return nil }
+        let rest = "with \(ByteCount(max(0, merge.planBytes - merge.mergedBytes))) to go"
+        if merge.state == .failed {
+            let cause = merge.failure.map { ": \($0)" } ?? ""
+            return (.critical, "the merge failed \(rest)\(cause)")
+        }
+        guard volume.health.isServed else {
+            return (
+                .warning,
+                "a merge waits \(rest), and nobody runs it: serve the volume, or run "
+                    + "`snapmgr merge resume \(volume.name)`"
+            )
+        }
+        if merge.state == .paused { return (.warning, "the merge is paused \(rest)") }
+        let age = volume.mergeBegunAt?.seconds(until: reading.now) ?? 0
+        guard volume.isMergeStill, age > MonitorLimits.mergeStandstillSeconds else { return nil }
+        return (.warning, "the merge stands still \(rest)")
+    }
+
+    private func overdue(_ volume: VolumeReading) -> Judgement? {
+        guard volume.overdueCount > 0 else { return nil }
+        return (
+            .warning,
+            "\(Self.count(volume.overdueCount, "snapshot")) should have been pruned "
+                + "\(Self.age(MonitorLimits.pruneSeconds)) ago: does snapmgr prune run?"
+        )
+    }
+
+    private func holds(_ volume: VolumeReading) -> [Judgement] {
+        volume.holds.compactMap { hold in
+            let age = hold.heldAt.seconds(until: reading.now)
+            let what = "of \(hold.owner) on snapshot \(hold.snapshot) (\(hold.reason))"
+            if hold.isExpired { return (.ok, "the hold \(what) has expired and keeps nothing") }
+            guard hold.until == nil, age > MonitorLimits.holdSeconds else { return nil }
+            return (
+                .warning,
+                "the hold \(what) is \(Self.age(age)) old and has no end; run "
+                    + "`snapmgr release \(hold.snapshot) --owner \(hold.owner)`"
+            )
+        }
+    }
+
+    private func warnings(_ volume: VolumeReading) -> [Judgement] {
+        volume.health.warnings.map { (.warning, $0) }
+    }
+
+    private func failure(of subject: String, _ tally: EventTally) -> MonitorFinding {
+        let age = Self.age(tally.lastTime.seconds(until: reading.now))
+        return MonitorFinding(.warning, subject, "failed \(age) ago: \(tally.lastMessage)")
+    }
+
+    // MARK: schedules
+
+    private func finding(of schedule: ScheduleReading) -> MonitorFinding? {
+        let subject = "schedule \(schedule.name) of \(schedule.target)"
+        switch schedule.standing {
+        case .served: return nil
+        case .unseen:
+            return MonitorFinding(
+                .warning, subject, "no tick has seen it yet: is snapmgr-tick.timer on?")
+        case .waiting(let until):
+            let wait = Self.age(reading.now.seconds(until: until))
+            return MonitorFinding(
+                .warning, subject, "the clock was set back: nothing is taken for \(wait)")
+        case .late(_, let missed):
+            let late = schedule.lateSeconds(now: reading.now)
+            let limits = schedule.lateLimits
+            guard late > limits.warning else { return nil }
+            let isAlarm =
+                late > limits.critical || (missed > 1 && late > 2 * limits.warning)
+            let count = Self.count(missed + 1, "slot")
+            return MonitorFinding(
+                isAlarm ? .critical : .warning, subject,
+                "no snapshot for \(count), the first due \(Self.age(late)) ago")
+        }
+    }
+
+    // MARK: words
+
+    static func count(_ count: Int, _ noun: String) -> String {
+        "\(count) \(noun)\(count == 1 ? "" : "s")"
+    }
+
+    /// The largest unit and the one below it: `3d 4h`.
+    static func age(_ seconds: Int64) -> String {
+        let units: [(Int64, String)] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")]
+        guard let index = units.firstIndex(where: { seconds >= $0.0 }) else { return "0s" }
+        let (unit, name) = units[index]
+        let text = "\(seconds / unit)\(name)"
+        guard index + 1 < units.count else { return text }
+        let (smaller, smallerName) = units[index + 1]
+        let rest = seconds % unit / smaller
+        return rest > 0 ? "\(text) \(rest)\(smallerName)" : text
+    }
+}

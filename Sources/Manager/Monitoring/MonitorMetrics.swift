@@ -1,0 +1,269 @@
+internal import Catalog
+internal import SnapshotModel
+
+/// A reading as metrics for Prometheus: base units, moments instead of ages, always in the same
+/// order. Names and labels only grow.
+struct MonitorMetrics {
+    private let reading: MonitorReading
+
+    init(_ reading: MonitorReading) { self.reading = reading }
+
+    var text: String { families.map(\.text).joined() }
+
+    /// What there is to say when nothing could be looked at.
+    static let failureText = up(false).text
+
+    /// The kinds of events that are counted as failures.
+    static let failureKinds: [EventKind] = [
+        .damageFound, .hookFailed, .revertFailed, .scheduleFailed, .snapshotFailed,
+        .snapshotsBroken,
+    ]
+
+    private var families: [MetricFamily] {
+        [Self.up(reading.problems.isEmpty), findings] + volumes + stores + merges + keeping
+            + schedules + sets + failures
+    }
+
+    private static func up(_ isUp: Bool) -> MetricFamily {
+        MetricFamily(
+            name: "snapmgr_up", help: "Whether everything could be looked at.", kind: .gauge,
+            samples: [MetricFamily.Sample(labels: [], value: .integer(isUp ? 1 : 0))])
+    }
+
+    private var findings: MetricFamily {
+        let findings = MonitorJudge(reading).findings
+        return gauge(
+            "snapmgr_findings", "What `snapmgr status --nagios` would say, by severity.",
+            [MonitorSeverity.critical, .unknown, .warning].map { severity in
+                Self.sample(
+                    [("severity", severity.word.lowercased())],
+                    .integer(findings.count { $0.severity == severity }))
+            })
+    }
+}
+
+// MARK: - Volumes
+
+extension MonitorMetrics {
+    private var volumes: [MetricFamily] {
+        [
+            gauge(
+                "snapmgr_volume_state", "1 for the state that the volume is in.",
+                reading.volumes.flatMap { volume in
+                    VolumeState.allCases.map { state in
+                        Self.sample(
+                            [("volume", volume.name), ("state", state.rawValue)],
+                            .integer(volume.health.volume.state == state ? 1 : 0))
+                    }
+                }),
+            each("snapmgr_volume_served", "Whether somebody has the volume open.") {
+                .integer($0.health.isServed ? 1 : 0)
+            },
+            each("snapmgr_volume_size_bytes", "The size of the volume.") {
+                .integer($0.health.volume.record.geometry.volumeBytes)
+            },
+            gauge(
+                "snapmgr_snapshots", "How many snapshots there are, by kind and state.",
+                reading.volumes.flatMap(\.tallies).map { tally in
+                    Self.sample(
+                        [
+                            ("volume", tally.volume), ("kind", tally.kind.rawValue),
+                            ("state", tally.state.rawValue),
+                        ], .integer(tally.count))
+                }),
+            each(
+                "snapmgr_newest_snapshot_timestamp_seconds", "When the newest snapshot was taken."
+            ) { $0.health.newest.map { .moment($0) } },
+        ]
+    }
+
+    private var stores: [MetricFamily] {
+        [
+            each("snapmgr_store_used_bytes", "What the store occupies.") {
+                $0.health.volume.storeBytes.map { .integer($0) }
+            },
+            each("snapmgr_store_free_bytes", "What is free where the store lies.") {
+                $0.health.freeBytes.map { .integer($0) }
+            },
+            each("snapmgr_store_free_floor_bytes", "What is to stay free there.") {
+                $0.floorBytes.map { .integer($0) }
+            },
+            each("snapmgr_store_filesystem_size_bytes", "The size of that filesystem.") {
+                $0.filesystemBytes.map { .integer($0) }
+            },
+            each(
+                "snapmgr_store_time_to_full_seconds",
+                "Until the store is full at the pace of the last week."
+            ) { $0.health.daysToFull.map { .number($0 * 86_400) } },
+        ]
+    }
+
+    private var merges: [MetricFamily] {
+        [
+            each("snapmgr_merge_planned_bytes", "What the merge of a revert has to copy.") {
+                $0.health.merge.map { .integer($0.planBytes) }
+            },
+            each("snapmgr_merge_done_bytes", "What it has copied.") {
+                $0.health.merge.map { .integer($0.mergedBytes) }
+            },
+            each("snapmgr_merge_rate_bytes_per_second", "How fast it is.") {
+                $0.health.merge.map { .integer($0.rate) }
+            },
+            each("snapmgr_merge_running", "Whether somebody runs it.") { volume in
+                volume.health.merge.map {
+                    .integer($0.state == .merging && volume.health.isServed ? 1 : 0)
+                }
+            },
+            each("snapmgr_merge_begin_timestamp_seconds", "When its revert began.") { volume in
+                volume.health.merge == nil ? nil : volume.mergeBegunAt.map { .moment($0) }
+            },
+        ]
+    }
+
+    private var keeping: [MetricFamily] {
+        [
+            gauge(
+                "snapmgr_holds", "How many holds there are: with an end, without, or past it.",
+                reading.volumes.flatMap { volume in
+                    let holds = Dictionary(grouping: volume.holds, by: Self.holdState)
+                    return ["endless", "expired", "timed"].map { state in
+                        Self.sample(
+                            [("volume", volume.name), ("state", state)],
+                            .integer(holds[state]?.count ?? 0))
+                    }
+                }),
+            each(
+                "snapmgr_oldest_endless_hold_timestamp_seconds",
+                "When the oldest hold without an end was made."
+            ) { volume in
+                volume.holds.filter { $0.until == nil }.map(\.heldAt).min().map { .moment($0) }
+            },
+            each(
+                "snapmgr_prune_overdue_snapshots",
+                "Snapshots that should have been pruned two days ago."
+            ) { .integer($0.overdueCount) },
+            each("snapmgr_last_prune_timestamp_seconds", "When a prune last deleted something.") {
+                $0.lastPruneAt.map { .moment($0) }
+            },
+        ]
+    }
+
+    private static func holdState(_ hold: HoldRow) -> String {
+        if hold.isExpired { return "expired" }
+        return hold.until == nil ? "endless" : "timed"
+    }
+}
+
+// MARK: - Schedules, sets, failures
+
+extension MonitorMetrics {
+    private var schedules: [MetricFamily] {
+        let now = reading.now
+        return [
+            eachSchedule(
+                "snapmgr_schedule_last_slot_timestamp_seconds", "The last slot that was served."
+            ) { $0.lastSlot.map { .moment($0) } },
+            eachSchedule("snapmgr_schedule_next_slot_timestamp_seconds", "The slot to come.") {
+                $0.nextSlot.map { .moment($0) }
+            },
+            eachSchedule(
+                "snapmgr_schedule_late_seconds",
+                "For how long the oldest slot that waits has been due; 0 when none does."
+            ) { .integer(Int($0.lateSeconds(now: now))) },
+            eachSchedule(
+                "snapmgr_schedule_missed_slots",
+                "Slots that were not served and are older than the latest one."
+            ) { .integer($0.missedCount) },
+        ]
+    }
+
+    private var sets: [MetricFamily] {
+        [
+            gauge(
+                "snapmgr_set_newest_timestamp_seconds", "When the set was last snapshotted.",
+                reading.sets.map { Self.sample([("set", $0.name)], .moment($0.createdAt)) }),
+            gauge(
+                "snapmgr_set_held_seconds", "For how long writes to its volumes waited then.",
+                reading.sets.compactMap { set in
+                    set.heldNanoseconds.map {
+                        Self.sample([("set", set.name)], .number(Double($0) / 1e9))
+                    }
+                }),
+        ]
+    }
+
+    /// Failures that are about no volume, or several, have no such label. What never happened counts
+    /// as 0, so that the first one is seen as an increase.
+    private var failures: [MetricFamily] {
+        let names: [String?] = reading.volumes.map(\.name) + (reading.isWhole ? [nil] : [])
+        let tallies = Dictionary(
+            reading.failures.map { (FailureKey(kind: $0.kind, volume: $0.volume), $0) }
+        ) { first, _ in first }
+        var (counts, moments) = ([MetricFamily.Sample](), [MetricFamily.Sample]())
+        for kind in Self.failureKinds {
+            for name in names {
+                let labels =
+                    [("event", kind.rawValue)] + (name.map { [("volume", $0)] } ?? [])
+                let tally = tallies[FailureKey(kind: kind.rawValue, volume: name)]
+                counts.append(Self.sample(labels, .integer(tally?.count ?? 0)))
+                if let tally { moments.append(Self.sample(labels, .moment(tally.lastTime))) }
+            }
+        }
+        return [
+            MetricFamily(
+                name: "snapmgr_failures_total", help: "Failures in the event log, by its words.",
+                kind: .counter, samples: counts),
+            gauge(
+                "snapmgr_last_failure_timestamp_seconds", "When the last of them was.", moments),
+        ]
+    }
+
+    private struct FailureKey: Hashable {
+        var kind: String
+        var volume: String?
+    }
+}
+
+// MARK: - Making
+
+extension MonitorMetrics {
+    private func gauge(
+        _ name: String, _ help: String, _ samples: [MetricFamily.Sample]
+    ) -> MetricFamily {
+        MetricFamily(name: name, help: help, kind: .gauge, samples: samples)
+    }
+
+    private func each(
+        _ name: String, _ help: String, _ value: (VolumeReading) -> MetricFamily.Value?
+    ) -> MetricFamily {
+        gauge(
+            name, help,
+            reading.volumes.compactMap { volume in
+                value(volume).map { Self.sample([("volume", volume.name)], $0) }
+            })
+    }
+
+    private func eachSchedule(
+        _ name: String, _ help: String, _ value: (ScheduleReading) -> MetricFamily.Value?
+    ) -> MetricFamily {
+        gauge(
+            name, help,
+            reading.schedules.compactMap { schedule in
+                let target =
+                    switch schedule.target {
+                    case .volume(let name): ("volume", name)
+                    case .set(let name): ("set", name)
+                    }
+                return value(schedule).map {
+                    Self.sample([("schedule", schedule.name), target], $0)
+                }
+            })
+    }
+
+    private static func sample(
+        _ labels: [(String, String)], _ value: MetricFamily.Value
+    ) -> MetricFamily.Sample {
+        MetricFamily.Sample(
+            labels: labels.map { MetricFamily.Label(name: $0.0, value: $0.1) }, value: value)
+    }
+}

@@ -1,0 +1,207 @@
+internal import BlockIO
+internal import Catalog
+internal import MergeKit
+internal import Scheduler
+internal import Settings
+internal import SnapshotModel
+
+/// Looks at everything for monitoring. It changes nothing, not even what a crash has left: a check
+/// works on a full disk, and finds what it is there to find.
+package struct MonitorService {
+    let context: ManagerContext
+
+    /// For Nagios, Icinga and others that run plugins.
+    ///
+    /// - Parameter names: the volumes; all for none.
+    package func plugin(_ names: [String]) throws -> PluginOutput {
+        PluginOutput(try read(names))
+    }
+
+    /// For Prometheus.
+    package func exposition(_ names: [String]) throws -> String {
+        MonitorMetrics(try read(names)).text
+    }
+
+    /// The exposition when the catalog cannot be read.
+    package static var failedExposition: String { MonitorMetrics.failureText }
+
+    /// - Throws: when the catalog cannot be read, or has no such volume. Anything else that cannot be
+    ///   looked at is a problem of the reading.
+    func read(_ names: [String]) throws -> MonitorReading {
+        let volumes = try context.volumes(names)
+        var reading = MonitorReading(now: context.clock.now(), isWhole: names.isEmpty)
+        let settings = Self.attempt("the settings", &reading) { try context.settings.get() }
+        if let settings {
+            reading.schedules = try schedules(
+                settings, of: names.isEmpty ? nil : Set(names), now: reading.now)
+            // Only those of the settings: names that people give would make metrics without end.
+            reading.sets = try context.catalog.setTallies().filter { settings.sets[$0.name] != nil }
+        }
+        let log = try EventDigest(context.catalog)
+        reading.failures = log.failures.filter { tally in
+            reading.isWhole || volumes.contains { $0.record.name == tally.volume }
+        }
+        if reading.isWhole {
+            let lastSlot = reading.schedules.filter(\.target.isSet).compactMap(\.lastSlot).max()
+            reading.setFailures = log.setFailure(lastSlot: lastSlot).map { [$0] } ?? []
+        }
+        let tallies = Dictionary(
+            grouping: try context.catalog.snapshotTallies(), by: \.volume)
+        for volume in volumes {
+            let name = volume.record.name
+            let lastSlot = reading.schedules
+                .filter { $0.target.takes(name, settings) }.compactMap(\.lastSlot).max()
+            let found = Self.attempt("volume \(name)", &reading) {
+                try self.reading(of: volume, settings, log, lastSlot: lastSlot)
+            }
+            guard var found else { continue }
+            found.tallies = tallies[name] ?? []
+            reading.volumes.append(found)
+        }
+        return reading
+    }
+
+    private static func attempt<Value>(
+        _ subject: String, _ reading: inout MonitorReading, _ body: () throws -> Value
+    ) -> Value? {
+        do {
+            return try body()
+        } catch {
+            reading.problems.append(Problem(error).about(subject))
+            return nil
+        }
+    }
+
+    // MARK: one volume
+
+    private func reading(
+        of volume: VolumeRow, _ settings: Settings?, _ log: EventDigest, lastSlot: Timestamp?
+    ) throws -> VolumeReading {
+        let name = volume.record.name
+        var reading = VolumeReading(health: try StatusService(context: context).health(of: volume))
+        reading.holds = try context.catalog.holds(volume: name)
+        reading.lastPruneAt = log.lastPrune(of: name)
+        reading.failure = log.failure(of: name, lastSlot: lastSlot)
+        reading.mergeBegunAt = try context.catalog.reverts(volume: name)
+            .last(where: \.isUnfinished)?.begunAt
+        if let settings, let space = FreeSpace(of: volume, settings) {
+            reading.floorBytes = space.floorBytes
+            reading.filesystemBytes = try? StoreUsage.filesystemBytes(volume.storePath)
+        }
+        guard reading.health.volume.state != .missing else {
+            reading.missing = whatIsMissing(volume)
+            return reading
+        }
+        if let merge = reading.health.merge, merge.state == .merging, merge.rate == 0 {
+            let second = try MergeService(context: context).progressOfServer(of: volume)
+            reading.isMergeStill = second?.state == .merging && second?.rate == 0
+        }
+        if volume.record.storeFullPolicy == .breakSnapshots {
+            reading.hasBrokenChain = try context.reader(volume).brokenThrough() != nil
+        }
+        if let settings, !settings.files.isEmpty {
+            let moment = context.clock.now().advanced(bySeconds: -MonitorLimits.pruneSeconds)
+            reading.overdueCount = try VolumeRetention(context, settings, volume)
+                .countOverdue(since: moment)
+        }
+        return reading
+    }
+
+    private func whatIsMissing(_ volume: VolumeRow) -> String {
+        do {
+            _ = try context.reader(volume)
+            return "the origin \(volume.record.originPath) is missing"
+        } catch {
+            return Problem(error).message
+        }
+    }
+
+    // MARK: schedules
+
+    /// - Parameter volumes: nil is all, also those that only the settings know.
+    private func schedules(
+        _ settings: Settings, of volumes: Set<String>?, now: Timestamp
+    ) throws -> [ScheduleReading] {
+        let marks = try context.catalog.scheduleMarks()
+        func read(_ target: ScheduleTarget, _ schedules: [Schedule]) -> [ScheduleReading] {
+            schedules.map { schedule in
+                let key = ScheduleKey(target: target, schedule: schedule.name)
+                return ScheduleReading(target, schedule, marks[key], now: now)
+            }
+        }
+        let sets = settings.sets.values.sorted { $0.name < $1.name }
+            .filter { set in volumes.map { !$0.isDisjoint(with: set.volumes) } ?? true }
+        let own = settings.volumes.values.sorted { $0.name < $1.name }
+            .filter { volumes?.contains($0.name) ?? true }
+        return sets.flatMap { read(.set($0.name), $0.schedules) }
+            + own.flatMap { read(.volume($0.name), $0.schedules) }
+    }
+}
+
+extension ScheduleTarget {
+    fileprivate var isSet: Bool {
+        if case .set = self { return true }
+        return false
+    }
+
+    /// Whether its snapshots are those of a volume, too.
+    fileprivate func takes(_ volume: String, _ settings: Settings?) -> Bool {
+        switch self {
+        case .volume(let name): name == volume
+        case .set(let name): settings?.sets[name]?.volumes.contains(volume) ?? false
+        }
+    }
+}
+
+/// What the log says about failures.
+private struct EventDigest {
+    /// Of all kinds that count, by kind and volume.
+    private(set) var failures: [EventTally] = []
+    private var successes: [String: EventTally] = [:]
+    private var prunes: [String: EventTally] = [:]
+    private var lastSetID: Int64
+
+    /// The kinds that the next success makes good.
+    private static let passing = Set(
+        [EventKind.hookFailed, .scheduleFailed, .snapshotFailed].map(\.rawValue))
+
+    init(_ catalog: CatalogStore) throws {
+        let counted = Set(MonitorMetrics.failureKinds.map(\.rawValue))
+        let others = [EventKind.snapshotTaken, .pruned].map(\.rawValue)
+        lastSetID = try catalog.lastSetEvent(kind: EventKind.snapshotTaken.rawValue) ?? 0
+        for tally in try catalog.eventTallies(kinds: counted.sorted() + others) {
+            if counted.contains(tally.kind) { failures.append(tally) }
+            guard let volume = tally.volume else { continue }
+            if tally.kind == EventKind.snapshotTaken.rawValue { successes[volume] = tally }
+            if tally.kind == EventKind.pruned.rawValue { prunes[volume] = tally }
+        }
+    }
+
+    func lastPrune(of volume: String) -> Timestamp? { prunes[volume]?.lastTime }
+
+    /// The last failure since the last success.
+    ///
+    /// - Parameter lastSlot: the last one served, maybe without a snapshot since nothing was written.
+    func failure(of volume: String, lastSlot: Timestamp?) -> EventTally? {
+        let successID = successes[volume]?.lastID ?? 0
+        return lastFailure { tally in
+            tally.volume == volume && tally.lastID > successID
+                && lastSlot.map { $0 < tally.lastTime } ?? true
+        }
+    }
+
+    /// The last failure of several volumes together since the last set was taken.
+    ///
+    /// - Parameter lastSlot: as of ``failure(of:lastSlot:)``, of any set.
+    func setFailure(lastSlot: Timestamp?) -> EventTally? {
+        lastFailure { tally in
+            tally.volume == nil && tally.lastID > lastSetID
+                && lastSlot.map { $0 < tally.lastTime } ?? true
+        }
+    }
+
+    private func lastFailure(_ isMeant: (EventTally) -> Bool) -> EventTally? {
+        failures.filter { Self.passing.contains($0.kind) && isMeant($0) }
+            .max { $0.lastID < $1.lastID }
+    }
+}

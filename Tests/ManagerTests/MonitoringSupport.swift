@@ -1,0 +1,66 @@
+import Catalog
+import Scheduler
+import Settings
+import SnapshotModel
+import Testing
+
+@testable import Manager
+
+/// Readings as monitoring would make them, at 2026-11-22T12:00:00Z.
+enum MonitoringSample {
+    static let now = Timestamp(nanoseconds: 1_795_348_800_000_000_000)
+
+    static func moment(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
+
+    static func ago(_ seconds: Int64) -> Timestamp { now.advanced(bySeconds: -seconds) }
+
+    /// A volume that is well.
+    static func volume(_ name: String = "data") -> VolumeReading {
+        let record = VolumeRecord(
+            name: name, uuid: "uuid-\(name)", driver: .image, originPath: "/srv/\(name).img",
+            geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096),
+            storeFullPolicy: .breakWrites, createdAt: ago(86_400))
+        let summary = VolumeSummary(
+            record: record, storePath: "/stores/\(name)", snapshotCount: 3, storeBytes: 8192,
+            state: .served)
+        var reading = VolumeReading(
+            health: VolumeHealth(
+                volume: summary, isServed: true, freeBytes: 1 << 30, daysToFull: 30,
+                newest: ago(60), merge: nil, warnings: []))
+        reading.floorBytes = 1 << 20
+        reading.filesystemBytes = 1 << 31
+        reading.tallies = [
+            SnapshotTally(volume: name, kind: .manual, state: .frozen, count: 2),
+            SnapshotTally(volume: name, kind: .scheduled, state: .active, count: 1),
+        ]
+        return reading
+    }
+
+    static func merge(_ state: MergeState, rate: Int = 0) -> MergeProgress {
+        MergeProgress(
+            revertID: RevertID(rawValue: 1), targetID: SnapshotID(rawValue: 2), safetyID: nil,
+            mergedBytes: 1024, planBytes: 4096, preservedBytes: 0, rate: rate, state: state)
+    }
+
+    static func hold(heldAt: Timestamp, until: Timestamp? = nil) -> HoldRow {
+        let id = SnapshotID(rawValue: 7)
+        return HoldRow(
+            snapshot: id, owner: "eve", reason: "audit", heldAt: heldAt, until: until,
+            isExpired: until.map { $0 <= now } ?? false)
+    }
+
+    static func event(_ kind: EventKind, volume: String?, _ message: String) -> EventTally {
+        EventTally(
+            kind: kind.rawValue, volume: volume, count: 2, lastID: 9, lastTime: ago(120),
+            lastMessage: message)
+    }
+
+    static func schedule(
+        _ timetable: Timetable, served: [Timestamp], since: Timestamp? = nil, now: Timestamp = now
+    ) -> ScheduleReading {
+        let schedule = Schedule(name: "auto", timetable: timetable, zone: .utc)
+        return ScheduleReading(
+            .volume("data"), schedule,
+            ScheduleMarks(since: since ?? ago(30 * 86_400), served: served), now: now)
+    }
+}
