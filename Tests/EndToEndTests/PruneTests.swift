@@ -189,7 +189,9 @@ extension ScheduledTests {
             try harness.write(
                 settings: Self.settings("last = 1", more: "safety-policy = \"s\"")
                     + "\n[policies.s]\nlast = 2\n")
-            for _ in 0..<4 {
+            try harness.serve()
+            for number in 0..<4 {
+                try harness.qemu("data", "write -P \(number + 50) 0 4K")
                 try harness.advance(minutes: 1)
                 try harness.succeed("revert", "1", "--wait", "--yes")
             }
@@ -203,7 +205,7 @@ extension ScheduledTests {
 
         @Test("the newest snapshot never goes, whatever the policy says")
         func theNewest() throws {
-            let harness = try scene("within = \"1h\"", count: 3)
+            let harness = try scene("names = [\"^no such name$\"]", count: 3)
             try harness.setClock("2027-11-23 01:00:00")
             try harness.prune()
             #expect(try ids(harness) == [3])
