@@ -27,11 +27,16 @@ extension CatalogStore {
     ///
     /// - Throws: `notFound` when the volume has no snapshot of that id in creation, `duplicate` when
     ///   it has another one of that ordinal.
-    package func commitSnapshot(_ manifest: SnapshotManifest, volume: String) throws {
+    ///
+    /// - Parameter servesSlot: whether the schedule that asked for it is content; not with one that
+    ///   will be deleted at once.
+    package func commitSnapshot(
+        _ manifest: SnapshotManifest, volume: String, servesSlot: Bool = true
+    ) throws {
         try write("recording snapshot \(manifest.id) of volume \(volume)") { database in
             let volumeID = try Self.volumeID(database, volume)
             try SnapshotWriter(database).commit(manifest, volume: volumeID)
-            try Self.noteSlot(database, of: manifest, volume: volume)
+            if servesSlot { try Self.noteSlot(database, of: manifest, volume: volume) }
             try database.execute(
                 sql: "UPDATE volume SET snapshots_seen = max(snapshots_seen, ?) WHERE id = ?",
                 arguments: [manifest.ordinal.rawValue, volumeID])

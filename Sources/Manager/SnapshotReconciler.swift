@@ -36,7 +36,7 @@ struct SnapshotReconciler {
             try say("snapshot \(row.id) had been taken, and is in the catalog now", row)
         case .commitAndDelete(let manifest):
             try context.catalog.atomically("recording a snapshot to delete") {
-                try context.catalog.commitSnapshot(manifest, volume: volume)
+                try context.catalog.commitSnapshot(manifest, volume: volume, servesSlot: false)
                 try context.catalog.markDeleting([row.id])
             }
             if manifest.isDeleted {

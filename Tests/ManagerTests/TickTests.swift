@@ -148,6 +148,27 @@ struct TickTests {
         #expect(set.heldNanoseconds != nil)
     }
 
+    @Test("a set of which a killed tick has taken one half is deleted, and taken anew")
+    func killedSet() throws {
+        let settings = settings(set: ["a", "b"])
+        try tick(settings)
+        fixture.clock.advance(bySeconds: 900)
+        let slot = Timestamp(nanoseconds: 1_795_349_700_000_000_000)
+        let catalog = try fixture.catalog()
+        let set = try catalog.beginSet(name: "both")
+        var description = SnapshotDescription(
+            kind: .scheduled, setID: set, setName: "both",
+            setVolumes: try catalog.volumes().map(\.record.uuid), schedule: "quarter", slot: slot)
+        let half = try catalog.beginSnapshot(volume: "a", description: description)
+        _ = try catalog.beginSnapshot(volume: "b", description: description)
+        description.idFloor = try catalog.idFloor()
+        try fixture.withEngine("a") { engine in
+            _ = try engine.takeSnapshot(SnapshotRequest(id: half, description: description))
+        }
+        #expect(ids(try tick(settings)) == [3, 4])
+        #expect(try fixture.list().map(\.id.rawValue) == [3, 4])
+    }
+
     @Test("what the policy lets go is pruned, and what is held stays")
     func prune() throws {
         let settings = settings(rules: [.last(.atMost(2))])
