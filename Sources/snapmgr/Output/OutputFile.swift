@@ -9,7 +9,7 @@ enum OutputFile {
         // No suffix that a collector of the folder would take for its own.
         let temporary = "\(path).\(getpid()).tmp"
         do {
-            try write(text, to: temporary)
+            try write(text, to: temporary, for: path)
             guard rename(temporary, path) == 0 else { throw problem("be replaced", path) }
         } catch {
             unlink(temporary)
@@ -17,8 +17,9 @@ enum OutputFile {
         }
     }
 
-    private static func write(_ text: String, to path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    private static func write(_ text: String, to temporary: String, for path: String) throws {
+        let descriptor = open(
+            temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw problem("be made", path) }
         // Whatever the umask.
         var isWritten = fchmod(descriptor, 0o644) == 0
