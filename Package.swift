@@ -104,8 +104,8 @@ let package = Package(
         testTarget(
             "ManagerTests",
             [
-                "Manager", "Catalog", "Control", "MergeKit", "BlockIO", "Scheduler", "Settings",
-                "SnapshotModel", "TestKit",
+                "Manager", "Catalog", "Control", "Hooks", "MergeKit", "BlockIO", "Scheduler",
+                "Settings", "SnapshotModel", "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel"]),
     ]

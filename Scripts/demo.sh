@@ -22,7 +22,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 cd "$work"
-export SNAPMGR_STATE=$work/state
+export SNAPMGR_STATE=$work/state TZ=UTC
 
 bold= plain=
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; fi
@@ -154,3 +154,36 @@ wait "$server" || true
 server=
 run 'snapmgr check data'
 run 'cmp disk.img copy.img && echo same'
+
+say 'A schedule at work, on a fast clock: a day of ticks, as a timer or cron runs them each minute.'
+cat >schedule.toml <<'END'
+time-zone = "UTC"
+free-space-floor = "0"
+[volumes.data]
+schedules = ["quarter-hourly"]
+policy = "standard"
+[schedules.quarter-hourly]
+every = "15m"
+[policies.standard]
+last = 4
+hourly = 6
+daily = 7
+END
+export SNAPMGR_CONFIG=$work/schedule.toml
+# The clock is another one; the times of files are true.
+export NO_FAKE_STAT=1
+run 'cat schedule.toml'
+run 'snapmgr config check' | sed "s|$work/||"
+run "faketime '2030-01-01 UTC' snapmgr tick     # the schedule begins"
+tick() { faketime "2030-01-01 UTC $1 minutes" snapmgr tick; }
+run 'for ((minute = 15; minute <= 1500; minute += 15)); do tick $minute; done >ticks.txt'
+run 'head -n 1 ticks.txt; tail -n 2 ticks.txt'
+run "faketime '2030-01-02 01:01 UTC' snapmgr list data -o id,taken_at,kind,schedule,kept_by,expires_at"
+kept=$(snapmgr list data --json | grep -o '"kind":"scheduled"' | wc -l)
+# The newest four, of which one stands for its hour, too; five more hours, one of which begins a day;
+# and the first one of the day before.
+if ((kept != 10)); then
+    echo "The policy should have kept 10 scheduled snapshots, not $kept." >&2
+    exit 1
+fi
+run 'snapmgr policy simulate data --for 7d | tail -n 9'

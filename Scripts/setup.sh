@@ -15,6 +15,7 @@ demo=(
     e2fsprogs          # mke2fs, debugfs, e2fsck: an ext4 image made and changed without root
     libnbd-bin         # nbdcopy, nbdinfo: NBD clients
     qemu-utils         # qemu-io, qemu-img: an NBD client that writes ranges, and compares
+    faketime           # gives commands and servers another clock, for schedules
 )
 test=(
     "${demo[@]}"
@@ -25,7 +26,6 @@ test=(
     systemd            # systemd-analyze: checks the units
     shellcheck         # lints the example hooks
     xfsprogs           # a filesystem that shares extents, for the step that root can run
-    faketime           # gives commands and servers another clock, for schedules
 )
 bench=(
     "${build[@]}" "${serve[@]}"

@@ -115,4 +115,5 @@ step address 1800 "${self[@]}" sanitized address
 step fuzz 2400 Fuzz/run.sh
 step manual 60 Scripts/lint-manual.sh
 step units 120 Scripts/lint-units.sh
+step timers 450 Scripts/try-units.sh
 echo "$passed passed, $failed failed"

@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 package import SnapshotModel
 
 /// What the catalog remembers of a schedule of a volume or of a set.
@@ -56,30 +57,62 @@ extension CatalogStore {
 
     /// What is known of all schedules.
     package func scheduleMarks() throws -> [ScheduleKey: ScheduleMarks] {
-        try read("reading the schedules") { database in
-            var marks: [ScheduleKey: ScheduleMarks] = [:]
-            let rows = try Row.map(
-                database,
-                sql: """
-                    SELECT b.target, b.schedule, b.since, s.slot
-                    FROM schedule_beginning b LEFT JOIN served_slot s USING (target, schedule)
-                    """
-            ) { reader in
-                (
-                    target: try reader.value(String.self), schedule: try reader.value(String.self),
-                    since: try reader.timestamp(), slot: try reader.optionalTimestamp()
-                )
+        try read("reading the schedules") { try Self.scheduleMarks($0) }
+    }
+
+    /// As ``scheduleMarks()`` of a catalog that nobody has open, without a lock and without a file
+    /// beside it: the file alone is the whole catalog then. Nil when somebody has it open, or had
+    /// it and died. Who opens it meanwhile may make this fail, or show what was true before.
+    package static func peekScheduleMarks(
+        _ path: String
+    ) throws -> [ScheduleKey: ScheduleMarks]? {
+        guard access(path + "-wal", F_OK) != 0 else { return nil }
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(
+            path: "file:\(uriPath(path))?immutable=1", configuration: configuration)
+        return try queue.read { try scheduleMarks($0) }
+    }
+
+    /// A path as it stands in a URI: what could mean something there is escaped.
+    private static func uriPath(_ path: String) -> String {
+        path.utf8.reduce(into: "") { text, byte in
+            let scalar = UnicodeScalar(byte)
+            let isPlain = scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+            if byte < 128, isPlain || "/._-".unicodeScalars.contains(scalar) {
+                text.unicodeScalars.append(scalar)
+            } else {
+                let digits = String(byte, radix: 16)
+                text += "%" + (digits.count == 1 ? "0" : "") + digits
             }
-            for row in rows {
-                guard let target = ScheduleTarget(row.target) else {
-                    throw CatalogError.corrupt("the catalog has a schedule of `\(row.target)`")
-                }
-                let key = ScheduleKey(target: target, schedule: row.schedule)
-                marks[key, default: ScheduleMarks(since: row.since)].served +=
-                    row.slot.map { [$0] } ?? []
-            }
-            return marks
         }
+    }
+
+    private static func scheduleMarks(
+        _ database: Database
+    ) throws -> [ScheduleKey: ScheduleMarks] {
+        var marks: [ScheduleKey: ScheduleMarks] = [:]
+        let rows = try Row.map(
+            database,
+            sql: """
+                SELECT b.target, b.schedule, b.since, s.slot
+                FROM schedule_beginning b LEFT JOIN served_slot s USING (target, schedule)
+                """
+        ) { reader in
+            (
+                target: try reader.value(String.self), schedule: try reader.value(String.self),
+                since: try reader.timestamp(), slot: try reader.optionalTimestamp()
+            )
+        }
+        for row in rows {
+            guard let target = ScheduleTarget(row.target) else {
+                throw CatalogError.corrupt("the catalog has a schedule of `\(row.target)`")
+            }
+            let key = ScheduleKey(target: target, schedule: row.schedule)
+            marks[key, default: ScheduleMarks(since: row.since)].served +=
+                row.slot.map { [$0] } ?? []
+        }
+        return marks
     }
 
     /// Remembers when schedules were first seen; those that are known keep their beginning.

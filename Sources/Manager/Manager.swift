@@ -48,6 +48,7 @@ package final class Manager: Sendable {
     /// - Throws: when the catalog is corrupt, locked, newer, or cannot be made.
     package init(_ options: ManagerOptions) throws {
         try Paths.makeFolders(options.state.path)
+        SpaceReserve(options.state).adjust()
         let clock = options.clock
         let catalog = try CatalogStore(path: options.state.catalogPath, now: { clock.now() })
         context = ManagerContext(catalog: catalog, options: options)

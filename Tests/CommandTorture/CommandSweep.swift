@@ -68,7 +68,9 @@ struct CommandSweep: Sendable {
                 try image.copy(to: FileFolder(path: root))
                 let check = RecoveryCheck(
                     machine: Machine(root: root, seconds: entry.seconds), entry: entry)
-                if let message = check.failure(rebuildsCatalog: rebuilds) {
+                if let message = check.failure(
+                    rebuildsCatalog: rebuilds, ticksFirst: generator.oneIn(2))
+                {
                     print(
                         "FAILED commands, seed \(seed), before operation \(index) "
                             + "(\(operation.kind) of \(operation.path)), \(mode), "

@@ -14,9 +14,9 @@ struct RecoveryCheck {
     }
 
     /// What is wrong; nil when nothing is.
-    func failure(rebuildsCatalog: Bool) -> String? {
+    func failure(rebuildsCatalog: Bool, ticksFirst: Bool) -> String? {
         do {
-            try check(rebuildsCatalog: rebuildsCatalog)
+            try check(ticksFirst: ticksFirst, rebuildsCatalog: rebuildsCatalog)
             return nil
         } catch let failure as Failure {
             return "\(failure.message); notes: \(machine.notes)"
@@ -25,8 +25,12 @@ struct RecoveryCheck {
         }
     }
 
-    private func check(rebuildsCatalog: Bool) throws {
+    private func check(ticksFirst: Bool, rebuildsCatalog: Bool) throws {
         let manager = try machine.manager()
+        // The next tick comes before anybody has looked.
+        if case .tick = entry.begun, ticksFirst {
+            _ = try manager.ticks.tick(prunes: false, isDryRun: false)
+        }
         try checkVolumes(manager)
         let found = try observe(manager)
         try checkSnapshots(found)

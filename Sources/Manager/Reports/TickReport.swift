@@ -2,6 +2,11 @@ package import SnapshotModel
 
 /// What one run of what is due did.
 package struct TickReport: Hashable, Sendable {
+    package init(slots: [Slot] = [], prune: PruneReport? = nil) {
+        self.slots = slots
+        self.prune = prune
+    }
+
     package var slots: [Slot] = []
     /// Nil when nothing was pruned, or another prune was at work.
     package var prune: PruneReport?
@@ -19,6 +24,8 @@ package struct TickReport: Hashable, Sendable {
 
     package enum Outcome: Hashable, Sendable {
         case taken([SnapshotID], set: SetID?)
+        /// A tick that was killed had served it.
+        case served
         /// Nothing was written since the snapshots before.
         case unchanged
         case failed(Problem)
@@ -45,6 +52,7 @@ extension TickReport.Slot: JSONConvertible {
         case .taken(let ids, let id): (snapshots, set, word, error) = (ids, id, "taken", nil)
         case .unchanged: (snapshots, set, word, error) = ([], nil, "unchanged", nil)
         case .failed(let problem): (snapshots, set, word, error) = ([], nil, "failed", problem)
+        case .served: (snapshots, set, word, error) = ([], nil, "served", nil)
         case .due: (snapshots, set, word, error) = ([], nil, "due", nil)
         }
         return [

@@ -46,6 +46,8 @@ package struct TakeReport: Hashable, Sendable {
     /// For how long writes waited, in nanoseconds; of a set, from the first volume's hold to the last
     /// one's release.
     package var heldNanoseconds: Int64
+    /// Whether another tick has taken it meanwhile.
+    var isServedAlready = false
 }
 
 extension TakeReport: JSONConvertible {
@@ -67,6 +69,10 @@ package struct SnapshotService {
     package func take(_ request: TakeRequest) throws -> TakeReport {
         try validate(request)
         return try Reconciler(context).withVolumes(request.volumes) { volumes in
+            if try isServed(request) {
+                return TakeReport(
+                    snapshots: [], set: nil, heldNanoseconds: 0, isServedAlready: true)
+            }
             guard try isDue(request, volumes) else {
                 return TakeReport(snapshots: [], set: nil, heldNanoseconds: 0)
             }
@@ -87,6 +93,17 @@ package struct SnapshotService {
                 .usage, "`\(text.prefix(20))...` is too long",
                 hint: "use \(Self.textMaximum) bytes at most")
         }
+    }
+
+    /// Asked with the volumes' locks, so that nobody serves the slot at the same time.
+    private func isServed(_ request: TakeRequest) throws -> Bool {
+        guard let slot = request.slot else { return false }
+        let target =
+            request.setName.map(ScheduleTarget.set)
+            ?? request.volumes.first.map(ScheduleTarget.volume)
+        guard let target else { return false }
+        let key = ScheduleKey(target: target, schedule: slot.schedule)
+        return try context.catalog.scheduleMarks()[key]?.served.contains(slot.slot) ?? false
     }
 
     private func isDue(_ request: TakeRequest, _ volumes: [VolumeRow]) throws -> Bool {

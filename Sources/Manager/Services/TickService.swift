@@ -32,6 +32,8 @@ package struct TickService {
                 hint: "nothing is lost: it serves what is due; see `snapmgr events`")
         }
         defer { withExtendedLifetime(lock) {} }
+        // What a tick that was killed has taken is served.
+        try Reconciler(context).tidy([])
         // Looked at again: another tick may have ended just now.
         let agenda = try Agenda(context, settings)
         if !agenda.new.isEmpty { try context.catalog.beginSchedules(agenda.new) }
@@ -73,6 +75,7 @@ package struct TickService {
             schedule: due.schedule.name, slot: due.time,
             skipsUnchanged: due.schedule.ifUnchanged == .skip)
         let report = try SnapshotService(context: context).take(request)
+        guard !report.isServedAlready else { return .served }
         guard !report.snapshots.isEmpty else {
             try context.catalog.noteServed(due.time, of: due.key)
             return .unchanged
@@ -87,6 +90,17 @@ package struct TickService {
         _ = try PruneService(context: context).pruneUnlessBusy([name])
         guard let left = FreeSpace(of: volume, settings), left.missingBytes > 0 else { return }
         throw left.problem(name)
+    }
+}
+
+extension Manager {
+    /// Whether a tick would find nothing to do. It opens nothing for writing, and writes nothing: a
+    /// tick comes every minute. False whenever that is not certain.
+    package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
+        guard let settings = try? options.settings.get(),
+            let marks = try? CatalogStore.peekScheduleMarks(options.state.catalogPath)
+        else { return false }
+        return Agenda(marks, settings, at: options.clock.now()).isEmpty
     }
 }
 
@@ -116,8 +130,10 @@ private struct Agenda {
     var isEmpty: Bool { due.isEmpty && new.isEmpty }
 
     init(_ context: ManagerContext, _ settings: Settings) throws {
-        let marks = try context.catalog.scheduleMarks()
-        let now = context.clock.now()
+        self.init(try context.catalog.scheduleMarks(), settings, at: context.clock.now())
+    }
+
+    init(_ marks: [ScheduleKey: ScheduleMarks], _ settings: Settings, at now: Timestamp) {
         for set in settings.sets.values.sorted(by: { $0.name < $1.name }) {
             add(.set(set.name), set.schedules, set.volumes, marks, now)
         }

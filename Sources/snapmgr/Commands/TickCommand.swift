@@ -23,7 +23,11 @@ struct TickCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let report = try session.manager().ticks.tick(prunes: prune, isDryRun: dryRun)
+        let options = try session.options()
+        if Manager.hasNothingDue(options) {
+            return try session.show(TickReport()) { "" }
+        }
+        let report = try Manager(options).ticks.tick(prunes: prune, isDryRun: dryRun)
         try session.show(report) { text(report) }
         guard let first = report.failures.first else { return }
         let isPart = report.failures.count < report.slots.count
@@ -47,6 +51,7 @@ struct TickCommand: ManagerCommand {
         case .taken(let ids, let set):
             let list = ids.map(\.description).joined(separator: ", ")
             return "snapshot \(list)\(set.map { " (set:\($0))" } ?? "") taken\(missed)"
+        case .served: return "was served before"
         case .unchanged: return "nothing was written, no snapshot\(missed)"
         case .failed(let problem): return "failed: \(problem.message)"
         case .due: return "due\(missed)"
