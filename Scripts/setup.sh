@@ -19,6 +19,7 @@ demo=(
 )
 test=(
     "${demo[@]}"
+    faketime           # a clock that the tests of schedules set
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
     mandoc             # lints the manual pages
