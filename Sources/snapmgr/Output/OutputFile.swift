@@ -9,7 +9,7 @@ enum OutputFile {
         // No suffix that a collector of the folder would take for its own.
         let temporary = "\(path).\(getpid()).tmp"
         do {
-            try write(text, to: temporary, of: path)
+            try write(text, to: temporary, for: path)
             guard rename(temporary, path) == 0 else { throw problem("be replaced", path) }
         } catch {
             unlink(temporary)
@@ -17,9 +17,7 @@ enum OutputFile {
         }
     }
 
-    private static func write(
-        _ text: String, to temporary: String, of path: String
-    ) throws {
+    private static func write(_ text: String, to temporary: String, for path: String) throws {
         let descriptor = open(
             temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw problem("be made", path) }
