@@ -21,13 +21,9 @@ final class NBDClient {
         let length = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, length)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, length)
-        do {
-            try Self.connect(descriptor, to: path)
-            try negotiate(export)
-        } catch {
-            close(descriptor)
-            throw error
-        }
+        // What is thrown from here on runs deinit, too.
+        try Self.connect(descriptor, to: path)
+        try negotiate(export)
     }
 
     deinit { close(descriptor) }
