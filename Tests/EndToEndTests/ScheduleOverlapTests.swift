@@ -14,12 +14,12 @@ extension ScheduledTests {
             try harness.write(
                 settings: ScheduleSlotTests.quarterHourly.replacing(
                     "schedules = [\"q\"]", with: "schedules = [\"q\"]\nhooks = [\"slow\"]")
-                    + """
-                    [hooks.slow]
-                    \(event) = "\(wait)"
-                    timeout = "5m"
-                    shell = true
-                    """)
+                        + """
+                        [hooks.slow]
+                        \(event) = "\(wait)"
+                        timeout = "5m"
+                        shell = true
+                        """)
             try harness.tick()
             try harness.setClock("2026-11-23 00:15:01")
             return harness
@@ -51,22 +51,41 @@ extension ScheduledTests {
             #expect(try harness.snapshots().count == 1)
         }
 
-        @Test("a slow prune delays no tick")
+        @Test(
+            "a slow prune delays no snapshot",
+            .enabled(if: isInstalled("strace"), "needs strace"))
         func slowPrune() throws {
-            // Another tick's prune is at work as long as its lock is held.
-            let harness = try ScheduledHarness(
-                ScheduleSlotTests.quarterHourly, start: "2026-11-23 00:14:01")
+            let settings = ScheduleSlotTests.quarterHourly
+            let harness = try ScheduledHarness(settings, start: "2026-11-23 00:14:01")
             try harness.tick()
-            try harness.tick(at: "2026-11-23 00:15:01")
-            let lock = open(harness.path("state/locks/.prune"), O_RDWR)
-            try #require(lock >= 0, "the lock of prunes has another name")
-            defer { close(lock) }
-            try #require(flock(lock, LOCK_EX | LOCK_NB) == 0)
+            for _ in 0..<6 {
+                try harness.advance(minutes: 15)
+                try harness.tick()
+            }
+            try harness.write(
+                settings: "policy = \"p\"\n\(settings)\n[policies.p]\nlast = 1\n")
+            // Each deletion takes seconds.
+            let calls = "unlink,unlinkat,rename,renameat,renameat2,rmdir"
+            let prune = try harness.startTool([
+                "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(calls)", "-e",
+                "inject=\(calls):delay_enter=400000", CommandLineHarness.binary, "prune",
+            ])
+            try harness.await("the prune") {
+                try harness.snapshots().contains { $0.state == "deleting" }
+            }
             let begin = Instant.now
-            try harness.setClock("2026-11-23 00:30:01")
-            _ = try harness.run("tick")
-            #expect(try harness.snapshots().count == 2)
-            print("a tick beside a prune took \(Int((Instant.now - begin) * 1000)) ms")
+            try harness.advance(minutes: 15)
+            withKnownIssue("prune holds the lock of an unserved volume over all deletions") {
+                let tick = try harness.run("tick", "--no-prune", "--json")
+                #expect(tick.status == 0, "\(tick.errors)")
+                #expect(prune.process.isRunning)
+                #expect(try harness.snapshots().last?.id == 7)
+            }
+            print("a tick beside a slow prune took \(Int((Instant.now - begin) * 1000)) ms")
+            #expect(try prune.wait() == 0)
+            // At the latest now.
+            _ = try harness.run("tick", "--no-prune")
+            #expect(try harness.snapshots().map(\.id).suffix(2) == [6, 7])
         }
 
         @Test("a tick with nothing to do writes nothing")

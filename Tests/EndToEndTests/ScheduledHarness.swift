@@ -133,7 +133,7 @@ final class ScheduledHarness: Sendable {
 
     /// Runs another program with the variables and the clock of the commands.
     func tool(_ command: [String]) throws -> CommandLineHarness.Result {
-        let started = Started(try commandLine.start(command, environment: environment))
+        let started = try startTool(command)
         let status = try started.wait()
         return CommandLineHarness.Result(
             status: status, output: try commandLine.text(started.files.output),
@@ -141,9 +141,11 @@ final class ScheduledHarness: Sendable {
     }
 
     func start(_ arguments: String...) throws -> Started {
-        Started(
-            try commandLine.start(
-                [CommandLineHarness.binary] + arguments, environment: environment))
+        try startTool([CommandLineHarness.binary] + arguments)
+    }
+
+    func startTool(_ command: [String]) throws -> Started {
+        Started(try commandLine.start(command, environment: environment))
     }
 
     /// A process that sees the faked clock. It is killed with this object.
@@ -300,8 +302,8 @@ final class ScheduledHarness: Sendable {
     /// Serves volumes, all without any, until ``stop(_:)`` or the end of this object.
     @discardableResult
     func serve(_ volumes: String..., socket: String = "nbd.sock") throws -> Started {
-        let command = [CommandLineHarness.binary, "serve", "--socket", socket] + volumes
-        let started = Started(try commandLine.start(command, environment: environment))
+        let started = try startTool(
+            [CommandLineHarness.binary, "serve", "--socket", socket] + volumes)
         servers.withLock { $0.append(started) }
         let deadline = Instant.now + 60
         while Instant.now < deadline, started.process.isRunning {
