@@ -102,7 +102,9 @@ extension ManagerContext {
 
 extension ManagerContext {
     /// How long a command waits for another one that is at work on the same volume.
-    private static let lockPatienceMilliseconds = 5000
+    static let lockPatienceMilliseconds = 5000
+    /// The same for a snapshot that is due: whoever is at work, it shall not be lost.
+    static let slotPatienceMilliseconds = 60_000
     private static let lockRetryMilliseconds = 20
 
     /// Runs `body` while no other command that changes these volumes can run.
@@ -110,11 +112,12 @@ extension ManagerContext {
     /// The locks are what tells a row that is being created from one that a crash left.
     /// - Throws: `locked` when another command keeps one of them for longer than a few seconds.
     func withLocks<Result>(
-        _ volumes: [VolumeRow], _ body: () throws -> Result
+        _ volumes: [VolumeRow], patienceMilliseconds: Int = lockPatienceMilliseconds,
+        _ body: () throws -> Result
     ) throws -> Result {
         // In the order of names, so that two commands cannot wait for each other.
         let names = Set(volumes.map(\.record.name)).sorted()
-        let locks = try names.map { try waitForLock($0) }
+        let locks = try names.map { try waitForLock($0, patienceMilliseconds) }
         defer { withExtendedLifetime(locks) {} }
         return try body()
     }
@@ -135,11 +138,11 @@ extension ManagerContext {
         return try FileLock.acquire(path: state.lockPath(volume: volume))
     }
 
-    private func waitForLock(_ volume: String) throws -> FileLock {
+    private func waitForLock(_ volume: String, _ patienceMilliseconds: Int) throws -> FileLock {
         var waited = 0
         while true {
             if let lock = try acquireLock(volume) { return lock }
-            guard waited < Self.lockPatienceMilliseconds else { throw Problem.isLocked(volume) }
+            guard waited < patienceMilliseconds else { throw Problem.isLocked(volume) }
             try cancellation.check()
             usleep(UInt32(Self.lockRetryMilliseconds * 1000))
             waited += Self.lockRetryMilliseconds

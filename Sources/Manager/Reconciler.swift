@@ -20,11 +20,15 @@ struct Reconciler {
     /// Runs `body` on the named volumes (all for none) while no other command can change them, after
     /// what a crash left on them was put right.
     func withVolumes<Result>(
-        _ names: [String], _ body: ([VolumeRow]) throws -> Result
+        _ names: [String],
+        patienceMilliseconds: Int = ManagerContext.lockPatienceMilliseconds,
+        _ body: ([VolumeRow]) throws -> Result
     ) throws -> Result {
         let volumes = try context.volumes(names)
         try BrokenMarks(context: context).takeOver(volumes)
-        return try context.withLocks(try closure(of: volumes)) {
+        return try context.withLocks(
+            try closure(of: volumes), patienceMilliseconds: patienceMilliseconds
+        ) {
             try reconcile(volumes)
             // Read again: another command may have been at work while we waited.
             return try body(try context.volumes(volumes.map(\.record.name)))

@@ -23,8 +23,8 @@ struct FreeSpace: Hashable {
     func problem(_ volume: String) -> Problem {
         Problem(
             .noSpace,
-            "the store of volume \(volume) has \(ByteCount(freeBytes)) free, less than the floor "
-                + "of \(ByteCount(floorBytes)): no snapshot is taken",
+            "the store of volume \(volume) has \(ByteCount(freeBytes)) free, \(ByteCount(missingBytes)) "
+                + "less than the floor of \(ByteCount(floorBytes)): no snapshot is taken",
             hint: "run `snapmgr prune -n --explain \(volume)`, delete snapshots, give the store "
                 + "more space, or lower free-space-floor")
     }

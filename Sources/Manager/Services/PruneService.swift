@@ -13,8 +13,11 @@ internal import SnapshotModel
 package struct PruneService {
     let context: ManagerContext
 
-    /// How many snapshots go while a volume is locked once.
-    private static let batchCount = 16
+    /// How many snapshots go while a volume is locked once: one at first, more as long as that is
+    /// quick, fewer when it is not.
+    private static let batchCountMaximum = 64
+    /// How long a volume may be locked once, about, in nanoseconds.
+    private static let lockedNanoseconds: Int64 = 500_000_000
     /// How long the volume is left to others in between, in microseconds; more than a command takes
     /// to look again for the lock.
     private static let pauseMicroseconds: UInt32 = 60_000
@@ -73,8 +76,10 @@ package struct PruneService {
         guard !removed.isEmpty || (missing > 0 && below == .prune) else {
             return explained(report, plan, gone: [], explains)
         }
-        let preview = try context.withSession(volume) { session in
-            try Preview(session, volume, retention.rows, plan, missing: missing, below: below)
+        let preview = try Reconciler(context).withVolume(name) { volume in
+            try context.withSession(volume) { session in
+                try Preview(session, volume, retention.rows, plan, missing: missing, below: below)
+            }
         }
         report.freedBytes = preview.freedBytes
         report.removed = preview.removals(plan)
@@ -107,11 +112,19 @@ package struct PruneService {
 
     private func delete(_ ids: [SnapshotID], of volume: String) throws {
         var rest = ids[...]
+        var count = 1
         while !rest.isEmpty {
             try context.cancellation.check()
-            let batch = Array(rest.prefix(Self.batchCount))
+            let batch = Array(rest.prefix(count))
             rest = rest.dropFirst(batch.count)
+            let start = context.clock.monotonicNanoseconds()
             try DeleteService(context: context).deleteUnheld(batch, of: volume)
+            let taken = context.clock.monotonicNanoseconds() - start
+            count =
+                taken > Self.lockedNanoseconds
+                ? max(1, count / 2)
+                : taken < Self.lockedNanoseconds / 4
+                    ? min(Self.batchCountMaximum, count * 2) : count
             if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
         }
     }

@@ -68,7 +68,12 @@ package struct SnapshotService {
 
     package func take(_ request: TakeRequest) throws -> TakeReport {
         try validate(request)
-        return try Reconciler(context).withVolumes(request.volumes) { volumes in
+        let patience =
+            request.slot == nil
+            ? ManagerContext.lockPatienceMilliseconds : ManagerContext.slotPatienceMilliseconds
+        return try Reconciler(context).withVolumes(
+            request.volumes, patienceMilliseconds: patience
+        ) { volumes in
             if try isServed(request) {
                 return TakeReport(
                     snapshots: [], set: nil, heldNanoseconds: 0, isServedAlready: true)

@@ -87,9 +87,15 @@ package struct TickService {
     private func makeRoom(_ volume: VolumeRow, _ settings: Settings) throws {
         let name = volume.record.name
         guard let space = FreeSpace(of: volume, settings), space.missingBytes > 0 else { return }
-        _ = try PruneService(context: context).pruneUnlessBusy([name])
-        guard let left = FreeSpace(of: volume, settings), left.missingBytes > 0 else { return }
-        throw left.problem(name)
+        // What goes may have held zeroes, which free nothing: then more goes, as long as there is any.
+        while let report = try PruneService(context: context).pruneUnlessBusy([name]) {
+            guard let left = FreeSpace(of: volume, settings), left.missingBytes > 0 else { return }
+            guard report.removedCount > 0, report.volumes.allSatisfy({ $0.failure == nil }) else {
+                throw left.problem(name)
+            }
+        }
+        // Somebody else prunes: the next tick will see.
+        throw space.problem(name)
     }
 }
 

@@ -51,8 +51,8 @@ struct PruneCommand: ManagerCommand {
             + "\(volume.keptCount) kept\n"
         if volume.missingBytes > 0 {
             text +=
-                "volume \(volume.volume): free space is \(display.size(volume.missingBytes)) below "
-                + "its floor\n"
+                "volume \(volume.volume): free space \(dryRun ? "is" : "was") "
+                + "\(display.size(volume.missingBytes)) below its floor\n"
         }
         return text
     }

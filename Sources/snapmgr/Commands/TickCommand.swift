@@ -31,7 +31,10 @@ struct TickCommand: ManagerCommand {
         try session.show(report) { text(report) }
         guard let first = report.failures.first else { return }
         let isPart = report.failures.count < report.slots.count
-        throw Problem(isPart ? .partial : first.code, first.message, hint: first.hint)
+        // What was not found or refused is one schedule's matter, and no answer to the command.
+        let isPlain = first.code != .usage && first.code != .notFound && first.code != .refused
+        throw Problem(
+            isPart ? .partial : isPlain ? first.code : .failed, first.message, hint: first.hint)
     }
 
     private func text(_ report: TickReport) -> String {
