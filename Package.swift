@@ -82,7 +82,7 @@ let package = Package(
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["Catalog", "MergeKit", "BlockIO", "SnapshotModel"],
+            dependencies: ["Catalog", "MergeKit", "BlockIO", "Scheduler", "SnapshotModel"],
             path: "Benchmarks", swiftSettings: swiftSettings),
         .executableTarget(
             name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],

@@ -11,6 +11,7 @@ struct BenchmarkRun {
         ("served", { try ServedBenchmark.run($0) }),
         ("memory", { try MemoryBenchmark.run($0) }),
         ("commands", { try CommandBenchmark.run($0) }),
+        ("schedules", { try ScheduleBenchmark.run($0) }),
     ]
 
     static func main() {

@@ -115,5 +115,6 @@ step address 1800 "${self[@]}" sanitized address
 step fuzz 2400 Fuzz/run.sh
 step manual 60 Scripts/lint-manual.sh
 step units 120 Scripts/lint-units.sh
-step timers 450 Scripts/try-units.sh
+# Boots a systemd and waits for its timers: by name only.
+if [[ $wanted == *timers* ]]; then step timers 450 Scripts/try-units.sh; fi
 echo "$passed passed, $failed failed"
