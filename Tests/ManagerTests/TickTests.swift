@@ -189,6 +189,26 @@ struct TickTests {
         #expect(try fixture.list().map(\.id.rawValue) == [2, 5, 6])
     }
 
+    @Test("a volume whose store is missing stops neither the ticks nor the prunes of the others")
+    func missingStore() throws {
+        var settings = settings(rules: [.last(.atMost(1))])
+        settings.volumes["b"] = VolumeSettings(
+            name: "b", schedules: [Self.quarter], policy: settings.defaults.policy,
+            safetyPolicy: .builtInSafety, hooks: [], freeSpaceFloor: .bytes(0))
+        try tick(settings)
+        for _ in 0..<2 { try tick(settings, after: 15) }
+        try FileManager.default.moveItem(
+            atPath: fixture.storePath("a"), toPath: fixture.folder + "/away")
+        fixture.clock.advance(bySeconds: 900)
+        let report = try manager(settings).ticks.tick(prunes: true, isDryRun: false)
+        #expect(ids(report.slots).count == 1, "of volume b")
+        #expect(report.slots.count == 2)
+        let prune = try #require(report.prune)
+        #expect(prune.volumes.map(\.volume) == ["a", "b"])
+        #expect(prune.volumes[0].failure != nil)
+        #expect(prune.volumes[1].removed.count == 1)
+    }
+
     @Test("without a policy, or with an empty one, everything is kept")
     func noPolicy() throws {
         let settings = settings()

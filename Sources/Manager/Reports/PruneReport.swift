@@ -24,6 +24,16 @@ package struct VolumePrune: Hashable, Sendable {
     /// Why not everything that was to go has gone.
     package var failure: Problem?
 
+    init(volume: String, missingBytes: Int = 0, failure: Problem? = nil) {
+        self.volume = volume
+        removed = []
+        kept = []
+        keptCount = 0
+        freedBytes = 0
+        self.missingBytes = missingBytes
+        self.failure = failure
+    }
+
     package struct Removal: Hashable, Sendable {
         package var id: SnapshotID
         package var takenAt: Timestamp

@@ -23,19 +23,29 @@ package struct PruneService {
     private static let pauseMicroseconds: UInt32 = 60_000
 
     /// - Parameter explains: also tells what keeps every other snapshot.
-    /// - Throws: `locked` when another prune is at work; the settings' errors.
+    /// - Throws: `locked` when another prune is at work; the settings' errors. What fails for one
+    ///   volume is in the report.
     package func prune(
         _ names: [String], isDryRun: Bool, explains: Bool = false
     ) throws -> PruneReport {
         let settings = try context.settings.get()
-        try Reconciler(context).tidy(names)
+        let volumes = try context.volumes(names)
         let lock = isDryRun ? nil : try acquireLock()
         defer { withExtendedLifetime(lock) {} }
         var report = PruneReport(volumes: [], isDryRun: isDryRun)
-        for volume in try context.volumes(names) {
+        for volume in volumes {
             try context.cancellation.check()
-            report.volumes.append(
-                try prune(volume, settings, isDryRun: isDryRun, explains: explains))
+            do {
+                try Reconciler(context).tidy([volume.record.name])
+                report.volumes.append(
+                    try prune(volume, settings, isDryRun: isDryRun, explains: explains))
+            } catch {
+                // One volume's trouble is no reason not to prune the others.
+                let problem = Problem(error)
+                guard problem.code != .interrupted else { throw problem }
+                report.volumes.append(
+                    VolumePrune(volume: volume.record.name, failure: problem))
+            }
         }
         return report
     }
@@ -68,9 +78,7 @@ package struct PruneService {
         let retention = try VolumeRetention(context, settings, volume)
         let plan = try retention.plan()
         let missing = FreeSpace(of: volume, settings)?.missingBytes ?? 0
-        var report = VolumePrune(
-            volume: name, removed: [], kept: [], keptCount: 0, freedBytes: 0,
-            missingBytes: missing)
+        var report = VolumePrune(volume: name, missingBytes: missing)
         let below = settings.volume(name).belowFloor
         let removed = plan.removed
         guard !removed.isEmpty || (missing > 0 && below == .prune) else {

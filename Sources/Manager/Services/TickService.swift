@@ -32,8 +32,15 @@ package struct TickService {
                 hint: "nothing is lost: it serves what is due; see `snapmgr events`")
         }
         defer { withExtendedLifetime(lock) {} }
-        // What a tick that was killed has taken is served.
-        try Reconciler(context).tidy([])
+        do {
+            // What a tick that was killed has taken is served.
+            try Reconciler(context).tidy([])
+        } catch {
+            // One volume's trouble is no reason not to serve the others; it will be told by its own.
+            let problem = Problem(error)
+            guard problem.code != .interrupted else { throw problem }
+            context.note(problem.message)
+        }
         // Looked at again: another tick may have ended just now.
         let agenda = try Agenda(context, settings)
         if !agenda.new.isEmpty { try context.catalog.beginSchedules(agenda.new) }

@@ -42,6 +42,9 @@ struct PruneCommand: ManagerCommand {
     }
 
     private func text(_ volume: VolumePrune, _ session: CommandSession) -> String {
+        if let failure = volume.failure, volume.removed.isEmpty {
+            return "volume \(volume.volume): not pruned: \(failure.message)\n"
+        }
         var text = explain ? explanation(volume, session) : removals(volume)
         let count = volume.removed.count
         let verb = dryRun ? "would go" : "pruned"
