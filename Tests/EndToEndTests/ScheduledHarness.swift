@@ -145,7 +145,11 @@ final class ScheduledHarness: Sendable {
     }
 
     func startTool(_ command: [String]) throws -> Started {
-        Started(try commandLine.start(command, environment: environment))
+        var environment = environment
+        // The clock's library reads its file anew for every look at the clock, and two threads that do
+        // so at once may see the real time. Only servers live through a change of the clock.
+        if !command.contains("serve") { environment["FAKETIME_NO_CACHE"] = nil }
+        return Started(try commandLine.start(command, environment: environment))
     }
 
     /// A process that sees the faked clock. It is killed with this object.
