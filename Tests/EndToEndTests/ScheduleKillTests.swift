@@ -40,15 +40,6 @@ extension ScheduledTests {
                 let next = try harness.run("tick", "--json")
                 #expect(next.status == 0, "kill \(number): \(next.errors)")
                 #expect(try harness.damaged() == 0, "kill \(number)")
-                // The clock's library now and then lets a thread see the real time: then the snapshot's
-                // time is a day off, and what follows would judge the library.
-                let start = try Int(ScheduledHarness.seconds("2026-11-23 00:14:01"))
-                let times = try ["data", "a", "b"].flatMap { try harness.snapshots($0) }
-                    .map { Int($0.moment) }
-                guard times.allSatisfy({ $0 >= start && $0 <= harness.clock() + 900 }) else {
-                    print("kill \(number): the faked clock was not seen; ended here")
-                    return
-                }
                 // A killed tick leaves its prune to the next one that takes a snapshot.
                 try harness.prune()
                 for volume in ["data", "a", "b"] {
