@@ -4,5 +4,5 @@
 # /var/tmp).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec Scripts/reflink.sh 16384 bash -c '
+exec Scripts/reflink.sh --written 16384 bash -c '
     SNAPMGR_BENCH_DIR=$SNAPMGR_REFLINK_FOLDER exec .build/release/snapmgr-bench sequential merge'
