@@ -7,6 +7,13 @@ package struct FileFolder: Folder {
     /// Names an existing folder; nothing is opened.
     package init(path: String) { self.path = path }
 
+    /// A folder's path without symbolic links, as the kernel tells it.
+    package static func realPath(_ path: String) throws(IOFailure) -> String {
+        guard let pointer = Glibc.realpath(path, nil) else { throw .last("open", path: path) }
+        defer { free(pointer) }
+        return String(cString: pointer)
+    }
+
     private func full(_ name: String) -> String { name.isEmpty ? path : path + "/" + name }
 
     package func createFile(

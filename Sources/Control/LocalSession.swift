@@ -34,10 +34,15 @@ package final class LocalSession: VolumeSession {
     }
 }
 
-private struct LocalClient: RequestClient {
-    let onProgress: (TransferProgress) -> Void
+/// The caller in this process, who does not go away.
+package struct LocalClient: RequestClient {
+    private let onProgress: (TransferProgress) -> Void
 
-    var isGone: Bool { false }
+    package init(onProgress: @escaping (TransferProgress) -> Void) {
+        self.onProgress = onProgress
+    }
 
-    func report(_ progress: TransferProgress) { onProgress(progress) }
+    package var isGone: Bool { false }
+
+    package func report(_ progress: TransferProgress) { onProgress(progress) }
 }

@@ -1,15 +1,15 @@
-internal import BlockIO
+package import BlockIO
 internal import Glibc
 internal import MergeKit
-internal import SnapshotModel
+package import SnapshotModel
 
 /// Writes a snapshot to a new file, which appears under its name when it is complete and durable.
-struct SnapshotExport {
+package struct SnapshotExport {
     private let folder: FileFolder
     private let name: String
 
     /// `.usage` when the path is not absolute: client and server may be in different folders.
-    init(path: String) throws(Problem) {
+    package init(path: String) throws(Problem) {
         guard path.hasPrefix("/"), let slash = path.lastIndex(of: "/"),
             path.index(after: slash) < path.endIndex
         else {
@@ -22,36 +22,50 @@ struct SnapshotExport {
     /// Returns the file's size in bytes. `.exists` when the name is taken, `.interrupted` when the
     /// client has gone; nothing is left behind then.
     func write(_ view: SnapshotView, for client: any RequestClient) throws(Problem) -> Int {
+        try writeFile(byteCount: view.byteCount, for: client) { file, control, onProgress in
+            try SnapshotExporter.export(view, to: file, control: control, onProgress: onProgress)
+        }
+    }
+
+    /// The same from a device that has the snapshot's content.
+    package func write(
+        _ source: any BlockDevice, named name: String, for client: any RequestClient
+    ) throws(Problem) -> Int {
+        let byteCount = try doing { () throws(IOFailure) in try source.byteCount() }
+        return try writeFile(byteCount: byteCount, for: client) { file, control, onProgress in
+            try SnapshotExporter.export(
+                source, named: name, to: file, control: control, onProgress: onProgress)
+        }
+    }
+
+    private func writeFile(
+        byteCount: Int, for client: any RequestClient,
+        _ copy: (any BlockDevice, CopyControl, (Int) -> Void) throws -> Void
+    ) throws(Problem) -> Int {
         guard !folder.exists(name) else { throw takenProblem }
         // Two exports to one name must not write to one file.
         let temporary = "\(name).\(UInt64.random(in: .min ... .max))\(FileFolder.temporarySuffix)"
         do {
-            try copy(view, to: temporary, for: client)
+            let file = try folder.createFile(temporary, byteCount: 0)
+            let control = CopyControl()
+            let start = SystemClock().monotonicNanoseconds()
+            try copy(file, control) { doneBytes in
+                let seconds = Double(SystemClock().monotonicNanoseconds() - start) / 1e9
+                client.report(
+                    TransferProgress(
+                        doneBytes: doneBytes, totalBytes: byteCount,
+                        rate: Int(Double(doneBytes) / seconds)))
+                if client.isGone { control.cancel() }
+            }
+            // Nobody would hear of a file that was completed in vain.
+            guard !client.isGone else { throw Problem(.interrupted, "the client went away") }
             try folder.renameUnlessTaken(temporary, to: name)
             try folder.syncFolder("")
         } catch {
             try? folder.removeFile(temporary)
             throw problem(error)
         }
-        return view.byteCount
-    }
-
-    private func copy(
-        _ view: SnapshotView, to temporary: String, for client: any RequestClient
-    ) throws {
-        let file = try folder.createFile(temporary, byteCount: 0)
-        let control = CopyControl()
-        let start = SystemClock().monotonicNanoseconds()
-        try SnapshotExporter.export(view, to: file, control: control) { doneBytes in
-            let seconds = Double(SystemClock().monotonicNanoseconds() - start) / 1e9
-            client.report(
-                TransferProgress(
-                    doneBytes: doneBytes, totalBytes: view.byteCount,
-                    rate: Int(Double(doneBytes) / seconds)))
-            if client.isGone { control.cancel() }
-        }
-        // Nobody would hear of a file that was completed in vain.
-        guard !client.isGone else { throw Problem(.interrupted, "the client went away") }
+        return byteCount
     }
 
     private var takenProblem: Problem {

@@ -1,9 +1,10 @@
-internal import BlockIO
+package import BlockIO
 internal import Glibc
-internal import SnapshotModel
+internal import MergeKit
+package import SnapshotModel
 
 /// Who has a store open: the content of its lock file, for those who find it locked.
-struct StoreHolder: Equatable {
+package struct StoreHolder: Equatable {
     var processID: Int32
     /// What the process does: `nbdkit`, `snapmgr revert`.
     var purpose: String
@@ -33,8 +34,24 @@ struct StoreHolder: Equatable {
 
     var fileContent: String { "\(processID) \(purpose)\n" }
 
+    /// Takes a store's lock, and says in it who has it; nil when another process has it.
+    package static func lock(
+        _ store: FileFolder, purpose: String
+    ) throws(Problem) -> FileLock? {
+        do throws(IOFailure) {
+            let lock = try FileLock.acquire(path: store.path + "/" + fileName)
+            lock?.describeHolder(StoreHolder(purpose: purpose).fileContent)
+            return lock
+        } catch {
+            guard error.isReadOnly else { throw Problem(error) }
+            throw Problem(
+                .failed, error.description,
+                hint: "run the command as the user who owns \(store.path), or as root")
+        }
+    }
+
     /// Why the store cannot be opened now.
-    static func lockedProblem(store: FileFolder) -> Problem {
+    package static func lockedProblem(store: FileFolder) -> Problem {
         guard let holder = StoreHolder(of: store) else {
             return Problem(
                 .locked, "the store \(store.path) is in use by another process",

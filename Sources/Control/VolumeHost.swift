@@ -67,8 +67,14 @@ package final class VolumeHost: Sendable {
         let store = FileFolder(path: storePath)
         // Asked first, so that no lock file is left in a folder that is no store.
         _ = try StoreReader(folder: store)
-        guard let lock = try lock(store, purpose: options.purpose) else { return nil }
+        guard let lock = try StoreHolder.lock(store, purpose: options.purpose) else { return nil }
         let record = try StoreReader(folder: store).record
+        guard record.driver == .image else {
+            throw Problem(
+                .refused,
+                "volume \(record.name) is under device-mapper: its writes are the kernel's",
+                hint: "use its device, /dev/mapper/snapmgr-\(record.name)")
+        }
         let origin = try openOrigin(of: record)
         let engine = try LiveEngine.open(store: store, origin: origin, options: options.engine)
         do throws(Problem) {
@@ -76,19 +82,6 @@ package final class VolumeHost: Sendable {
         } catch {
             try? engine.close()
             throw error
-        }
-    }
-
-    private static func lock(_ store: FileFolder, purpose: String) throws(Problem) -> FileLock? {
-        do throws(IOFailure) {
-            let lock = try FileLock.acquire(path: store.path + "/" + StoreHolder.fileName)
-            lock?.describeHolder(StoreHolder(purpose: purpose).fileContent)
-            return lock
-        } catch {
-            guard error.isReadOnly else { throw Problem(error) }
-            throw Problem(
-                .failed, error.description,
-                hint: "run the command as the user who owns \(store.path), or as root")
         }
     }
 

@@ -58,6 +58,36 @@ struct EngineRecovery {
             record: record, chain: chain, warnings: warnings)
     }
 
+    /// Looks at a volume that the kernel's device-mapper has in use: as ``run()``, but nothing is
+    /// recovered, swept or written, and the areas that grow are those of this moment.
+    func attach() throws(Problem) -> LiveEngine {
+        var warnings: [String] = []
+        let record = try store.volume()
+        let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+        var copyOptions = options.copyOptions
+        copyOptions.zeroUnitBytes = record.geometry.chunkBytes
+        let kernel = CopyKernel(options: copyOptions)
+        let manifests = try store.manifests()
+        var chain = ChainState(
+            geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
+            merge: nil, brokenThrough: broken(manifests))
+        if let newest = manifests.last {
+            let active = try openUnlessGivenUp(
+                newest, format: format, kernel: kernel, isObserved: true)
+            let invalid = active?.isInvalid ?? true ? newest.ordinal : nil
+            chain = chain.changed(active: .some(active), brokenThrough: invalid)
+            if let revert = try runningRevert() {
+                let merge = try resume(
+                    revert, chain, format: format, kernel: kernel, isObserved: true, &warnings)
+                chain = chain.changed(merge: .some(merge))
+            }
+        }
+        return LiveEngine(
+            store: store, origin: origin, options: options, kernel: kernel,
+            library: AreaLibrary(store: store, format: format), record: record, chain: chain,
+            warnings: warnings, isAttached: true)
+    }
+
     // MARK: The origin
 
     private func checkOrigin(
@@ -123,10 +153,12 @@ struct EngineRecovery {
     /// of the newest, nothing is preserved until the next snapshot then; in that of the safety
     /// snapshot, the merge goes on without it.
     private func openUnlessGivenUp(
-        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel
+        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel,
+        isObserved: Bool = false
     ) throws(Problem) -> GrowingArea? {
         do throws(Problem) {
-            return try openGrowing(manifest, format: format, kernel: kernel)
+            return try openGrowing(
+                manifest, format: format, kernel: kernel, isObserved: isObserved)
         } catch {
             guard error.isDamage, store.isBroken(manifest.ordinal) else { throw error }
             return nil
@@ -134,15 +166,14 @@ struct EngineRecovery {
     }
 
     private func openGrowing(
-        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel
+        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel, isObserved: Bool
     ) throws(Problem) -> GrowingArea {
-        let device = try store.openArea(manifest.ordinal, writable: true)
+        let device = try store.openArea(manifest.ordinal, writable: !isObserved)
         let geometry = Geometry(
             volumeBytes: manifest.volumeBytes, chunkBytes: format.chunkBytes)
-        do {
-            return try GrowingArea.open(
-                on: device, ordinal: manifest.ordinal, format: format,
-                originChunkCount: geometry.chunkCount, kernel: kernel)
+        let open = isObserved ? GrowingArea.observe : GrowingArea.open
+        do throws(AreaFault) {
+            return try open(device, manifest.ordinal, format, geometry.chunkCount, kernel)
         } catch {
             throw Problem(error, area: device.path)
         }
@@ -169,7 +200,7 @@ struct EngineRecovery {
     /// the chunks that the journal names.
     private func resume(
         _ record: RevertRecord, _ chain: ChainState, format: AreaFormat, kernel: CopyKernel,
-        _ warnings: inout [String]
+        isObserved: Bool = false, _ warnings: inout [String]
     ) throws(Problem) -> RunningMerge {
         guard let safety = chain.entry(record.safety)?.manifest, chain.entry(record.target) != nil
         else {
@@ -179,13 +210,16 @@ struct EngineRecovery {
         }
         let safetyArea =
             record.safety == chain.newest
-            ? chain.active : try openUnlessGivenUp(safety, format: format, kernel: kernel)
+            ? chain.active
+            : try openUnlessGivenUp(
+                safety, format: format, kernel: kernel, isObserved: isObserved)
         let plan = try RevertPlan(
             of: record, manifests: chain.snapshots.map(\.manifest), store: store,
             geometry: chain.geometry, isGivenUp: store.isBroken)
         try plan.check(against: record)
         let (journal, merged) = try MergeJournal.open(
-            on: openJournal(record.id), isWritable: true, revert: record.id,
+            on: openJournal(record.id, isWritable: !isObserved), isWritable: !isObserved,
+            revert: record.id,
             chunkBytes: format.chunkBytes,
             chunkCount: chain.geometry.chunkCount)
         if !plan.damaged.isEmpty {
@@ -214,9 +248,11 @@ struct EngineRecovery {
         }
     }
 
-    private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {
+    private func openJournal(
+        _ id: RevertID, isWritable: Bool
+    ) throws(Problem) -> any BlockDevice {
         try doing { () throws(IOFailure) in
-            try store.folder.openFile(StoreLayout.journal(id), writable: true)
+            try store.folder.openFile(StoreLayout.journal(id), writable: isWritable)
         }
     }
 }

@@ -1,4 +1,5 @@
 package import BlockIO
+internal import Glibc
 package import SnapshotModel
 
 /// An area that still takes exceptions: the newest snapshot's, and during a merge the safety
@@ -38,6 +39,8 @@ package final class GrowingArea: Sendable {
         var needsScrub = false
         /// Given up for ever: nothing is preserved any more.
         var isInvalid = false
+        /// Somebody else writes it.
+        var isObserved = false
         /// The present metadata block, as it is on disk.
         var block: MetadataBlock
 
@@ -93,6 +96,33 @@ package final class GrowingArea: Sendable {
         on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
         originChunkCount: Int, kernel: CopyKernel
     ) throws(AreaFault) -> GrowingArea {
+        let area = try read(
+            on: device, ordinal: ordinal, format: format, originChunkCount: originChunkCount,
+            kernel: kernel, isObserved: false)
+        // Nothing is added to an area that was given up, and the disk may be full still.
+        guard !area.isInvalid else { return area }
+        do {
+            try area.rewriteLastFullBlocks()
+            try area.scrub()
+        } catch { throw .unreadable(error) }
+        return area
+    }
+
+    /// Looks at an area that somebody else, the kernel, lets grow: its entries are those of this
+    /// moment. Nothing is written, and nothing can be preserved through it.
+    package static func observe(
+        on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
+        originChunkCount: Int, kernel: CopyKernel
+    ) throws(AreaFault) -> GrowingArea {
+        try read(
+            on: device, ordinal: ordinal, format: format, originChunkCount: originChunkCount,
+            kernel: kernel, isObserved: true)
+    }
+
+    private static func read(
+        on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
+        originChunkCount: Int, kernel: CopyKernel, isObserved: Bool
+    ) throws(AreaFault) -> GrowingArea {
         let reader = AreaReader(device: device, format: format, originChunkCount: originChunkCount)
         let header = try reader.header()
         let entries = try reader.entries()
@@ -101,6 +131,7 @@ package final class GrowingArea: Sendable {
         state.entries = entries
         state.committed = ExceptionTable(entries)
         state.isInvalid = !header.isValid
+        state.isObserved = isObserved
         state.block = MetadataBlock(
             index: entries.count / format.entriesPerBlock, format: format,
             entries: entries[(entries.count / format.entriesPerBlock * format.entriesPerBlock)...])
@@ -108,15 +139,8 @@ package final class GrowingArea: Sendable {
             state.nextFree = format.dataChunk(after: entry.area)
         }
         state.recycled = unusedChunks(below: state.nextFree, entries: entries, format: format)
-        let area = GrowingArea(
+        return GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
-        // Nothing is added to an area that was given up, and the disk may be full still.
-        guard header.isValid else { return area }
-        do {
-            try area.rewriteLastFullBlocks()
-            try area.scrub()
-        } catch { throw .unreadable(error) }
-        return area
     }
 
     /// More unused chunks than this are left unused: an area with such gaps is not of our making.
@@ -225,7 +249,7 @@ package final class GrowingArea: Sendable {
                 monitor.unlock()
                 return preserved
             }
-            if let failure = scrubIfNeeded() {
+            if let failure = observedFailure() ?? scrubIfNeeded() {
                 monitor.unlock()
                 throw failure
             }
@@ -238,6 +262,11 @@ package final class GrowingArea: Sendable {
             // When somebody else's reservation failed its chunks are free again: once more.
             guard others.contains(where: { $0.step == .failed }) else { return preserved }
         }
+    }
+
+    /// With the monitor held: why nothing can be preserved here; nil when it can.
+    private func observedFailure() -> IOFailure? {
+        state.isObserved ? IOFailure("write", path: device.path, code: EROFS) : nil
     }
 
     /// With the monitor held: reserves the chunks that nobody has, and finds whose the others are.

@@ -40,6 +40,22 @@ extension LiveEngine {
 
     /// Goes back to the safety snapshot in mid-merge, dropping what was written since.
     package func cancelMerge(_ id: RevertID) throws(Problem) -> RevertOutcome {
+        try revert(try cancelRequest(id))
+    }
+
+    // MARK: Planning
+
+    /// Why a revert to a snapshot cannot be done now; nil when it can. `.notFound` is thrown.
+    package func refusal(
+        ofRevertTo id: SnapshotID, takingSafety: Bool
+    ) throws(Problem) -> Problem? {
+        let chain = chain
+        guard let target = chain.live(id) else { throw notFound(id) }
+        return refusal(of: target, safety: takingSafety, in: chain)
+    }
+
+    /// The request that ``cancelMerge(_:)`` makes: back to the safety snapshot in mid-merge.
+    package func cancelRequest(_ id: RevertID) throws(Problem) -> RevertRequest {
         guard let merge = chain.merge else {
             throw Problem(
                 .notFound, "no merge runs on volume “\(record.name)”",
@@ -52,10 +68,8 @@ extension LiveEngine {
                 "the merge on volume “\(record.name)” cannot be cancelled: it has no safety snapshot",
                 hint: "revert to another snapshot with `snapmgr revert --no-safety`")
         }
-        return try revert(RevertRequest(id: id, target: merge.record.safetyID, safety: nil))
+        return RevertRequest(id: id, target: merge.record.safetyID, safety: nil)
     }
-
-    // MARK: Planning
 
     /// Why a revert to a snapshot cannot be done now; nil when it can.
     func refusal(

@@ -14,6 +14,8 @@ package final class LiveEngine: Sendable {
     let kernel: CopyKernel
     let library: AreaLibrary
     let options: EngineOptions
+    /// Whether the volume's reads and writes go through the kernel, and not through this engine.
+    let isAttached: Bool
     let gate = Gate()
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
     let turn = Turn()
@@ -42,8 +44,10 @@ package final class LiveEngine: Sendable {
 
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
-        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [String]
+        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [String],
+        isAttached: Bool = false
     ) {
+        self.isAttached = isAttached
         self.store = store
         self.origin = origin
         self.options = options
@@ -61,6 +65,15 @@ package final class LiveEngine: Sendable {
         options: EngineOptions = EngineOptions()
     ) throws(Problem) -> LiveEngine {
         try EngineRecovery(store: Store(folder: folder), origin: origin, options: options).run()
+    }
+
+    /// Opens a volume whose reads, writes and merges are the kernel's: for what concerns frozen areas
+    /// only - previews, deletions, collections - and for looking. It knows the areas that grow as
+    /// they are now; whoever changes the chain opens it anew. The caller holds the store's lock.
+    package static func attach(
+        store folder: any Folder, origin: any BlockDevice, options: EngineOptions = EngineOptions()
+    ) throws(Problem) -> LiveEngine {
+        try EngineRecovery(store: Store(folder: folder), origin: origin, options: options).attach()
     }
 
     // MARK: State
@@ -179,6 +192,11 @@ package final class LiveEngine: Sendable {
     }
 
     func checkNotPoisoned() throws(Problem) {
+        guard !isAttached else {
+            throw Problem(
+                .refused, "volume “\(record.name)” is active: its writes are the kernel's",
+                hint: "use its device, or run `snapmgr deactivate \(record.name)`")
+        }
         guard isPoisoned.load(ordering: .relaxed) else { return }
         throw Problem(
             .inputOutput, "volume “\(record.name)” takes no writes after an I/O error",
@@ -189,6 +207,7 @@ package final class LiveEngine: Sendable {
     /// whether somebody else wrote to it. Everything is refused afterwards; when it fails, the volume
     /// goes on.
     package func close() throws(Problem) {
+        guard !isAttached else { return }
         gate.close()
         defer { gate.open() }
         try noteCleanClose()

@@ -1,20 +1,20 @@
 internal import BlockIO
-internal import SnapshotModel
+package import SnapshotModel
 
 /// The plan of a running revert, read from the store: the overlay of its areas as they were then.
 ///
 /// An area that `check --repair` has given up (the mark `broken`) is read as far as it goes: what of
 /// the plan lies before the damage still leads the volume to its content, although no snapshot can be
 /// read there any more.
-struct RevertPlan {
-    private(set) var chunks: SourceMap
+package struct RevertPlan {
+    package private(set) var chunks: SourceMap
     /// Areas of the plan that were given up and could not be read to their ends.
     private(set) var damaged: [SnapshotOrdinal] = []
 
     /// - Parameters:
     ///   - manifests: the snapshots of the store, by ordinal.
     ///   - isGivenUp: whether an area's damage is known and accepted; any other is an error.
-    init(
+    package init(
         of record: RevertRecord, manifests: [SnapshotManifest], store: Store,
         geometry: Geometry, isGivenUp: (SnapshotOrdinal) -> Bool
     ) throws(Problem) {
@@ -42,7 +42,7 @@ struct RevertPlan {
     var damagedNames: String { damaged.map(\.description).joined(separator: ", ") }
 
     /// Refuses a plan that is not the one of the revert's time.
-    func check(against record: RevertRecord) throws(Problem) {
+    package func check(against record: RevertRecord) throws(Problem) {
         guard chunks.count != record.planChunkCount else { return }
         let cause =
             damaged.isEmpty

@@ -15,16 +15,32 @@ package enum SnapshotExporter {
         _ view: SnapshotView, to device: any BlockDevice, control: CopyControl = CopyControl(),
         onProgress: (Int) -> Void = { _ in }
     ) throws(Problem) {
-        try doing { () throws(IOFailure) in try device.resize(to: view.byteCount) }
         let source = ViewDevice(view)
+        do throws(Problem) {
+            try export(
+                source, named: "snapshot \(view.manifest.id)", to: device, control: control,
+                onProgress: onProgress)
+        } catch { throw source.problem ?? error }
+    }
+
+    /// The same from a device that has a snapshot's content.
+    package static func export(
+        _ source: any BlockDevice, named name: String, to device: any BlockDevice,
+        control: CopyControl = CopyControl(), onProgress: (Int) -> Void = { _ in }
+    ) throws(Problem) {
+        let byteCount = try doing { () throws(IOFailure) in
+            let byteCount = try source.byteCount()
+            try device.resize(to: byteCount)
+            return byteCount
+        }
         let kernel = CopyKernel(
             options: CopyOptions(workerCount: 1, segmentBytes: pieceBytes))
         // Holes are passed over as a whole: the time follows what there is to copy.
         var data = 0..<0
         var position = 0
-        while position < view.byteCount {
+        while position < byteCount {
             if position >= data.upperBound {
-                data = try firstData(of: source, from: position)
+                data = try firstData(of: source, in: position..<byteCount)
                 position = data.lowerBound
                 onProgress(position)
                 guard !data.isEmpty else { break }
@@ -35,14 +51,12 @@ package enum SnapshotExporter {
                 range: CopyRange(
                     sourceOffset: position, destinationOffset: position, byteCount: count),
                 isDestinationZero: true)
-            let report: CopyReport
-            do {
-                report = try kernel.copy([run], control: control)
-            } catch { throw source.problem ?? Problem(error) }
+            let report = try doing { () throws(IOFailure) in
+                try kernel.copy([run], control: control)
+            }
             guard report.doneBytes == count else {
                 throw Problem(
-                    .interrupted, "the export of snapshot \(view.manifest.id) was stopped",
-                    hint: "run it again")
+                    .interrupted, "the export of \(name) was stopped", hint: "run it again")
             }
             position += count
             onProgress(position)
@@ -52,11 +66,10 @@ package enum SnapshotExporter {
 
     /// The next stretch that may hold other bytes than zeroes; empty, at the end, when there is none.
     private static func firstData(
-        of source: ViewDevice, from position: Int
+        of source: any BlockDevice, in range: Range<Int>
     ) throws(Problem) -> Range<Int> {
-        do throws(IOFailure) {
-            let end = try source.byteCount()
-            return try source.firstData(in: position..<end) ?? end..<end
-        } catch { throw source.problem ?? Problem(error) }
+        try doing { () throws(IOFailure) in
+            try source.firstData(in: range) ?? range.upperBound..<range.upperBound
+        }
     }
 }

@@ -250,10 +250,14 @@ package struct OriginState: Hashable, Sendable, Codable {
     /// False while the origin is, or was when a process ended badly, open for writing.
     package var isClosed: Bool
     package var stamp: OriginStamp?
+    /// Of an origin under device-mapper, which has no time of change: a checksum of places that
+    /// change whenever it is used.
+    package var fingerprint: UInt32?
 
-    package init(isClosed: Bool, stamp: OriginStamp?) {
+    package init(isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil) {
         self.isClosed = isClosed
         self.stamp = stamp
+        self.fingerprint = fingerprint
     }
 }
 
@@ -274,6 +278,22 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     package var safetyEntryCount: Int
     package var planChunkCount: Int
     package var startedAt: Timestamp
+
+    package init(
+        id: RevertID, target: SnapshotOrdinal, targetID: SnapshotID, safety: SnapshotOrdinal,
+        safetyID: SnapshotID, tookSafetySnapshot: Bool, safetyEntryCount: Int,
+        planChunkCount: Int, startedAt: Timestamp
+    ) {
+        self.id = id
+        self.target = target
+        self.targetID = targetID
+        self.safety = safety
+        self.safetyID = safetyID
+        self.tookSafetySnapshot = tookSafetySnapshot
+        self.safetyEntryCount = safetyEntryCount
+        self.planChunkCount = planChunkCount
+        self.startedAt = startedAt
+    }
 }
 
 /// What holds a merge back: the content of `limits.json` in its revert's folder.

@@ -13,6 +13,12 @@ package import SnapshotModel
 ///     reverts/000007/revert.json      a running revert; a folder without it is left over
 ///     reverts/000007/journal          the chunks that its merge has done
 ///     reverts/000007/limits.json      the throttle and pause of its merge, if any were set
+///     reverts/000007/metadata.cow     of a volume under device-mapper: the synthetic store's header
+///                                     and metadata blocks
+///     reverts/000007/overlay.cow      what is written into the synthetic store, as an area
+///     reverts/000007/copy.cow         the whole synthetic store, when its windows would be too many
+///     reverts/000007/begun            an empty file: the kernel may have begun the merge
+///     reverts/000007/merged           an empty file: the kernel has ended it
 package enum StoreLayout {
     package static let volume = "volume.json"
     package static let originState = "origin.json"
@@ -53,6 +59,17 @@ package enum StoreLayout {
         revertFolder(id) + "/limits.json"
     }
 
+    package static func syntheticMetadata(_ id: RevertID) -> String {
+        revertFolder(id) + "/metadata.cow"
+    }
+
+    package static func syntheticOverlay(_ id: RevertID) -> String {
+        revertFolder(id) + "/overlay.cow"
+    }
+
+    package static func syntheticCopy(_ id: RevertID) -> String { revertFolder(id) + "/copy.cow" }
+    package static func begunMark(_ id: RevertID) -> String { revertFolder(id) + "/begun" }
+    package static func mergedMark(_ id: RevertID) -> String { revertFolder(id) + "/merged" }
     package static func journal(_ id: RevertID) -> String { revertFolder(id) + "/journal" }
 
     /// Reads a folder's name back; nil when it is none of ours.

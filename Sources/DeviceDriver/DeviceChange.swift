@@ -1,0 +1,315 @@
+internal import BlockIO
+internal import DeviceMapper
+internal import MergeKit
+internal import SnapshotModel
+
+/// One change of a volume's chain in steps, so that several volumes change at one instant: prepare
+/// all, hold all, commit all, release all. What was not committed at the end is taken back.
+///
+/// Should this process die while the volume is held, a guard lets its I/O go on - unless a revert was
+/// committed: then the volume, which nobody has open, waits for the next command, which finishes it.
+final class DeviceChange {
+    private let volume: DeviceVolume
+    private let begunAt: Int64
+    private var snapshot: StagedSnapshot?
+    private var revert: StagedRevert?
+    private var heldSince: Int64?
+    private var suspension: SuspensionGuard?
+    private var isCommitted = false
+
+    private struct StagedSnapshot {
+        var request: SnapshotRequest
+        var ordinal: SnapshotOrdinal
+        var manifest: SnapshotManifest?
+    }
+
+    private struct StagedRevert {
+        var request: RevertRequest
+        var target: SnapshotManifest
+        /// What the synthetic store was copied from in advance; nil when it was not.
+        var copied: SourceMap?
+        var record: RevertRecord?
+    }
+
+    init(_ volume: DeviceVolume) {
+        self.volume = volume
+        begunAt = volume.clock.monotonicNanoseconds()
+    }
+
+    private var store: Store { volume.store }
+    private var stack: VolumeStack { volume.stack }
+    private var state: StoreState { volume.state }
+
+    // MARK: Preparing
+
+    /// Makes a snapshot ready while writes go on: its folder, its area, its device.
+    func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
+        try volume.requireActive()
+        try stage(request, on: state.merging == nil ? .real : .base)
+    }
+
+    private func stage(_ request: SnapshotRequest, on origin: DeviceName.Part) throws(Problem) {
+        guard !state.manifests.contains(where: { $0.id == request.id }) else {
+            throw Problem(
+                .exists, "volume \(volume.record.name) has a snapshot \(request.id) already",
+                hint: "run `snapmgr catalog rebuild`")
+        }
+        let ordinal = state.newest?.ordinal.next ?? SnapshotOrdinal(rawValue: 1)
+        do throws(Problem) {
+            try makeArea(ordinal)
+            let draft = manifest(request, ordinal)
+            try stack.prepare(
+                .snapshot(ordinal), stack.snapshotTable(of: draft, on: origin))
+            snapshot = StagedSnapshot(request: request, ordinal: ordinal)
+        } catch {
+            try? volume.removeSnapshot(ordinal)
+            throw error
+        }
+    }
+
+    private func makeArea(_ ordinal: SnapshotOrdinal) throws(Problem) {
+        let format = state.format
+        let device = try store.createSnapshotFolder(
+            ordinal,
+            areaBytes: format.fullCoverageBytes(
+                chunkCount: volume.record.geometry.chunkCount))
+        try doing { () throws(IOFailure) in
+            _ = try GrowingArea.create(
+                on: device, ordinal: ordinal, format: format, kernel: volume.kernel)
+        }
+        try volume.reserve(device, usedBytes: 0)
+    }
+
+    private func manifest(
+        _ request: SnapshotRequest, _ ordinal: SnapshotOrdinal
+    ) -> SnapshotManifest {
+        SnapshotManifest(
+            ordinal: ordinal, id: request.id, volumeBytes: volume.record.geometry.volumeBytes,
+            takenAt: volume.clock.now(), description: request.description)
+    }
+
+    /// Makes a revert ready: its safety snapshot, its folder. `.refused` when the volume is open.
+    func prepareRevert(_ request: RevertRequest) throws(Problem) {
+        try volume.requireActive()
+        let target = try volume.readable(request.target)
+        let refusal = try volume.withEngine { engine throws(Problem) in
+            try engine.refusal(ofRevertTo: request.target, takingSafety: request.safety != nil)
+        }
+        if let refusal { throw refusal }
+        try volume.requireClosed()
+        guard !store.folder.exists(StoreLayout.revertFolder(request.id)) else {
+            throw Problem(
+                .exists, "revert \(request.id) of volume \(volume.record.name) exists already",
+                hint: "run `snapmgr catalog rebuild`")
+        }
+        try volume.changeRecord { $0.idFloor.revert = max($0.idFloor.revert, request.id) }
+        if let safety = request.safety { try stage(safety, on: .real) }
+        try createFolder(request.id)
+        revert = StagedRevert(request: request, target: target)
+        if state.revert == nil { try copyInAdvance(target) }
+    }
+
+    /// The journal stays empty: the kernel's merge keeps its own in `overlay.cow`. Readers of the
+    /// store take all of the plan for unmerged, which is always safe.
+    private func createFolder(_ id: RevertID) throws(Problem) {
+        try doing { () throws(IOFailure) in
+            let folder = store.folder
+            try folder.makeFolder(StoreLayout.revertFolder(id))
+            let device = try folder.createFile(StoreLayout.journal(id), byteCount: 0)
+            _ = try MergeJournal.create(
+                on: device, revert: id, chunkBytes: state.format.chunkBytes)
+            try folder.syncFolder(StoreLayout.revertFolder(id))
+            try folder.syncFolder(StoreLayout.reverts)
+        }
+    }
+
+    private func copyInAdvance(_ target: SnapshotManifest) throws(Problem) {
+        guard let request = revert?.request else { return }
+        let plan = try planNow(to: target)
+        let layout = SyntheticLayout(plan: plan, format: state.format)
+        guard layout.windows.count > SyntheticStore.windowsMaximum else { return }
+        let synthetic = SyntheticStore(store: store, revert: request.id, format: state.format)
+        try synthetic.writeMetadata(plan, layout)
+        try synthetic.copyWhole(layout, kernel: volume.kernel)
+        revert?.copied = plan
+    }
+
+    /// The overlay of all areas from the target's on, as they are now.
+    private func planNow(to target: SnapshotManifest) throws(Problem) -> SourceMap {
+        guard let newest = state.newest else { return SourceMap() }
+        return try volume.frozenMap(from: target.ordinal, upTo: newest.ordinal.next)
+            .prefix(volume.record.geometry.chunkCount)
+    }
+
+    // MARK: Holding
+
+    /// Flushes the origin, freezes a filesystem that is mounted from the volume, and keeps all I/O
+    /// waiting: when it returns nothing is under way, and all that was answered is durable.
+    func hold(milliseconds: Int) throws(Problem) {
+        guard heldSince == nil else { throw Problem(.usage, "I/O is held already") }
+        try volume.requireActive()
+        try volume.flushOrigin()
+        let top = stack.name(.top)
+        suspension = try asking { () throws(DeviceFailure) in
+            try SuspensionGuard.begin(devices: [top], milliseconds: milliseconds)
+        }
+        heldSince = volume.clock.monotonicNanoseconds()
+        try stack.suspend(.top, freezesFilesystem: true)
+        if revert != nil { try volume.requireClosed() }
+        try volume.flushOrigin()
+    }
+
+    /// Makes what was prepared durable. Only while the volume is held.
+    func commit() throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
+        guard let heldSince else { throw Problem(.usage, "I/O is not held") }
+        guard try stack.info(.top)?.isSuspended ?? false else {
+            throw Problem(
+                .interrupted, "volume \(volume.record.name) is not held any more",
+                hint: "run the command again when the disk is less busy")
+        }
+        var outcome: (snapshot: SnapshotOutcome?, revert: RevertOutcome?) = (nil, nil)
+        if let snapshot {
+            // Attached before it counts: from now on nothing that it needs is overwritten.
+            try stack.resume(.snapshot(snapshot.ordinal))
+            let manifest = manifest(snapshot.request, snapshot.ordinal)
+            self.snapshot?.manifest = manifest
+            if revert == nil { try store.writeManifest(manifest) }
+            outcome.snapshot = SnapshotOutcome(
+                manifest: manifest,
+                heldNanoseconds: volume.clock.monotonicNanoseconds() - heldSince)
+        }
+        if let revert {
+            outcome.revert = try commit(revert, safety: outcome.snapshot?.manifest)
+        }
+        try volume.reload()
+        isCommitted = true
+        return outcome
+    }
+
+    /// The revert's files first, then its safety snapshot's manifest, then its record, with which it
+    /// counts.
+    private func commit(
+        _ staged: StagedRevert, safety: SnapshotManifest?
+    ) throws(Problem) -> RevertOutcome {
+        // A merge that runs goes on while the volume is held; its plan is dropped.
+        try volume.stopMerge()
+        let plan = try planNow(to: staged.target)
+        let newest = state.newest
+        try writeFiles(staged, plan)
+        if let safety { try store.writeManifest(safety) }
+        guard let safetyManifest = safety ?? newest else {
+            throw Problem(.notFound, "volume \(volume.record.name) has no snapshots")
+        }
+        let entryCount = try safety == nil ? volume.map(of: safetyManifest).count : 0
+        let record = RevertRecord(
+            id: staged.request.id, target: staged.target.ordinal, targetID: staged.target.id,
+            safety: safetyManifest.ordinal, safetyID: safetyManifest.id,
+            tookSafetySnapshot: safety != nil || state.revert?.record.tookSafetySnapshot ?? false,
+            safetyEntryCount: entryCount, planChunkCount: plan.count,
+            startedAt: volume.clock.now())
+        // From here on only a command finishes it: I/O that went on would be lost by it.
+        suspension?.end()
+        suspension = nil
+        try store.writeRevert(record)
+        revert?.record = record
+        return RevertOutcome(
+            id: record.id, target: record.targetID, safety: safety,
+            planBytes: plan.count * state.format.chunkBytes,
+            usableAfterNanoseconds: volume.clock.monotonicNanoseconds() - begunAt,
+            state: plan.isEmpty ? .done : .merging)
+    }
+
+    private func writeFiles(_ staged: StagedRevert, _ plan: SourceMap) throws(Problem) {
+        let layout = SyntheticLayout(plan: plan, format: state.format)
+        let synthetic = SyntheticStore(
+            store: store, revert: staged.request.id, format: state.format)
+        if let copied = staged.copied {
+            guard copied == plan else {
+                throw Problem(
+                    .interrupted, "volume \(volume.record.name) was written meanwhile",
+                    hint: "run the command again")
+            }
+        } else {
+            try synthetic.writeMetadata(plan, layout)
+            if layout.windows.count > SyntheticStore.windowsMaximum {
+                try synthetic.copyWhole(layout, kernel: volume.kernel)
+            }
+        }
+        try synthetic.createOverlay(layout, kernel: volume.kernel)
+    }
+
+    /// Takes back what was committed within this hold: nothing was written since.
+    func rollBack() throws(Problem) {
+        guard heldSince != nil else { throw Problem(.usage, "I/O is not held") }
+        try discard()
+        isCommitted = false
+    }
+
+    // MARK: Releasing
+
+    /// Has the volume read as a revert's target if one was committed, and lets its I/O go on.
+    ///
+    /// - Returns: for how long it was held, in nanoseconds.
+    func release() throws(Problem) -> Int64 {
+        var problem: Problem?
+        if isCommitted {
+            do throws(Problem) {
+                if let record = revert?.record {
+                    try volume.flip(to: record)
+                    try volume.removeReverts(before: record.id)
+                    // What is attached besides would take exceptions that are none of the plan's.
+                    try volume.tidy()
+                }
+            } catch { problem = error }
+        } else {
+            do throws(Problem) { try discard() } catch { problem = error }
+        }
+        // After a revert that could not be finished the volume waits for the next command.
+        if problem == nil || revert?.record == nil { try letGo() }
+        let held = heldSince.map { volume.clock.monotonicNanoseconds() - $0 } ?? 0
+        if let problem { throw problem }
+        if isCommitted {
+            _ = try volume.finishMergeIfDone()
+            try volume.tidy()
+        }
+        return held
+    }
+
+    private func letGo() throws(Problem) {
+        guard heldSince != nil else { return }
+        try stack.resumeIfSuspended(.top)
+        suspension?.end()
+        suspension = nil
+    }
+
+    /// Removes what was staged, the record first, so that the store is as before.
+    private func discard() throws(Problem) {
+        if let revert {
+            try volume.removeRevert(revert.request.id)
+            self.revert?.record = nil
+        }
+        if let snapshot { try volume.removeSnapshot(snapshot.ordinal) }
+        try volume.reload()
+        if let running = state.merging, try !stack.isMerging() {
+            try volume.flip(to: running.record)
+        }
+        snapshot = nil
+        revert = nil
+    }
+}
+
+extension DeviceVolume {
+    /// Removes reverts that a later one has replaced.
+    func removeReverts(before id: RevertID) throws(Problem) {
+        for old in try store.revertFolders() where old < id { try removeRevert(old) }
+    }
+
+    /// Removes a snapshot that does not count, or counts no more: its device, then its folder.
+    func removeSnapshot(_ ordinal: SnapshotOrdinal) throws(Problem) {
+        try stack.remove(.snapshot(ordinal))
+        try stack.detachUnusedLoops()
+        if store.folder.exists(StoreLayout.snapshotFolder(ordinal)) {
+            try store.removeSnapshot(ordinal)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+internal import BlockIO
+internal import DeviceMapper
+internal import MergeKit
+package import SnapshotModel
+
+// The origin under the volume, and what was written to it while it was not active.
+extension DeviceVolume {
+    /// Refuses an origin that is not as it was when the volume was deactivated.
+    func checkOrigin() throws(Problem) {
+        guard try stack.info(.real) == nil else { return }
+        let origin = try openOrigin(.readOnly)
+        let size = try doing { () throws(IOFailure) in try origin.byteCount() }
+        guard size >= record.geometry.volumeBytes else {
+            throw Problem(
+                .corrupt,
+                "the origin \(origin.path) has \(size) bytes, volume \(record.name) "
+                    + "\(record.geometry.volumeBytes): it was cut, or is another device",
+                hint: "put the right device there, or extend it")
+        }
+        guard let known = store.originState(), known.isClosed, let print = known.fingerprint,
+            try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes) != print
+        else { return }
+        throw Problem(
+            .refused,
+            "the origin \(origin.path) of volume \(record.name) was written while the volume was not "
+                + "active: its snapshots show the changed bytes wherever they share them with it",
+            hint: "to accept that, run `snapmgr activate \(record.name) --accept-origin`")
+    }
+
+    /// Takes the origin as it is from now on.
+    package func acceptOrigin() throws(Problem) {
+        try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
+    }
+
+    private func openOrigin(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
+        do throws(IOFailure) {
+            return try FileDevice(path: record.originPath, access: access)
+        } catch {
+            throw Problem(
+                error.isNotFound ? .notFound : .failed,
+                "the origin of volume \(record.name) cannot be opened: \(error)",
+                hint: "check \(record.originPath); the snapshots in the store are untouched")
+        }
+    }
+
+    /// While the volume is active, what the origin looks like says nothing.
+    func noteOpen() throws(Problem) {
+        guard store.originState()?.isClosed ?? true else { return }
+        try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
+    }
+
+    func noteClosed() throws(Problem) {
+        let origin = try openOrigin(.readOnly)
+        let print = try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes)
+        try store.writeOriginState(
+            OriginState(isClosed: true, stamp: nil, fingerprint: print))
+    }
+
+    /// Makes all that users have written durable on the origin.
+    func flushOrigin() throws(Problem) {
+        let path = stack.name(.real).path
+        try doing { () throws(IOFailure) in
+            try FileDevice(path: path, access: .readWrite).sync()
+        }
+    }
+}
+
+/// A checksum of places in which every filesystem writes when it is mounted or changed: the first
+/// mebibyte, with its superblock and times, and some all over the device.
+enum OriginFingerprint {
+    private static let headBytes = 1 << 20
+    private static let sampleBytes = 4096
+    private static let sampleCount = 256
+
+    static func of(_ origin: FileDevice, byteCount: Int) throws(Problem) -> UInt32 {
+        try doing { () throws(IOFailure) in
+            var buffer = AlignedBuffer(count: min(headBytes, byteCount))
+            var bytes = buffer.mutableBytes
+            try origin.read(into: &bytes, at: 0)
+            var sums = [CRC32C.checksum(buffer.bytes.array)]
+            var sample = AlignedBuffer(count: sampleBytes)
+            let step = max(sampleBytes, byteCount / sampleCount / sampleBytes * sampleBytes)
+            for offset in stride(from: headBytes, to: byteCount - sampleBytes, by: step) {
+                var bytes = sample.mutableBytes
+                try origin.read(into: &bytes, at: offset)
+                sums.append(CRC32C.checksum(sample.bytes.array))
+            }
+            return CRC32C.checksum(
+                sums.flatMap { sum in (0..<4).map { UInt8(truncatingIfNeeded: sum >> ($0 * 8)) } })
+        }
+    }
+}

@@ -1,0 +1,64 @@
+internal import BlockIO
+internal import DeviceMapper
+internal import MergeKit
+internal import SnapshotModel
+
+// Space for the areas that grow, kept ahead of the kernel: an area that finds none is invalidated.
+extension DeviceVolume {
+    /// What is reserved ahead at most, in bytes.
+    private static let headroomBytes = 64 << 20
+
+    /// The part of the store's free space that one area may reserve.
+    private static let freeShare = 4
+
+    /// Reserves space in the area's file behind its used bytes, as far as the store has it. That it
+    /// has none is no failure here: the policy for a full store is somebody else's.
+    func reserve(_ area: any BlockDevice, usedBytes: Int) throws(Problem) {
+        try doing { () throws(IOFailure) in
+            let size = try area.byteCount()
+            let free = try store.folder.freeBytes()
+            let wanted = min(size - usedBytes, Self.headroomBytes, free / Self.freeShare)
+            let start = usedBytes / Geometry.sectorBytes * Geometry.sectorBytes
+            guard wanted > 0 else { return }
+            do throws(IOFailure) { try area.allocate(start..<start + wanted) } catch {
+                guard error.isNoSpace else { throw error }
+            }
+        }
+    }
+
+    func reserve(_ manifest: SnapshotManifest) throws(Problem) {
+        let used = try usedBytes(of: manifest)
+        try reserve(store.openArea(manifest.ordinal, writable: true), usedBytes: used)
+    }
+
+    /// Reserves again what the kernel has used up, once that is half.
+    func refill() throws(Problem) {
+        for manifest in [state.active, state.second].compactMap({ $0 }) {
+            let area = try store.openArea(manifest.ordinal, writable: true)
+            let used = try usedBytes(of: manifest)
+            let allocated = try doing { () throws(IOFailure) in try area.allocatedBytes() }
+            guard allocated < used + Self.headroomBytes / 2 else { continue }
+            try reserve(area, usedBytes: used)
+        }
+    }
+
+    private func usedBytes(of manifest: SnapshotManifest) throws(Problem) -> Int {
+        guard case .usage(let allocated, _, _) = try stack.status(.snapshot(manifest.ordinal))
+        else { return 0 }
+        return allocated * Geometry.sectorBytes
+    }
+
+    /// Frees what was reserved in an area that grows no more. Best effort: it only costs space.
+    func freeTail(_ ordinal: SnapshotOrdinal) {
+        guard let manifest = state.manifest(ordinal), let map = try? map(of: manifest),
+            let area = try? store.openArea(ordinal, writable: true),
+            let size = try? area.byteCount()
+        else { return }
+        let format = state.format
+        let last = map.runs.map { $0.area.advanced(by: $0.count - 1) }.max()
+        let next = last.map { format.dataChunk(after: $0) } ?? AreaFormat.firstDataChunk
+        // A full metadata block is followed by an empty one, which ends the list.
+        let end = min(size, format.offset(of: next.advanced(by: 1)))
+        if end < size { try? area.punch(end..<size) }
+    }
+}

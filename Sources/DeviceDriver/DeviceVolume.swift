@@ -1,0 +1,276 @@
+package import BlockIO
+package import DeviceMapper
+internal import MergeKit
+package import SnapshotModel
+
+/// A volume under device-mapper that this process has to itself: it holds the store's lock. What
+/// runs, runs in the kernel; this looks at it and changes it, and may end at any moment.
+package final class DeviceVolume {
+    let folder: FileFolder
+    let stack: VolumeStack
+    let clock: any Clock
+    let kernel: CopyKernel
+    /// Things that somebody must know, found at open or since.
+    package private(set) var warnings: [String] = []
+    /// The store as it is now; read again after each change.
+    private(set) var state: StoreState
+    private let lock: FileLock
+
+    /// - Parameters:
+    ///   - lock: the store's lock, which is held for as long as this lives.
+    package init(
+        folder: FileFolder, lock: FileLock, mapper: any DeviceMapping, clock: any Clock
+    ) throws(Problem) {
+        self.folder = folder
+        self.lock = lock
+        self.clock = clock
+        state = try StoreState(folder)
+        stack = VolumeStack(mapper: mapper, record: state.record, folder: folder)
+        var options = CopyOptions()
+        options.zeroUnitBytes = state.record.geometry.chunkBytes
+        kernel = CopyKernel(options: options)
+    }
+
+    var record: VolumeRecord { state.record }
+    var store: Store { state.store }
+
+    package var isActive: Bool { get throws(Problem) { try stack.isActive() } }
+
+    func reload() throws(Problem) { state = try StoreState(folder) }
+
+    func warn(_ text: String) { warnings.append(text) }
+
+    func requireActive() throws(Problem) {
+        guard try stack.isActive() else {
+            throw Problem(
+                .refused, "volume \(record.name) is not active: its device does not exist",
+                hint: "run `snapmgr activate \(record.name)`")
+        }
+    }
+}
+
+// MARK: - Up and down
+
+extension DeviceVolume {
+    /// Makes the volume's devices, in the order in which each finds what it stands on, and finishes
+    /// whatever was half done. Does nothing when that is so already.
+    package func activate() throws(Problem) {
+        try checkOrigin()
+        try store.settle()
+        try finishStore()
+        let volumeBytes = record.geometry.volumeBytes
+        try stack.ensure(.real) { () throws(Problem) in stack.realTable(bytes: volumeBytes) }
+        if let merging = state.merging { try bringUpMerge(merging.record) }
+        try attachGrowing()
+        try stack.ensure(.base) { () throws(Problem) in
+            if let merging = state.merging {
+                return try stack.mergeTable(merging.record.id, bytes: volumeBytes)
+            }
+            return try stack.originTable(on: .real, bytes: volumeBytes)
+        }
+        try attachLate()
+        try stack.ensure(.top) { () throws(Problem) in
+            try stack.originTable(on: .base, bytes: volumeBytes)
+        }
+        try finishKernel()
+        try tidy()
+        try resumeAll()
+        try noteOpen()
+    }
+
+    /// What hangs on `real`: the safety snapshot of a merge, and the newest unless it was taken in
+    /// mid-merge.
+    private func attachGrowing() throws(Problem) {
+        if let second = state.second { try attach(second, on: .real) }
+        guard let active = state.active else { return }
+        if let merging = state.merging, active.ordinal > merging.record.safety { return }
+        try attach(active, on: .real)
+    }
+
+    /// What was taken in mid-merge hangs on `base`.
+    private func attachLate() throws(Problem) {
+        guard let active = state.active, let merging = state.merging,
+            active.ordinal > merging.record.safety
+        else { return }
+        try attach(active, on: .base)
+    }
+
+    func attach(_ manifest: SnapshotManifest, on origin: DeviceName.Part) throws(Problem) {
+        try reserve(manifest)
+        try stack.ensure(.snapshot(manifest.ordinal)) { () throws(Problem) in
+            try stack.snapshotTable(of: manifest, on: origin)
+        }
+    }
+
+    /// Makes the devices that a merge runs from, and notes first that it may have begun.
+    func bringUpMerge(_ revert: RevertRecord) throws(Problem) {
+        let layout = SyntheticLayout(plan: try plan(of: revert), format: state.format)
+        try stack.ensure(.synthetic(revert.id), isReadOnly: true) { () throws(Problem) in
+            try stack.syntheticTable(revert.id, layout)
+        }
+        try stack.ensure(.overlay(revert.id)) { () throws(Problem) in
+            try stack.overlayTable(revert.id, layout)
+        }
+    }
+
+    func plan(of revert: RevertRecord) throws(Problem) -> SourceMap {
+        let plan = try RevertPlan(
+            of: revert, manifests: state.manifests, store: store, geometry: record.geometry,
+            isGivenUp: { _ in false })
+        try plan.check(against: revert)
+        return plan.chunks
+    }
+
+    /// Takes the volume's devices down: the origin is a plain device again, with what the volume
+    /// showed. `.refused` while somebody has it open or a merge runs, naming who.
+    package func deactivate() throws(Problem) {
+        try requireClosed()
+        try recover()
+        guard state.revert == nil else {
+            throw Problem(
+                .refused,
+                "a merge runs on volume \(record.name): its origin is half old and half new",
+                hint: "wait for it with `snapmgr merge status \(record.name)`")
+        }
+        for case .view(let id) in try stack.existing() { try closeView(id) }
+        try removeAll()
+        try noteClosed()
+    }
+
+    private func removeAll() throws(Problem) {
+        try stack.remove(.top)
+        let parts = try stack.existing()
+        for part in parts { if case .overlay = part { try stack.remove(part) } }
+        // Whatever `base` is, what hangs on it goes first.
+        for part in parts { if case .snapshot = part { try stack.remove(part) } }
+        try stack.remove(.base)
+        for part in parts { if case .synthetic = part { try stack.remove(part) } }
+        try stack.remove(.real)
+        try stack.detachUnusedLoops()
+    }
+
+    /// `.refused` when somebody has the volume open, naming who and what to do.
+    func requireClosed() throws(Problem) {
+        guard let info = try stack.info(.top), info.openCount > 0 else { return }
+        let path = stack.name(.top).path
+        let holders = Holders(of: info.number)
+        throw Problem(
+            .refused, "volume \(record.name) is open: \(path) is \(holders.text)",
+            hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
+                ?? "close it, then run the command again; see `fuser -v \(path)`")
+    }
+}
+
+// MARK: - Recovery
+
+extension DeviceVolume {
+    /// Finishes, in an active volume, whatever a killed command or the end of a merge has left; does
+    /// and writes nothing when there is nothing.
+    package func recover() throws(Problem) {
+        guard try stack.isActive() else { return }
+        try finishStore()
+        try finishKernel()
+        try tidy()
+        try resumeAll()
+        try refill()
+    }
+
+    /// Sweeps creations that were never finished.
+    private func finishStore() throws(Problem) {
+        for ordinal in try store.snapshotFolders() where !store.hasManifest(ordinal) {
+            try stack.remove(.snapshot(ordinal))
+            try stack.detachUnusedLoops()
+            try store.removeSnapshot(ordinal)
+            warn("swept the unfinished snapshot folder \(ordinal)")
+        }
+        for id in try store.revertFolders() where id != state.revert?.record.id {
+            try removeRevert(id)
+        }
+        try noteInvalid()
+        try reload()
+    }
+
+    /// Removes a revert that does not run any more, its devices first.
+    func removeRevert(_ id: RevertID) throws(Problem) {
+        try stack.remove(.overlay(id))
+        try stack.remove(.synthetic(id))
+        try stack.detachUnusedLoops()
+        try store.removeRevert(id)
+    }
+
+    /// Notes which snapshots the kernel has given up.
+    func noteInvalid() throws(Problem) {
+        for manifest in [state.active, state.second].compactMap({ $0 })
+        where try isInvalid(manifest) {
+            try store.writeMark(StoreLayout.brokenMark(manifest.ordinal))
+            warn(
+                "THE SNAPSHOTS UP TO \(manifest.id) OF VOLUME \(record.name) ARE LOST: the kernel "
+                    + "invalidated the newest one's area, because its store was full or failed")
+        }
+    }
+
+    private func isInvalid(_ manifest: SnapshotManifest) throws(Problem) -> Bool {
+        switch try stack.status(.snapshot(manifest.ordinal)) {
+        case .invalid, .overflow: return true
+        case .usage: return false
+        default: break
+        }
+        let device = try store.openArea(manifest.ordinal, writable: false)
+        let reader = AreaReader(device: device, format: state.format, originChunkCount: 0)
+        do { return try !reader.header().isValid } catch {
+            throw Problem(error, area: device.path)
+        }
+    }
+
+    /// Finishes what was half done in the kernel: a revert that counts and has not begun, a merge
+    /// that has ended.
+    private func finishKernel() throws(Problem) {
+        switch state.revert?.phase {
+        case .committed: try finishCommitted()
+        case .begun:
+            if try !stack.isMerging(), let revert = state.revert { try flip(to: revert.record) }
+            _ = try finishMergeIfDone()
+        case .merged: try finishMerge()
+        case nil: break
+        }
+    }
+
+    /// Lets I/O go on everywhere: the last step, when the devices are as they shall be.
+    private func resumeAll() throws(Problem) {
+        for part in try stack.existing() { try resumeLeft(part) }
+    }
+
+    private func resumeLeft(_ part: DeviceName.Part) throws(Problem) {
+        switch part {
+        case .top, .base, .real, .view: try stack.resumeIfSuspended(part)
+        case .snapshot(let ordinal) where isGrowing(ordinal):
+            try stack.resumeIfSuspended(part)
+        default: return
+        }
+    }
+
+    private func isGrowing(_ ordinal: SnapshotOrdinal) -> Bool {
+        ordinal == state.active?.ordinal || ordinal == state.second?.ordinal
+    }
+
+    /// Makes views fall through to the snapshots that grow now, and removes what nothing needs:
+    /// older snapshots' devices, loop devices.
+    func tidy() throws(Problem) {
+        try repointViews()
+        for part in try stack.existing() {
+            switch part {
+            case .snapshot(let ordinal) where !isGrowing(ordinal):
+                try stack.remove(part)
+                freeTail(ordinal)
+            case .overlay(let id) where id != state.revert?.record.id: try stack.remove(part)
+            default: continue
+            }
+        }
+        for part in try stack.existing() {
+            if case .synthetic(let id) = part, id != state.revert?.record.id {
+                try stack.remove(part)
+            }
+        }
+        try stack.detachUnusedLoops()
+    }
+}

@@ -1,0 +1,99 @@
+internal import BlockIO
+internal import MergeKit
+internal import SnapshotModel
+
+/// What a store says about a volume under device-mapper, read afresh: what its devices must agree
+/// with.
+struct StoreState {
+    let store: Store
+    let record: VolumeRecord
+    /// All finished snapshots by ordinal, deleted ones included.
+    let manifests: [SnapshotManifest]
+    let revert: Revert?
+    /// This snapshot and all older ones lost exceptions.
+    let brokenThrough: SnapshotOrdinal?
+
+    /// A revert that the store has, and how far it is.
+    struct Revert {
+        var record: RevertRecord
+        var phase: Phase
+    }
+
+    enum Phase: Comparable {
+        /// It counts, but its merge has never run: nothing of the origin has changed.
+        case committed
+        /// The kernel may have merged some of it.
+        case begun
+        /// All of it is merged.
+        case merged
+    }
+
+    init(_ folder: FileFolder) throws(Problem) {
+        store = Store(folder: folder)
+        record = try store.volume()
+        manifests = try store.manifests()
+        var running: Revert?
+        for id in try store.revertFolders().reversed() {
+            guard let record = try store.revert(id) else { continue }
+            let phase: Phase =
+                folder.exists(StoreLayout.mergedMark(id))
+                ? .merged : folder.exists(StoreLayout.begunMark(id)) ? .begun : .committed
+            running = Revert(record: record, phase: phase)
+            break
+        }
+        revert = running
+        brokenThrough = try Self.brokenThrough(manifests, store)
+    }
+
+    private static func brokenThrough(
+        _ manifests: [SnapshotManifest], _ store: Store
+    ) throws(Problem) -> SnapshotOrdinal? {
+        for manifest in manifests.reversed() where store.isBroken(manifest.ordinal) {
+            return manifest.ordinal
+        }
+        return nil
+    }
+
+    var format: AreaFormat { AreaFormat(chunkBytes: record.geometry.chunkBytes) }
+    var newest: SnapshotManifest? { manifests.last }
+
+    func manifest(_ ordinal: SnapshotOrdinal) -> SnapshotManifest? {
+        manifests.last { $0.ordinal == ordinal }
+    }
+
+    func live(_ id: SnapshotID) -> SnapshotManifest? {
+        manifests.last { $0.id == id && !$0.isDeleted }
+    }
+
+    func isBroken(_ ordinal: SnapshotOrdinal) -> Bool {
+        brokenThrough.map { ordinal <= $0 } ?? false
+    }
+
+    /// The merge that the kernel runs, or has run without anybody noting its end.
+    var merging: Revert? {
+        guard let revert, revert.phase == .begun else { return nil }
+        return revert
+    }
+
+    /// The newest snapshot, when its area must take exceptions: while any live snapshot could need
+    /// them.
+    var active: SnapshotManifest? {
+        guard let newest, !isBroken(newest.ordinal), manifests.contains(where: { !$0.isDeleted })
+        else { return nil }
+        return newest
+    }
+
+    /// The safety snapshot of the running merge, when later snapshots exist.
+    var second: SnapshotManifest? {
+        guard let merging, let safety = manifest(merging.record.safety),
+            safety.ordinal != newest?.ordinal, !isBroken(safety.ordinal)
+        else { return nil }
+        return safety
+    }
+
+    /// The snapshot whose device a view of `ordinal` falls through to: the first whose area grows.
+    func growing(from ordinal: SnapshotOrdinal) -> SnapshotManifest? {
+        if let second, ordinal <= second.ordinal { return second }
+        return active
+    }
+}

@@ -1,0 +1,292 @@
+internal import BlockIO
+package import DeviceMapper
+internal import MergeKit
+internal import SnapshotModel
+
+/// The kernel's devices of one volume, by their parts.
+///
+///     snapmgr-VOL              snapshot-origin -> base       what users mount
+///     snapmgr-VOL:base         snapshot-origin -> real       in mid-merge: snapshot-merge
+///     snapmgr-VOL:real         linear -> the origin
+///     snapmgr-VOL:snap-000042  snapshot of real, or of base when it was taken in mid-merge
+///
+/// Snapshots hang on `real`, and stay there when a merge begins or ends: whatever `base` is, it has
+/// what it overwrites preserved for them. Those that are taken in mid-merge hang on `base`, because
+/// theirs is the volume as it reads. Nothing is lost while two snapshots are attached: an exception
+/// that both take is the same in both.
+struct VolumeStack: Sendable {
+    typealias Part = DeviceName.Part
+
+    let mapper: any DeviceMapping
+    let record: VolumeRecord
+    let folder: FileFolder
+
+    var format: AreaFormat { AreaFormat(chunkBytes: record.geometry.chunkBytes) }
+    private var chunkSectors: Int { format.chunkBytes / Geometry.sectorBytes }
+
+    static func sectors(_ bytes: Int) -> Int { bytes / Geometry.sectorBytes }
+
+    func name(_ part: Part) -> DeviceName { DeviceName(volume: record.name, part) }
+
+    private func uuid(_ part: Part) -> String {
+        DeviceIdentity.uuid(volumeUUID: record.uuid, part)
+    }
+
+    // MARK: Looking
+
+    func info(_ part: Part) throws(Problem) -> DeviceInfo? {
+        let info = try asking { () throws(DeviceFailure) in try mapper.info(name(part)) }
+        guard let info, info.uuid != uuid(part) else { return info }
+        throw Problem(
+            .refused,
+            "there is a device \(name(part)) that is not volume \(record.name)'s (\(info.uuid))",
+            hint: "remove or rename it: `dmsetup info \(name(part))`")
+    }
+
+    /// Whether users can have the volume open.
+    func isActive() throws(Problem) -> Bool { try info(.top)?.hasLiveTable ?? false }
+
+    /// The devices of this volume that exist.
+    func existing() throws(Problem) -> [Part] {
+        let prefix = DeviceIdentity.prefix(volumeUUID: record.uuid)
+        return try asking { () throws(DeviceFailure) in try mapper.devices() }.compactMap {
+            $0.uuid.hasPrefix(prefix) ? $0.name.volumePart?.part : nil
+        }
+    }
+
+    func reference(_ part: Part) throws(Problem) -> DeviceReference {
+        guard let info = try info(part) else {
+            throw Problem(
+                .failed, "the device \(name(part)) is missing",
+                hint: "run `snapmgr activate \(record.name)`")
+        }
+        return .number(info.number)
+    }
+
+    func table(_ part: Part) throws(Problem) -> DeviceTable {
+        try asking { () throws(DeviceFailure) in try mapper.table(name(part)) }
+    }
+
+    /// What the kernel says of a snapshot, or of a merge; nil when there is no such device.
+    func status(_ part: Part) throws(Problem) -> DeviceMapper.SnapshotStatus? {
+        guard try info(part)?.hasLiveTable ?? false else { return nil }
+        return try asking { () throws(DeviceFailure) in try mapper.status(name(part)) }.first?
+            .snapshot
+    }
+
+    /// Whether the volume reads through a merge.
+    func isMerging() throws(Problem) -> Bool {
+        guard try info(.base)?.hasLiveTable ?? false else { return false }
+        guard case .snapshotMerge = try table(.base).segments.first?.target else { return false }
+        return true
+    }
+
+    // MARK: Tables
+
+    private func single(_ bytes: Int, _ target: Target) -> DeviceTable {
+        DeviceTable(segments: [
+            Segment(startSector: 0, sectorCount: Self.sectors(bytes), target: target)
+        ])
+    }
+
+    func realTable(bytes: Int) -> DeviceTable {
+        single(bytes, .linear(device: .path(record.originPath), offset: 0))
+    }
+
+    func originTable(on part: Part, bytes: Int) throws(Problem) -> DeviceTable {
+        single(bytes, .snapshotOrigin(try reference(part)))
+    }
+
+    func snapshotTable(
+        of manifest: SnapshotManifest, on origin: Part
+    ) throws(Problem) -> DeviceTable {
+        let area = try loop(StoreLayout.area(manifest.ordinal), isReadOnly: false)
+        return single(
+            manifest.volumeBytes,
+            .snapshot(
+                origin: try reference(origin), exceptions: .number(area.number),
+                chunkSectors: chunkSectors))
+    }
+
+    func mergeTable(_ revert: RevertID, bytes: Int) throws(Problem) -> DeviceTable {
+        single(
+            bytes,
+            .snapshotMerge(
+                origin: try reference(.real), exceptions: try reference(.overlay(revert)),
+                chunkSectors: chunkSectors))
+    }
+
+    func syntheticTable(
+        _ revert: RevertID, _ layout: SyntheticLayout
+    ) throws(Problem) -> DeviceTable {
+        let copy = StoreLayout.syntheticCopy(revert)
+        if folder.exists(copy) {
+            let loop = try loop(copy, isReadOnly: true)
+            return single(
+                layout.chunkCount * format.chunkBytes,
+                .linear(device: .number(loop.number), offset: 0))
+        }
+        let metadata = try loop(StoreLayout.syntheticMetadata(revert), isReadOnly: true)
+        let areas = try areaLoops(layout.areas)
+        var segments: [Segment] = []
+        segments.reserveCapacity(layout.windows.count)
+        var start = 0
+        for window in layout.windows {
+            let device: DeviceReference? =
+                switch window.source {
+                case .metadata: .number(metadata.number)
+                case .area(let ordinal): areas[ordinal]
+                }
+            guard let device else { continue }
+            segments.append(
+                Segment(
+                    startSector: start, sectorCount: window.count * chunkSectors,
+                    target: .linear(
+                        device: device, offset: window.first.rawValue * chunkSectors)))
+            start += window.count * chunkSectors
+        }
+        return DeviceTable(segments: segments)
+    }
+
+    func overlayTable(_ revert: RevertID, _ layout: SyntheticLayout) throws(Problem) -> DeviceTable
+    {
+        let overlay = try loop(StoreLayout.syntheticOverlay(revert), isReadOnly: false)
+        return single(
+            layout.chunkCount * format.chunkBytes,
+            .snapshot(
+                origin: try reference(.synthetic(revert)), exceptions: .number(overlay.number),
+                chunkSectors: chunkSectors))
+    }
+
+    // MARK: Changing
+
+    /// Makes a device, or brings one that is there, half made or suspended, to its end.
+    func ensure(
+        _ part: Part, isReadOnly: Bool = false, _ table: () throws(Problem) -> DeviceTable
+    ) throws(Problem) {
+        guard let info = try info(part) else {
+            let table = try table()
+            try asking { () throws(DeviceFailure) in
+                try mapper.create(
+                    name(part), uuid: uuid(part), isReadOnly: isReadOnly, table: table)
+            }
+            return
+        }
+        if !info.hasLiveTable, !info.hasInactiveTable {
+            // Made and not loaded: by a command that was killed.
+            try load(part, try table(), isReadOnly: isReadOnly)
+        }
+        if !info.hasLiveTable || info.isSuspended { try resume(part) }
+    }
+
+    /// Makes a device that does nothing until it is resumed; one that is there goes first.
+    func prepare(_ part: Part, _ table: DeviceTable) throws(Problem) {
+        try remove(part)
+        try asking { () throws(DeviceFailure) in
+            try mapper.prepare(name(part), uuid: uuid(part), isReadOnly: false, table: table)
+        }
+    }
+
+    func load(_ part: Part, _ table: DeviceTable, isReadOnly: Bool = false) throws(Problem) {
+        try asking { () throws(DeviceFailure) in
+            try mapper.load(name(part), table: table, isReadOnly: isReadOnly)
+        }
+    }
+
+    /// Puts another table in place of a device's, at one moment, for which I/O waits.
+    func replace(
+        _ part: Part, _ table: DeviceTable, isReadOnly: Bool = false
+    ) throws(Problem) {
+        try load(part, table, isReadOnly: isReadOnly)
+        try suspend(part, freezesFilesystem: false)
+        try resume(part)
+    }
+
+    func suspend(_ part: Part, freezesFilesystem: Bool) throws(Problem) {
+        try asking { () throws(DeviceFailure) in
+            try mapper.suspend(
+                name(part), freezesFilesystem: freezesFilesystem, flushes: true)
+        }
+    }
+
+    func resume(_ part: Part) throws(Problem) {
+        try asking { () throws(DeviceFailure) in try mapper.resume(name(part)) }
+    }
+
+    func resumeIfSuspended(_ part: Part) throws(Problem) {
+        if try info(part)?.isSuspended ?? false { try resume(part) }
+    }
+
+    func remove(_ part: Part) throws(Problem) {
+        guard try info(part) != nil else { return }
+        try asking { () throws(DeviceFailure) in try mapper.remove(name(part)) }
+    }
+
+    // MARK: Loop devices
+
+    /// The loop device of a file of the store, attached if need be.
+    func loop(_ name: String, isReadOnly: Bool) throws(Problem) -> LoopDevice {
+        try loop(name, isReadOnly: isReadOnly, among: LoopDevice.all())
+    }
+
+    /// The read-only loop devices of areas, attached if need be.
+    func areaLoops(
+        _ ordinals: Set<SnapshotOrdinal>
+    ) throws(Problem) -> [SnapshotOrdinal: DeviceReference] {
+        // Listed once: each look at a device is a handful of system calls.
+        let known = LoopDevice.all()
+        var loops: [SnapshotOrdinal: DeviceReference] = [:]
+        for ordinal in ordinals {
+            let loop = try loop(StoreLayout.area(ordinal), isReadOnly: true, among: known)
+            loops[ordinal] = .number(loop.number)
+        }
+        return loops
+    }
+
+    private func loop(
+        _ name: String, isReadOnly: Bool, among known: [LoopDevice]
+    ) throws(Problem) -> LoopDevice {
+        let path = folder.path + "/" + name
+        return try doing { () throws(IOFailure) in
+            let backing = try LoopDevice.BackingFile(path: path)
+            let found = known.first { $0.backing == backing && $0.isReadOnly == isReadOnly }
+            if let found { return found }
+            return try LoopDevice.attach(path: path, isReadOnly: isReadOnly, directIO: true)
+        }
+    }
+
+    /// Detaches the loop devices of the store's files that no device of the volume uses.
+    func detachUnusedLoops() throws(Problem) {
+        let prefix = folder.path + "/"
+        let loops = LoopDevice.all().filter { $0.backingPath.hasPrefix(prefix) }
+        guard !loops.isEmpty else { return }
+        var used: Set<DeviceNumber> = []
+        for part in try existing() {
+            used.formUnion(
+                try asking { () throws(DeviceFailure) in try mapper.dependencies(name(part)) })
+        }
+        for loop in loops where !used.contains(loop.number) {
+            try doing { () throws(IOFailure) in try loop.detach() }
+        }
+    }
+}
+
+/// Asks the kernel, and turns its refusal into a problem for people.
+func asking<Value>(_ body: () throws(DeviceFailure) -> Value) throws(Problem) -> Value {
+    do { return try body() } catch { throw Problem(error) }
+}
+
+extension Problem {
+    /// The problem that a failed request to the kernel is.
+    package init(_ failure: DeviceFailure) {
+        let hint =
+            switch failure.cause {
+            case .noPermission: "run the command as root"
+            case .missingModule: "load the kernel's module: `modprobe dm-snapshot`"
+            default: "see `dmesg`, and run `snapmgr check`"
+            }
+        self.init(
+            failure.isNotFound ? .notFound : failure.isBusy ? .refused : .failed,
+            failure.description, hint: hint)
+    }
+}
