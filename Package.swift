@@ -46,7 +46,7 @@ let package = Package(
         target("MergeKit", ["BlockIO", "SnapshotModel"]),
         // libdevmapper is not safe for threads: DeviceMapper alone calls it.
         .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
-        target("DeviceMapper", ["CDeviceMapper", "BlockIO", "SnapshotModel"]),
+        target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
         target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),

@@ -36,28 +36,27 @@ void snapmgr_dm_clear_messages(void) {
 
 const char *snapmgr_dm_messages(void) { return messages; }
 
-void snapmgr_dm_each_name(struct dm_task *task, void *context,
-                          void (*body)(void *context, const char *name, uint64_t number)) {
-  struct dm_names *names = dm_task_get_names(task);
+const struct dm_names *snapmgr_dm_first_name(struct dm_task *task) {
+  const struct dm_names *names = dm_task_get_names(task);
   // A list without devices is one whose first entry has the number 0.
-  if (names == NULL || names->dev == 0) return;
-  for (;;) {
-    body(context, names->name, names->dev);
-    if (names->next == 0) return;
-    names = (struct dm_names *)((char *)names + names->next);
-  }
+  return names == NULL || names->dev == 0 ? NULL : names;
 }
 
-void snapmgr_dm_each_version(struct dm_task *task, void *context,
-                             void (*body)(void *context, const char *name,
-                                          const uint32_t *version)) {
-  struct dm_versions *versions = dm_task_get_versions(task);
-  while (versions != NULL) {
-    body(context, versions->name, versions->version);
-    if (versions->next == 0) return;
-    versions = (struct dm_versions *)((char *)versions + versions->next);
-  }
+const struct dm_names *snapmgr_dm_next_name(const struct dm_names *names) {
+  return names->next == 0 ? NULL : (const void *)((const char *)names + names->next);
 }
+
+const char *snapmgr_dm_name(const struct dm_names *names) { return names->name; }
+
+const struct dm_versions *snapmgr_dm_first_version(struct dm_task *task) {
+  return dm_task_get_versions(task);
+}
+
+const struct dm_versions *snapmgr_dm_next_version(const struct dm_versions *versions) {
+  return versions->next == 0 ? NULL : (const void *)((const char *)versions + versions->next);
+}
+
+const char *snapmgr_dm_version_name(const struct dm_versions *versions) { return versions->name; }
 
 uint32_t snapmgr_dm_dependency_count(struct dm_task *task) {
   struct dm_deps *dependencies = dm_task_get_deps(task);

@@ -6,6 +6,12 @@ struct TableRows {
 
     init(_ text: String) { bytes = Array(text.utf8) }
 
+    /// The words of one row's arguments.
+    static func words(_ text: String) -> [String] {
+        var rows = TableRows(text)
+        return rows.next() ?? []
+    }
+
     /// The words of the next row that has some; nil behind the last.
     mutating func next() -> [String]? {
         while position < bytes.count {

@@ -19,13 +19,15 @@ void snapmgr_dm_clear_messages(void);
 /// The errors that libdevmapper has reported since, separated by "; "; valid until the next call.
 const char *snapmgr_dm_messages(void);
 
-/// The devices of a DM_DEVICE_LIST task: calls back with each name and number.
-void snapmgr_dm_each_name(struct dm_task *task, void *context,
-                          void (*body)(void *context, const char *name, uint64_t number));
+/// The devices of a DM_DEVICE_LIST task: the first one, the one behind another, or NULL; its name.
+const struct dm_names *snapmgr_dm_first_name(struct dm_task *task);
+const struct dm_names *snapmgr_dm_next_name(const struct dm_names *names);
+const char *snapmgr_dm_name(const struct dm_names *names);
 
-/// The targets of a DM_DEVICE_LIST_VERSIONS task: calls back with each name and version.
-void snapmgr_dm_each_version(struct dm_task *task, void *context,
-                             void (*body)(void *context, const char *name, const uint32_t *version));
+/// The targets of a DM_DEVICE_LIST_VERSIONS task, likewise.
+const struct dm_versions *snapmgr_dm_first_version(struct dm_task *task);
+const struct dm_versions *snapmgr_dm_next_version(const struct dm_versions *versions);
+const char *snapmgr_dm_version_name(const struct dm_versions *versions);
 
 /// The devices of a DM_DEVICE_DEPS task, as the kernel's numbers: how many, and one of them.
 uint32_t snapmgr_dm_dependency_count(struct dm_task *task);
