@@ -30,6 +30,7 @@ struct GuestCommand {
         Console.say("seconds \(machine.seconds)")
         Console.say("memory \(machine.memoryMebibytes)")
         Console.say("modules \(machine.modules.joined(separator: " "))")
+        if machine.runsUdev { Console.say("udev yes") }
         for size in machine.diskMebibytes { Console.say("disk \(size)") }
     }
 

@@ -21,6 +21,8 @@ struct GuestMachine: Sendable {
     var diskMebibytes: [Int]
     /// Kernel modules to load before the suite.
     var modules: [String] = ["dm-mod", "dm-snapshot", "loop"]
+    /// Whether udev runs. Without it libdevmapper makes the nodes itself.
+    var runsUdev = false
     /// The guest's memory. Its writable files (all but the disks) live in it, half of it at most.
     var memoryMebibytes = 1024
     /// The limit for the whole suite, many times what it takes.
