@@ -34,12 +34,13 @@ examples := $(filter-out $(units),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo test soak bench install install-data uninstall format lint clean
+.PHONY: help build static demo test test-host soak bench install install-data uninstall format lint clean
 
 help:
 	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'
 	@echo 'make demo       a tour in the terminal on a real filesystem, after the build'
 	@echo 'make test       every suite; what continuous integration runs'
+	@echo 'make test-host  the suites on real block devices, with this kernel (root); else in a guest'
 	@echo 'make soak       the randomized suites, much longer (SNAPMGR_SOAK, default 10 times)'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR if set'
@@ -60,6 +61,12 @@ demo:
 test:
 	@Scripts/setup.sh test
 	@Scripts/test.sh
+
+test-host:
+	@Scripts/test-host.sh --check
+	@Scripts/setup.sh build
+	swift build $(build_flags) --product snapmgr-guest-tests
+	@Scripts/test-host.sh
 
 soak:
 	@Scripts/setup.sh build
@@ -110,7 +117,7 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
-	shellcheck Config/hooks/*
+	shellcheck Config/hooks/* Tests/Guest/*.sh Scripts/test-host.sh
 
 clean:
 	rm -rf .build .build-*

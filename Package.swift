@@ -32,6 +32,7 @@ let package = Package(
         .library(name: "snapmgr-disk-recorder", type: .dynamic, targets: ["CDiskRecorder"]),
         .executable(name: "snapmgr-bench", targets: ["Benchmarks"]),
         .executable(name: "snapmgr-hook-probe", targets: ["HookProbe"]),
+        .executable(name: "snapmgr-guest-tests", targets: ["GuestTests"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -90,6 +91,11 @@ let package = Package(
         .executableTarget(
             name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],
             path: "Tests/HookProbe", swiftSettings: swiftSettings),
+        // What runs on real block devices, in the guest of Tests/Guest.
+        .executableTarget(
+            name: "GuestTests",
+            dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
+            path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
         .testTarget(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],

@@ -1,13 +1,14 @@
 #!/bin/bash
 # Every suite, one step after the other; the first that fails ends the run with the end of its log.
 # docs/testing.md tells what each step does and which variables make it longer.
-# Usage: Scripts/test.sh [STEP...]     all of them by default
+# Usage: Scripts/test.sh [STEP...]     all of them by default; "guest" is all steps guest-...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 logs=.build/test-logs
 mkdir -p "$logs"
 torture=.build/release/snapmgr-torture
+guest_tests=.build/release/snapmgr-guest-tests
 build_flags=(
     -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error)
 
@@ -32,17 +33,23 @@ count() {
     if ((status != 0 && failed == 0)); then failed=1; fi
 }
 
+# Whether a step is among the arguments, by its name or by that of its group.
+is_wanted() {
+    [[ -z $wanted || " $wanted " == *" $1 "* ]] ||
+        [[ $1 == guest-* && " $wanted " == *' guest '* ]]
+}
+
 # step NAME LIMIT COMMAND...: runs a command within LIMIT seconds, if the step is wanted.
 step() {
-    if [[ -n $wanted && " $wanted " != *" $1 "* ]]; then return; fi
+    is_wanted "$1" || return 0
     local name=$1 limit=$2 log="$logs/$1.log" start=$SECONDS status=0
     shift 2
-    printf '%-10s ' "$name"
+    printf '%-13s ' "$name"
     timeout --kill-after=30 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
     count "$log" "$status"
     if ((status == 0)); then
         printf 'passed  %5d s\n' $((SECONDS - start))
-        sed -n 's/^skipped: /           skipped: /p' "$log"
+        sed -n 's/^skipped: /              skipped: /p' "$log"
         return
     fi
     printf 'FAILED  %5d s\n' $((SECONDS - start))
@@ -91,6 +98,29 @@ on_reflinks() {
     "$torture" stress
 }
 
+# 77: the guest is not to be had here.
+guest_setup() {
+    Tests/Guest/setup.sh || {
+        local status=$?
+        if ((status == 77)); then return 0; fi
+        return "$status"
+    }
+}
+
+# The suites on real block devices: a guest for each, so that one's end is not another's.
+guest_steps() {
+    local suite suites
+    step guest-setup 600 "${self[@]}" guest_setup
+    if [[ -n $wanted && $wanted != *guest* ]]; then return; fi
+    if [[ ! -e .build/guest/stamp ]]; then return; fi
+    suites=$("$guest_tests" list) || {
+        echo 'The suites are not built: Scripts/test.sh build'
+        exit 1
+    }
+    # Each suite has a limit of its own besides.
+    for suite in $suites; do step "guest-$suite" 1800 Tests/Guest/suite.sh "$suite"; done
+}
+
 # Runs as `Scripts/test.sh run FUNCTION ARGUMENTS` within a step, so that `timeout` bounds it.
 if [[ ${1:-} == run ]]; then
     shift
@@ -110,6 +140,7 @@ step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
 step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests
+guest_steps
 step thread 1800 "${self[@]}" sanitized thread
 step address 1800 "${self[@]}" sanitized address
 step fuzz 2400 Fuzz/run.sh

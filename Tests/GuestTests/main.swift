@@ -1,0 +1,9 @@
+import Glibc
+
+/// All suites, in the order in which `Scripts/test.sh` runs them.
+let guestSuites: [GuestSuite] = [
+    FormatSuite.suite
+]
+
+CrashNote.install()
+exit(GuestCommand(suites: guestSuites).run(Array(CommandLine.arguments.dropFirst())))
