@@ -48,6 +48,9 @@ let package = Package(
         // libdevmapper is not safe for threads: DeviceMapper alone calls it.
         .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
         target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
+        target(
+            "DeviceDriver",
+            ["DeviceMapper", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
         target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
