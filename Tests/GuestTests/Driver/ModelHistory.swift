@@ -1,0 +1,180 @@
+import BlockIO
+import Control
+import DeviceDriver
+import Glibc
+import SnapshotModel
+import TestKit
+
+/// A random history of a volume under device-mapper, against arrays of block versions: after each
+/// operation the volume and every live snapshot are read whole.
+struct ModelHistory {
+    private let rig: DriverRig
+    private var random: SeededGenerator
+    private var live: DiskContent
+    private var snapshots: [(id: SnapshotID, content: DiskContent)] = []
+    private var version: ChunkPattern.Version = 0
+    /// The merge that may be running: its target, and its safety snapshot while none is newer.
+    private var merge: (target: SnapshotID, safety: SnapshotID?)?
+    private(set) var counts: [String: Int] = [:]
+
+    private static let snapshotsMaximum = 6
+    private static let blockBytes = 4096
+
+    init(_ rig: DriverRig, seed: UInt64) {
+        self.rig = rig
+        random = SeededGenerator(seed: seed)
+        live = DiskContent(
+            seed: seed, byteCount: rig.volumeBytes, blockBytes: Self.blockBytes)
+    }
+
+    mutating func run(_ operations: Int) throws {
+        for index in 0..<operations {
+            let word = try step()
+            counts[word, default: 0] += 1
+            do { try check() } catch {
+                throw ExpectationFailure(
+                    message: "after operation \(index) (\(word)): \(error)",
+                    place: SourcePlace(fileID: #fileID, line: #line))
+            }
+        }
+        try rig.finishMerge()
+        merge = nil
+        try check()
+    }
+
+    private mutating func step() throws -> String {
+        switch random.below(100) {
+        case 0..<45: return try write()
+        case 45..<62: return try snapshot()
+        case 62..<72: return try delete()
+        case 72..<82: return try revert()
+        case 82..<86: return try cancel()
+        case 86..<90: return try waitForMerge()
+        case 90..<96: return try downAndUp()
+        default: return try writeWithSeveralSnapshots()
+        }
+    }
+
+    private mutating func write() throws -> String {
+        try rig.withDevice { device in
+            for _ in 0..<1 + random.below(6) {
+                let first = random.below(live.blockCount)
+                let count = min(live.blockCount - first, 1 + random.below(12))
+                version += 1
+                for block in first..<first + count {
+                    try live.write(version, to: block, of: device)
+                }
+            }
+        }
+        return "write"
+    }
+
+    private mutating func snapshot() throws -> String {
+        if snapshots.count >= Self.snapshotsMaximum { return try delete() }
+        snapshots.append((try rig.takeSnapshot(), live))
+        merge?.safety = nil
+        return merge == nil ? "snapshot" : "snapshot in mid-merge"
+    }
+
+    private mutating func delete() throws -> String {
+        let candidates = snapshots.map(\.id).filter { $0 != merge?.target }
+        guard !candidates.isEmpty else { return "nothing" }
+        var chosen: Set<SnapshotID> = []
+        for _ in 0..<1 + random.below(2) {
+            chosen.insert(candidates[random.below(candidates.count)])
+        }
+        try rig.delete(chosen.sorted())
+        snapshots.removeAll { chosen.contains($0.id) }
+        if let safety = merge?.safety, chosen.contains(safety) { merge?.safety = nil }
+        return "delete"
+    }
+
+    private mutating func revert() throws -> String {
+        try noteMergeEnd()
+        guard !snapshots.isEmpty else { return "nothing" }
+        if merge != nil { return try refuseSecond() }
+        let target = snapshots[random.below(snapshots.count)]
+        // One in three is slow, so that others come in its middle.
+        try DriverRig.throttle(percent: random.oneIn(3) ? 1 : 100)
+        let takesSafety = !random.oneIn(4)
+        let outcome = try rig.revert(to: target.id, takingSafety: takesSafety)
+        if let safety = outcome.safety { snapshots.append((safety.id, live)) }
+        live = target.content
+        merge = (target.id, outcome.safety?.id)
+        return takesSafety ? "revert" : "revert without safety"
+    }
+
+    private func refuseSecond() throws -> String {
+        let target = snapshots[0].id
+        do {
+            try rig.revert(to: target)
+        } catch let problem as Problem where problem.code == .refused {
+            return "second revert refused"
+        }
+        throw ExpectationFailure(
+            message: "a second revert in mid-merge was not refused",
+            place: SourcePlace(fileID: #fileID, line: #line))
+    }
+
+    private mutating func cancel() throws -> String {
+        try noteMergeEnd()
+        guard let safety = merge?.safety, let content = snapshots.first(where: { $0.id == safety })
+        else { return "nothing" }
+        guard case .reverted(let outcome) = try rig.perform(.cancelMerge(rig.revertID())) else {
+            return "nothing"
+        }
+        try expectEqual(outcome.target, safety, "target of the cancellation")
+        live = content.content
+        merge = (safety, safety)
+        return "cancel"
+    }
+
+    private mutating func waitForMerge() throws -> String {
+        guard merge != nil else { return "nothing" }
+        try rig.finishMerge()
+        merge = nil
+        return "merge to the end"
+    }
+
+    private mutating func downAndUp() throws -> String {
+        try noteMergeEnd()
+        guard merge == nil else { return "nothing" }
+        try rig.deactivate()
+        // The origin is a plain device now, and has what the volume showed.
+        try live.expect(
+            on: FirstBytes(
+                rig.volumeBytes, of: try DirectDevice(path: rig.originPath, isReadOnly: true)),
+            "the origin")
+        try rig.activate()
+        return "down and up"
+    }
+
+    /// A view stays open, and right, while other snapshots are taken and deleted.
+    private mutating func writeWithSeveralSnapshots() throws -> String {
+        guard let kept = snapshots.first, snapshots.count < Self.snapshotsMaximum else {
+            return try write()
+        }
+        let path = try rig.volume().openView(kept.id)
+        do {
+            let view = try DirectDevice(path: path, isReadOnly: true)
+            _ = try write()
+            _ = try snapshot()
+            _ = try write()
+            try kept.content.expect(on: view, "the open view of snapshot \(kept.id)")
+        }
+        try rig.volume().closeView(kept.id)
+        return "open view"
+    }
+
+    private mutating func noteMergeEnd() throws {
+        if merge != nil, try rig.mergeProgress() == nil { merge = nil }
+    }
+
+    private func check() throws {
+        try rig.withDevice { try live.expect(on: $0, "the volume") }
+        for (id, content) in snapshots {
+            try rig.withView(id) { try content.expect(on: $0, "snapshot \(id)") }
+        }
+        try expectEqual(rig.takeWarnings(), [], "warnings")
+    }
+}
