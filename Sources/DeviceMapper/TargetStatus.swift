@@ -15,14 +15,14 @@ package struct TargetStatus: Hashable, Sendable {
     }
 
     /// What a `snapshot` or `snapshot-merge` says; nil for other targets.
-    package var snapshot: SnapshotStatus? {
+    package var snapshot: SnapshotTargetStatus? {
         guard kind == "snapshot" || kind == "snapshot-merge" else { return nil }
-        return SnapshotStatus(details: details)
+        return SnapshotTargetStatus(details: details)
     }
 }
 
 /// The state of a `snapshot` or `snapshot-merge`.
-package enum SnapshotStatus: Hashable, Sendable {
+package enum SnapshotTargetStatus: Hashable, Sendable {
     /// How many sectors of 512 bytes the exceptions and their metadata occupy, of how many, and
     /// how many of them are metadata. A merge has ended when all that is left is metadata.
     case usage(allocatedSectors: Int, totalSectors: Int, metadataSectors: Int)
@@ -45,7 +45,7 @@ package enum SnapshotStatus: Hashable, Sendable {
         }
     }
 
-    private static func usage(_ details: String) -> SnapshotStatus? {
+    private static func usage(_ details: String) -> SnapshotTargetStatus? {
         let words = details.split(separator: " ")
         guard words.count == 2 else { return nil }
         let numbers = words[0].split(separator: "/", omittingEmptySubsequences: false)
