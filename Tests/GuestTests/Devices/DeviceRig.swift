@@ -70,6 +70,15 @@ final class DeviceRig {
         return path
     }
 
+    /// The failure of a request that must fail; `what` names it.
+    static func failure(
+        of what: String, fileID: StaticString = #fileID, line: Int = #line,
+        _ body: () throws -> Void
+    ) throws -> DeviceFailure {
+        let error = try expectFailure(what, fileID: fileID, line: line, body)
+        return try require(error as? DeviceFailure, "device's failure in \(error)")
+    }
+
     /// Writes sectors of a byte past the page cache.
     static func write(_ byte: UInt8, _ sectorCount: Int, at sector: Int, of path: String) throws {
         let device = try DirectDevice(path: path)
