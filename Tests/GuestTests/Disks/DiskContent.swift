@@ -21,6 +21,8 @@ struct DiskContent: Equatable, Sendable {
         versions = Array(repeating: 0, count: (byteCount + blockBytes - 1) / blockBytes)
     }
 
+    private static let readBytes = 64 << 10
+
     var blockCount: Int { versions.count }
 
     /// The bytes of a block on the device.
@@ -74,8 +76,9 @@ struct DiskContent: Equatable, Sendable {
         try expectEqual(
             try device.byteCount(), byteCount, "size of \(what)", fileID: fileID, line: line)
         let pattern = pattern
-        // Many blocks at once: each call to the kernel costs as much as the copy of some of them.
-        let blocksAtOnce = max(1, (1 << 20) / blockBytes)
+        // Many blocks at once, as each call to the kernel costs much; but no buffer that malloc would
+        // map anew each time, whose page faults cost the guest more than the call.
+        let blocksAtOnce = max(1, Self.readBytes / blockBytes)
         for first in stride(from: 0, to: blockCount, by: blocksAtOnce) {
             let last = min(blockCount, first + blocksAtOnce) - 1
             let range = range(of: first).lowerBound..<range(of: last).upperBound
