@@ -45,6 +45,9 @@ let package = Package(
         .target(name: "CSystem"),
         target("BlockIO", ["SnapshotModel", "CSystem"]),
         target("MergeKit", ["BlockIO", "SnapshotModel"]),
+        // libdevmapper is not safe for threads: DeviceMapper alone calls it.
+        .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
+        target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
         target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -98,6 +101,7 @@ let package = Package(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
         testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         // The probe is a program that the tests start and kill.

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 build=(
+    libdevmapper-dev   # device-mapper's header and library: block devices
     libsqlite3-dev     # SQLite's header and library: the catalog
     nbdkit-plugin-dev  # nbdkit's header: the NBD server's plugin
 )

@@ -1,0 +1,38 @@
+#include "CDeviceMapper.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+int snapmgr_loop_free(int control) { return ioctl(control, LOOP_CTL_GET_FREE); }
+
+int snapmgr_loop_configure(int loop, int file, int is_read_only, int is_direct) {
+  struct loop_config configuration;
+  memset(&configuration, 0, sizeof configuration);
+  configuration.fd = (uint32_t)file;
+  configuration.block_size = 512;
+  if (is_read_only) configuration.info.lo_flags |= LO_FLAGS_READ_ONLY;
+  if (is_direct) configuration.info.lo_flags |= LO_FLAGS_DIRECT_IO;
+  return ioctl(loop, LOOP_CONFIGURE, &configuration);
+}
+
+int snapmgr_loop_status(int loop, struct snapmgr_loop_status *status) {
+  struct loop_info64 information;
+  if (ioctl(loop, LOOP_GET_STATUS64, &information) != 0) return -1;
+  status->device = information.lo_device;
+  status->inode = information.lo_inode;
+  status->backing_number = information.lo_rdevice;
+  status->is_read_only = (information.lo_flags & LO_FLAGS_READ_ONLY) != 0;
+  status->is_direct = (information.lo_flags & LO_FLAGS_DIRECT_IO) != 0;
+  return 0;
+}
+
+int snapmgr_loop_clear(int loop) { return ioctl(loop, LOOP_CLR_FD); }
+
+int snapmgr_loop_refresh_capacity(int loop) { return ioctl(loop, LOOP_SET_CAPACITY); }
+
+int snapmgr_block_logical_size(int descriptor, int *bytes) {
+  return ioctl(descriptor, BLKSSZGET, bytes);
+}

@@ -1,0 +1,171 @@
+package import BlockIO
+internal import CDeviceMapper
+internal import Glibc
+
+/// A loop device: a file as a block device; see loop(4). It stays when this process ends.
+package struct LoopDevice: Hashable, Sendable {
+    /// The node: `/dev/loop7`.
+    package let path: String
+    package let number: DeviceNumber
+    /// What tells the backing file from all others: its filesystem's device number, as `stat` gives
+    /// it, and its inode.
+    package let backing: BackingFile
+    /// The backing file's path at the time of a look, as the kernel sees it: one that was removed
+    /// ends in ` (deleted)`.
+    package let backingPath: String
+    package let isReadOnly: Bool
+    /// Reads and writes go past the backing file's page cache. The kernel falls back to going
+    /// through it where the filesystem or its sector size do not allow for this.
+    package let usesDirectIO: Bool
+    /// The backing file's own number, if it is a block device.
+    let backingNumber: DeviceNumber?
+
+    package struct BackingFile: Hashable, Sendable {
+        package var device: UInt64
+        package var inode: UInt64
+
+        package init(device: UInt64, inode: UInt64) {
+            self.device = device
+            self.inode = inode
+        }
+
+        /// The file that the path leads to.
+        package init(path: String) throws(IOFailure) {
+            let status = try FileStatus(path: path)
+            self.init(device: status.device, inode: status.inode)
+        }
+    }
+}
+
+extension LoopDevice {
+    /// Others may take a free device before us, again and again.
+    private static let attemptsMaximum = 64
+
+    /// Makes a loop device of a file, with sectors of 512 bytes.
+    package static func attach(
+        path: String, isReadOnly: Bool, directIO: Bool
+    ) throws(IOFailure) -> LoopDevice {
+        let control = try OwnedDescriptor(path: "/dev/loop-control", flags: O_RDWR)
+        let flags = isReadOnly ? O_RDONLY : O_RDWR
+        let file = try OwnedDescriptor(path: path, flags: flags)
+        for _ in 0..<attemptsMaximum {
+            let index = snapmgr_loop_free(control.number)
+            guard index >= 0 else { throw .last("find a free loop device for", path) }
+            let node = try openNode(Int(index), flags: flags)
+            if try configure(node, with: file, path, isReadOnly: isReadOnly, directIO: directIO) {
+                return try look(at: node, index: Int(index))
+            }
+        }
+        throw IOFailure("find a free loop device for", path: path, code: EBUSY)
+    }
+
+    /// False when another has taken the device meanwhile.
+    private static func configure(
+        _ node: borrowing OwnedDescriptor, with file: borrowing OwnedDescriptor, _ path: String,
+        isReadOnly: Bool, directIO: Bool
+    ) throws(IOFailure) -> Bool {
+        let (loop, backing) = (node.number, file.number)
+        func attempt(_ direct: Bool) -> Bool {
+            snapmgr_loop_configure(loop, backing, isReadOnly ? 1 : 0, direct ? 1 : 0) == 0
+        }
+        if attempt(directIO) || (directIO && errno == EINVAL && attempt(false)) { return true }
+        guard errno == EBUSY else { throw .last("attach a loop device to", path) }
+        return false
+    }
+
+    private static func openNode(_ index: Int, flags: Int32) throws(IOFailure) -> OwnedDescriptor {
+        let path = "/dev/loop\(index)"
+        do throws(IOFailure) { return try OwnedDescriptor(path: path, flags: flags) } catch {
+            guard error.isNotFound, let number = number(index) else { throw error }
+            // Nobody has made the node: there is neither udev nor devtmpfs.
+            guard mknod(path, S_IFBLK | 0o660, dev_t(number.encoded)) == 0 || errno == EEXIST else {
+                throw .last("make", path)
+            }
+        }
+        return try OwnedDescriptor(path: path, flags: flags)
+    }
+
+    private static func number(_ index: Int) -> DeviceNumber? {
+        SystemFile.line("/sys/block/loop\(index)/dev").flatMap { DeviceNumber(text: $0) }
+    }
+
+    private static func look(
+        at node: borrowing OwnedDescriptor, index: Int
+    ) throws(IOFailure) -> LoopDevice {
+        let path = "/dev/loop\(index)"
+        var status = snapmgr_loop_status()
+        guard snapmgr_loop_status(node.number, &status) == 0 else { throw .last("examine", path) }
+        return LoopDevice(
+            path: path, number: try BlockDevices.number(path),
+            backing: BackingFile(device: status.device, inode: status.inode),
+            backingPath: SystemFile.line("/sys/block/loop\(index)/loop/backing_file") ?? "",
+            isReadOnly: status.is_read_only != 0, usesDirectIO: status.is_direct != 0,
+            backingNumber: status.backing_number == 0
+                ? nil : DeviceNumber(encoded: status.backing_number))
+    }
+}
+
+extension LoopDevice {
+    /// All loop devices that have a backing file, by number.
+    package static func all() -> [LoopDevice] {
+        SystemFile.names("/sys/block").compactMap { name in
+            name.hasPrefix("loop") ? Int(digits: name.dropFirst("loop".count)) : nil
+        }.sorted().compactMap { bound($0) }
+    }
+
+    /// Nil when the device has no backing file, or not any more.
+    private static func bound(_ index: Int) -> LoopDevice? {
+        // Opening an unbound device is best avoided: one that is on its way out could be kept.
+        guard access("/sys/block/loop\(index)/loop", F_OK) == 0,
+            let node = try? openNode(index, flags: O_RDONLY)
+        else { return nil }
+        return try? look(at: node, index: index)
+    }
+
+    /// The loop devices of a file, by number: after a crash, say.
+    package static func find(backing: BackingFile, isReadOnly: Bool) -> [LoopDevice] {
+        all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }
+    }
+
+    /// Lets go of the backing file. One that is still open is let go of by the kernel when it is
+    /// closed, and the last one to do so may be udev: waits a little for this, and then throws
+    /// EBUSY. A device that has been detached, or has another file since, is left alone.
+    package func detach() throws(IOFailure) {
+        guard let node = try? OwnedDescriptor(path: path, flags: O_RDONLY), isBound(node) else {
+            return
+        }
+        guard snapmgr_loop_clear(node.number) == 0 || errno == ENXIO else {
+            throw .last("detach", path)
+        }
+        close(node.release())
+        let deadline = Deadline(milliseconds: 2000)
+        while isStillBound() {
+            guard !deadline.hasPassed else {
+                throw IOFailure("detach", path: path, code: EBUSY)
+            }
+            usleep(2000)
+        }
+    }
+
+    private func isBound(_ node: borrowing OwnedDescriptor) -> Bool {
+        var status = snapmgr_loop_status()
+        return snapmgr_loop_status(node.number, &status) == 0
+            && BackingFile(device: status.device, inode: status.inode) == backing
+    }
+
+    private func isStillBound() -> Bool {
+        let index = path.dropFirst("/dev/loop".count)
+        guard access("/sys/block/loop\(index)/loop/backing_file", F_OK) == 0,
+            let node = try? OwnedDescriptor(path: path, flags: O_RDONLY)
+        else { return false }
+        return isBound(node)
+    }
+
+    /// Takes the backing file's new size over, after it has grown.
+    package func refreshCapacity() throws(IOFailure) {
+        let node = try OwnedDescriptor(path: path, flags: O_RDONLY)
+        guard snapmgr_loop_refresh_capacity(node.number) == 0 else {
+            throw .last("take over the size of \(backingPath) for", path)
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/// A mount, as a line of `/proc/PID/mountinfo` tells it; see proc(5).
+struct Mount: Hashable, Sendable {
+    /// The filesystem's device number; one with the major number 0 where a filesystem, such as
+    /// btrfs, has numbers of its own.
+    var number: DeviceNumber
+    var point: String
+    /// What was mounted, in the filesystem's own words: mostly a device's path.
+    var source: String
+
+    /// Nil for a line that is none.
+    init?(line: some StringProtocol) {
+        let words = line.split(separator: " ", omittingEmptySubsequences: false)
+        // Optional fields end at a dash; the filesystem's kind and the source follow it.
+        guard words.count >= 10, let number = DeviceNumber(text: words[2]),
+            let dash = words[6...].firstIndex(of: "-"), dash + 2 < words.count
+        else { return nil }
+        self.number = number
+        point = Self.unescaped(words[4])
+        source = Self.unescaped(words[dash + 2])
+    }
+
+    /// All mounts of a file's text.
+    static func all(_ text: String) -> [Mount] {
+        text.split(separator: "\n").compactMap { Mount(line: $0) }
+    }
+
+    /// The kernel writes blanks, line ends and backslashes as `\040`: three octal digits.
+    static func unescaped(_ text: some StringProtocol) -> String {
+        let bytes = Array(text.utf8)
+        var result: [UInt8] = []
+        var position = 0
+        while position < bytes.count {
+            let digits = bytes[position...].dropFirst().prefix(3)
+            if bytes[position] == UInt8(ascii: "\\"), digits.count == 3,
+                digits.allSatisfy({ (0x30...0x37).contains($0) }),
+                let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+            {
+                result.append(byte)
+                position += 4
+            } else {
+                result.append(bytes[position])
+                position += 1
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+}

@@ -1,0 +1,57 @@
+internal import CDeviceMapper
+internal import Glibc
+
+/// A process of its own that resumes suspended devices when this one can no longer: when it has
+/// died, however, or has not ended the guard in time. A filesystem that stays frozen stops
+/// everything that touches it, up to the whole machine.
+///
+/// Begun before the first suspend and ended after the last resume. The guard resumes only devices
+/// that are suspended.
+package final class SuspensionGuard {
+    /// What the guard had to do.
+    package enum Outcome: Hashable, Sendable {
+        case undisturbed
+        /// The time had passed: the devices were resumed in the middle of whatever was being done,
+        /// so nothing that relied on their being suspended can be trusted.
+        case resumed
+    }
+
+    private var running: snapmgr_guard?
+
+    /// Starts a guard; it is ready when this returns.
+    ///
+    /// - Parameters:
+    ///   - devices: in the order in which they are to be resumed. They must exist.
+    ///   - milliseconds: how long it may take until ``end()``.
+    ///   - dropsInactiveTables: whether a resume by the guard leaves the devices with the tables
+    ///     that they have, rather than with ones that are loaded and wait for a resume.
+    package static func begin(
+        devices: [DeviceName], milliseconds: Int, dropsInactiveTables: Bool = true
+    ) throws(DeviceFailure) -> SuspensionGuard {
+        let names = devices.map { strdup($0.text) }
+        defer { names.forEach { free($0) } }
+        var running = snapmgr_guard()
+        let result = names.map { UnsafePointer($0) }.withUnsafeBufferPointer {
+            snapmgr_guard_begin(
+                &running, $0.baseAddress, $0.count, dropsInactiveTables ? 1 : 0,
+                Int64(milliseconds))
+        }
+        guard result == 0 else {
+            throw DeviceFailure(
+                "guard the suspension of", devices.map(\.text).joined(separator: ", "), code: errno)
+        }
+        return SuspensionGuard(running)
+    }
+
+    private init(_ running: snapmgr_guard) { self.running = running }
+
+    /// Dismisses the guard.
+    @discardableResult
+    package func end() -> Outcome {
+        guard var guarding = running else { return .undisturbed }
+        running = nil
+        return snapmgr_guard_end(&guarding) == 1 ? .resumed : .undisturbed
+    }
+
+    deinit { end() }
+}
