@@ -64,9 +64,8 @@ struct ModelHistory {
                 let first = random.below(live.blockCount)
                 let count = min(live.blockCount - first, 1 + random.below(12))
                 version += 1
-                for block in first..<first + count {
-                    try live.write(version, to: block, of: device)
-                }
+                for block in first..<first + count { live.set(version, block: block) }
+                try live.write(first..<first + count, to: device)
             }
         }
         return "write"
@@ -143,7 +142,7 @@ struct ModelHistory {
     private mutating func downAndUp() throws -> String {
         try noteMergeEnd()
         guard merge == nil else { return "nothing" }
-        for id in views.keys { try closeView(id) }
+        for id in Array(views.keys) { try closeView(id) }
         try rig.deactivate()
         // The origin is a plain device now, and has what the volume showed.
         try live.expect(
@@ -160,7 +159,7 @@ struct ModelHistory {
     }
 
     private mutating func reopenViews() throws -> String {
-        for id in views.keys { try closeView(id) }
+        for id in Array(views.keys) { try closeView(id) }
         return "views reopened"
     }
 
