@@ -94,7 +94,7 @@ let package = Package(
         // What runs on real block devices, in the guest of Tests/Guest.
         .executableTarget(
             name: "GuestTests",
-            dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
+            dependencies: ["TestKit", "DeviceMapper", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
         .testTarget(

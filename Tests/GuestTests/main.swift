@@ -2,7 +2,8 @@ import Glibc
 
 /// All suites, in the order in which `Scripts/test.sh` runs them.
 let guestSuites: [GuestSuite] = [
-    FormatSuite.suite
+    DevicesSuite.suite,
+    FormatSuite.suite,
 ]
 
 CrashNote.install()

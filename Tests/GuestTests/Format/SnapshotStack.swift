@@ -45,7 +45,7 @@ final class SnapshotStack {
         try devices.mapper.remove(top)
     }
 
-    func snapshotStatus() throws -> DeviceMapper.SnapshotStatus {
+    func snapshotStatus() throws -> SnapshotTargetStatus {
         try require(try devices.mapper.status(snapshot).first?.snapshot, "status of the snapshot")
     }
 }
