@@ -113,7 +113,7 @@ extension DeviceVolume {
             revertID: revert.id, targetID: revert.targetID,
             safetyID: revert.tookSafetySnapshot ? revert.safetyID : nil,
             mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: preserved,
-            rate: 0, state: hasFailed ? .failed : .merging,
+            rate: 0, state: hasFailed ? .failed : try stack.isActive() ? .merging : .paused,
             failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
     }
 }

@@ -153,16 +153,26 @@ extension DeviceVolume {
         try stack.detachUnusedLoops()
     }
 
-    /// `.refused` when somebody has the volume open, naming who and what to do.
+    /// `.refused` when somebody has the volume open, naming who and what to do. One who looks in for
+    /// a moment, as udev does, is waited for.
     func requireClosed() throws(Problem) {
-        guard let info = try stack.info(.top), info.openCount > 0 else { return }
-        let path = stack.name(.top).path
-        let holders = Holders(of: info.number)
-        throw Problem(
-            .refused, "volume \(record.name) is open: \(path) is \(holders.text)",
-            hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
-                ?? "close it, then run the command again; see `fuser -v \(path)`")
+        let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
+        while let info = try stack.info(.top), info.openCount > 0 {
+            let holders = Holders(of: info.number)
+            if holders.mountPoint == nil, !deadline.hasPassed {
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+                continue
+            }
+            let path = stack.name(.top).path
+            throw Problem(
+                .refused, "volume \(record.name) is open: \(path) is \(holders.text)",
+                hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
+                    ?? "close it, then run the command again; see `fuser -v \(path)`")
+        }
     }
+
+    private static let glanceMilliseconds = 1000
+    private static let lookMilliseconds = 50
 }
 
 // MARK: - Recovery

@@ -24,7 +24,8 @@ final class DriverRig {
     /// Makes a filesystem for the store, the store, and the volume's devices.
     init(
         _ context: GuestContext, volumeBytes: Int, chunkBytes: Int,
-        mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4"
+        mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4",
+        isZeroed: Bool = true
     ) throws {
         self.mapper = mapper
         self.volumeBytes = volumeBytes
@@ -35,7 +36,7 @@ final class DriverRig {
             try takeDown()
             _ = umount(Self.mountPoint)
         }
-        try Self.zero(originPath, volumeBytes)
+        if isZeroed { try Self.zero(originPath, volumeBytes) }
         try Self.mountStore(context.disks[1], filesystem)
         try Self.createStore(
             storePath, originPath: originPath, volumeBytes: volumeBytes, chunkBytes: chunkBytes)
