@@ -85,14 +85,15 @@ final class DeviceRig {
         var buffer = AlignedBuffer(count: sectorCount * 512)
         var bytes = buffer.mutableBytes
         bytes.withUnsafeMutableBytes { _ = $0.initializeMemory(as: UInt8.self, repeating: byte) }
-        try device.write(buffer, at: sector * 512)
+        try device.write(buffer.bytes, at: sector * 512)
     }
 
     /// The first byte of a sector, read past the page cache.
     static func byte(at sector: Int, of path: String) throws -> UInt8 {
         let device = try DirectDevice(path: path, isReadOnly: true)
         var buffer = AlignedBuffer(count: 512)
-        try device.read(into: &buffer, at: sector * 512)
+        var bytes = buffer.mutableBytes
+        try device.read(into: &bytes, at: sector * 512)
         return buffer.bytes.withUnsafeBytes { $0[0] }
     }
 }
