@@ -3,6 +3,7 @@ import Glibc
 /// All suites, in the order in which `Scripts/test.sh` runs them.
 let guestSuites: [GuestSuite] = [
     DevicesSuite.suite,
+    DevicesSuite.udevSuite,
     FormatSuite.suite,
 ]
 
