@@ -103,7 +103,8 @@ struct SyntheticLayoutTests {
         try store.folder.makeFolder(StoreLayout.reverts)
         try store.folder.makeFolder(StoreLayout.revertFolder(revert))
         let source = plan([
-            (origin: 3, count: 300, ordinal: 1, area: 2), (origin: 400, count: 212, ordinal: 2, area: 9),
+            (origin: 3, count: 300, ordinal: 1, area: 2),
+            (origin: 400, count: 212, ordinal: 2, area: 9),
         ])
         let layout = SyntheticLayout(plan: source, format: format)
         try SyntheticStore(store: store, revert: revert, format: format)

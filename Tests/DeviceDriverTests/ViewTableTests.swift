@@ -24,7 +24,9 @@ struct ViewTableTests {
         ).table(map)
     }
 
-    private func segment(_ start: Int, _ count: Int, _ device: DeviceReference, _ offset: Int) -> Segment {
+    private func segment(
+        _ start: Int, _ count: Int, _ device: DeviceReference, _ offset: Int
+    ) -> Segment {
         Segment(
             startSector: start, sectorCount: count,
             target: .linear(device: device, offset: offset))

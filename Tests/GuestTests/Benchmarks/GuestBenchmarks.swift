@@ -63,7 +63,7 @@ enum GuestBenchmarks {
         let device = try DirectDevice(path: path)
         var buffer = AlignedBuffer(count: chunkBytes)
         var bytes = buffer.mutableBytes
-        bytes.withUnsafeMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: byte) }
+        _ = bytes.withUnsafeMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: byte) }
         // Scattered, and never the same chunk twice: 1021 is prime.
         for index in 0..<count {
             try device.write(buffer, at: index * 1021 % 4096 * chunkBytes)
@@ -77,15 +77,19 @@ private enum ChainBenchmark {
 
     static func run(_ context: GuestContext) throws {
         Console.say("\n## first writes\n")
-        Console.say("| snapshots | snapmgr: ms | against 1 | a target each: ms | snapmgr is faster by |")
+        Console.say(
+            "| snapshots | snapmgr: ms | against 1 | a target each: ms | snapmgr is faster by |")
         Console.say("| --- | --- | --- | --- | --- |")
         var one = 0.0
         for count in [1, 16, 64] {
             let ours = try GuestBenchmarks.median(
                 (0..<GuestBenchmarks.rounds).map { _ in try chain(context, count) })
             if count == 1 { one = ours }
-            let theirs = try count > 16 ? nil : GuestBenchmarks.median(
-                (0..<GuestBenchmarks.rounds).map { _ in try targets(context, count) })
+            let theirs =
+                try count > 16
+                ? nil
+                : GuestBenchmarks.median(
+                    (0..<GuestBenchmarks.rounds).map { _ in try targets(context, count) })
             Console.say(
                 "| \(count) | \(GuestBenchmarks.text(ours)) "
                     + "| \(GuestBenchmarks.text(ours / one, 2)) "
@@ -215,7 +219,7 @@ private enum RevertBenchmark {
                 let piece = 4 * chunkBytes
                 var buffer = AlignedBuffer(count: piece)
                 var span = buffer.mutableBytes
-                span.withUnsafeMutableBytes {
+                _ = span.withUnsafeMutableBytes {
                     $0.initializeMemory(as: UInt8.self, repeating: 5)
                 }
                 for index in 0..<exceptions / 4 {
@@ -235,7 +239,7 @@ private enum MergeBenchmark {
 
     static func run(_ context: GuestContext) throws {
         Console.say("\n## merges\n")
-        Console.say("| merge of \(writes * GuestBenchmarks.chunkBytes >> 20) MiB | ms | speed |")
+        Console.say("| merge of \((writes * GuestBenchmarks.chunkBytes) >> 20) MiB | ms | speed |")
         Console.say("| --- | --- | --- |")
         var (plain, ours, safe): ([Double], [Double], [Double]) = ([], [], [])
         for _ in 0..<GuestBenchmarks.rounds {

@@ -100,5 +100,10 @@ final class PlainStack {
         while let status = try mapper.status(origin).first?.snapshot, !status.isMerged {
             BackgroundThread.sleep(milliseconds: 10)
         }
+        try mapper.load(
+            origin, table: table(.snapshotOrigin(.path("/dev/mapper/bench-base")), originBytes),
+            isReadOnly: false)
+        try mapper.suspend(origin, freezesFilesystem: false, flushes: true)
+        try mapper.resume(origin)
     }
 }

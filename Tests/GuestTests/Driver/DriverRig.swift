@@ -67,8 +67,9 @@ final class DriverRig {
 
     static func mountStore(_ disk: String, _ filesystem: String) throws {
         switch filesystem {
-        case "xfs": try Program.run("mkfs.xfs", "-q", "-f", disk)
-        default: try Program.run("mkfs.ext4", "-q", "-F", disk)
+        // Nothing is discarded: the host would have to allocate it anew.
+        case "xfs": try Program.run("mkfs.xfs", "-q", "-f", "-K", disk)
+        default: try Program.run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", disk)
         }
         _ = mkdir(mountPoint, 0o700)
         try mount(disk, filesystem)

@@ -60,7 +60,8 @@ struct GuestCommand {
     private func runBenchmarks() -> Int32 {
         let disks = getenv("SNAPMGR_GUEST_DISKS").map { String(cString: $0) } ?? ""
         do {
-            try GuestBenchmarks.run(GuestContext(disks: disks.split(separator: " ").map(String.init)))
+            try GuestBenchmarks.run(
+                GuestContext(disks: disks.split(separator: " ").map(String.init)))
             return 0
         } catch {
             Console.say("it ended early: \(error)")
