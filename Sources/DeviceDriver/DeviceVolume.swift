@@ -151,13 +151,7 @@ extension DeviceVolume {
 
     /// `.refused` when somebody has the volume open, naming who and what to do.
     func requireClosed() throws(Problem) {
-        guard let info = try stack.info(.top), info.openCount > 0 else { return }
-        let path = stack.name(.top).path
-        let holders = Holders(of: info.number)
-        throw Problem(
-            .refused, "volume \(record.name) is open: \(path) is \(holders.text)",
-            hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
-                ?? "close it, then run the command again; see `fuser -v \(path)`")
+        if let problem = try DeviceGlance(stack).openProblem() { throw problem }
     }
 }
 
