@@ -1,6 +1,6 @@
 internal import BlockIO
 package import DeviceMapper
-internal import MergeKit
+package import MergeKit
 package import SnapshotModel
 
 /// A look at a volume's devices without the store's lock: nothing is changed, nothing that is half

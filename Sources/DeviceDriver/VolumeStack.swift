@@ -68,7 +68,7 @@ struct VolumeStack: Sendable {
     }
 
     /// What the kernel says of a snapshot, or of a merge; nil when there is no such device.
-    func status(_ part: Part) throws(Problem) -> DeviceMapper.SnapshotStatus? {
+    func status(_ part: Part) throws(Problem) -> SnapshotTargetStatus? {
         guard try info(part)?.hasLiveTable ?? false else { return nil }
         return try asking { () throws(DeviceFailure) in try mapper.status(name(part)) }.first?
             .snapshot

@@ -96,7 +96,7 @@ package struct MonitorService {
             let second = try MergeService(context: context).progressOfServer(of: volume)
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
-        if volume.record.storeFullPolicy == .breakSnapshots {
+        if volume.record.canBreak {
             reading.hasBrokenChain = try context.reader(volume).brokenThrough() != nil
         }
         if let settings, !settings.files.isEmpty {
