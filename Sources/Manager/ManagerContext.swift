@@ -113,6 +113,12 @@ extension ManagerContext {
         DeviceGlance(volume.record, storePath: volume.storePath, mapper: sessions.mapper)
     }
 
+    /// Whether the volume's device is there. Without the right to ask the kernel, its node tells.
+    func isActive(_ volume: VolumeRow) -> Bool {
+        (try? glance(volume).isActive)
+            ?? Paths.exists(DeviceGlance.devicePath(ofVolume: volume.record.name))
+    }
+
     /// Runs `body` with a volume's devices, which this process has to itself.
     func withDevices<Result>(
         _ volume: VolumeRow, _ body: (DeviceVolume) throws -> Result

@@ -92,7 +92,9 @@ package struct MonitorService {
             reading.missing = whatIsMissing(volume)
             return reading
         }
-        if let merge = reading.health.merge, merge.state == .merging, merge.rate == 0 {
+        if volume.record.driver == .image, let merge = reading.health.merge,
+            merge.state == .merging, merge.rate == 0
+        {
             let second = try MergeService(context: context).progressOfServer(of: volume)
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
