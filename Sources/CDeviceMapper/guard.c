@@ -22,6 +22,9 @@
 // end of the socket closes because it died; the child says DONE or RESUMED, and ends.
 enum { READY = 'r', FAILED = 'f', END = 'e', DONE = 'd', RESUMED = 'u' };
 
+// How often a guard whose time has passed looks for suspended devices.
+enum { LATE_MILLISECONDS = 100 };
+
 struct task {
   int socket;
   int control;
@@ -109,9 +112,17 @@ static void guard(struct task *task) {
     _exit(1);
   }
   tell(task, READY, 0);
-  int heard = hear(task, task->deadline);
-  if (heard != END) resume_all(task);
-  tell(task, heard == END ? DONE : RESUMED, 0);
+  char outcome = DONE;
+  for (;;) {
+    int heard = hear(task, task->deadline);
+    if (heard == END) break;
+    resume_all(task);
+    if (heard == 0) break;
+    // The parent is late, and may suspend a device even now.
+    outcome = RESUMED;
+    task->deadline = milliseconds_now() + LATE_MILLISECONDS;
+  }
+  tell(task, outcome, 0);
   _exit(0);
 }
 

@@ -64,23 +64,3 @@ struct DeviceTask: ~Copyable {
         return failure
     }
 }
-
-extension DeviceTask {
-    /// Calls back with each segment that a status or table request was answered with.
-    func forEachTarget(
-        _ body: (_ start: Int, _ count: Int, _ kind: String, _ arguments: String) -> Void
-    ) {
-        var next: UnsafeMutableRawPointer?
-        repeat {
-            var (start, length): (UInt64, UInt64) = (0, 0)
-            var kind: UnsafeMutablePointer<CChar>?
-            var arguments: UnsafeMutablePointer<CChar>?
-            next = dm_get_next_target(pointer, next, &start, &length, &kind, &arguments)
-            // A device without a live table has one segment, without a kind.
-            guard let kind else { continue }
-            body(
-                Int(clamping: start), Int(clamping: length), String(cString: kind),
-                arguments.map { String(cString: $0) } ?? "")
-        } while next != nil
-    }
-}

@@ -24,15 +24,13 @@ extension KernelDeviceMapper {
         _ table: DeviceTable, into name: DeviceName, isReadOnly: Bool
     ) throws(DeviceFailure) {
         let log = KernelLog()
-        do throws(DeviceFailure) {
-            try DeviceLibrary.alone { () throws(DeviceFailure) in
-                let task = try DeviceTask(DM_DEVICE_RELOAD, Self.loadAction, name)
-                if isReadOnly { try task.set(dm_task_set_ro(task.pointer)) }
-                try task.add(table)
-                try task.run()
-            }
-        } catch {
-            throw explained(error, table, log)
+        let (rows, count) = (table.rows, UInt32(table.segments.count))
+        let result = rows.withUnsafeBytes {
+            snapmgr_dm_load(name.text, $0.baseAddress, $0.count, count, isReadOnly ? 1 : 0)
+        }
+        guard result == 0 else {
+            let failure = DeviceFailure(Self.loadAction, name.text, code: errno)
+            throw explained(failure, table, log)
         }
     }
 
@@ -41,8 +39,9 @@ extension KernelDeviceMapper {
     private func explained(
         _ failure: DeviceFailure, _ table: DeviceTable, _ log: borrowing KernelLog?
     ) -> DeviceFailure {
-        guard failure.cause != .missingModule, failure.cause != .noPermission || geteuid() == 0
-        else { return failure }
+        guard failure.cause == .other || failure.cause == .notFound || failure.isBusy else {
+            return failure
+        }
         var failure = failure
         let known = (try? targets()) ?? [:]
         if !known.isEmpty, let kind = table.kinds.subtracting(known.keys).min() {
@@ -50,32 +49,15 @@ extension KernelDeviceMapper {
             failure.detail =
                 "the kernel has no target \"\(kind)\"; is its module "
                 + "\(Target.module(ofKind: kind)) installed?"
-        } else if failure.cause == .other || failure.cause == .notFound || failure.isBusy {
+        } else if let number = table.absentDevice {
+            failure.cause = .badTable
+            failure.detail = "there is no block device \(number)"
+        } else {
             if !failure.isBusy { failure.cause = .badTable }
             let reasons = log?.deviceMapperLines() ?? []
             if !reasons.isEmpty { failure.detail = reasons.joined(separator: "; ") }
         }
         return failure
-    }
-}
-
-extension DeviceTask {
-    /// Appends all segments.
-    fileprivate func add(_ table: DeviceTable) throws(DeviceFailure) {
-        var arguments: [UInt8] = []
-        for segment in table.segments {
-            arguments.removeAll(keepingCapacity: true)
-            segment.target.appendArguments(to: &arguments)
-            arguments.append(0)
-            let result = arguments.withUnsafeBufferPointer { bytes in
-                bytes.withMemoryRebound(to: CChar.self) { characters in
-                    dm_task_add_target(
-                        pointer, UInt64(segment.startSector), UInt64(segment.sectorCount),
-                        segment.target.kind, characters.baseAddress)
-                }
-            }
-            try set(result)
-        }
     }
 }
 
@@ -100,6 +82,17 @@ extension DeviceTable {
     }
 
     fileprivate var kinds: Set<String> { Set(segments.map(\.target.kind)) }
+
+    /// A device that a segment names by its number and that does not exist.
+    fileprivate var absentDevice: DeviceNumber? {
+        var seen: Set<DeviceReference> = []
+        for device in segments.lazy.flatMap(\.target.devices) where seen.insert(device).inserted {
+            if case .number(let number) = device, BlockDevices.kernelName(number) == nil {
+                return number
+            }
+        }
+        return nil
+    }
 }
 
 extension DeviceReference {

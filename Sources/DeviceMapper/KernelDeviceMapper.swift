@@ -3,8 +3,8 @@ internal import Glibc
 
 /// The running kernel's device-mapper. Any thread may call.
 ///
-/// Requests go through libdevmapper, one at a time; only suspend and resume go to the kernel
-/// directly, so that a long suspend keeps no other thread from resuming.
+/// libdevmapper makes and removes devices and their nodes, one request at a time. Tables, suspend and
+/// resume go to the kernel directly, so that none that takes long keeps another thread from resuming.
 package final class KernelDeviceMapper: DeviceMapping {
     /// How long a removal is tried again while the device is busy.
     let busyMilliseconds: Int
@@ -96,36 +96,18 @@ package final class KernelDeviceMapper: DeviceMapping {
     }
 
     package func table(_ name: DeviceName) throws(DeviceFailure) -> DeviceTable {
-        var segments: [Segment] = []
-        try forEachTarget(DM_DEVICE_TABLE, "read the table of", name) {
-            segments.append(
-                Segment(
-                    startSector: $0, sectorCount: $1,
-                    target: Target(kind: $2, arguments: TableRows.words($3))))
+        let action = "read the table of"
+        let segments = try TableReader(name).rows(wantsTable: true, action) {
+            Segment(
+                startSector: $0, sectorCount: $1,
+                target: Target(kind: $2, arguments: TableRows.words($3)))
         }
         return DeviceTable(segments: segments)
     }
 
     package func status(_ name: DeviceName) throws(DeviceFailure) -> [TargetStatus] {
-        var statuses: [TargetStatus] = []
-        try forEachTarget(DM_DEVICE_STATUS, "read the status of", name) {
-            statuses.append(
-                TargetStatus(startSector: $0, sectorCount: $1, kind: $2, details: $3))
-        }
-        return statuses
-    }
-
-    private func forEachTarget(
-        _ kind: Int, _ action: String, _ name: DeviceName,
-        _ body: (Int, Int, String, String) -> Void
-    ) throws(DeviceFailure) {
-        try DeviceLibrary.alone { () throws(DeviceFailure) in
-            let task = try DeviceTask(kind, action, name)
-            try task.run()
-            guard try task.information() != nil else {
-                throw DeviceFailure(action, name.text, code: ENXIO)
-            }
-            task.forEachTarget(body)
+        try TableReader(name).rows(wantsTable: false, "read the status of") {
+            TargetStatus(startSector: $0, sectorCount: $1, kind: $2, details: $3)
         }
     }
 

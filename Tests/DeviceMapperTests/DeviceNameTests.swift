@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Names and UUIDs of devices")
 struct DeviceNameTests {
-    static let parts: [(DeviceName.Part, String)] = [
+    static let namedParts: [(DeviceName.Part, String)] = [
         (.top, "snapmgr-db.1"),
         (.base, "snapmgr-db.1:base"),
         (.real, "snapmgr-db.1:real"),
@@ -15,7 +15,9 @@ struct DeviceNameTests {
         (.view(SnapshotID(rawValue: 42)), "snapmgr-db.1@42"),
     ]
 
-    @Test("each part of a volume has its name, which tells volume and part again", arguments: parts)
+    @Test(
+        "each part of a volume has its name, which tells volume and part again",
+        arguments: namedParts)
     func parts(part: DeviceName.Part, text: String) throws {
         let name = DeviceName(volume: "db.1", part)
         #expect(name.text == text)

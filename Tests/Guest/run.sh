@@ -117,6 +117,9 @@ done
 # The command, as a script: environment, folder, then the words given.
 {
     echo "export SNAPMGR_GUEST=1 LVM_SUPPRESS_FD_WARNINGS=1"
+    # To take memory from the guest's kernel, and to give it back, costs many times what it costs
+    # outside: programs keep what they have. It made a suite ten times as fast.
+    echo 'export MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_ARENA_MAX=1'
     # Without udev libdevmapper makes the nodes itself.
     [[ -n $udev ]] || echo 'export DM_DISABLE_UDEV=1'
     printf 'export SNAPMGR_GUEST_DISKS=%q\n' "${paths[*]-}"

@@ -33,14 +33,33 @@ const char *snapmgr_dm_version_name(const struct dm_versions *versions);
 uint32_t snapmgr_dm_dependency_count(struct dm_task *task);
 uint64_t snapmgr_dm_dependency(struct dm_task *task, uint32_t index);
 
-// These two go to the kernel without libdevmapper, so that a suspend which takes its time keeps no
-// other thread from resuming what it has suspended. 0, or -1 with errno.
+// What follows goes to the kernel without libdevmapper, from any thread: a suspend or a load that
+// takes its time must keep no other thread from resuming what it has suspended; and libdevmapper,
+// once it has read a large table, makes every later request with a buffer as large. 0, or -1 with
+// errno.
 
 /// Suspends a device (DM_DEV_SUSPEND).
 int snapmgr_dm_suspend(const char *name, int freezes_filesystem, int flushes);
 
 /// Resumes a device, and tells udev's rules `udev_flags` (DM_UDEV_*).
 int snapmgr_dm_resume(const char *name, uint16_t udev_flags);
+
+/// Loads `count` rows (struct dm_target_spec and arguments) into the inactive table (DM_TABLE_LOAD).
+int snapmgr_dm_load(const char *name, const void *rows, size_t length, uint32_t count,
+                    int is_read_only);
+
+struct snapmgr_dm_rows {
+  /// The buffer was too small.
+  int is_cut;
+  uint32_t count;
+  /// Where in the buffer the first row begins.
+  uint32_t start;
+};
+
+/// Fills a buffer with the live table's rows, with their arguments or their statuses
+/// (DM_TABLE_STATUS).
+int snapmgr_dm_read_rows(const char *name, int wants_table, void *buffer, size_t size,
+                         struct snapmgr_dm_rows *rows);
 
 // The guard: a process that resumes devices when this one dies or takes too long.
 
@@ -54,8 +73,7 @@ struct snapmgr_guard {
 int snapmgr_guard_begin(struct snapmgr_guard *guard, const char *const *names, size_t count,
                         int drops_inactive_tables, int64_t milliseconds);
 
-/// Dismisses a guard: 0 if it did nothing, 1 if it had resumed the devices, because the time had
-/// passed.
+/// Dismisses a guard: 0 if it did nothing, 1 if the time had passed.
 int snapmgr_guard_end(struct snapmgr_guard *guard);
 
 // Loop devices; see loop(4). Each returns what ioctl returned, and leaves its reason in errno.

@@ -70,20 +70,30 @@ final class DeviceRig {
         return path
     }
 
+    /// The failure of a request that must fail; `what` names it.
+    static func failure(
+        of what: String, fileID: StaticString = #fileID, line: Int = #line,
+        _ body: () throws -> Void
+    ) throws -> DeviceFailure {
+        let error = try expectFailure(what, fileID: fileID, line: line, body)
+        return try require(error as? DeviceFailure, "device's failure in \(error)")
+    }
+
     /// Writes sectors of a byte past the page cache.
     static func write(_ byte: UInt8, _ sectorCount: Int, at sector: Int, of path: String) throws {
         let device = try DirectDevice(path: path)
         var buffer = AlignedBuffer(count: sectorCount * 512)
         var bytes = buffer.mutableBytes
         bytes.withUnsafeMutableBytes { _ = $0.initializeMemory(as: UInt8.self, repeating: byte) }
-        try device.write(buffer, at: sector * 512)
+        try device.write(buffer.bytes, at: sector * 512)
     }
 
     /// The first byte of a sector, read past the page cache.
     static func byte(at sector: Int, of path: String) throws -> UInt8 {
         let device = try DirectDevice(path: path, isReadOnly: true)
         var buffer = AlignedBuffer(count: 512)
-        try device.read(into: &buffer, at: sector * 512)
+        var bytes = buffer.mutableBytes
+        try device.read(into: &bytes, at: sector * 512)
         return buffer.bytes.withUnsafeBytes { $0[0] }
     }
 }

@@ -16,8 +16,7 @@ enum FailureCases {
         _ rig: DeviceRig, of table: DeviceTable, _ name: DeviceName = DeviceRig.name(),
         uuid: String? = nil, fileID: StaticString = #fileID, line: Int = #line
     ) throws -> DeviceFailure {
-        let failure = try expectFailure("create", fileID: fileID, line: line) {
-            () throws(DeviceFailure) in
+        let failure = try DeviceRig.failure(of: "create", fileID: fileID, line: line) {
             try rig.mapper.create(
                 name, uuid: uuid ?? DeviceRig.uuid(name), isReadOnly: false, table: table)
         }
@@ -92,23 +91,37 @@ enum FailureCases {
         let mapper = DeviceRig(context).mapper
         let name = DeviceRig.name(volume: "absent")
         let table = DeviceTable(sectorCount: 8, .zero)
-        let requests: [() throws(DeviceFailure) -> Void] = [
-            { () throws(DeviceFailure) in _ = try mapper.table(name) },
-            { () throws(DeviceFailure) in _ = try mapper.status(name) },
-            { () throws(DeviceFailure) in _ = try mapper.dependencies(name) },
-            { () throws(DeviceFailure) in
+        let requests: [() throws -> Void] = [
+            {
+                _ = try mapper.table(name)
+            },
+            {
+                _ = try mapper.status(name)
+            },
+            {
+                _ = try mapper.dependencies(name)
+            },
+            {
                 try mapper.load(name, table: table, isReadOnly: false)
             },
-            { () throws(DeviceFailure) in try mapper.clear(name) },
-            { () throws(DeviceFailure) in
+            {
+                try mapper.clear(name)
+            },
+            {
                 try mapper.suspend(name, freezesFilesystem: true, flushes: true)
             },
-            { () throws(DeviceFailure) in try mapper.resume(name) },
-            { () throws(DeviceFailure) in try mapper.settle(name) },
-            { () throws(DeviceFailure) in try mapper.remove(name) },
+            {
+                try mapper.resume(name)
+            },
+            {
+                try mapper.settle(name)
+            },
+            {
+                try mapper.remove(name)
+            },
         ]
         for request in requests {
-            let failure = try expectFailure("a request of an absent device", request)
+            let failure = try DeviceRig.failure(of: "a request of an absent device", request)
             try expect(failure.isNotFound && failure.device == name.text, "\(failure)")
         }
     }

@@ -36,11 +36,12 @@ enum GuardCases {
         let rig = DeviceRig(context)
         let names = try makeTwo(rig)
         let status = try ChildProcess.fork {
-            _ = try SuspensionGuard.begin(devices: names, milliseconds: 600_000)
+            let running = try SuspensionGuard.begin(devices: names, milliseconds: 600_000)
             for name in names {
                 try rig.mapper.suspend(name, freezesFilesystem: true, flushes: true)
             }
             kill(getpid(), SIGKILL)
+            running.end()
         }
         try expectEqual(status, SIGKILL, "status of the child")
         for name in names { try expectResumed(rig, name) }
@@ -55,6 +56,9 @@ enum GuardCases {
             try rig.mapper.suspend(name, freezesFilesystem: true, flushes: true)
         }
         for name in names { try expectResumed(rig, name) }
+        // One that is suspended even later does not stay so.
+        try rig.mapper.suspend(names[0], freezesFilesystem: true, flushes: true)
+        try expectResumed(rig, names[0])
         try expectEqual(running.end(), .resumed, "outcome")
         try expectEqual(running.end(), .undisturbed, "outcome of a second end")
     }
@@ -103,7 +107,7 @@ enum GuardCases {
     private static func absent(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
         let names = try makeTwo(rig) + [DeviceRig.name(volume: "absent")]
-        let failure = try expectFailure("begin") { () throws(DeviceFailure) in
+        let failure = try DeviceRig.failure(of: "begin") {
             _ = try SuspensionGuard.begin(devices: names, milliseconds: 1000)
         }
         try expect(failure.isNotFound && failure.device.contains("absent"), "\(failure)")
@@ -115,10 +119,10 @@ enum GuardCases {
         let names = try makeTwo(rig)
         let status = try ChildProcess.fork {
             setpgid(0, 0)
-            _ = try SuspensionGuard.begin(devices: names, milliseconds: 600_000)
+            let running = try SuspensionGuard.begin(devices: names, milliseconds: 600_000)
             try rig.mapper.suspend(names[0], freezesFilesystem: true, flushes: true)
             kill(0, SIGTERM)
-            kill(0, SIGKILL)
+            running.end()
         }
         try expectEqual(status, SIGTERM, "status of the child")
         try expectResumed(rig, names[0])

@@ -36,7 +36,7 @@ enum HolderCases {
         let folder = try LifecycleCases.mountedFolder(inner, base)
         try expectEqual(
             DeviceHolder.list(of: number), [.mount(point: folder, process: nil)], "mount")
-        let sleeper = try ChildProcess.start(["sh", "-c", "exec 3<\(base.path); echo; sleep 60"])
+        let sleeper = try ChildProcess.start(["sh", "-c", "exec 3<\(base.path); exec sleep 60"])
         let deadline = Deadline(milliseconds: 10_000)
         var holders: [DeviceHolder] = []
         while holders.count < 2, !deadline.hasPassed { holders = DeviceHolder.list(of: number) }

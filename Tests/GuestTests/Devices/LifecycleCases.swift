@@ -158,7 +158,7 @@ enum LifecycleCases {
         let rig = DeviceRig(context)
         let name = try rig.create(DeviceRig.name(), rig.linear(1024))
         let open = try OwnedDescriptor(path: name.path, flags: O_RDONLY)
-        let failure = try expectFailure("a removal") { () throws(DeviceFailure) in
+        let failure = try DeviceRig.failure(of: "a removal") {
             try rig.mapper.remove(name)
         }
         _ = open.number
@@ -196,26 +196,41 @@ enum LifecycleCases {
         try expect(!before.isOurs, "it is taken for ours")
 
         let mapper = rig.mapper
-        let changes: [(String, () throws(DeviceFailure) -> Void)] = [
+        let changes: [(String, () throws -> Void)] = [
             (
                 "load",
-                { () throws(DeviceFailure) in
+                {
                     try mapper.load(
                         name, table: DeviceTable(sectorCount: 8, .zero), isReadOnly: false)
                 }
             ),
-            ("clear", { () throws(DeviceFailure) in try mapper.clear(name) }),
+            (
+                "clear",
+                {
+                    try mapper.clear(name)
+                }
+            ),
             (
                 "suspend",
-                { () throws(DeviceFailure) in
+                {
                     try mapper.suspend(name, freezesFilesystem: false, flushes: true)
                 }
             ),
-            ("resume", { () throws(DeviceFailure) in try mapper.resume(name) }),
-            ("remove", { () throws(DeviceFailure) in try mapper.remove(name) }),
+            (
+                "resume",
+                {
+                    try mapper.resume(name)
+                }
+            ),
+            (
+                "remove",
+                {
+                    try mapper.remove(name)
+                }
+            ),
             (
                 "create",
-                { () throws(DeviceFailure) in
+                {
                     try mapper.create(
                         DeviceRig.name(volume: "new"), uuid: "LVM-1", isReadOnly: false,
                         table: DeviceTable(sectorCount: 8, .zero))
@@ -223,7 +238,7 @@ enum LifecycleCases {
             ),
         ]
         for (action, change) in changes {
-            let failure = try expectFailure(action, change)
+            let failure = try DeviceRig.failure(of: action, change)
             try expectEqual(failure.cause, .foreign, "cause of \(action)")
         }
         try expectEqual(try rig.info(name), before, "the foreign device")

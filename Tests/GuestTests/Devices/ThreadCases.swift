@@ -43,7 +43,7 @@ enum ThreadCases {
         try expectEqual(
             try mapper.table(name), try table(sectors).resolvingPaths(), "table of \(name)")
         // An error of one thread must not get into the words of another.
-        let failure = try expectFailure("a bad table") { () throws(DeviceFailure) in
+        let failure = try DeviceRig.failure(of: "a bad table") {
             try mapper.load(
                 name,
                 table: DeviceTable(sectorCount: 8, .other(kind: "none-\(index)", arguments: [])),

@@ -29,36 +29,49 @@ final class DirectDevice: BlockDevice {
 
     func allocatedBytes() throws(IOFailure) -> Int { try byteCount() }
 
+    /// Fills a buffer. What lies behind the device's end is an error.
     func read(into buffer: inout MutableRawSpan, at offset: Int) throws(IOFailure) {
+        if let count = transferIfAligned(&buffer, at: offset) {
+            guard count == buffer.byteCount else { throw failure("read", count, at: offset) }
+            return
+        }
         var copy = AlignedBuffer(count: buffer.byteCount)
         try read(into: &copy, at: offset)
         buffer.copy(from: copy.bytes)
     }
 
-    /// Fills a buffer, without a copy. What lies behind the device's end is an error.
     func read(into buffer: inout AlignedBuffer, at offset: Int) throws(IOFailure) {
-        let number = descriptor.number
         var bytes = buffer.mutableBytes
-        let count = bytes.withUnsafeMutableBytes {
-            pread(number, $0.baseAddress, $0.count, offset)
+        try read(into: &bytes, at: offset)
+    }
+
+    /// What pread returned; nil when the memory is not fit for direct I/O.
+    private func transferIfAligned(_ buffer: inout MutableRawSpan, at offset: Int) -> Int? {
+        let number = descriptor.number
+        return buffer.withUnsafeMutableBytes {
+            guard Self.isAligned($0.baseAddress.map(UnsafeRawPointer.init)) else { return nil }
+            return pread(number, $0.baseAddress, $0.count, offset)
         }
-        guard count == buffer.count else { throw failure("read", count, at: offset) }
     }
 
     func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
+        let number = descriptor.number
+        let direct: Int? = bytes.withUnsafeBytes {
+            guard Self.isAligned($0.baseAddress) else { return nil }
+            return pwrite(number, $0.baseAddress, $0.count, offset)
+        }
+        if let direct {
+            guard direct == bytes.byteCount else { throw failure("write", direct, at: offset) }
+            return
+        }
         var copy = AlignedBuffer(count: bytes.byteCount)
         var span = copy.mutableBytes
         span.copy(from: bytes)
-        try write(copy, at: offset)
+        try write(copy.bytes, at: offset)
     }
 
-    /// Writes a whole buffer, without a copy.
-    func write(_ buffer: borrowing AlignedBuffer, at offset: Int) throws(IOFailure) {
-        let number = descriptor.number
-        let count = buffer.bytes.withUnsafeBytes {
-            pwrite(number, $0.baseAddress, $0.count, offset)
-        }
-        guard count == buffer.count else { throw failure("write", count, at: offset) }
+    private static func isAligned(_ address: UnsafeRawPointer?) -> Bool {
+        Int(bitPattern: address).isMultiple(of: AlignedBuffer.alignment)
     }
 
     private func failure(_ operation: String, _ count: Int, at offset: Int) -> IOFailure {

@@ -11,6 +11,8 @@ struct DiskContent: Equatable, Sendable {
     /// The device's size; its last block may be cut short by it.
     let byteCount: Int
     private(set) var versions: [ChunkPattern.Version]
+    /// Blocks of which ``expect(on:_:fileID:line:)`` reads some only.
+    var sampled = 0..<0
 
     /// Zeroes.
     init(seed: UInt64, byteCount: Int, blockBytes: Int) {
@@ -21,6 +23,8 @@ struct DiskContent: Equatable, Sendable {
         versions = Array(repeating: 0, count: (byteCount + blockBytes - 1) / blockBytes)
     }
 
+    private static let readBytes = 64 << 10
+
     var blockCount: Int { versions.count }
 
     /// The bytes of a block on the device.
@@ -28,40 +32,48 @@ struct DiskContent: Equatable, Sendable {
         block * blockBytes..<min(byteCount, (block + 1) * blockBytes)
     }
 
+    /// The bytes of some blocks on the device.
+    func range(of blocks: Range<Int>) -> Range<Int> {
+        blocks.lowerBound * blockBytes..<min(byteCount, blocks.upperBound * blockBytes)
+    }
+
     private var pattern: ChunkPattern { ChunkPattern(seed: seed, cellBytes: 512) }
 
-    /// The bytes that a block should hold.
-    func bytes(of block: Int) -> AlignedBuffer {
-        let range = range(of: block)
-        var buffer = AlignedBuffer(count: range.count)
-        fill(&buffer, with: block)
+    /// The bytes that some blocks should hold.
+    func bytes(of blocks: Range<Int>) -> AlignedBuffer {
+        let start = range(of: blocks).lowerBound
+        var buffer = AlignedBuffer(count: range(of: blocks).count)
+        var bytes = buffer.mutableBytes
+        for block in blocks where versions[block] != 0 {
+            let range = range(of: block)
+            var part = bytes.part(range.lowerBound - start..<range.upperBound - start)
+            part.withUnsafeMutableBytes {
+                pattern.fill($0, version: versions[block], firstCell: range.lowerBound / 512)
+            }
+        }
         return buffer
     }
 
-    private func fill(_ buffer: inout AlignedBuffer, with block: Int) {
-        let pattern = pattern
-        let first = range(of: block).lowerBound / 512
-        var bytes = buffer.mutableBytes
-        bytes.withUnsafeMutableBytes {
-            pattern.fill($0, version: versions[block], firstCell: first)
-        }
+    /// Remembers a new version of some blocks.
+    mutating func set(_ version: ChunkPattern.Version, blocks: Range<Int>) {
+        for block in blocks { versions[block] = version }
     }
 
-    /// Writes a new version of a block to a device, and remembers it.
-    mutating func write(
-        _ version: ChunkPattern.Version, to block: Int, of device: some BlockDevice
-    ) throws(IOFailure) {
-        versions[block] = version
-        try device.write(bytes(of: block).bytes, at: range(of: block).lowerBound)
+    /// Writes some blocks to a device, in one call.
+    func write(_ blocks: Range<Int>, to device: some BlockDevice) throws(IOFailure) {
+        try device.write(bytes(of: blocks).bytes, at: range(of: blocks).lowerBound)
     }
 
-    /// Remembers a version without writing it.
-    mutating func set(_ version: ChunkPattern.Version, block: Int) { versions[block] = version }
-
-    /// Writes all blocks that are not zero to a device that is.
-    func writeAll(to device: some BlockDevice) throws(IOFailure) {
-        for block in 0..<blockCount where versions[block] != 0 {
-            try device.write(bytes(of: block).bytes, at: range(of: block).lowerBound)
+    /// Writes all blocks but those that are zero.
+    func writeAllButZeroes(to device: some BlockDevice) throws(IOFailure) {
+        var block = 0
+        while block < blockCount {
+            var end = block
+            while end < blockCount, versions[end] != 0, (end - block) * blockBytes < 1 << 20 {
+                end += 1
+            }
+            if end > block { try write(block..<end, to: device) }
+            block = max(end, block + 1)
         }
         try device.sync()
     }
@@ -73,34 +85,41 @@ struct DiskContent: Equatable, Sendable {
     ) throws {
         try expectEqual(
             try device.byteCount(), byteCount, "size of \(what)", fileID: fileID, line: line)
-        let pattern = pattern
-        // Many blocks at once: each call to the kernel costs as much as the copy of some of them.
-        let blocksAtOnce = max(1, (1 << 20) / blockBytes)
+        // Many blocks at once, as each call to the kernel costs much; but no buffer that malloc would
+        // map anew each time, whose page faults cost the guest more than the call.
+        let blocksAtOnce = max(1, Self.readBytes / blockBytes)
         for first in stride(from: 0, to: blockCount, by: blocksAtOnce) {
-            let last = min(blockCount, first + blocksAtOnce) - 1
-            let range = range(of: first).lowerBound..<range(of: last).upperBound
-            var buffer = AlignedBuffer(count: range.count)
+            let blocks = first..<min(blockCount, first + blocksAtOnce)
+            if isLeftOut(blocks) { continue }
+            var buffer = AlignedBuffer(count: range(of: blocks).count)
             var bytes = buffer.mutableBytes
-            try device.read(into: &bytes, at: range.lowerBound)
-            for block in first...last {
-                let part = self.range(of: block)
-                let found = buffer.bytes.withUnsafeBytes { whole in
-                    pattern.versions(
-                        of: UnsafeRawBufferPointer(
-                            rebasing: whole[
-                                part.lowerBound - range.lowerBound..<part.upperBound
-                                    - range.lowerBound]),
-                        firstCell: part.lowerBound / 512)
-                }
-                guard let index = found.firstIndex(where: { $0 != versions[block] }) else {
-                    continue
-                }
-                try GuestTests.expect(
-                    false,
-                    "\(what) holds version \(found[index]) (-1: foreign or torn bytes) at byte "
-                        + "\(part.lowerBound + index * 512), expected \(versions[block])",
-                    fileID: fileID, line: line)
+            try device.read(into: &bytes, at: range(of: blocks).lowerBound)
+            if let difference = difference(of: buffer.bytes, from: blocks) {
+                try GuestTests.expect(false, "\(what) \(difference)", fileID: fileID, line: line)
             }
         }
+    }
+
+    /// Of the pieces that lie wholly within ``sampled`` one of 16 is read.
+    private func isLeftOut(_ blocks: Range<Int>) -> Bool {
+        sampled.contains(blocks.lowerBound) && sampled.contains(blocks.upperBound - 1)
+            && blocks.lowerBound / blocks.count % 16 != 0
+    }
+
+    /// What is wrong with bytes that some blocks were read as; nil when nothing is.
+    func difference(of bytes: RawSpan, from blocks: Range<Int>) -> String? {
+        if versions[blocks].allSatisfy({ $0 == 0 }), bytes.isZero { return nil }
+        let start = range(of: blocks).lowerBound
+        for block in blocks {
+            let range = range(of: block)
+            let found = bytes.extracting(range.lowerBound - start..<range.upperBound - start)
+                .withUnsafeBytes {
+                    pattern.versions(of: $0, firstCell: range.lowerBound / 512)
+                }
+            guard let index = found.firstIndex(where: { $0 != versions[block] }) else { continue }
+            return "holds version \(found[index]) (-1: foreign or torn bytes) at byte "
+                + "\(range.lowerBound + index * 512), expected \(versions[block])"
+        }
+        return nil
     }
 }

@@ -1,0 +1,86 @@
+import Testing
+
+@testable import DeviceMapper
+
+@Suite("Who has a device open")
+struct MountTests {
+    @Test("mounts are read from mountinfo, with and without optional fields, unescaped")
+    func parses() throws {
+        let text = """
+            36 35 98:0 /mnt1 /mnt/my\\040disk\\134 rw,noatime master:1 shared:7 - ext3 /dev/root rw
+            28 1 0:25 / /data rw,relatime - btrfs /dev/mapper/snapmgr-db rw,space_cache
+            29 1 254:3 / /x rw - xfs /dev/dm-3 rw
+            no mount at all
+            29 1 254:x / /x rw - xfs /dev/dm-3 rw
+            29 1 254:3 / /x rw shared:1 xfs /dev/dm-3 rw rw
+            """
+        let mounts = Mount.all(text)
+        try #require(mounts.count == 3)
+        #expect(mounts[0].number == DeviceNumber(major: 98, minor: 0))
+        #expect(mounts[0].point == "/mnt/my disk\\")
+        #expect(mounts[0].source == "/dev/root")
+        #expect(mounts[1].number.major == 0)
+        #expect(mounts[1].source == "/dev/mapper/snapmgr-db")
+        #expect(mounts[2].point == "/x" && mounts[2].number == DeviceNumber(major: 254, minor: 3))
+    }
+
+    @Test("a backslash without three octal digits is itself")
+    func unescapes() {
+        #expect(Mount.unescaped("a\\04") == "a\\04")
+        #expect(Mount.unescaped("\\089") == "\\089")
+        #expect(Mount.unescaped("\\777") == "\\777")
+        #expect(Mount.unescaped("\\011\\012") == "\t\n")
+    }
+
+    @Test("a holder is described")
+    func descriptions() {
+        let process = DeviceHolder.RunningProcess(id: 123, program: "fio")
+        let holders: [(DeviceHolder, String)] = [
+            (.mount(point: "/srv", process: nil), "mounted on /srv"),
+            (
+                .mount(point: "/srv", process: process),
+                "mounted on /srv in the namespace of process 123 (fio)"
+            ),
+            (.device(kernelName: "dm-3", mapperName: "vg-lv"), "held by dm-3 (vg-lv)"),
+            (.device(kernelName: "md0", mapperName: nil), "held by md0"),
+            (.loop(path: "/dev/loop3"), "the backing device of /dev/loop3"),
+            (.swap, "used as swap"), (.process(process), "opened by process 123 (fio)"),
+        ]
+        for (holder, text) in holders { #expect(holder.description == text) }
+    }
+
+    @Test("a device's number is encoded as the C library does it")
+    func numbers() {
+        let number = DeviceNumber(major: 0xfff, minor: 0xabcde)
+        #expect(number.encoded == 0xabc_fffde)
+        for (major, minor) in [(0, 0), (8, 1), (253, 255), (259, 1_048_575), (70_000, 70_000)] {
+            let number = DeviceNumber(major: UInt32(major), minor: UInt32(minor))
+            #expect(DeviceNumber(encoded: number.encoded) == number)
+            #expect(DeviceNumber(text: number.description) == number)
+        }
+        for text in ["", "8", "8:", ":1", "8:1:2", "a:b", "-8:1", "8: 1", "+8:1"] {
+            #expect(DeviceNumber(text: text) == nil)
+        }
+    }
+
+    @Test("devices and files are told apart, and the failure names the path")
+    func blockDevices() {
+        #expect(!BlockDevices.isBlockDevice("/dev/null"))
+        #expect(!BlockDevices.isBlockDevice("/nowhere"))
+        #expect(BlockDevices.kernelName(DeviceNumber(major: 4095, minor: 9)) == nil)
+    }
+
+    @Test("without the privilege or the driver, the failure says so and names the device")
+    func failures() {
+        let failure = DeviceFailure("suspend", "snapmgr-db", code: 16)
+        #expect(failure.isBusy && failure.description == "cannot suspend snapmgr-db: it is in use")
+        #expect(DeviceFailure("suspend", "a", code: 6).isNotFound)
+        #expect(DeviceFailure("suspend", "a", code: 1).isNoPermission)
+        #expect(DeviceFailure("suspend", "a", code: 13).isNoPermission)
+        #expect(DeviceFailure("suspend", "a", code: 2).isMissingModule)
+        #expect(DeviceFailure("suspend", "a", code: 5).cause == .other)
+        #expect(
+            DeviceFailure("list the devices", "", code: 1).description
+                == "cannot list the devices: only root may do this")
+    }
+}
