@@ -4,6 +4,7 @@ import Glibc
 let guestSuites: [GuestSuite] = [
     FormatSuite.suite,
     ModelSuite.suite,
+    CommandsSuite.suite,
 ]
 
 CrashNote.install()
