@@ -149,9 +149,9 @@ final class DeviceChange {
         guard heldSince == nil else { throw Problem(.usage, "I/O is held already") }
         try volume.requireActive()
         try volume.flushOrigin()
-        let top = stack.name(.top)
+        let devices = [stack.name(.base), stack.name(.top)]
         suspension = try asking { () throws(DeviceFailure) in
-            try SuspensionGuard.begin(devices: [top], milliseconds: milliseconds)
+            try SuspensionGuard.begin(devices: devices, milliseconds: milliseconds)
         }
         heldSince = volume.clock.monotonicNanoseconds()
         try stack.suspend(.top, freezesFilesystem: true)
@@ -171,6 +171,7 @@ final class DeviceChange {
         if let snapshot {
             // Attached before it counts: from now on nothing that it needs is overwritten.
             try stack.resume(.snapshot(snapshot.ordinal))
+            try stack.renewOrigin()
             let manifest = manifest(snapshot.request, snapshot.ordinal)
             self.snapshot?.manifest = manifest
             if revert == nil { try store.writeManifest(manifest) }

@@ -96,10 +96,14 @@ extension DeviceVolume {
     }
 
     func attach(_ manifest: SnapshotManifest, on origin: DeviceName.Part) throws(Problem) {
+        let part = DeviceName.Part.snapshot(manifest.ordinal)
+        let isAttached = try stack.info(part).map { $0.hasLiveTable && !$0.isSuspended } ?? false
+        guard !isAttached else { return }
         try reserve(manifest)
-        try stack.ensure(.snapshot(manifest.ordinal)) { () throws(Problem) in
+        try stack.ensure(part) { () throws(Problem) in
             try stack.snapshotTable(of: manifest, on: origin)
         }
+        if try stack.info(.base)?.hasLiveTable ?? false { try stack.renewOrigin() }
     }
 
     /// Makes the devices that a merge runs from, and notes first that it may have begun.

@@ -213,6 +213,14 @@ struct VolumeStack: Sendable {
         try asking { () throws(DeviceFailure) in try mapper.resume(name(part)) }
     }
 
+    /// Has the origin see which snapshots hang on `real` now. The kernel learns only when a
+    /// `snapshot-origin` is resumed at which chunks it must cut writes; one that is not cut has only
+    /// its first chunk preserved.
+    func renewOrigin() throws(Problem) {
+        try suspend(.base, freezesFilesystem: false)
+        try resume(.base)
+    }
+
     func resumeIfSuspended(_ part: Part) throws(Problem) {
         if try info(part)?.isSuspended ?? false { try resume(part) }
     }

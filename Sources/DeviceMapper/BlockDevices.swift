@@ -40,7 +40,7 @@ package enum BlockDevices {
         return Int(clamping: bytes / 512)
     }
 
-    /// The bytes of a logical sector: what each read and write past the page cache is a multiple of.
+    /// The bytes of a logical sector: reads and writes past the page cache are whole sectors.
     package static func logicalBlockSize(_ path: String) throws(IOFailure) -> Int {
         let descriptor = try OwnedDescriptor(path: path, flags: O_RDONLY)
         var bytes: CInt = 0

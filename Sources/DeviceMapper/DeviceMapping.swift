@@ -20,8 +20,7 @@ package protocol DeviceMapping: AnyObject, Sendable {
     /// The live table; without segments if there is none.
     func table(_ name: DeviceName) throws(DeviceFailure) -> DeviceTable
 
-    /// What the live table's targets report. Asking a `snapshot` this takes its locks: not to be
-    /// done while its own table is being changed by another thread.
+    /// What the live table's targets report.
     func status(_ name: DeviceName) throws(DeviceFailure) -> [TargetStatus]
 
     /// The devices that the tables of a device have open.
@@ -63,8 +62,8 @@ package protocol DeviceMapping: AnyObject, Sendable {
     /// resumed for the first time may come later (``settle(_:)``).
     func resume(_ name: DeviceName) throws(DeviceFailure)
 
-    /// Waits until udev has made the node of a resumed device, and makes it if there is no udev. Not to be
-    /// called while a device is suspended: udev might be waiting for it.
+    /// Waits until udev has made the node of a resumed device, and makes it if there is no udev.
+    /// Not to be called while a device is suspended: udev might be waiting for it.
     func settle(_ name: DeviceName) throws(DeviceFailure)
 
     /// Removes a device and its tables. When it is busy, tries again for a short, bounded time,

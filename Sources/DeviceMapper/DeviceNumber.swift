@@ -8,8 +8,8 @@ package struct DeviceNumber: Hashable, Sendable {
         self.minor = minor
     }
 
-    /// The number within `stat`'s `st_dev` or `st_rdev`; see makedev(3). The kernel's own interfaces
-    /// encode it in the same way, as long as the major number has 12 bits.
+    /// The number within `stat`'s `st_dev` or `st_rdev`; see makedev(3). The kernel's own
+    /// interfaces encode it in the same way, as long as the major number has 12 bits.
     package init(encoded: UInt64) {
         let major = encoded >> 8 & 0xfff | encoded >> 32 & 0xffff_f000
         let minor = encoded & 0xff | encoded >> 12 & 0xffff_ff00

@@ -2,8 +2,9 @@ internal import BlockIO
 internal import CDeviceMapper
 internal import Glibc
 
-// Where udev runs it makes the nodes, some time after the kernel has made the device: libdevmapper's
-// cookie is a semaphore that udev's rules release. Where it does not, libdevmapper makes the nodes.
+// Where udev runs it makes the nodes, some time after the kernel has made the device:
+// libdevmapper's cookie is a semaphore that udev's rules release. Where it does not, libdevmapper
+// makes the nodes.
 extension KernelDeviceMapper {
     /// What udev's rules are to leave out. All parts but the top show a filesystem that is the
     /// top's, or was: links by its UUID or label must not lead to them, and nobody should look for

@@ -3,8 +3,9 @@ internal import Glibc
 
 /// The running kernel's device-mapper. Any thread may call.
 ///
-/// libdevmapper makes and removes devices and their nodes, one request at a time. Tables, suspend and
-/// resume go to the kernel directly, so that none that takes long keeps another thread from resuming.
+/// libdevmapper makes and removes devices and their nodes, one request at a time. Tables, suspend
+/// and resume go to the kernel directly, so that none that takes long keeps another thread from
+/// resuming.
 package final class KernelDeviceMapper: DeviceMapping {
     /// How long a removal is tried again while the device is busy.
     let busyMilliseconds: Int

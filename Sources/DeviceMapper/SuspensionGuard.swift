@@ -6,7 +6,10 @@ internal import Glibc
 /// everything that touches it, up to the whole machine.
 ///
 /// Begun before the first suspend and ended after the last resume. The guard resumes only devices
-/// that are suspended.
+/// that are suspended; once its time has passed it does so again and again, until it is ended.
+///
+/// A service manager that kills all processes of a unit at once kills the guard, too: units that
+/// suspend devices need `KillMode=mixed`.
 package final class SuspensionGuard {
     /// What the guard had to do.
     package enum Outcome: Hashable, Sendable {

@@ -2,6 +2,8 @@ import Glibc
 
 /// All suites, in the order in which `Scripts/test.sh` runs them.
 let guestSuites: [GuestSuite] = [
+    DevicesSuite.suite,
+    DevicesSuite.udevSuite,
     FormatSuite.suite,
     ModelSuite.suite,
     CommandsSuite.suite,

@@ -9,4 +9,10 @@ enum DevicesSuite {
         cases: LifecycleCases.cases + TableCases.cases + SnapshotStatusCases.cases
             + LoopCases.cases + HolderCases.cases + GuardCases.cases + FailureCases.cases
             + ThreadCases.cases)
+
+    /// The same where udev makes the nodes, and is waited for.
+    static let udevSuite = GuestSuite(
+        "devices-udev",
+        machine: GuestMachine(diskMebibytes: [64, 64], runsUdev: true),
+        cases: UdevCases.cases + LifecycleCases.cases + LoopCases.cases + ThreadCases.cases)
 }

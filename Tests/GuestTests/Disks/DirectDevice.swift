@@ -70,6 +70,11 @@ final class DirectDevice: BlockDevice {
         try write(copy.bytes, at: offset)
     }
 
+    /// Writes a whole buffer.
+    func write(_ buffer: borrowing AlignedBuffer, at offset: Int) throws(IOFailure) {
+        try write(buffer.bytes, at: offset)
+    }
+
     private static func isAligned(_ address: UnsafeRawPointer?) -> Bool {
         Int(bitPattern: address).isMultiple(of: AlignedBuffer.alignment)
     }

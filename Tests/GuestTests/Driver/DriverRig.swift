@@ -212,16 +212,19 @@ final class DriverRig {
 
     private func takeDown() throws {
         try Self.throttle(percent: 100)
-        for _ in 0..<2 {
-            let prefix = DeviceIdentity.prefix
-            for device in try mapper.devices().reversed() where device.uuid.hasPrefix(prefix) {
-                if try mapper.info(device.name)?.isSuspended ?? false {
-                    try? mapper.resume(device.name)
-                }
-            }
-            // Whatever hangs on something else goes first, in a few rounds.
-            for _ in 0..<8 {
-                for device in try mapper.devices() { try? mapper.remove(device.name) }
+        // The views and the top first, then what they stand on, as it was made.
+        let order = ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
+        let devices = try mapper.devices()
+        for device in devices where try mapper.info(device.name)?.isSuspended ?? false {
+            try mapper.resume(device.name)
+        }
+        for kind in order {
+            for device in devices
+            where device.name.text.dropFirst("snapmgr-\(Self.name)".count).hasPrefix(kind)
+                && (kind != "" || device.name.text == "snapmgr-\(Self.name)")
+            {
+                if kind == ":overlay" { try? mapper.remove(DeviceName(volume: Self.name, .base)) }
+                try mapper.remove(device.name)
             }
         }
         for loop in LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {

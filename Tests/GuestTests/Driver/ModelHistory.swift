@@ -64,7 +64,7 @@ struct ModelHistory {
                 let first = random.below(live.blockCount)
                 let count = min(live.blockCount - first, 1 + random.below(12))
                 version += 1
-                for block in first..<first + count { live.set(version, block: block) }
+                live.set(version, blocks: first..<first + count)
                 try live.write(first..<first + count, to: device)
             }
         }

@@ -41,14 +41,21 @@ extension FormatRig {
             on: DirectDevice(path: stack.topPath, isReadOnly: true), "the volume in the kernel")
     }
 
+    /// Reads the area as it is on its device now.
+    func reader() throws -> AreaReader {
+        AreaReader(
+            device: try DirectDevice(path: areaPath, isReadOnly: true), format: shape.format,
+            originChunkCount: shape.chunkCount)
+    }
+
+    func readEntries() throws -> [AreaEntry] { try reader().entries() }
+
     /// With the snapshot detached: our reader finds exactly the expected entries in the area, and the
     /// old content in the chunks that they name.
     func expectReaderFindsSnapshot() throws {
         let device = try DirectDevice(path: areaPath, isReadOnly: true)
-        let reader = AreaReader(
-            device: device, format: shape.format, originChunkCount: shape.chunkCount)
-        try expect(try reader.header().isValid, "the area is marked as invalid")
-        let entries = try reader.entries()
+        try expect(try reader().header().isValid, "the area is marked as invalid")
+        let entries = try readEntries()
         try expectSame(entries, expectedEntries)
         for entry in entries where !isVacant(entry.origin) {
             let chunk = entry.origin.rawValue

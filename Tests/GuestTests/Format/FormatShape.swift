@@ -41,7 +41,8 @@ struct FormatShape: Sendable {
         let small = min(block * 2, 140)
         var shapes = [
             shape("one metadata block", chunks: small, exceptions: small / 2),
-            shape("every chunk, the last cut short", chunks: small - 1, exceptions: small - 1,
+            shape(
+                "every chunk, the last cut short", chunks: small - 1, exceptions: small - 1,
                 missing: 3),
         ]
         guard kibibytes < 512 else { return shapes }
@@ -51,7 +52,8 @@ struct FormatShape: Sendable {
             shape("several metadata blocks", chunks: several + 60, exceptions: several),
             shape("an exactly full metadata block", chunks: block + 9, exceptions: block),
             shape(
-                "every chunk, the last block exactly full", chunks: kibibytes < 64 ? block * 2 : block,
+                "every chunk, the last block exactly full",
+                chunks: kibibytes < 64 ? block * 2 : block,
                 exceptions: kibibytes < 64 ? block * 2 : block),
         ]
         return shapes
@@ -65,8 +67,9 @@ struct FormatWrite: Sendable {
 
     /// The chunks that it touches, the first and the last maybe in part.
     var chunks: Range<Int> {
-        blocks.lowerBound / FormatShape.blocksPerChunk
-            ..< (blocks.upperBound + FormatShape.blocksPerChunk - 1) / FormatShape.blocksPerChunk
+        blocks.lowerBound
+            / FormatShape.blocksPerChunk..<(blocks.upperBound + FormatShape.blocksPerChunk - 1)
+            / FormatShape.blocksPerChunk
     }
 
     /// Writes, in random order, that touch each of some chunks once.
