@@ -1,4 +1,6 @@
 import BlockIO
+import DeviceDriver
+import DeviceMapper
 import Glibc
 import SnapshotModel
 import TestKit
@@ -22,11 +24,40 @@ final class CommandRig {
     }
 
     private func takeDown() throws {
-        for point in mountPoints.reversed() where point != Self.storeRoot { _ = umount(point) }
-        try waitForMerges()
-        try snapmgr.run("deactivate", "--all")
+        try takeDownVolumes()
         _ = umount(Self.storeRoot)
         try Program.run("rm", "-rf", snapmgr.statePath)
+    }
+
+    /// Unmounts everything, and takes all volumes' devices down.
+    func takeDownVolumes() throws {
+        for point in mountPoints.reversed() where point != Self.storeRoot { _ = umount(point) }
+        for name in (try? FileFolder(path: Self.storeRoot).list("")) ?? [] {
+            let store = Self.store(name)
+            let isStore = access(store + "/volume.json", F_OK) == 0
+            if try isStore && !KernelDeviceMapper().devices().isEmpty { try takeDown(store) }
+        }
+    }
+
+    /// In this process, because each command costs much more; when a merge runs, after it.
+    private func takeDown(_ store: String) throws {
+        let deadline = Deadline(milliseconds: 60_000)
+        while true {
+            do throws(Problem) {
+                let volume = try DeviceVolume.openUnlessHeld(
+                    storePath: store, purpose: "test", mapper: KernelDeviceMapper(),
+                    clock: SystemClock())
+                try volume?.deactivate()
+                return
+            } catch {
+                // An image has no devices.
+                if error.message.contains("is an image") { return }
+                guard error.message.contains("a merge runs"), !deadline.hasPassed else {
+                    throw error
+                }
+                BackgroundThread.sleep(milliseconds: 50)
+            }
+        }
     }
 
     /// Returns when the kernel has ended all merges and the command line has noted it.

@@ -52,6 +52,7 @@ enum RefusalCases {
             try rig.snapmgr.run(
                 "volume", "create", "image", "--origin", image, "--create-size", "4M")
             try rig.snapshot("image", "one")
+            _ = try rig.fill("data", version: 1, seed: 1)
             let raw = try rig.snapshot("data", "raw")
             let view = try rig.viewFolder("view")
             try rig.snapmgr.fails(13, "activate", "image", saying: ["is an image"])
@@ -76,11 +77,11 @@ enum RefusalCases {
         GuestCase("an origin that has grown is taken over, mounted as it is") { context in
             let rig = try CommandRig(context)
             let name = "grown-origin"
-            let size = 32 << 20
+            let size = 12 << 20
             func table(_ bytes: Int) -> String { "0 \(bytes / 512) linear \(rig.origins[0]) 0" }
             try Program.run("dmsetup", "create", name, "--table", table(size))
             context.cleanUp {
-                try rig.snapmgr.run("deactivate", "--all")
+                try rig.takeDownVolumes()
                 try Program.run("dmsetup", "remove", name)
             }
             let origin = "/dev/mapper/\(name)"
@@ -99,14 +100,13 @@ enum RefusalCases {
             ] {
                 try expectEqual(try Program.status(["dmsetup"] + words), 0, "dmsetup \(words)")
             }
-            try rig.snapmgr.run("volume", "resize", "data", "64M")
+            try rig.snapmgr.run("volume", "resize", "data", "24M")
             let device = try DirectDevice(path: CommandRig.device("data"), isReadOnly: true)
             try expectEqual(try device.byteCount(), 2 * size, "the volume's size")
             let view = try rig.viewFolder("small")
             try rig.snapmgr.run("mount", "data@small", view)
             try expectEqual(try rig.digest(view), files, "the snapshot's files")
             try rig.snapmgr.run("umount", view)
-            try rig.unmount(point)
         },
     ]
 }

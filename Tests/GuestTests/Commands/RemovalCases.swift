@@ -5,7 +5,9 @@ import Glibc
 /// What stays when a volume goes, and what of others is never touched.
 enum RemovalCases {
     static let cases = [
-        GuestCase("volume remove leaves the origin as the volume read, and others' devices alone") {
+        GuestCase(
+            "volume remove leaves the plain origin as the volume read, and others' devices alone"
+        ) {
             context in
             let rig = try CommandRig(context)
             let foreign = try ForeignDevices(context, backing: rig.origins[2])
@@ -14,24 +16,15 @@ enum RemovalCases {
             let first = try rig.snapshot("data", "one")
             _ = try rig.fill("data", version: 2, seed: 4)
             try rig.snapmgr.run("revert", "\(first)", "--yes", "--wait")
+            let content = try rig.fill("data", version: 3, seed: 4)
+            try rig.snapmgr.run("volume", "remove", "data", "--dry-run")
             let device = CommandRig.device("data")
             let shown = try rig.checksum(device)
-            try rig.snapmgr.run("volume", "remove", "data", "--dry-run")
-            try expectEqual(try rig.checksum(device), shown, "the volume after a dry run")
-            let open = try DirectDevice(path: device)
+            var open: DirectDevice? = try DirectDevice(path: device)
+            _ = try open?.byteCount()
             try rig.snapmgr.fails(
                 13, "volume", "remove", "data", "--yes", saying: ["opened by process \(getpid())"])
-            withExtendedLifetime(open) {}
-            try foreign.expectUntouched()
-        },
-        GuestCase("after volume remove nothing is left but the plain origin") { context in
-            let rig = try CommandRig(context)
-            let foreign = try ForeignDevices(context, backing: rig.origins[2])
-            try rig.create("data", on: rig.origins[0])
-            var content = try rig.fill("data", version: 1, seed: 4)
-            try rig.snapshot("data", "one")
-            content = try rig.fill("data", version: 2, seed: 4)
-            let shown = try rig.checksum(CommandRig.device("data"))
+            open = nil
             try rig.snapmgr.run("volume", "remove", "data", "--yes")
             try expectEqual(try rig.checksum(rig.origins[0]), shown, "the origin's checksum")
             try content.expect(on: DirectDevice(path: rig.origins[0]), "the origin")
@@ -49,15 +42,15 @@ enum RemovalCases {
             try rig.snapmgr.run("snapshot", "data", "--name", "one", "--tag", "t", "--note", "n")
             try rig.fill(point, seed: 2)
             try rig.snapshot("data", "two")
+            try rig.unmount(point)
             let list = try rig.snapmgr.run("list", "--json").output
             let show = try rig.snapmgr.run("volume", "show", "data", "--json").output
-            // The catalog is lost while the volume is mounted.
+            // The catalog is lost while the volume is active.
             try Program.run("rm", "-rf", rig.snapmgr.statePath)
             try rig.snapmgr.run("catalog", "rebuild", "--store", CommandRig.store("data"))
             try expectEqual(try rig.snapmgr.run("list", "--json").output, list, "list")
             try expectEqual(
                 try rig.snapmgr.run("volume", "show", "data", "--json").output, show, "volume show")
-            try rig.unmount(point)
             try rig.snapmgr.run("volume", "remove", "data", "--keep-store", "--yes")
             try rig.checkFilesystem(rig.origins[0])
             try rig.snapmgr.run("catalog", "rebuild", "--store", CommandRig.store("data"))
