@@ -59,8 +59,8 @@ let package = Package(
         target(
             "Manager",
             [
-                "Catalog", "Control", "Hooks", "MergeKit", "BlockIO", "Scheduler", "Settings",
-                "SnapshotModel",
+                "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit", "BlockIO",
+                "Scheduler", "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
         target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
@@ -123,8 +123,8 @@ let package = Package(
         testTarget(
             "ManagerTests",
             [
-                "Manager", "Catalog", "Control", "Hooks", "MergeKit", "BlockIO", "Scheduler",
-                "Settings", "SnapshotModel", "TestKit",
+                "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit",
+                "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel"]),
     ]

@@ -60,18 +60,24 @@ extension CatalogStore {
         try read("reading the schedules") { try Self.scheduleMarks($0) }
     }
 
-    /// As ``scheduleMarks()`` of a catalog that nobody has open, without a lock and without a file
-    /// beside it: the file alone is the whole catalog then. Nil when somebody has it open, or had
-    /// it and died. Who opens it meanwhile may make this fail, or show what was true before.
-    package static func peekScheduleMarks(
+    /// As ``scheduleMarks()``, and whether any volume is under device-mapper, of a catalog that nobody
+    /// has open, without a lock and without a file beside it: the file alone is the whole catalog
+    /// then. Nil when somebody has it open, or had it and died. Who opens it meanwhile may make this
+    /// fail, or show what was true before.
+    package static func peek(
         _ path: String
-    ) throws -> [ScheduleKey: ScheduleMarks]? {
+    ) throws -> (marks: [ScheduleKey: ScheduleMarks], hasDevices: Bool)? {
         guard access(path + "-wal", F_OK) != 0 else { return nil }
         var configuration = Configuration()
         configuration.readonly = true
         let queue = try DatabaseQueue(
             path: "file:\(uriPath(path))?immutable=1", configuration: configuration)
-        return try queue.read { try scheduleMarks($0) }
+        return try queue.read { database in
+            let device = try Int.fetchOne(
+                database, sql: "SELECT 1 FROM volume WHERE driver = ? LIMIT 1",
+                arguments: [VolumeDriver.dm.rawValue])
+            return (try scheduleMarks(database), device != nil)
+        }
     }
 
     /// A path as it stands in a URI: what could mean something there is escaped.

@@ -69,8 +69,12 @@ package enum ControlMessage: Hashable, Sendable, Codable {
 /// The one way to act on a volume: directly when this process has it open, else through the
 /// control socket of the process that has.
 package protocol VolumeSession: AnyObject {
-    /// Whether another process serves the volume, so that a merge goes on without us.
+    /// Whether another process, or the kernel, serves the volume, so that a merge goes on without us.
     var isServed: Bool { get }
+
+    /// What opening the volume here has found; empty when another process has it open, which keeps
+    /// its own for `status`.
+    var warnings: [String] { get }
 
     /// Performs a request; a failure is always a `Problem`.
     func perform(

@@ -16,7 +16,6 @@ package final class LocalSession: VolumeSession {
 
     package var isServed: Bool { false }
 
-    /// What opening the volume has found.
     package var warnings: [String] { host.engine.warnings }
 
     package func perform(

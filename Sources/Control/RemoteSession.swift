@@ -41,6 +41,8 @@ package final class RemoteSession: VolumeSession {
 
     package var isServed: Bool { true }
 
+    package var warnings: [String] { [] }
+
     package func perform(
         _ request: ControlRequest, onProgress: (TransferProgress) -> Void
     ) throws(Problem) -> ControlReply {

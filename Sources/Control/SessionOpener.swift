@@ -13,12 +13,22 @@ package enum SessionOpener {
         storePath: String, options: VolumeHost.Options
     ) throws(Problem) -> any VolumeSession {
         // Between a server's lock and its socket lies a moment, at its end as well.
-        let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
-        while true {
+        try waitingForHolder(of: storePath) { () throws(Problem) -> (any VolumeSession)? in
             if let host = try VolumeHost.openUnlessHeld(storePath: storePath, options: options) {
                 return LocalSession(host: host, ownsHost: true)
             }
-            if let session = try RemoteSession.connect(storePath: storePath) { return session }
+            return try RemoteSession.connect(storePath: storePath)
+        }
+    }
+
+    /// Tries until `attempt` gives something, with patience for a command that is at work on the
+    /// store just now. `.locked`, naming the holder, when it takes longer.
+    package static func waitingForHolder<Result>(
+        of storePath: String, _ attempt: () throws(Problem) -> Result?
+    ) throws(Problem) -> Result {
+        let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
+        while true {
+            if let result = try attempt() { return result }
             guard !deadline.hasPassed else {
                 throw StoreHolder.lockedProblem(store: FileFolder(path: storePath))
             }

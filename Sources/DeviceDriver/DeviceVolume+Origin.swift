@@ -6,7 +6,7 @@ package import SnapshotModel
 // The origin under the volume, and what was written to it while it was not active.
 extension DeviceVolume {
     /// Refuses an origin that is not as it was when the volume was deactivated.
-    func checkOrigin() throws(Problem) {
+    package func checkOrigin() throws(Problem) {
         guard try stack.info(.real) == nil else { return }
         let origin = try openOrigin(.readOnly)
         let size = try doing { () throws(IOFailure) in try origin.byteCount() }

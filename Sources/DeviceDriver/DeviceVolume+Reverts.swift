@@ -93,27 +93,6 @@ extension DeviceVolume {
     /// How far the merge is, in the kernel's own figures; nil when none runs.
     package func mergeProgress() throws(Problem) -> MergeProgress? {
         guard let revert = state.revert?.record else { return nil }
-        let chunkBytes = state.format.chunkBytes
-        let planBytes = revert.planChunkCount * chunkBytes
-        var rest = planBytes
-        var hasFailed = false
-        switch try stack.status(.base) {
-        case .usage(let allocated, _, let metadata):
-            rest = min(planBytes, max(0, allocated - metadata) * Geometry.sectorBytes)
-        case .mergeFailed, .invalid, .overflow: hasFailed = true
-        case .unknown, nil: break
-        }
-        let preserved: Int =
-            switch try stack.status(.snapshot(revert.safety)) {
-            case .usage(let allocated, _, let metadata):
-                max(0, (allocated - metadata) * Geometry.sectorBytes)
-            default: 0
-            }
-        return MergeProgress(
-            revertID: revert.id, targetID: revert.targetID,
-            safetyID: revert.tookSafetySnapshot ? revert.safetyID : nil,
-            mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: preserved,
-            rate: 0, state: hasFailed ? .failed : try stack.isActive() ? .merging : .paused,
-            failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
+        return try DeviceGlance(stack).progress(of: revert)
     }
 }

@@ -157,17 +157,10 @@ extension DeviceVolume {
     /// a moment, as udev does, is waited for.
     func requireClosed() throws(Problem) {
         let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
-        while let info = try stack.info(.top), info.openCount > 0 {
-            let holders = Holders(of: info.number)
-            if holders.mountPoint == nil, !deadline.hasPassed {
-                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
-                continue
-            }
-            let path = stack.name(.top).path
-            throw Problem(
-                .refused, "volume \(record.name) is open: \(path) is \(holders.text)",
-                hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
-                    ?? "close it, then run the command again; see `fuser -v \(path)`")
+        let glance = DeviceGlance(stack)
+        while let problem = try glance.openProblem() {
+            guard try !glance.isMounted(), !deadline.hasPassed else { throw problem }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
         }
     }
 

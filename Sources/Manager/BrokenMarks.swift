@@ -8,9 +8,9 @@ internal import SnapshotModel
 struct BrokenMarks {
     let context: ManagerContext
 
-    /// Marks are looked for only where the volume's policy lets snapshots break.
+    /// Marks are looked for only where snapshots can break.
     func takeOver(_ volumes: [VolumeRow]) throws {
-        for volume in volumes where volume.record.storeFullPolicy == .breakSnapshots {
+        for volume in volumes where volume.record.canBreak {
             try takeOver(volume)
         }
     }
@@ -25,8 +25,16 @@ struct BrokenMarks {
             row.state != .broken, row.phase == .present
         else { return }
         try context.catalog.markBroken(volume: name, upTo: newest)
-        let text = "the store was full: the snapshots up to \(row.id) are broken"
+        let cause =
+            volume.record.driver == .dm ? "the store was full, or failed" : "the store was full"
+        let text = "\(cause): the snapshots up to \(row.id) are broken"
         context.note("volume \(name): \(text)")
         try context.log(.error, .snapshotsBroken, text, volume: name, snapshot: row.id)
     }
+}
+
+extension VolumeRecord {
+    /// Whether snapshots can lose exceptions: by policy, or because the kernel, which writes the
+    /// areas of a volume under device-mapper, gives a snapshot up rather than a write.
+    var canBreak: Bool { storeFullPolicy == .breakSnapshots || driver == .dm }
 }

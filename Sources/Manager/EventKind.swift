@@ -3,6 +3,8 @@ enum EventKind: String, CaseIterable {
     case volumeCreated = "volume_created"
     case volumeRemoved = "volume_removed"
     case volumeResized = "volume_resized"
+    case volumeActivated = "volume_activated"
+    case volumeDeactivated = "volume_deactivated"
     case snapshotTaken = "snapshot_taken"
     case snapshotFailed = "snapshot_failed"
     case snapshotsDeleted = "snapshots_deleted"

@@ -61,6 +61,8 @@ package final class Manager: Sendable {
     package var diffs: DiffService { DiffService(context: context) }
     package var reverts: RevertService { RevertService(context: context) }
     package var merges: MergeService { MergeService(context: context) }
+    package var activations: ActivationService { ActivationService(context: context) }
+    package var mounts: MountService { MountService(context: context) }
     package var deletions: DeleteService { DeleteService(context: context) }
     package var holds: HoldService { HoldService(context: context) }
     package var exports: ExportService { ExportService(context: context) }

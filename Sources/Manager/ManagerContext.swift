@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import DeviceDriver
 internal import Glibc
 internal import Hooks
 internal import MergeKit
@@ -87,14 +88,61 @@ extension ManagerContext {
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
         do {
             let session = try sessions.open(storePath: volume.storePath)
-            // A server keeps what it has found for `status`; here, nobody else would say it.
-            for warning in (session as? LocalSession)?.warnings ?? [] {
-                note("volume \(volume.record.name): \(warning)")
-            }
+            tell(session.warnings, of: volume)
             return session
         } catch {
             throw error.about("volume \(volume.record.name)")
         }
+    }
+
+    /// Passes on what opening a volume has found. A server keeps it for `status`; here, nobody else
+    /// would say it.
+    private func tell(_ warnings: [String], of volume: VolumeRow) {
+        guard !warnings.isEmpty else { return }
+        for warning in warnings { note("volume \(volume.record.name): \(warning)") }
+        // Best effort: the next command sees the marks in the store again.
+        try? BrokenMarks(context: self).takeOver([volume])
+    }
+}
+
+// MARK: - Volumes under device-mapper
+
+extension ManagerContext {
+    /// A look at a volume's devices that changes nothing.
+    func glance(_ volume: VolumeRow) -> DeviceGlance {
+        DeviceGlance(volume.record, storePath: volume.storePath, mapper: sessions.mapper)
+    }
+
+    /// Whether the volume's device is there. Without the right to ask the kernel, its node tells.
+    func isActive(_ volume: VolumeRow) -> Bool {
+        (try? glance(volume).isActive)
+            ?? Paths.exists(DeviceGlance.devicePath(ofVolume: volume.record.name))
+    }
+
+    /// Runs `body` with a volume's devices, which this process has to itself.
+    func withDevices<Result>(
+        _ volume: VolumeRow, _ body: (DeviceVolume) throws -> Result
+    ) throws -> Result {
+        _ = try reader(volume)
+        let devices: DeviceVolume
+        do {
+            devices = try sessions.openDevices(storePath: volume.storePath)
+        } catch {
+            throw error.about("volume \(volume.record.name)")
+        }
+        defer {
+            tell(devices.warnings, of: volume)
+            withExtendedLifetime(devices) {}
+        }
+        return try body(devices)
+    }
+
+    /// - Throws: `refused` when the volume is an image; `sentence` says what cannot be done then.
+    func requireDevices(_ volume: VolumeRow, _ sentence: String) throws {
+        guard volume.record.driver != .dm else { return }
+        throw Problem(
+            .refused, "volume \(volume.record.name) is an image: \(sentence)",
+            hint: "serve it over NBD: `snapmgr serve \(volume.record.name)`")
     }
 }
 

@@ -34,6 +34,12 @@ enum Paths {
         return (try parent.isEmpty ? "" : absolute(parent)) + "/" + name
     }
 
+    /// The path from the root, with its symbolic links: of a device, whose own name may be another
+    /// one after the next start of the machine.
+    static func fromRoot(_ path: String) throws -> String {
+        path.hasPrefix("/") ? path : try currentFolder() + "/" + path
+    }
+
     /// Whether `path` is `folder` or lies below it; both absolute.
     static func isInside(_ path: String, folder: String) -> Bool {
         path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")

@@ -1,5 +1,7 @@
 internal import BlockIO
 internal import Catalog
+internal import DeviceDriver
+internal import DeviceMapper
 internal import MergeKit
 package import SnapshotModel
 
@@ -9,6 +11,7 @@ extension Problem {
         switch error {
         case let problem as Problem: self = problem
         case let failure as IOFailure: self.init(failure)
+        case let failure as DeviceFailure: self.init(failure)
         case let error as CatalogError:
             self.init(Code(error.code), error.message, hint: error.hint)
         default: self.init(.failed, String(describing: error))

@@ -93,6 +93,7 @@ extension Reconciler {
         let log = ReconcileLog(context: context, isQuiet: isQuiet)
         var facts: [String: StoreFacts] = [:]
         for volume in members {
+            if !isQuiet { noteEndOfMerge(volume) }
             // A store that cannot be read is the verb's own error, in its own words.
             guard let reader = try? context.reader(volume) else { continue }
             facts[volume.record.name] = StoreFacts(volume, reader)
@@ -111,6 +112,15 @@ extension Reconciler {
             guard let facts = facts[row.volume] else { continue }
             try SnapshotReconciler(context, facts, log).carryOut(verdict, on: row)
         }
+    }
+
+    /// The kernel ends a merge and tells nobody: whoever opens the volume sees it. Best effort: what
+    /// fails here fails again in the verb itself.
+    private func noteEndOfMerge(_ volume: VolumeRow) {
+        guard volume.record.driver == .dm, let reader = try? context.reader(volume),
+            (try? reader.runningRevert()) != nil, context.isActive(volume)
+        else { return }
+        try? context.withSession(volume) { _ in }
     }
 
     private func verdict(

@@ -183,8 +183,12 @@ package struct StoreVerifier {
             let rest = plan.chunks.chunks.subtracting(merged).count
             report(
                 .note, "revert \(running.id)",
-                "its merge has \(rest) of \(running.planChunkCount) chunks to copy",
-                remedy: "it goes on when the volume is served, or by `snapmgr merge resume`")
+                record.driver == .dm
+                    ? "its merge of \(running.planChunkCount) chunks is not done"
+                    : "its merge has \(rest) of \(running.planChunkCount) chunks to copy",
+                remedy: record.driver == .dm
+                    ? "the kernel runs it while the volume is active"
+                    : "it goes on when the volume is served, or by `snapmgr merge resume`")
         } catch {
             report(
                 .damage, "reverts", error.message,

@@ -1,6 +1,8 @@
 import BlockIO
 import Catalog
 import Control
+import DeviceDriver
+import DeviceMapper
 import FoundationEssentials
 import Glibc
 import MergeKit
@@ -158,6 +160,12 @@ final class FaultySessions: SessionProvider {
 
     func heal() { fault.withLock { $0 = nil } }
 
+    var mapper: any DeviceMapping { real.mapper }
+
+    func openDevices(storePath: String) throws(Problem) -> DeviceVolume {
+        try real.openDevices(storePath: storePath)
+    }
+
     func open(storePath: String) throws(Problem) -> any VolumeSession {
         let session = try real.open(storePath: storePath)
         let fault = fault.withLock { $0 }
@@ -176,6 +184,7 @@ private final class FaultySession: VolumeSession {
     }
 
     var isServed: Bool { session.isServed }
+    var warnings: [String] { session.warnings }
 
     func perform(
         _ request: ControlRequest, onProgress: (TransferProgress) -> Void

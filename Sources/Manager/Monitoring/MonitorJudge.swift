@@ -29,7 +29,10 @@ struct MonitorJudge {
     private func findings(of volume: VolumeReading) -> [MonitorFinding] {
         let subject = "volume \(volume.name)"
         let texts =
-            [missing(volume), broken(volume), space(volume), merge(volume), overdue(volume)]
+            [
+                missing(volume), inactive(volume), broken(volume), space(volume), merge(volume),
+                overdue(volume),
+            ]
             .compactMap { $0 } + holds(volume) + warnings(volume)
         return texts.map { MonitorFinding($0.0, subject, $0.1) }
             + (volume.failure.map { [failure(of: subject, $0)] } ?? [])
@@ -40,6 +43,12 @@ struct MonitorJudge {
     private func missing(_ volume: VolumeReading) -> Judgement? {
         guard volume.health.volume.state == .missing else { return nil }
         return (.critical, volume.missing ?? "its store or origin is missing")
+    }
+
+    /// What is written to its origin meanwhile changes what its snapshots show.
+    private func inactive(_ volume: VolumeReading) -> Judgement? {
+        guard volume.health.volume.state == .inactive else { return nil }
+        return (.warning, "its device is not there; run `snapmgr activate \(volume.name)`")
     }
 
     private func broken(_ volume: VolumeReading) -> Judgement? {
@@ -75,10 +84,13 @@ struct MonitorJudge {
             return (.critical, "the merge failed \(rest)\(cause)")
         }
         guard volume.health.isServed else {
+            let isImage = volume.health.volume.record.driver == .image
             return (
                 .warning,
-                "a merge waits \(rest), and nobody runs it: serve the volume, or run "
-                    + "`snapmgr merge resume \(volume.name)`"
+                "a merge waits \(rest), and nobody runs it: "
+                    + (isImage
+                        ? "serve the volume, or run `snapmgr merge resume \(volume.name)`"
+                        : "run `snapmgr activate \(volume.name)`")
             )
         }
         if merge.state == .paused { return (.warning, "the merge is paused \(rest)") }

@@ -56,7 +56,10 @@ extension MonitorMetrics {
                             .integer(volume.health.volume.state == state ? 1 : 0))
                     }
                 }),
-            each("snapmgr_volume_served", "Whether somebody has the volume open.") {
+            each(
+                "snapmgr_volume_served",
+                "Whether somebody has the volume open, or its device is there."
+            ) {
                 .integer($0.health.isServed ? 1 : 0)
             },
             each("snapmgr_volume_size_bytes", "The size of the volume.") {

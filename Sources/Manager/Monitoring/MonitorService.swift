@@ -92,11 +92,13 @@ package struct MonitorService {
             reading.missing = whatIsMissing(volume)
             return reading
         }
-        if let merge = reading.health.merge, merge.state == .merging, merge.rate == 0 {
+        if volume.record.driver == .image, let merge = reading.health.merge,
+            merge.state == .merging, merge.rate == 0
+        {
             let second = try MergeService(context: context).progressOfServer(of: volume)
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
-        if volume.record.storeFullPolicy == .breakSnapshots {
+        if volume.record.canBreak {
             reading.hasBrokenChain = try context.reader(volume).brokenThrough() != nil
         }
         if let settings, !settings.files.isEmpty {

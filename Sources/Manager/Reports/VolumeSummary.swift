@@ -1,12 +1,17 @@
 internal import Catalog
+internal import DeviceDriver
 package import SnapshotModel
 
 /// How a volume is at the moment.
 package enum VolumeState: String, Sendable, CaseIterable {
-    /// Nobody has it open.
+    /// An image that nobody has open.
     case idle
-    /// A server, or a command, has it open.
+    /// An image that a server, or a command, has open.
     case served
+    /// Under device-mapper, and its device is there.
+    case active
+    /// Under device-mapper, and its device is not there.
+    case inactive
     /// A revert's merge is not done yet.
     case merging
     /// Some of its snapshots lost exceptions.
@@ -23,6 +28,11 @@ package struct VolumeSummary: Hashable, Sendable {
     /// Bytes that the store occupies; nil when it cannot be read.
     package var storeBytes: Int?
     package var state: VolumeState
+
+    /// What users mount; nil for an image.
+    package var devicePath: String? {
+        record.driver == .dm ? DeviceGlance.devicePath(ofVolume: record.name) : nil
+    }
 }
 
 extension VolumeSummary: JSONConvertible {
@@ -30,6 +40,7 @@ extension VolumeSummary: JSONConvertible {
         [
             "name": JSONValue(record.name), "uuid": JSONValue(record.uuid),
             "driver": JSONValue(record.driver), "origin": JSONValue(record.originPath),
+            "device": JSONValue(devicePath),
             "store": JSONValue(storePath), "size": JSONValue(record.geometry.volumeBytes),
             "chunk_size": JSONValue(record.geometry.chunkBytes),
             "snapshots": JSONValue(snapshotCount), "store_bytes": JSONValue(storeBytes),

@@ -86,6 +86,10 @@ package struct CheckService {
                     .damage, object: "store", message: problem.message, remedy: problem.hint)
             ]
         }
+        // What a killed command has left is no damage: it is finished first.
+        if volume.record.driver == .dm, context.isActive(volume) {
+            try context.withSession(volume) { _ in }
+        }
         let findings = try verify(volume, readsData: readsData, repairs: repairs)
         return try findings + compare(volume, reader, repairs: repairs)
     }

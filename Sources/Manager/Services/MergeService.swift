@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import DeviceDriver
 internal import MergeKit
 package import SnapshotModel
 
@@ -89,15 +90,22 @@ package struct MergeService {
         return merging
     }
 
+    /// Whether somebody has an image open, or the device of the volume is there.
     func isServed(_ volume: VolumeRow) throws -> Bool {
-        try VolumeLock.isTaken(volume)
+        switch volume.record.driver {
+        case .image: try VolumeLock.isTaken(volume)
+        case .dm: context.isActive(volume)
+        }
     }
 
-    /// From the server when there is one; else from the store.
+    /// From the server when there is one, or from the kernel; else from the store.
     func progress(of volume: VolumeRow) throws -> MergeProgress? {
         let reader = try context.reader(volume)
         guard let running = try reader.runningRevert() else { return nil }
         let isHeld = try isServed(volume)
+        guard volume.record.driver == .image else {
+            return try kernelProgress(of: running, volume, isActive: isHeld)
+        }
         if isHeld, let progress = try progressOfServer(of: volume) { return progress }
         let limits = try reader.mergeLimits()
         let chunkBytes = reader.record.geometry.chunkBytes
@@ -109,6 +117,22 @@ package struct MergeService {
             planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
             state: isHeld && limits?.isPaused != true ? .merging : .paused,
             bytesPerSecondLimit: limits?.bytesPerSecond)
+    }
+
+    /// The kernel tells no rate: it is the average since the revert began.
+    private func kernelProgress(
+        of running: RevertRecord, _ volume: VolumeRow, isActive: Bool
+    ) throws -> MergeProgress {
+        var progress = try context.glance(volume).progress(of: running)
+        guard isActive else {
+            progress.state = .paused
+            return progress
+        }
+        let seconds = running.startedAt.seconds(until: context.clock.now())
+        if progress.state == .merging {
+            progress.rate = progress.mergedBytes / Int(max(1, seconds))
+        }
+        return progress
     }
 
     /// As the one says who has the volume open; nil when that is a command, which merges, too, but

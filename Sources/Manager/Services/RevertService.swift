@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import DeviceDriver
 internal import Hooks
 internal import MergeKit
 package import SnapshotModel
@@ -53,6 +54,8 @@ package struct RevertService {
         var report = RevertReport(
             items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
         try requireAllowed(members, options)
+        // Known before anything is begun; but programs before a revert may be what closes the volumes.
+        if try hooks(members, set).isBare { try requireClosed(members) }
         guard !options.isDryRun else { return report }
         guard try !isDone(members) else {
             for index in report.items.indices { report.items[index].state = .done }
@@ -79,14 +82,28 @@ package struct RevertService {
         _ members: [RevertMember], _ set: SetRow?,
         _ body: (_ onHeld: () throws -> Void) throws -> [RevertItem]
     ) throws -> [RevertItem] {
-        let targets = members.reduce(into: [:]) { $0[$1.name] = $1.target.id }
-        let operation = HookOperation(
-            .revert, volumes: members.map(\.name), set: set?.name,
-            facts: HookFacts(snapshots: targets))
-        return try HookedOperation(context, operation).perform(body) { items in
+        try hooks(members, set).perform(body) { items in
             HookFacts(
-                snapshots: targets,
+                snapshots: Self.targets(of: members),
                 reverts: items.reduce(into: [:]) { $0[$1.volume] = $1.id })
+        }
+    }
+
+    private func hooks(_ members: [RevertMember], _ set: SetRow?) throws -> HookedOperation {
+        try HookedOperation(
+            context,
+            HookOperation(
+                .revert, volumes: members.map(\.name), set: set?.name,
+                facts: HookFacts(snapshots: Self.targets(of: members))))
+    }
+
+    private static func targets(of members: [RevertMember]) -> [String: SnapshotID] {
+        members.reduce(into: [:]) { $0[$1.name] = $1.target.id }
+    }
+
+    private func requireClosed(_ members: [RevertMember]) throws {
+        for member in members where member.volume.record.driver == .dm {
+            if let problem = try context.glance(member.volume).openProblem() { throw problem }
         }
     }
 

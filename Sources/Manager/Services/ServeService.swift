@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+internal import DeviceDriver
 internal import Glibc
 internal import SnapshotModel
 
@@ -63,6 +64,9 @@ package struct ServeService {
         try requireSafe(request)
         if case .socket(let path) = request.endpoint { try NBDSocket(path: path).makeFree() }
         return try Reconciler(context).withVolumes(request.volumes) { volumes in
+            // All that can be served is what is meant where none is named.
+            let volumes =
+                request.volumes.isEmpty ? volumes.filter { $0.record.driver == .image } : volumes
             guard !volumes.isEmpty else {
                 throw Problem(
                     .notFound, "there is no volume to serve",
@@ -90,6 +94,14 @@ package struct ServeService {
     }
 
     private func requireServable(_ volume: VolumeRow) throws {
+        guard volume.record.driver == .image else {
+            let device = DeviceGlance.devicePath(ofVolume: volume.record.name)
+            throw Problem(
+                .refused,
+                "volume \(volume.record.name) is under device-mapper: the kernel serves it as "
+                    + device,
+                hint: "use that device; it is there after `snapmgr activate \(volume.record.name)`")
+        }
         _ = try context.reader(volume)
         _ = try OriginProbe(path: volume.record.originPath)
         // Given back at once: the plugin takes it when it opens the volume.

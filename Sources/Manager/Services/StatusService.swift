@@ -1,11 +1,13 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import DeviceDriver
 package import SnapshotModel
 
 /// How one volume is doing.
 package struct VolumeHealth: Hashable, Sendable {
     package var volume: VolumeSummary
+    /// Whether somebody has it open, or its device is there.
     package var isServed: Bool
     /// Bytes still free where the store lies; nil when it cannot be asked.
     package var freeBytes: Int?
@@ -21,6 +23,7 @@ extension VolumeHealth: JSONConvertible {
         [
             "name": JSONValue(volume.record.name), "state": JSONValue(volume.state),
             "served": JSONValue(isServed), "origin": JSONValue(volume.record.originPath),
+            "device": JSONValue(volume.devicePath),
             "store": JSONValue(volume.storePath),
             "size": JSONValue(volume.record.geometry.volumeBytes),
             "snapshots": JSONValue(volume.snapshotCount), "newest_at": JSONValue(newest),
@@ -52,14 +55,34 @@ package struct StatusService {
         let name = volume.record.name
         let summary = try VolumeService(context: context).summary(of: volume)
         let freeBytes = try? StoreUsage.freeBytes(volume.storePath)
-        let isServed = try summary.state != .missing && VolumeLock.isTaken(volume)
+        let isServed =
+            try summary.state != .missing && MergeService(context: context).isServed(volume)
         return VolumeHealth(
             volume: summary, isServed: isServed, freeBytes: freeBytes,
             daysToFull: try daysToFull(name, freeBytes: freeBytes),
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
-            warnings: isServed ? serverWarnings(volume) : [])
+            warnings: isServed ? warnings(volume) : [])
+    }
+
+    private func warnings(_ volume: VolumeRow) -> [String] {
+        switch volume.record.driver {
+        case .image: serverWarnings(volume)
+        case .dm: kernelWarnings(volume)
+        }
+    }
+
+    /// What the kernel says that no command has seen yet.
+    private func kernelWarnings(_ volume: VolumeRow) -> [String] {
+        let lost = (try? context.glance(volume).invalidSnapshots()) ?? []
+        return lost.map { ordinal in
+            let row = try? context.catalog.snapshot(volume: volume.record.name, ordinal: ordinal)
+            let name = row?.id.description ?? "with the ordinal \(ordinal)"
+            return
+                "the kernel gave up snapshot \(name), and the older ones with it: their store was "
+                + "full, or failed"
+        }
     }
 
     /// What the server has found; a command that has the volume open has no such list.

@@ -8,11 +8,14 @@ internal import SnapshotModel
 package struct TickService {
     let context: ManagerContext
 
-    /// Does nothing, and writes nothing, while nothing is due.
+    /// Does nothing, and writes nothing, while nothing is due and no volume under device-mapper
+    /// needs anything.
     ///
     /// - Throws: `locked` when another tick is at work and there is work; the settings' errors. What
     ///   fails for one schedule is in the report, and no reason not to serve the others.
     package func tick(prunes: Bool, isDryRun: Bool) throws -> TickReport {
+        // First: it also makes room, and the settings may have errors.
+        if !isDryRun { try DeviceCare(context: context).run() }
         let settings = try context.settings.get()
         let agenda = try Agenda(context, settings)
         guard !agenda.isEmpty else { return TickReport() }
@@ -91,7 +94,7 @@ package struct TickService {
     }
 
     /// Brings the store's free space back above its floor, as far as the settings allow.
-    private func makeRoom(_ volume: VolumeRow, _ settings: Settings) throws {
+    func makeRoom(_ volume: VolumeRow, _ settings: Settings) throws {
         let name = volume.record.name
         guard let space = FreeSpace(of: volume, settings), space.missingBytes > 0 else { return }
         // What goes may have held zeroes, which free nothing: then more goes, as long as there is any.
@@ -107,13 +110,13 @@ package struct TickService {
 }
 
 extension Manager {
-    /// Whether a tick would find nothing to do. It opens nothing for writing, and writes nothing: a
+    /// Whether a tick would find nothing to do, and nothing to look after. It opens nothing for writing, and writes nothing: a
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
         guard let settings = try? options.settings.get(),
-            let marks = try? CatalogStore.peekScheduleMarks(options.state.catalogPath)
+            let peek = try? CatalogStore.peek(options.state.catalogPath), !peek.hasDevices
         else { return false }
-        return Agenda(marks, settings, at: options.clock.now()).isEmpty
+        return Agenda(peek.marks, settings, at: options.clock.now()).isEmpty
     }
 }
 

@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
+internal import DeviceDriver
 internal import MergeKit
 internal import SnapshotModel
 
@@ -78,9 +79,13 @@ extension VolumeService {
     /// - Parameter keepsStore: leaves the store, which `catalog rebuild --store` takes over again.
     package func remove(_ name: String, keepsStore: Bool, isDryRun: Bool) throws -> RemoveReport {
         try Reconciler(context).withVolume(name) { volume in
-            let lock = try VolumeLock.acquire(volume)
-            defer { withExtendedLifetime(lock) {} }
+            let devices = try openDevices(volume)
+            let lock = try devices == nil ? VolumeLock.acquire(volume) : nil
+            defer { withExtendedLifetime((lock, devices)) {} }
             try requireRemovable(volume)
+            if devices != nil, let problem = try context.glance(volume).openProblem() {
+                throw problem
+            }
             let usage = keepsStore ? 0 : (try? StoreUsage.bytes(volume.storePath)) ?? 0
             let report = RemoveReport(
                 volume: name, snapshotCount: try context.catalog.snapshotCount(volume: name),
@@ -88,6 +93,7 @@ extension VolumeService {
                 isDryRun: isDryRun)
             guard !isDryRun else { return report }
             try context.cancellation.check()
+            try devices?.deactivate()
             // The store first: a crash in between leaves a row, and the command can be run again.
             if !keepsStore { try StoreSite(path: volume.storePath).remove() }
             try context.catalog.removeVolume(named: name)
@@ -99,6 +105,18 @@ extension VolumeService {
         }
     }
 
+    /// The devices of a volume under device-mapper, with what was half done finished; nil when there
+    /// are none.
+    private func openDevices(_ volume: VolumeRow) throws -> DeviceVolume? {
+        guard volume.record.driver == .dm, (try? context.glance(volume).hasDevices) ?? false else {
+            return nil
+        }
+        _ = try context.reader(volume)
+        let devices = try context.sessions.openDevices(storePath: volume.storePath)
+        try devices.recover()
+        return devices
+    }
+
     private func requireRemovable(_ volume: VolumeRow) throws {
         let name = volume.record.name
         // A store that is missing or another volume's has nothing to lose here.
@@ -107,7 +125,11 @@ extension VolumeService {
             throw Problem(
                 .refused,
                 "a merge runs in volume \(name): without its store, the origin would stay half old "
-                    + "and half new", hint: "run `snapmgr merge resume \(name)` first")
+                    + "and half new",
+                hint: volume.record.driver == .image
+                    ? "run `snapmgr merge resume \(name)` first"
+                    : "wait for it with `snapmgr merge status \(name)`; it runs while the volume is "
+                        + "active")
         }
         let members = Set(try context.catalog.snapshots(volume: name).map(\.id))
         let hold = try context.catalog.holds().first {

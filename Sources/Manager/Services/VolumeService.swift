@@ -14,6 +14,7 @@ package struct CreateRequest: Hashable, Sendable {
     package var createBytes: Int?
     package var chunkBytes: Int
     package var storeFullPolicy: StoreFullPolicy
+    package var driver: VolumeDriver
 
     /// What a volume gets when nobody chooses, in bytes.
     package static let defaultChunkBytes = 16 * 1024
@@ -21,7 +22,7 @@ package struct CreateRequest: Hashable, Sendable {
     package init(
         name: String, originPath: String, storePath: String? = nil, createBytes: Int? = nil,
         chunkBytes: Int = CreateRequest.defaultChunkBytes,
-        storeFullPolicy: StoreFullPolicy = .breakWrites
+        storeFullPolicy: StoreFullPolicy = .breakWrites, driver: VolumeDriver = .image
     ) {
         self.name = name
         self.originPath = originPath
@@ -29,6 +30,7 @@ package struct CreateRequest: Hashable, Sendable {
         self.createBytes = createBytes
         self.chunkBytes = chunkBytes
         self.storeFullPolicy = storeFullPolicy
+        self.driver = driver
     }
 }
 
@@ -44,11 +46,14 @@ package struct VolumeService {
                 .exists, "there is a volume \(request.name) already",
                 hint: "run `snapmgr volume show \(request.name)`, or choose another name")
         }
-        let origin = try Paths.absolute(request.originPath)
+        let origin =
+            request.driver == .dm
+            ? try Paths.fromRoot(request.originPath) : try Paths.absolute(request.originPath)
         let store = StoreSite(
             path: try Paths.absolute(
                 request.storePath ?? context.state.defaultStorePath(volume: request.name)))
         try store.requireFit(origin: origin, volumes: volumes)
+        guard request.driver == .image else { return try createDevice(request, origin, store) }
         if let bytes = request.createBytes { try OriginProbe.create(origin, byteCount: bytes) }
         do {
             let probe = try OriginProbe(path: origin)
@@ -67,23 +72,56 @@ package struct VolumeService {
         _ request: CreateRequest, _ origin: OriginProbe, _ store: StoreSite
     ) throws -> VolumeSummary {
         let record = VolumeRecord(
-            name: request.name, uuid: UUID().uuidString.lowercased(), driver: .image,
+            name: request.name, uuid: UUID().uuidString.lowercased(), driver: request.driver,
             originPath: origin.path,
             geometry: Geometry(volumeBytes: origin.byteCount, chunkBytes: request.chunkBytes),
             storeFullPolicy: request.storeFullPolicy, createdAt: context.clock.now())
+        let row = VolumeRow(record: record, storePath: store.path)
         let isNewFolder = try store.create(record)
         do {
             try context.catalog.atomically("recording a volume") {
-                try context.catalog.insertVolume(VolumeRow(record: record, storePath: store.path))
+                try context.catalog.insertVolume(row)
                 try context.log(
                     .volumeCreated, "the volume was created on \(origin.path)",
                     volume: request.name)
             }
+            if request.driver == .dm { try bringUp(row) }
         } catch {
             try store.remove(includingFolder: isNewFolder)
             throw error
         }
         return try show(request.name)
+    }
+
+    /// Makes the devices of a volume that has just been recorded; when that fails, takes down what
+    /// there is, and forgets the volume.
+    private func bringUp(_ volume: VolumeRow) throws {
+        let activations = ActivationService(context: context)
+        try context.withLocks([volume]) {
+            do {
+                _ = try activations.activate(volume, acceptsOrigin: false, isDryRun: false)
+            } catch {
+                _ = try? activations.deactivate(volume)
+                try context.catalog.removeVolume(named: volume.record.name)
+                throw error
+            }
+        }
+    }
+
+    private func createDevice(
+        _ request: CreateRequest, _ origin: String, _ store: StoreSite
+    ) throws -> VolumeSummary {
+        guard request.createBytes == nil else {
+            throw Problem(
+                .usage, "a block device is not made: it must be there",
+                hint: "leave out --create-size, or use --driver image")
+        }
+        let mapper = context.sessions.mapper
+        try DeviceOrigin.requireMachine(mapper)
+        let probe = try DeviceOrigin(path: origin, mapper: mapper).probe(
+            store: store.path, volumes: try context.catalog.volumes(),
+            chunkBytes: request.chunkBytes)
+        return try create(request, probe, store)
     }
 
     private func validate(_ request: CreateRequest) throws {
@@ -129,7 +167,14 @@ extension VolumeService {
         else { return .missing }
         let latest = try context.catalog.latestSnapshot(volume: volume.record.name)
         if latest?.state == .broken { return .broken }
-        if (try? reader.runningRevert()) != nil { return .merging }
-        return try VolumeLock.isTaken(volume) ? .served : .idle
+        let isMerging = (try? reader.runningRevert()) != nil
+        switch volume.record.driver {
+        case .image:
+            if isMerging { return .merging }
+            return try VolumeLock.isTaken(volume) ? .served : .idle
+        case .dm:
+            guard context.isActive(volume) else { return .inactive }
+            return isMerging ? .merging : .active
+        }
     }
 }

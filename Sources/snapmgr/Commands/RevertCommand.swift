@@ -8,7 +8,8 @@ struct RevertCommand: ManagerCommand {
         discussion: """
             The volume reads as the snapshot at once; the data is merged into the origin in the \
             background by whoever serves the volume, else by this command. A safety snapshot of \
-            the state that is left is taken first: reverting to it undoes the revert.
+            the state that is left is taken first: reverting to it undoes the revert. A volume under \
+            device-mapper must not be open: unmount it first.
             """,
         examples: ["revert data@2h --dry-run", "revert 42", "revert set:7 --yes"],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])

@@ -7,7 +7,7 @@ struct TickCommand: ManagerCommand {
         "tick", "Take the snapshots that are due, then prune.",
         discussion: """
             What the systemd timer or a cron line calls, once a minute. While nothing is due it does \
-            nothing. After a time off, one snapshot stands for all the slots that were missed. Ends \
+            nothing but look after the active volumes under device-mapper. After a time off, one snapshot stands for all the slots that were missed. Ends \
             with 11 when another tick is at work and there is something to do.
             """,
         examples: ["tick", "tick --no-prune", "tick --dry-run"],

@@ -7,17 +7,27 @@ struct VolumeCreateCommand: ManagerCommand {
         "create", "Put a raw image or a block device under management.",
         discussion: """
             The origin stays a plain volume. The store, which keeps what snapshots need, lies in \
-            DIR, by default in stores/NAME below the state folder.
+            DIR, by default in stores/NAME below the state folder. An image is served over NBD. With \
+            --driver dm the origin is a block device that nobody has open, and the kernel serves it \
+            as /dev/mapper/snapmgr-NAME: mount that from now on, and never the origin.
             """,
         examples: [
             "volume create data --origin disk.img",
             "volume create data --origin disk.img --create-size 20G --chunk 64K",
+            "volume create srv --driver dm --origin /dev/vg/srv --store /var/snapmgr/srv",
         ],
         exits: [.done, .failed, .usage, .notFound, .refused])
 
-    /// The drivers there are; more come later.
     enum Driver: String, ExpressibleByArgument, CaseIterable {
         case image
+        case dm
+
+        var driver: VolumeDriver {
+            switch self {
+            case .image: .image
+            case .dm: .dm
+            }
+        }
     }
 
     enum WhenFull: String, ExpressibleByArgument, CaseIterable {
@@ -47,7 +57,7 @@ struct VolumeCreateCommand: ManagerCommand {
     @Option(help: ArgumentHelp("The unit of copy-on-write, 4K to 512K.", valueName: "size"))
     var chunk: SizeArgument?
 
-    @Option(help: "How the volume is served.")
+    @Option(help: "Who serves the volume: nbdkit an image, the kernel a block device.")
     var driver = Driver.image
 
     @Option(help: "What to do when the store is full: fail writes, or give up the snapshots.")
@@ -60,10 +70,11 @@ struct VolumeCreateCommand: ManagerCommand {
             CreateRequest(
                 name: name, originPath: origin, storePath: store, createBytes: createSize?.bytes,
                 chunkBytes: chunk?.bytes ?? CreateRequest.defaultChunkBytes,
-                storeFullPolicy: whenFull.policy))
+                storeFullPolicy: whenFull.policy, driver: driver.driver))
         try session.show(["volume": volume.json]) {
-            "volume \(name) created: \(ByteCount(volume.record.geometry.volumeBytes)), "
-                + "store \(volume.storePath)\n"
+            let device = volume.devicePath.map { "from now on, use \($0) instead of \(origin)\n" }
+            return "volume \(name) created: \(ByteCount(volume.record.geometry.volumeBytes)), "
+                + "store \(volume.storePath)\n\(device ?? "")"
         }
     }
 }

@@ -5,7 +5,10 @@ import SnapshotModel
 struct VolumeRemoveCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "remove", "Take a volume out of management, with its snapshots.",
-        discussion: "The origin stays as it is, a plain volume.",
+        discussion: """
+            The origin stays as it is, a plain volume. A volume under device-mapper is deactivated \
+            first, which is refused while somebody has it open or a merge runs.
+            """,
         examples: ["volume remove data --dry-run", "volume remove data --keep-store"],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 

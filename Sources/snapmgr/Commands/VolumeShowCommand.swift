@@ -22,6 +22,7 @@ struct VolumeShowCommand: ManagerCommand {
             sheet.add("uuid", record.uuid)
             sheet.add("driver", record.driver.rawValue)
             sheet.add("origin", record.originPath)
+            if let device = volume.devicePath { sheet.add("device", device) }
             sheet.add("store", volume.storePath)
             sheet.add("size", display.size(record.geometry.volumeBytes))
             sheet.add("chunk", display.size(record.geometry.chunkBytes))

@@ -1,0 +1,84 @@
+internal import BlockIO
+package import DeviceMapper
+package import MergeKit
+package import SnapshotModel
+
+/// A look at a volume's devices without the store's lock: nothing is changed, nothing that is half
+/// done is finished, and nobody is waited for. What it tells may be over by the time it is read.
+package struct DeviceGlance {
+    private let stack: VolumeStack
+
+    package init(_ record: VolumeRecord, storePath: String, mapper: any DeviceMapping) {
+        stack = VolumeStack(
+            mapper: mapper, record: record, folder: FileFolder(path: storePath))
+    }
+
+    init(_ stack: VolumeStack) { self.stack = stack }
+
+    /// The device that users mount, whether it exists or not.
+    package static func devicePath(ofVolume name: String) -> String {
+        DeviceName(volume: name, .top).path
+    }
+
+    /// Whether users can have the volume open.
+    package var isActive: Bool { get throws(Problem) { try stack.isActive() } }
+
+    /// Whether the kernel has any device of the volume, also of one that is only half up.
+    package var hasDevices: Bool { get throws(Problem) { try !stack.existing().isEmpty } }
+
+    /// Why the volume cannot be changed while it is open, naming who has it open; nil when nobody
+    /// has.
+    package func openProblem() throws(Problem) -> Problem? {
+        guard let info = try stack.info(.top), info.openCount > 0 else { return nil }
+        let path = stack.name(.top).path
+        let holders = Holders(of: info.number)
+        return Problem(
+            .refused, "volume \(stack.record.name) is open: \(path) is \(holders.text)",
+            hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
+                ?? "close it, then run the command again; see `fuser -v \(path)`")
+    }
+
+    /// Whether a filesystem of the volume is mounted.
+    func isMounted() throws(Problem) -> Bool {
+        guard let info = try stack.info(.top), info.openCount > 0 else { return false }
+        return Holders(of: info.number).mountPoint != nil
+    }
+
+    /// The snapshots that the kernel has given up: it keeps no exceptions for them any more.
+    package func invalidSnapshots() throws(Problem) -> [SnapshotOrdinal] {
+        var ordinals: [SnapshotOrdinal] = []
+        for case .snapshot(let ordinal) in try stack.existing() {
+            switch try stack.status(.snapshot(ordinal)) {
+            case .invalid, .overflow: ordinals.append(ordinal)
+            default: continue
+            }
+        }
+        return ordinals
+    }
+
+    /// How far the merge of a revert is, in the kernel's own figures.
+    package func progress(of revert: RevertRecord) throws(Problem) -> MergeProgress {
+        let chunkBytes = stack.format.chunkBytes
+        let planBytes = revert.planChunkCount * chunkBytes
+        var rest = planBytes
+        var hasFailed = false
+        switch try stack.status(.base) {
+        case .usage(let allocated, _, let metadata):
+            rest = min(planBytes, max(0, allocated - metadata) * Geometry.sectorBytes)
+        case .mergeFailed, .invalid, .overflow: hasFailed = true
+        case .unknown, nil: break
+        }
+        let preserved: Int =
+            switch try stack.status(.snapshot(revert.safety)) {
+            case .usage(let allocated, _, let metadata):
+                max(0, (allocated - metadata) * Geometry.sectorBytes)
+            default: 0
+            }
+        return MergeProgress(
+            revertID: revert.id, targetID: revert.targetID,
+            safetyID: revert.tookSafetySnapshot ? revert.safetyID : nil,
+            mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: preserved,
+            rate: 0, state: hasFailed ? .failed : try isActive ? .merging : .paused,
+            failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
+    }
+}

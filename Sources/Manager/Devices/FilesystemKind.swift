@@ -1,0 +1,89 @@
+internal import BlockIO
+internal import SnapshotModel
+
+/// What is on a device, as far as it matters for mounting it. Known by the magic numbers of
+/// superblocks; see libblkid and the kernel's headers.
+enum FilesystemKind: String, CaseIterable {
+    case ext4
+    case xfs
+    case btrfs
+    case f2fs
+    case exfat
+    case ntfs = "ntfs3"
+    case vfat
+    case squashfs
+    case erofs
+    case iso9660
+    // No filesystems: to be told in clear words.
+    case swap
+    case lvmVolume = "LVM2_member"
+    case raidMember = "linux_raid_member"
+    case encrypted = "crypto_LUKS"
+
+    /// Reads the first bytes of a device; nil when it holds nothing that is known.
+    static func detect(_ device: any BlockDevice) throws(IOFailure) -> FilesystemKind? {
+        let count = min(headBytes, try device.byteCount() / sectorBytes * sectorBytes)
+        guard count > 0 else { return nil }
+        var buffer = AlignedBuffer(count: count)
+        var bytes = buffer.mutableBytes
+        try device.read(into: &bytes, at: 0)
+        return detect(buffer.bytes.array)
+    }
+
+    private static let sectorBytes = 512
+    /// All magic numbers lie within so many bytes.
+    private static let headBytes = 128 << 10
+
+    /// - Parameter head: the first bytes of a device. Pure.
+    static func detect(_ head: [UInt8]) -> FilesystemKind? {
+        allCases.first { kind in
+            kind.magics.contains { magic in
+                head.count >= magic.offset + magic.bytes.count
+                    && head[magic.offset...].starts(with: magic.bytes)
+            }
+        }
+    }
+
+    private var magics: [(offset: Int, bytes: [UInt8])] {
+        func text(_ text: String) -> [UInt8] { Array(text.utf8) }
+        return switch self {
+        // ext2, ext3 and ext4, which ext4's driver mounts all.
+        case .ext4: [(1080, [0x53, 0xEF])]
+        case .xfs: [(0, text("XFSB"))]
+        case .btrfs: [(0x10040, text("_BHRfS_M"))]
+        case .f2fs: [(1024, [0x10, 0x20, 0xF5, 0xF2])]
+        case .exfat: [(3, text("EXFAT   "))]
+        case .ntfs: [(3, text("NTFS    "))]
+        case .vfat: [(54, text("FAT1")), (82, text("FAT32"))]
+        case .squashfs: [(0, text("hsqs"))]
+        case .erofs: [(1024, [0xE2, 0xE1, 0xF5, 0xE0])]
+        case .iso9660: [(32769, text("CD001"))]
+        case .swap: [(4086, text("SWAPSPACE2"))]
+        case .lvmVolume: [(536, text("LVM2 001")), (24, text("LVM2 001"))]
+        case .raidMember: [(0, [0xFC, 0x4E, 0x2B, 0xA9]), (4096, [0xFC, 0x4E, 0x2B, 0xA9])]
+        case .encrypted: [(0, text("LUKS") + [0xBA, 0xBE])]
+        }
+    }
+
+    /// What lets it be mounted from a device that cannot be written, beside another one with the same
+    /// UUID; nil when it cannot be mounted so.
+    var mountOptions: String? {
+        switch self {
+        case .ext4: "noload"
+        case .xfs: "norecovery,nouuid"
+        case .f2fs: "norecovery"
+        case .exfat, .ntfs, .vfat, .squashfs, .erofs, .iso9660: ""
+        case .btrfs, .swap, .lvmVolume, .raidMember, .encrypted: nil
+        }
+    }
+
+    /// Why it is not mounted.
+    var obstacle: String {
+        switch self {
+        case .btrfs:
+            "Btrfs takes two devices with the same UUID for one, and may mix the snapshot up with the "
+                + "volume"
+        default: "it holds no filesystem, but \(rawValue)"
+        }
+    }
+}

@@ -1,0 +1,133 @@
+internal import BlockIO
+internal import Catalog
+internal import DeviceDriver
+internal import DeviceMapper
+internal import Glibc
+package import SnapshotModel
+
+/// A snapshot that was mounted or unmounted.
+package struct MountReport: Hashable, Sendable {
+    package var volume: String
+    package var snapshot: SnapshotID
+    package var devicePath: String
+    package var folder: String
+    /// The kernel's word for the filesystem; nil when it was unmounted.
+    package var filesystem: String?
+}
+
+extension MountReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "volume": JSONValue(volume), "snapshot_id": JSONValue(snapshot),
+            "device": JSONValue(devicePath), "directory": JSONValue(folder),
+            "filesystem": JSONValue(filesystem),
+        ]
+    }
+}
+
+/// Mounts old snapshots of volumes under device-mapper, read-only.
+package struct MountService {
+    let context: ManagerContext
+
+    /// Opens a snapshot as a device, and mounts it. What fails leaves no device behind.
+    ///
+    /// - Throws: `refused` for an image, an inactive volume, and for what is no filesystem.
+    package func mount(_ reference: String, on folder: String) throws -> MountReport {
+        let row = try ReferenceResolver(context).snapshot(reference)
+        let folder = try existingFolder(folder)
+        try Reconciler(context).tidy([row.volume])
+        let volume = try context.volume(row.volume)
+        try context.requireDevices(volume, "its snapshots are no devices of the kernel's")
+        return try context.withDevices(volume) { devices in
+            try devices.recover()
+            let wasOpen = try devices.views()[row.id] != nil
+            let device = try devices.openView(row.id)
+            do {
+                let kind = try mount(device, row.id, on: folder)
+                return MountReport(
+                    volume: row.volume, snapshot: row.id, devicePath: device, folder: folder,
+                    filesystem: kind.rawValue)
+            } catch {
+                if !wasOpen { try? devices.closeView(row.id) }
+                throw error
+            }
+        }
+    }
+
+    private func mount(
+        _ device: String, _ id: SnapshotID, on folder: String
+    ) throws -> FilesystemKind {
+        let kind = try FilesystemKind.detect(try FileDevice(path: device, access: .readOnly))
+        guard let kind, let options = kind.mountOptions else {
+            throw Problem(
+                .refused,
+                "snapshot \(id) cannot be mounted: "
+                    + (kind?.obstacle ?? "what it holds is no filesystem that is known"),
+                hint: "write it to a file: `snapmgr export \(id) FILE`")
+        }
+        guard Glibc.mount(device, folder, kind.rawValue, UInt(MS_RDONLY), options) == 0 else {
+            let failure = IOFailure("mount \(device) on", path: folder, code: errno)
+            throw Problem(
+                .failed, "\(failure), as \(kind.rawValue) with ro,\(options)", hint: "see `dmesg`")
+        }
+        return kind
+    }
+
+    private func existingFolder(_ path: String) throws -> String {
+        let path = try Paths.absolute(path)
+        guard Paths.exists(path) else {
+            throw Problem(
+                .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
+        }
+        guard try FileStatus(path: path).kind == .folder else {
+            throw Problem(.failed, "\(path) is no folder", hint: "name a folder to mount on")
+        }
+        return path
+    }
+
+    // MARK: Unmounting
+
+    /// Unmounts a snapshot, and closes its device unless it is mounted elsewhere, too.
+    ///
+    /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
+    package func unmount(_ folder: String) throws -> MountReport {
+        let folder = try existingFolder(folder)
+        let (device, volume, id) = try mountedView(folder)
+        return try context.withDevices(volume) { devices in
+            guard umount2(folder, 0) == 0 else { throw refusal(errno, folder) }
+            // Mounted a second time it is still open.
+            if try devices.views()[id] == 0 { try devices.closeView(id) }
+            return MountReport(
+                volume: volume.record.name, snapshot: id, devicePath: device.path, folder: folder)
+        }
+    }
+
+    private func mountedView(
+        _ folder: String
+    ) throws -> (device: DeviceName, volume: VolumeRow, snapshot: SnapshotID) {
+        let number = DeviceNumber(encoded: try FileStatus(path: folder).device)
+        let device = try context.sessions.mapper.devices().first { $0.number == number }
+        guard let device, let (name, part) = device.name.volumePart, case .view(let id) = part,
+            isMountPoint(folder)
+        else {
+            throw Problem(
+                .notFound, "no snapshot is mounted on \(folder)",
+                hint: "run `findmnt` to see what is mounted where")
+        }
+        return (device.name, try context.volume(name), id)
+    }
+
+    private func isMountPoint(_ folder: String) -> Bool {
+        let above = try? FileStatus(path: folder + "/..")
+        let status = try? FileStatus(path: folder)
+        return above?.device != status?.device
+    }
+
+    private func refusal(_ code: Int32, _ folder: String) -> Problem {
+        let failure = IOFailure("unmount", path: folder, code: code)
+        guard code == EBUSY else { return Problem(.failed, failure.description) }
+        return Problem(
+            .refused, "\(failure): somebody uses files on it",
+            hint: "see who with `fuser -vm \(folder)`, then run the command again")
+    }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct ActivateCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "activate", "Make the devices of volumes under device-mapper.",
+        discussion: """
+            What the machine's start calls, before filesystems are mounted. It finishes whatever a \
+            crash has left half done, and does nothing to a volume that is active. An origin that \
+            was written to while its volume was not active is refused until --accept-origin: the \
+            snapshots show the changed bytes wherever they share them with it. When one volume \
+            fails, the others are activated all the same, and the command ends with 3.
+            """,
+        examples: ["activate --all", "activate data", "activate data --accept-origin"],
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .refused])
+
+    @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"))
+    var volumes: [String] = []
+
+    @Flag(help: "All volumes under device-mapper.")
+    var all = false
+
+    @Flag(help: "Take origins as they are, although they were written to meanwhile.")
+    var acceptOrigin = false
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
+    var dryRun = false
+
+    @OptionGroup var global: GlobalOptions
+
+    func validate() throws { try VolumeSelection.validate(volumes, all: all) }
+
+    func run(_ session: CommandSession) throws {
+        let report = try session.manager().activations.activate(
+            all ? nil : volumes, acceptsOrigin: acceptOrigin, isDryRun: dryRun)
+        try session.show(report) {
+            report.items.map { item in
+                guard item.failure == nil else { return "" }
+                let verb =
+                    !item.hasChanged
+                    ? "is active already" : dryRun ? "would be active" : "is active"
+                return "volume \(item.volume) \(verb): \(item.devicePath)\n"
+            }.joined()
+        }
+        try VolumeSelection.report(report)
+    }
+}
+
+/// What `activate` and `deactivate` have in common.
+enum VolumeSelection {
+    static func validate(_ volumes: [String], all: Bool) throws {
+        guard volumes.isEmpty == all else {
+            throw ValidationError(
+                all ? "--all goes with no names of volumes" : "name volumes, or use --all")
+        }
+    }
+
+    /// Says every reason but the last one, which is the command's own.
+    static func report(_ report: ActivationReport) throws {
+        guard let problem = report.problem else { return }
+        for failure in report.items.compactMap(\.failure).dropFirst() {
+            Output.writeError(ErrorMessage(failure).text(json: false))
+        }
+        throw problem
+    }
+}

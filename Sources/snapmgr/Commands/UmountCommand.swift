@@ -1,0 +1,23 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct UmountCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "umount", "Unmount a snapshot, and close its device.",
+        examples: ["umount /mnt"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+
+    @Argument(help: ArgumentHelp("The folder that it is mounted on.", valueName: "dir"))
+    var folder: String
+
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ session: CommandSession) throws {
+        let report = try session.manager().mounts.unmount(folder)
+        try session.show(["umount": report.json]) {
+            "snapshot \(report.snapshot) of volume \(report.volume) unmounted from "
+                + "\(report.folder)\n"
+        }
+    }
+}

@@ -1,0 +1,12 @@
+/// The command line on block devices under device-mapper: the real program, one process per command,
+/// of which each takes 0.4 s in the guest, nearly all for loading it.
+enum CommandsSuite {
+    static let suite = GuestSuite(
+        "commands",
+        machine: GuestMachine(
+            diskMebibytes: [24, 24, 24, 512],
+            modules: ["dm-mod", "dm-snapshot", "dm-zero", "loop"],
+            memoryMebibytes: 1024, seconds: 600),
+        cases: SnapshotCases.cases + RevertCases.cases + SetCases.cases + ActivationCases.cases
+            + RemovalCases.cases + RefusalCases.cases)
+}

@@ -1,0 +1,79 @@
+import Glibc
+
+/// Reverts of volumes that are mounted between them.
+enum RevertCases {
+    static let cases = [
+        GuestCase("a revert waits for the unmount, is usable at once, and can be undone") {
+            context in
+            let rig = try CommandRig(context)
+            let point = try rig.createMounted("data")
+            try rig.fill(point, seed: 1)
+            let old = try rig.digest(point)
+            let first = try rig.snapshot("data", "one")
+            try rig.fill(point, seed: 2)
+            let new = try rig.digest(point)
+
+            try rig.snapmgr.fails(
+                13, "revert", "\(first)", "--dry-run", saying: ["mounted on \(point)"])
+            try rig.snapmgr.fails(
+                13, "revert", "\(first)", saying: ["mounted on \(point)", "umount \(point)"])
+            try expectEqual(try rig.digest(point), new, "the files after the refusal")
+            try rig.unmount(point)
+            let revert = try rig.snapmgr.run("revert", "\(first)", "--json")
+            let safety = try require(revert.number("safety_snapshot_id"), "safety snapshot")
+            try rig.mount(CommandRig.device("data"), on: point)
+            try expectEqual(try rig.digest(point), old, "the files after the revert")
+            try rig.fill(point + "/later", seed: 3)
+            try rig.unmount(point)
+            try rig.checkFilesystem(CommandRig.device("data"))
+
+            try rig.snapmgr.run("revert", "\(safety)", "--wait")
+            try expectEqual(
+                try rig.snapmgr.run("merge", "status", "--json").output, "{\"merges\":[]}\n",
+                "merges")
+            try rig.mount(CommandRig.device("data"), on: point)
+            try expectEqual(try rig.digest(point), new, "the files after the undo")
+            try expectEqual(
+                try rig.snapmgr.run("volume", "show", "data", "--json").text("state"), "active",
+                "state")
+            try rig.unmount(point)
+            try rig.checkFilesystem(CommandRig.device("data"))
+        },
+        GuestCase("in mid-merge the volume is mounted, snapshotted and steered") { context in
+            let rig = try CommandRig(context)
+            try rig.create("data", on: rig.origins[0])
+            var content = try rig.fill("data", version: 1, seed: 7)
+            let first = try rig.snapshot("data", "one")
+            let old = content
+            content = try rig.fill("data", version: 2, seed: 7)
+            // So slow that it is still under way at the end.
+            try TextFile.write("1", to: throttle)
+            context.cleanUp { try TextFile.write("100", to: throttle) }
+            try rig.snapmgr.run("revert", "\(first)", "--yes")
+            try old.expect(
+                on: DirectDevice(path: CommandRig.device("data")), "the volume in mid-merge")
+            let merge = try rig.snapmgr.run("merge", "status", "--json")
+            try expectEqual(merge.text("state"), "merging", "state of the merge")
+            try expectEqual(
+                try rig.snapmgr.run("volume", "show", "data", "--json").text("state"), "merging",
+                "state")
+            try rig.snapmgr.fails(13, "merge", "pause", "data", saying: ["does not pause"])
+            try rig.snapmgr.fails(13, "deactivate", "data", saying: ["a merge runs"])
+            try rig.snapmgr.fails(13, "volume", "remove", "data", "--yes", saying: ["a merge runs"])
+            try rig.snapmgr.run("merge", "cancel", "data", "--yes")
+            try content.expect(
+                on: DirectDevice(path: CommandRig.device("data")), "the volume after the cancel")
+            let open = try DirectDevice(path: CommandRig.device("data"))
+            try rig.snapmgr.fails(
+                13, "revert", "\(first)", "--no-safety", "--yes", saying: ["opened by process"])
+            _ = try open.byteCount()
+            try rig.snapmgr.run("merge", "resume", "data")
+            try rig.snapshot("data", "late")
+            try rig.snapmgr.run("check", "--data")
+            try content.expect(
+                on: DirectDevice(path: CommandRig.device("data")), "the volume at last")
+        },
+    ]
+
+    private static let throttle = "/sys/module/dm_snapshot/parameters/snapshot_copy_throttle"
+}
