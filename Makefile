@@ -34,7 +34,8 @@ examples := $(filter-out $(units),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo test test-host soak bench install install-data uninstall format lint clean
+.PHONY: help build static demo test test-host soak bench install install-data uninstall format \
+    lint clean
 
 help:
 	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'

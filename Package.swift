@@ -107,6 +107,9 @@ let package = Package(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget(
+            "DeviceDriverTests",
+            ["DeviceDriver", "DeviceMapper", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
         testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),

@@ -21,7 +21,7 @@ if ! (exec 3<>/dev/mapper/control) 2>/dev/null; then skip 'this kernel has no de
 for name in /sys/block/dm-*/dm/name; do
     [[ -e $name ]] || continue
     if [[ $(<"$name") == snapmgr-* ]]; then
-        skip "this machine has active volumes of its own ($(<"$name"))"
+        skip "there is a device $(<"$name") already, of a volume or of a suite that died"
     fi
 done
 if [[ ${1:-} == --check ]]; then exit 0; fi

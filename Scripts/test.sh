@@ -33,10 +33,12 @@ count() {
     if ((status != 0 && failed == 0)); then failed=1; fi
 }
 
-# Whether a step is among the arguments, by its name or by that of its group.
+# Whether a step is among the arguments, by its name or by that of its group. No suite runs in a
+# guest that is not set up.
 is_wanted() {
     [[ -z $wanted || " $wanted " == *" $1 "* ]] ||
-        [[ $1 == guest-* && " $wanted " == *' guest '* ]]
+        [[ $1 == guest-* && " $wanted " == *' guest '* ]] ||
+        [[ $1 == guest-setup && " $wanted" == *' guest-'* ]]
 }
 
 # step NAME LIMIT COMMAND...: runs a command within LIMIT seconds, if the step is wanted.
@@ -110,8 +112,8 @@ guest_setup() {
 # The suites on real block devices: a guest for each, so that one's end is not another's.
 guest_steps() {
     local suite suites
+    is_wanted guest-setup || return 0
     step guest-setup 600 "${self[@]}" guest_setup
-    if [[ -n $wanted && $wanted != *guest* ]]; then return; fi
     if [[ ! -e .build/guest/stamp ]]; then return; fi
     suites=$("$guest_tests" list) || {
         echo 'The suites are not built: Scripts/test.sh build'

@@ -20,7 +20,6 @@ final class DeviceChange {
     private struct StagedSnapshot {
         var request: SnapshotRequest
         var ordinal: SnapshotOrdinal
-        var manifest: SnapshotManifest?
     }
 
     private struct StagedRevert {
@@ -161,30 +160,54 @@ final class DeviceChange {
 
     /// Makes what was prepared durable. Only while the volume is held.
     func commit() throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
-        guard let heldSince else { throw Problem(.usage, "I/O is not held") }
+        let manifest = try attach()
+        if let manifest, revert == nil { try store.writeManifest(manifest) }
+        var outcome: (snapshot: SnapshotOutcome?, revert: RevertOutcome?) = (nil, nil)
+        outcome.snapshot = manifest.map {
+            SnapshotOutcome(manifest: $0, heldNanoseconds: heldNanoseconds)
+        }
+        if let revert { outcome.revert = try commit(revert, safety: manifest) }
+        try volume.reload()
+        isCommitted = true
+        return outcome
+    }
+
+    /// A snapshot that no other volume waits for: I/O goes on as soon as it is attached, and it counts
+    /// a moment later. Until then the one before it is attached as well, and misses nothing.
+    func commitAlone() throws(Problem) -> SnapshotOutcome {
+        guard let manifest = try attach() else {
+            throw Problem(.failed, "no snapshot of volume \(volume.record.name) was prepared")
+        }
+        try letGo()
+        let held = heldNanoseconds
+        try store.writeManifest(manifest)
+        isCommitted = true
+        try volume.reload()
+        try volume.tidy()
+        return SnapshotOutcome(manifest: manifest, heldNanoseconds: held)
+    }
+
+    /// Attaches the prepared snapshot: from now on nothing that it needs is overwritten unpreserved.
+    /// Returns its manifest; nil when none was prepared.
+    private func attach() throws(Problem) -> SnapshotManifest? {
+        guard heldSince != nil else { throw Problem(.usage, "I/O is not held") }
+        var draft: SnapshotManifest?
+        if let snapshot {
+            draft = manifest(snapshot.request, snapshot.ordinal)
+            try stack.resume(.snapshot(snapshot.ordinal))
+            try stack.renewOrigin()
+        }
+        // The guard may have thought us dead, and let I/O go on.
         guard try stack.info(.top)?.isSuspended ?? false else {
             throw Problem(
                 .interrupted, "volume \(volume.record.name) is not held any more",
                 hint: "run the command again when the disk is less busy")
         }
-        var outcome: (snapshot: SnapshotOutcome?, revert: RevertOutcome?) = (nil, nil)
-        if let snapshot {
-            // Attached before it counts: from now on nothing that it needs is overwritten.
-            try stack.resume(.snapshot(snapshot.ordinal))
-            try stack.renewOrigin()
-            let manifest = manifest(snapshot.request, snapshot.ordinal)
-            self.snapshot?.manifest = manifest
-            if revert == nil { try store.writeManifest(manifest) }
-            outcome.snapshot = SnapshotOutcome(
-                manifest: manifest,
-                heldNanoseconds: volume.clock.monotonicNanoseconds() - heldSince)
-        }
-        if let revert {
-            outcome.revert = try commit(revert, safety: outcome.snapshot?.manifest)
-        }
-        try volume.reload()
-        isCommitted = true
-        return outcome
+        return draft
+    }
+
+    private var heldNanoseconds: Int64 {
+        heldSince.map { volume.clock.monotonicNanoseconds() - $0 } ?? 0
     }
 
     /// The revert's files first, then its safety snapshot's manifest, then its record, with which it
@@ -267,7 +290,7 @@ final class DeviceChange {
         }
         // After a revert that could not be finished the volume waits for the next command.
         if problem == nil || revert?.record == nil { try letGo() }
-        let held = heldSince.map { volume.clock.monotonicNanoseconds() - $0 } ?? 0
+        let held = heldNanoseconds
         if let problem { throw problem }
         if isCommitted {
             _ = try volume.finishMergeIfDone()

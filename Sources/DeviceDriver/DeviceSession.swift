@@ -106,46 +106,43 @@ package final class DeviceSession: VolumeSession {
         }
         switch request {
         case .snapshot(let request):
-            let committed = try commit { change throws(Problem) in
-                try change.prepareSnapshot(request)
-            }
-            guard var outcome = committed.snapshot else { break }
-            outcome.heldNanoseconds = committed.heldNanoseconds
-            return .snapshot(outcome)
+            return .snapshot(
+                try changing { change throws(Problem) in
+                    try change.prepareSnapshot(request)
+                    try change.hold(milliseconds: ControlLimits.holdMilliseconds)
+                    return try change.commitAlone()
+                })
         case .revert(let request): return .reverted(try revert(request))
         case .cancelMerge(let id): return .reverted(try revert(try volume.cancelRequest(id)))
         case .resize(let bytes):
             try volume.grow(to: bytes)
             return .volume(volume.record)
-        default: break
+        default: preconditionFailure("not a change at once: \(request)")
         }
-        throw Problem(.failed, "nothing was changed in volume \(volume.record.name)")
     }
 
     private func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
         let begunAt = volume.clock.monotonicNanoseconds()
-        let committed = try commit { change throws(Problem) in
+        let reverted = try changing { change throws(Problem) in
             try change.prepareRevert(request)
+            try change.hold(milliseconds: ControlLimits.holdMilliseconds)
+            let reverted = try change.commit().revert
+            _ = try change.release()
+            return reverted
         }
-        guard var outcome = committed.revert else {
+        guard var outcome = reverted else {
             throw Problem(.failed, "volume \(volume.record.name) was not reverted")
         }
         outcome.usableAfterNanoseconds = volume.clock.monotonicNanoseconds() - begunAt
         return outcome
     }
 
-    private func commit(
-        _ prepare: (DeviceChange) throws(Problem) -> Void
-    ) throws(Problem) -> (
-        snapshot: SnapshotOutcome?, revert: RevertOutcome?, heldNanoseconds: Int64
-    ) {
+    /// Does a change of its own; when it fails, everything is undone.
+    private func changing<Result>(
+        _ body: (DeviceChange) throws(Problem) -> Result
+    ) throws(Problem) -> Result {
         let change = DeviceChange(volume)
-        do throws(Problem) {
-            try prepare(change)
-            try change.hold(milliseconds: ControlLimits.holdMilliseconds)
-            let committed = try change.commit()
-            return (committed.snapshot, committed.revert, try change.release())
-        } catch {
+        do throws(Problem) { return try body(change) } catch {
             _ = try? change.release()
             throw error
         }

@@ -153,7 +153,8 @@ extension DeviceVolume {
         try stack.detachUnusedLoops()
     }
 
-    /// `.refused` when somebody has the volume open, naming who and what to do.
+    /// `.refused` when somebody has the volume open, naming who and what to do. One who looks in for
+    /// a moment, as udev does, is waited for.
     func requireClosed() throws(Problem) {
         if let problem = try DeviceGlance(stack).openProblem() { throw problem }
     }

@@ -7,6 +7,13 @@ package struct SourceRun: Hashable, Sendable {
     package var ordinal: SnapshotOrdinal
     package var area: ChunkIndex
 
+    package init(origin: ChunkIndex, count: Int, ordinal: SnapshotOrdinal, area: ChunkIndex) {
+        self.origin = origin
+        self.count = count
+        self.ordinal = ordinal
+        self.area = area
+    }
+
     package var originRange: Range<ChunkIndex> { origin..<origin.advanced(by: count) }
 
     /// The part of the run that covers `range`, which must touch it.

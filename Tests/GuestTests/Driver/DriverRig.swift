@@ -24,7 +24,8 @@ final class DriverRig {
     /// Makes a filesystem for the store, the store, and the volume's devices.
     init(
         _ context: GuestContext, volumeBytes: Int, chunkBytes: Int,
-        mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4"
+        mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4",
+        isZeroed: Bool = true
     ) throws {
         self.mapper = mapper
         self.volumeBytes = volumeBytes
@@ -35,7 +36,7 @@ final class DriverRig {
             try takeDown()
             _ = umount(Self.mountPoint)
         }
-        try Self.zero(originPath, volumeBytes)
+        if isZeroed { try Self.zero(originPath, volumeBytes) }
         try Self.mountStore(context.disks[1], filesystem)
         try Self.createStore(
             storePath, originPath: originPath, volumeBytes: volumeBytes, chunkBytes: chunkBytes)
@@ -66,8 +67,9 @@ final class DriverRig {
 
     static func mountStore(_ disk: String, _ filesystem: String) throws {
         switch filesystem {
-        case "xfs": try Program.run("mkfs.xfs", "-q", "-f", disk)
-        default: try Program.run("mkfs.ext4", "-q", "-F", disk)
+        // Nothing is discarded: the host would have to allocate it anew.
+        case "xfs": try Program.run("mkfs.xfs", "-q", "-f", "-K", disk)
+        default: try Program.run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", disk)
         }
         _ = mkdir(mountPoint, 0o700)
         try mount(disk, filesystem)

@@ -46,13 +46,13 @@ struct ModelHistory {
     }
 
     private mutating func step() throws -> String {
+        if merge?.safety != nil, random.oneIn(5) { return try cancel() }
         switch random.below(100) {
         case 0..<45: return try write()
         case 45..<62: return try snapshot()
         case 62..<72: return try delete()
         case 72..<82: return try revert()
-        case 82..<86: return try cancel()
-        case 86..<90: return try waitForMerge()
+        case 82..<90: return try waitForMerge()
         case 90..<96: return try downAndUp()
         default: return try reopenViews()
         }

@@ -8,6 +8,7 @@ struct GuestCommand {
         usage: snapmgr-guest-tests list                        the suites
                snapmgr-guest-tests cases SUITE                 its cases
                snapmgr-guest-tests machine SUITE               what it needs: lines of `word value`
+               snapmgr-guest-tests bench                       measures, on four disks
                snapmgr-guest-tests SUITE... [--filter WORDS]... runs the cases with WORDS in their
                                                                name on $SNAPMGR_GUEST_DISKS
         """
@@ -21,6 +22,7 @@ struct GuestCommand {
             for test in suite(arguments[1]).cases { Console.say(test.name) }
         case "machine" where arguments.count == 2:
             describe(suite(arguments[1]).machine)
+        case "bench" where arguments.count == 1: return runBenchmarks()
         default: return runSuites(arguments)
         }
         return 0
@@ -53,6 +55,18 @@ struct GuestCommand {
         for suite in wanted { runner.run(suite) }
         Console.say("\(runner.passed) passed, \(runner.failed) failed")
         return runner.failed == 0 && runner.passed > 0 ? 0 : 1
+    }
+
+    private func runBenchmarks() -> Int32 {
+        let disks = getenv("SNAPMGR_GUEST_DISKS").map { String(cString: $0) } ?? ""
+        do {
+            try GuestBenchmarks.run(
+                GuestContext(disks: disks.split(separator: " ").map(String.init)))
+            return 0
+        } catch {
+            Console.say("it ended early: \(error)")
+            return 1
+        }
     }
 
     private func suite(_ name: String) -> GuestSuite {
