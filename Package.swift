@@ -59,7 +59,8 @@ let package = Package(
         target(
             "Manager",
             [
-                "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit", "BlockIO",
+                "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit",
+                "BlockIO",
                 "Scheduler", "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
@@ -123,7 +124,8 @@ let package = Package(
         testTarget(
             "ManagerTests",
             [
-                "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit",
+                "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
+                "MergeKit",
                 "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel"]),

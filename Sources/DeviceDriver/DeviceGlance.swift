@@ -4,7 +4,7 @@ package import MergeKit
 package import SnapshotModel
 
 /// A look at a volume's devices without the store's lock: nothing is changed, nothing that is half
-/// done is finished, and nobody is waited for. What it tells may be over by the time it is read.
+/// done is finished. What it tells may be over by the time it is read.
 package struct DeviceGlance {
     private let stack: VolumeStack
 
@@ -27,22 +27,34 @@ package struct DeviceGlance {
     package var hasDevices: Bool { get throws(Problem) { try !stack.existing().isEmpty } }
 
     /// Why the volume cannot be changed while it is open, naming who has it open; nil when nobody
-    /// has.
+    /// has. One who looks in for a moment, as udev does, is waited for.
     package func openProblem() throws(Problem) -> Problem? {
-        guard let info = try stack.info(.top), info.openCount > 0 else { return nil }
-        let path = stack.name(.top).path
-        let holders = Holders(of: info.number)
-        return Problem(
-            .refused, "volume \(stack.record.name) is open: \(path) is \(holders.text)",
-            hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
-                ?? "close it, then run the command again; see `fuser -v \(path)`")
+        let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
+        while let info = try stack.info(.top), info.openCount > 0 {
+            let holders = Holders(of: info.number)
+            if holders.mountPoint == nil, !deadline.hasPassed {
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+                continue
+            }
+            let path = stack.name(.top).path
+            return Problem(
+                .refused, "volume \(stack.record.name) is open: \(path) is \(holders.text)",
+                hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
+                    ?? "close it, then run the command again; see `fuser -v \(path)`")
+        }
+        return nil
     }
 
+<<<<<<< HEAD
     /// Whether a filesystem of the volume is mounted.
     func isMounted() throws(Problem) -> Bool {
         guard let info = try stack.info(.top), info.openCount > 0 else { return false }
         return Holders(of: info.number).mountPoint != nil
     }
+=======
+    private static let glanceMilliseconds = 1000
+    private static let lookMilliseconds = 50
+>>>>>>> w-cli
 
     /// The snapshots that the kernel has given up: it keeps no exceptions for them any more.
     package func invalidSnapshots() throws(Problem) -> [SnapshotOrdinal] {
@@ -78,7 +90,11 @@ package struct DeviceGlance {
             revertID: revert.id, targetID: revert.targetID,
             safetyID: revert.tookSafetySnapshot ? revert.safetyID : nil,
             mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: preserved,
+<<<<<<< HEAD
             rate: 0, state: hasFailed ? .failed : try isActive ? .merging : .paused,
+=======
+            rate: 0, state: hasFailed ? .failed : try stack.isActive() ? .merging : .paused,
+>>>>>>> w-cli
             failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
     }
 }

@@ -14,6 +14,8 @@ enum EventKind: String, CaseIterable {
     case storeFilling = "store_filling"
     case reverted = "reverted"
     case revertFailed = "revert_failed"
+    case revertQueued = "revert_queued"
+    case revertUnqueued = "revert_unqueued"
     case mergeEnded = "merge_ended"
     case mergeCancelled = "merge_cancelled"
     case held = "held"

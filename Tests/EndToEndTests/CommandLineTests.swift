@@ -170,7 +170,7 @@ struct CommandLineTests {
         (["volume", "create", "data", "--origin", "x.img"], 1, ["data", "volume show"]),
         (["volume", "create", "y", "--origin", "data.img"], 1, ["data.img", "volume show data"]),
         (["volume", "create", "y", "--origin", "z", "--chunk", "5000"], 2, ["5000", "4 KiB"]),
-        (["volume", "create", "y", "--origin", "z", "--driver", "dm"], 2, ["image"]),
+        (["volume", "create", "y", "--origin", "z", "--driver", "zfs"], 2, ["image"]),
         (["snapshot", "data", "--name", "42"], 2, ["42"]),
         (["serve", "--listen", "0.0.0.0:10809"], 13, ["0.0.0.0", "--tls"]),
         (["serve", "--socket", "/" + String(repeating: "x", count: 120)], 2, ["107", "--socket"]),

@@ -34,6 +34,7 @@ import Testing
             $0.health.volume.state = .missing
             $0.missing = "the store is gone"
         },
+        Case("no device", .warning, "snapmgr activate data") { $0.health.volume.state = .inactive },
         Case("one broken snapshot", .critical, "broken: 1 snapshot lost") {
             $0.tallies[0].state = .broken
             $0.tallies[0].count = 1

@@ -44,6 +44,8 @@ import Testing
             snapmgr_findings{severity="warning"} 2
             snapmgr_volume_state{volume="data",state="idle"} 0
             snapmgr_volume_state{volume="data",state="served"} 1
+            snapmgr_volume_state{volume="data",state="active"} 0
+            snapmgr_volume_state{volume="data",state="inactive"} 0
             snapmgr_volume_state{volume="data",state="merging"} 0
             snapmgr_volume_state{volume="data",state="broken"} 0
             snapmgr_volume_state{volume="data",state="missing"} 0

@@ -64,7 +64,10 @@ package struct ActivationService {
             let hasChanged = try context.withLocks([volume]) {
                 try activate(volume, acceptsOrigin: acceptsOrigin, isDryRun: isDryRun)
             }
-            if !isDryRun { settle(volume) }
+            if !isDryRun {
+                settle(volume)
+                QueuedReverts(context).runQuietly(volume)
+            }
             return hasChanged
         }
     }
@@ -74,7 +77,9 @@ package struct ActivationService {
     /// - Parameter names: nil is all.
     package func deactivate(_ names: [String]?) throws -> ActivationReport {
         try forEach(names, isDryRun: false, becomesActive: false) { volume in
-            try context.withLocks([volume]) { try deactivate(volume) }
+            // With its merge, which would keep the volume active.
+            QueuedReverts(context).runQuietly(volume, waits: true)
+            return try context.withLocks([volume]) { try deactivate(volume) }
         }
     }
 

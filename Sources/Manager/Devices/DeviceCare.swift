@@ -24,6 +24,7 @@ struct DeviceCare {
         // Whoever is at work there has opened it, which is all that it needs.
         try context.withLocksIfFree([volume]) { try context.withSession(volume) { _ in } }
         try Reconciler(context).tidy([volume.record.name])
+        try QueuedReverts(context).run(volume)
         // The kernel gives snapshots up where there is no room: room is made before.
         guard let settings = try? context.settings.get() else { return }
         try TickService(context: context).makeRoom(volume, settings)

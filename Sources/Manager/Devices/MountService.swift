@@ -8,7 +8,8 @@ package import SnapshotModel
 /// A snapshot that was mounted or unmounted.
 package struct MountReport: Hashable, Sendable {
     package var volume: String
-    package var snapshot: SnapshotID
+    /// Nil when it was the volume itself that was unmounted.
+    package var snapshot: SnapshotID?
     package var devicePath: String
     package var folder: String
     /// The kernel's word for the filesystem; nil when it was unmounted.
@@ -87,34 +88,41 @@ package struct MountService {
 
     // MARK: Unmounting
 
-    /// Unmounts a snapshot, and closes its device unless it is mounted elsewhere, too.
+    /// Unmounts a snapshot, and closes its device unless it is mounted elsewhere, too; or the volume
+    /// itself, and does the revert that waited for this.
     ///
     /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
     package func unmount(_ folder: String) throws -> MountReport {
         let folder = try existingFolder(folder)
-        let (device, volume, id) = try mountedView(folder)
-        return try context.withDevices(volume) { devices in
-            guard umount2(folder, 0) == 0 else { throw refusal(errno, folder) }
-            // Mounted a second time it is still open.
-            if try devices.views()[id] == 0 { try devices.closeView(id) }
-            return MountReport(
-                volume: volume.record.name, snapshot: id, devicePath: device.path, folder: folder)
+        let (device, volume, id) = try mountedDevice(folder)
+        guard umount2(folder, 0) == 0 else { throw refusal(errno, folder) }
+        if let id {
+            try context.withDevices(volume) { devices in
+                // Mounted a second time it is still open.
+                if try devices.views()[id] == 0 { try devices.closeView(id) }
+            }
+        } else {
+            QueuedReverts(context).runQuietly(volume)
         }
+        return MountReport(
+            volume: volume.record.name, snapshot: id, devicePath: device.path, folder: folder)
     }
 
-    private func mountedView(
+    private func mountedDevice(
         _ folder: String
-    ) throws -> (device: DeviceName, volume: VolumeRow, snapshot: SnapshotID) {
+    ) throws -> (device: DeviceName, volume: VolumeRow, snapshot: SnapshotID?) {
         let number = DeviceNumber(encoded: try FileStatus(path: folder).device)
         let device = try context.sessions.mapper.devices().first { $0.number == number }
-        guard let device, let (name, part) = device.name.volumePart, case .view(let id) = part,
-            isMountPoint(folder)
-        else {
-            throw Problem(
-                .notFound, "no snapshot is mounted on \(folder)",
-                hint: "run `findmnt` to see what is mounted where")
+        if let device, let (name, part) = device.name.volumePart, isMountPoint(folder) {
+            switch part {
+            case .view(let id): return (device.name, try context.volume(name), id)
+            case .top: return (device.name, try context.volume(name), nil)
+            default: break
+            }
         }
-        return (device.name, try context.volume(name), id)
+        throw Problem(
+            .notFound, "no snapshot is mounted on \(folder)",
+            hint: "run `findmnt` to see what is mounted where")
     }
 
     private func isMountPoint(_ folder: String) -> Bool {

@@ -14,6 +14,8 @@ package struct RevertItem: Hashable, Sendable {
     package var usableAfterNanoseconds: Int64?
     /// Nil for a preview.
     package var state: MergeState?
+    /// Whether it waits until the volume is closed.
+    package var isQueued = false
 
     /// The whole milliseconds until the volume was usable, rounded up.
     package var usableAfterMilliseconds: Int64? {
@@ -36,7 +38,7 @@ extension RevertItem: JSONConvertible {
             "safety_snapshot_id": JSONValue(safety), "plan_bytes": JSONValue(planBytes),
             "preserve_bytes": JSONValue(preserveBytes),
             "usable_after_ms": JSONValue(usableAfterMilliseconds),
-            "state": state.map { JSONValue($0) } ?? .null,
+            "state": state.map { JSONValue($0) } ?? (isQueued ? JSONValue("queued") : .null),
         ]
     }
 }

@@ -4,13 +4,15 @@ internal import MergeKit
 package import SnapshotModel
 
 extension MergeService {
-    /// Back to the safety snapshot of the running merge, dropping what was written since.
+    /// Forgets the revert that waits until the volume is closed; else goes back to the safety
+    /// snapshot of the running merge, dropping what was written since.
     ///
     /// - Throws: `notFound` when no merge runs, `refused` when a later snapshot was taken.
     package func cancel(
         _ name: String, isDryRun: Bool, onProgress: (TransferProgress) -> Void
     ) throws -> RevertReport {
         try Reconciler(context).withVolume(name) { volume in
+            if let queued = try cancelQueued(volume, isDryRun: isDryRun) { return queued }
             let running = try self.running(volume)
             let safety = try safety(of: running, volume)
             return try context.withSession(volume) { session in
@@ -30,6 +32,17 @@ extension MergeService {
                 return RevertReport(items: [item], set: nil, isDryRun: isDryRun)
             }
         }
+    }
+
+    private func cancelQueued(_ volume: VolumeRow, isDryRun: Bool) throws -> RevertReport? {
+        let name = volume.record.name
+        let queue = QueuedReverts(context)
+        guard let target = try queue.target(of: name) else { return nil }
+        if !isDryRun { try queue.cancel(name) }
+        let item = RevertItem(
+            id: nil, volume: name, target: target, safety: nil, planBytes: 0, preserveBytes: nil,
+            usableAfterNanoseconds: nil, state: .cancelled, isQueued: true)
+        return RevertReport(items: [item], set: nil, isDryRun: isDryRun)
     }
 
     private func running(_ volume: VolumeRow) throws -> RevertRecord {

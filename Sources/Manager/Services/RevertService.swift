@@ -14,11 +14,17 @@ package struct RevertOptions: Hashable, Sendable {
     /// because then nobody else merges.
     package var waits: Bool?
     package var isDryRun: Bool
+    /// Of a volume under device-mapper that is open: does it when it is closed.
+    package var isQueuedWhileOpen: Bool
 
-    package init(skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false) {
+    package init(
+        skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false,
+        isQueuedWhileOpen: Bool = false
+    ) {
         self.skipsSafety = skipsSafety
         self.waits = waits
         self.isDryRun = isDryRun
+        self.isQueuedWhileOpen = isQueuedWhileOpen
     }
 }
 
@@ -54,6 +60,9 @@ package struct RevertService {
         var report = RevertReport(
             items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
         try requireAllowed(members, options)
+        if options.isQueuedWhileOpen, let queued = try queue(report, members, options) {
+            return queued
+        }
         // Known before anything is begun; but programs before a revert may be what closes the volumes.
         if try hooks(members, set).isBare { try requireClosed(members) }
         guard !options.isDryRun else { return report }
@@ -99,6 +108,30 @@ package struct RevertService {
 
     private static func targets(of members: [RevertMember]) -> [String: SnapshotID] {
         members.reduce(into: [:]) { $0[$1.name] = $1.target.id }
+    }
+
+    /// Queues the revert if its volume is open; nil when it can be done at once.
+    private func queue(
+        _ report: RevertReport, _ members: [RevertMember], _ options: RevertOptions
+    ) throws -> RevertReport? {
+        guard let member = members.first, members.count == 1, report.set == nil else {
+            throw Problem(
+                .usage, "a set cannot wait until its volumes are closed",
+                hint: "close them all, or revert them one by one")
+        }
+        try context.requireDevices(member.volume, "it need not be closed to be reverted")
+        guard !options.skipsSafety else {
+            throw Problem(
+                .usage, "a revert that waits takes a safety snapshot: nobody is asked then",
+                hint: "leave out --no-safety")
+        }
+        guard try context.glance(member.volume).openProblem() != nil else { return nil }
+        if !options.isDryRun {
+            try QueuedReverts(context).add(member.target.id, of: member.name)
+        }
+        var queued = report
+        queued.items[0].isQueued = true
+        return queued
     }
 
     private func requireClosed(_ members: [RevertMember]) throws {

@@ -16,6 +16,8 @@ package struct VolumeHealth: Hashable, Sendable {
     package var newest: Timestamp?
     package var merge: MergeProgress?
     package var warnings: [String]
+    /// The snapshot that the volume is reverted to when it is closed.
+    package var queuedRevert: SnapshotID?
 }
 
 extension VolumeHealth: JSONConvertible {
@@ -32,7 +34,8 @@ extension VolumeHealth: JSONConvertible {
             "merge": merge.map {
                 MergeSummary(volume: volume.record.name, progress: $0).json
             } ?? .null,
-            "mirrors": .array([]), "warnings": JSONValue(warnings),
+            "queued_revert": JSONValue(queuedRevert), "mirrors": .array([]),
+            "warnings": JSONValue(warnings),
         ]
     }
 }
@@ -63,7 +66,9 @@ package struct StatusService {
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
-            warnings: isServed ? warnings(volume) : [])
+            warnings: isServed ? warnings(volume) : [],
+            queuedRevert: volume.record.driver == .dm
+                ? try QueuedReverts(context).target(of: name) : nil)
     }
 
     private func warnings(_ volume: VolumeRow) -> [String] {

@@ -7,7 +7,7 @@ struct MergeCancelCommand: ManagerCommand {
         "cancel", "Go back to the safety snapshot in mid-merge.",
         discussion: """
             What was written since the revert is dropped. Once a later snapshot exists, a merge can \
-            no longer be cancelled.
+            no longer be cancelled. A revert that waits until its volume is closed is forgotten.
             """,
         examples: ["merge cancel data --dry-run", "merge cancel data --yes"],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
@@ -26,11 +26,13 @@ struct MergeCancelCommand: ManagerCommand {
         let merges = try session.manager().merges
         if !dryRun {
             // Looked at first, so that nobody is asked about what would be refused.
-            _ = try merges.cancel(volume, isDryRun: true) { _ in }
-            try confirmation.confirm(
-                "Cancel the merge of volume \(volume)?",
-                dropping: "what was written to volume \(volume) since the revert would be lost",
-                session.terminal)
+            let preview = try merges.cancel(volume, isDryRun: true) { _ in }
+            if !preview.items.contains(where: \.isQueued) {
+                try confirmation.confirm(
+                    "Cancel the merge of volume \(volume)?",
+                    dropping: "what was written to volume \(volume) since the revert would be lost",
+                    session.terminal)
+            }
         }
         let meter = ProgressMeter(session.terminal)
         defer { meter.finish() }
@@ -39,6 +41,11 @@ struct MergeCancelCommand: ManagerCommand {
         }
         meter.finish()
         try session.show(report) {
+            if let item = report.items.first, item.isQueued {
+                return
+                    "volume \(volume) \(dryRun ? "would not be" : "is not") reverted to snapshot "
+                    + "\(item.target) when it is closed\n"
+            }
             let plan = display.size(report.items.first?.planBytes)
             let verb = dryRun ? "would read" : "reads"
             let target = report.items.first?.target.description ?? ""

@@ -32,7 +32,7 @@ struct MountCommand: ManagerCommand {
         }
         let report = try session.manager().mounts.mount(reference, on: folder)
         try session.show(["mount": report.json]) {
-            "snapshot \(report.snapshot) of volume \(report.volume) mounted on \(report.folder) "
+            "snapshot \(report.snapshot?.description ?? "") of volume \(report.volume) mounted on \(report.folder) "
                 + "(\(report.filesystem ?? ""), read-only)\n"
         }
     }

@@ -9,7 +9,8 @@ struct RevertCommand: ManagerCommand {
             The volume reads as the snapshot at once; the data is merged into the origin in the \
             background by whoever serves the volume, else by this command. A safety snapshot of \
             the state that is left is taken first: reverting to it undoes the revert. A volume under \
-            device-mapper must not be open: unmount it first.
+            device-mapper must not be open: unmount it first, or use --lazy-on-close, and the next \
+            tick, activate, deactivate or umount that finds it closed does it.
             """,
         examples: ["revert data@2h --dry-run", "revert 42", "revert set:7 --yes"],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
@@ -25,6 +26,9 @@ struct RevertCommand: ManagerCommand {
         help: "Return when the merge has ended (default: where nobody serves the volume).")
     var wait: Bool?
 
+    @Flag(help: "When a volume under device-mapper is open, do it as soon as it is closed.")
+    var lazyOnClose = false
+
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
     var dryRun = false
 
@@ -34,7 +38,8 @@ struct RevertCommand: ManagerCommand {
 
     func run(_ session: CommandSession) throws {
         let reverts = try session.manager().reverts
-        var options = RevertOptions(skipsSafety: noSafety, waits: wait, isDryRun: true)
+        var options = RevertOptions(
+            skipsSafety: noSafety, waits: wait, isDryRun: true, isQueuedWhileOpen: lazyOnClose)
         if !dryRun, noSafety || session.terminal.canAsk, !confirmation.yes {
             try ask(try reverts.revert(reference, options) { _, _ in }, session.terminal)
         }
@@ -60,6 +65,11 @@ struct RevertCommand: ManagerCommand {
 
     private func text(_ report: RevertReport) -> String {
         report.items.map { item in
+            guard !item.isQueued else {
+                return "volume \(item.volume) is open: it "
+                    + (report.isDryRun ? "would be reverted" : "is reverted")
+                    + " to snapshot \(item.target) when it is closed\n"
+            }
             let plan = display.size(item.planBytes)
             guard !report.isDryRun else {
                 return "volume \(item.volume) would read as snapshot \(item.target): \(plan) to "

@@ -140,7 +140,7 @@ struct StatusCommand: ManagerCommand {
             display.size(health.freeBytes), health.daysToFull.map { "\($0)" } ?? "-",
             health.merge.map {
                 DisplayOptions.progress(done: $0.mergedBytes, total: $0.planBytes, rate: $0.rate)
-            } ?? "-",
+            } ?? health.queuedRevert.map { "to \($0) when closed" } ?? "-",
         ]
     }
 }

@@ -5,6 +5,9 @@ import SnapshotModel
 struct UmountCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "umount", "Unmount a snapshot, and close its device.",
+        discussion: """
+            The volume itself can be unmounted so, too; a revert that waits for that is done then.
+            """,
         examples: ["umount /mnt"],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 
@@ -16,8 +19,8 @@ struct UmountCommand: ManagerCommand {
     func run(_ session: CommandSession) throws {
         let report = try session.manager().mounts.unmount(folder)
         try session.show(["umount": report.json]) {
-            "snapshot \(report.snapshot) of volume \(report.volume) unmounted from "
-                + "\(report.folder)\n"
+            (report.snapshot.map { "snapshot \($0) of " } ?? "")
+                + "volume \(report.volume) unmounted from \(report.folder)\n"
         }
     }
 }

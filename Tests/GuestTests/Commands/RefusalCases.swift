@@ -64,7 +64,8 @@ enum RefusalCases {
             try rig.snapmgr.fails(
                 4, "mount", "\(raw)", "/no/such/folder", saying: ["does not exist"])
             try rig.snapmgr.fails(4, "merge", "pause", "data", saying: ["no merge runs"])
-            try rig.snapmgr.fails(13, "volume", "resize", "data", "4M", saying: ["only grow"])
+            try rig.snapmgr.fails(
+                13, "volume", "resize", "data", "4M", "--yes", saying: ["only grow"])
             try rig.snapmgr.fails(13, "volume", "resize", "data", "4G", saying: ["has only"])
             try rig.snapmgr.fails(2, "activate", saying: ["--all"])
             let served = try rig.snapmgr.start([

@@ -39,6 +39,42 @@ enum RevertCases {
             try rig.unmount(point)
             try rig.checkFilesystem(CommandRig.device("data"))
         },
+        GuestCase("a revert that waits is shown, cancelled, and done when the volume is closed") {
+            context in
+            let rig = try CommandRig(context)
+            let point = try rig.createMounted("data")
+            try rig.fill(point, seed: 1)
+            let old = try rig.digest(point)
+            let first = try rig.snapshot("data", "one")
+            try rig.fill(point, seed: 2)
+            let queued = try rig.snapmgr.run("revert", "\(first)", "--lazy-on-close", "--json")
+            try expectEqual(queued.text("state"), "queued", "state")
+            try expectEqual(
+                try rig.snapmgr.run("status", "--json").number("queued_revert"), first,
+                "queued revert in status")
+            try rig.snapmgr.fails(13, "delete", "\(first)", saying: ["revert-on-close"])
+            try rig.snapmgr.run("merge", "cancel", "data")
+            try expect(
+                try rig.snapmgr.run("status", "--json").number("queued_revert") == nil,
+                "it is queued after the cancel")
+            try rig.snapmgr.run("revert", "\(first)", "--lazy-on-close")
+            try rig.fill(point, seed: 3)
+            let last = try rig.digest(point)
+            try rig.snapmgr.run("tick")
+            try expectEqual(try rig.digest(point), last, "the files after a tick")
+            try rig.unmount(point)
+            try rig.snapmgr.run("tick")
+            try rig.mount(CommandRig.device("data"), on: point)
+            try expectEqual(try rig.digest(point), old, "the files after the tick")
+            // It is done once only.
+            try rig.fill(point, seed: 4)
+            let later = try rig.digest(point)
+            try rig.snapmgr.run("umount", point)
+            try rig.snapmgr.run("deactivate", "data")
+            try rig.snapmgr.run("activate", "data")
+            try rig.mount(CommandRig.device("data"), on: point)
+            try expectEqual(try rig.digest(point), later, "the files after the next close")
+        },
         GuestCase("in mid-merge the volume is mounted, snapshotted and steered") { context in
             let rig = try CommandRig(context)
             try rig.create("data", on: rig.origins[0])

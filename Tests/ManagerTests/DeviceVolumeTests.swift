@@ -1,0 +1,159 @@
+import BlockIO
+import Catalog
+import Glibc
+import MergeKit
+import SnapshotModel
+import Testing
+
+@testable import Manager
+
+/// Volumes under device-mapper as far as they need no kernel: what has devices is tested in the guest.
+@Suite struct DeviceVolumeTests {
+    /// A fixture with a volume whose devices are not there: its store is taken over from elsewhere.
+    private static func fixture() throws -> ManagerFixture {
+        let fixture = try ManagerFixture()
+        let origin = fixture.folder + "/origin"
+        try FileDevice(path: origin, access: .create).resize(
+            to: ManagerFixture.chunkBytes * ManagerFixture.chunkCount)
+        let store = fixture.folder + "/device-store"
+        try Paths.makeFolders(store)
+        try Store(folder: FileFolder(path: store)).create(
+            VolumeRecord(
+                name: "device", uuid: "7a0d7c1e-5a5e-4f6e-9d3b-000000000001", driver: .dm,
+                originPath: origin,
+                geometry: Geometry(
+                    volumeBytes: ManagerFixture.chunkBytes * ManagerFixture.chunkCount,
+                    chunkBytes: ManagerFixture.chunkBytes),
+                storeFullPolicy: .breakWrites, createdAt: fixture.clock.now()))
+        _ = try RebuildService(fixture.options).rebuild(store: store)
+        return fixture
+    }
+
+    @Test("a volume without its devices is inactive, and can be looked at")
+    func looking() throws {
+        let fixture = try Self.fixture()
+        let summary = try fixture.manager.volumes.show("device")
+        #expect(summary.state == .inactive)
+        #expect(summary.devicePath == "/dev/mapper/snapmgr-device")
+        #expect("\(summary.json)".contains(#""device":"/dev/mapper/snapmgr-device""#))
+        let health = try #require(try fixture.manager.status.status(["device"]).first)
+        #expect(!health.isServed && health.merge == nil && health.queuedRevert == nil)
+        let check = try fixture.manager.checks.check(["device"], readsData: true, repairs: true)
+        #expect(check.damageCount == 0)
+        #expect(try fixture.manager.merges.status([]).isEmpty)
+    }
+
+    @Test("an image has no device in its document")
+    func image() throws {
+        let fixture = try ManagerFixture()
+        let summary = try fixture.makeVolume("image")
+        #expect(summary.devicePath == nil)
+        #expect("\(summary.json)".contains(#""device":null"#))
+    }
+
+    @Test("it is not served, and is left out where all are")
+    func serving() throws {
+        let fixture = try Self.fixture()
+        let tools = fixture.folder + "/nbdkit"
+        try FileDevice(path: tools, access: .create).resize(to: 512)
+        #expect(chmod(tools, 0o700) == 0)
+        let environment = ["PATH": fixture.folder, "SNAPMGR_NBDKIT_PLUGIN": tools]
+        func prepare(_ volumes: [String]) throws -> ServeCommand {
+            try fixture.manager.serving.prepare(
+                ServeRequest(volumes: volumes, endpoint: .inherited), environment: environment)
+        }
+        let problem = #expect(throws: Problem.self) { _ = try prepare(["device"]) }
+        #expect(problem?.code == .refused)
+        #expect(problem?.message.contains("/dev/mapper/snapmgr-device") == true)
+        let none = #expect(throws: Problem.self) { _ = try prepare([]) }
+        #expect(none?.code == .notFound)
+        try fixture.makeVolume("image")
+        #expect(try prepare([]).arguments.contains { $0.hasPrefix("volume=image:") })
+        #expect(try !prepare([]).arguments.contains { $0.hasPrefix("volume=device:") })
+    }
+
+    @Test("images are neither activated, nor are their snapshots mounted")
+    func images() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("image")
+        let id = try #require(try fixture.snapshot("image").first)
+        let activation = #expect(throws: Problem.self) {
+            _ = try fixture.manager.activations.activate(
+                ["image"], acceptsOrigin: false, isDryRun: false)
+        }
+        #expect(activation?.code == .refused)
+        let mount = #expect(throws: Problem.self) {
+            _ = try fixture.manager.mounts.mount("\(id)", on: fixture.folder)
+        }
+        #expect(mount?.code == .refused)
+        #expect(mount?.hint?.contains("snapmgr serve image") == true)
+        let all = try fixture.manager.activations.activate(
+            nil, acceptsOrigin: false, isDryRun: false)
+        #expect(all.items.isEmpty && all.problem == nil)
+    }
+
+    @Test("a revert waits for no image and for no set")
+    func lazyReverts() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.makeVolume("b")
+        let id = try #require(try fixture.snapshot("a").first)
+        let options = RevertOptions(isQueuedWhileOpen: true)
+        let image = #expect(throws: Problem.self) {
+            _ = try fixture.manager.reverts.revert("\(id)", options) { _, _ in }
+        }
+        #expect(image?.code == .refused)
+        let set = try #require(
+            try fixture.manager.snapshots.take(TakeRequest(volumes: ["a", "b"])).set)
+        let whole = #expect(throws: Problem.self) {
+            _ = try fixture.manager.reverts.revert("set:\(set)", options) { _, _ in }
+        }
+        #expect(whole?.code == .usage)
+    }
+
+    @Test("a volume without devices is removed, its origin stays")
+    func removal() throws {
+        let fixture = try Self.fixture()
+        let report = try fixture.manager.volumes.remove(
+            "device", keepsStore: false, isDryRun: false)
+        #expect(report.snapshotCount == 0)
+        #expect(Paths.exists(fixture.folder + "/origin"))
+        #expect(!Paths.exists(fixture.folder + "/device-store"))
+    }
+
+    @Test("one volume's failure is the command's, one of several a part")
+    func partialFailures() {
+        func item(_ failure: Problem?) -> ActivationReport.Item {
+            ActivationReport.Item(
+                volume: "v", devicePath: "/dev/mapper/snapmgr-v", isActive: failure == nil,
+                hasChanged: true, failure: failure)
+        }
+        let failure = Problem(.refused, "it is open", hint: "close it")
+        let one = ActivationReport(items: [item(failure)], isDryRun: false)
+        #expect(one.problem == failure)
+        let two = ActivationReport(items: [item(nil), item(failure)], isDryRun: false)
+        #expect(two.problem?.code == .partial && two.problem?.hint == "close it")
+        #expect(ActivationReport(items: [item(nil)], isDryRun: false).problem == nil)
+    }
+
+    static let heads: [(Int, [UInt8], FilesystemKind, String?)] = [
+        (1080, [0x53, 0xEF], .ext4, "noload"),
+        (0, Array("XFSB".utf8), .xfs, "norecovery,nouuid"),
+        (0x10040, Array("_BHRfS_M".utf8), .btrfs, nil),
+        (82, Array("FAT32".utf8), .vfat, ""),
+        (0, Array("LUKS".utf8) + [0xBA, 0xBE], .encrypted, nil),
+        (536, Array("LVM2 001".utf8), .lvmVolume, nil),
+    ]
+
+    @Test("a filesystem is known by its superblock, with how it is mounted", arguments: heads)
+    func filesystems(
+        offset: Int, magic: [UInt8], kind: FilesystemKind, options: String?
+    ) {
+        var head = [UInt8](repeating: 0, count: 128 << 10)
+        #expect(FilesystemKind.detect(head) == nil)
+        head.replaceSubrange(offset..<offset + magic.count, with: magic)
+        #expect(FilesystemKind.detect(head) == kind)
+        #expect(FilesystemKind.detect(Array(head.prefix(offset + magic.count - 1))) == nil)
+        #expect(kind.mountOptions == options)
+    }
+}
