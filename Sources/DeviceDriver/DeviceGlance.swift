@@ -45,16 +45,8 @@ package struct DeviceGlance {
         return nil
     }
 
-<<<<<<< HEAD
-    /// Whether a filesystem of the volume is mounted.
-    func isMounted() throws(Problem) -> Bool {
-        guard let info = try stack.info(.top), info.openCount > 0 else { return false }
-        return Holders(of: info.number).mountPoint != nil
-    }
-=======
     private static let glanceMilliseconds = 1000
     private static let lookMilliseconds = 50
->>>>>>> w-cli
 
     /// The snapshots that the kernel has given up: it keeps no exceptions for them any more.
     package func invalidSnapshots() throws(Problem) -> [SnapshotOrdinal] {
@@ -90,11 +82,7 @@ package struct DeviceGlance {
             revertID: revert.id, targetID: revert.targetID,
             safetyID: revert.tookSafetySnapshot ? revert.safetyID : nil,
             mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: preserved,
-<<<<<<< HEAD
-            rate: 0, state: hasFailed ? .failed : try isActive ? .merging : .paused,
-=======
             rate: 0, state: hasFailed ? .failed : try stack.isActive() ? .merging : .paused,
->>>>>>> w-cli
             failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
     }
 }

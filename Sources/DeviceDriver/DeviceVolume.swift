@@ -156,16 +156,7 @@ extension DeviceVolume {
     /// `.refused` when somebody has the volume open, naming who and what to do. One who looks in for
     /// a moment, as udev does, is waited for.
     func requireClosed() throws(Problem) {
-<<<<<<< HEAD
-        let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
-        let glance = DeviceGlance(stack)
-        while let problem = try glance.openProblem() {
-            guard try !glance.isMounted(), !deadline.hasPassed else { throw problem }
-            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
-        }
-=======
         if let problem = try DeviceGlance(stack).openProblem() { throw problem }
->>>>>>> w-cli
     }
 }
 
