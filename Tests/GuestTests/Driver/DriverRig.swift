@@ -210,7 +210,8 @@ final class DriverRig {
         try file.write(bytes.span.bytes, at: 0)
     }
 
-    private func takeDown() throws {
+    /// Removes the volume's devices, as a machine that goes down does.
+    func takeDown() throws {
         try Self.throttle(percent: 100)
         // The views and the top first, then what they stand on, as it was made.
         let order = ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
