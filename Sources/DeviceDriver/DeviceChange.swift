@@ -171,7 +171,7 @@ final class DeviceChange {
         if let snapshot {
             // Attached before it counts: from now on nothing that it needs is overwritten.
             try stack.resume(.snapshot(snapshot.ordinal))
-            try stack.renewOrigin()
+            try stack.renewOrigin(isHeld: true)
             let manifest = manifest(snapshot.request, snapshot.ordinal)
             self.snapshot?.manifest = manifest
             if revert == nil { try store.writeManifest(manifest) }

@@ -4,7 +4,9 @@ import Glibc
 /// `SNAPMGR_KILL_STRIDE` leaves points out, `SNAPMGR_SEED` repeats a run.
 enum KillSuite {
     static let suite = GuestSuite(
-        "kill", machine: GuestMachine(diskMebibytes: [16, 256], seconds: 1700),
+        "kill",
+        machine: GuestMachine(
+            diskMebibytes: [16, 256], modules: SlowOrigin.modules, seconds: 1700),
         cases: KillSweep.Kind.allCases.map { kind in
             GuestCase("\(kind.rawValue): whenever it is killed, nothing is lost") { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)

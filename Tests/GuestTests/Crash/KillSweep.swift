@@ -33,6 +33,7 @@ struct KillSweep {
 
     private let kind: Kind
     private let rig: DriverRig
+    private let origin: SlowOrigin
     private var random: SeededGenerator
     private var expected: ExpectedVolume
     private var oldest: SnapshotID?
@@ -44,7 +45,8 @@ struct KillSweep {
     private static let isVerbose = getenv("SNAPMGR_VERBOSE") != nil
     private static let volumeBytes = 1 << 20
     private static let resizeBytes = 16 << 10
-    private static let originBytes = 16 << 20
+    private static let originMebibytes = 16
+    private static let slowMilliseconds = 80
     private static let resumeMilliseconds = 30_000
     /// One point of so many is followed by a revert.
     private static let revertStride = 4
@@ -54,10 +56,14 @@ struct KillSweep {
         random = SeededGenerator(seed: seed)
         expected = ExpectedVolume(seed: seed, byteCount: Self.volumeBytes)
         // A volume that grows shows what lies behind it.
-        try DirectDevice(path: context.disks[0]).punch(0..<Self.originBytes)
+        try DirectDevice(path: context.disks[0]).punch(0..<Self.originMebibytes << 20)
         try CrashPoint.prepare()
+        let origin = try SlowOrigin(disk: context.disks[0], mebibytes: Self.originMebibytes)
+        context.cleanUp { try origin.remove() }
+        self.origin = origin
         rig = try DriverRig(
-            context, volumeBytes: Self.volumeBytes, chunkBytes: ExpectedVolume.blockBytes)
+            context, volumeBytes: Self.volumeBytes, chunkBytes: ExpectedVolume.blockBytes,
+            originPath: origin.path)
     }
 
     /// Kills at every point (from `first` on, in steps of `stride`), until the change has come to its
@@ -67,7 +73,9 @@ struct KillSweep {
         while true {
             do {
                 try prepare()
-                guard try killAndMend(at: point) else { return }
+                let fate = try killAndMend(at: point)
+                if fate == .missed { continue }
+                if fate == .ended { return }
             } catch {
                 throw ExpectationFailure(
                     message: "killed at point \(point), \(place): \(error)",
@@ -82,7 +90,6 @@ struct KillSweep {
     // MARK: Before
 
     private mutating func prepare() throws {
-        try DriverRig.throttle(percent: 100)
         try rig.finishMerge()
         try write(12)
         let ids = expected.snapshots.keys.sorted()
@@ -94,15 +101,15 @@ struct KillSweep {
         if ids.count < 2 { try takeSnapshot() }
         oldest = expected.snapshots.keys.min()
         try write(12)
+        if kind.needsMerge { try writeScattered() }
         if kind == .delete {
             try takeSnapshot()
             try write(6)
         }
-        if kind.needsMerge { try beginMerge(percent: 1) }
+        if kind.needsMerge { try beginMerge(isSlow: true) }
         if kind == .endOfMerge { try waitForKernel() }
         if kind == .activate { try rig.deactivate() }
         if kind == .activateInMerge { try rig.takeDown() }
-        if kind == .activateInMerge { try DriverRig.throttle(percent: 1) }
     }
 
     private mutating func write(_ count: Int) throws {
@@ -116,14 +123,25 @@ struct KillSweep {
         }
     }
 
+    /// What makes a merge long: the kernel takes each of these chunks by itself.
+    private mutating func writeScattered() throws {
+        try rig.withDevice { device in
+            for block in stride(from: random.below(3), to: expected.live.blockCount, by: 3) {
+                let blocks = block..<block + 1
+                try expected.apply(.write(blocks, version: expected.takeVersion()))
+                try expected.live.write(blocks, to: device)
+            }
+        }
+    }
+
     private mutating func takeSnapshot() throws {
         let id = expected.takeSnapshotID()
         _ = try rig.perform(.snapshot(Self.request(id)))
         try expected.apply(.snapshot(id))
     }
 
-    private mutating func beginMerge(percent: Int) throws {
-        try DriverRig.throttle(percent: percent)
+    private mutating func beginMerge(isSlow: Bool) throws {
+        if isSlow { try origin.delayWrites(milliseconds: Self.slowMilliseconds) }
         let target = try require(oldest, "oldest snapshot")
         let safety = expected.takeSnapshotID()
         _ = try rig.perform(
@@ -136,8 +154,13 @@ struct KillSweep {
     /// Waits until the kernel has merged everything, and nobody has noted it.
     private mutating func waitForKernel() throws {
         // A merge that has ended before its command has is noted by it.
-        repeat { try beginMerge(percent: 20) } while try !isMerging
-        try DriverRig.throttle(percent: 100)
+        repeat {
+            try origin.delayWrites(milliseconds: 0)
+            try rig.finishMerge()
+            try writeScattered()
+            try beginMerge(isSlow: true)
+        } while try !isMerging
+        try origin.delayWrites(milliseconds: 0)
         let base = DeviceName(volume: DriverRig.name, .base)
         let deadline = Deadline(milliseconds: Self.resumeMilliseconds)
         while true {
@@ -198,8 +221,15 @@ struct KillSweep {
         }
     }
 
-    /// Whether the process was killed before it had come to its end.
-    private mutating func killAndMend(at point: Int) throws -> Bool {
+    private enum Fate {
+        case killed
+        /// The process came to its end before.
+        case ended
+        /// The merge had ended when the process looked.
+        case missed
+    }
+
+    private mutating func killAndMend(at point: Int) throws -> Fate {
         let (change, perform) = try change()
         if try isMerging { inMerge += 1 }
         var view: DirectDevice?
@@ -216,6 +246,10 @@ struct KillSweep {
             try CrashPoint.run(after: point, SNAPMGR_CRASH_PROCESS) { try perform(rig) }
         }
         place = "after \"\(CrashPoint.beforeLast)\", before \"\(CrashPoint.last)\""
+        if kind == .cancel, status != SIGKILL, status != 0 {
+            try origin.delayWrites(milliseconds: 0)
+            return .missed
+        }
         let wasKilled = status == SIGKILL
         try expect(wasKilled || status == 0, "it ended with the status \(status)")
         try expectNothingWaits()
@@ -229,15 +263,16 @@ struct KillSweep {
         if let writes { expected.adopt(writes.content(after: writes.last), version: writes.last) }
         let wasMade = try expected.resolve(rig, writes: writes)
         try expect(wasKilled || change == nil || wasMade, "it was acknowledged, and is not there")
-        try expected.check(rig)
         if let view, let oldest {
             try expected.snapshots[oldest]?.expect(on: view, "the open view")
         }
         view = nil
         if let oldest { try rig.volume().closeView(oldest) }
+        try expected.check(rig)
         try expectSettled()
+        try origin.delayWrites(milliseconds: 0)
         try goOn(point)
-        return wasKilled
+        return wasKilled ? .killed : .ended
     }
 
     // MARK: Behind
@@ -297,12 +332,11 @@ struct KillSweep {
         try write(4)
         try takeSnapshot()
         try write(4)
-        try DriverRig.throttle(percent: 100)
         try rig.finishMerge()
         try expectNoLoss()
         if point.isMultiple(of: Self.revertStride) {
             oldest = expected.snapshots.keys.min()
-            try beginMerge(percent: 100)
+            try beginMerge(isSlow: false)
             try rig.finishMerge()
         }
         try expected.check(rig)

@@ -13,6 +13,7 @@ final class VolumeWriter {
     }
 
     private let process: pid_t
+    private var hasEnded = false
     private let shared: UnsafeMutablePointer<Shared>
     private let base: DiskContent
     private let first: ChunkPattern.Version
@@ -50,6 +51,11 @@ final class VolumeWriter {
         try waitForWrites(1)
     }
 
+    deinit {
+        // Of a case that has failed; its write may wait until the clean-up lets it go on.
+        if !hasEnded { kill(process, SIGKILL) }
+    }
+
     /// The newest version that is written.
     var written: ChunkPattern.Version {
         ChunkPattern.Version(shared.pointee.written.load(ordering: .acquiring))
@@ -76,6 +82,7 @@ final class VolumeWriter {
             try expect(!deadline.hasPassed, "the writer does not end: its write waits")
             usleep(500)
         }
+        hasEnded = true
         try expectEqual(status, 0, "status of the writer")
         let last = written
         munmap(shared, MemoryLayout<Shared>.size)

@@ -24,12 +24,14 @@ final class DriverRig {
     /// Makes a filesystem for the store, the store, and the volume's devices.
     init(
         _ context: GuestContext, volumeBytes: Int, chunkBytes: Int,
-        mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4"
+        mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4",
+        originPath: String? = nil
     ) throws {
         self.mapper = mapper
         self.volumeBytes = volumeBytes
         self.chunkBytes = chunkBytes
-        originPath = context.disks[0]
+        let originPath = originPath ?? context.disks[0]
+        self.originPath = originPath
         storePath = Self.mountPoint + "/vol"
         context.cleanUp { [self] in
             try takeDown()
@@ -43,11 +45,15 @@ final class DriverRig {
     }
 
     /// Takes over what a rig before a crash has left on the disks.
-    init(reopening context: GuestContext, volumeBytes: Int, chunkBytes: Int) throws {
+    init(
+        reopening context: GuestContext, volumeBytes: Int, chunkBytes: Int,
+        originPath: String? = nil
+    ) throws {
         mapper = KernelDeviceMapper()
         self.volumeBytes = volumeBytes
         self.chunkBytes = chunkBytes
-        originPath = context.disks[0]
+        let originPath = originPath ?? context.disks[0]
+        self.originPath = originPath
         storePath = Self.mountPoint + "/vol"
         context.cleanUp { [self] in
             try takeDown()
@@ -225,7 +231,8 @@ final class DriverRig {
                 && (kind != "" || device.name.text == "snapmgr-\(Self.name)")
             {
                 if kind == ":overlay" { try? mapper.remove(DeviceName(volume: Self.name, .base)) }
-                try mapper.remove(device.name)
+                // A merge's base has gone before its overlay.
+                if try mapper.info(device.name) != nil { try mapper.remove(device.name) }
             }
         }
         for loop in LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {

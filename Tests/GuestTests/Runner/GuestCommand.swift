@@ -10,6 +10,8 @@ struct GuestCommand {
                snapmgr-guest-tests machine SUITE               what it needs: lines of `word value`
                snapmgr-guest-tests SUITE... [--filter WORDS]... runs the cases with WORDS in their
                                                                name on $SNAPMGR_GUEST_DISKS
+               snapmgr-guest-tests crashes RUN_SCRIPT          starts guests, and crashes them
+               snapmgr-guest-tests crash-boot END SEED         what such a guest runs
         """
 
     /// Runs a command; the status to exit with.
@@ -21,6 +23,8 @@ struct GuestCommand {
             for test in suite(arguments[1]).cases { Console.say(test.name) }
         case "machine" where arguments.count == 2:
             describe(suite(arguments[1]).machine)
+        case "crashes": return CrashHost.run(Array(arguments.dropFirst()))
+        case "crash-boot": return CrashBoot.run(Array(arguments.dropFirst()))
         default: return runSuites(arguments)
         }
         return 0
