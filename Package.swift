@@ -81,6 +81,8 @@ let package = Package(
             dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(name: "CDiskRecorder", path: "Tests/CDiskRecorder"),
+        // Ends a guest's test, or the guest, before an exact change.
+        .target(name: "CCrashPoint", path: "Tests/CCrashPoint"),
         .executableTarget(
             name: "CommandTorture",
             dependencies: [
@@ -99,8 +101,8 @@ let package = Package(
         .executableTarget(
             name: "GuestTests",
             dependencies: [
-                "TestKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "BlockIO",
-                "SnapshotModel",
+                "CCrashPoint", "TestKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit",
+                "BlockIO", "SnapshotModel",
             ],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),

@@ -121,6 +121,7 @@ guest_steps() {
     }
     # Each suite has a limit of its own besides.
     for suite in $suites; do step "guest-$suite" 1800 Tests/Guest/suite.sh "$suite"; done
+    step guest-crash 1800 Tests/Guest/crash.sh
 }
 
 # Runs as `Scripts/test.sh run FUNCTION ARGUMENTS` within a step, so that `timeout` bounds it.

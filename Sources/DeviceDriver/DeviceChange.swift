@@ -195,7 +195,7 @@ final class DeviceChange {
         if let snapshot {
             draft = manifest(snapshot.request, snapshot.ordinal)
             try stack.resume(.snapshot(snapshot.ordinal))
-            try stack.renewOrigin()
+            try stack.renewOrigin(isHeld: true)
         }
         // The guard may have thought us dead, and let I/O go on.
         guard try stack.info(.top)?.isSuspended ?? false else {

@@ -15,15 +15,21 @@ extension DeviceVolume {
     /// has none is no failure here: the policy for a full store is somebody else's.
     func reserve(_ area: any BlockDevice, usedBytes: Int) throws(Problem) {
         try doing { () throws(IOFailure) in
-            let size = try area.byteCount()
-            let free = try store.folder.freeBytes()
-            let wanted = min(size - usedBytes, Self.headroomBytes, free / Self.freeShare)
+            let wanted = try headroom(area, usedBytes: usedBytes)
             let start = usedBytes / Geometry.sectorBytes * Geometry.sectorBytes
             guard wanted > 0 else { return }
             do throws(IOFailure) { try area.allocate(start..<start + wanted) } catch {
                 guard error.isNoSpace else { throw error }
             }
         }
+    }
+
+    /// How many bytes are to be reserved behind the used ones: fewer near the area's end, and when the
+    /// store runs low.
+    private func headroom(_ area: any BlockDevice, usedBytes: Int) throws(IOFailure) -> Int {
+        min(
+            try area.byteCount() - usedBytes, Self.headroomBytes,
+            try store.folder.freeBytes() / Self.freeShare)
     }
 
     func reserve(_ manifest: SnapshotManifest) throws(Problem) {
@@ -36,8 +42,10 @@ extension DeviceVolume {
         for manifest in [state.active, state.second].compactMap({ $0 }) {
             let area = try store.openArea(manifest.ordinal, writable: true)
             let used = try usedBytes(of: manifest)
-            let allocated = try doing { () throws(IOFailure) in try area.allocatedBytes() }
-            guard allocated < used + Self.headroomBytes / 2 else { continue }
+            let isShort = try doing { () throws(IOFailure) in
+                try area.allocatedBytes() < used + headroom(area, usedBytes: used) / 2
+            }
+            guard isShort else { continue }
             try reserve(area, usedBytes: used)
         }
     }

@@ -57,6 +57,7 @@ extension DeviceVolume {
     package func activate() throws(Problem) {
         try checkOrigin()
         try store.settle()
+        try stack.removeHalfMade()
         try finishStore()
         let volumeBytes = record.geometry.volumeBytes
         try stack.ensure(.real) { () throws(Problem) in stack.realTable(bytes: volumeBytes) }
@@ -72,6 +73,7 @@ extension DeviceVolume {
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)
         }
+        try resizeDevices()
         try finishKernel()
         try tidy()
         try resumeAll()
@@ -103,7 +105,7 @@ extension DeviceVolume {
         try stack.ensure(part) { () throws(Problem) in
             try stack.snapshotTable(of: manifest, on: origin)
         }
-        if try stack.info(.base)?.hasLiveTable ?? false { try stack.renewOrigin() }
+        if try stack.info(.base)?.hasLiveTable ?? false { try stack.renewOrigin(isHeld: false) }
     }
 
     /// Makes the devices that a merge runs from, and notes first that it may have begun.
@@ -167,7 +169,9 @@ extension DeviceVolume {
     /// and writes nothing when there is nothing.
     package func recover() throws(Problem) {
         guard try stack.isActive() else { return }
+        try stack.removeHalfMade()
         try finishStore()
+        try resizeDevices()
         try finishKernel()
         try tidy()
         try resumeAll()
@@ -241,7 +245,9 @@ extension DeviceVolume {
 
     private func resumeLeft(_ part: DeviceName.Part) throws(Problem) {
         switch part {
-        case .top, .base, .real, .view: try stack.resumeIfSuspended(part)
+        case .top, .base, .real, .view:
+            try stack.resumeIfSuspended(part)
+            try stack.settle(part)
         case .snapshot(let ordinal) where isGrowing(ordinal):
             try stack.resumeIfSuspended(part)
         default: return

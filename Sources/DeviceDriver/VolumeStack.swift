@@ -160,7 +160,7 @@ struct VolumeStack: Sendable {
 
     // MARK: Changing
 
-    /// Makes a device, or brings one that is there, half made or suspended, to its end.
+    /// Makes a device, or lets one that is there run.
     func ensure(
         _ part: Part, isReadOnly: Bool = false, _ table: () throws(Problem) -> DeviceTable
     ) throws(Problem) {
@@ -172,11 +172,27 @@ struct VolumeStack: Sendable {
             }
             return
         }
-        if !info.hasLiveTable, !info.hasInactiveTable {
-            // Made and not loaded: by a command that was killed.
-            try load(part, try table(), isReadOnly: isReadOnly)
+        // One that never ran was made by a command that was killed; see `removeHalfMade`.
+        if info.isSuspended { try resume(part) }
+        try settle(part)
+    }
+
+    /// Has a device's node made, if the command that made the device was killed before.
+    func settle(_ part: Part) throws(Problem) {
+        try asking { () throws(DeviceFailure) in try mapper.settle(name(part)) }
+    }
+
+    /// Takes away what a killed command has prepared in the kernel: tables that no resume has made
+    /// live, and devices that never had one. Nobody can use them, but they hold on to what they stand
+    /// on.
+    func removeHalfMade() throws(Problem) {
+        let parts = try existing()
+        for part in parts where try info(part)?.hasInactiveTable ?? false {
+            try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
         }
-        if !info.hasLiveTable || info.isSuspended { try resume(part) }
+        for part in parts {
+            if let info = try info(part), !info.hasLiveTable { try remove(part) }
+        }
     }
 
     /// Makes a device that does nothing until it is resumed; one that is there goes first.
@@ -187,7 +203,12 @@ struct VolumeStack: Sendable {
         }
     }
 
+    /// Loads a table for the next resume. One that a killed command has left there goes first: the
+    /// kernel lets only one `snapshot-merge` at a time have a store.
     func load(_ part: Part, _ table: DeviceTable, isReadOnly: Bool = false) throws(Problem) {
+        if try info(part)?.hasInactiveTable ?? false {
+            try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
+        }
         try asking { () throws(DeviceFailure) in
             try mapper.load(name(part), table: table, isReadOnly: isReadOnly)
         }
@@ -198,9 +219,23 @@ struct VolumeStack: Sendable {
         _ part: Part, _ table: DeviceTable, isReadOnly: Bool = false
     ) throws(Problem) {
         try load(part, table, isReadOnly: isReadOnly)
+        try cycle(part)
+    }
+
+    /// Suspends and resumes a device that somebody may be using: a guard sees to the resume if this
+    /// process does not.
+    private func cycle(_ part: Part) throws(Problem) {
+        let guarding = try asking { () throws(DeviceFailure) in
+            try SuspensionGuard.begin(
+                devices: [name(part)], milliseconds: Self.cycleMilliseconds,
+                dropsInactiveTables: false)
+        }
+        defer { guarding.end() }
         try suspend(part, freezesFilesystem: false)
         try resume(part)
     }
+
+    private static let cycleMilliseconds = 10_000
 
     func suspend(_ part: Part, freezesFilesystem: Bool) throws(Problem) {
         try asking { () throws(DeviceFailure) in
@@ -216,7 +251,10 @@ struct VolumeStack: Sendable {
     /// Has the origin see which snapshots hang on `real` now. The kernel learns only when a
     /// `snapshot-origin` is resumed at which chunks it must cut writes; one that is not cut has only
     /// its first chunk preserved.
-    func renewOrigin() throws(Problem) {
+    ///
+    /// - Parameter isHeld: the volume is held, with a guard that resumes `base`, too.
+    func renewOrigin(isHeld: Bool) throws(Problem) {
+        guard isHeld else { return try cycle(.base) }
         try suspend(.base, freezesFilesystem: false)
         try resume(.base)
     }

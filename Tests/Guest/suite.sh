@@ -25,4 +25,8 @@ while read -r word value; do
     esac
 done < <("$tests" machine "$1")
 ((${#options[@]} > 0)) || exit 2
+# What makes suites longer or repeats them; see docs/testing.md.
+while read -r name; do
+    [[ $name == SNAPMGR_GUEST_* ]] || options+=(-e "$name=${!name}")
+done < <(compgen -e SNAPMGR_)
 exec "$here/run.sh" "${options[@]}" -- "$(readlink -f "$tests")" "$@"

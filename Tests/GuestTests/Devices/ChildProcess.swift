@@ -38,7 +38,10 @@ enum ChildProcess {
 
     /// Runs `body` in a copy of this process, which has no other thread then, and waits for it.
     /// Returns the raw status: 0 when `body` came to its end without throwing.
-    static func fork(_ body: () throws -> Void) throws -> Int32 {
+    static func fork(_ body: () throws -> Void) throws -> Int32 { wait(for: try begin(body)) }
+
+    /// Begins to run `body` in a copy of this process, which has no other thread then.
+    static func begin(_ body: () throws -> Void) throws -> pid_t {
         // Glibc's own is marked unavailable, for processes with threads.
         typealias Fork = @convention(c) () -> pid_t
         let symbol = try require(dlsym(nil, "fork"), "function fork")
@@ -53,6 +56,6 @@ enum ChildProcess {
             }
         }
         try expect(id > 0, "cannot fork: \(String(cString: strerror(errno)))")
-        return wait(for: id)
+        return id
     }
 }

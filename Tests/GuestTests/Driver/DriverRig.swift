@@ -25,12 +25,13 @@ final class DriverRig {
     init(
         _ context: GuestContext, volumeBytes: Int, chunkBytes: Int,
         mapper: any DeviceMapping = KernelDeviceMapper(), filesystem: String = "ext4",
-        isZeroed: Bool = true
+        isZeroed: Bool = true, originPath: String? = nil
     ) throws {
         self.mapper = mapper
         self.volumeBytes = volumeBytes
         self.chunkBytes = chunkBytes
-        originPath = context.disks[0]
+        let originPath = originPath ?? context.disks[0]
+        self.originPath = originPath
         storePath = Self.mountPoint + "/vol"
         context.cleanUp { [self] in
             try takeDown()
@@ -44,11 +45,15 @@ final class DriverRig {
     }
 
     /// Takes over what a rig before a crash has left on the disks.
-    init(reopening context: GuestContext, volumeBytes: Int, chunkBytes: Int) throws {
+    init(
+        reopening context: GuestContext, volumeBytes: Int, chunkBytes: Int,
+        originPath: String? = nil
+    ) throws {
         mapper = KernelDeviceMapper()
         self.volumeBytes = volumeBytes
         self.chunkBytes = chunkBytes
-        originPath = context.disks[0]
+        let originPath = originPath ?? context.disks[0]
+        self.originPath = originPath
         storePath = Self.mountPoint + "/vol"
         context.cleanUp { [self] in
             try takeDown()
@@ -212,7 +217,8 @@ final class DriverRig {
         try file.write(bytes.span.bytes, at: 0)
     }
 
-    private func takeDown() throws {
+    /// Removes the volume's devices, as a machine that goes down does.
+    func takeDown() throws {
         try Self.throttle(percent: 100)
         // The views and the top first, then what they stand on, as it was made.
         let order = ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
@@ -226,7 +232,8 @@ final class DriverRig {
                 && (kind != "" || device.name.text == "snapmgr-\(Self.name)")
             {
                 if kind == ":overlay" { try? mapper.remove(DeviceName(volume: Self.name, .base)) }
-                try mapper.remove(device.name)
+                // A merge's base has gone before its overlay.
+                if try mapper.info(device.name) != nil { try mapper.remove(device.name) }
             }
         }
         for loop in LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {

@@ -11,6 +11,8 @@ struct GuestCommand {
                snapmgr-guest-tests bench                       measures, on four disks
                snapmgr-guest-tests SUITE... [--filter WORDS]... runs the cases with WORDS in their
                                                                name on $SNAPMGR_GUEST_DISKS
+               snapmgr-guest-tests crashes RUN_SCRIPT          starts guests, and crashes them
+               snapmgr-guest-tests crash-boot END SEED         what such a guest runs
         """
 
     /// Runs a command; the status to exit with.
@@ -23,6 +25,8 @@ struct GuestCommand {
         case "machine" where arguments.count == 2:
             describe(suite(arguments[1]).machine)
         case "bench" where arguments.count == 1: return runBenchmarks()
+        case "crashes": return CrashHost.run(Array(arguments.dropFirst()))
+        case "crash-boot": return CrashBoot.run(Array(arguments.dropFirst()))
         default: return runSuites(arguments)
         }
         return 0
