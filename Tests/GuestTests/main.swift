@@ -6,6 +6,7 @@ let guestSuites: [GuestSuite] = [
     DevicesSuite.udevSuite,
     FormatSuite.suite,
     ModelSuite.suite,
+    FilesystemSuite.suite,
 ]
 
 CrashNote.install()
