@@ -99,6 +99,8 @@ extension DeviceVolume {
         let part = DeviceName.Part.snapshot(manifest.ordinal)
         let isAttached = try stack.info(part).map { $0.hasLiveTable && !$0.isSuspended } ?? false
         guard !isAttached else { return }
+        // The kernel believes any entry; one that cannot be would hide what it stood for.
+        _ = try map(of: manifest)
         try reserve(manifest)
         try stack.ensure(part) { () throws(Problem) in
             try stack.snapshotTable(of: manifest, on: origin)
@@ -112,6 +114,7 @@ extension DeviceVolume {
         try stack.ensure(.synthetic(revert.id), isReadOnly: true) { () throws(Problem) in
             try stack.syntheticTable(revert.id, layout)
         }
+        if try stack.info(.overlay(revert.id)) == nil { try revalidateOverlay(revert.id, layout) }
         try stack.ensure(.overlay(revert.id)) { () throws(Problem) in
             try stack.overlayTable(revert.id, layout)
         }
@@ -130,6 +133,7 @@ extension DeviceVolume {
     package func deactivate() throws(Problem) {
         try requireClosed()
         try recover()
+        if let failure = try mergeFailure() { throw failure }
         guard state.revert == nil else {
             throw Problem(
                 .refused,
@@ -233,7 +237,9 @@ extension DeviceVolume {
         case .committed: try finishCommitted()
         case .begun:
             if try !stack.isMerging(), let revert = state.revert { try flip(to: revert.record) }
-            _ = try finishMergeIfDone()
+            if try !finishMergeIfDone(), let failure = try mergeFailure() {
+                warn("\(failure)")
+            }
         case .merged: try finishMerge()
         case nil: break
         }
