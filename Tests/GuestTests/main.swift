@@ -7,6 +7,7 @@ let guestSuites: [GuestSuite] = [
     FormatSuite.suite,
     ModelSuite.suite,
     FilesystemSuite.suite,
+    FaultSuite.suite,
 ]
 
 CrashNote.install()
