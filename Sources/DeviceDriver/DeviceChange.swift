@@ -138,7 +138,7 @@ final class DeviceChange {
     private func copyInAdvance(_ plan: SourceMap) throws(Problem) {
         guard let request = revert?.request else { return }
         let layout = SyntheticLayout(plan: plan, format: state.format)
-        guard layout.windows.count > SyntheticStore.windowsMaximum else { return }
+        guard layout.windows.count > volume.windowsMaximum else { return }
         let synthetic = SyntheticStore(store: store, revert: request.id, format: state.format)
         try synthetic.writeMetadata(plan, layout)
         try synthetic.copyWhole(layout, kernel: volume.kernel)
@@ -243,7 +243,7 @@ final class DeviceChange {
             }
         } else {
             try synthetic.writeMetadata(plan, layout)
-            if layout.windows.count > SyntheticStore.windowsMaximum {
+            if layout.windows.count > volume.windowsMaximum {
                 try synthetic.copyWhole(layout, kernel: volume.kernel)
             }
         }

@@ -14,6 +14,9 @@ package final class DeviceVolume {
     package private(set) var warnings: [String] = []
     /// The store as it is now; read again after each change.
     private(set) var state: StoreState
+    /// A plan of more windows than this is copied into one file instead of looked at through a
+    /// table: a window takes the kernel about 100 bytes and 7 microseconds to load.
+    package var windowsMaximum = 200_000
     private let lock: FileLock
 
     /// - Parameters:

@@ -14,9 +14,6 @@ struct SyntheticStore {
         self.format = format
     }
 
-    /// A plan of more windows than this is copied into one file instead of looked at through a
-    /// table: a window takes the kernel about 100 bytes and 7 microseconds to load.
-    static let windowsMaximum = 200_000
     /// Metadata is written in pieces of so many bytes at least.
     private static let pieceBytes = 1 << 20
 

@@ -8,6 +8,8 @@ let guestSuites: [GuestSuite] = [
     ModelSuite.suite,
     FilesystemSuite.suite,
     FaultSuite.suite,
+    FaultSuite.revertSuite,
+    FaultSuite.powerSuite,
 ]
 
 CrashNote.install()

@@ -7,7 +7,7 @@ import SnapshotModel
 final class FaultRig {
     static let storeFolder = "/mnt/snapmgr-faulty"
     static let machine = GuestMachine(
-        diskMebibytes: [64, 512, 768],
+        diskMebibytes: [448, 1280, 512],
         modules: [
             "dm-mod", "dm-snapshot", "loop", "dm-flakey", "dm-dust", "dm-log-writes",
         ], seconds: 400)
@@ -21,19 +21,25 @@ final class FaultRig {
 
     /// An active volume, with something everywhere.
     ///
-    /// - Parameter storeOptions: mkfs.ext4's. Without a journal the filesystem goes on when its disk
-    ///   works again; with one it stays read-only until it is mounted anew.
+    /// - Parameters:
+    ///   - storeOptions: mkfs.ext4's. Without a journal the filesystem goes on when its disk works
+    ///     again; with one it stays read-only until it is mounted anew.
+    ///   - disks: what to use instead of the first two scratch disks.
+    ///   - isFilled: false makes the volume zeroes.
     init(
         _ context: GuestContext, volumeBytes: Int = 4 << 20, chunkBytes: Int = 16 << 10,
-        storeBytes: Int = 128 << 20, storeOptions: [String] = ["-O", "^has_journal"]
+        storeBytes: Int = 128 << 20, storeOptions: [String] = ["-O", "^has_journal"],
+        disks: (origin: String, store: String)? = nil, isFilled: Bool = true
     ) throws {
         self.volumeBytes = volumeBytes
         self.chunkBytes = chunkBytes
         let devices = ScratchDevices(context)
         origin = try FaultyDisk(
-            devices, "faulty-origin", on: context.disks[0], bytes: volumeBytes)
+            devices, "faulty-origin", on: disks?.origin ?? context.disks[0],
+            bytes: volumeBytes)
         storeDisk = try FaultyDisk(
-            devices, "faulty-store", on: context.disks[1], bytes: storeBytes)
+            devices, "faulty-store", on: disks?.store ?? context.disks[1],
+            bytes: storeBytes)
         try Mounting.make("ext4", on: storeDisk.path, options: storeOptions)
         context.cleanUp { try Mounting.unmount(Self.storeFolder) }
         try Mounting.mount(storeDisk.path, at: Self.storeFolder, "ext4")
@@ -46,7 +52,11 @@ final class FaultRig {
         }
         history = VolumeHistory(rig, volumeBytes: volumeBytes)
         try rig.activate()
-        try history.write(0..<volumeBytes / VolumeHistory.blockBytes, atOnce: 64)
+        if isFilled {
+            try history.write(0..<volumeBytes / VolumeHistory.blockBytes, atOnce: 64)
+        } else {
+            try DirectDevice(path: rig.devicePath).punch(0..<volumeBytes)
+        }
     }
 
     var blocksPerChunk: Int { chunkBytes / VolumeHistory.blockBytes }

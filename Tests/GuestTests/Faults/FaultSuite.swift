@@ -3,4 +3,11 @@ enum FaultSuite {
     static let suite = GuestSuite(
         "faults", machine: FaultRig.machine,
         cases: FailingDiskCases.cases + FullStoreCases.cases + OriginCases.cases)
+
+    /// Reverts, on the same disks.
+    static let revertSuite = GuestSuite(
+        "reverts", machine: FaultRig.machine, cases: RevertCases.cases)
+
+    static let powerSuite = GuestSuite(
+        "powerloss", machine: FaultRig.machine, cases: LostCacheCases.cases)
 }

@@ -35,6 +35,20 @@ final class VolumeRig {
         try Store(folder: FileFolder(path: storePath)).create(record)
     }
 
+    /// Takes over the store that an earlier rig has left.
+    init(
+        _ context: GuestContext, name: String = "vol", reopening storeFolder: String,
+        originPath: String
+    ) throws {
+        self.name = name
+        self.originPath = originPath
+        storePath = storeFolder + "/" + name
+        context.cleanUp { [self] in try takeDown() }
+        var record = try store.volume()
+        record.originPath = originPath
+        try store.writeVolume(record)
+    }
+
     /// One for each name, told apart by its last digits.
     private static func uuid(_ name: String) -> String {
         let digits = String(name.utf8.reduce(0) { ($0 &* 31 &+ UInt64($1)) % 0xffff }, radix: 16)
