@@ -105,7 +105,19 @@ final class DeviceChange {
         if let safety = request.safety { try stage(safety, on: .real) }
         try createFolder(request.id)
         revert = StagedRevert(request: request, target: target)
-        if state.revert == nil { try copyInAdvance(target) }
+        let plan = try planNow(to: target)
+        try reserve(plan)
+        if state.revert == nil { try copyInAdvance(plan) }
+    }
+
+    private func reserve(_ plan: SourceMap) throws(Problem) {
+        if let snapshot {
+            try volume.reserveForMerge(
+                of: plan, preservedIn: snapshot.ordinal, keeping: ChunkMap())
+        } else if let newest = state.newest {
+            try volume.reserveForMerge(
+                of: plan, preservedIn: newest.ordinal, keeping: volume.map(of: newest))
+        }
     }
 
     /// The journal stays empty: the kernel's merge keeps its own in `overlay.cow`. Readers of the
@@ -122,11 +134,10 @@ final class DeviceChange {
         }
     }
 
-    private func copyInAdvance(_ target: SnapshotManifest) throws(Problem) {
+    private func copyInAdvance(_ plan: SourceMap) throws(Problem) {
         guard let request = revert?.request else { return }
-        let plan = try planNow(to: target)
         let layout = SyntheticLayout(plan: plan, format: state.format)
-        guard layout.windows.count > SyntheticStore.windowsMaximum else { return }
+        guard layout.windows.count > volume.windowsMaximum else { return }
         let synthetic = SyntheticStore(store: store, revert: request.id, format: state.format)
         try synthetic.writeMetadata(plan, layout)
         try synthetic.copyWhole(layout, kernel: volume.kernel)
@@ -255,7 +266,7 @@ final class DeviceChange {
             }
         } else {
             try synthetic.writeMetadata(plan, layout)
-            if layout.windows.count > SyntheticStore.windowsMaximum {
+            if layout.windows.count > volume.windowsMaximum {
                 try synthetic.copyWhole(layout, kernel: volume.kernel)
             }
         }

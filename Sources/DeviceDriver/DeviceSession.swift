@@ -160,7 +160,9 @@ package final class DeviceSession: VolumeSession {
                 .refused,
                 "the merge on volume \(volume.record.name) is the kernel's, which does not pause",
                 hint: "slow it down with `snapmgr merge throttle RATE \(volume.record.name)`")
-        case .resumeMerge: try volume.throttleMerge(bytesPerSecond: nil)
+        case .resumeMerge:
+            try volume.throttleMerge(bytesPerSecond: nil)
+            try volume.restartMerge()
         case .throttleMerge(let rate): try volume.throttleMerge(bytesPerSecond: rate)
         case .waitForMerge: try waitForMerge(onProgress)
         default: preconditionFailure("not about the merge: \(request)")
@@ -172,6 +174,7 @@ package final class DeviceSession: VolumeSession {
         var meter = RateMeter()
         var doneBytes = 0
         while let merge = try volume.mergeProgress() {
+            if let failure = try volume.mergeFailure() { throw failure }
             meter.add(merge.mergedBytes - doneBytes)
             doneBytes = merge.mergedBytes
             onProgress(

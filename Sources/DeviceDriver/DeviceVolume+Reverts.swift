@@ -56,31 +56,118 @@ extension DeviceVolume {
         return true
     }
 
-    /// Ends the merge if the kernel has; whether it did.
+    /// Ends the merge if the kernel has; whether it did. A merge that has failed is left as it is,
+    /// since the volume goes on: see ``mergeFailure()``.
     func finishMergeIfDone() throws(Problem) -> Bool {
         guard state.merging != nil, try stack.isMerging() else { return false }
-        switch try stack.status(.base) {
-        case .usage(let allocated, _, let metadata) where allocated == metadata:
-            try finishMerge()
-            return true
-        case .mergeFailed, .invalid, .overflow:
-            throw Problem(
+        guard case .usage(let allocated, _, let metadata) = try stack.status(.base),
+            allocated == metadata
+        else { return false }
+        try finishMerge()
+        return true
+    }
+
+    /// What the kernel says of a merge that has stopped; nil while all is well.
+    func mergeFailure() throws(Problem) -> Problem? {
+        guard let merging = state.merging, try stack.isMerging() else { return nil }
+        if try isOverlayLost(merging.record.id) {
+            return Problem(
                 .inputOutput,
-                "the kernel's merge on volume \(record.name) failed: nothing is lost, the volume "
-                    + "reads as the snapshot", hint: "see `dmesg`; then deactivate and activate it")
+                "the store of volume \(record.name) failed in the middle of a merge: what is not "
+                    + "merged cannot be read or written now",
+                hint: "see `dmesg`; when the store works again, run "
+                    + "`snapmgr merge resume \(record.name)`")
+        }
+        guard case .mergeFailed = try stack.status(.base) else { return nil }
+        return Problem(
+            .inputOutput,
+            "the kernel's merge on volume \(record.name) has stopped at an I/O error: nothing is "
+                + "lost, the volume reads as the snapshot",
+            hint: "see `dmesg`; when the disk works again, run "
+                + "`snapmgr merge resume \(record.name)`")
+    }
+
+    private func isOverlayLost(_ id: RevertID) throws(Problem) -> Bool {
+        switch try stack.status(.overlay(id)) {
+        case .invalid, .overflow: return true
+        default: break
+        }
+        switch try stack.status(.base) {
+        case .invalid, .overflow: return true
         default: return false
         }
     }
 
+    /// Begins a merge again that has stopped at an error. Reading the same tables anew is enough: the
+    /// kernel forgets then that it failed, and goes on where the overlay's metadata say.
+    ///
+    /// The kernel takes no second merge beside the first, so that there is a moment when the volume
+    /// would read an origin that is half merged: all I/O waits for it. Should this process die then,
+    /// the next command finishes it.
+    func restartMerge() throws(Problem) {
+        guard let merging = state.merging, try mergeFailure() != nil else { return }
+        let id = merging.record.id
+        try stack.suspend(.top, freezesFilesystem: false)
+        do throws(Problem) {
+            try stopMerge()
+            if try isOverlayLost(id) {
+                try stack.remove(.overlay(id))
+                try stack.detachUnusedLoops()
+            }
+            try flip(to: merging.record)
+        } catch {
+            // A volume that reads wrongly stays suspended.
+            if (try? stack.isMerging()) ?? false { try? stack.resumeIfSuspended(.top) }
+            throw error
+        }
+        try stack.resumeIfSuspended(.top)
+    }
+
+    /// Has the kernel take an overlay again that it gave up because the store failed.
+    ///
+    /// All that it has answered for is there: an exception was answered for when its data and its
+    /// entry were durable, and no exception is ever changed but by its user's own writes.
+    func revalidateOverlay(_ id: RevertID, _ layout: SyntheticLayout) throws(Problem) {
+        let format = state.format
+        let overlay = try doing { () throws(IOFailure) in
+            try store.folder.openFile(StoreLayout.syntheticOverlay(id), writable: true)
+        }
+        let reader = AreaReader(
+            device: overlay, format: format, originChunkCount: layout.chunkCount)
+        do {
+            if try reader.header().isValid { return }
+            _ = try reader.chunkMap()
+        } catch { throw Problem(error, area: overlay.path) }
+        try doing { () throws(IOFailure) in
+            var header = AlignedBuffer(count: format.chunkBytes)
+            var bytes = header.mutableBytes
+            format.encodeHeader(isValid: true, into: &bytes)
+            try overlay.write(header.bytes, at: 0)
+            try overlay.sync()
+        }
+        warn(
+            "the kernel gave up what was written to volume \(record.name) in mid-merge, because its "
+                + "store failed; all that was answered is there again")
+    }
+
     /// With everything merged: the volume reads the origin, and the revert goes. Each step may be
-    /// done again.
+    /// done again, and works in a store that is full: the first ones free what the others need.
     func finishMerge() throws(Problem) {
         guard let revert = state.revert?.record else { return }
         try store.writeMark(StoreLayout.mergedMark(revert.id))
         try stopMerge()
+        try removeOverlay(revert.id)
         try changeRecord { $0.noteEnded(revert.id) }
         try removeRevert(revert.id)
         try reload()
+    }
+
+    private func removeOverlay(_ id: RevertID) throws(Problem) {
+        try stack.remove(.overlay(id))
+        try stack.detachUnusedLoops()
+        let name = StoreLayout.syntheticOverlay(id)
+        guard store.folder.exists(name) else { return }
+        try doing { () throws(IOFailure) in try store.folder.removeFile(name) }
     }
 
     func changeRecord(_ change: (inout VolumeRecord) -> Void) throws(Problem) {

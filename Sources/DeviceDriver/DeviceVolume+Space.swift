@@ -50,6 +50,37 @@ extension DeviceVolume {
         }
     }
 
+    /// Reserves what a merge of `plan` will need, so that it cannot run out of space half-way: the
+    /// kernel would give up every snapshot, or the volume itself, and could not be made to wait.
+    ///
+    /// The area of `ordinal` must take each chunk that the merge overwrites and that is not in `kept`.
+    /// The overlay must take, at worst, each that users write before it is merged; its file is made
+    /// later, so here is only looked whether there is room for it.
+    func reserveForMerge(
+        of plan: SourceMap, preservedIn ordinal: SnapshotOrdinal, keeping kept: ChunkMap
+    ) throws(Problem) {
+        let format = state.format
+        let area = try store.openArea(ordinal, writable: true)
+        let preserved = plan.chunks.subtracting(kept.chunks).count
+        let layout = SyntheticLayout(plan: plan, format: format)
+        let overlayBytes = format.fullCoverageBytes(chunkCount: layout.chunkCount)
+        let noRoom = Problem(
+            .noSpace,
+            "the store of volume \(record.name) has no room for this revert: its merge takes up to "
+                + "\(ByteCount(preserved * format.chunkBytes + overlayBytes))",
+            hint: "free space there, or delete snapshots with `snapmgr delete`")
+        let free: Int
+        do throws(IOFailure) {
+            // The chunks that are there, and those to come, in the order of their allocation.
+            let wanted = format.fullCoverageBytes(chunkCount: kept.count + preserved)
+            try area.allocate(0..<min(try area.byteCount(), wanted))
+            free = try store.folder.freeBytes()
+        } catch {
+            throw error.isNoSpace ? noRoom : Problem(error)
+        }
+        guard free >= overlayBytes else { throw noRoom }
+    }
+
     private func usedBytes(of manifest: SnapshotManifest) throws(Problem) -> Int {
         guard case .usage(let allocated, _, _) = try stack.status(.snapshot(manifest.ordinal))
         else { return 0 }

@@ -14,6 +14,9 @@ package final class DeviceVolume {
     package private(set) var warnings: [String] = []
     /// The store as it is now; read again after each change.
     private(set) var state: StoreState
+    /// A plan of more windows than this is copied into one file instead of looked at through a
+    /// table: a window takes the kernel about 100 bytes and 7 microseconds to load.
+    package var windowsMaximum = 200_000
     private let lock: FileLock
 
     /// - Parameters:
@@ -101,6 +104,8 @@ extension DeviceVolume {
         let part = DeviceName.Part.snapshot(manifest.ordinal)
         let isAttached = try stack.info(part).map { $0.hasLiveTable && !$0.isSuspended } ?? false
         guard !isAttached else { return }
+        // The kernel believes any entry; one that cannot be would hide what it stood for.
+        _ = try map(of: manifest)
         try reserve(manifest)
         try stack.ensure(part) { () throws(Problem) in
             try stack.snapshotTable(of: manifest, on: origin)
@@ -114,6 +119,7 @@ extension DeviceVolume {
         try stack.ensure(.synthetic(revert.id), isReadOnly: true) { () throws(Problem) in
             try stack.syntheticTable(revert.id, layout)
         }
+        if try stack.info(.overlay(revert.id)) == nil { try revalidateOverlay(revert.id, layout) }
         try stack.ensure(.overlay(revert.id)) { () throws(Problem) in
             try stack.overlayTable(revert.id, layout)
         }
@@ -132,6 +138,7 @@ extension DeviceVolume {
     package func deactivate() throws(Problem) {
         try requireClosed()
         try recover()
+        if let failure = try mergeFailure() { throw failure }
         guard state.revert == nil else {
             throw Problem(
                 .refused,
@@ -232,7 +239,9 @@ extension DeviceVolume {
         case .committed: try finishCommitted()
         case .begun:
             if try !stack.isMerging(), let revert = state.revert { try flip(to: revert.record) }
-            _ = try finishMergeIfDone()
+            if try !finishMergeIfDone(), let failure = try mergeFailure() {
+                warn("\(failure)")
+            }
         case .merged: try finishMerge()
         case nil: break
         }

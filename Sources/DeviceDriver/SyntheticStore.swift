@@ -14,9 +14,6 @@ struct SyntheticStore {
         self.format = format
     }
 
-    /// A plan of more windows than this is copied into one file instead of looked at through a
-    /// table: a window takes the kernel about 100 bytes and 7 microseconds to load.
-    static let windowsMaximum = 200_000
     /// Metadata is written in pieces of so many bytes at least.
     private static let pieceBytes = 1 << 20
 
@@ -83,12 +80,16 @@ struct SyntheticStore {
 
     /// Makes the file that takes what the kernel and the users write into the synthetic store: an
     /// empty area that can cover all of it. Nothing is left of an earlier attempt.
+    ///
+    /// Its space is its own from the beginning: when the kernel finds none for a user's write, it
+    /// gives up all that was written since the revert.
     func createOverlay(_ layout: SyntheticLayout, kernel: CopyKernel) throws(Problem) {
         let name = StoreLayout.syntheticOverlay(revert)
         try doing { () throws(IOFailure) in
             if store.folder.exists(name) { try store.folder.removeFile(name) }
-            let file = try store.folder.createFile(
-                name, byteCount: format.fullCoverageBytes(chunkCount: layout.chunkCount))
+            let byteCount = format.fullCoverageBytes(chunkCount: layout.chunkCount)
+            let file = try store.folder.createFile(name, byteCount: byteCount)
+            try file.allocate(0..<byteCount)
             _ = try GrowingArea.create(
                 on: file, ordinal: SnapshotOrdinal(rawValue: 1), format: format, kernel: kernel)
             try store.folder.syncFolder(StoreLayout.revertFolder(revert))

@@ -23,7 +23,7 @@ package protocol DeviceMapping: AnyObject, Sendable {
     /// What the live table's targets report.
     func status(_ name: DeviceName) throws(DeviceFailure) -> [TargetStatus]
 
-    /// The devices that the tables of a device have open.
+    /// The devices that the tables of a device have open: the live one and the inactive one.
     func dependencies(_ name: DeviceName) throws(DeviceFailure) -> [DeviceNumber]
 
     /// Creates, loads and resumes; leaves nothing behind when it fails. The node in `/dev/mapper`

@@ -115,14 +115,22 @@ package final class KernelDeviceMapper: DeviceMapping {
     package func dependencies(_ name: DeviceName) throws(DeviceFailure) -> [DeviceNumber] {
         let action = "read the dependencies of"
         return try DeviceLibrary.alone { () throws(DeviceFailure) in
-            let task = try DeviceTask(DM_DEVICE_DEPS, action, name)
-            try task.run()
-            guard try task.information() != nil else {
-                throw DeviceFailure(action, name.text, code: ENXIO)
+            var numbers: Set<DeviceNumber> = []
+            // The kernel tells of one table at a time; a device that waits to be resumed has its own
+            // open as well.
+            for isInactive in [false, true] {
+                let task = try DeviceTask(DM_DEVICE_DEPS, action, name)
+                if isInactive { try task.set(dm_task_query_inactive_table(task.pointer)) }
+                try task.run()
+                guard try task.information() != nil else {
+                    throw DeviceFailure(action, name.text, code: ENXIO)
+                }
+                for index in 0..<snapmgr_dm_dependency_count(task.pointer) {
+                    numbers.insert(
+                        DeviceNumber(encoded: snapmgr_dm_dependency(task.pointer, index)))
+                }
             }
-            return (0..<snapmgr_dm_dependency_count(task.pointer)).map {
-                DeviceNumber(encoded: snapmgr_dm_dependency(task.pointer, $0))
-            }
+            return Array(numbers)
         }
     }
 }

@@ -18,6 +18,7 @@ packages=(
     udev                    # the device manager, for suites that want one
     e2fsprogs               # ext4: mkfs, fsck
     xfsprogs libinih1 liburcu8 libedit2 libbsd0 # XFS: mkfs, repair
+    sqlite3 libsqlite3-0 libreadline8 # a database, as a load
 )
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -8,6 +8,10 @@ let guestSuites: [GuestSuite] = [
     ModelSuite.suite,
     CommandsSuite.suite,
     KillSuite.suite,
+    FilesystemSuite.suite,
+    FaultSuite.suite,
+    FaultSuite.revertSuite,
+    FaultSuite.powerSuite,
 ]
 
 CrashNote.install()

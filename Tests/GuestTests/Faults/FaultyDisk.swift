@@ -1,0 +1,69 @@
+import DeviceMapper
+import SnapshotModel
+
+/// A disk that fails when it is told to: a device-mapper device whose table changes under its users.
+final class FaultyDisk {
+    let path: String
+    private let name: DeviceName
+    private let disk: String
+    private let sectors: Int
+    private let mapper: KernelDeviceMapper
+
+    /// A disk without faults, of the first bytes of a scratch disk.
+    init(_ devices: ScratchDevices, _ label: String, on disk: String, bytes: Int) throws {
+        name = ScratchDevices.name(label)
+        path = name.path
+        self.disk = disk
+        sectors = bytes / Geometry.sectorBytes
+        mapper = devices.mapper
+        try devices.create(name, whole(.linear(device: .path(disk), offset: 0)))
+    }
+
+    private func whole(_ target: Target) -> DeviceTable {
+        DeviceTable(sectorCount: sectors, target)
+    }
+
+    private func replace(_ table: DeviceTable) throws {
+        try mapper.load(name, table: table, isReadOnly: false)
+        try mapper.suspend(name, freezesFilesystem: false, flushes: true)
+        try mapper.resume(name)
+    }
+
+    func heal() throws { try replace(whole(.linear(device: .path(disk), offset: 0))) }
+
+    /// Fails all I/O.
+    func failAll() throws { try replace(whole(.error)) }
+
+    /// Fails reads and writes of some bytes.
+    func fail(_ range: Range<Int>) throws {
+        let sector = Geometry.sectorBytes
+        let (start, end) = (range.lowerBound / sector, range.upperBound / sector)
+        let parts: [(sectorCount: Int, target: Target)] = [
+            (start, .linear(device: .path(disk), offset: 0)), (end - start, .error),
+            (sectors - end, .linear(device: .path(disk), offset: end)),
+        ]
+        try replace(DeviceTable(consecutive: parts.filter { $0.sectorCount > 0 }))
+    }
+
+    /// Fails writes; reads go on.
+    func failWrites() throws { try replace(whole(flakey("error_writes"))) }
+
+    /// Answers writes and forgets them, as a disk that has lost its power before they arrived.
+    func dropWrites() throws { try replace(whole(flakey("drop_writes"))) }
+
+    private func flakey(_ feature: String) -> Target {
+        // Always in the interval in which it fails.
+        .other(kind: "flakey", arguments: [disk, "0", "0", "1000000", "1", feature])
+    }
+
+    /// Fails reads of some bytes until they are written.
+    func failReads(_ range: Range<Int>) throws {
+        let sector = Geometry.sectorBytes
+        try replace(
+            whole(.other(kind: "dust", arguments: [disk, "0", "\(sector)"])))
+        for block in range.lowerBound / sector..<range.upperBound / sector {
+            try Tool.run("dmsetup", "message", name.text, "0", "addbadblock", "\(block)")
+        }
+        try Tool.run("dmsetup", "message", name.text, "0", "enable")
+    }
+}

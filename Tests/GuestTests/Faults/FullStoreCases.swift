@@ -1,0 +1,171 @@
+import BlockIO
+import Control
+import DeviceDriver
+import DeviceMapper
+import Glibc
+import MergeKit
+import SnapshotModel
+
+/// A store that runs full.
+enum FullStoreCases {
+    static let cases = [
+        GuestCase(
+            "what is reserved ahead takes first writes though the store is full", body: headroom),
+        GuestCase(
+            "a full store costs the snapshots, loudly; the volume goes on, and a new chain begins",
+            body: full),
+        GuestCase(
+            "a snapshot in a full store is taken whole or not at all", body: snapshotInFullStore),
+        GuestCase(
+            "a revert for which the store has no room is refused, and nothing has changed",
+            body: revertWithoutRoom),
+        GuestCase(
+            "a merge has its room: it and writes in its middle go on though the store runs full",
+            body: mergeInFullStore),
+    ]
+
+    private static let filler = FaultRig.storeFolder + "/filler"
+
+    private static func rig(_ context: GuestContext) throws -> FaultRig {
+        let rig = try FaultRig(context, volumeBytes: 16 << 20, storeBytes: 48 << 20)
+        context.cleanUp { unlink(filler) }
+        return rig
+    }
+
+    /// Takes all space of the store but for some bytes.
+    private static func fill(leaving bytes: Int = 0) throws {
+        let file = try FileDevice(path: filler, access: .create)
+        let folder = FileFolder(path: FaultRig.storeFolder)
+        let count = max(0, try folder.freeBytes() - bytes)
+        try file.allocate(0..<count)
+        guard bytes == 0 else { return }
+        // The rest, block by block.
+        var end = count
+        do throws(IOFailure) {
+            while true {
+                try file.allocate(end..<end + 4096)
+                end += 4096
+            }
+        } catch { try expect(error.isNoSpace, "\(error)") }
+    }
+
+    /// Writes chunks one by one until the newest snapshot is lost; how many it took.
+    private static func writeUntilLost(_ faulty: FaultRig) throws -> Int {
+        for chunk in 0..<faulty.chunkCount {
+            try faulty.history.write(faulty.blocks(chunk..<chunk + 1))
+            let volume = try DirectStatus.isInvalid(faulty.rig)
+            if volume { return chunk + 1 }
+        }
+        return faulty.chunkCount
+    }
+
+    private static func headroom(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        let history = faulty.history
+        try history.takeSnapshot()
+        try history.write(faulty.blocks(100..<110))
+        try history.takeSnapshot()
+        try fill()
+        // A quarter of what was free, at least.
+        let chunks = (6 << 20) / faulty.chunkBytes
+        try history.write(faulty.blocks(0..<chunks))
+        try expectEqual(faulty.rig.takeWarnings(), [], "warnings")
+        try history.expectAll()
+        unlink(filler)
+        try history.expectAll()
+        try faulty.expectGoesOn()
+    }
+
+    private static func full(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        let history = faulty.history
+        let older = try history.takeSnapshot()
+        try history.write(faulty.blocks(100..<110))
+        let newer = try history.takeSnapshot()
+        try fill()
+        let count = try writeUntilLost(faulty)
+        try expect(count < faulty.chunkCount, "the store was never full")
+        // The volume takes all writes, those that come after it as well.
+        try history.write(faulty.blocks(count..<faulty.chunkCount))
+        try faulty.expectLost([older, newer])
+        try history.expectVolume()
+        unlink(filler)
+        try faulty.expectGoesOn()
+        // What is lost can be deleted, and its space comes back.
+        try faulty.rig.perform(.delete([older, newer]))
+        try faulty.rig.perform(.collect)
+        try history.expectAll()
+    }
+
+    private static func snapshotInFullStore(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        let history = faulty.history
+        let first = try history.takeSnapshot()
+        try history.write(faulty.blocks(0..<20))
+        try fill()
+        let problem = try faulty.rig.problem(of: .snapshot(faulty.rig.snapshotRequest()))
+        try expectEqual(problem.code, .noSpace, "code of \(problem)")
+        try expect(problem.hint != nil, "no hint: \(problem)")
+        try expectEqual(Array(try faulty.rig.states().keys), [first], "snapshots")
+        try history.expectAll()
+        unlink(filler)
+        try expectEqual(faulty.rig.takeWarnings(), [], "warnings")
+        try faulty.expectGoesOn()
+    }
+
+    private static func revertWithoutRoom(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        let history = faulty.history
+        let target = try history.takeSnapshot()
+        try history.write(faulty.blocks(0..<512))
+        try fill(leaving: 4 << 20)
+        for takesSafety in [true, false] {
+            let problem = try faulty.rig.problem(
+                of: .revert(faulty.rig.revertRequest(to: target, takingSafety: takesSafety)))
+            try expectEqual(problem.code, .noSpace, "code of \(problem)")
+            try expect(problem.hint != nil, "no hint: \(problem)")
+            try expectEqual(Array(try faulty.rig.states().keys), [target], "snapshots")
+            try history.expectAll()
+        }
+        unlink(filler)
+        try expectEqual(faulty.rig.takeWarnings(), [], "warnings")
+        try faulty.expectGoesOn()
+    }
+
+    private static func mergeInFullStore(_ context: GuestContext) throws {
+        // Small chunks, which take the kernel long.
+        let faulty = try FaultRig(
+            context, volumeBytes: 16 << 20, chunkBytes: 4096, storeBytes: 64 << 20)
+        context.cleanUp { unlink(filler) }
+        let history = faulty.history
+        let target = try history.takeSnapshot()
+        try history.write(faulty.blocks(0..<2048))
+        try DriverRig.throttle(percent: 1)
+        try history.revert(to: target)
+        try fill()
+        try expect(try faulty.rig.mergeProgress() != nil, "the merge was too fast")
+        // Over what may be merged, and what is not; the kernel begins at the end.
+        try history.write(faulty.blocks(0..<400))
+        try history.write(faulty.blocks(1800..<2048))
+        try history.expectAll()
+        try faulty.rig.finishMerge()
+        try history.expectAll()
+        unlink(filler)
+        try expectEqual(faulty.rig.takeWarnings(), [], "warnings")
+        try faulty.expectGoesOn()
+    }
+}
+
+/// What the kernel says of a volume's snapshots, with no session that would change anything.
+enum DirectStatus {
+    /// Whether one of them is lost.
+    static func isInvalid(_ rig: VolumeRig) throws -> Bool {
+        for device in try rig.mapper.devices() {
+            guard case .snapshot? = device.name.volumePart?.part,
+                case .invalid? = try rig.mapper.status(device.name).first?.snapshot
+            else { continue }
+            return true
+        }
+        return false
+    }
+}

@@ -1,0 +1,7 @@
+/// What people keep on volumes: filesystems, databases, logical volumes, programs that write to
+/// several volumes in an order.
+enum FilesystemSuite {
+    static let suite = GuestSuite(
+        "filesystems", machine: FilesystemRig.machine,
+        cases: BusyCases.cases + LogicalVolumeCases.cases + SetCases.cases)
+}
