@@ -7,6 +7,7 @@ enum CommandsSuite {
             diskMebibytes: [24, 24, 24, 512],
             modules: ["dm-mod", "dm-snapshot", "dm-zero", "loop"],
             memoryMebibytes: 1024, seconds: 600),
-        cases: SnapshotCases.cases + RevertCases.cases + SetCases.cases + ActivationCases.cases
+        cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
+            + ActivationCases.cases
             + RemovalCases.cases + RefusalCases.cases)
 }

@@ -3,33 +3,33 @@ import Glibc
 import Synchronization
 
 /// Sets over several volumes that one program writes.
-enum SetCases {
+enum SetCommandCases {
     private static let names = ["a", "b", "c"]
 
     static let cases = [
         GuestCase("a set over three volumes is of one moment, and reverts as one") { context in
             let rig = try CommandRig(context)
             for (name, origin) in zip(names, rig.origins) { try rig.create(name, on: origin) }
-            let writer = try OrderedWriter(names.map { CommandRig.device($0) })
+            let writer = try OrderedCommandWriter(names.map { CommandRig.device($0) })
             defer { writer.stop() }
             try writer.waitForRounds(10)
             let taken = try rig.snapmgr.run("snapshot", "a", "b", "c", "--set", "all", "--json")
             let set = try require(taken.number("set_id"), "set")
             try writer.waitForRounds(writer.roundCount + 10)
             writer.stop()
-            let after = try names.map { try OrderedWriter.number(of: CommandRig.device($0)) }
+            let after = try names.map { try OrderedCommandWriter.number(of: CommandRig.device($0)) }
 
             var numbers: [Int] = []
             for (name, id) in zip(names, taken.numbers("id")) {
                 let file = "\(CommandRig.storeRoot)/\(name).img"
                 try rig.snapmgr.run("export", "\(id)", file)
-                numbers.append(try OrderedWriter.number(of: file))
+                numbers.append(try OrderedCommandWriter.number(of: file))
             }
             try expectInOrder(numbers, "the set's numbers")
             let revert = try rig.snapmgr.run("revert", "set:\(set)", "--yes", "--json")
             try expectEqual(revert.numbers("snapshot_id"), taken.numbers("id"), "targets")
             try expectEqual(
-                try names.map { try OrderedWriter.number(of: CommandRig.device($0)) }, numbers,
+                try names.map { try OrderedCommandWriter.number(of: CommandRig.device($0)) }, numbers,
                 "numbers after the revert")
             try rig.waitForMerges()
             let undo = try require(revert.number("set_id"), "set of safety snapshots")
@@ -38,7 +38,7 @@ enum SetCases {
                 try rig.snapmgr.run("revert", "\(id)", "--wait")
             }
             try expectEqual(
-                try names.map { try OrderedWriter.number(of: CommandRig.device($0)) }, after,
+                try names.map { try OrderedCommandWriter.number(of: CommandRig.device($0)) }, after,
                 "numbers after the undo")
         },
         GuestCase("a set is refused whole when one of its volumes is open") { context in
@@ -72,7 +72,7 @@ enum SetCases {
 }
 
 /// Writes the number of each round to several devices, one after the other.
-private final class OrderedWriter: Sendable {
+private final class OrderedCommandWriter: Sendable {
     private struct State {
         var roundCount = 0
         var isStopping = false

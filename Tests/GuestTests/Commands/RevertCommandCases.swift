@@ -1,7 +1,7 @@
 import Glibc
 
 /// Reverts of volumes that are mounted between them.
-enum RevertCases {
+enum RevertCommandCases {
     static let cases = [
         GuestCase("a revert waits for the unmount, is usable at once, and can be undone") {
             context in
