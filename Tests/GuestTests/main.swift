@@ -7,6 +7,7 @@ let guestSuites: [GuestSuite] = [
     FormatSuite.suite,
     ModelSuite.suite,
     FilesystemSuite.suite,
+    FilesystemSuite.setSuite,
     FaultSuite.suite,
     FaultSuite.revertSuite,
     FaultSuite.powerSuite,
