@@ -9,6 +9,7 @@ let guestSuites: [GuestSuite] = [
     CommandsSuite.suite,
     KillSuite.suite,
     FilesystemSuite.suite,
+    FilesystemSuite.setSuite,
     FaultSuite.suite,
     FaultSuite.revertSuite,
     FaultSuite.powerSuite,

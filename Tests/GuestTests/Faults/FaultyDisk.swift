@@ -34,26 +34,11 @@ final class FaultyDisk {
     /// Fails all I/O.
     func failAll() throws { try replace(whole(.error)) }
 
-    /// Fails reads and writes of some bytes.
-    func fail(_ range: Range<Int>) throws {
-        let sector = Geometry.sectorBytes
-        let (start, end) = (range.lowerBound / sector, range.upperBound / sector)
-        let parts: [(sectorCount: Int, target: Target)] = [
-            (start, .linear(device: .path(disk), offset: 0)), (end - start, .error),
-            (sectors - end, .linear(device: .path(disk), offset: end)),
-        ]
-        try replace(DeviceTable(consecutive: parts.filter { $0.sectorCount > 0 }))
-    }
-
     /// Fails writes; reads go on.
-    func failWrites() throws { try replace(whole(flakey("error_writes"))) }
-
-    /// Answers writes and forgets them, as a disk that has lost its power before they arrived.
-    func dropWrites() throws { try replace(whole(flakey("drop_writes"))) }
-
-    private func flakey(_ feature: String) -> Target {
+    func failWrites() throws {
         // Always in the interval in which it fails.
-        .other(kind: "flakey", arguments: [disk, "0", "0", "1000000", "1", feature])
+        let arguments = [disk, "0", "0", "1000000", "1", "error_writes"]
+        try replace(whole(.other(kind: "flakey", arguments: arguments)))
     }
 
     /// Fails reads of some bytes until they are written.

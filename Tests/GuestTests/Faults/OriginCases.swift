@@ -10,9 +10,12 @@ enum OriginCases {
         GuestCase("an origin that is too short is refused with both sizes", body: short),
         GuestCase("an origin that is missing is refused", body: missing),
         GuestCase("an origin that has grown is taken as far as the volume goes", body: grown),
-        GuestCase(
-            "an origin that was mounted while inactive is refused until it is accepted",
-            body: mounted),
+        GuestCase("an ext4 that was mounted while inactive is refused until it is accepted") {
+            try mounted($0, "ext4")
+        },
+        GuestCase("an XFS that was mounted while inactive is refused until it is accepted") {
+            try mounted($0, "xfs")
+        },
         GuestCase(
             "an origin that was only read while inactive is as good as ever", body: readOnly),
     ]
@@ -92,12 +95,16 @@ enum OriginCases {
     }
 
     /// A volume with a filesystem, inactive.
-    private static func withFilesystem(_ context: GuestContext) throws -> (FaultRig, SnapshotID) {
-        let faulty = try FaultRig(context, volumeBytes: 32 << 20, chunkBytes: 64 << 10)
+    private static func withFilesystem(
+        _ context: GuestContext, _ type: String
+    ) throws -> (FaultRig, SnapshotID) {
+        let faulty = try FaultRig(
+            context, volumeBytes: type == "xfs" ? 320 << 20 : 32 << 20, chunkBytes: 64 << 10,
+            isFilled: false)
         let rig = faulty.rig
-        try Mounting.make("ext4", on: rig.devicePath)
+        try Mounting.make(type, on: rig.devicePath)
         context.cleanUp { try Mounting.unmount(mountPoint) }
-        try Mounting.mount(rig.devicePath, at: mountPoint, "ext4")
+        try Mounting.mount(rig.devicePath, at: mountPoint, type)
         try Tool.write("first", to: mountPoint + "/first")
         let id = try rig.takeSnapshot()
         try Mounting.unmount(mountPoint)
@@ -105,10 +112,10 @@ enum OriginCases {
         return (faulty, id)
     }
 
-    private static func mounted(_ context: GuestContext) throws {
-        let (faulty, id) = try withFilesystem(context)
+    private static func mounted(_ context: GuestContext, _ type: String) throws {
+        let (faulty, id) = try withFilesystem(context, type)
         let rig = faulty.rig
-        try Mounting.mount(rig.originPath, at: mountPoint, "ext4")
+        try Mounting.mount(rig.originPath, at: mountPoint, type)
         try Tool.write("second", to: mountPoint + "/second")
         try Mounting.unmount(mountPoint)
         for _ in 0..<2 {
@@ -118,21 +125,23 @@ enum OriginCases {
         }
         try rig.volume().acceptOrigin()
         try rig.activate()
-        try Mounting.mount(rig.devicePath, at: mountPoint, "ext4")
+        try Mounting.mount(rig.devicePath, at: mountPoint, type)
         try expectEqual(try Tool.read(mountPoint + "/second"), "second", "what was written outside")
         try Tool.write("third", to: mountPoint + "/third")
         let later = try rig.takeSnapshot()
         try Mounting.unmount(mountPoint)
         try rig.revert(to: later)
         try rig.finishMerge()
-        try Tool.run("e2fsck", "-fn", rig.devicePath)
+        try Mounting.mount(rig.devicePath, at: mountPoint, type)
+        try expectEqual(try Tool.read(mountPoint + "/third"), "third", "what was written inside")
+        try Mounting.unmount(mountPoint)
         try rig.deactivate()
         try rig.activate()
         try expect(try rig.states()[id] != nil, "the old snapshot is not listed")
     }
 
     private static func readOnly(_ context: GuestContext) throws {
-        let (faulty, id) = try withFilesystem(context)
+        let (faulty, id) = try withFilesystem(context, "ext4")
         let rig = faulty.rig
         try Tool.run("e2fsck", "-fn", rig.originPath)
         try Tool.run("dd", "if=\(rig.originPath)", "of=/dev/null", "bs=1M", "iflag=direct")

@@ -2,6 +2,9 @@
 /// several volumes in an order.
 enum FilesystemSuite {
     static let suite = GuestSuite(
-        "filesystems", machine: FilesystemRig.machine,
-        cases: BusyCases.cases + LogicalVolumeCases.cases + SetCases.cases)
+        "filesystems", machine: FilesystemRig.machine, cases: BusyCases.cases)
+
+    /// Sets, and logical volumes, on the same disks.
+    static let setSuite = GuestSuite(
+        "sets", machine: FilesystemRig.machine, cases: SetCases.cases + LogicalVolumeCases.cases)
 }
