@@ -29,7 +29,8 @@ enum SetCommandCases {
             let revert = try rig.snapmgr.run("revert", "set:\(set)", "--yes", "--json")
             try expectEqual(revert.numbers("snapshot_id"), taken.numbers("id"), "targets")
             try expectEqual(
-                try names.map { try OrderedCommandWriter.number(of: CommandRig.device($0)) }, numbers,
+                try names.map { try OrderedCommandWriter.number(of: CommandRig.device($0)) },
+                numbers,
                 "numbers after the revert")
             try rig.waitForMerges()
             let undo = try require(revert.number("set_id"), "set of safety snapshots")
