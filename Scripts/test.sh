@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 logs=.build/test-logs
+guest_logs=$logs/guest
 mkdir -p "$logs"
 torture=.build/release/snapmgr-torture
 guest_tests=.build/release/snapmgr-guest-tests
@@ -109,19 +110,53 @@ guest_setup() {
     }
 }
 
-# The suites on real block devices: a guest for each, so that one's end is not another's.
+# Runs one suite in a guest of its own, and leaves its log and its status.
+guest_suite() {
+    local suite=$1 status=0
+    if [[ $suite == crash ]]; then
+        Tests/Guest/crash.sh
+    else
+        Tests/Guest/suite.sh "$suite"
+    fi >"$guest_logs/$suite.log" 2>&1 </dev/null || status=$?
+    echo "$status" >"$guest_logs/$suite.part"
+    mv "$guest_logs/$suite.part" "$guest_logs/$suite.status"
+}
+
+# Waits for a suite that runs in the background, says what it said, and ends as it did.
+guest_result() {
+    local suite=$1
+    while [[ ! -e $guest_logs/$suite.status ]]; do sleep 0.5; done
+    cat "$guest_logs/$suite.log"
+    return "$(<"$guest_logs/$suite.status")"
+}
+
+# The suites on real block devices: a guest for each, so that one's end is not another's. A guest has
+# one processor, so two of them run at a time.
 guest_steps() {
     local suite suites
     is_wanted guest-setup || return 0
     step guest-setup 600 "${self[@]}" guest_setup
     if [[ ! -e .build/guest/stamp ]]; then return; fi
-    suites=$("$guest_tests" list) || {
+    suites="crash $("$guest_tests" list)" || {
         echo 'The suites are not built: Scripts/test.sh build'
         exit 1
     }
-    # Each suite has a limit of its own besides.
-    for suite in $suites; do step "guest-$suite" 1800 Tests/Guest/suite.sh "$suite"; done
-    step guest-crash 1800 Tests/Guest/crash.sh
+    rm -rf "$guest_logs"
+    mkdir -p "$guest_logs"
+    local wanted_suites=()
+    for suite in $suites; do
+        if is_wanted "guest-$suite"; then wanted_suites+=("$suite"); fi
+    done
+    ((${#wanted_suites[@]} > 0)) || return 0
+    printf '%s\n' "${wanted_suites[@]}" |
+        setsid --wait xargs -P 2 -I SUITE "${self[@]}" guest_suite SUITE &
+    guests=$!
+    trap 'kill -TERM -- "-$guests" 2>/dev/null || true' EXIT
+    for suite in "${wanted_suites[@]}"; do
+        step "guest-$suite" 2400 "${self[@]}" guest_result "$suite"
+    done
+    wait "$guests" || true
+    trap - EXIT
 }
 
 # Runs as `Scripts/test.sh run FUNCTION ARGUMENTS` within a step, so that `timeout` bounds it.
