@@ -18,7 +18,10 @@ struct SnapshotChecks {
         if type == "xfs" {
             try Tool.run("xfs_repair", "-n", path, fileID: fileID, line: line)
         } else {
-            try Tool.run("e2fsck", "-fn", path, fileID: fileID, line: line)
+            let text = try Tool.run("e2fsck", "-fn", path, fileID: fileID, line: line)
+            try expect(
+                !text.contains("journal recovery"), "its journal is not empty: \(text)",
+                fileID: fileID, line: line)
         }
     }
 
