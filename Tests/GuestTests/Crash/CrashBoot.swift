@@ -195,8 +195,9 @@ struct CrashBoot {
             let chosen = Set((0..<2).map { _ in candidates[random.below(candidates.count)] })
             return (.delete(chosen.sorted()), .delete(chosen.sorted()))
         }
-        if !ids.isEmpty, !isMerging, choice >= 4, choice < 8 {
-            let target = ids[random.below(ids.count)]
+        let targets = expected.idsOfVolumeSize
+        if !targets.isEmpty, !isMerging, choice >= 4, choice < 8 {
+            let target = targets[random.below(targets.count)]
             let safety = random.oneIn(4) ? nil : expected.takeSnapshotID()
             return (
                 .revert(target, safety: safety),

@@ -48,6 +48,11 @@ struct ExpectedVolume: Equatable {
 
     // MARK: Numbers
 
+    /// The snapshots to which a revert is not refused.
+    var idsOfVolumeSize: [SnapshotID] {
+        snapshots.filter { $0.value.byteCount == live.byteCount }.map(\.key).sorted()
+    }
+
     mutating func takeSnapshotID() -> SnapshotID {
         defer { nextSnapshot += 1 }
         return SnapshotID(rawValue: nextSnapshot)
