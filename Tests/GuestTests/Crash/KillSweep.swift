@@ -46,6 +46,8 @@ struct KillSweep {
     private static let volumeBytes = 1 << 20
     private static let resizeBytes = 16 << 10
     private static let originMebibytes = 16
+    /// What a cancellation exits with when there is nothing to cancel any more.
+    private static let missedStatus: Int32 = 3
     private static let slowMilliseconds = 80
     private static let resumeMilliseconds = 30_000
     /// One point of so many is followed by a revert.
@@ -207,7 +209,16 @@ struct KillSweep {
             // Back to what the revert's safety snapshot holds, the newest.
             let safety = try require(expected.snapshots.keys.max(), "safety snapshot")
             let id = expected.takeRevertID()
-            return (.revert(safety, safety: nil), { _ = try $0.perform(.cancelMerge(id)) })
+            return (
+                .revert(safety, safety: nil),
+                {
+                    do { _ = try $0.perform(.cancelMerge(id)) } catch let problem as Problem
+                        where problem.code == .refused || problem.code == .notFound
+                    {
+                        _exit(Self.missedStatus)
+                    }
+                }
+            )
         case .endOfMerge: return (nil, { try $0.withSession { _ in } })
         case .delete:
             // One in the middle, and the newest, whose area goes on growing.
@@ -231,7 +242,7 @@ struct KillSweep {
 
     private mutating func killAndMend(at point: Int) throws -> Fate {
         let (change, perform) = try change()
-        if try isMerging { inMerge += 1 }
+        if try isMerging || kind == .activateInMerge { inMerge += 1 }
         var view: DirectDevice?
         if kind == .snapshotBesideView, let oldest {
             view = try DirectDevice(path: try rig.volume().openView(oldest), isReadOnly: true)
@@ -246,7 +257,7 @@ struct KillSweep {
             try CrashPoint.run(after: point, SNAPMGR_CRASH_PROCESS) { try perform(rig) }
         }
         place = "after \"\(CrashPoint.beforeLast)\", before \"\(CrashPoint.last)\""
-        if kind == .cancel, status != SIGKILL, status != 0 {
+        if status == Self.missedStatus << 8 {
             try origin.delayWrites(milliseconds: 0)
             return .missed
         }
