@@ -36,7 +36,6 @@ struct CrashBoot {
     private static let volumeBytes = 1 << 20
     private static let volumeBytesMaximum = 2 << 20
     private static let snapshotsMaximum = 5
-    private static let changesMaximum = 110
     private static let millisecondsMaximum = 600
 
     /// Runs `crash-boot END SEED`; the status to exit with.
@@ -176,7 +175,7 @@ struct CrashBoot {
         guard let (change, request) = try chooseChange() else { return }
         expected.pending = change
         try ledger.write(expected)
-        let limit = random.below(Self.changesMaximum)
+        let limit = random.below(Self.stepCount(of: change))
         try CrashPoint.run(
             after: limit, isLast ? SNAPMGR_CRASH_MACHINE : SNAPMGR_CRASH_NEVER
         ) {
@@ -184,6 +183,15 @@ struct CrashBoot {
             if case .delete = change { _ = try rig.perform(.collect) }
         }
         try expected.apply(change)
+    }
+
+    /// About how many steps a change has: most crashes fall within it.
+    private static func stepCount(of change: ExpectedVolume.Change) -> Int {
+        switch change {
+        case .write, .delete, .resize: 20
+        case .snapshot: 32
+        case .revert: 90
+        }
     }
 
     private mutating func chooseChange() throws -> (ExpectedVolume.Change, ControlRequest)? {

@@ -64,6 +64,7 @@ struct CrashHost {
             let previous = index == 0 ? nil : last
             let boot = try boot(end, seed: random.next(), killAfter: delay)
             if let survived = boot.survived {
+                Console.say("crash \(index), \(previous?.rawValue ?? ""): survived \(survived)")
                 tally["\(previous?.rawValue ?? ""): \(survived)", default: 0] += 1
             }
             let expected: Int32 = end == .never ? 0 : Self.crashed
