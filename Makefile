@@ -78,6 +78,7 @@ bench:
 	@Scripts/setup.sh bench
 	swift build $(build_flags)
 	.build/release/snapmgr-bench
+	Benchmarks/guest.sh
 
 static:
 	@Scripts/setup.sh build

@@ -72,6 +72,8 @@ extension DeviceVolume {
             }
             return try stack.originTable(on: .real, bytes: volumeBytes)
         }
+        // Before anybody can open the volume, which would otherwise show what the revert drops.
+        if state.revert?.phase == .committed { try finishCommitted() }
         try attachLate()
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)

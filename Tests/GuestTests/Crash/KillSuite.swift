@@ -1,7 +1,8 @@
 import Glibc
 
-/// Commands that are killed, at every point. `SNAPMGR_KILL_POINT` begins at a later one,
-/// `SNAPMGR_KILL_STRIDE` leaves points out, `SNAPMGR_SEED` repeats a run.
+/// Commands that are killed, at every third point, beginning with another one in each run.
+/// `SNAPMGR_KILL_STRIDE=1` kills at every one, `SNAPMGR_KILL_POINT` begins with a certain one,
+/// `SNAPMGR_SEED` repeats a run.
 enum KillSuite {
     static let suite = GuestSuite(
         "kill",
@@ -10,11 +11,12 @@ enum KillSuite {
         cases: KillSweep.Kind.allCases.map { kind in
             GuestCase("\(kind.rawValue): whenever it is killed, nothing is lost") { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)
+                let stride = max(1, number("SNAPMGR_KILL_STRIDE") ?? 3)
                 var sweep = try KillSweep(context, kind, seed: seed)
                 do {
                     try sweep.run(
-                        from: number("SNAPMGR_KILL_POINT") ?? 0,
-                        stride: max(1, number("SNAPMGR_KILL_STRIDE") ?? 1))
+                        from: number("SNAPMGR_KILL_POINT") ?? Int(seed % UInt64(stride)),
+                        stride: stride)
                 } catch {
                     Console.say("SNAPMGR_SEED=\(seed)")
                     throw error
