@@ -95,37 +95,37 @@ struct ModelHistory {
     private mutating func revert() throws -> String {
         try noteMergeEnd()
         guard !snapshots.isEmpty else { return "nothing" }
-        if merge != nil { return try refuseSecond() }
+        let isSecond = merge != nil
         let target = snapshots[random.below(snapshots.count)]
         // One in three is slow, so that others come in its middle.
-        try DriverRig.throttle(percent: random.oneIn(3) ? 1 : 100)
-        let takesSafety = !random.oneIn(4)
-        let outcome = try rig.revert(to: target.id, takingSafety: takesSafety)
+        if !isSecond { try DriverRig.throttle(percent: random.oneIn(3) ? 1 : 100) }
+        let takesSafety = isSecond || !random.oneIn(4)
+        let outcome: RevertOutcome
+        do {
+            outcome = try rig.revert(to: target.id, takingSafety: takesSafety)
+        } catch let problem as Problem where isSecond && problem.code == .refused {
+            return "second revert refused"
+        }
+        // The first merge may have ended since we looked; while it runs, there is no second.
         if let safety = outcome.safety { snapshots.append((safety.id, live)) }
         live = target.content
         merge = (target.id, outcome.safety?.id)
         return takesSafety ? "revert" : "revert without safety"
     }
 
-    private func refuseSecond() throws -> String {
-        let target = snapshots[0].id
-        do {
-            try rig.revert(to: target)
-        } catch let problem as Problem where problem.code == .refused {
-            return "second revert refused"
-        }
-        throw ExpectationFailure(
-            message: "a second revert in mid-merge was not refused",
-            place: SourcePlace(fileID: #fileID, line: #line))
-    }
-
     private mutating func cancel() throws -> String {
         try noteMergeEnd()
         guard let safety = merge?.safety, let content = snapshots.first(where: { $0.id == safety })
         else { return "nothing" }
-        guard case .reverted(let outcome) = try rig.perform(.cancelMerge(rig.revertID())) else {
+        let reply: ControlReply
+        do {
+            reply = try rig.perform(.cancelMerge(rig.revertID()))
+        } catch let problem as Problem where problem.code == .notFound {
+            // It has ended since we looked.
+            merge = nil
             return "nothing"
         }
+        guard case .reverted(let outcome) = reply else { return "nothing" }
         try expectEqual(outcome.target, safety, "target of the cancellation")
         live = content.content
         merge = (safety, safety)
