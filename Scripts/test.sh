@@ -56,11 +56,12 @@ step() {
         return
     fi
     printf 'FAILED  %5d s\n' $((SECONDS - start))
-    # What failed may have been said long before the end.
-    grep -a -E '✘|^FAILED|error:' "$log" | head -n 20 | cut -c 1-1000 || true
-    echo ...
     tail -n 40 "$log" | cut -c 1-1000
     if ((status == 124 || status == 137)); then echo "It was stopped after $limit s."; fi
+    # What failed may have been said long before the end; last, since of a long record only the end
+    # may be kept.
+    echo "Of the whole log:"
+    grep -a -E '✘|^FAILED|error:' "$log" | head -n 12 | cut -c 1-1000 || true
     echo "Step $name failed; its whole log is $log."
     echo "$passed passed, $failed failed"
     exit 1

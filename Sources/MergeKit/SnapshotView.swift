@@ -71,7 +71,7 @@ package final class SnapshotView: Sendable {
 
     /// Writes are preserved no more once an area is given up.
     private func checkWhole(_ resolver: Resolver) throws(Problem) {
-        for case .growing(let area) in resolver.layers where area.isInvalid {
+        for case .growing(let area) in resolver.stack.layers where area.isInvalid {
             throw engine.brokenProblem(manifest)
         }
     }
@@ -114,15 +114,15 @@ package final class SnapshotView: Sendable {
     // MARK: Resolving
 
     /// Areas that come one after the other in the chain.
-    fileprivate enum Layer {
+    fileprivate enum Layer: ChunkLayer {
         /// The overlay of frozen ones.
         case frozen(SourceMap)
         case growing(GrowingArea)
     }
 
-    /// What serves chunks, in the order of precedence.
+    /// What serves chunks.
     private struct Resolver {
-        var layers: [Layer]
+        var stack: LayerStack<Layer>
         /// For snapshots later than the safety snapshot: what they fall through to.
         var merge: RunningMerge?
     }
@@ -144,13 +144,13 @@ package final class SnapshotView: Sendable {
         var layers: [Layer] = [.frozen(index.lower)]
         guard let merge, isOlder else {
             if let active = chain.active { layers.append(.growing(active)) }
-            return Resolver(layers: layers, merge: merge)
+            return Resolver(stack: LayerStack(layers: layers), merge: merge)
         }
         if let safety = merge.safetyArea { layers.append(.growing(safety)) }
         if chain.secondGrowing != nil, let active = chain.active {
             layers += [.frozen(index.upper), .growing(active)]
         }
-        return Resolver(layers: layers, merge: nil)
+        return Resolver(stack: LayerStack(layers: layers), merge: nil)
     }
 
     /// The overlays for the present chain; made anew when it changed.
@@ -212,26 +212,26 @@ package final class SnapshotView: Sendable {
         }
     }
 
-    /// What serves a chunk, and how many from it on: up to the end of the run that does, or to the
-    /// next run of a layer that comes before. Each layer is asked once, however long the stretch is.
+    /// What serves a chunk, and how many from it on.
     private func resolve(
         _ chunk: ChunkIndex, _ resolver: Resolver, upTo end: ChunkIndex
     ) -> (source: SourceRun?, count: Int) {
         lookUps.add(1, ordering: .relaxed)
-        var limit = end
-        for layer in resolver.layers {
-            guard let run = layer.firstRun(in: chunk..<limit) else { continue }
-            guard run.origin > chunk else { return (run, run.count) }
-            limit = run.origin
-        }
-        guard let merge = resolver.merge else { return (nil, chunk.distance(to: limit)) }
-        let segment = merge.segment(in: chunk..<limit)
+        let (run, count) = resolver.stack.firstRun(at: chunk, upTo: end)
+        guard run == nil, let merge = resolver.merge else { return (run, count) }
+        let segment = merge.segment(in: chunk..<chunk.advanced(by: count))
         return (segment.source, segment.count)
     }
 }
 
 extension SnapshotView.Layer {
-    /// The layer's first run within a range that is not empty.
+    fileprivate var grows: Bool {
+        switch self {
+        case .frozen: false
+        case .growing: true
+        }
+    }
+
     fileprivate func firstRun(in range: Range<ChunkIndex>) -> SourceRun? {
         switch self {
         case .frozen(let map):
