@@ -44,10 +44,12 @@ final class DeviceChange {
     /// Makes a snapshot ready while writes go on: its folder, its area, its device.
     func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
         try volume.requireActive()
-        try stage(request, on: state.merging == nil ? .real : .base)
+        try stage(request, on: state.merging == nil ? .real : .base, isWrittenAhead: true)
     }
 
-    private func stage(_ request: SnapshotRequest, on origin: DeviceName.Part) throws(Problem) {
+    private func stage(
+        _ request: SnapshotRequest, on origin: DeviceName.Part, isWrittenAhead: Bool
+    ) throws(Problem) {
         guard !state.manifests.contains(where: { $0.id == request.id }) else {
             throw Problem(
                 .exists, "volume \(volume.record.name) has a snapshot \(request.id) already",
@@ -55,7 +57,7 @@ final class DeviceChange {
         }
         let ordinal = state.newest?.ordinal.next ?? SnapshotOrdinal(rawValue: 1)
         do throws(Problem) {
-            try makeArea(ordinal)
+            try makeArea(ordinal, isWrittenAhead: isWrittenAhead)
             let draft = manifest(request, ordinal)
             try stack.prepare(
                 .snapshot(ordinal), stack.snapshotTable(of: draft, on: origin))
@@ -66,7 +68,7 @@ final class DeviceChange {
         }
     }
 
-    private func makeArea(_ ordinal: SnapshotOrdinal) throws(Problem) {
+    private func makeArea(_ ordinal: SnapshotOrdinal, isWrittenAhead: Bool) throws(Problem) {
         let format = state.format
         let device = try store.createSnapshotFolder(
             ordinal,
@@ -77,6 +79,7 @@ final class DeviceChange {
                 on: device, ordinal: ordinal, format: format, kernel: volume.kernel)
         }
         try volume.reserve(device, usedBytes: 0)
+        if isWrittenAhead { try volume.writeAhead(device) }
     }
 
     private func manifest(
@@ -102,7 +105,10 @@ final class DeviceChange {
                 hint: "run `snapmgr catalog rebuild`")
         }
         try volume.changeRecord { $0.idFloor.revert = max($0.idFloor.revert, request.id) }
-        if let safety = request.safety { try stage(safety, on: .real) }
+        // Somebody waits for the revert, and the merge that fills the area can wait itself.
+        if let safety = request.safety {
+            try stage(safety, on: .real, isWrittenAhead: false)
+        }
         try createFolder(request.id)
         revert = StagedRevert(request: request, target: target)
         let plan = try planNow(to: target)

@@ -18,6 +18,7 @@ package final class GrowingArea: Sendable {
     package let device: any BlockDevice
     private let format: AreaFormat
     private let kernel: CopyKernel
+    private let metadata: MetadataWriter
     private let monitor = Monitor()
     private let state: State
 
@@ -73,6 +74,7 @@ package final class GrowingArea: Sendable {
         self.format = format
         self.kernel = kernel
         self.state = state
+        metadata = MetadataWriter(device: device, format: format)
     }
 
     /// Makes a new area in an empty file of zeroes: the header; metadata block 0 is a hole, which
@@ -376,7 +378,7 @@ package final class GrowingArea: Sendable {
         state.isCommitting = true
         let block = state.block
         monitor.unlock()
-        let result = write(batch.flatMap(\.entries), from: block)
+        let result = metadata.write(batch.flatMap(\.entries), from: block)
         monitor.lock()
         state.isCommitting = false
         switch result {
@@ -399,50 +401,6 @@ package final class GrowingArea: Sendable {
             state.reserved[entry.origin] = nil
         }
         reservation.step = .committed
-    }
-
-    /// The metadata blocks that one pair of syncs commits at most. Entries behind a gap, which a
-    /// power cut may leave, are behind the list's end; this bounds how far.
-    private static let blocksPerCommit = 16
-
-    /// Makes data and then entries durable, some metadata blocks at a time.
-    private func write(
-        _ entries: [AreaEntry], from first: MetadataBlock
-    ) -> Result<MetadataBlock, IOFailure> {
-        var block = first
-        var rest = entries[...]
-        do throws(IOFailure) {
-            while !rest.isEmpty {
-                var dirty: [(block: MetadataBlock, bytes: Range<Int>)] = []
-                while !rest.isEmpty, dirty.count < Self.blocksPerCommit {
-                    let part = rest.prefix(block.freeSlots)
-                    rest = rest.dropFirst(part.count)
-                    let bytes = block.append(part)
-                    dirty.append((block, bytes))
-                    guard block.freeSlots == 0 else { break }
-                    block = MetadataBlock(index: block.index + 1, format: format)
-                    try clear(block: block.index)
-                }
-                try device.sync()
-                for (block, bytes) in dirty { try write(block, bytes: bytes) }
-                try device.sync()
-            }
-            return .success(block)
-        } catch { return .failure(error) }
-    }
-
-    /// Makes a metadata block zero; the caller syncs.
-    private func clear(block: Int) throws(IOFailure) {
-        let start = format.offset(of: format.metadataChunk(block))
-        try device.punch(start..<start + format.chunkBytes)
-        try device.allocate(start..<start + format.chunkBytes)
-    }
-
-    private func write(_ block: MetadataBlock, bytes dirty: Range<Int>) throws(IOFailure) {
-        try block.withBytes(in: dirty) { (bytes: RawSpan) throws(IOFailure) in
-            try device.write(
-                bytes, at: format.offset(of: format.metadataChunk(block.index)) + dirty.lowerBound)
-        }
     }
 
     // MARK: Recovery
@@ -470,7 +428,7 @@ package final class GrowingArea: Sendable {
     /// written even where it reads as it should: after a sync that failed, the page cache may show
     /// what the disk does not hold, and would not write it again by itself.
     private func scrub() throws(IOFailure) {
-        try write(state.block, bytes: 0..<format.chunkBytes)
+        try metadata.write(state.block, bytes: 0..<format.chunkBytes)
         try clearAbandonedChunks()
         try device.sync()
     }
@@ -479,10 +437,11 @@ package final class GrowingArea: Sendable {
     /// as that of the present block.
     private func rewriteLastFullBlocks() throws(IOFailure) {
         let count = format.entriesPerBlock
-        for index in max(0, state.block.index - Self.blocksPerCommit)..<state.block.index {
+        let first = max(0, state.block.index - MetadataWriter.blocksPerCommit)
+        for index in first..<state.block.index {
             let entries = state.entries[index * count..<(index + 1) * count]
             let block = MetadataBlock(index: index, format: format, entries: entries)
-            try write(block, bytes: 0..<format.chunkBytes)
+            try metadata.write(block, bytes: 0..<format.chunkBytes)
         }
     }
 

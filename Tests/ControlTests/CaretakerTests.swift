@@ -16,7 +16,7 @@ struct CaretakerTests {
     }
 
     private func waitUntilMerged(_ host: VolumeHost) -> Bool {
-        let deadline = Deadline(milliseconds: 5000)
+        let deadline = Deadline(milliseconds: 60_000)
         while host.engine.mergeProgress() != nil {
             guard !deadline.hasPassed else { return false }
             BackgroundThread.sleep(milliseconds: 10)
@@ -66,6 +66,6 @@ struct CaretakerTests {
         host.caretaker?.wake()
         let start = SystemClock().monotonicNanoseconds()
         try host.close()
-        #expect(SystemClock().monotonicNanoseconds() - start < 3_000_000_000)
+        #expect(SystemClock().monotonicNanoseconds() - start < 60_000_000_000)
     }
 }

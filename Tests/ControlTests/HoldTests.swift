@@ -29,7 +29,7 @@ struct HoldTests {
         let volume = try TestVolume()
         try volume.served { host in
             let session = try volume.connect()
-            _ = try session.perform(.hold(milliseconds: 5000))
+            _ = try session.perform(.hold(milliseconds: 60_000))
             let (isDone, thread) = try write(to: host.engine)
             #expect(isDone.wait(milliseconds: 100) { $0 ? true : nil } == nil)
             _ = try session.perform(.release)
@@ -44,10 +44,10 @@ struct HoldTests {
         try volume.served { host in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 10_000))
+            _ = try session.perform(.hold(milliseconds: 60_000))
             let (isDone, thread) = try write(to: host.engine)
             session.close()
-            #expect(isDone.wait(milliseconds: 2000) { $0 ? true : nil } == true)
+            #expect(isDone.wait(milliseconds: 30_000) { $0 ? true : nil } == true)
             thread.join()
             let next = try volume.connect()
             #expect(try next.snapshotIDs() == [])
@@ -62,7 +62,7 @@ struct HoldTests {
         try volume.served { _ in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 10_000))
+            _ = try session.perform(.hold(milliseconds: 60_000))
             _ = try session.perform(.commit)
             session.close()
             let next = try volume.connect()
@@ -97,9 +97,10 @@ struct HoldTests {
         try volume.served { _ in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 100))
+            // Long enough for the commit's syncs on a disk that others keep busy.
+            _ = try session.perform(.hold(milliseconds: 2000))
             _ = try session.perform(.commit)
-            BackgroundThread.sleep(milliseconds: 200)
+            BackgroundThread.sleep(milliseconds: 2200)
             let problem = #expect(throws: Problem.self) { try session.perform(.release) }
             #expect(problem?.code == .interrupted)
             #expect(try session.snapshotIDs() == [])
@@ -110,7 +111,7 @@ struct HoldTests {
     func secondIsLocked() throws {
         let volume = try TestVolume()
         var patience = Self.short
-        patience.prepared = 10_000
+        patience.prepared = 60_000
         try volume.served(patience: patience) { _ in
             let first = try volume.connect()
             _ = try first.perform(.prepareSnapshot(.test(1)))
@@ -149,7 +150,16 @@ struct HoldTests {
             _ = try first.perform(.prepareSnapshot(.test(1)))
             BackgroundThread.sleep(milliseconds: 400)
             let second = try volume.connect()
-            _ = try second.perform(.snapshot(.test(2)))
+            // What is dropped has its files removed, which may take longer than the second waits.
+            let deadline = Deadline(milliseconds: 30_000)
+            while true {
+                do {
+                    _ = try second.perform(.snapshot(.test(2)))
+                    break
+                } catch let problem as Problem {
+                    guard problem.code == .locked, !deadline.hasPassed else { throw problem }
+                }
+            }
             let problem = #expect(throws: Problem.self) { try first.perform(.commit) }
             #expect(problem?.code == .interrupted)
         }

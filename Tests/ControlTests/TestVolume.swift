@@ -79,7 +79,7 @@ struct BareClient {
 
     init(_ socket: LocalSocket) {
         self.socket = socket
-        socket.limitReceive(milliseconds: 5000)
+        socket.limitReceive(milliseconds: 60_000)
     }
 
     func send(_ text: String) throws {

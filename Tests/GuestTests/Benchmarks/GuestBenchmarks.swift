@@ -12,12 +12,33 @@ import SnapshotModel
 /// Disks: an origin of 512 MiB, the store's, one of 1 GiB for areas without a filesystem, and a sparse
 /// origin of 100 GiB.
 enum GuestBenchmarks {
-    static func run(_ context: GuestContext) throws {
-        try ChainBenchmark.run(context)
-        try AreaBenchmark.run(context)
-        try RevertBenchmark.run(context)
-        try MergeBenchmark.run(context)
-        try WindowBenchmark.run(context)
+    private static let tables: [(key: String, value: @Sendable (GuestContext) throws -> Void)] = [
+        ("chain", { try ChainBenchmark.run($0) }), ("areas", { try AreaBenchmark.run($0) }),
+        ("reverts", { try RevertBenchmark.run($0) }),
+        ("merges", { try MergeBenchmark.run($0) }), ("windows", { try WindowBenchmark.run($0) }),
+    ]
+
+    /// Makes the tables with these names, or all.
+    static func run(_ context: GuestContext, _ names: [String]) throws {
+        for name in names where !tables.contains(where: { $0.key == name }) {
+            throw Problem(.usage, "there is no table \(name): \(tables.map(\.key))")
+        }
+        for disk in context.disks.prefix(3) { try writeThrough(disk) }
+        for (name, make) in tables where names.isEmpty || names.contains(name) {
+            try make(context)
+        }
+    }
+
+    /// Writes a whole disk, so that the file below has all its blocks, as a real disk has.
+    private static func writeThrough(_ path: String) throws {
+        let device = try DirectDevice(path: path)
+        let buffer = AlignedBuffer(count: 4 << 20)
+        var start = 0
+        while start < (try device.byteCount()) {
+            try device.write(buffer, at: start)
+            start += buffer.count
+        }
+        try device.sync()
     }
 
     static let rounds = 5
@@ -45,6 +66,12 @@ enum GuestBenchmarks {
         return Double(SystemClock().monotonicNanoseconds() - start) / 1e6
     }
 
+    /// Lets the guest's filesystems and the host's disk end what was written before.
+    static func settle() {
+        sync()
+        BackgroundThread.sleep(milliseconds: 500)
+    }
+
     static func median(_ values: [Double]) -> Double { percentile(values, 50) }
 
     static func percentile(_ values: [Double], _ percent: Int) -> Double {
@@ -59,13 +86,16 @@ enum GuestBenchmarks {
     }
 
     /// Writes one chunk's bytes into each of so many chunks, one after the other, past the page cache.
-    static func firstWrites(_ count: Int, to path: String, chunkBytes: Int, byte: UInt8) throws {
+    /// Those of another `start` are others.
+    static func firstWrites(
+        _ count: Int, from start: Int = 0, to path: String, chunkBytes: Int, byte: UInt8
+    ) throws {
         let device = try DirectDevice(path: path)
         var buffer = AlignedBuffer(count: chunkBytes)
         var bytes = buffer.mutableBytes
         _ = bytes.withUnsafeMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: byte) }
         // Scattered, and never the same chunk twice: 1021 is prime.
-        for index in 0..<count {
+        for index in start..<start + count {
             try device.write(buffer, at: index * 1021 % 4096 * chunkBytes)
         }
     }
@@ -78,51 +108,73 @@ private enum ChainBenchmark {
     static func run(_ context: GuestContext) throws {
         Console.say("\n## first writes\n")
         Console.say(
-            "| snapshots | snapmgr: ms | against 1 | a target each: ms | snapmgr is faster by |")
-        Console.say("| --- | --- | --- | --- | --- |")
-        var one = 0.0
-        for count in [1, 16, 64] {
-            let ours = try GuestBenchmarks.median(
-                (0..<GuestBenchmarks.rounds).map { _ in try chain(context, count) })
-            if count == 1 { one = ours }
-            let theirs =
-                try count > 16
-                ? nil
-                : GuestBenchmarks.median(
-                    (0..<GuestBenchmarks.rounds).map { _ in try targets(context, count) })
+            "| chunks of | snapshots | snapmgr: ms | against 1 | a target each: ms "
+                + "| snapmgr is faster by |")
+        Console.say("| --- | --- | --- | --- | --- | --- |")
+        for chunkBytes in [4096, GuestBenchmarks.chunkBytes] { try run(context, chunkBytes) }
+    }
+
+    private static func run(_ context: GuestContext, _ chunkBytes: Int) throws {
+        let counts = [1, 16, 64]
+        var (ours, theirs): ([Int: [Double]], [Int: [Double]]) = ([:], [:])
+        for _ in 0..<GuestBenchmarks.rounds {
+            for count in counts {
+                ours[count, default: []].append(try chain(context, count, chunkBytes))
+                guard count < 64 else { continue }
+                theirs[count, default: []].append(try targets(context, count, chunkBytes))
+            }
+        }
+        let one = GuestBenchmarks.median(ours[1] ?? [])
+        for count in counts {
+            let time = GuestBenchmarks.median(ours[count] ?? [])
+            let other = theirs[count].map(GuestBenchmarks.median)
             Console.say(
-                "| \(count) | \(GuestBenchmarks.text(ours)) "
-                    + "| \(GuestBenchmarks.text(ours / one, 2)) "
-                    + "| \(theirs.map { GuestBenchmarks.text($0) } ?? "-") "
-                    + "| \(theirs.map { GuestBenchmarks.text($0 / ours, 1) } ?? "-") |")
+                "| \(ByteCount(chunkBytes)) | \(count) | \(GuestBenchmarks.text(time)) "
+                    + "| \(GuestBenchmarks.text(time / one, 2)) "
+                    + "| \(other.map { GuestBenchmarks.text($0) } ?? "-") "
+                    + "| \(other.map { GuestBenchmarks.text($0 / time, 1) } ?? "-") |")
         }
     }
 
-    private static func chain(_ context: GuestContext, _ count: Int) throws -> Double {
+    private static func chain(
+        _ context: GuestContext, _ count: Int, _ chunkBytes: Int
+    ) throws -> Double {
         try GuestBenchmarks.with(context) { context in
             let rig = try DriverRig(
-                context, volumeBytes: GuestBenchmarks.volumeBytes,
-                chunkBytes: GuestBenchmarks.chunkBytes, isZeroed: false)
-            for _ in 0..<count { try rig.takeSnapshot() }
+                context, volumeBytes: GuestBenchmarks.volumeBytes, chunkBytes: chunkBytes,
+                isZeroed: false)
+            for index in 0..<count {
+                // Other chunks, as many: what is written between two snapshots.
+                if index > 0 {
+                    try GuestBenchmarks.firstWrites(
+                        writes, from: writes, to: rig.devicePath, chunkBytes: chunkBytes,
+                        byte: UInt8(index))
+                }
+                try rig.takeSnapshot()
+            }
+            GuestBenchmarks.settle()
             return try GuestBenchmarks.milliseconds {
                 try GuestBenchmarks.firstWrites(
-                    writes, to: rig.devicePath, chunkBytes: GuestBenchmarks.chunkBytes, byte: 1)
+                    writes, to: rig.devicePath, chunkBytes: chunkBytes, byte: 1)
             }
         }
     }
 
     /// What LVM does: each snapshot has a `snapshot` target on the origin, and an area of its own.
-    private static func targets(_ context: GuestContext, _ count: Int) throws -> Double {
+    private static func targets(
+        _ context: GuestContext, _ count: Int, _ chunkBytes: Int
+    ) throws -> Double {
         try GuestBenchmarks.with(context) { context in
-            let stack = PlainStack(context)
+            let stack = PlainStack(context, chunkBytes: chunkBytes)
             try stack.makeOrigin(bytes: GuestBenchmarks.volumeBytes)
             let room = 48 << 20
             for index in 0..<count {
                 try stack.attachSnapshot(index, areaOffset: index * room, areaBytes: room)
             }
+            GuestBenchmarks.settle()
             return try GuestBenchmarks.milliseconds {
                 try GuestBenchmarks.firstWrites(
-                    writes, to: stack.path, chunkBytes: GuestBenchmarks.chunkBytes, byte: 2)
+                    writes, to: stack.path, chunkBytes: chunkBytes, byte: 2)
             }
         }
     }
@@ -285,51 +337,6 @@ private enum MergeBenchmark {
             try GuestBenchmarks.firstWrites(
                 writes, to: stack.path, chunkBytes: GuestBenchmarks.chunkBytes, byte: 7)
             return try GuestBenchmarks.milliseconds { try stack.merge() }
-        }
-    }
-}
-
-/// For how long I/O waits for a snapshot while a writer is at work.
-private enum WindowBenchmark {
-    private static let snapshots = 200
-
-    static func run(_ context: GuestContext) throws {
-        Console.say("\n## windows\n")
-        Console.say("| what | p50: ms | p99: ms |")
-        Console.say("| --- | --- | --- |")
-        let times = try GuestBenchmarks.with(context) { context in
-            let rig = try DriverRig(
-                context, volumeBytes: GuestBenchmarks.volumeBytes,
-                chunkBytes: GuestBenchmarks.chunkBytes, isZeroed: false)
-            return try measure(rig)
-        }
-        Console.say(
-            "| a snapshot, \(snapshots) times, a writer at work "
-                + "| \(GuestBenchmarks.text(GuestBenchmarks.percentile(times, 50), 1)) "
-                + "| \(GuestBenchmarks.text(GuestBenchmarks.percentile(times, 99), 1)) |")
-    }
-
-    private static func measure(_ rig: DriverRig) throws -> [Double] {
-        let isEnded = Monitored(false)
-        let path = rig.devicePath
-        let writer = try BackgroundThread.startIfPossible(name: "writer") {
-            var byte: UInt8 = 0
-            while !isEnded.withLock({ $0 }) {
-                byte &+= 1
-                try? GuestBenchmarks.firstWrites(
-                    64, to: path, chunkBytes: GuestBenchmarks.chunkBytes, byte: byte)
-            }
-        }
-        defer {
-            isEnded.change { $0 = true }
-            writer.join()
-        }
-        return try (0..<snapshots).map { _ in
-            let request = rig.snapshotRequest()
-            guard case .snapshot(let outcome) = try rig.perform(.snapshot(request)) else {
-                throw Problem(.failed, "no snapshot")
-            }
-            return Double(outcome.heldNanoseconds) / 1e6
         }
     }
 }

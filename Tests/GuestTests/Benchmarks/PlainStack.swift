@@ -9,11 +9,14 @@ final class PlainStack {
     private let mapper = KernelDeviceMapper()
     private let context: GuestContext
     private var originBytes = 0
-    private let chunkSectors = GuestBenchmarks.chunkBytes / 512
+    private let chunkBytes: Int
     private var snapshots: [DeviceName] = []
     private var exceptions: DeviceReference?
 
-    init(_ context: GuestContext) { self.context = context }
+    init(_ context: GuestContext, chunkBytes: Int = GuestBenchmarks.chunkBytes) {
+        self.context = context
+        self.chunkBytes = chunkBytes
+    }
 
     private func name(_ text: String) throws -> DeviceName {
         try require(DeviceName("bench-" + text), "name")
@@ -46,7 +49,7 @@ final class PlainStack {
         let area = try create(
             "area\(index)",
             .linear(device: .path(context.disks[2]), offset: areaOffset / 512), bytes: areaBytes)
-        let zeroes = AlignedBuffer(count: GuestBenchmarks.chunkBytes)
+        let zeroes = AlignedBuffer(count: chunkBytes)
         try DirectDevice(path: area.path).write(zeroes, at: 0)
         try attach(.path(area.path), index)
     }
@@ -77,7 +80,7 @@ final class PlainStack {
                 "snap\(index)",
                 .snapshot(
                     origin: .path("/dev/mapper/bench-base"), exceptions: area,
-                    chunkSectors: chunkSectors), bytes: originBytes))
+                    chunkSectors: chunkBytes / 512), bytes: originBytes))
         try mapper.resume(origin)
     }
 
@@ -95,7 +98,7 @@ final class PlainStack {
             table: table(
                 .snapshotMerge(
                     origin: .path("/dev/mapper/bench-base"), exceptions: exceptions,
-                    chunkSectors: chunkSectors), originBytes), isReadOnly: false)
+                    chunkSectors: chunkBytes / 512), originBytes), isReadOnly: false)
         try mapper.resume(origin)
         while let status = try mapper.status(origin).first?.snapshot, !status.isMerged {
             BackgroundThread.sleep(milliseconds: 10)

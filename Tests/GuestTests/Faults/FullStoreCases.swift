@@ -12,6 +12,9 @@ enum FullStoreCases {
         GuestCase(
             "what is reserved ahead takes first writes though the store is full", body: headroom),
         GuestCase(
+            "a new area is written ahead as far as the last one was used, and half as far again",
+            body: writtenAhead),
+        GuestCase(
             "a full store costs the snapshots, loudly; the volume goes on, and a new chain begins",
             body: full),
         GuestCase(
@@ -73,6 +76,27 @@ enum FullStoreCases {
         try history.expectAll()
         unlink(filler)
         try history.expectAll()
+        try faulty.expectGoesOn()
+    }
+
+    /// Space that is only reserved is a hole to those who look for data.
+    private static func writtenAhead(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        func area(_ ordinal: Int) throws -> FileDevice {
+            let path = StoreLayout.area(SnapshotOrdinal(rawValue: ordinal))
+            return try FileDevice(path: faulty.rig.storePath + "/" + path, access: .readOnly)
+        }
+        try faulty.history.takeSnapshot()
+        // Nothing is known of the first: what is reserved is written, here more than 6 MiB.
+        let all = 2 * faulty.chunkBytes..<6 << 20
+        try expectEqual(try area(1).firstData(in: all), all, "written ahead")
+        try faulty.history.write(faulty.blocks(100..<110))
+        try faulty.history.takeSnapshot()
+        let least = 2 * faulty.chunkBytes..<4 << 20
+        try expectEqual(try area(2).firstData(in: least), least, "written ahead")
+        try expectEqual(try area(2).firstData(in: 4 << 20..<6 << 20), nil, "written for nothing")
+        try expect(try area(2).allocatedBytes() > 6 << 20, "nothing more is reserved")
+        try faulty.history.expectAll()
         try faulty.expectGoesOn()
     }
 

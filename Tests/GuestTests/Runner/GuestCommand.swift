@@ -8,7 +8,7 @@ struct GuestCommand {
         usage: snapmgr-guest-tests list                        the suites
                snapmgr-guest-tests cases SUITE                 its cases
                snapmgr-guest-tests machine SUITE               what it needs: lines of `word value`
-               snapmgr-guest-tests bench                       measures, on four disks
+               snapmgr-guest-tests bench [TABLE...]            measures, on four disks
                snapmgr-guest-tests SUITE... [--filter WORDS]... runs the cases with WORDS in their
                                                                name on $SNAPMGR_GUEST_DISKS
                snapmgr-guest-tests crashes RUN_SCRIPT          starts guests, and crashes them
@@ -24,7 +24,7 @@ struct GuestCommand {
             for test in suite(arguments[1]).cases { Console.say(test.name) }
         case "machine" where arguments.count == 2:
             describe(suite(arguments[1]).machine)
-        case "bench" where arguments.count == 1: return runBenchmarks()
+        case "bench": return runBenchmarks(Array(arguments.dropFirst()))
         case "crashes": return CrashHost.run(Array(arguments.dropFirst()))
         case "crash-boot": return CrashBoot.run(Array(arguments.dropFirst()))
         default: return runSuites(arguments)
@@ -61,11 +61,11 @@ struct GuestCommand {
         return runner.failed == 0 && runner.passed > 0 ? 0 : 1
     }
 
-    private func runBenchmarks() -> Int32 {
+    private func runBenchmarks(_ tables: [String]) -> Int32 {
         let disks = getenv("SNAPMGR_GUEST_DISKS").map { String(cString: $0) } ?? ""
         do {
             try GuestBenchmarks.run(
-                GuestContext(disks: disks.split(separator: " ").map(String.init)))
+                GuestContext(disks: disks.split(separator: " ").map(String.init)), tables)
             return 0
         } catch {
             Console.say("it ended early: \(error)")

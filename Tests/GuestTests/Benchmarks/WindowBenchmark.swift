@@ -1,0 +1,107 @@
+import BlockIO
+import Control
+import DeviceDriver
+import DeviceMapper
+import SnapshotModel
+
+/// For how long I/O waits for snapshots while writers are at work.
+enum WindowBenchmark {
+    private static let snapshotCount = 200
+    private static let setCount = 50
+    private static let memberCount = 8
+    private static let memberBytes = 32 << 20
+
+    static func run(_ context: GuestContext) throws {
+        Console.say("\n## windows\n")
+        Console.say("| what, with a writer at work | p50: ms | p99: ms |")
+        Console.say("| --- | --- | --- |")
+        say("a snapshot, \(snapshotCount) times", try GuestBenchmarks.with(context, snapshots))
+        say(
+            "a set of \(memberCount) volumes, \(setCount) times",
+            try GuestBenchmarks.with(context, sets))
+    }
+
+    private static func say(_ what: String, _ times: [Double]) {
+        Console.say(
+            "| \(what) | \(GuestBenchmarks.text(GuestBenchmarks.percentile(times, 50), 1)) "
+                + "| \(GuestBenchmarks.text(GuestBenchmarks.percentile(times, 99), 1)) |")
+    }
+
+    /// Calls `body` while a thread writes to the devices in turn, a chunk at a time.
+    private static func whileWriting<Result>(
+        to paths: [String], bytes volumeBytes: Int, _ body: () throws -> Result
+    ) throws -> Result {
+        let isEnded = Monitored(false)
+        let writer = try BackgroundThread.startIfPossible(name: "writer") {
+            let devices = paths.compactMap { try? DirectDevice(path: $0) }
+            let buffer = AlignedBuffer(count: GuestBenchmarks.chunkBytes)
+            let chunkCount = volumeBytes / GuestBenchmarks.chunkBytes
+            var index = 0
+            while !isEnded.withLock({ $0 }) {
+                for device in devices {
+                    try? device.write(
+                        buffer, at: index * 1021 % chunkCount * GuestBenchmarks.chunkBytes)
+                }
+                index += 1
+            }
+        }
+        defer {
+            isEnded.change { $0 = true }
+            writer.join()
+        }
+        return try body()
+    }
+
+    private static func snapshots(_ context: GuestContext) throws -> [Double] {
+        let rig = try DriverRig(
+            context, volumeBytes: GuestBenchmarks.volumeBytes,
+            chunkBytes: GuestBenchmarks.chunkBytes, isZeroed: false)
+        return try whileWriting(to: [rig.devicePath], bytes: GuestBenchmarks.volumeBytes) {
+            try (0..<snapshotCount).map { _ in
+                let request = rig.snapshotRequest()
+                return try held(rig.perform(.snapshot(request)))
+            }
+        }
+    }
+
+    private static func held(_ reply: ControlReply) throws -> Double {
+        guard case .snapshot(let outcome) = reply else { throw Problem(.failed, "no snapshot") }
+        return Double(outcome.heldNanoseconds) / 1e6
+    }
+
+    /// From the first volume's hold to the last one's release.
+    private static func sets(_ context: GuestContext) throws -> [Double] {
+        try FilesystemRig.mountStore(context)
+        let devices = ScratchDevices(context)
+        let rigs = try (0..<memberCount).map { index in
+            let origin = ScratchDevices.name("origin-\(index)")
+            try devices.create(
+                origin,
+                DeviceTable(
+                    sectorCount: memberBytes / Geometry.sectorBytes,
+                    .linear(
+                        device: .path(context.disks[0]),
+                        offset: index * memberBytes / Geometry.sectorBytes)))
+            let rig = try VolumeRig(
+                context, name: "member\(index)", originPath: origin.path,
+                storeFolder: FilesystemRig.storeFolder, volumeBytes: memberBytes,
+                chunkBytes: GuestBenchmarks.chunkBytes)
+            try rig.activate()
+            return rig
+        }
+        return try whileWriting(to: rigs.map(\.devicePath), bytes: memberBytes) {
+            try (0..<setCount).map { _ in try takeSet(rigs) }
+        }
+    }
+
+    private static func takeSet(_ rigs: [VolumeRig]) throws -> Double {
+        let members = try rigs.map { ($0.snapshotRequest(), try $0.session()) }
+        defer { members.forEach { $0.1.close() } }
+        for (request, session) in members { _ = try session.perform(.prepareSnapshot(request)) }
+        return try GuestBenchmarks.milliseconds {
+            for (_, session) in members { _ = try session.perform(.hold(milliseconds: 10_000)) }
+            for (_, session) in members { _ = try session.perform(.commit) }
+            for (_, session) in members { _ = try session.perform(.release) }
+        }
+    }
+}
