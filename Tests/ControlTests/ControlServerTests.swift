@@ -96,7 +96,7 @@ struct ControlServerTests {
             _ = try session.perform(.prepareSnapshot(.test(1)))
             var silent: [BareClient] = []
             for _ in 0..<ControlLimits.connections { silent.append(try volume.connectBare()) }
-            _ = try session.perform(.hold(milliseconds: 60_000))
+            _ = try session.perform(.hold(milliseconds: 20_000))
             _ = try session.perform(.commit)
             _ = try session.perform(.release)
             #expect(try session.snapshotIDs() == [1])
@@ -110,7 +110,7 @@ struct ControlServerTests {
         let server = try ControlServer.start(host: host)
         let session = try volume.connect()
         _ = try session.perform(.prepareSnapshot(.test(1)))
-        _ = try session.perform(.hold(milliseconds: 60_000))
+        _ = try session.perform(.hold(milliseconds: 20_000))
         server.stop()
         try host.engine.fill(1)
         let problem = #expect(throws: Problem.self) { try session.perform(.status) }

@@ -29,7 +29,7 @@ struct HoldTests {
         let volume = try TestVolume()
         try volume.served { host in
             let session = try volume.connect()
-            _ = try session.perform(.hold(milliseconds: 60_000))
+            _ = try session.perform(.hold(milliseconds: 20_000))
             let (isDone, thread) = try write(to: host.engine)
             #expect(isDone.wait(milliseconds: 100) { $0 ? true : nil } == nil)
             _ = try session.perform(.release)
@@ -44,7 +44,7 @@ struct HoldTests {
         try volume.served { host in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 60_000))
+            _ = try session.perform(.hold(milliseconds: 20_000))
             let (isDone, thread) = try write(to: host.engine)
             session.close()
             #expect(isDone.wait(milliseconds: 30_000) { $0 ? true : nil } == true)
@@ -62,7 +62,7 @@ struct HoldTests {
         try volume.served { _ in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 60_000))
+            _ = try session.perform(.hold(milliseconds: 20_000))
             _ = try session.perform(.commit)
             session.close()
             let next = try volume.connect()

@@ -54,7 +54,7 @@ struct SessionTests {
     func steps(way: Way) throws {
         try withSession(way) { session, _, _ in
             #expect(try session.perform(.prepareSnapshot(.test(3))) == .done)
-            #expect(try session.perform(.hold(milliseconds: 60_000)) == .done)
+            #expect(try session.perform(.hold(milliseconds: 20_000)) == .done)
             guard case .committed(let snapshot?, nil) = try session.perform(.commit) else {
                 Issue.record("another answer")
                 return
@@ -73,7 +73,7 @@ struct SessionTests {
     func rollBack(way: Way) throws {
         try withSession(way) { session, _, _ in
             _ = try session.perform(.prepareSnapshot(.test(3)))
-            _ = try session.perform(.hold(milliseconds: 60_000))
+            _ = try session.perform(.hold(milliseconds: 20_000))
             _ = try session.perform(.commit)
             #expect(try session.perform(.rollBack) == .done)
             _ = try session.perform(.release)
