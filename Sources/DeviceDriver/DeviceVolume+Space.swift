@@ -45,9 +45,12 @@ extension DeviceVolume {
         }
         try doing { () throws(IOFailure) in
             let wanted = max(last ?? Self.headroomBytes, Self.leastWrittenBytes)
+            let start = state.format.offset(of: AreaFormat.firstDataChunk)
             let end = min(wanted, try headroom(area, usedBytes: 0))
+            // A store that is nearly full has no room for it.
+            guard start < end else { return }
             do throws(IOFailure) {
-                try writeZeroes(area, state.format.offset(of: AreaFormat.firstDataChunk)..<end)
+                try writeZeroes(area, start..<end)
             } catch {
                 guard error.isNoSpace else { throw error }
             }

@@ -15,6 +15,9 @@ enum FullStoreCases {
             "a new area is written ahead as far as the last one was used, and half as far again",
             body: writtenAhead),
         GuestCase(
+            "a snapshot is taken, or refused in words, however little room the store has",
+            body: nextToNoRoom),
+        GuestCase(
             "a full store costs the snapshots, loudly; the volume goes on, and a new chain begins",
             body: full),
         GuestCase(
@@ -98,6 +101,24 @@ enum FullStoreCases {
         try expect(try area(2).allocatedBytes() > 6 << 20, "nothing more is reserved")
         try faulty.history.expectAll()
         try faulty.expectGoesOn()
+    }
+
+    private static func nextToNoRoom(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        try faulty.history.takeSnapshot()
+        var taken = 0
+        for kibibytes in stride(from: 56, through: 248, by: 32) {
+            try fill(leaving: kibibytes << 10)
+            do {
+                _ = try faulty.history.takeSnapshot()
+                taken += 1
+            } catch let problem as Problem {
+                try expectEqual(problem.code, .noSpace, "\(problem)")
+            }
+            unlink(filler)
+        }
+        try expect(taken > 0, "none was taken")
+        try faulty.history.expectAll()
     }
 
     private static func full(_ context: GuestContext) throws {
