@@ -31,7 +31,7 @@ make_root() {
 
 units=(
     snapmgr-tick.service snapmgr-tick.timer snapmgr-prune.service snapmgr-prune.timer
-    snapmgr-serve@data.service snapmgr-activate.service
+    snapmgr-serve@data.service snapmgr-activate.service snapmgr-daemon.service
 )
 # DROP-IN UNIT [LIMIT]: the unit that the drop-in is an example for, and how exposed it may be, in
 # tenths, with it. Whoever takes hooks.conf takes the hardening away.
@@ -42,6 +42,7 @@ drop_ins=(
     'listen.conf snapmgr-serve@data.service 30'
     'devices.conf snapmgr-tick.service 30'
     'devices.conf snapmgr-prune.service 30'
+    'paths.conf snapmgr-daemon.service 30'
     'activate.conf snapmgr-activate.service 30'
 )
 

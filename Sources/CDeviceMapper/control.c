@@ -96,3 +96,12 @@ int snapmgr_dm_read_rows(const char *name, int wants_table, void *buffer, size_t
   rows->start = read->data_start;
   return 0;
 }
+
+int snapmgr_dm_arm_events(int control) {
+  struct dm_ioctl arm;
+  memset(&arm, 0, sizeof arm);
+  arm.version[0] = 4;
+  arm.data_size = sizeof arm;
+  arm.data_start = sizeof arm;
+  return ioctl(control, DM_DEV_ARM_POLL, &arm);
+}

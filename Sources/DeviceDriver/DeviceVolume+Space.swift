@@ -1,35 +1,15 @@
 internal import BlockIO
 internal import DeviceMapper
 internal import MergeKit
-internal import SnapshotModel
+package import SnapshotModel
 
 // Space for the areas that grow, kept ahead of the kernel: an area that finds none is invalidated.
 extension DeviceVolume {
-    /// What is reserved ahead at most, in bytes.
-    private static let headroomBytes = 64 << 20
+    private var areaReserve: AreaReserve { AreaReserve(folder: store.folder) }
 
-    /// The part of the store's free space that one area may reserve.
-    private static let freeShare = 4
-
-    /// Reserves space in the area's file behind its used bytes, as far as the store has it. That it
-    /// has none is no failure here: the policy for a full store is somebody else's.
+    /// Reserves space in the area's file behind its used bytes, as far as the store has it.
     func reserve(_ area: any BlockDevice, usedBytes: Int) throws(Problem) {
-        try doing { () throws(IOFailure) in
-            let wanted = try headroom(area, usedBytes: usedBytes)
-            let start = usedBytes / Geometry.sectorBytes * Geometry.sectorBytes
-            guard wanted > 0 else { return }
-            do throws(IOFailure) { try area.allocate(start..<start + wanted) } catch {
-                guard error.isNoSpace else { throw error }
-            }
-        }
-    }
-
-    /// How many bytes are to be reserved behind the used ones: fewer near the area's end, and when the
-    /// store runs low.
-    private func headroom(_ area: any BlockDevice, usedBytes: Int) throws(IOFailure) -> Int {
-        min(
-            try area.byteCount() - usedBytes, Self.headroomBytes,
-            try store.folder.freeBytes() / Self.freeShare)
+        try areaReserve.reserve(area, usedBytes: usedBytes)
     }
 
     /// Writes zeroes to a part of what is reserved in an area that the kernel has not seen yet: the
@@ -44,9 +24,9 @@ extension DeviceVolume {
             try usedBytes(of: manifest) / 2 * 3
         }
         try doing { () throws(IOFailure) in
-            let wanted = max(last ?? Self.headroomBytes, Self.leastWrittenBytes)
+            let wanted = max(last ?? AreaReserve.headroomBytes, Self.leastWrittenBytes)
             let start = state.format.offset(of: AreaFormat.firstDataChunk)
-            let end = min(wanted, try headroom(area, usedBytes: 0))
+            let end = min(wanted, try areaReserve.headroom(area, usedBytes: 0))
             // A store that is nearly full has no room for it.
             guard start < end else { return }
             do throws(IOFailure) {
@@ -81,13 +61,9 @@ extension DeviceVolume {
     /// Reserves again what the kernel has used up, once that is half.
     func refill() throws(Problem) {
         for manifest in [state.active, state.second].compactMap({ $0 }) {
-            let area = try store.openArea(manifest.ordinal, writable: true)
-            let used = try usedBytes(of: manifest)
-            let isShort = try doing { () throws(IOFailure) in
-                try area.allocatedBytes() < used + headroom(area, usedBytes: used) / 2
-            }
-            guard isShort else { continue }
-            try reserve(area, usedBytes: used)
+            try areaReserve.refill(
+                store.openArea(manifest.ordinal, writable: true),
+                usedBytes: usedBytes(of: manifest))
         }
     }
 
@@ -120,6 +96,20 @@ extension DeviceVolume {
             throw error.isNoSpace ? noRoom : Problem(error)
         }
         guard free >= overlayBytes else { throw noRoom }
+    }
+
+    /// Gives the snapshot that grows up, and with it all older ones: its area takes no exceptions any
+    /// more, and the volume goes on. What the kernel does with one for which it finds no room, but
+    /// before it comes to that, and without filling the store to its last byte.
+    ///
+    /// - Returns: the snapshot; nil when none grows.
+    package func giveUpSnapshots() throws(Problem) -> SnapshotID? {
+        guard try stack.isActive(), let active = state.active else { return nil }
+        // First: a snapshot that is not attached any more misses what is written.
+        try store.writeMark(StoreLayout.brokenMark(active.ordinal))
+        try reload()
+        try tidy()
+        return active.id
     }
 
     private func usedBytes(of manifest: SnapshotManifest) throws(Problem) -> Int {

@@ -13,6 +13,9 @@ package final class SettingsSource: Sendable {
     /// Without any file: no schedules, everything is kept.
     package static let none = SettingsSource { Settings(defaults: SettingsDefaults()) }
 
+    /// Has the files read anew by the next ``get()``: who runs for long sees what was changed in them.
+    func forget() { loaded.withLock { $0 = nil } }
+
     /// - Throws: what is wrong with the files.
     package func get() throws -> Settings {
         try loaded.withLock { loaded in

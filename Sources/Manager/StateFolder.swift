@@ -20,6 +20,9 @@ package struct StateFolder: Hashable, Sendable {
     /// Taken by the command that prunes.
     var pruneLockPath: String { locksPath + "/.prune" }
 
+    /// Taken by the daemon.
+    var daemonLockPath: String { locksPath + "/.daemon" }
+
     /// Taken by the one command that is at work on a volume.
     func lockPath(volume: String) -> String { locksPath + "/" + volume + ".lock" }
 

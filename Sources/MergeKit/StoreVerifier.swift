@@ -116,6 +116,9 @@ package struct StoreVerifier {
         let ordinal = manifest.ordinal
         let object = "snapshot \(manifest.id)"
         if store.isBroken(ordinal) {
+            // All who have lost something are deleted: the folder waits for its turn to go.
+            guard try store.manifests().contains(where: { $0.ordinal <= ordinal && !$0.isDeleted })
+            else { return nil }
             report(
                 .damage, object, "it and all older snapshots are broken: exceptions were lost",
                 remedy: "delete them with `snapmgr delete`")

@@ -23,7 +23,7 @@ struct SnapmgrCommand: CommandGroup {
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,
             MountCommand.self, UmountCommand.self, ExportCommand.self, ServeCommandLine.self,
             CheckCommand.self, CatalogGroup.self, ConfigGroup.self, EventsCommand.self,
-            CompletionCommand.self,
+            DaemonCommand.self, CompletionCommand.self,
         ])
 
     @OptionGroup var global: GlobalOptions

@@ -7,6 +7,7 @@ let guestSuites: [GuestSuite] = [
     FormatSuite.suite,
     ModelSuite.suite,
     CommandsSuite.suite,
+    DaemonSuite.suite,
     KillSuite.suite,
     FilesystemSuite.suite,
     FilesystemSuite.setSuite,

@@ -61,6 +61,10 @@ struct snapmgr_dm_rows {
 int snapmgr_dm_read_rows(const char *name, int wants_table, void *buffer, size_t size,
                          struct snapmgr_dm_rows *rows);
 
+/// Has poll(2) on this descriptor of /dev/mapper/control tell what happens to devices from now on, and
+/// not what has happened before (DM_DEV_ARM_POLL).
+int snapmgr_dm_arm_events(int control);
+
 // The guard: a process that resumes devices when this one dies or takes too long.
 
 struct snapmgr_guard {

@@ -19,7 +19,8 @@ struct DeviceCare {
         }
     }
 
-    private func look(after volume: VolumeRow) throws {
+    /// Looks after one volume, unless a command is at work on it.
+    func look(after volume: VolumeRow) throws {
         guard context.isActive(volume) else { return }
         // Whoever is at work there has opened it, which is all that it needs.
         try context.withLocksIfFree([volume]) { try context.withSession(volume) { _ in } }

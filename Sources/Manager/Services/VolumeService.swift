@@ -13,7 +13,8 @@ package struct CreateRequest: Hashable, Sendable {
     /// Makes a new image of so many bytes; nil takes what is there.
     package var createBytes: Int?
     package var chunkBytes: Int
-    package var storeFullPolicy: StoreFullPolicy
+    /// Nil is what the driver does by default.
+    package var storeFullPolicy: StoreFullPolicy?
     package var driver: VolumeDriver
 
     /// What a volume gets when nobody chooses, in bytes.
@@ -22,7 +23,7 @@ package struct CreateRequest: Hashable, Sendable {
     package init(
         name: String, originPath: String, storePath: String? = nil, createBytes: Int? = nil,
         chunkBytes: Int = CreateRequest.defaultChunkBytes,
-        storeFullPolicy: StoreFullPolicy = .breakWrites, driver: VolumeDriver = .image
+        storeFullPolicy: StoreFullPolicy? = nil, driver: VolumeDriver = .image
     ) {
         self.name = name
         self.originPath = originPath
@@ -75,7 +76,8 @@ package struct VolumeService {
             name: request.name, uuid: UUID().uuidString.lowercased(), driver: request.driver,
             originPath: origin.path,
             geometry: Geometry(volumeBytes: origin.byteCount, chunkBytes: request.chunkBytes),
-            storeFullPolicy: request.storeFullPolicy, createdAt: context.clock.now())
+            storeFullPolicy: request.storeFullPolicy ?? request.driver.storeFullPolicy,
+            createdAt: context.clock.now())
         let row = VolumeRow(record: record, storePath: store.path)
         let isNewFolder = try store.create(record)
         do {
@@ -115,6 +117,13 @@ package struct VolumeService {
             throw Problem(
                 .usage, "a block device is not made: it must be there",
                 hint: "leave out --create-size, or use --driver image")
+        }
+        guard request.storeFullPolicy != .breakWrites else {
+            throw Problem(
+                .usage,
+                "a write to a volume under device-mapper cannot fail for want of space in its "
+                    + "store: the kernel gives the snapshots up",
+                hint: "leave out --when-full, and let `snapmgr daemon` make room before")
         }
         let mapper = context.sessions.mapper
         try DeviceOrigin.requireMachine(mapper)
@@ -175,6 +184,17 @@ extension VolumeService {
         case .dm:
             guard context.isActive(volume) else { return .inactive }
             return isMerging ? .merging : .active
+        }
+    }
+}
+
+extension VolumeDriver {
+    /// What is done when the store is full and nobody has chosen: the kernel can only give the
+    /// snapshots up.
+    fileprivate var storeFullPolicy: StoreFullPolicy {
+        switch self {
+        case .image: .breakWrites
+        case .dm: .breakSnapshots
         }
     }
 }

@@ -60,8 +60,12 @@ struct VolumeCreateCommand: ManagerCommand {
     @Option(help: "Who serves the volume: nbdkit an image, the kernel a block device.")
     var driver = Driver.image
 
-    @Option(help: "What to do when the store is full: fail writes, or give up the snapshots.")
-    var whenFull = WhenFull.breakWrites
+    @Option(
+        help: ArgumentHelp(
+            "What to do when the store is full: fail writes, or give up the snapshots.",
+            discussion: "An image fails writes by default; under device-mapper writes cannot fail.")
+    )
+    var whenFull: WhenFull?
 
     @OptionGroup var global: GlobalOptions
 
@@ -70,7 +74,7 @@ struct VolumeCreateCommand: ManagerCommand {
             CreateRequest(
                 name: name, originPath: origin, storePath: store, createBytes: createSize?.bytes,
                 chunkBytes: chunk?.bytes ?? CreateRequest.defaultChunkBytes,
-                storeFullPolicy: whenFull.policy, driver: driver.driver))
+                storeFullPolicy: whenFull?.policy, driver: driver.driver))
         try session.show(["volume": volume.json]) {
             let device = volume.devicePath.map { "from now on, use \($0) instead of \(origin)\n" }
             return "volume \(name) created: \(ByteCount(volume.record.geometry.volumeBytes)), "

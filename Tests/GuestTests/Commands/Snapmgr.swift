@@ -53,7 +53,8 @@ struct Snapmgr {
         let outcome = try start(words)
         try expect(
             outcome.status == 0,
-            "snapmgr \(words.joined(separator: " ")) ended with \(outcome.status): \(outcome.errors)",
+            "snapmgr \(words.joined(separator: " ")) ended with \(outcome.status): "
+                + outcome.errors + outcome.output,
             fileID: fileID, line: line)
         return outcome
     }
@@ -80,12 +81,23 @@ struct Snapmgr {
 
     func start(_ words: [String]) throws -> Outcome {
         let files = ["/run/snapmgr-output", "/run/snapmgr-errors"]
+        let id = try begin(words, outputTo: files[0], errorsTo: files[1])
+        let status = ChildProcess.wait(for: id)
+        return Outcome(
+            words: words, status: status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f,
+            output: try TextFile.read(files[0]), errors: try TextFile.read(files[1]))
+    }
+
+    /// Starts a command, whose words go to these files.
+    func begin(
+        _ words: [String], outputTo output: String = "/dev/null", errorsTo errors: String
+    ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         let flags = O_WRONLY | O_CREAT | O_TRUNC
-        for (number, file) in files.enumerated() {
+        for (number, file) in [output, errors].enumerated() {
             posix_spawn_file_actions_addopen(&actions, Int32(number) + 1, file, flags, 0o600)
         }
         let all = [Self.program, "--state", statePath] + words
@@ -94,11 +106,7 @@ struct Snapmgr {
         var id = pid_t()
         let error = posix_spawn(&id, Self.program, &actions, nil, &arguments, environ)
         guard error == 0 else { throw IOFailure("start", path: Self.program, code: error) }
-        var status: Int32 = 0
-        while waitpid(id, &status, 0) < 0, errno == EINTR {}
-        return Outcome(
-            words: words, status: status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f,
-            output: try TextFile.read(files[0]), errors: try TextFile.read(files[1]))
+        return id
     }
 }
 

@@ -1,0 +1,75 @@
+internal import BlockIO
+internal import Control
+package import DeviceMapper
+internal import MergeKit
+package import SnapshotModel
+
+/// Looks after the areas of a volume that grow, between commands. It asks the kernel and the store's
+/// filesystem only, so that a look costs the same however many snapshots there are.
+package struct AreaKeeper {
+    private let stack: VolumeStack
+
+    package init(_ record: VolumeRecord, storePath: String, mapper: any DeviceMapping) {
+        stack = VolumeStack(
+            mapper: mapper, record: record, folder: FileFolder(path: storePath))
+    }
+
+    /// What the areas have taken and can still take, now; nil while the volume is not active.
+    package func look() throws(Problem) -> RoomLook? {
+        guard try stack.isActive() else { return nil }
+        let free = try doing { () throws(IOFailure) in try stack.folder.freeBytes() }
+        var look = RoomLook(freeBytes: free)
+        for case .snapshot(let ordinal) in try stack.existing() {
+            switch try stack.status(.snapshot(ordinal)) {
+            case .usage(let allocated, _, _):
+                let area = try area(ordinal, usedBytes: allocated * Geometry.sectorBytes)
+                if let area { look.areas.append(area) }
+            case .invalid, .overflow: look.hasLostSnapshots = true
+            default: continue
+            }
+        }
+        if case .usage(let allocated, _, let metadata) = try stack.status(.base) {
+            look.hasEndedMerge = allocated == metadata
+            look.isMerging = !look.hasEndedMerge
+        }
+        return look
+    }
+
+    /// Nil when a command has removed the file meanwhile.
+    private func area(
+        _ ordinal: SnapshotOrdinal, usedBytes: Int
+    ) throws(Problem) -> RoomLook.Area? {
+        let status: FileStatus
+        do throws(IOFailure) {
+            status = try FileStatus(path: path(ordinal))
+        } catch {
+            guard error.isNotFound else { throw Problem(error) }
+            return nil
+        }
+        return RoomLook.Area(
+            ordinal: ordinal, usedBytes: usedBytes,
+            reservedBytes: max(0, min(status.allocatedBytes, status.byteCount) - usedBytes),
+            leftBytes: max(0, status.byteCount - usedBytes))
+    }
+
+    private func path(_ ordinal: SnapshotOrdinal) -> String {
+        stack.folder.path + "/" + StoreLayout.area(ordinal)
+    }
+
+    /// Reserves space behind what the kernel has used, again.
+    ///
+    /// - Returns: false, with nothing done, while another process has the store open; it does the same.
+    package func refill(purpose: String) throws(Problem) -> Bool {
+        guard let lock = try StoreHolder.lock(stack.folder, purpose: purpose) else { return false }
+        defer { withExtendedLifetime(lock) {} }
+        // Asked again: an area that has frozen meanwhile needs nothing.
+        guard let look = try look() else { return true }
+        for area in look.areas {
+            let file = try doing { () throws(IOFailure) in
+                try FileDevice(path: path(area.ordinal), access: .readWrite)
+            }
+            try AreaReserve(folder: stack.folder).refill(file, usedBytes: area.usedBytes)
+        }
+        return true
+    }
+}

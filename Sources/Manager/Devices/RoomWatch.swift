@@ -1,0 +1,75 @@
+internal import DeviceDriver
+internal import SnapshotModel
+
+/// Judges the room of a volume's growing areas, from one look to the next: what must be done, and when
+/// to look again. Pure; times are those of the clock that never steps back.
+struct RoomWatch {
+    private var previous: (used: [SnapshotOrdinal: Int], nanoseconds: Int64)?
+    /// How fast the areas grow, in bytes per second. After a burst it falls by half with each look.
+    private(set) var rate = 0
+
+    struct Judgement: Hashable {
+        /// Space that was reserved ahead is used up.
+        var needsRefill = false
+        /// At this rate the kernel finds no room before a later look can help.
+        var isCritical = false
+        /// When to look again, in milliseconds.
+        var pauseMilliseconds = RoomWatch.longestPauseMilliseconds
+    }
+
+    static let longestPauseMilliseconds = 10_000
+    static let shortestPauseMilliseconds = 100
+    /// What a snapshot needs at least to go on for a moment, in bytes: some chunks of the largest size.
+    private static let leastRoomBytes = 2 << 20
+    /// How fast, in bytes per second, what nobody has written to for a while is taken to be written to
+    /// at any moment: the less room there is, the sooner is the next look.
+    private static let suddenRate = 32 << 20
+    /// Room for this long must be left: a few of the shortest pauses, and the time to give up.
+    private static let leastRoomMilliseconds = 400
+
+    mutating func judge(_ look: RoomLook, at nanoseconds: Int64) -> Judgement {
+        note(look, at: nanoseconds)
+        var judgement = Judgement()
+        for area in look.areas {
+            let room = look.room(of: area)
+            if look.isShort(area) { judgement.needsRefill = true }
+            guard room < area.leftBytes else { continue }
+            // Before half of the reserve is gone, and a quarter of all the room there is.
+            if rate > 0 { judgement.pause(untilUsed: area.reservedBytes / 2, rate) }
+            judgement.pause(untilUsed: room / 4, max(rate, Self.suddenRate))
+        }
+        judgement.isCritical = isCritical(look)
+        return judgement
+    }
+
+    /// Whether the kernel would find no room soon, at the rate that is known.
+    func isCritical(_ look: RoomLook) -> Bool {
+        let least = max(Self.leastRoomBytes, rate / 1000 * Self.leastRoomMilliseconds)
+        return rate > 0
+            && look.areas.contains { area in
+                let room = look.room(of: area)
+                return room < area.leftBytes && room < least
+            }
+    }
+
+    private mutating func note(_ look: RoomLook, at nanoseconds: Int64) {
+        let used = Dictionary(
+            look.areas.map { ($0.ordinal, $0.usedBytes) }, uniquingKeysWith: max)
+        defer { previous = (used, nanoseconds) }
+        guard let previous, nanoseconds > previous.nanoseconds else { return }
+        let grown = look.areas.reduce(0) { sum, area in
+            sum + max(0, area.usedBytes - (previous.used[area.ordinal] ?? 0))
+        }
+        let seconds = Double(nanoseconds - previous.nanoseconds) / 1e9
+        rate = max(Int(Double(grown) / seconds), rate / 2)
+    }
+}
+
+extension RoomWatch.Judgement {
+    /// Looks again before so many bytes are used at this rate, within the bounds.
+    fileprivate mutating func pause(untilUsed bytes: Int, _ rate: Int) {
+        let milliseconds = Int(Double(bytes) / Double(rate) * 1000)
+        pauseMilliseconds = max(
+            RoomWatch.shortestPauseMilliseconds, min(pauseMilliseconds, milliseconds))
+    }
+}
