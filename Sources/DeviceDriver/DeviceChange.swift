@@ -183,8 +183,10 @@ final class DeviceChange {
         outcome.snapshot = manifest.map {
             SnapshotOutcome(manifest: $0, heldNanoseconds: heldNanoseconds)
         }
-        if let revert { outcome.revert = try commit(revert, safety: manifest) }
-        try volume.reload()
+        if let revert {
+            outcome.revert = try commit(revert, safety: manifest)
+            try volume.reload()
+        }
         isCommitted = true
         return outcome
     }
@@ -309,11 +311,16 @@ final class DeviceChange {
         if problem == nil || revert?.record == nil { try letGo() }
         let held = heldNanoseconds
         if let problem { throw problem }
-        if isCommitted {
-            _ = try volume.finishMergeIfDone()
-            try volume.tidy()
-        }
         return held
+    }
+
+    /// What a committed change leaves to be done when I/O goes on, in all volumes of a set: reads the
+    /// store again, and removes what is needed no more.
+    func tidy() throws(Problem) {
+        guard isCommitted else { return }
+        try volume.reload()
+        _ = try volume.finishMergeIfDone()
+        try volume.tidy()
     }
 
     private func letGo() throws(Problem) {

@@ -9,6 +9,8 @@ package import SnapshotModel
 package final class DeviceSession: VolumeSession {
     private let volume: DeviceVolume
     private var change: DeviceChange?
+    /// One that has been released, and is to be tidied up after.
+    private var released: DeviceChange?
 
     private static let lookMilliseconds = 100
 
@@ -35,11 +37,20 @@ package final class DeviceSession: VolumeSession {
         // Undone as far as it can be; the next command finds the rest.
         if let change { _ = try? change.release() }
         change = nil
+        try? tidy()
+    }
+
+    /// After a change in steps: not with its release, since other volumes of a set are still held then.
+    private func tidy() throws(Problem) {
+        guard let change = released else { return }
+        released = nil
+        try change.tidy()
     }
 
     package func perform(
         _ request: ControlRequest, onProgress: (TransferProgress) -> Void
     ) throws(Problem) -> ControlReply {
+        try tidy()
         switch request {
         case .status: return .status(try volume.status())
         case .prepareSnapshot, .prepareRevert, .hold, .commit, .rollBack, .release:
@@ -85,6 +96,7 @@ package final class DeviceSession: VolumeSession {
         case .rollBack: try change.rollBack()
         case .release:
             self.change = nil
+            released = change
             return .released(heldNanoseconds: try change.release())
         default: preconditionFailure("not a step: \(request)")
         }
@@ -128,6 +140,7 @@ package final class DeviceSession: VolumeSession {
             try change.hold(milliseconds: ControlLimits.holdMilliseconds)
             let reverted = try change.commit().revert
             _ = try change.release()
+            try change.tidy()
             return reverted
         }
         guard var outcome = reverted else {

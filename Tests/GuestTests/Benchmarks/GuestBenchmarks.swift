@@ -5,11 +5,12 @@ import DeviceMapper
 import Glibc
 import MergeKit
 import SnapshotModel
+import TestKit
 
 /// Measurements on a real kernel's device-mapper, in tables for docs/benchmarks.md. Ratios compare what
 /// was measured in turn in one run; each figure is a median.
 ///
-/// Disks: an origin of 512 MiB, the store's, one of 1 GiB for areas without a filesystem, and a sparse
+/// Disks: an origin of 512 MiB, the store's, one of 2 GiB for areas without a filesystem, and a sparse
 /// origin of 100 GiB.
 enum GuestBenchmarks {
     private static let tables: [(key: String, value: @Sendable (GuestContext) throws -> Void)] = [
@@ -41,7 +42,8 @@ enum GuestBenchmarks {
         try device.sync()
     }
 
-    static let rounds = 5
+    /// `$SNAPMGR_BENCH_ROUNDS`: how often each figure is taken.
+    static let rounds = getenv("SNAPMGR_BENCH_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 5
     static let chunkBytes = 64 << 10
     static let volumeBytes = 256 << 20
 
@@ -85,98 +87,28 @@ enum GuestBenchmarks {
         return digits == 0 ? String(Int(rounded)) : String(rounded)
     }
 
-    /// Writes one chunk's bytes into each of so many chunks, one after the other, past the page cache.
+    /// Writes one chunk's bytes into each of so many chunks, so many at a time, past the page cache.
     /// Those of another `start` are others.
     static func firstWrites(
-        _ count: Int, from start: Int = 0, to path: String, chunkBytes: Int, byte: UInt8
+        _ count: Int, from start: Int = 0, to path: String, chunkBytes: Int, byte: UInt8,
+        inFlight: Int = 1
     ) throws {
-        let device = try DirectDevice(path: path)
-        var buffer = AlignedBuffer(count: chunkBytes)
-        var bytes = buffer.mutableBytes
-        _ = bytes.withUnsafeMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: byte) }
-        // Scattered, and never the same chunk twice: 1021 is prime.
-        for index in start..<start + count {
-            try device.write(buffer, at: index * 1021 % 4096 * chunkBytes)
-        }
-    }
-}
-
-/// First writes with more and more snapshots: ours, and one `snapshot` target for each on one origin.
-private enum ChainBenchmark {
-    private static let writes = 512
-
-    static func run(_ context: GuestContext) throws {
-        Console.say("\n## first writes\n")
-        Console.say(
-            "| chunks of | snapshots | snapmgr: ms | against 1 | a target each: ms "
-                + "| snapmgr is faster by |")
-        Console.say("| --- | --- | --- | --- | --- | --- |")
-        for chunkBytes in [4096, GuestBenchmarks.chunkBytes] { try run(context, chunkBytes) }
-    }
-
-    private static func run(_ context: GuestContext, _ chunkBytes: Int) throws {
-        let counts = [1, 16, 64]
-        var (ours, theirs): ([Int: [Double]], [Int: [Double]]) = ([:], [:])
-        for _ in 0..<GuestBenchmarks.rounds {
-            for count in counts {
-                ours[count, default: []].append(try chain(context, count, chunkBytes))
-                guard count < 64 else { continue }
-                theirs[count, default: []].append(try targets(context, count, chunkBytes))
-            }
-        }
-        let one = GuestBenchmarks.median(ours[1] ?? [])
-        for count in counts {
-            let time = GuestBenchmarks.median(ours[count] ?? [])
-            let other = theirs[count].map(GuestBenchmarks.median)
-            Console.say(
-                "| \(ByteCount(chunkBytes)) | \(count) | \(GuestBenchmarks.text(time)) "
-                    + "| \(GuestBenchmarks.text(time / one, 2)) "
-                    + "| \(other.map { GuestBenchmarks.text($0) } ?? "-") "
-                    + "| \(other.map { GuestBenchmarks.text($0 / time, 1) } ?? "-") |")
-        }
-    }
-
-    private static func chain(
-        _ context: GuestContext, _ count: Int, _ chunkBytes: Int
-    ) throws -> Double {
-        try GuestBenchmarks.with(context) { context in
-            let rig = try DriverRig(
-                context, volumeBytes: GuestBenchmarks.volumeBytes, chunkBytes: chunkBytes,
-                isZeroed: false)
-            for index in 0..<count {
-                // Other chunks, as many: what is written between two snapshots.
-                if index > 0 {
-                    try GuestBenchmarks.firstWrites(
-                        writes, from: writes, to: rig.devicePath, chunkBytes: chunkBytes,
-                        byte: UInt8(index))
+        let failure = Monitored<(any Error)?>(nil)
+        WorkerThreads.run(inFlight) { thread in
+            do {
+                let device = try DirectDevice(path: path)
+                var buffer = AlignedBuffer(count: chunkBytes)
+                var bytes = buffer.mutableBytes
+                _ = bytes.withUnsafeMutableBytes {
+                    $0.initializeMemory(as: UInt8.self, repeating: byte)
                 }
-                try rig.takeSnapshot()
-            }
-            GuestBenchmarks.settle()
-            return try GuestBenchmarks.milliseconds {
-                try GuestBenchmarks.firstWrites(
-                    writes, to: rig.devicePath, chunkBytes: chunkBytes, byte: 1)
-            }
+                // Scattered, and never the same chunk twice: 1021 is prime.
+                for index in stride(from: start + thread, to: start + count, by: inFlight) {
+                    try device.write(buffer, at: index * 1021 % 4096 * chunkBytes)
+                }
+            } catch { failure.change { $0 = error } }
         }
-    }
-
-    /// What LVM does: each snapshot has a `snapshot` target on the origin, and an area of its own.
-    private static func targets(
-        _ context: GuestContext, _ count: Int, _ chunkBytes: Int
-    ) throws -> Double {
-        try GuestBenchmarks.with(context) { context in
-            let stack = PlainStack(context, chunkBytes: chunkBytes)
-            try stack.makeOrigin(bytes: GuestBenchmarks.volumeBytes)
-            let room = 48 << 20
-            for index in 0..<count {
-                try stack.attachSnapshot(index, areaOffset: index * room, areaBytes: room)
-            }
-            GuestBenchmarks.settle()
-            return try GuestBenchmarks.milliseconds {
-                try GuestBenchmarks.firstWrites(
-                    writes, to: stack.path, chunkBytes: chunkBytes, byte: 2)
-            }
-        }
+        if let failure = failure.withLock({ $0 }) { throw failure }
     }
 }
 
