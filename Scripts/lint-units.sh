@@ -42,6 +42,7 @@ drop_ins=(
     'listen.conf snapmgr-serve@data.service 30'
     'devices.conf snapmgr-tick.service 30'
     'devices.conf snapmgr-prune.service 30'
+    'devices.conf snapmgr-serve@data.service 30'
     'activate.conf snapmgr-activate.service 30'
 )
 

@@ -80,6 +80,18 @@ struct Snapmgr {
 
     func start(_ words: [String]) throws -> Outcome {
         let files = ["/run/snapmgr-output", "/run/snapmgr-errors"]
+        let id = try spawn(words, output: files)
+        var status: Int32 = 0
+        while waitpid(id, &status, 0) < 0, errno == EINTR {}
+        return Outcome(
+            words: words, status: status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f,
+            output: try TextFile.read(files[0]), errors: try TextFile.read(files[1]))
+    }
+
+    /// Starts a command that goes on, and returns its process.
+    ///
+    /// - Parameter files: for what it says, and for its errors.
+    func spawn(_ words: [String], output files: [String]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -94,11 +106,7 @@ struct Snapmgr {
         var id = pid_t()
         let error = posix_spawn(&id, Self.program, &actions, nil, &arguments, environ)
         guard error == 0 else { throw IOFailure("start", path: Self.program, code: error) }
-        var status: Int32 = 0
-        while waitpid(id, &status, 0) < 0, errno == EINTR {}
-        return Outcome(
-            words: words, status: status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f,
-            output: try TextFile.read(files[0]), errors: try TextFile.read(files[1]))
+        return id
     }
 }
 
