@@ -14,13 +14,22 @@ package final class DeviceAccess: Sendable {
     private let mapper: any DeviceMapping
     private let clock: any Clock
     private let report: @Sendable (String) -> Void
-    /// How many clients have each snapshot open. One thread at a time: to the store's lock, the
-    /// threads of this process are strangers to each other.
-    private let clients = Monitored<[SnapshotID: Int]>([:])
+    /// One thread at a time: to the store's lock, the threads of this process are strangers to each
+    /// other.
+    private let state = Monitored(State())
+
+    private struct State {
+        /// How many clients have each snapshot open.
+        var clients: [SnapshotID: Int] = [:]
+        /// When the store's lock was given back last.
+        var unlockedAt: Int64?
+    }
 
     /// How long a client that connects waits for a command: longer than another command would, since
     /// a machine that starts does not try again.
     private static let openMilliseconds = 10_000
+    /// How long the store's lock is left to others between two steps: commands look for it each 50 ms.
+    private static let restMilliseconds = 100
 
     /// - Parameters:
     ///   - volume: its name.
@@ -56,11 +65,11 @@ package final class DeviceAccess: Sendable {
     /// - Throws: `refused` when the volume is not active, `notFound` or `broken` when the snapshot
     ///   is not to be had, `locked` when a command is at work for more than ten seconds.
     package func openSnapshot(_ id: SnapshotID) throws(Problem) -> FileDevice {
-        try clients.withLock { clients throws(Problem) in
-            let count = clients[id] ?? 0
+        try state.withLock { state throws(Problem) in
+            let count = state.clients[id] ?? 0
             let known = count > 0 ? reopen(id) : nil
-            let device = if let known { known } else { try openFirst(id) }
-            clients[id] = count + 1
+            let device = if let known { known } else { try openFirst(id, &state) }
+            state.clients[id] = count + 1
             return device
         }
     }
@@ -71,8 +80,10 @@ package final class DeviceAccess: Sendable {
         try? FileDevice(path: DeviceName(volume: volume, .view(id)).path, access: .readOnly)
     }
 
-    private func openFirst(_ id: SnapshotID) throws(Problem) -> FileDevice {
-        try withVolume(milliseconds: Self.openMilliseconds) { volume throws(Problem) in
+    private func openFirst(
+        _ id: SnapshotID, _ state: inout State
+    ) throws(Problem) -> FileDevice {
+        try withVolume(&state, milliseconds: Self.openMilliseconds) { volume throws(Problem) in
             // A view stands on what a killed command may have left half done.
             try volume.recover()
             let path = try volume.openView(id)
@@ -89,25 +100,27 @@ package final class DeviceAccess: Sendable {
     /// A client has closed a snapshot's device. Behind the last one the view is removed, unless
     /// somebody else has it open. That it stays is no harm: whoever needs it gone sweeps it.
     package func closed(_ id: SnapshotID) {
-        clients.withLock { clients in
-            let count = (clients[id] ?? 1) - 1
-            clients[id] = count > 0 ? count : nil
+        state.withLock { state in
+            let count = (state.clients[id] ?? 1) - 1
+            state.clients[id] = count > 0 ? count : nil
             guard count == 0 else { return }
-            _ = try? withVolume { volume throws(Problem) in try volume.sweepViews([id]) }
+            _ = try? withVolume(&state) { volume throws(Problem) in try volume.sweepViews([id]) }
         }
     }
 
     /// Removes the views that a killed server has left.
     package func sweep() {
-        clients.withLock { _ in
-            _ = try? withVolume { volume throws(Problem) in try volume.sweepViews() }
+        state.withLock { state in
+            _ = try? withVolume(&state) { volume throws(Problem) in try volume.sweepViews() }
         }
     }
 
     private func withVolume<Result>(
-        milliseconds: Int = ControlLimits.openPatienceMilliseconds,
+        _ state: inout State, milliseconds: Int = ControlLimits.openPatienceMilliseconds,
         _ body: (DeviceVolume) throws(Problem) -> Result
     ) throws(Problem) -> Result {
+        rest(since: state.unlockedAt)
+        defer { state.unlockedAt = clock.monotonicNanoseconds() }
         let volume = try SessionOpener.waitingForHolder(
             of: storePath, milliseconds: milliseconds
         ) { () throws(Problem) in
@@ -116,5 +129,12 @@ package final class DeviceAccess: Sendable {
         }
         defer { for warning in volume.warnings { report(warning) } }
         return try body(volume)
+    }
+
+    private func rest(since unlockedAt: Int64?) {
+        guard let unlockedAt else { return }
+        let passed = Int(clock.monotonicNanoseconds() - unlockedAt) / 1_000_000
+        guard passed < Self.restMilliseconds else { return }
+        BackgroundThread.sleep(milliseconds: Self.restMilliseconds - passed)
     }
 }
