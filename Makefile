@@ -65,8 +65,8 @@ test:
 
 test-host:
 	@Scripts/test-host.sh --check
-	@Scripts/setup.sh build
-	swift build $(build_flags) --product snapmgr-guest-tests
+	@Scripts/setup.sh demo
+	swift build $(build_flags)
 	@Scripts/test-host.sh
 
 soak:

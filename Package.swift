@@ -64,7 +64,12 @@ let package = Package(
                 "Scheduler", "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
-        target("NBDPlugin", ["CNBDKit", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
+        target(
+            "NBDPlugin",
+            [
+                "CNBDKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "BlockIO",
+                "SnapshotModel",
+            ]),
         .executableTarget(
             name: "snapmgr",
             dependencies: [
@@ -112,7 +117,10 @@ let package = Package(
         testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
         testTarget(
             "DeviceDriverTests",
-            ["DeviceDriver", "DeviceMapper", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+            [
+                "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "BlockIO", "SnapshotModel",
+                "TestKit",
+            ]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
         testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
@@ -130,6 +138,6 @@ let package = Package(
                 "MergeKit",
                 "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
             ]),
-        testTarget("EndToEndTests", ["SnapshotModel"]),
+        testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),
     ]
 )

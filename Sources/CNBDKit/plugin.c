@@ -12,7 +12,7 @@ static void stay_loaded(void) {
   }
 }
 
-// Every export can do what the engine can; an export that is not writable is asked none of it.
+// What every export can do; an export that is not writable is asked none of it.
 static int yes(void *handle) { return 1; }
 static int fua(void *handle) { return NBDKIT_FUA_NATIVE; }
 
@@ -40,17 +40,16 @@ static struct nbdkit_plugin plugin = {
   .block_size = snapmgr_export_block_size,
   .can_write = snapmgr_export_can_write,
   .can_flush = yes,
-  .can_trim = yes,
+  .can_trim = snapmgr_export_can_trim,
   .can_zero = yes,
-  .can_fast_zero = yes,
+  .can_fast_zero = snapmgr_export_can_fast_zero,
   .can_fua = fua,
-  // All connections share one engine: a flush covers the writes of every one of them.
+  // All connections share one engine, or one page cache: a flush covers the writes of every one of them.
   .can_multi_conn = yes,
   .can_extents = yes,
 
   .pread = snapmgr_export_pread,
   .pwrite = snapmgr_export_pwrite,
-  // What was trimmed reads as zeroes, so that a snapshot taken later has a definite content.
   .trim = snapmgr_export_zero,
   .zero = snapmgr_export_zero,
   .flush = snapmgr_export_flush,

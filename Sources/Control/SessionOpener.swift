@@ -24,9 +24,10 @@ package enum SessionOpener {
     /// Tries until `attempt` gives something, with patience for a command that is at work on the
     /// store just now. `.locked`, naming the holder, when it takes longer.
     package static func waitingForHolder<Result>(
-        of storePath: String, _ attempt: () throws(Problem) -> Result?
+        of storePath: String, milliseconds: Int = ControlLimits.openPatienceMilliseconds,
+        _ attempt: () throws(Problem) -> Result?
     ) throws(Problem) -> Result {
-        let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
+        let deadline = Deadline(milliseconds: milliseconds)
         while true {
             if let result = try attempt() { return result }
             guard !deadline.hasPassed else {

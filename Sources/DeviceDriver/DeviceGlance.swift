@@ -1,4 +1,5 @@
 internal import BlockIO
+internal import Control
 package import DeviceMapper
 package import MergeKit
 package import SnapshotModel
@@ -23,30 +24,32 @@ package struct DeviceGlance {
     /// Whether users can have the volume open.
     package var isActive: Bool { get throws(Problem) { try stack.isActive() } }
 
+    /// `.refused` when users cannot have the volume open.
+    package func requireActive() throws(Problem) {
+        guard try isActive else { throw Self.inactiveProblem(stack.record.name) }
+    }
+
+    /// Why a volume that is not active cannot be used, and the next command.
+    package static func inactiveProblem(_ name: String) -> Problem {
+        Problem(
+            .refused, "volume \(name) is not active: its device does not exist",
+            hint: "run `snapmgr activate \(name)`")
+    }
+
     /// Whether the kernel has any device of the volume, also of one that is only half up.
     package var hasDevices: Bool { get throws(Problem) { try !stack.existing().isEmpty } }
 
     /// Why the volume cannot be changed while it is open, naming who has it open; nil when nobody
     /// has. One who looks in for a moment, as udev does, is waited for.
     package func openProblem() throws(Problem) -> Problem? {
-        let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
-        while let info = try stack.info(.top), info.openCount > 0 {
-            let holders = Holders(of: info.number)
-            if holders.mountPoint == nil, !deadline.hasPassed {
-                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
-                continue
-            }
-            let path = stack.name(.top).path
-            return Problem(
-                .refused, "volume \(stack.record.name) is open: \(path) is \(holders.text)",
-                hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
-                    ?? "close it, then run the command again; see `fuser -v \(path)`")
-        }
-        return nil
+        guard let holders = try stack.holders(of: .top) else { return nil }
+        let path = stack.name(.top).path
+        return Problem(
+            .refused, "volume \(stack.record.name) is open: \(path) is \(holders.text)",
+            hint: holders.mountPoint.map { "run `umount \($0)`, then the command again" }
+                ?? holders.clientHint(ExportName(volume: stack.record.name))
+                ?? "close it, then run the command again; see `fuser -v \(path)`")
     }
-
-    private static let glanceMilliseconds = 1000
-    private static let lookMilliseconds = 50
 
     /// The snapshots that the kernel has given up: it keeps no exceptions for them any more.
     package func invalidSnapshots() throws(Problem) -> [SnapshotOrdinal] {

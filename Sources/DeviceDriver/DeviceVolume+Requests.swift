@@ -48,19 +48,10 @@ extension DeviceVolume {
 
     // MARK: Deleting
 
-    /// `.refused` when one of the snapshots is a device now.
-    func requireUnviewed(_ ids: [SnapshotID]) throws(Problem) {
-        let views = try views()
-        guard let id = ids.first(where: { views[$0] != nil }) else { return }
-        throw Problem(
-            .refused,
-            "snapshot \(id) of volume \(record.name) is open for reading as "
-                + stack.name(.view(id)).path,
-            hint: "unmount it: `snapmgr umount`")
-    }
-
+    /// `.refused` while somebody has one of the snapshots open, naming who.
     func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
         try requireUnviewed(ids)
+        try sweepViews(Set(ids))
         let report = try withEngine { engine throws(Problem) in try engine.delete(ids) }
         try reload()
         if try stack.isActive() { try tidy() }
@@ -79,15 +70,22 @@ extension DeviceVolume {
     func export(
         _ id: SnapshotID, to path: String, onProgress: (TransferProgress) -> Void
     ) throws(Problem) -> Int {
-        let wasOpen = try views()[id] != nil
         let device = try openView(id)
-        defer { if !wasOpen { try? closeView(id) } }
+        // Stays when somebody else has it open.
+        defer { try? sweepViews([id]) }
+        return try copy(device, named: "snapshot \(id)", to: path, onProgress: onProgress)
+    }
+
+    private func copy(
+        _ device: String, named name: String, to path: String,
+        onProgress: (TransferProgress) -> Void
+    ) throws(Problem) -> Int {
         let source = try doing { () throws(IOFailure) in
             try FileDevice(path: device, access: .readOnly)
         }
         return try withoutActuallyEscaping(onProgress) { onProgress throws(Problem) in
             try SnapshotExport(path: path).write(
-                source, named: "snapshot \(id)", for: LocalClient(onProgress: onProgress))
+                source, named: name, for: LocalClient(onProgress: onProgress))
         }
     }
 

@@ -1,4 +1,5 @@
 internal import BlockIO
+internal import Control
 internal import DeviceMapper
 internal import MergeKit
 package import SnapshotModel
@@ -16,12 +17,42 @@ extension DeviceVolume {
         return stack.name(.view(id)).path
     }
 
-    /// Removes a snapshot's device. `.refused` while somebody has it open.
+    /// Removes a snapshot's device. `.refused` while somebody has it open, naming who.
     package func closeView(_ id: SnapshotID) throws(Problem) {
-        guard let info = try stack.info(.view(id)) else { return }
-        guard info.openCount == 0 else { throw viewInUse(id, info.number) }
+        guard try stack.info(.view(id)) != nil else { return }
+        try requireUnviewed([id])
         try stack.remove(.view(id))
         try stack.detachUnusedLoops()
+    }
+
+    /// Removes the views that nobody has open, as a server that was killed leaves them, or a plain
+    /// `umount`. To be called only where no view was opened under this same lock: whoever opens one
+    /// uses it, or removes it, before he gives the store's lock back.
+    ///
+    /// - Parameter ids: the snapshots whose views are meant; nil is all.
+    package func sweepViews(_ ids: Set<SnapshotID>? = nil) throws(Problem) {
+        var hasSwept = false
+        for (id, openCount) in try views() where openCount == 0 && ids?.contains(id) ?? true {
+            try stack.remove(.view(id))
+            hasSwept = true
+        }
+        if hasSwept { try stack.detachUnusedLoops() }
+    }
+
+    /// `.refused` when somebody has one of the snapshots' views open, naming who.
+    func requireUnviewed(_ ids: [SnapshotID]) throws(Problem) {
+        let views = try views()
+        for id in ids where views[id] ?? 0 > 0 {
+            guard let holders = try stack.holders(of: .view(id)) else { continue }
+            let export = ExportName(volume: record.name, snapshot: id)
+            throw Problem(
+                .refused,
+                "snapshot \(id) of volume \(record.name) is in use: "
+                    + "\(stack.name(.view(id)).path) is \(holders.text)",
+                hint: holders.mountPoint.map { "run `snapmgr umount \($0)`" }
+                    ?? holders.clientHint(export)
+                    ?? "close it, then run the command again")
+        }
     }
 
     /// The snapshots that have open views, and how often each is opened.
@@ -31,14 +62,6 @@ extension DeviceVolume {
             views[id] = try stack.info(.view(id))?.openCount ?? 0
         }
         return views
-    }
-
-    private func viewInUse(_ id: SnapshotID, _ number: DeviceNumber) -> Problem {
-        let holders = Holders(of: number)
-        return Problem(
-            .refused, "snapshot \(id) of volume \(record.name) is in use: it is \(holders.text)",
-            hint: holders.mountPoint.map { "run `snapmgr umount \($0)`" }
-                ?? "close it, then run the command again")
     }
 
     func readable(_ id: SnapshotID) throws(Problem) -> SnapshotManifest {

@@ -43,13 +43,7 @@ package final class DeviceVolume {
 
     func warn(_ text: String) { warnings.append(text) }
 
-    func requireActive() throws(Problem) {
-        guard try stack.isActive() else {
-            throw Problem(
-                .refused, "volume \(record.name) is not active: its device does not exist",
-                hint: "run `snapmgr activate \(record.name)`")
-        }
-    }
+    func requireActive() throws(Problem) { try DeviceGlance(stack).requireActive() }
 }
 
 // MARK: - Up and down

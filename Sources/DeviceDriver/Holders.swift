@@ -1,10 +1,18 @@
+internal import BlockIO
+internal import Control
 internal import DeviceMapper
+internal import SnapshotModel
 
 /// Who has a device open, in words.
 struct Holders {
     private let list: [DeviceHolder]
 
-    init(of number: DeviceNumber) { list = DeviceHolder.list(of: number) }
+    /// The program that `snapmgr serve` becomes.
+    private static let server = "nbdkit"
+
+    init(of number: DeviceNumber) { self.init(DeviceHolder.list(of: number)) }
+
+    init(_ list: [DeviceHolder]) { self.list = list }
 
     var text: String {
         list.isEmpty
@@ -14,6 +22,37 @@ struct Holders {
     /// Where it is mounted; nil when it is not.
     var mountPoint: String? {
         for case .mount(let point, _) in list { return point }
+        return nil
+    }
+
+    /// Whether an NBD server has it open, which it has only for its clients.
+    var isServed: Bool {
+        list.contains { holder in
+            if case .process(let process) = holder { return process.program == Self.server }
+            return false
+        }
+    }
+
+    /// What to do when it is open for a client of a server; nil when it is not.
+    func clientHint(_ export: ExportName) -> String? {
+        guard isServed else { return nil }
+        return "disconnect the NBD client of export \(export), then run the command again"
+    }
+}
+
+extension VolumeStack {
+    private static let glanceMilliseconds = 1000
+    private static let lookMilliseconds = 50
+
+    /// Who has a device open; nil when nobody has. One who looks in for a moment, as udev does, is
+    /// waited for.
+    func holders(of part: Part) throws(Problem) -> Holders? {
+        let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
+        while let info = try info(part), info.openCount > 0 {
+            let holders = Holders(of: info.number)
+            if holders.mountPoint != nil || deadline.hasPassed { return holders }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
         return nil
     }
 }

@@ -49,6 +49,8 @@ package struct ControlSessions: SessionProvider {
         case .dm:
             let volume = try openDevices(storePath: storePath)
             try volume.recover()
+            // What cannot be swept now is named by who needs it gone.
+            try? volume.sweepViews()
             return DeviceSession(volume)
         }
     }

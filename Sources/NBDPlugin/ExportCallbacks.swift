@@ -27,17 +27,17 @@ func snapmgr_export_open(_ readonly: CInt) -> UnsafeMutableRawPointer? {
 @c @implementation
 func snapmgr_export_close(_ handle: UnsafeMutableRawPointer?) {
     guard let handle else { return }
-    Unmanaged<NBDExport>.fromOpaque(handle).takeRetainedValue().close()
+    Unmanaged<NBDExport>.fromOpaque(handle).takeRetainedValue().content.close()
 }
 
 @c @implementation
 func snapmgr_export_description(_ handle: UnsafeMutableRawPointer?) -> UnsafePointer<CChar>? {
-    withExport(handle, orElse: nil) { nbdkit_strdup_intern($0.description) }
+    withExport(handle, orElse: nil) { nbdkit_strdup_intern($0.content.description) }
 }
 
 @c @implementation
 func snapmgr_export_get_size(_ handle: UnsafeMutableRawPointer?) -> Int64 {
-    withExport(handle, orElse: -1) { Int64($0.byteCount) }
+    withExport(handle, orElse: -1) { Int64($0.content.byteCount) }
 }
 
 @c @implementation
@@ -47,7 +47,7 @@ func snapmgr_export_block_size(
 ) -> CInt {
     withExport(handle, orElse: -1) { export in
         minimum?.pointee = 1
-        preferred?.pointee = UInt32(export.preferredBytes)
+        preferred?.pointee = UInt32(export.content.preferredBytes)
         maximum?.pointee = requestBytesMaximum
         return 0
     }
@@ -59,6 +59,16 @@ func snapmgr_export_can_write(_ handle: UnsafeMutableRawPointer?) -> CInt {
 }
 
 @c @implementation
+func snapmgr_export_can_trim(_ handle: UnsafeMutableRawPointer?) -> CInt {
+    withExport(handle, orElse: -1) { $0.content.canTrim ? 1 : 0 }
+}
+
+@c @implementation
+func snapmgr_export_can_fast_zero(_ handle: UnsafeMutableRawPointer?) -> CInt {
+    withExport(handle, orElse: -1) { $0.content.isZeroFast ? 1 : 0 }
+}
+
+@c @implementation
 func snapmgr_export_pread(
     _ handle: UnsafeMutableRawPointer?, _ buffer: UnsafeMutableRawPointer?, _ count: UInt32,
     _ offset: UInt64, _ flags: UInt32
@@ -66,7 +76,7 @@ func snapmgr_export_pread(
     guard let buffer else { return -1 }
     return request(handle, "read", count, offset) { export, range throws(Problem) in
         var bytes = MutableRawSpan(_unsafeStart: buffer, byteCount: range.count)
-        try export.read(into: &bytes, at: range.lowerBound)
+        try export.content.read(into: &bytes, at: range.lowerBound)
     }
 }
 
@@ -87,8 +97,7 @@ func snapmgr_export_zero(
     _ handle: UnsafeMutableRawPointer?, _ count: UInt32, _ offset: UInt64, _ flags: UInt32
 ) -> CInt {
     // A client that wants no hole (NBD_CMD_FLAG_NO_HOLE) gets one all the same: its next write may
-    // need space in the store as well, so that allocated blocks promise it nothing. And a fast
-    // zero needs no refusal: a write of the same zeroes would preserve the same chunks.
+    // need space in the store as well, so that allocated blocks promise it nothing.
     request(handle, "zero", count, offset) { export, range throws(Problem) in
         try export.zero(range, isDurable: isDurable(flags))
     }
@@ -96,7 +105,7 @@ func snapmgr_export_zero(
 
 @c @implementation
 func snapmgr_export_flush(_ handle: UnsafeMutableRawPointer?, _ flags: UInt32) -> CInt {
-    request(handle, "flush", 0, 0) { export, _ throws(Problem) in try export.flush() }
+    request(handle, "flush", 0, 0) { export, _ throws(Problem) in try export.content.flush() }
 }
 
 @c @implementation
@@ -107,7 +116,7 @@ func snapmgr_export_extents(
     request(handle, "map", count, offset) { export, range throws(Problem) in
         let limit = flags & UInt32(NBDKIT_FLAG_REQ_ONE) != 0 ? 1 : extentsMaximum
         let hole = UInt32(NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO)
-        for extent in try export.extents(in: range, limit: limit) {
+        for extent in try export.content.extents(in: range, limit: limit) {
             let added = nbdkit_add_extent(
                 extents, UInt64(extent.range.lowerBound), UInt64(extent.range.count),
                 extent.isHole ? hole : 0)

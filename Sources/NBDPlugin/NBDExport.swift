@@ -4,88 +4,36 @@ internal import SnapshotModel
 
 /// An export as one client has it open. Its size stays what it was when the client connected.
 final class NBDExport: Sendable {
-    let byteCount: Int
+    let content: any ExportContent
     let isWritable: Bool
-    /// For people: what the export is.
-    let description: String
-    /// The size in bytes below which a write may cost the copy of more than itself.
-    let preferredBytes: Int
 
-    private let content: Content
     private let failures: FailureLog
 
-    private enum Content {
-        case volume(LiveEngine)
-        case snapshot(SnapshotView)
-    }
-
-    init(volume engine: LiveEngine, readOnly: Bool, failures: FailureLog) {
-        let record = engine.record
-        content = .volume(engine)
-        byteCount = record.geometry.volumeBytes
-        isWritable = !readOnly
-        description = "volume \(record.name)"
-        preferredBytes = record.geometry.chunkBytes
+    /// - Parameter readOnly: whether the client is kept from writing whatever the content can do.
+    init(_ content: any ExportContent, readOnly: Bool, failures: FailureLog) {
+        self.content = content
+        isWritable = content.isWritable && !readOnly
         self.failures = failures
-    }
-
-    init(snapshot view: SnapshotView, of record: VolumeRecord, failures: FailureLog) {
-        content = .snapshot(view)
-        byteCount = view.byteCount
-        isWritable = false
-        description = Self.describe(view.manifest, of: record.name)
-        preferredBytes = record.geometry.chunkBytes
-        self.failures = failures
-    }
-
-    static func describe(_ manifest: SnapshotManifest, of volume: String) -> String {
-        let name = manifest.name.map { " (\($0))" } ?? ""
-        return "snapshot \(manifest.id)\(name) of volume \(volume), taken \(manifest.takenAt)"
-    }
-
-    /// The client has gone.
-    func close() {
-        if case .snapshot(let view) = content { view.close() }
-    }
-
-    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
-        switch content {
-        case .volume(let engine): try engine.read(into: &buffer, at: offset)
-        case .snapshot(let view): try view.read(into: &buffer, at: offset)
-        }
     }
 
     func write(_ bytes: RawSpan, at offset: Int, isDurable: Bool) throws(Problem) {
-        try writableEngine().write(bytes, at: offset, forceUnitAccess: isDurable)
+        try requireWritable()
+        try content.write(bytes, at: offset, isDurable: isDurable)
     }
 
     func zero(_ range: Range<Int>, isDurable: Bool) throws(Problem) {
-        try writableEngine().zero(range, forceUnitAccess: isDurable)
+        try requireWritable()
+        try content.zero(range, isDurable: isDurable)
     }
 
-    func flush() throws(Problem) {
-        // A snapshot does not change: there is nothing to flush.
-        if case .volume(let engine) = content { try engine.flush() }
-    }
-
-    func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
-        switch content {
-        case .volume(let engine): try engine.extents(in: range, limit: limit)
-        case .snapshot(let view): try view.extents(in: range, limit: limit)
-        }
-    }
-
-    private func writableEngine() throws(Problem) -> LiveEngine {
-        guard isWritable, case .volume(let engine) = content else {
-            throw Problem(.refused, "\(description) is read-only")
-        }
-        return engine
+    private func requireWritable() throws(Problem) {
+        guard isWritable else { throw content.readOnlyProblem }
     }
 
     /// Logs a failed request and returns the error number that its client gets.
     func report(_ problem: Problem, while operation: String, _ range: Range<Int>) -> CInt {
         failures.report(
-            "cannot \(operation) \(range.count) bytes at \(range.lowerBound) of \(description): "
+            "cannot \(operation) \(range.count) bytes at \(range.lowerBound) of \(content.description): "
                 + problem.message)
         return Self.errorNumber(problem.code)
     }

@@ -1,73 +1,74 @@
 internal import BlockIO
 internal import Control
+internal import DeviceDriver
+internal import DeviceMapper
 internal import MergeKit
 internal import SnapshotModel
 
-/// One volume that this server has open, with the socket through which commands reach it.
-final class ServedVolume: Sendable {
-    let host: VolumeHost
-    private let control: ControlServer
+/// One volume that this server serves.
+protocol ServedVolume: Sendable {
+    var name: String { get }
+    /// The store's folder.
+    var storePath: String { get }
 
-    private init(host: VolumeHost, control: ControlServer) {
-        self.host = host
-        self.control = control
-    }
+    /// Opens the volume itself for a client.
+    func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent
 
-    var name: String { host.engine.record.name }
+    /// Opens one of the ``readableSnapshots()`` for a client.
+    func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
 
+    /// The server ends; the connections have ended by now.
+    func stop()
+}
+
+extension ServedVolume {
     /// The snapshots that can be read. From the store: the engine would count their exceptions.
     func readableSnapshots() throws(Problem) -> [SnapshotManifest] {
-        let store = try StoreReader(folder: FileFolder(path: host.storePath))
+        let store = try StoreReader(folder: FileFolder(path: storePath))
         let broken = try store.brokenThrough()
         return try store.manifests().filter { manifest in
             !manifest.isDeleted && broken.map { manifest.ordinal > $0 } ?? true
         }
     }
 
-    /// Opens a snapshot by its id or name.
-    func openSnapshot(_ reference: String) throws(Problem) -> SnapshotView {
-        let id = try ExportName.resolve(reference, among: readableSnapshots())
-        return try host.engine.openView(of: id)
+    /// Opens a snapshot by its id or name. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
+    func openSnapshot(_ reference: String) throws(Problem) -> any ExportContent {
+        let snapshots = try readableSnapshots()
+        let id = try ExportName.resolve(reference, among: snapshots)
+        guard let manifest = snapshots.first(where: { $0.id == id }) else {
+            throw Problem(.notFound, "there is no snapshot \(reference)")
+        }
+        return try openSnapshot(manifest)
     }
+}
 
-    /// Checks what can be checked before the volume is opened.
-    static func check(_ argument: VolumeArgument) throws(Problem) {
-        let record = try StoreReader(folder: FileFolder(path: argument.storePath)).record
-        guard record.name == argument.name else {
+extension VolumeArgument {
+    /// Checks what can be checked before the volume is opened. Of the kernel nothing is asked: that
+    /// leaves open what a fork does not bear.
+    func check() throws(Problem) {
+        let record = try StoreReader(folder: FileFolder(path: storePath)).record
+        guard record.name == name else {
             throw Problem(
                 .notFound,
-                "the store \(argument.storePath) is of volume \(record.name), "
-                    + "not of \(argument.name)",
+                "the store \(storePath) is of volume \(record.name), not of \(name)",
                 hint: "see which store belongs to which volume: snapmgr volume list")
         }
-        _ = try doing { () throws(IOFailure) in try FileStatus(path: record.originPath) }
-    }
-
-    /// Opens the volume, starts its background work, and listens for commands.
-    static func start(_ argument: VolumeArgument) throws(Problem) -> ServedVolume {
-        let name = argument.name
-        let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasCaretaker: true) {
-            NBDKitLog.error("volume \(name): \($0)")
-        }
-        let host = try VolumeHost.open(storePath: argument.storePath, options: options)
-        for warning in host.engine.warnings {
-            NBDKitLog.error("warning: \(warning)")
-        }
-        do throws(Problem) {
-            return ServedVolume(host: host, control: try ControlServer.start(host: host))
-        } catch {
-            try? host.close()
-            throw error
+        switch record.driver {
+        case .image:
+            _ = try doing { () throws(IOFailure) in try FileStatus(path: record.originPath) }
+        case .dm:
+            guard (try? FileStatus(path: DeviceGlance.devicePath(ofVolume: name))) != nil else {
+                throw DeviceGlance.inactiveProblem(name)
+            }
         }
     }
 
-    /// Ends commands first, then the background work, then flushes and closes the engine.
-    func stop() {
-        control.stop()
-        do throws(Problem) {
-            try host.close()
-        } catch {
-            NBDKitLog.error(error)
+    /// Opens the volume as its driver wants it.
+    func start() throws(Problem) -> any ServedVolume {
+        let record = try StoreReader(folder: FileFolder(path: storePath)).record
+        switch record.driver {
+        case .image: return try ServedImage.start(self)
+        case .dm: return ServedDevice.start(self, record, mapper: KernelDeviceMapper())
         }
     }
 }

@@ -14,7 +14,7 @@ final class ServedVolumes: Sendable {
 
     private struct State {
         var arguments: [VolumeArgument] = []
-        var volumes: [ServedVolume] = []
+        var volumes: [any ServedVolume] = []
     }
 
     /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
@@ -35,7 +35,7 @@ final class ServedVolumes: Sendable {
     /// Whether what is to be served is there. Nothing is opened yet: nbdkit may still fork, and
     /// threads and locks do not survive that.
     func check() throws(Problem) {
-        for argument in state.withLock(\.arguments) { try ServedVolume.check(argument) }
+        for argument in state.withLock(\.arguments) { try argument.check() }
     }
 
     /// `.usage` when there is nothing to serve.
@@ -49,7 +49,7 @@ final class ServedVolumes: Sendable {
     func start() throws(Problem) {
         for argument in state.withLock(\.arguments) {
             do throws(Problem) {
-                let volume = try ServedVolume.start(argument)
+                let volume = try argument.start()
                 state.withLock { $0.volumes.append(volume) }
             } catch {
                 stop()
@@ -67,26 +67,29 @@ final class ServedVolumes: Sendable {
         for volume in volumes.reversed() { volume.stop() }
     }
 
-    private var volumes: [ServedVolume] { state.withLock(\.volumes) }
+    private var volumes: [any ServedVolume] { state.withLock(\.volumes) }
 
     /// The export for clients that name none: the only volume, when there is one.
     var defaultExport: String? { volumes.count == 1 ? volumes.first?.name : nil }
 
     /// The exports and what they are: the volumes, then their snapshots, newest first.
     func exports() throws(Problem) -> [(name: ExportName, description: String)] {
-        var exports = volumes.map { (ExportName(volume: $0.name), "volume \($0.name)") }
+        var exports = volumes.map {
+            (ExportName(volume: $0.name), ExportDescription.volume($0.name))
+        }
         for volume in volumes {
             exports += try volume.readableSnapshots().reversed().map { manifest in
                 (
                     ExportName(volume: volume.name, snapshot: manifest.id),
-                    NBDExport.describe(manifest, of: volume.name)
+                    ExportDescription.snapshot(manifest, of: volume.name)
                 )
             }
         }
         return exports
     }
 
-    /// Opens an export for one client. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
+    /// Opens an export for one client. `.notFound`, `.ambiguous`, `.broken` or `.refused` when it
+    /// cannot be.
     func open(_ text: String, readOnly: Bool) throws(Problem) -> NBDExport {
         let name = ExportName(text)
         guard let volume = volumes.first(where: { $0.name == name.volume }) else {
@@ -97,11 +100,10 @@ final class ServedVolumes: Sendable {
                     ? "a client named no export, and there are several volumes"
                     : "there is no export \(text)", hint: "volumes: \(known)")
         }
-        let engine = volume.host.engine
-        guard let snapshot = name.snapshot else {
-            return NBDExport(volume: engine, readOnly: readOnly, failures: failures)
-        }
-        return NBDExport(
-            snapshot: try volume.openSnapshot(snapshot), of: engine.record, failures: failures)
+        let content =
+            if let snapshot = name.snapshot { try volume.openSnapshot(snapshot) } else {
+                try volume.openVolume(readOnly: readOnly)
+            }
+        return NBDExport(content, readOnly: readOnly, failures: failures)
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import SnapshotModel
+import TestKit
 import Testing
 
 extension ScheduledTests {

@@ -1,6 +1,7 @@
 import Foundation
 import SnapshotModel
 import Synchronization
+import TestKit
 import Testing
 
 /// Schedules, retention, hooks and settings of the built binary, by a clock that the test sets.

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SnapshotModel
+import TestKit
 import Testing
 
 extension ServedTests {

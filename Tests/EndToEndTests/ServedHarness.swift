@@ -1,6 +1,7 @@
 import Foundation
 import SnapshotModel
 import Synchronization
+import TestKit
 
 /// Volumes served by the built binary on a Unix socket, in a folder that goes with this object, as
 /// does the server.

@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 import Testing
 
 /// Volumes served by the built binary, used through real NBD clients. One test after the other:

@@ -1,4 +1,5 @@
 import Synchronization
+import TestKit
 
 /// Which versions of which cells were sent, and which of them the server acknowledged.
 final class WriteLog: Sendable {

@@ -64,9 +64,9 @@ import Testing
         }
         let problem = #expect(throws: Problem.self) { _ = try prepare(["device"]) }
         #expect(problem?.code == .refused)
-        #expect(problem?.message.contains("/dev/mapper/snapmgr-device") == true)
+        #expect(problem?.hint == "run `snapmgr activate device`")
         let none = #expect(throws: Problem.self) { _ = try prepare([]) }
-        #expect(none?.code == .notFound)
+        #expect(none?.hint == "run `snapmgr activate device`")
         try fixture.makeVolume("image")
         #expect(try prepare([]).arguments.contains { $0.hasPrefix("volume=image:") })
         #expect(try !prepare([]).arguments.contains { $0.hasPrefix("volume=device:") })

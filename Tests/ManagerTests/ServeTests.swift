@@ -64,6 +64,37 @@ import Testing
         #expect(throws: Problem.self) { try NBDSocket(path: fixture.folder + "/f").makeFree() }
     }
 
+    @Test("where none is named, inactive volumes are left out")
+    func selection() throws {
+        let all = ServeSelection(volumes: ["a", "b", "c"], inactive: ["b"], areNamed: false)
+        #expect(try all.served() == ["a", "c"])
+        let active = ServeSelection(volumes: ["a", "c"], inactive: ["b"], areNamed: true)
+        #expect(try active.served() == ["a", "c"])
+    }
+
+    @Test(
+        "what is not active is refused with the command that activates it",
+        arguments: [
+            (["a", "b"], ["b"], true, "run `snapmgr activate b`"),
+            (["b"], ["b"], false, "run `snapmgr activate b`"),
+            (["b", "c"], ["b", "c"], false, "run `snapmgr activate --all`"),
+        ])
+    func inactive(volumes: [String], inactive: [String], areNamed: Bool, hint: String) {
+        let problem = #expect(throws: Problem.self) {
+            try ServeSelection(volumes: volumes, inactive: inactive, areNamed: areNamed).served()
+        }
+        #expect(problem?.code == .refused)
+        #expect(problem?.hint == hint)
+    }
+
+    @Test("without any volume there is nothing to serve")
+    func noVolume() {
+        let problem = #expect(throws: Problem.self) {
+            try ServeSelection(volumes: [], inactive: [], areNamed: false).served()
+        }
+        #expect(problem?.code == .notFound)
+    }
+
     @Test(
         "plain text is served to this machine only", arguments: ["127.0.0.1", "::1", "localhost"])
     func loopback(address: String) {

@@ -27,6 +27,8 @@ int64_t snapmgr_export_get_size(void *handle);
 int snapmgr_export_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,
                               uint32_t *maximum);
 int snapmgr_export_can_write(void *handle);
+int snapmgr_export_can_trim(void *handle);
+int snapmgr_export_can_fast_zero(void *handle);
 int snapmgr_export_pread(void *handle, void *buffer, uint32_t count, uint64_t offset,
                          uint32_t flags);
 int snapmgr_export_pwrite(void *handle, const void *buffer, uint32_t count, uint64_t offset,

@@ -41,7 +41,6 @@ package struct MountService {
         try context.requireDevices(volume, "its snapshots are no devices of the kernel's")
         return try context.withDevices(volume) { devices in
             try devices.recover()
-            let wasOpen = try devices.views()[row.id] != nil
             let device = try devices.openView(row.id)
             do {
                 let kind = try mount(device, row.id, on: folder)
@@ -49,7 +48,8 @@ package struct MountService {
                     volume: row.volume, snapshot: row.id, devicePath: device, folder: folder,
                     filesystem: kind.rawValue)
             } catch {
-                if !wasOpen { try? devices.closeView(row.id) }
+                // Stays when somebody else has it open.
+                try? devices.sweepViews([row.id])
                 throw error
             }
         }
@@ -97,10 +97,8 @@ package struct MountService {
         let (device, volume, id) = try mountedDevice(folder)
         guard umount2(folder, 0) == 0 else { throw refusal(errno, folder) }
         if let id {
-            try context.withDevices(volume) { devices in
-                // Mounted a second time it is still open.
-                if try devices.views()[id] == 0 { try devices.closeView(id) }
-            }
+            // Mounted a second time, or read by a server's client, it is still open.
+            try context.withDevices(volume) { try $0.sweepViews([id]) }
         } else {
             QueuedReverts(context).runQuietly(volume)
         }

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import Glibc
 internal import SnapshotModel
 
@@ -64,18 +63,15 @@ package struct ServeService {
         try requireSafe(request)
         if case .socket(let path) = request.endpoint { try NBDSocket(path: path).makeFree() }
         return try Reconciler(context).withVolumes(request.volumes) { volumes in
-            // All that can be served is what is meant where none is named.
-            let volumes =
-                request.volumes.isEmpty ? volumes.filter { $0.record.driver == .image } : volumes
-            guard !volumes.isEmpty else {
-                throw Problem(
-                    .notFound, "there is no volume to serve",
-                    hint: "make one: `snapmgr volume create NAME --origin PATH`")
-            }
-            for volume in volumes { try requireServable(volume) }
+            let inactive = volumes.filter { $0.record.driver == .dm && !context.isActive($0) }
+            let names = try ServeSelection(
+                volumes: volumes.map(\.record.name), inactive: inactive.map(\.record.name),
+                areNamed: !request.volumes.isEmpty
+            ).served()
+            let served = volumes.filter { names.contains($0.record.name) }
+            for volume in served { try requireServable(volume) }
             return ServeCommand(
-                request, tools,
-                volumes: volumes.map { ($0.record.name, $0.storePath) })
+                request, tools, volumes: served.map { ($0.record.name, $0.storePath) })
         }
     }
 
@@ -94,15 +90,9 @@ package struct ServeService {
     }
 
     private func requireServable(_ volume: VolumeRow) throws {
-        guard volume.record.driver == .image else {
-            let device = DeviceGlance.devicePath(ofVolume: volume.record.name)
-            throw Problem(
-                .refused,
-                "volume \(volume.record.name) is under device-mapper: the kernel serves it as "
-                    + device,
-                hint: "use that device; it is there after `snapmgr activate \(volume.record.name)`")
-        }
         _ = try context.reader(volume)
+        // The kernel has its origin, and its store's lock stays free.
+        guard volume.record.driver == .image else { return }
         _ = try OriginProbe(path: volume.record.originPath)
         // Given back at once: the plugin takes it when it opens the volume.
         _ = try VolumeLock.acquire(volume)

@@ -7,9 +7,11 @@ struct ServeCommandLine: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "serve", "Serve volumes over NBD, in the foreground.",
         discussion: """
-            Exports are called VOL (read and write) and VOL@ID (read-only). Without --socket and \
-            --listen, the socket is nbd.sock in the state folder. Sockets that systemd has opened \
-            are taken over. The server is nbdkit with snapmgr's plugin.
+            Exports are called VOL (read and write) and VOL@ID or VOL@NAME (read-only). A volume \
+            under device-mapper must be active: run `snapmgr activate VOL`; its device is open \
+            while a client is connected. Without --socket and --listen, the socket is nbd.sock in \
+            the state folder. Sockets that systemd has opened are taken over. The server is nbdkit \
+            with snapmgr's plugin.
             """,
         examples: [
             "serve data", "serve --socket /run/snapmgr/nbd.sock",
@@ -17,7 +19,8 @@ struct ServeCommandLine: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The volumes; all without any.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volumes; without any, images and active ones.", valueName: "vol"))
     var volumes: [String] = []
 
     @Option(help: ArgumentHelp("Listen on a Unix socket (mode 0600).", valueName: "path"))

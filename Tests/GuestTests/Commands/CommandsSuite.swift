@@ -8,6 +8,5 @@ enum CommandsSuite {
             modules: ["dm-mod", "dm-snapshot", "dm-zero", "loop"],
             memoryMebibytes: 1024, seconds: 600),
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
-            + ActivationCases.cases
-            + RemovalCases.cases + RefusalCases.cases)
+            + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases)
 }

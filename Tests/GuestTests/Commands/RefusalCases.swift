@@ -68,12 +68,6 @@ enum RefusalCases {
                 13, "volume", "resize", "data", "4M", "--yes", saying: ["only grow"])
             try rig.snapmgr.fails(13, "volume", "resize", "data", "4G", saying: ["has only"])
             try rig.snapmgr.fails(2, "activate", saying: ["--all"])
-            let served = try rig.snapmgr.start([
-                "serve", "data", "--socket", "/run/snapmgr.sock",
-            ])
-            // Without nbdkit, that is what is said first.
-            try expect(
-                [13, 4].contains(served.status), "serve ended with \(served.status)")
         },
         GuestCase("an origin that has grown is taken over, mounted as it is") { context in
             let rig = try CommandRig(context)

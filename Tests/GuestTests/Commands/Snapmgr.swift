@@ -81,23 +81,24 @@ struct Snapmgr {
 
     func start(_ words: [String]) throws -> Outcome {
         let files = ["/run/snapmgr-output", "/run/snapmgr-errors"]
-        let id = try begin(words, outputTo: files[0], errorsTo: files[1])
-        let status = ChildProcess.wait(for: id)
+        let id = try spawn(words, output: files)
+        var status: Int32 = 0
+        while waitpid(id, &status, 0) < 0, errno == EINTR {}
         return Outcome(
             words: words, status: status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f,
             output: try TextFile.read(files[0]), errors: try TextFile.read(files[1]))
     }
 
-    /// Starts a command, whose words go to these files.
-    func begin(
-        _ words: [String], outputTo output: String = "/dev/null", errorsTo errors: String
-    ) throws -> pid_t {
+    /// Starts a command that goes on, and returns its process.
+    ///
+    /// - Parameter files: for what it says, and for its errors.
+    func spawn(_ words: [String], output files: [String]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         let flags = O_WRONLY | O_CREAT | O_TRUNC
-        for (number, file) in [output, errors].enumerated() {
+        for (number, file) in files.enumerated() {
             posix_spawn_file_actions_addopen(&actions, Int32(number) + 1, file, flags, 0o600)
         }
         let all = [Self.program, "--state", statePath] + words

@@ -74,7 +74,7 @@ enum SnapshotCases {
             let views = try [rig.viewFolder("first"), rig.viewFolder("third")]
             try rig.snapmgr.run("mount", "data@one", views[0])
             try rig.snapmgr.fails(
-                13, "delete", "data@one", saying: ["open for reading", "snapmgr umount"])
+                13, "delete", "data@one", saying: ["mounted on \(views[0])", "snapmgr umount"])
             try rig.snapmgr.run("delete", "data@two")
             try rig.snapmgr.fails(4, "mount", "2", views[1])
             try rig.snapmgr.run("mount", "data@three", views[1])

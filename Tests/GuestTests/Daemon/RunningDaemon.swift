@@ -11,7 +11,8 @@ final class RunningDaemon {
     init(_ context: GuestContext, _ snapmgr: Snapmgr, config: String? = nil) throws {
         logPath = "/run/snapmgr-daemon-log"
         let options = config.map { ["--config", $0] } ?? []
-        process = try snapmgr.begin(options + ["daemon"], errorsTo: logPath)
+        process = try snapmgr.spawn(
+            options + ["daemon"], output: ["/dev/null", logPath])
         context.cleanUp { [self] in _ = end(SIGKILL) }
         try waitFor("a daemon that watches") { try said("watching the kernel's devices") }
     }

@@ -17,13 +17,21 @@ enum Program {
     }
 
     /// A program's exit status; 128 and its number for a signal.
-    static func status(_ words: [String]) throws -> Int32 {
-        guard let name = words.first else { return 127 }
+    static func status(_ words: [String]) throws -> Int32 { try wait(for: start(words)) }
+
+    /// Starts a program that goes on, and returns its process.
+    static func start(_ words: [String]) throws -> pid_t {
+        guard let name = words.first else { throw IOFailure("start", path: "", code: ENOENT) }
         var id = pid_t()
         let arguments = words.map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
         let error = posix_spawnp(&id, name, nil, nil, arguments, environ)
         guard error == 0 else { throw IOFailure("start", path: name, code: error) }
+        return id
+    }
+
+    /// A started program's exit status; 128 and its number for a signal.
+    static func wait(for id: pid_t) throws -> Int32 {
         var status: Int32 = 0
         while waitpid(id, &status, 0) < 0, errno == EINTR {}
         return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f

@@ -1,19 +1,20 @@
-import Glibc
-import SnapshotModel
+internal import Glibc
+internal import SnapshotModel
 
 /// A client of its own, so that a test knows which requests were answered: one connection, one
 /// request at a time.
-final class NBDClient {
+package final class NBDClient {
     /// What the server answered instead of doing it, as an error number.
-    struct Refusal: Error, Equatable {
-        var code: UInt32
+    package struct Refusal: Error, Equatable {
+        package var code: UInt32
     }
 
-    private(set) var byteCount = 0
+    /// The export's size in bytes.
+    package private(set) var byteCount = 0
     private let descriptor: Int32
 
     /// Connects to an export on a Unix socket.
-    init(socket path: String, export: String) throws {
+    package init(socket path: String, export: String) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Problem(.failed, "socket: error \(errno)") }
         // Whatever goes wrong, no test waits for ever.
@@ -28,13 +29,13 @@ final class NBDClient {
 
     deinit { close(descriptor) }
 
-    func read(_ range: Range<Int>) throws -> [UInt8] {
+    package func read(_ range: Range<Int>) throws -> [UInt8] {
         try request(.read, range)
         return try receive(range.count)
     }
 
     /// All of the export.
-    func readAll() throws -> [UInt8] {
+    package func readAll() throws -> [UInt8] {
         var content: [UInt8] = []
         content.reserveCapacity(byteCount)
         for start in stride(from: 0, to: byteCount, by: 1 << 20) {
@@ -43,11 +44,11 @@ final class NBDClient {
         return content
     }
 
-    func write(_ bytes: [UInt8], at offset: Int, isDurable: Bool = false) throws {
+    package func write(_ bytes: [UInt8], at offset: Int, isDurable: Bool = false) throws {
         try request(.write, offset..<offset + bytes.count, flags: isDurable ? 1 : 0, bytes)
     }
 
-    func flush() throws { try request(.flush, 0..<0) }
+    package func flush() throws { try request(.flush, 0..<0) }
 
     private enum Kind: UInt16 { case read, write, disconnect, flush }
 

@@ -1,0 +1,69 @@
+internal import MergeKit
+internal import SnapshotModel
+
+/// An image that the engine of this process reads and writes.
+struct ImageContent: ExportContent {
+    private let engine: LiveEngine
+    let byteCount: Int
+    let description: String
+    let preferredBytes: Int
+
+    init(_ engine: LiveEngine) {
+        let record = engine.record
+        self.engine = engine
+        byteCount = record.geometry.volumeBytes
+        description = ExportDescription.volume(record.name)
+        preferredBytes = record.geometry.chunkBytes
+    }
+
+    var isWritable: Bool { true }
+    /// What was trimmed reads as zeroes, so that a snapshot taken later has a definite content.
+    var canTrim: Bool { true }
+    /// A write of the same zeroes would preserve the same chunks.
+    var isZeroFast: Bool { true }
+
+    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        try engine.read(into: &buffer, at: offset)
+    }
+
+    func write(_ bytes: RawSpan, at offset: Int, isDurable: Bool) throws(Problem) {
+        try engine.write(bytes, at: offset, forceUnitAccess: isDurable)
+    }
+
+    func zero(_ range: Range<Int>, isDurable: Bool) throws(Problem) {
+        try engine.zero(range, forceUnitAccess: isDurable)
+    }
+
+    func flush() throws(Problem) { try engine.flush() }
+
+    func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
+        try engine.extents(in: range, limit: limit)
+    }
+
+    func close() {}
+}
+
+/// A snapshot of an image.
+struct ImageSnapshotContent: ExportContent {
+    private let view: SnapshotView
+    let description: String
+    let preferredBytes: Int
+
+    init(_ view: SnapshotView, of record: VolumeRecord) {
+        self.view = view
+        description = ExportDescription.snapshot(view.manifest, of: record.name)
+        preferredBytes = record.geometry.chunkBytes
+    }
+
+    var byteCount: Int { view.byteCount }
+
+    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        try view.read(into: &buffer, at: offset)
+    }
+
+    func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
+        try view.extents(in: range, limit: limit)
+    }
+
+    func close() { view.close() }
+}

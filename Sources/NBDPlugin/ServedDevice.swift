@@ -1,0 +1,54 @@
+internal import BlockIO
+internal import Control
+internal import DeviceDriver
+internal import DeviceMapper
+internal import MergeKit
+internal import SnapshotModel
+
+/// A volume under device-mapper. The kernel has it; this server opens its devices for clients, and
+/// commands go on without knowing of it.
+final class ServedDevice: ServedVolume {
+    let name: String
+    let storePath: String
+    private let preferredBytes: Int
+    private let access: DeviceAccess
+
+    private init(_ argument: VolumeArgument, preferredBytes: Int, access: DeviceAccess) {
+        name = argument.name
+        storePath = argument.storePath
+        self.preferredBytes = preferredBytes
+        self.access = access
+    }
+
+    /// Nothing is opened, but what a killed server has left is swept.
+    static func start(
+        _ argument: VolumeArgument, _ record: VolumeRecord, mapper: any DeviceMapping
+    ) -> ServedDevice {
+        let name = argument.name
+        let access = DeviceAccess(
+            volume: name, storePath: argument.storePath,
+            purpose: "nbdkit opening a snapshot of \(name)", mapper: mapper, clock: SystemClock()
+        ) { NBDKitLog.error("volume \(name): \($0)") }
+        access.sweep()
+        return ServedDevice(
+            argument, preferredBytes: record.geometry.chunkBytes, access: access)
+    }
+
+    func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
+        let device = try access.openVolume(readOnly ? .readOnly : .readWrite)
+        let byteCount = try doing { () throws(IOFailure) in try device.byteCount() }
+        return DeviceContent(
+            device, byteCount: byteCount, isWritable: !readOnly,
+            description: ExportDescription.volume(name), preferredBytes: preferredBytes)
+    }
+
+    func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
+        try DeviceContent(
+            access.openSnapshot(manifest.id), byteCount: manifest.volumeBytes, isWritable: false,
+            description: ExportDescription.snapshot(manifest, of: name),
+            preferredBytes: preferredBytes
+        ) { [access] in access.closed(manifest.id) }
+    }
+
+    func stop() {}
+}

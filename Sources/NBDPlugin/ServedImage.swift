@@ -1,0 +1,54 @@
+internal import BlockIO
+internal import Control
+internal import MergeKit
+internal import SnapshotModel
+
+/// An image that this server has open, with the socket through which commands reach it.
+final class ServedImage: ServedVolume {
+    private let host: VolumeHost
+    private let control: ControlServer
+
+    private init(host: VolumeHost, control: ControlServer) {
+        self.host = host
+        self.control = control
+    }
+
+    var name: String { host.engine.record.name }
+    var storePath: String { host.storePath }
+
+    func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
+        ImageContent(host.engine)
+    }
+
+    func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
+        ImageSnapshotContent(try host.engine.openView(of: manifest.id), of: host.engine.record)
+    }
+
+    /// Opens the image, starts its background work, and listens for commands.
+    static func start(_ argument: VolumeArgument) throws(Problem) -> ServedImage {
+        let name = argument.name
+        let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasCaretaker: true) {
+            NBDKitLog.error("volume \(name): \($0)")
+        }
+        let host = try VolumeHost.open(storePath: argument.storePath, options: options)
+        for warning in host.engine.warnings {
+            NBDKitLog.error("warning: \(warning)")
+        }
+        do throws(Problem) {
+            return ServedImage(host: host, control: try ControlServer.start(host: host))
+        } catch {
+            try? host.close()
+            throw error
+        }
+    }
+
+    /// Ends commands first, then the background work, then flushes and closes the engine.
+    func stop() {
+        control.stop()
+        do throws(Problem) {
+            try host.close()
+        } catch {
+            NBDKitLog.error(error)
+        }
+    }
+}
