@@ -15,6 +15,8 @@ struct ModelHistory {
     private var version: ChunkPattern.Version = 0
     /// The merge that may be running: its target, and its safety snapshot while none is newer.
     private var merge: (target: SnapshotID, safety: SnapshotID?)?
+    /// How much of a merge that rests was merged when it was paused.
+    private var pausedBytes: Int?
     private(set) var counts: [String: Int] = [:]
     /// Devices that stay open while the history goes on, as a mount does.
     private var views: [SnapshotID: DirectDevice] = [:]
@@ -40,13 +42,14 @@ struct ModelHistory {
             }
         }
         try rig.finishMerge()
-        merge = nil
+        noteEnd()
         try check()
         _ = try reopenViews()
     }
 
     private mutating func step() throws -> String {
         if merge?.safety != nil, random.oneIn(5) { return try cancel() }
+        if merge != nil, random.oneIn(4) { return try pauseOrResume() }
         switch random.below(100) {
         case 0..<45: return try write()
         case 45..<62: return try snapshot()
@@ -110,6 +113,7 @@ struct ModelHistory {
         if let safety = outcome.safety { snapshots.append((safety.id, live)) }
         live = target.content
         merge = (target.id, outcome.safety?.id)
+        pausedBytes = nil
         return takesSafety ? "revert" : "revert without safety"
     }
 
@@ -122,26 +126,27 @@ struct ModelHistory {
             reply = try rig.perform(.cancelMerge(rig.revertID()))
         } catch let problem as Problem where problem.code == .notFound {
             // It has ended since we looked.
-            merge = nil
+            noteEnd()
             return "nothing"
         }
         guard case .reverted(let outcome) = reply else { return "nothing" }
         try expectEqual(outcome.target, safety, "target of the cancellation")
         live = content.content
         merge = (safety, safety)
+        pausedBytes = nil
         return "cancel"
     }
 
     private mutating func waitForMerge() throws -> String {
         guard merge != nil else { return "nothing" }
         try rig.finishMerge()
-        merge = nil
+        noteEnd()
         return "merge to the end"
     }
 
     private mutating func downAndUp() throws -> String {
         try noteMergeEnd()
-        guard merge == nil else { return "nothing" }
+        guard merge == nil else { return try crashInPause() }
         for id in Array(views.keys) { try closeView(id) }
         try rig.deactivate()
         // The origin is a plain device now, and has what the volume showed.
@@ -151,6 +156,37 @@ struct ModelHistory {
             "the origin")
         try rig.activate()
         return "down and up"
+    }
+
+    private mutating func pauseOrResume() throws -> String {
+        if pausedBytes != nil {
+            // Sometimes what is paused is paused, and what was resumed is resumed again.
+            if random.oneIn(4) {
+                _ = try rig.perform(.pauseMerge)
+                return "pause again"
+            }
+            _ = try rig.perform(.resumeMerge)
+            pausedBytes = nil
+            return "resume"
+        }
+        _ = try rig.perform(.pauseMerge)
+        guard let progress = try rig.mergeProgress() else {
+            noteEnd()
+            return "pause of what has ended"
+        }
+        pausedBytes = progress.mergedBytes
+        return progress.mergedBytes > 0 ? "pause in mid-merge" : "pause at the beginning"
+    }
+
+    /// The machine goes down in the middle of a merge that rests.
+    private mutating func crashInPause() throws -> String {
+        guard pausedBytes != nil else { return "nothing" }
+        let percent = try DriverRig.throttle()
+        for id in Array(views.keys) { try closeView(id) }
+        try rig.takeDown()
+        try DriverRig.throttle(percent: percent)
+        try rig.activate()
+        return "down and up in a pause"
     }
 
     private mutating func closeView(_ id: SnapshotID) throws {
@@ -164,7 +200,12 @@ struct ModelHistory {
     }
 
     private mutating func noteMergeEnd() throws {
-        if merge != nil, try rig.mergeProgress() == nil { merge = nil }
+        if merge != nil, try rig.mergeProgress() == nil { noteEnd() }
+    }
+
+    private mutating func noteEnd() {
+        merge = nil
+        pausedBytes = nil
     }
 
     private mutating func check() throws {
@@ -175,6 +216,11 @@ struct ModelHistory {
                     path: try rig.volume().openView(id), isReadOnly: true)
             }
             if let view = views[id] { try content.expect(on: view, "snapshot \(id)") }
+        }
+        if let pausedBytes {
+            try expect(try rig.isPaused(), "the merge does not rest")
+            try expectEqual(
+                try rig.mergeProgress()?.mergedBytes, pausedBytes, "merged bytes in a pause")
         }
         try expectEqual(rig.takeWarnings(), [], "warnings")
     }
