@@ -219,12 +219,6 @@ final class DriverRig {
         return result
     }
 
-    static func throttle() throws -> Int {
-        let text = try TextFile.read(
-            "/sys/module/dm_snapshot/parameters/snapshot_copy_throttle")
-        return try require(Int(text.filter(\.isNumber)), "number in \(text)")
-    }
-
     /// Slows the kernel's merges down to a share of the time.
     static func throttle(percent: Int) throws {
         let file = try FileDevice(

@@ -9,6 +9,8 @@ import TestKit
 /// operation the volume and every live snapshot are read whole.
 struct ModelHistory {
     private let rig: DriverRig
+    private let origin: SlowOrigin
+    private var isSlow = false
     private var random: SeededGenerator
     private var live: DiskContent
     private var snapshots: [(id: SnapshotID, content: DiskContent)] = []
@@ -24,8 +26,11 @@ struct ModelHistory {
     private static let snapshotsMaximum = 6
     private static let blockBytes = 4096
 
-    init(_ rig: DriverRig, seed: UInt64) {
+    private static let slowMilliseconds = 60
+
+    init(_ rig: DriverRig, _ origin: SlowOrigin, seed: UInt64) {
         self.rig = rig
+        self.origin = origin
         random = SeededGenerator(seed: seed)
         live = DiskContent(
             seed: seed, byteCount: rig.volumeBytes, blockBytes: Self.blockBytes)
@@ -41,6 +46,7 @@ struct ModelHistory {
                     place: SourcePlace(fileID: #fileID, line: #line))
             }
         }
+        try slowDown(false)
         try rig.finishMerge()
         noteEnd()
         try check()
@@ -101,7 +107,7 @@ struct ModelHistory {
         let isSecond = merge != nil
         let target = snapshots[random.below(snapshots.count)]
         // One in three is slow, so that others come in its middle.
-        if !isSecond { try DriverRig.throttle(percent: random.oneIn(3) ? 1 : 100) }
+        if !isSecond { try slowDown(random.oneIn(3)) }
         let takesSafety = isSecond || !random.oneIn(4)
         let outcome: RevertOutcome
         do {
@@ -139,6 +145,7 @@ struct ModelHistory {
 
     private mutating func waitForMerge() throws -> String {
         guard merge != nil else { return "nothing" }
+        try slowDown(false)
         try rig.finishMerge()
         noteEnd()
         return "merge to the end"
@@ -165,6 +172,7 @@ struct ModelHistory {
                 _ = try rig.perform(.pauseMerge)
                 return "pause again"
             }
+            try slowDown(random.oneIn(2))
             _ = try rig.perform(.resumeMerge)
             pausedBytes = nil
             return "resume"
@@ -175,16 +183,16 @@ struct ModelHistory {
             return "pause of what has ended"
         }
         pausedBytes = progress.mergedBytes
+        // What is written meanwhile need not be slow; what is resumed is, now and then.
+        try slowDown(false)
         return progress.mergedBytes > 0 ? "pause in mid-merge" : "pause at the beginning"
     }
 
     /// The machine goes down in the middle of a merge that rests.
     private mutating func crashInPause() throws -> String {
         guard pausedBytes != nil else { return "nothing" }
-        let percent = try DriverRig.throttle()
         for id in Array(views.keys) { try closeView(id) }
         try rig.takeDown()
-        try DriverRig.throttle(percent: percent)
         try rig.activate()
         return "down and up in a pause"
     }
@@ -200,7 +208,15 @@ struct ModelHistory {
     }
 
     private mutating func noteMergeEnd() throws {
-        if merge != nil, try rig.mergeProgress() == nil { noteEnd() }
+        guard merge != nil, try rig.mergeProgress() == nil else { return }
+        try slowDown(false)
+        noteEnd()
+    }
+
+    private mutating func slowDown(_ isWanted: Bool) throws {
+        guard isSlow != isWanted else { return }
+        try origin.delayWrites(milliseconds: isWanted ? Self.slowMilliseconds : 0)
+        isSlow = isWanted
     }
 
     private mutating func noteEnd() {
