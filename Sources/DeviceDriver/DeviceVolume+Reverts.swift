@@ -14,6 +14,7 @@ extension DeviceVolume {
         try bringUpMerge(revert)
         if let safety = state.manifest(revert.safety), !state.isBroken(safety.ordinal) {
             try attach(safety, on: .real)
+            try hangOnReal(safety)
         }
         try store.writeMark(StoreLayout.begunMark(revert.id))
         // The kernel takes no second merge beside the first.
@@ -21,6 +22,16 @@ extension DeviceVolume {
         try stack.replace(
             .base, stack.mergeTable(revert.id, bytes: record.geometry.volumeBytes))
         try reload()
+    }
+
+    /// A snapshot that was taken in the middle of an earlier merge hangs on `base`, and would not see
+    /// what this merge overwrites. Nothing is written meanwhile, so that its area says all.
+    private func hangOnReal(_ manifest: SnapshotManifest) throws(Problem) {
+        let part = DeviceName.Part.snapshot(manifest.ordinal)
+        guard case .snapshot(let origin, _, _, _) = try stack.table(part).segments.first?.target,
+            try origin != stack.reference(.real)
+        else { return }
+        try stack.replace(part, try stack.snapshotTable(of: manifest, on: .real))
     }
 
     /// Has the volume read the origin again, whatever of a merge is done.

@@ -28,6 +28,13 @@ enum PauseCases {
         },
         GuestCase("pausing and resuming twice is as doing it once", body: twice),
         GuestCase("what is in too many pieces is not paused, and merges on", body: tooMany),
+        GuestCase("a snapshot of a paused merge outlives a later revert without a safety snapshot")
+        {
+            try lateSnapshot($0, pauses: true)
+        },
+        GuestCase("a snapshot of a merge not paused outlives a revert without a safety snapshot") {
+            try lateSnapshot($0, pauses: false)
+        },
         GuestCase("a plan that was copied into one file is paused", body: copied),
     ]
 
@@ -287,6 +294,21 @@ enum PauseCases {
         try history.revert(to: scene.second, takingSafety: false)
         try history.expectAll()
         try writeEverywhere(scene, from: 9)
+        try expectEnd(scene)
+    }
+
+    /// What was taken in mid-merge hangs on the merge's device, not on the origin's.
+    private static func lateSnapshot(_ context: GuestContext, pauses: Bool) throws {
+        let scene = try inMiddle(context)
+        let (rig, history) = (scene.rig, scene.history)
+        if pauses { try pause(scene) }
+        try history.takeSnapshot()
+        try scene.origin.delayWrites(milliseconds: 0)
+        try rig.finishMerge()
+        try history.expectAll()
+        try history.revert(to: scene.second, takingSafety: false)
+        try history.expectAll()
+        try writeEverywhere(scene, from: 0)
         try expectEnd(scene)
     }
 
