@@ -108,6 +108,11 @@ struct KillSweep {
         if ids.count < 2 { try takeSnapshot() }
         oldest = expected.snapshots.keys.min()
         try write(12)
+        if kind.steersTheMerge {
+            // What else was written would join the pieces, and a merge of one piece is one step.
+            try takeSnapshot()
+            oldest = expected.snapshots.keys.max()
+        }
         if kind.needsMerge { try writeScattered() }
         if kind == .delete {
             try takeSnapshot()

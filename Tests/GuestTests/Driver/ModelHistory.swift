@@ -69,6 +69,7 @@ struct ModelHistory {
 
     private mutating func write() throws -> String {
         try rig.withDevice { device in
+            if random.oneIn(8) { try writeScattered(device) }
             for _ in 0..<1 + random.below(6) {
                 let first = random.below(live.blockCount)
                 let count = min(live.blockCount - first, 1 + random.below(12))
@@ -78,6 +79,17 @@ struct ModelHistory {
             }
         }
         return "write"
+    }
+
+    /// Pieces that a merge takes one by one.
+    private mutating func writeScattered(_ device: DirectDevice) throws {
+        let step = 2 * rig.chunkBytes / Self.blockBytes
+        let first = random.below(live.blockCount)
+        for block in stride(from: first, to: min(live.blockCount, first + 30 * step), by: step) {
+            version += 1
+            live.set(version, blocks: block..<block + 1)
+            try live.write(block..<block + 1, to: device)
+        }
     }
 
     private mutating func snapshot() throws -> String {
