@@ -1,7 +1,7 @@
 internal import CSystem
 internal import Glibc
 
-/// A regular file or a block device, through the page cache.
+/// A regular file or a block device, through the page cache unless it is opened past it.
 package final class FileDevice: BlockDevice {
     package let path: String
     private let descriptor: OwnedDescriptor
@@ -11,15 +11,26 @@ package final class FileDevice: BlockDevice {
     package enum Access: Sendable {
         case readOnly
         case readWrite
+        /// Past the page cache, which does not know what the kernel writes to a block device by
+        /// itself. Offsets, lengths and memory must be whole blocks; see ``AlignedBuffer``.
+        case readDirectly
         /// A new file, for reading and writing; the name must be free.
         case create
     }
+
+    /// O_DIRECT, which the Glibc module leaves out; its value is the processor's.
+    #if arch(arm64)
+        private static let direct: Int32 = 0o200000
+    #else
+        private static let direct: Int32 = 0o40000
+    #endif
 
     package init(path: String, access: Access) throws(IOFailure) {
         let flags =
             switch access {
             case .readOnly: O_RDONLY
             case .readWrite: O_RDWR
+            case .readDirectly: O_RDONLY | Self.direct
             case .create: O_RDWR | O_CREAT | O_EXCL
             }
         let descriptor = try OwnedDescriptor(path: path, flags: flags)

@@ -214,7 +214,7 @@ final class DeviceChange {
         if let snapshot {
             draft = manifest(snapshot.request, snapshot.ordinal)
             try stack.resume(.snapshot(snapshot.ordinal))
-            try stack.renewOrigin(isHeld: true)
+            try stack.renewHeldOrigin()
         }
         // The guard may have thought us dead, and let I/O go on.
         guard try stack.info(.top)?.isSuspended ?? false else {
@@ -338,9 +338,7 @@ final class DeviceChange {
         }
         if let snapshot { try volume.removeSnapshot(snapshot.ordinal) }
         try volume.reload()
-        if let running = state.merging, try !stack.isMerging() {
-            try volume.flip(to: running.record)
-        }
+        if let running = state.merging { try volume.carryOn(running) }
         snapshot = nil
         revert = nil
     }

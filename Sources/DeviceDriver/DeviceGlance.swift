@@ -69,10 +69,17 @@ package struct DeviceGlance {
         let planBytes = revert.planChunkCount * chunkBytes
         var rest = planBytes
         var hasFailed = false
-        switch try stack.status(.base) {
+        let role = try stack.baseRole()
+        // Of a paused merge the table tells what is not merged, and the overlay whether it can be read.
+        switch try stack.status(role == .paused ? .overlay(revert.id) : .base) {
+        case .mergeFailed, .invalid, .overflow: hasFailed = true
+        case .usage where role == .paused:
+            let unmerged = PausedTable.unmergedChunkCount(
+                of: try stack.table(.base), overlay: try stack.reference(.overlay(revert.id)),
+                format: stack.format)
+            rest = min(planBytes, unmerged * chunkBytes)
         case .usage(let allocated, _, let metadata):
             rest = min(planBytes, max(0, allocated - metadata) * Geometry.sectorBytes)
-        case .mergeFailed, .invalid, .overflow: hasFailed = true
         case .unknown, nil: break
         }
         let preserved: Int =
@@ -81,11 +88,12 @@ package struct DeviceGlance {
                 max(0, (allocated - metadata) * Geometry.sectorBytes)
             default: 0
             }
+        let isActive = try stack.isActive()
         return MergeProgress(
             revertID: revert.id, targetID: revert.targetID,
             safetyID: revert.tookSafetySnapshot ? revert.safetyID : nil,
             mergedBytes: planBytes - rest, planBytes: planBytes, preservedBytes: preserved,
-            rate: 0, state: hasFailed ? .failed : try stack.isActive() ? .merging : .paused,
+            rate: 0, state: hasFailed ? .failed : role == .paused || !isActive ? .paused : .merging,
             failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
     }
 }

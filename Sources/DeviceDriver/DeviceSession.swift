@@ -168,14 +168,8 @@ package final class DeviceSession: VolumeSession {
     ) throws(Problem) -> ControlReply {
         switch request {
         case .mergeStatus: return .merge(try volume.mergeProgress())
-        case .pauseMerge:
-            throw Problem(
-                .refused,
-                "the merge on volume \(volume.record.name) is the kernel's, which does not pause",
-                hint: "slow it down with `snapmgr merge throttle RATE \(volume.record.name)`")
-        case .resumeMerge:
-            try volume.throttleMerge(bytesPerSecond: nil)
-            try volume.restartMerge()
+        case .pauseMerge: try volume.pauseMerge()
+        case .resumeMerge: try volume.resumeMerge()
         case .throttleMerge(let rate): try volume.throttleMerge(bytesPerSecond: rate)
         case .waitForMerge: try waitForMerge(onProgress)
         default: preconditionFailure("not about the merge: \(request)")
@@ -188,6 +182,7 @@ package final class DeviceSession: VolumeSession {
         var doneBytes = 0
         while let merge = try volume.mergeProgress() {
             if let failure = try volume.mergeFailure() { throw failure }
+            if let problem = try volume.restingProblem() { throw problem }
             meter.add(merge.mergedBytes - doneBytes)
             doneBytes = merge.mergedBytes
             onProgress(

@@ -106,7 +106,7 @@ extension DeviceVolume {
         guard state.revert == nil else {
             throw Problem(
                 .refused, "a merge runs on volume \(record.name)",
-                hint: "wait for it with `snapmgr merge status \(record.name)`")
+                hint: mergeHint)
         }
         let size = try doing { () throws(IOFailure) in
             try FileDevice(path: record.originPath, access: .readOnly).byteCount()

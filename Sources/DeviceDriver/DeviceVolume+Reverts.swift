@@ -14,17 +14,29 @@ extension DeviceVolume {
         try bringUpMerge(revert)
         if let safety = state.manifest(revert.safety), !state.isBroken(safety.ordinal) {
             try attach(safety, on: .real)
+            try hangOnReal(safety)
         }
         try store.writeMark(StoreLayout.begunMark(revert.id))
-        try stopMerge()
+        // The kernel takes no second merge beside the first.
+        if try stack.baseRole() == .merging { try stopMerge() }
         try stack.replace(
             .base, stack.mergeTable(revert.id, bytes: record.geometry.volumeBytes))
         try reload()
     }
 
+    /// A snapshot that was taken in the middle of an earlier merge hangs on `base`, and would not see
+    /// what this merge overwrites. Nothing is written meanwhile, so that its area says all.
+    private func hangOnReal(_ manifest: SnapshotManifest) throws(Problem) {
+        let part = DeviceName.Part.snapshot(manifest.ordinal)
+        guard case .snapshot(let origin, _, _, _) = try stack.table(part).segments.first?.target,
+            try origin != stack.reference(.real)
+        else { return }
+        try stack.replace(part, try stack.snapshotTable(of: manifest, on: .real))
+    }
+
     /// Has the volume read the origin again, whatever of a merge is done.
     func stopMerge() throws(Problem) {
-        guard try stack.isMerging() else { return }
+        guard let role = try stack.baseRole(), role != .origin else { return }
         try stack.replace(
             .base, stack.originTable(on: .real, bytes: record.geometry.volumeBytes))
     }
@@ -59,7 +71,7 @@ extension DeviceVolume {
     /// Ends the merge if the kernel has; whether it did. A merge that has failed is left as it is,
     /// since the volume goes on: see ``mergeFailure()``.
     func finishMergeIfDone() throws(Problem) -> Bool {
-        guard state.merging != nil, try stack.isMerging() else { return false }
+        guard state.merging != nil, try stack.baseRole() == .merging else { return false }
         guard case .usage(let allocated, _, let metadata) = try stack.status(.base),
             allocated == metadata
         else { return false }
@@ -67,10 +79,15 @@ extension DeviceVolume {
         return true
     }
 
-    /// What the kernel says of a merge that has stopped; nil while all is well.
+    /// What the kernel says of a merge that has stopped; nil while all is well, also of one that is
+    /// paused.
     func mergeFailure() throws(Problem) -> Problem? {
-        guard let merging = state.merging, try stack.isMerging() else { return nil }
-        if try isOverlayLost(merging.record.id) {
+        guard let merging = state.merging, let role = try stack.baseRole(), role != .origin else {
+            return nil
+        }
+        var parts: [DeviceName.Part] = [.overlay(merging.record.id)]
+        if role == .merging { parts.append(.base) }
+        for part in parts where try isLost(part) {
             return Problem(
                 .inputOutput,
                 "the store of volume \(record.name) failed in the middle of a merge: what is not "
@@ -78,7 +95,7 @@ extension DeviceVolume {
                 hint: "see `dmesg`; when the store works again, run "
                     + "`snapmgr merge resume \(record.name)`")
         }
-        guard case .mergeFailed = try stack.status(.base) else { return nil }
+        guard role == .merging, case .mergeFailed = try stack.status(.base) else { return nil }
         return Problem(
             .inputOutput,
             "the kernel's merge on volume \(record.name) has stopped at an I/O error: nothing is "
@@ -87,12 +104,9 @@ extension DeviceVolume {
                 + "`snapmgr merge resume \(record.name)`")
     }
 
-    private func isOverlayLost(_ id: RevertID) throws(Problem) -> Bool {
-        switch try stack.status(.overlay(id)) {
-        case .invalid, .overflow: return true
-        default: break
-        }
-        switch try stack.status(.base) {
+    /// Whether the kernel has given up what a `snapshot`, or a merge, keeps.
+    private func isLost(_ part: DeviceName.Part) throws(Problem) -> Bool {
+        switch try stack.status(part) {
         case .invalid, .overflow: return true
         default: return false
         }
@@ -110,14 +124,16 @@ extension DeviceVolume {
         try stack.suspend(.top, freezesFilesystem: false)
         do throws(Problem) {
             try stopMerge()
-            if try isOverlayLost(id) {
+            if try isLost(.overlay(id)) {
                 try stack.remove(.overlay(id))
                 try stack.detachUnusedLoops()
             }
             try flip(to: merging.record)
         } catch {
             // A volume that reads wrongly stays suspended.
-            if (try? stack.isMerging()) ?? false { try? stack.resumeIfSuspended(.top) }
+            if let role = try? stack.baseRole(), role != .origin {
+                try? stack.resumeIfSuspended(.top)
+            }
             throw error
         }
         try stack.resumeIfSuspended(.top)

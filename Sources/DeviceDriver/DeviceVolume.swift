@@ -17,6 +17,9 @@ package final class DeviceVolume {
     /// A plan of more windows than this is copied into one file instead of looked at through a
     /// table: a window takes the kernel about 100 bytes and 7 microseconds to load.
     package var windowsMaximum = 200_000
+    /// A merge is not paused when the table that takes its place would have more segments than this:
+    /// the kernel passes a flush of the volume on once for each of them.
+    package var pausedSegmentsMaximum = 50_000
     private let lock: FileLock
 
     /// - Parameters:
@@ -43,6 +46,13 @@ package final class DeviceVolume {
 
     func warn(_ text: String) { warnings.append(text) }
 
+    /// What to do about a merge that is in the way.
+    var mergeHint: String {
+        state.revert?.phase == .paused
+            ? "let it go on with `snapmgr merge resume \(record.name)`"
+            : "wait for it with `snapmgr merge status \(record.name)`"
+    }
+
     func requireActive() throws(Problem) { try DeviceGlance(stack).requireActive() }
 }
 
@@ -61,10 +71,12 @@ extension DeviceVolume {
         if let merging = state.merging { try bringUpMerge(merging.record) }
         try attachGrowing()
         try stack.ensure(.base) { () throws(Problem) in
-            if let merging = state.merging {
-                return try stack.mergeTable(merging.record.id, bytes: volumeBytes)
+            guard let merging = state.merging else {
+                return try stack.originTable(on: .real, bytes: volumeBytes)
             }
-            return try stack.originTable(on: .real, bytes: volumeBytes)
+            return merging.phase == .paused
+                ? try restingTable(merging.record)
+                : try stack.mergeTable(merging.record.id, bytes: volumeBytes)
         }
         // Before anybody can open the volume, which would otherwise show what the revert drops.
         if state.revert?.phase == .committed { try finishCommitted() }
@@ -106,7 +118,7 @@ extension DeviceVolume {
         try stack.ensure(part) { () throws(Problem) in
             try stack.snapshotTable(of: manifest, on: origin)
         }
-        if try stack.info(.base)?.hasLiveTable ?? false { try stack.renewOrigin(isHeld: false) }
+        try stack.renewOrigin()
     }
 
     /// Makes the devices that a merge runs from, and notes first that it may have begun.
@@ -139,7 +151,7 @@ extension DeviceVolume {
             throw Problem(
                 .refused,
                 "a merge runs on volume \(record.name): its origin is half old and half new",
-                hint: "wait for it with `snapmgr merge status \(record.name)`")
+                hint: mergeHint)
         }
         for case .view(let id) in try stack.existing() { try closeView(id) }
         try removeAll()
@@ -153,6 +165,7 @@ extension DeviceVolume {
         // Whatever `base` is, what hangs on it goes first.
         for part in parts { if case .snapshot = part { try stack.remove(part) } }
         try stack.remove(.base)
+        try stack.remove(.under)
         for part in parts { if case .synthetic = part { try stack.remove(part) } }
         try stack.remove(.real)
         try stack.detachUnusedLoops()
@@ -233,8 +246,8 @@ extension DeviceVolume {
     private func finishKernel() throws(Problem) {
         switch state.revert?.phase {
         case .committed: try finishCommitted()
-        case .begun:
-            if try !stack.isMerging(), let revert = state.revert { try flip(to: revert.record) }
+        case .begun, .paused:
+            if let revert = state.revert { try carryOn(revert) }
             if try !finishMergeIfDone(), let failure = try mergeFailure() {
                 warn("\(failure)")
             }
@@ -250,7 +263,7 @@ extension DeviceVolume {
 
     private func resumeLeft(_ part: DeviceName.Part) throws(Problem) {
         switch part {
-        case .top, .base, .real, .view:
+        case .top, .base, .under, .real, .view:
             try stack.resumeIfSuspended(part)
             try stack.settle(part)
         case .snapshot(let ordinal) where isGrowing(ordinal):
@@ -267,6 +280,9 @@ extension DeviceVolume {
     /// older snapshots' devices, loop devices.
     func tidy() throws(Problem) {
         try repointViews()
+        if try stack.info(.under) != nil, try stack.baseRole() != .paused {
+            try stack.remove(.under)
+        }
         for part in try stack.existing() {
             switch part {
             case .snapshot(let ordinal) where !isGrowing(ordinal):

@@ -24,6 +24,8 @@ struct StoreState {
         case committed
         /// The kernel may have merged some of it.
         case begun
+        /// The kernel may have merged some of it, and shall merge no more until it is resumed.
+        case paused
         /// All of it is merged.
         case merged
     }
@@ -35,14 +37,17 @@ struct StoreState {
         var running: Revert?
         for id in try store.revertFolders().reversed() {
             guard let record = try store.revert(id) else { continue }
-            let phase: Phase =
-                folder.exists(StoreLayout.mergedMark(id))
-                ? .merged : folder.exists(StoreLayout.begunMark(id)) ? .begun : .committed
-            running = Revert(record: record, phase: phase)
+            running = Revert(record: record, phase: Self.phase(of: id, folder))
             break
         }
         revert = running
         brokenThrough = try Self.brokenThrough(manifests, store)
+    }
+
+    private static func phase(of revert: RevertID, _ folder: FileFolder) -> Phase {
+        if folder.exists(StoreLayout.mergedMark(revert)) { return .merged }
+        guard folder.exists(StoreLayout.begunMark(revert)) else { return .committed }
+        return folder.exists(StoreLayout.pausedMark(revert)) ? .paused : .begun
     }
 
     private static func brokenThrough(
@@ -69,9 +74,9 @@ struct StoreState {
         brokenThrough.map { ordinal <= $0 } ?? false
     }
 
-    /// The merge that the kernel runs, or has run without anybody noting its end.
+    /// The merge that the kernel runs, or has run without anybody noting its end, or that is paused.
     var merging: Revert? {
-        guard let revert, revert.phase == .begun else { return nil }
+        guard let revert, revert.phase == .begun || revert.phase == .paused else { return nil }
         return revert
     }
 

@@ -7,6 +7,8 @@ internal import SnapshotModel
 ///
 ///     snapmgr-VOL              snapshot-origin -> base       what users mount
 ///     snapmgr-VOL:base         snapshot-origin -> real       in mid-merge: snapshot-merge
+///                              while that is paused: linear -> the revert's overlay, or under
+///     snapmgr-VOL:under        snapshot-origin -> real       only while a merge is paused
 ///     snapmgr-VOL:real         linear -> the origin
 ///     snapmgr-VOL:snap-000042  snapshot of real, or of base when it was taken in mid-merge
 ///
@@ -74,11 +76,24 @@ struct VolumeStack: Sendable {
             .snapshot
     }
 
-    /// Whether the volume reads through a merge.
-    func isMerging() throws(Problem) -> Bool {
-        guard try info(.base)?.hasLiveTable ?? false else { return false }
-        guard case .snapshotMerge = try table(.base).segments.first?.target else { return false }
-        return true
+    /// What the volume reads and writes through.
+    enum BaseRole {
+        case origin
+        case merging
+        /// A merge that rests: see ``PausedTable``.
+        case paused
+    }
+
+    /// Nil while there is no `base`.
+    func baseRole() throws(Problem) -> BaseRole? {
+        guard let info = try info(.base), info.hasLiveTable else { return nil }
+        // No other table of `base` has more than one, and this one may have very many.
+        if info.segmentCount > 1 { return .paused }
+        return switch try table(.base).segments.first?.target {
+        case .snapshotMerge: .merging
+        case .linear: .paused
+        default: .origin
+        }
     }
 
     // MARK: Tables
@@ -114,6 +129,13 @@ struct VolumeStack: Sendable {
             .snapshotMerge(
                 origin: try reference(.real), exceptions: try reference(.overlay(revert)),
                 chunkSectors: chunkSectors))
+    }
+
+    /// Needs the devices that the table is made of.
+    func pausedTable(_ revert: RevertID, bytes: Int) throws(Problem) -> PausedTable {
+        PausedTable(
+            bytes: bytes, format: format, overlay: try reference(.overlay(revert)),
+            under: try reference(.under))
     }
 
     func syntheticTable(
@@ -237,6 +259,35 @@ struct VolumeStack: Sendable {
 
     private static let cycleMilliseconds = 10_000
 
+    /// As ``replace(_:_:isReadOnly:)``, with a table that can be made only while I/O waits.
+    /// `.interrupted`, and the device is as it was, when that takes so long that the guard lets I/O go
+    /// on.
+    func replaceHeld(
+        _ part: Part, _ table: () throws(Problem) -> DeviceTable
+    ) throws(Problem) {
+        let guarding = try asking { () throws(DeviceFailure) in
+            try SuspensionGuard.begin(devices: [name(part)], milliseconds: Self.heldMilliseconds)
+        }
+        defer { guarding.end() }
+        try suspend(part, freezesFilesystem: false)
+        do throws(Problem) {
+            try load(part, try table())
+            // What the table was made by has changed since.
+            guard try info(part)?.isSuspended ?? false else {
+                throw Problem(
+                    .interrupted, "the device \(name(part)) could not be held for long enough",
+                    hint: "run the command again when the disk is less busy")
+            }
+        } catch {
+            try? asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
+            try? resume(part)
+            throw error
+        }
+        try resume(part)
+    }
+
+    private static let heldMilliseconds = 30_000
+
     func suspend(_ part: Part, freezesFilesystem: Bool) throws(Problem) {
         try asking { () throws(DeviceFailure) in
             try mapper.suspend(
@@ -251,10 +302,15 @@ struct VolumeStack: Sendable {
     /// Has the origin see which snapshots hang on `real` now. The kernel learns only when a
     /// `snapshot-origin` is resumed at which chunks it must cut writes; one that is not cut has only
     /// its first chunk preserved.
-    ///
-    /// - Parameter isHeld: the volume is held, with a guard that resumes `base`, too.
-    func renewOrigin(isHeld: Bool) throws(Problem) {
-        guard isHeld else { return try cycle(.base) }
+    func renewOrigin() throws(Problem) {
+        for part in [Part.under, .base] where try info(part)?.hasLiveTable ?? false {
+            try cycle(part)
+        }
+    }
+
+    /// The same while the volume is held, with a guard that resumes `base`, too. What is attached in
+    /// mid-merge then hangs on `base`, and is none of `under`'s.
+    func renewHeldOrigin() throws(Problem) {
         try suspend(.base, freezesFilesystem: false)
         try resume(.base)
     }

@@ -29,10 +29,13 @@ package struct DeviceName: Hashable, Sendable {
     package enum Part: Hashable, Sendable {
         /// What users mount: `snapshot-origin` over ``base``.
         case top
-        /// `linear` over ``real``, or `snapshot-merge` while a revert's merge runs.
+        /// `snapshot-origin` over ``real``, or what a revert's merge needs in its place.
         case base
         /// `linear` over the origin device.
         case real
+        /// `snapshot-origin` over ``real``, below ``base`` while a merge is paused: takes what is
+        /// written to chunks that need no merging.
+        case under
         /// The `snapshot` that keeps the exceptions of the snapshot with this ordinal.
         case snapshot(SnapshotOrdinal)
         /// A revert's synthetic exception store.
@@ -70,6 +73,7 @@ extension DeviceName.Part {
         case .top: ""
         case .base: ":base"
         case .real: ":real"
+        case .under: ":under"
         case .snapshot(let ordinal): ":snap-" + Self.padded(ordinal.rawValue)
         case .synthetic(let revert): ":synth-" + Self.padded(revert.rawValue)
         case .overlay(let revert): ":overlay-" + Self.padded(revert.rawValue)
@@ -82,6 +86,7 @@ extension DeviceName.Part {
         case "": self = .top
         case ":base": self = .base
         case ":real": self = .real
+        case ":under": self = .under
         default:
             if let number = Self.number(suffix, after: ":snap-") {
                 self = .snapshot(SnapshotOrdinal(rawValue: Int(number)))

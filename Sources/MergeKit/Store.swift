@@ -120,7 +120,8 @@ package struct Store: Sendable {
         }
     }
 
-    /// Marks a snapshot as deleted, or its chain as broken; durable when it returns.
+    /// Marks a snapshot as deleted, its chain as broken, or how far a revert is; durable when it
+    /// returns.
     package func writeMark(_ name: String) throws(Problem) {
         guard !folder.exists(name) else { return }
         do throws(IOFailure) {
@@ -130,6 +131,15 @@ package struct Store: Sendable {
             // What was not acknowledged shall not come into force at the next open.
             try? folder.removeFile(name)
             throw Problem(error)
+        }
+    }
+
+    /// Takes a mark away; durable when it returns.
+    package func removeMark(_ name: String) throws(Problem) {
+        guard folder.exists(name) else { return }
+        try doing { () throws(IOFailure) in
+            try folder.removeFile(name)
+            try folder.syncFolder(Self.parent(of: name))
         }
     }
 

@@ -18,6 +18,7 @@ package import SnapshotModel
 ///     reverts/000007/overlay.cow      what is written into the synthetic store, as an area
 ///     reverts/000007/copy.cow         the whole synthetic store, when its windows would be too many
 ///     reverts/000007/begun            an empty file: the kernel may have begun the merge
+///     reverts/000007/paused           an empty file: the kernel's merge shall rest
 ///     reverts/000007/merged           an empty file: the kernel has ended it
 package enum StoreLayout {
     package static let volume = "volume.json"
@@ -69,6 +70,7 @@ package enum StoreLayout {
 
     package static func syntheticCopy(_ id: RevertID) -> String { revertFolder(id) + "/copy.cow" }
     package static func begunMark(_ id: RevertID) -> String { revertFolder(id) + "/begun" }
+    package static func pausedMark(_ id: RevertID) -> String { revertFolder(id) + "/paused" }
     package static func mergedMark(_ id: RevertID) -> String { revertFolder(id) + "/merged" }
     package static func journal(_ id: RevertID) -> String { revertFolder(id) + "/journal" }
 

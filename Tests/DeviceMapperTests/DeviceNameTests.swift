@@ -8,6 +8,7 @@ struct DeviceNameTests {
         (.top, "snapmgr-db.1"),
         (.base, "snapmgr-db.1:base"),
         (.real, "snapmgr-db.1:real"),
+        (.under, "snapmgr-db.1:under"),
         (.snapshot(SnapshotOrdinal(rawValue: 42)), "snapmgr-db.1:snap-000042"),
         (.snapshot(SnapshotOrdinal(rawValue: 1_234_567)), "snapmgr-db.1:snap-1234567"),
         (.synthetic(RevertID(rawValue: 7)), "snapmgr-db.1:synth-000007"),

@@ -3,7 +3,13 @@ import Manager
 
 struct MergePauseCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
-        "pause", "Let merges rest until they are resumed.", examples: ["merge pause data"])
+        "pause", "Let merges rest until they are resumed.",
+        discussion: """
+            The volume reads and writes as before meanwhile. Of a volume under device-mapper, a merge \
+            whose rest lies in too many pieces is refused.
+            """,
+        examples: ["merge pause data"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
     var volumes: [String] = []

@@ -93,7 +93,19 @@ enum RevertCommandCases {
             try expectEqual(
                 try rig.snapmgr.run("volume", "show", "data", "--json").text("state"), "merging",
                 "state")
-            try rig.snapmgr.fails(13, "merge", "pause", "data", saying: ["does not pause"])
+            try rig.snapmgr.run("merge", "pause", "data")
+            for _ in 0..<2 {
+                let paused = try rig.snapmgr.run("merge", "status", "--json")
+                try expectEqual(paused.text("state"), "paused", "state of the merge")
+                try old.expect(
+                    on: DirectDevice(path: CommandRig.device("data")), "the volume in a pause")
+                // What happens to the volume meanwhile changes nothing.
+                try rig.snapmgr.run("activate", "data")
+            }
+            try rig.snapmgr.fails(13, "deactivate", "data", saying: ["merge resume"])
+            try rig.snapmgr.run("merge", "resume", "data")
+            let resumed = try rig.snapmgr.run("merge", "status", "--json")
+            try expectEqual(resumed.text("state"), "merging", "state of the merge")
             try rig.snapmgr.fails(13, "deactivate", "data", saying: ["a merge runs"])
             try rig.snapmgr.fails(13, "volume", "remove", "data", "--yes", saying: ["a merge runs"])
             try rig.snapmgr.run("merge", "cancel", "data", "--yes")

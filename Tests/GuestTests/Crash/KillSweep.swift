@@ -19,6 +19,8 @@ struct KillSweep {
         case revert = "a revert"
         case revertWithoutSafety = "a revert without a safety snapshot"
         case cancel = "the cancellation of a merge"
+        case pause = "the pause of a merge"
+        case resume = "the resumption of a merge"
         case endOfMerge = "the end of a merge, with a writer at work"
         case delete = "a deletion"
         case resize = "a resize"
@@ -28,7 +30,10 @@ struct KillSweep {
 
         var hasWriter: Bool { self == .snapshot || self == .endOfMerge }
         var revertsTheVolume: Bool { [.revert, .revertWithoutSafety, .cancel].contains(self) }
-        var needsMerge: Bool { [.snapshotInMerge, .cancel, .activateInMerge].contains(self) }
+        var needsMerge: Bool {
+            [.snapshotInMerge, .cancel, .activateInMerge].contains(self) || steersTheMerge
+        }
+        var steersTheMerge: Bool { self == .pause || self == .resume }
     }
 
     private let kind: Kind
@@ -103,12 +108,18 @@ struct KillSweep {
         if ids.count < 2 { try takeSnapshot() }
         oldest = expected.snapshots.keys.min()
         try write(12)
+        if kind.steersTheMerge {
+            // What else was written would join the pieces, and a merge of one piece is one step.
+            try takeSnapshot()
+            oldest = expected.snapshots.keys.max()
+        }
         if kind.needsMerge { try writeScattered() }
         if kind == .delete {
             try takeSnapshot()
             try write(6)
         }
         if kind.needsMerge { try beginMerge(isSlow: true) }
+        if kind == .resume { try pause() }
         if kind == .endOfMerge { try waitForKernel() }
         if kind == .activate { try rig.deactivate() }
         if kind == .activateInMerge { try rig.takeDown() }
@@ -151,6 +162,12 @@ struct KillSweep {
                 RevertRequest(
                     id: expected.takeRevertID(), target: target, safety: Self.request(safety))))
         try expected.apply(.revert(target, safety: safety))
+    }
+
+    /// With something written into what is not merged, and into the rest.
+    private mutating func pause() throws {
+        _ = try rig.perform(.pauseMerge)
+        try write(6)
     }
 
     /// Waits until the kernel has merged everything, and nobody has noted it.
@@ -219,6 +236,8 @@ struct KillSweep {
                     }
                 }
             )
+        case .pause: return (nil, { try Self.steer($0, .pauseMerge, into: .paused) })
+        case .resume: return (nil, { try Self.steer($0, .resumeMerge, into: .merging) })
         case .endOfMerge: return (nil, { try $0.withSession { _ in } })
         case .delete:
             // One in the middle, and the newest, whose area goes on growing.
@@ -229,6 +248,18 @@ struct KillSweep {
             return (.resize(bytes: bytes), { _ = try $0.perform(.resize(bytes: bytes)) })
         case .activate, .activateInMerge: return (nil, { try $0.activate() })
         case .deactivate: return (nil, { try $0.deactivate() })
+        }
+    }
+
+    private static func steer(
+        _ rig: DriverRig, _ request: ControlRequest, into state: MergeState
+    ) throws {
+        try rig.withSession { session in
+            _ = try session.perform(request)
+            guard case .merge(let progress) = try session.perform(.mergeStatus) else { return }
+            // It may have ended before.
+            guard let progress else { _exit(missedStatus) }
+            try expectEqual(progress.state, state, "state of the merge")
         }
     }
 
@@ -272,6 +303,11 @@ struct KillSweep {
         try mend(at: point)
         let writes = try writer?.end(since: since)
         if let writes { expected.adopt(writes.content(after: writes.last), version: writes.last) }
+        // What the kernel does is what the store says, whenever it was killed.
+        if kind.steersTheMerge {
+            let isPaused = try rig.isPaused()
+            if !wasKilled { try expectEqual(isPaused, kind == .pause, "paused, at the end") }
+        }
         let wasMade = try expected.resolve(rig, writes: writes)
         try expect(wasKilled || change == nil || wasMade, "it was acknowledged, and is not there")
         if let view, let oldest {

@@ -186,8 +186,18 @@ final class DriverRig {
         return progress
     }
 
+    /// Whether a merge rests. What the kernel does and what the store says must agree.
+    func isPaused() throws -> Bool {
+        guard let progress = try mergeProgress() else { return false }
+        let isMarked = FileFolder(path: storePath).exists(
+            StoreLayout.pausedMark(progress.revertID))
+        try expectEqual(progress.state == .paused, isMarked, "paused, the kernel and the store")
+        return isMarked
+    }
+
     func finishMerge() throws {
         try Self.throttle(percent: 100)
+        if try isPaused() { _ = try perform(.resumeMerge) }
         _ = try perform(.waitForMerge)
     }
 
@@ -221,7 +231,11 @@ final class DriverRig {
     func takeDown() throws {
         try Self.throttle(percent: 100)
         // The views and the top first, then what they stand on, as it was made.
-        let order = ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
+        // What merges goes before what it preserves into; a merge that rests stands on its snapshots.
+        let order =
+            try mapper.devices().contains { $0.name.volumePart?.part == .under }
+            ? ["@", "", ":snap", ":base", ":under", ":overlay", ":synth", ":real"]
+            : ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
         let devices = try mapper.devices()
         for device in devices where try mapper.info(device.name)?.isSuspended ?? false {
             try mapper.resume(device.name)

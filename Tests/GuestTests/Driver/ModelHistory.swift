@@ -9,12 +9,16 @@ import TestKit
 /// operation the volume and every live snapshot are read whole.
 struct ModelHistory {
     private let rig: DriverRig
+    private let origin: SlowOrigin
+    private var isSlow = false
     private var random: SeededGenerator
     private var live: DiskContent
     private var snapshots: [(id: SnapshotID, content: DiskContent)] = []
     private var version: ChunkPattern.Version = 0
     /// The merge that may be running: its target, and its safety snapshot while none is newer.
     private var merge: (target: SnapshotID, safety: SnapshotID?)?
+    /// How much of a merge that rests was merged when it was paused.
+    private var pausedBytes: Int?
     private(set) var counts: [String: Int] = [:]
     /// Devices that stay open while the history goes on, as a mount does.
     private var views: [SnapshotID: DirectDevice] = [:]
@@ -22,8 +26,11 @@ struct ModelHistory {
     private static let snapshotsMaximum = 6
     private static let blockBytes = 4096
 
-    init(_ rig: DriverRig, seed: UInt64) {
+    private static let slowMilliseconds = 60
+
+    init(_ rig: DriverRig, _ origin: SlowOrigin, seed: UInt64) {
         self.rig = rig
+        self.origin = origin
         random = SeededGenerator(seed: seed)
         live = DiskContent(
             seed: seed, byteCount: rig.volumeBytes, blockBytes: Self.blockBytes)
@@ -39,14 +46,16 @@ struct ModelHistory {
                     place: SourcePlace(fileID: #fileID, line: #line))
             }
         }
+        try slowDown(false)
         try rig.finishMerge()
-        merge = nil
+        noteEnd()
         try check()
         _ = try reopenViews()
     }
 
     private mutating func step() throws -> String {
         if merge?.safety != nil, random.oneIn(5) { return try cancel() }
+        if merge != nil, random.oneIn(4) { return try pauseOrResume() }
         switch random.below(100) {
         case 0..<45: return try write()
         case 45..<62: return try snapshot()
@@ -60,6 +69,7 @@ struct ModelHistory {
 
     private mutating func write() throws -> String {
         try rig.withDevice { device in
+            if random.oneIn(8) { try writeScattered(device) }
             for _ in 0..<1 + random.below(6) {
                 let first = random.below(live.blockCount)
                 let count = min(live.blockCount - first, 1 + random.below(12))
@@ -69,6 +79,17 @@ struct ModelHistory {
             }
         }
         return "write"
+    }
+
+    /// Pieces that a merge takes one by one.
+    private mutating func writeScattered(_ device: DirectDevice) throws {
+        let step = 2 * rig.chunkBytes / Self.blockBytes
+        let first = random.below(live.blockCount)
+        for block in stride(from: first, to: min(live.blockCount, first + 30 * step), by: step) {
+            version += 1
+            live.set(version, blocks: block..<block + 1)
+            try live.write(block..<block + 1, to: device)
+        }
     }
 
     private mutating func snapshot() throws -> String {
@@ -98,7 +119,7 @@ struct ModelHistory {
         let isSecond = merge != nil
         let target = snapshots[random.below(snapshots.count)]
         // One in three is slow, so that others come in its middle.
-        if !isSecond { try DriverRig.throttle(percent: random.oneIn(3) ? 1 : 100) }
+        if !isSecond { try slowDown(random.oneIn(3)) }
         let takesSafety = isSecond || !random.oneIn(4)
         let outcome: RevertOutcome
         do {
@@ -110,6 +131,7 @@ struct ModelHistory {
         if let safety = outcome.safety { snapshots.append((safety.id, live)) }
         live = target.content
         merge = (target.id, outcome.safety?.id)
+        pausedBytes = nil
         return takesSafety ? "revert" : "revert without safety"
     }
 
@@ -122,26 +144,28 @@ struct ModelHistory {
             reply = try rig.perform(.cancelMerge(rig.revertID()))
         } catch let problem as Problem where problem.code == .notFound {
             // It has ended since we looked.
-            merge = nil
+            noteEnd()
             return "nothing"
         }
         guard case .reverted(let outcome) = reply else { return "nothing" }
         try expectEqual(outcome.target, safety, "target of the cancellation")
         live = content.content
         merge = (safety, safety)
+        pausedBytes = nil
         return "cancel"
     }
 
     private mutating func waitForMerge() throws -> String {
         guard merge != nil else { return "nothing" }
+        try slowDown(false)
         try rig.finishMerge()
-        merge = nil
+        noteEnd()
         return "merge to the end"
     }
 
     private mutating func downAndUp() throws -> String {
         try noteMergeEnd()
-        guard merge == nil else { return "nothing" }
+        guard merge == nil else { return try crashInPause() }
         for id in Array(views.keys) { try closeView(id) }
         try rig.deactivate()
         // The origin is a plain device now, and has what the volume showed.
@@ -151,6 +175,38 @@ struct ModelHistory {
             "the origin")
         try rig.activate()
         return "down and up"
+    }
+
+    private mutating func pauseOrResume() throws -> String {
+        if pausedBytes != nil {
+            // Sometimes what is paused is paused, and what was resumed is resumed again.
+            if random.oneIn(4) {
+                _ = try rig.perform(.pauseMerge)
+                return "pause again"
+            }
+            try slowDown(random.oneIn(2))
+            _ = try rig.perform(.resumeMerge)
+            pausedBytes = nil
+            return "resume"
+        }
+        _ = try rig.perform(.pauseMerge)
+        guard let progress = try rig.mergeProgress() else {
+            noteEnd()
+            return "pause of what has ended"
+        }
+        pausedBytes = progress.mergedBytes
+        // What is written meanwhile need not be slow; what is resumed is, now and then.
+        try slowDown(false)
+        return progress.mergedBytes > 0 ? "pause in mid-merge" : "pause at the beginning"
+    }
+
+    /// The machine goes down in the middle of a merge that rests.
+    private mutating func crashInPause() throws -> String {
+        guard pausedBytes != nil else { return "nothing" }
+        for id in Array(views.keys) { try closeView(id) }
+        try rig.takeDown()
+        try rig.activate()
+        return "down and up in a pause"
     }
 
     private mutating func closeView(_ id: SnapshotID) throws {
@@ -164,7 +220,20 @@ struct ModelHistory {
     }
 
     private mutating func noteMergeEnd() throws {
-        if merge != nil, try rig.mergeProgress() == nil { merge = nil }
+        guard merge != nil, try rig.mergeProgress() == nil else { return }
+        try slowDown(false)
+        noteEnd()
+    }
+
+    private mutating func slowDown(_ isWanted: Bool) throws {
+        guard isSlow != isWanted else { return }
+        try origin.delayWrites(milliseconds: isWanted ? Self.slowMilliseconds : 0)
+        isSlow = isWanted
+    }
+
+    private mutating func noteEnd() {
+        merge = nil
+        pausedBytes = nil
     }
 
     private mutating func check() throws {
@@ -175,6 +244,11 @@ struct ModelHistory {
                     path: try rig.volume().openView(id), isReadOnly: true)
             }
             if let view = views[id] { try content.expect(on: view, "snapshot \(id)") }
+        }
+        if let pausedBytes {
+            try expect(try rig.isPaused(), "the merge does not rest")
+            try expectEqual(
+                try rig.mergeProgress()?.mergedBytes, pausedBytes, "merged bytes in a pause")
         }
         try expectEqual(rig.takeWarnings(), [], "warnings")
     }

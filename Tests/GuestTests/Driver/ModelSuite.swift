@@ -5,7 +5,9 @@ import SnapshotModel
 /// longer, `SNAPMGR_SEED` repeats a history.
 enum ModelSuite {
     static let suite = GuestSuite(
-        "model", machine: GuestMachine(diskMebibytes: [8, 256], seconds: 900),
+        "model",
+        machine: GuestMachine(
+            diskMebibytes: [8, 256], modules: SlowOrigin.modules, seconds: 900),
         cases: shapes.map { shape in
             GuestCase(
                 "random histories keep every snapshot: \(shape.volumeBytes) bytes in chunks of "
@@ -14,9 +16,12 @@ enum ModelSuite {
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)
                 let operations = (number("SNAPMGR_MODEL_OPERATIONS") ?? 2000) / shapes.count
                 Console.say("SNAPMGR_SEED=\(seed)")
+                let origin = try SlowOrigin(disk: context.disks[0], mebibytes: 8)
+                context.cleanUp { try origin.remove() }
                 let rig = try DriverRig(
-                    context, volumeBytes: shape.volumeBytes, chunkBytes: shape.chunkBytes)
-                var history = ModelHistory(rig, seed: seed)
+                    context, volumeBytes: shape.volumeBytes, chunkBytes: shape.chunkBytes,
+                    originPath: origin.path)
+                var history = ModelHistory(rig, origin, seed: seed)
                 try history.run(operations)
                 let counts = history.counts.sorted { $0.key < $1.key }
                 Console.say(counts.map { "\($0.value) \($0.key)" }.joined(separator: ", "))

@@ -9,7 +9,7 @@ final class FaultRig {
     static let machine = GuestMachine(
         diskMebibytes: [448, 1280, 512],
         modules: [
-            "dm-mod", "dm-snapshot", "loop", "dm-flakey", "dm-dust", "dm-log-writes",
+            "dm-mod", "dm-snapshot", "loop", "dm-flakey", "dm-dust", "dm-log-writes", "dm-delay",
         ], seconds: 400)
 
     let origin: FaultyDisk

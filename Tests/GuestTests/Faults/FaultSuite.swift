@@ -6,7 +6,7 @@ enum FaultSuite {
 
     /// Reverts, on the same disks.
     static let revertSuite = GuestSuite(
-        "reverts", machine: FaultRig.machine, cases: RevertCases.cases)
+        "reverts", machine: FaultRig.machine, cases: RevertCases.cases + PauseCases.cases)
 
     static let powerSuite = GuestSuite(
         "powerloss", machine: FaultRig.machine, cases: LostCacheCases.cases)

@@ -162,6 +162,7 @@ final class VolumeRig {
 
     func finishMerge() throws {
         try DriverRig.throttle(percent: 100)
+        if try mergeProgress()?.state == .paused { try perform(.resumeMerge) }
         try perform(.waitForMerge)
     }
 
@@ -177,7 +178,7 @@ final class VolumeRig {
     // MARK: The end
 
     /// Removes all devices of the volume, whatever state they are in.
-    private func takeDown() throws {
+    func takeDown() throws {
         try? DriverRig.throttle(percent: 100)
         let mapper = KernelDeviceMapper(busyMilliseconds: 0)
         func devices() throws -> [DeviceName] {
