@@ -76,15 +76,16 @@ enum RevertCommandCases {
             try expectEqual(try rig.digest(point), later, "the files after the next close")
         },
         GuestCase("in mid-merge the volume is mounted, snapshotted and steered") { context in
+            let disk = try SlowDisk(context, disk: context.disks[0], mebibytes: 24)
             let rig = try CommandRig(context)
-            try rig.create("data", on: rig.origins[0])
+            try rig.create("data", on: disk.path)
             var content = try rig.fill("data", version: 1, seed: 7)
             let first = try rig.snapshot("data", "one")
             let old = content
             content = try rig.fill("data", version: 2, seed: 7)
             // So slow that it is still under way at the end.
-            try TextFile.write("1", to: throttle)
-            context.cleanUp { try TextFile.write("100", to: throttle) }
+            try disk.delayWrites(milliseconds: 1000)
+            context.cleanUp { try disk.delayWrites(milliseconds: 0) }
             try rig.snapmgr.run("revert", "\(first)", "--yes")
             try old.expect(
                 on: DirectDevice(path: CommandRig.device("data")), "the volume in mid-merge")
@@ -121,6 +122,4 @@ enum RevertCommandCases {
                 on: DirectDevice(path: CommandRig.device("data")), "the volume at last")
         },
     ]
-
-    private static let throttle = "/sys/module/dm_snapshot/parameters/snapshot_copy_throttle"
 }

@@ -39,8 +39,9 @@ enum ServeCases {
             try live.expect(from: server.client("data"), "data")
         },
         GuestCase("an open snapshot reads the same before, in and after a merge") { context in
+            let disk = try SlowDisk(context, disk: context.disks[0], mebibytes: 24)
             let rig = try CommandRig(context)
-            try rig.create("data", on: rig.origins[0])
+            try rig.create("data", on: disk.path)
             let old = try rig.fill("data", version: 1, seed: 8)
             let first = try rig.snapshot("data", "one")
             let new = try rig.fill("data", version: 2, seed: 8)
@@ -48,8 +49,8 @@ enum ServeCases {
             let server = try NBDServer(rig, context, "data")
             let older = try server.client("data@one")
             let newer = try server.client("data@two")
-            try KernelThrottle.set(percent: 1)
-            context.cleanUp { try KernelThrottle.set(percent: 100) }
+            try disk.delayWrites(milliseconds: 1000)
+            context.cleanUp { try disk.delayWrites(milliseconds: 0) }
             try rig.snapmgr.run("revert", "\(first)", "--yes")
             try old.expect(from: server.client("data"), "the volume in mid-merge")
             try old.expect(from: older, "data@one in mid-merge")
@@ -58,7 +59,7 @@ enum ServeCases {
             try expect(
                 try !rig.snapmgr.run("merge", "status", "--json").numbers("revert_id").isEmpty,
                 "the merge was over before all was read")
-            try KernelThrottle.set(percent: 100)
+            try disk.delayWrites(milliseconds: 0)
             try rig.waitForMerges()
             try old.expect(from: older, "data@one after the merge")
             try new.expect(from: newer, "data@two after the merge")
@@ -292,14 +293,6 @@ private final class Visits: Sendable {
     func end() {
         state.withLock { $0.isWanted = false }
         _ = state.wait { $0.running == 0 ? true : nil }
-    }
-}
-
-/// The kernel's own throttle of its merges.
-private enum KernelThrottle {
-    static func set(percent: Int) throws {
-        try TextFile.write(
-            "\(percent)\n", to: "/sys/module/dm_snapshot/parameters/snapshot_copy_throttle")
     }
 }
 

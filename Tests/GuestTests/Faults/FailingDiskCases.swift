@@ -138,10 +138,9 @@ enum FailingDiskCases {
     private static func mergeToOrigin(_ context: GuestContext) throws {
         let (faulty, target) = try changed(context)
         let (rig, history) = (faulty.rig, faulty.history)
-        try DriverRig.throttle(percent: 1)
+        try faulty.slowMerges()
         try history.revert(to: target)
         try faulty.origin.failWrites()
-        try DriverRig.throttle(percent: 100)
         let progress = try require(try waitForFailure(rig), "merge that says it failed")
         try expect(progress.failure != nil, "no reason: \(progress)")
         let problem = try rig.problem(of: .waitForMerge)

@@ -59,6 +59,15 @@ final class FaultRig {
         }
     }
 
+    /// Has merges last until ``finishMerge()``.
+    func slowMerges() throws { try origin.delayWrites(milliseconds: 200) }
+
+    /// Lets a merge end at full speed, and waits for that.
+    func finishMerge() throws {
+        try origin.heal()
+        try rig.finishMerge()
+    }
+
     var blocksPerChunk: Int { chunkBytes / VolumeHistory.blockBytes }
 
     /// The blocks of some chunks.

@@ -31,6 +31,12 @@ final class FaultyDisk {
 
     func heal() throws { try replace(whole(.linear(device: .path(disk), offset: 0))) }
 
+    /// Has each write take so long, so that a merge into the disk lasts until it is looked at.
+    func delayWrites(milliseconds: Int) throws {
+        let arguments = [disk, "0", "0", disk, "0", "\(milliseconds)"]
+        try replace(whole(.other(kind: "delay", arguments: arguments)))
+    }
+
     /// Fails all I/O.
     func failAll() throws { try replace(whole(.error)) }
 

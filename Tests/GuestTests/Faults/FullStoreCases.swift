@@ -185,7 +185,7 @@ enum FullStoreCases {
         let history = faulty.history
         let target = try history.takeSnapshot()
         try history.write(faulty.blocks(0..<2048))
-        try DriverRig.throttle(percent: 1)
+        try faulty.slowMerges()
         try history.revert(to: target)
         try fill()
         try expect(try faulty.rig.mergeProgress() != nil, "the merge was too fast")
@@ -193,7 +193,7 @@ enum FullStoreCases {
         try history.write(faulty.blocks(0..<400))
         try history.write(faulty.blocks(1800..<2048))
         try history.expectAll()
-        try faulty.rig.finishMerge()
+        try faulty.finishMerge()
         try history.expectAll()
         unlink(filler)
         try expectEqual(faulty.rig.takeWarnings(), [], "warnings")

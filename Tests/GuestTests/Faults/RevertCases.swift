@@ -69,7 +69,7 @@ enum RevertCases {
         try history.write(faulty.blocks(0..<1500))
         try history.takeSnapshot()
         try history.write(faulty.blocks(1000..<2500))
-        try DriverRig.throttle(percent: 1)
+        try faulty.slowMerges()
         let outcome = try history.revert(to: target)
         try expect(try faulty.rig.mergeProgress() != nil, "the merge was too fast")
         return (faulty, target, outcome)
@@ -92,7 +92,7 @@ enum RevertCases {
         try history.expectAll()
         try history.write(faulty.blocks(100..<120))
         try history.expectAll()
-        try rig.finishMerge()
+        try faulty.finishMerge()
         try expectEnd(faulty)
     }
 
@@ -104,7 +104,7 @@ enum RevertCases {
         let preview = try faulty.rig.problem(of: .previewDelete([target]))
         try expectEqual(preview.code, .refused, "code of \(preview)")
         try faulty.history.expectAll()
-        try faulty.rig.finishMerge()
+        try faulty.finishMerge()
         try faulty.rig.perform(.delete([target]))
         faulty.history.forget([target])
         try faulty.rig.perform(.collect)
@@ -159,14 +159,14 @@ enum RevertCases {
         for chunk in stride(from: 1, to: 400, by: 2) {
             try history.write(faulty.blocks(chunk..<chunk + 1))
         }
-        try DriverRig.throttle(percent: 1)
+        try faulty.slowMerges()
         try revert(faulty, to: target, windowsMaximum: 50)
         try history.write(faulty.blocks(7..<9))
         try history.expectAll()
         let revert = try require(try rig.store.revertFolders().first, "revert")
         try expect(
             rig.store.folder.exists(StoreLayout.syntheticCopy(revert)), "the plan was not copied")
-        try rig.finishMerge()
+        try faulty.finishMerge()
         try expectEnd(faulty)
     }
 
