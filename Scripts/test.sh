@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 logs=.build/test-logs
-guest_logs=$logs/guest
+apart_logs=$logs/apart
 mkdir -p "$logs"
 torture=.build/release/snapmgr-torture
 guest_tests=.build/release/snapmgr-guest-tests
@@ -111,30 +111,57 @@ guest_setup() {
     }
 }
 
-# Runs one suite in a guest of its own, and leaves its log and its status.
-guest_suite() {
-    local suite=$1 status=0
-    if [[ $suite == crash ]]; then
+# Runs one suite in a guest of its own.
+guest() {
+    if [[ $1 == crash ]]; then
         Tests/Guest/crash.sh
     else
-        Tests/Guest/suite.sh "$suite"
-    fi >"$guest_logs/$suite.log" 2>&1 </dev/null || status=$?
-    echo "$status" >"$guest_logs/$suite.part"
-    mv "$guest_logs/$suite.part" "$guest_logs/$suite.status"
+        Tests/Guest/suite.sh "$1"
+    fi
 }
 
-# Waits for a suite that runs in the background, says what it said, and ends as it did.
-guest_result() {
-    local suite=$1
-    while [[ ! -e $guest_logs/$suite.status ]]; do sleep 0.5; done
-    cat "$guest_logs/$suite.log"
-    return "$(<"$guest_logs/$suite.status")"
+# apart FUNCTION ARGUMENT: runs in the background, and leaves its log and its status.
+apart() {
+    local log=$apart_logs/$1-$2 status=0
+    "${self[@]}" "$@" >"$log.log" 2>&1 </dev/null || status=$?
+    echo "$status" >"$log.part"
+    mv "$log.part" "$log.status"
+}
+
+# Waits for what runs in the background, says what it said, and ends as it did.
+result_of() {
+    local log=$apart_logs/$1-$2
+    while [[ ! -e $log.status ]]; do sleep 0.5; done
+    cat "$log.log"
+    return "$(<"$log.status")"
+}
+
+# steps_of_two FUNCTION LIMIT PREFIX ARGUMENT...: a step for each argument of a function, those that
+# are wanted; two of them run at a time.
+steps_of_two() {
+    local function=$1 limit=$2 prefix=$3 argument wanted_arguments=()
+    shift 3
+    for argument; do
+        if is_wanted "$prefix$argument"; then wanted_arguments+=("$argument"); fi
+    done
+    ((${#wanted_arguments[@]} > 0)) || return 0
+    mkdir -p "$apart_logs"
+    rm -f "$apart_logs/$function"-*
+    printf '%s\n' "${wanted_arguments[@]}" |
+        setsid --wait xargs -P 2 -I ARGUMENT "${self[@]}" apart "$function" ARGUMENT &
+    group=$!
+    trap 'kill -TERM -- "-$group" 2>/dev/null || true' EXIT
+    for argument in "${wanted_arguments[@]}"; do
+        step "$prefix$argument" "$limit" "${self[@]}" result_of "$function" "$argument"
+    done
+    wait "$group" || true
+    trap - EXIT
 }
 
 # The suites on real block devices: a guest for each, so that one's end is not another's. A guest has
-# one processor, so two of them run at a time.
+# one processor.
 guest_steps() {
-    local suite suites
+    local suites
     is_wanted guest-setup || return 0
     step guest-setup 600 "${self[@]}" guest_setup
     if [[ ! -e .build/guest/stamp ]]; then return; fi
@@ -142,31 +169,17 @@ guest_steps() {
         echo 'The suites are not built: Scripts/test.sh build'
         exit 1
     }
-    rm -rf "$guest_logs"
-    mkdir -p "$guest_logs"
-    local wanted_suites=()
-    for suite in $suites; do
-        if is_wanted "guest-$suite"; then wanted_suites+=("$suite"); fi
-    done
-    ((${#wanted_suites[@]} > 0)) || return 0
-    printf '%s\n' "${wanted_suites[@]}" |
-        setsid --wait xargs -P 2 -I SUITE "${self[@]}" guest_suite SUITE &
-    guests=$!
-    trap 'kill -TERM -- "-$guests" 2>/dev/null || true' EXIT
-    for suite in "${wanted_suites[@]}"; do
-        step "guest-$suite" 2400 "${self[@]}" guest_result "$suite"
-    done
-    wait "$guests" || true
-    trap - EXIT
+    # shellcheck disable=SC2086
+    steps_of_two guest 2400 guest- $suites
 }
 
+self=("$0" run)
 # Runs as `Scripts/test.sh run FUNCTION ARGUMENTS` within a step, so that `timeout` bounds it.
 if [[ ${1:-} == run ]]; then
     shift
     "$@"
     exit
 fi
-self=("$0" run)
 wanted=$*
 
 step lint 300 make --no-print-directory lint
@@ -180,8 +193,8 @@ step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
 step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests
 guest_steps
-step thread 1800 "${self[@]}" sanitized thread
-step address 1800 "${self[@]}" sanitized address
+# Each is mostly one long compilation, which takes one processor.
+steps_of_two sanitized 1800 '' thread address
 step fuzz 2400 Fuzz/run.sh
 step manual 60 Scripts/lint-manual.sh
 step units 120 Scripts/lint-units.sh

@@ -6,7 +6,7 @@ enum CommandsSuite {
         machine: GuestMachine(
             diskMebibytes: [24, 24, 24, 512],
             modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop"],
-            memoryMebibytes: 1024, seconds: 600),
+            memoryMebibytes: 1024, seconds: 1200),
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
             + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases)
 }

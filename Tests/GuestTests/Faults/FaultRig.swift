@@ -10,7 +10,7 @@ final class FaultRig {
         diskMebibytes: [448, 1280, 512],
         modules: [
             "dm-mod", "dm-snapshot", "loop", "dm-flakey", "dm-dust", "dm-log-writes", "dm-delay",
-        ], seconds: 400)
+        ], seconds: 900)
 
     let origin: FaultyDisk
     let storeDisk: FaultyDisk

@@ -44,7 +44,7 @@ enum PauseCases {
     private static let stillSeconds: UInt32 = 2
 
     /// How long the origin takes for a write while a merge shall be slow, which copies piece by piece.
-    private static let slowMilliseconds = 40
+    private static let slowMilliseconds = 20
 
     private struct Scene {
         var origin: SlowOrigin
