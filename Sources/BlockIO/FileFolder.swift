@@ -105,6 +105,8 @@ package struct FileFolder: Folder {
     package func freeBytes() throws(IOFailure) -> Int {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { throw .last("examine", path: path) }
-        return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+        let (bytes, isTooMuch) = UInt64(status.f_bavail).multipliedReportingOverflow(
+            by: UInt64(status.f_frsize))
+        return isTooMuch ? Int.max : Int(clamping: bytes)
     }
 }

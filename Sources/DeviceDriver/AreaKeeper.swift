@@ -20,7 +20,7 @@ package struct AreaKeeper {
         let free = try doing { () throws(IOFailure) in try stack.folder.freeBytes() }
         var look = RoomLook(freeBytes: free)
         for case .snapshot(let ordinal) in try stack.existing() {
-            switch try stack.status(.snapshot(ordinal)) {
+            switch try status(.snapshot(ordinal)) {
             case .usage(let allocated, _, _):
                 let area = try area(ordinal, usedBytes: allocated * Geometry.sectorBytes)
                 if let area { look.areas.append(area) }
@@ -28,11 +28,19 @@ package struct AreaKeeper {
             default: continue
             }
         }
-        if case .usage(let allocated, _, let metadata) = try stack.status(.base) {
+        if case .usage(let allocated, _, let metadata) = try status(.base) {
             look.hasEndedMerge = allocated == metadata
             look.isMerging = !look.hasEndedMerge
         }
         return look
+    }
+
+    /// Nil also when a command has removed the device just now.
+    private func status(_ part: DeviceName.Part) throws(Problem) -> SnapshotTargetStatus? {
+        do throws(Problem) { return try stack.status(part) } catch {
+            guard error.code == .notFound else { throw error }
+            return nil
+        }
     }
 
     /// Nil when a command has removed the file meanwhile.

@@ -1,6 +1,7 @@
 package import BlockIO
 internal import Control
 package import DeviceMapper
+internal import Glibc
 internal import MergeKit
 package import SnapshotModel
 
@@ -23,6 +24,10 @@ package final class DeviceAccess: Sendable {
         var clients: [SnapshotID: Int] = [:]
         /// When the store's lock was given back last.
         var unlockedAt: Int64?
+        /// How many clients may write to the volume.
+        var writers = 0
+        /// What keeps everybody else from mounting the volume while one may.
+        var claim: Claim?
     }
 
     /// How long a client that connects waits for a command: longer than another command would, since
@@ -48,10 +53,56 @@ package final class DeviceAccess: Sendable {
         self.report = report
     }
 
-    /// Opens what users mount. It needs no lock: to a command this is an opener as any other.
+    /// A device that is opened as a filesystem that is mounted opens it: it is one or the other.
+    private final class Claim: Sendable {
+        private let descriptor: OwnedDescriptor
+
+        init(path: String) throws(IOFailure) {
+            descriptor = try OwnedDescriptor(path: path, flags: O_RDONLY | O_EXCL)
+        }
+    }
+
+    /// Opens what users mount, for reading. It needs no lock: to a command this is an opener as any
+    /// other.
     ///
     /// - Throws: `refused` when the volume is not active.
-    package func openVolume(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
+    package func openVolume() throws(Problem) -> FileDevice { try open(.readOnly) }
+
+    /// The same for writing, too. As long as one client may write, nobody else can mount the volume.
+    /// Who closes it says so by ``closedWritable()``.
+    ///
+    /// - Throws: `refused` also while the volume is mounted, or is another device's, naming which.
+    package func openWritable() throws(Problem) -> FileDevice {
+        try state.withLock { state throws(Problem) in
+            let device = try open(.readWrite)
+            if state.claim == nil { state.claim = try claim() }
+            state.writers += 1
+            return device
+        }
+    }
+
+    /// A client that could write has closed the volume.
+    package func closedWritable() {
+        state.withLock { state in
+            state.writers = max(0, state.writers - 1)
+            if state.writers == 0 { state.claim = nil }
+        }
+    }
+
+    private func claim() throws(Problem) -> Claim {
+        let path = DeviceGlance.devicePath(ofVolume: volume)
+        do throws(IOFailure) { return try Claim(path: path) } catch {
+            guard error.code == EBUSY else { throw Problem(error) }
+            let number = try? BlockDevices.number(path)
+            throw Problem(
+                .refused,
+                "volume \(volume) is not served now: \(path) is "
+                    + (number.map { Holders(of: $0).text } ?? "in use"),
+                hint: "unmount it first, or read one of its snapshots")
+        }
+    }
+
+    private func open(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
         try DeviceGlance(record, storePath: storePath, mapper: mapper).requireActive()
         return try doing { () throws(IOFailure) in

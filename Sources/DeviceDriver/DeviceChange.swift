@@ -217,11 +217,7 @@ final class DeviceChange {
             try stack.renewHeldOrigin()
         }
         // The guard may have thought us dead, and let I/O go on.
-        guard try stack.info(.top)?.isSuspended ?? false else {
-            throw Problem(
-                .interrupted, "volume \(volume.record.name) is not held any more",
-                hint: "run the command again when the disk is less busy")
-        }
+        guard try stack.info(.top)?.isSuspended ?? false else { throw notHeld }
         return draft
     }
 
@@ -234,7 +230,10 @@ final class DeviceChange {
     private func commit(
         _ staged: StagedRevert, safety: SnapshotManifest?
     ) throws(Problem) -> RevertOutcome {
-        // A merge that runs goes on while the volume is held; its plan is dropped.
+        // A merge that runs goes on while the volume is held; its plan is dropped. Without it the volume
+        // reads an origin that is half merged: then only a command may let I/O go on, which finishes
+        // this or undoes it.
+        if state.merging != nil { try endGuard() }
         try volume.stopMerge()
         let plan = try planNow(to: staged.target)
         let newest = state.newest
@@ -251,8 +250,7 @@ final class DeviceChange {
             safetyEntryCount: entryCount, planChunkCount: plan.count,
             startedAt: volume.clock.now())
         // From here on only a command finishes it: I/O that went on would be lost by it.
-        suspension?.end()
-        suspension = nil
+        try endGuard()
         try store.writeRevert(record)
         revert?.record = record
         return RevertOutcome(
@@ -260,6 +258,19 @@ final class DeviceChange {
             planBytes: plan.count * state.format.chunkBytes,
             usableAfterNanoseconds: volume.clock.monotonicNanoseconds() - begunAt,
             state: plan.isEmpty ? .done : .merging)
+    }
+
+    /// `.interrupted` when the guard has let I/O go on, so that nothing holds that relied on its waiting.
+    private func endGuard() throws(Problem) {
+        let outcome = suspension?.end()
+        suspension = nil
+        guard outcome != .resumed else { throw notHeld }
+    }
+
+    private var notHeld: Problem {
+        Problem(
+            .interrupted, "volume \(volume.record.name) is not held any more",
+            hint: "run the command again when the disk is less busy")
     }
 
     private func writeFiles(_ staged: StagedRevert, _ plan: SourceMap) throws(Problem) {
@@ -311,6 +322,8 @@ final class DeviceChange {
         if problem == nil || revert?.record == nil { try letGo() }
         let held = heldNanoseconds
         if let problem { throw problem }
+        // Nothing is left to be finished or undone by a second release.
+        revert = nil
         return held
     }
 

@@ -180,7 +180,12 @@ package final class DeviceSession: VolumeSession {
     private func waitForMerge(_ onProgress: (TransferProgress) -> Void) throws(Problem) {
         var meter = RateMeter()
         var doneBytes = 0
+        var refilled = Deadline(milliseconds: DeviceVolume.refillMilliseconds)
         while let merge = try volume.mergeProgress() {
+            if refilled.hasPassed {
+                try volume.refill()
+                refilled = Deadline(milliseconds: DeviceVolume.refillMilliseconds)
+            }
             if let failure = try volume.mergeFailure() { throw failure }
             if let problem = try volume.restingProblem() { throw problem }
             meter.add(merge.mergedBytes - doneBytes)

@@ -73,8 +73,18 @@ extension DeviceVolume {
         let device = try openView(id)
         // Stays when somebody else has it open.
         defer { try? sweepViews([id]) }
-        return try copy(device, named: "snapshot \(id)", to: path, onProgress: onProgress)
+        // The daemon leaves the volume to whoever has its lock.
+        var refilled = Deadline(milliseconds: Self.refillMilliseconds)
+        return try copy(device, named: "snapshot \(id)", to: path) { progress in
+            onProgress(progress)
+            guard refilled.hasPassed else { return }
+            try? refill()
+            refilled = Deadline(milliseconds: Self.refillMilliseconds)
+        }
     }
+
+    /// How often what is reserved ahead is looked after by a command that takes long.
+    static let refillMilliseconds = 1000
 
     private func copy(
         _ device: String, named name: String, to path: String,

@@ -32,6 +32,7 @@ extension DeviceVolume {
             try origin != stack.reference(.real)
         else { return }
         try stack.replace(part, try stack.snapshotTable(of: manifest, on: .real))
+        try stack.renewOrigin()
     }
 
     /// Has the volume read the origin again, whatever of a merge is done.

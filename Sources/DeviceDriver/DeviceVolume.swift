@@ -80,6 +80,7 @@ extension DeviceVolume {
         }
         // Before anybody can open the volume, which would otherwise show what the revert drops.
         if state.revert?.phase == .committed { try finishCommitted() }
+        if let merging = state.merging { try carryOn(merging) }
         try attachLate()
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)

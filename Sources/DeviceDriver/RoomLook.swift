@@ -42,5 +42,8 @@ package struct RoomLook: Hashable, Sendable {
     }
 
     /// The bytes that an area can take before the kernel gives its snapshot up.
-    package func room(of area: Area) -> Int { min(area.leftBytes, area.reservedBytes + freeBytes) }
+    package func room(of area: Area) -> Int {
+        let (sum, isTooMuch) = area.reservedBytes.addingReportingOverflow(freeBytes)
+        return isTooMuch ? area.leftBytes : min(area.leftBytes, sum)
+    }
 }

@@ -87,9 +87,17 @@ package struct Store: Sendable {
     package func manifests() throws(Problem) -> [SnapshotManifest] {
         var result: [SnapshotManifest] = []
         for ordinal in try snapshotFolders() where hasManifest(ordinal) {
-            result.append(try manifest(ordinal))
+            do throws(Problem) { result.append(try manifest(ordinal)) } catch {
+                guard isGone(ordinal, error) else { throw error }
+            }
         }
         return result
+    }
+
+    /// Whether a file was not found because its snapshot was removed just now, which those who read
+    /// without a lock meet.
+    func isGone(_ ordinal: SnapshotOrdinal, _ problem: Problem) -> Bool {
+        problem.code == .notFound && !hasManifest(ordinal)
     }
 
     /// Makes a snapshot's folder and an empty area file in it; a left-over of the same ordinal goes

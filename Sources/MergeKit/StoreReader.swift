@@ -30,7 +30,11 @@ package struct StoreReader: Sendable {
     package func brokenThrough() throws(Problem) -> SnapshotOrdinal? {
         for manifest in try manifests().reversed() {
             if store.isBroken(manifest.ordinal) { return manifest.ordinal }
-            if try !header(manifest.ordinal).isValid { return manifest.ordinal }
+            do throws(Problem) {
+                if try !header(manifest.ordinal).isValid { return manifest.ordinal }
+            } catch {
+                guard store.isGone(manifest.ordinal, error) else { throw error }
+            }
         }
         return nil
     }

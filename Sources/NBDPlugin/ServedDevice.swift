@@ -35,11 +35,19 @@ final class ServedDevice: ServedVolume {
     }
 
     func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
-        let device = try access.openVolume(readOnly ? .readOnly : .readWrite)
-        let byteCount = try doing { () throws(IOFailure) in try device.byteCount() }
-        return DeviceContent(
-            device, byteCount: byteCount, isWritable: !readOnly,
-            description: ExportDescription.volume(name), preferredBytes: preferredBytes)
+        let device = readOnly ? try access.openVolume() : try access.openWritable()
+        let close: @Sendable () -> Void = { [access] in
+            if !readOnly { access.closedWritable() }
+        }
+        do throws(IOFailure) {
+            return DeviceContent(
+                device, byteCount: try device.byteCount(), isWritable: !readOnly,
+                description: ExportDescription.volume(name), preferredBytes: preferredBytes,
+                onClose: close)
+        } catch {
+            close()
+            throw Problem(error)
+        }
     }
 
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {

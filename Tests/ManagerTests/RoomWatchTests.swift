@@ -61,6 +61,28 @@ import Testing
         #expect(judgement.pauseMilliseconds == RoomWatch.longestPauseMilliseconds)
     }
 
+    @Test("a merge has what it needs, however little is left at its end")
+    func merge() {
+        var watch = RoomWatch()
+        _ = watch.judge(look(used: 0, reserved: 200, free: 0), at: 0)
+        var late = look(used: 199, reserved: 1, free: 0)
+        late.isMerging = true
+        #expect(!watch.judge(late, at: Self.second).isCritical)
+        late.isMerging = false
+        #expect(watch.isCritical(late))
+    }
+
+    @Test("an area that hardly grows is not judged by the rate of another")
+    func rates() {
+        var watch = RoomWatch()
+        var first = look(used: 0, reserved: 3, free: 0)
+        first.areas += look(used: 0, reserved: 500, free: 0, ordinal: 2).areas
+        _ = watch.judge(first, at: 0)
+        var second = look(used: 0, reserved: 3, free: 0)
+        second.areas += look(used: 100, reserved: 400, free: 0, ordinal: 2).areas
+        #expect(!watch.judge(second, at: Self.second).isCritical)
+    }
+
     @Test("it looks again before half of the reserve is used up at the present rate")
     func reserve() {
         var watch = RoomWatch()
@@ -88,7 +110,7 @@ import Testing
         for second in 1...4 {
             _ = watch.judge(
                 look(used: 80, reserved: 64, free: 1000), at: Int64(second) * Self.second)
-            rates.append(watch.rate / Self.mebibyte)
+            rates.append((watch.rates[SnapshotOrdinal(rawValue: 1)] ?? 0) / Self.mebibyte)
         }
         #expect(rates == [80, 40, 20, 10])
     }
@@ -98,7 +120,7 @@ import Testing
         var watch = RoomWatch()
         _ = watch.judge(look(used: 50, reserved: 64, free: 1000), at: 0)
         _ = watch.judge(look(used: 20, reserved: 64, free: 1000, ordinal: 2), at: Self.second)
-        #expect(watch.rate == 20 * Self.mebibyte)
+        #expect(watch.rates == [SnapshotOrdinal(rawValue: 2): 20 * Self.mebibyte])
     }
 
     @Test("what is reserved is refilled once half of it is used up")

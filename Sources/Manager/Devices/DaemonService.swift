@@ -39,10 +39,10 @@ package struct DaemonService {
         let events = try DeviceEvents()
         context.cancellation.onRequest { events.wake() }
         onReady()
-        var watches: [String: WatchedVolume] = [:]
+        var memory = Memory()
         while !context.cancellation.isRequested {
             try events.arm()
-            switch try events.wait(milliseconds: lookAtAll(&watches)) {
+            switch try events.wait(milliseconds: lookAtAll(&memory)) {
             case .event: if try events.isWoken(within: Self.eventMilliseconds) { return }
             case .timeHasPassed: continue
             case .woken: return
@@ -51,98 +51,109 @@ package struct DaemonService {
     }
 
     /// - Returns: when to look again, in milliseconds.
-    private func lookAtAll(_ watches: inout [String: WatchedVolume]) -> Int {
-        var pause = RoomWatch.longestPauseMilliseconds
+    private func lookAtAll(_ memory: inout Memory) -> Int {
         let volumes: [VolumeRow]
         do {
             volumes = try context.catalog.volumes().filter { $0.record.driver == .dm }
+            memory.failure = nil
         } catch {
-            context.note(Problem(error).message)
-            return pause
+            say(error, &memory.failure)
+            return RoomWatch.longestPauseMilliseconds
         }
-        watches = watches.filter { uuid, _ in volumes.contains { $0.record.uuid == uuid } }
+        var pause = RoomWatch.longestPauseMilliseconds
+        memory.volumes = memory.volumes.filter { uuid, _ in
+            volumes.contains { $0.record.uuid == uuid }
+        }
         for volume in volumes where !context.cancellation.isRequested {
-            var watch = watches[volume.record.uuid] ?? WatchedVolume()
+            var watch = memory.volumes[volume.record.uuid] ?? WatchedVolume()
+            // What fails must not make the next look late.
+            watch.pauseMilliseconds = RoomWatch.longestPauseMilliseconds
             do {
-                pause = min(pause, try look(after: volume, &watch))
+                try look(after: volume, &watch)
                 watch.failure = nil
             } catch {
-                let message = Problem(error).about("volume \(volume.record.name)").message
-                // Once, and not with every look.
-                if watch.failure != message { context.note(message) }
-                watch.failure = message
+                say(Problem(error).about("volume \(volume.record.name)"), &watch.failure)
             }
-            watches[volume.record.uuid] = watch
+            pause = min(pause, watch.pauseMilliseconds)
+            memory.volumes[volume.record.uuid] = watch
         }
         return pause
     }
 
-    /// - Returns: when to look again, in milliseconds.
-    private func look(after volume: VolumeRow, _ watch: inout WatchedVolume) throws -> Int {
+    /// Says what failed: once, and not with every look.
+    private func say(_ error: any Error, _ said: inout String?) {
+        let problem = Problem(error)
+        guard problem.code != .interrupted, problem.message != said else { return }
+        context.note(problem.message)
+        said = problem.message
+    }
+
+    private func look(after volume: VolumeRow, _ watch: inout WatchedVolume) throws {
         let keeper = AreaKeeper(
             volume.record, storePath: volume.storePath, mapper: context.sessions.mapper)
         guard let look = try keeper.look() else {
             watch = WatchedVolume()
-            return RoomWatch.longestPauseMilliseconds
-        }
-        if look.hasLostSnapshots || look.hasEndedMerge {
-            try DeviceCare(context: context).look(after: volume)
-            // Unless a command was at work, it is done.
-            return Self.busyMilliseconds
+            return
         }
         let now = context.clock.monotonicNanoseconds()
         let judgement = watch.room.judge(look, at: now)
-        if judgement.needsRefill {
-            let purpose = "snapmgr daemon"
-            guard try keeper.refill(purpose: purpose) else { return Self.busyMilliseconds }
+        watch.pauseMilliseconds = judgement.pauseMilliseconds
+        if look.isMerging { watch.lookAgain(in: Self.awaitedMilliseconds) }
+        if look.hasLostSnapshots || look.hasEndedMerge {
+            // Unless a command is at work, it is done by this.
+            watch.lookAgain(in: Self.awaitedMilliseconds)
+            try watch.care.attempt(at: now) { try DeviceCare(context: context).look(after: volume) }
         }
-        if try makeRoom(volume, isCritical: judgement.isCritical, &watch, at: now) {
-            try giveUpIfCritical(volume, keeper, watch.room)
+        if judgement.needsRefill, try !keeper.refill(purpose: "snapmgr daemon") {
+            watch.lookAgain(in: Self.busyMilliseconds)
         }
-        var pause = judgement.pauseMilliseconds
-        if look.isMerging { pause = min(pause, Self.awaitedMilliseconds) }
+        // One of these fails without the other: settings with a mistake, a revert for which there is
+        // no room.
+        let room = Result {
+            try makeRoom(volume, isCritical: judgement.isCritical, &watch, at: now)
+            if judgement.isCritical, watch.isExhausted { try giveUp(volume, keeper, watch.room) }
+        }
         if try QueuedReverts(context).target(of: volume.record.name) != nil {
-            try QueuedReverts(context).run(volume)
-            pause = min(pause, Self.awaitedMilliseconds)
+            watch.lookAgain(in: Self.awaitedMilliseconds)
+            try watch.queued.attempt(at: now) { try QueuedReverts(context).run(volume) }
         }
-        return pause
+        try room.get()
     }
 
     // MARK: A store that runs low
 
-    /// Prunes, as the settings say, when the store is below its floor.
-    ///
-    /// - Returns: whether that is all that can be done, and the kernel will find no room soon.
+    /// Prunes, as the settings say, when the store is below its floor or the kernel will find no room
+    /// soon; and notes whether that was all that can be done.
     private func makeRoom(
         _ volume: VolumeRow, isCritical: Bool, _ watch: inout WatchedVolume, at now: Int64
-    ) throws -> Bool {
+    ) throws {
         let pause = isCritical ? Self.criticalMilliseconds : Self.floorMilliseconds
-        let isDue = watch.madeRoomAt.map { now - $0 >= Int64(pause) * 1_000_000 } ?? true
-        guard isDue else { return isCritical }
+        guard watch.madeRoomAt.map({ now - $0 >= Int64(pause) * 1_000_000 }) ?? true else { return }
         context.settings.forget()
-        let settings: Settings
-        do { settings = try context.settings.get() } catch {
-            // Without settings there is no policy, and nothing to prune.
-            if isCritical { return true }
-            throw error
-        }
+        let settings = try context.settings.get()
         guard let space = FreeSpace(of: volume, settings), isCritical || space.missingBytes > 0
         else {
-            watch.isLow = false
-            return false
+            (watch.isLow, watch.isExhausted) = (false, false)
+            return
         }
         watch.madeRoomAt = now
-        do {
-            try TickService(context: context).makeRoom(volume, settings)
-        } catch {
-            let problem = Problem(error)
-            if !watch.isLow { try say(problem.message, .warning, of: volume) }
+        watch.isExhausted = false
+        switch try RoomMaker(context: context).run(volume, settings, prunes: isCritical) {
+        case .enough:
+            watch.isLow = false
+            // Above the floor, and yet too little for what is written.
+            watch.isExhausted = isCritical
+        case .busy: watch.madeRoomAt = nil
+        case .exhausted(let space):
+            watch.isExhausted = true
+            if !watch.isLow {
+                try tell(space.problem(volume.record.name).message, .warning, of: volume)
+            }
             watch.isLow = true
         }
-        return isCritical
     }
 
-    private func say(
+    private func tell(
         _ text: String, _ level: Event.Level, of volume: VolumeRow, snapshot: SnapshotID? = nil
     ) throws {
         context.note(text)
@@ -150,10 +161,12 @@ package struct DaemonService {
             level, .storeFilling, text, volume: volume.record.name, snapshot: snapshot)
     }
 
-    private func giveUpIfCritical(
-        _ volume: VolumeRow, _ keeper: AreaKeeper, _ watch: RoomWatch
+    /// Gives the snapshots up if the kernel will still find no room soon.
+    private func giveUp(
+        _ volume: VolumeRow, _ keeper: AreaKeeper, _ room: RoomWatch
     ) throws {
-        guard let look = try keeper.look(), !look.hasLostSnapshots, watch.isCritical(look) else {
+        try context.cancellation.check()
+        guard let look = try keeper.look(), !look.hasLostSnapshots, room.isCritical(look) else {
             return
         }
         let name = volume.record.name
@@ -165,19 +178,54 @@ package struct DaemonService {
                 "the store of volume \(name) has \(ByteCount(look.freeBytes)) free, and no policy "
                 + "makes room: ITS SNAPSHOTS UP TO \(id) ARE GIVEN UP, so that it is not filled to "
                 + "the last byte; the volume goes on"
-            try say(text, .error, of: volume, snapshot: id)
+            try tell(text, .error, of: volume, snapshot: id)
         }
         try BrokenMarks(context: context).takeOver([volume])
     }
 }
 
-/// What the daemon remembers of a volume from one look to the next.
+/// What the daemon remembers from one look to the next.
+private struct Memory {
+    var volumes: [String: WatchedVolume] = [:]
+    /// What failed when all volumes were looked for, and was said.
+    var failure: String?
+}
+
+/// What it remembers of a volume. Times are those of the clock that never steps back.
 private struct WatchedVolume {
     var room = RoomWatch()
-    /// When room was made last in its store, on the clock that never steps back.
+    /// When to look again.
+    var pauseMilliseconds = RoomWatch.longestPauseMilliseconds
+    /// When room was made last in its store.
     var madeRoomAt: Int64?
+    /// The policies let nothing more go.
+    var isExhausted = false
     /// That its store is below its floor, and nothing makes room, was said.
     var isLow = false
     /// What failed at the last look, and was said.
     var failure: String?
+    var care = Attempts()
+    var queued = Attempts()
+
+    mutating func lookAgain(in milliseconds: Int) {
+        pauseMilliseconds = min(pauseMilliseconds, milliseconds)
+    }
+}
+
+/// Tries something again, but not soon after it has failed: what it does itself wakes the daemon.
+private struct Attempts {
+    private var failedAt: Int64?
+
+    private static let restMilliseconds = 60_000
+
+    mutating func attempt(at now: Int64, _ body: () throws -> Void) throws {
+        if let failedAt, now - failedAt < Int64(Self.restMilliseconds) * 1_000_000 { return }
+        do {
+            try body()
+            failedAt = nil
+        } catch {
+            failedAt = now
+            throw error
+        }
+    }
 }

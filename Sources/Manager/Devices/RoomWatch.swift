@@ -5,8 +5,8 @@ internal import SnapshotModel
 /// to look again. Pure; times are those of the clock that never steps back.
 struct RoomWatch {
     private var previous: (used: [SnapshotOrdinal: Int], nanoseconds: Int64)?
-    /// How fast the areas grow, in bytes per second. After a burst it falls by half with each look.
-    private(set) var rate = 0
+    /// How fast each area grows, in bytes per second. After a burst it falls by half with each look.
+    private(set) var rates: [SnapshotOrdinal: Int] = [:]
 
     struct Judgement: Hashable {
         /// Space that was reserved ahead is used up.
@@ -31,7 +31,7 @@ struct RoomWatch {
         note(look, at: nanoseconds)
         var judgement = Judgement()
         for area in look.areas {
-            let room = look.room(of: area)
+            let (room, rate) = (look.room(of: area), rates[area.ordinal] ?? 0)
             if look.isShort(area) { judgement.needsRefill = true }
             guard room < area.leftBytes else { continue }
             // Before half of the reserve is gone, and a quarter of all the room there is.
@@ -42,13 +42,14 @@ struct RoomWatch {
         return judgement
     }
 
-    /// Whether the kernel would find no room soon, at the rate that is known.
+    /// Whether the kernel would find no room soon, at the rates that are known. Never while it merges:
+    /// what a merge needs was reserved before it began, and comes to its end as the merge does.
     func isCritical(_ look: RoomLook) -> Bool {
-        let least = max(Self.leastRoomBytes, rate / 1000 * Self.leastRoomMilliseconds)
-        return rate > 0
+        !look.isMerging
             && look.areas.contains { area in
-                let room = look.room(of: area)
-                return room < area.leftBytes && room < least
+                let (room, rate) = (look.room(of: area), rates[area.ordinal] ?? 0)
+                let least = max(Self.leastRoomBytes, rate / 1000 * Self.leastRoomMilliseconds)
+                return rate > 0 && room < area.leftBytes && room < least
             }
     }
 
@@ -57,11 +58,12 @@ struct RoomWatch {
             look.areas.map { ($0.ordinal, $0.usedBytes) }, uniquingKeysWith: max)
         defer { previous = (used, nanoseconds) }
         guard let previous, nanoseconds > previous.nanoseconds else { return }
-        let grown = look.areas.reduce(0) { sum, area in
-            sum + max(0, area.usedBytes - (previous.used[area.ordinal] ?? 0))
-        }
         let seconds = Double(nanoseconds - previous.nanoseconds) / 1e9
-        rate = max(Int(Double(grown) / seconds), rate / 2)
+        let known = rates
+        rates = used.reduce(into: [:]) { rates, area in
+            let grown = max(0, area.value - (previous.used[area.key] ?? 0))
+            rates[area.key] = max(Int(Double(grown) / seconds), (known[area.key] ?? 0) / 2)
+        }
     }
 }
 

@@ -95,17 +95,11 @@ package struct TickService {
 
     /// Brings the store's free space back above its floor, as far as the settings allow.
     func makeRoom(_ volume: VolumeRow, _ settings: Settings) throws {
-        let name = volume.record.name
-        guard let space = FreeSpace(of: volume, settings), space.missingBytes > 0 else { return }
-        // What goes may have held zeroes, which free nothing: then more goes, as long as there is any.
-        while let report = try PruneService(context: context).pruneUnlessBusy([name]) {
-            guard let left = FreeSpace(of: volume, settings), left.missingBytes > 0 else { return }
-            guard report.removedCount > 0, report.volumes.allSatisfy({ $0.failure == nil }) else {
-                throw left.problem(name)
-            }
+        switch try RoomMaker(context: context).run(volume, settings) {
+        case .enough: return
+        // Of somebody else's pruning the next tick will see the end.
+        case .exhausted(let space), .busy(let space): throw space.problem(volume.record.name)
         }
-        // Somebody else prunes: the next tick will see.
-        throw space.problem(name)
     }
 }
 

@@ -39,6 +39,9 @@ final class NBDServer {
         }
     }
 
+    /// What it has said.
+    var log: String { get throws { try TextFile.read(Self.output[1]) } }
+
     /// Ends it without a word to it.
     func kill() { end(by: SIGKILL) }
 

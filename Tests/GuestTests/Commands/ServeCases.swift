@@ -157,7 +157,9 @@ enum ServeCases {
                 try rig.snapmgr.run("delete", "\(id)")
             }
             visits.end()
-            try expectEqual(visits.failures, [], "what clients met")
+            let log = try server.log
+            try expectEqual(
+                visits.failures, [], "what clients met, while the server said: \(log)")
             try expect(visits.count >= 20, "there were only \(visits.count) clients")
             try rig.waitForNoViews()
         },
@@ -179,6 +181,29 @@ enum ServeCases {
             try rig.snapmgr.run("revert", "\(first)", "--yes")
             try old.expect(from: server.client("data"), "the volume after the revert")
             try rig.waitForMerges()
+        },
+        GuestCase("a volume is either mounted or written to by clients, and never both") {
+            context in
+            let rig = try CommandRig(context)
+            let point = try rig.createMounted("data")
+            try rig.snapshot("data", "one")
+            let server = try NBDServer(rig, context, "data")
+            try expectFailure("a client of a volume that is mounted") {
+                _ = try server.client("data")
+            }
+            // Its snapshots are read all the same.
+            _ = try server.client("data@one")
+            try rig.unmount(point)
+            var clients = [try server.client("data"), try server.client("data")]
+            for _ in 0..<2 {
+                try expectFailure("a mount of what a client may write to") {
+                    try rig.mount(CommandRig.device("data"), on: point)
+                }
+                clients.removeLast()
+                if !clients.isEmpty { BackgroundThread.sleep(milliseconds: 500) }
+            }
+            try rig.waitForNoOpener(of: "data")
+            try rig.mount(CommandRig.device("data"), on: point)
         },
         GuestCase("what a killed server had open is swept by a delete, and by the next server") {
             context in

@@ -124,6 +124,13 @@ extension StringProtocol {
 }
 
 extension String {
+    /// How often a text occurs.
+    func count(of text: String) -> Int {
+        var (count, rest) = (0, self[...])
+        while let tail = rest.tail(after: text) { (count, rest) = (count + 1, tail) }
+        return count
+    }
+
     fileprivate var prefixUpToLastSlash: String {
         lastIndex(of: "/").map { String(self[..<$0]) } ?? "."
     }

@@ -17,6 +17,9 @@ enum DaemonCases {
             "a revert that waits is done soon after the volume was unmounted by others",
             body: queuedRevert),
         GuestCase(
+            "a revert that waits and cannot be done is said once, and not tried without a pause",
+            body: hopelessRevert),
+        GuestCase(
             "in a store below its floor it prunes what the policy lets go, and no more",
             body: prune),
         GuestCase(
@@ -132,6 +135,27 @@ enum DaemonCases {
         try daemon.waitFor("revert") { try daemon.said("as queued") }
         try rig.mount(CommandRig.device("data"), on: point)
         try expectEqual(try rig.digest(point), old, "the files")
+    }
+
+    private static func hopelessRevert(_ context: GuestContext) throws {
+        let rig = try rig(context)
+        try rig.create("data", on: rig.origins[0])
+        var content = try rig.fill("data", version: 1, seed: 2)
+        let first = try rig.snapshot("data", "one")
+        try write(&content, 0..<200, version: 2, to: "data", pauseMilliseconds: 0)
+        let opener = open(CommandRig.device("data"), O_RDONLY | O_CLOEXEC)
+        try expect(opener >= 0, "the volume cannot be opened")
+        let queued = try rig.snapmgr.start(["revert", "\(first)", "--lazy-on-close"])
+        try fill(leaving: 8 << 20)
+        let daemon = try RunningDaemon(context, rig.snapmgr)
+        close(opener)
+        try expectEqual(queued.status, 0, "status of the queueing: \(queued.errors)")
+        try daemon.waitFor("word of it") { try daemon.said("no room for this revert") }
+        BackgroundThread.sleep(milliseconds: 5000)
+        let tries = try rig.snapmgr.run("events", "--json").output.count(of: "\"revert_failed\"")
+        try expectEqual(tries, 1, "tries")
+        try expectEqual(try daemon.log.count(of: "no room for this revert"), 1, "notes")
+        try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
     }
 
     private static func prune(_ context: GuestContext) throws {
