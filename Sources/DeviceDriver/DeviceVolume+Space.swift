@@ -24,8 +24,7 @@ extension DeviceVolume {
             try usedBytes(of: manifest) / 2 * 3
         }
         try doing { () throws(IOFailure) in
-            let wanted = min(
-                Self.mostWrittenBytes, max(last ?? Self.mostWrittenBytes, Self.leastWrittenBytes))
+            let wanted = max(last ?? AreaReserve.headroomBytes, Self.leastWrittenBytes)
             let start = state.format.offset(of: AreaFormat.firstDataChunk)
             let end = min(wanted, try areaReserve.headroom(area, usedBytes: 0))
             // A store that is nearly full has no room for it.
@@ -39,8 +38,6 @@ extension DeviceVolume {
     }
 
     private static let leastWrittenBytes = 4 << 20
-    /// The snapshot waits for it, and the disk is often busy.
-    private static let mostWrittenBytes = 16 << 20
     private static let pieceBytes = 1 << 20
 
     private func writeZeroes(
