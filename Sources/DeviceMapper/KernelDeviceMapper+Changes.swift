@@ -80,6 +80,21 @@ extension KernelDeviceMapper {
         }
     }
 
+    /// Sends a message to the target at a sector of the live table, in the target's own words. The
+    /// targets of a volume take none: this is for others, such as those that tests fail disks with.
+    package func send(
+        _ message: String, to name: DeviceName, atSector sector: Int
+    ) throws(DeviceFailure) {
+        let action = "send a message to"
+        try requireOurs(name, action)
+        try DeviceLibrary.alone { () throws(DeviceFailure) in
+            let task = try DeviceTask(DM_DEVICE_TARGET_MSG, action, name)
+            try task.set(dm_task_set_sector(task.pointer, UInt64(sector)))
+            try task.set(dm_task_set_message(task.pointer, message))
+            try task.run()
+        }
+    }
+
     package func remove(_ name: DeviceName) throws(DeviceFailure) {
         try requireOurs(name, "remove")
         let deadline = Deadline(milliseconds: busyMilliseconds)

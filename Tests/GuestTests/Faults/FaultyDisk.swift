@@ -53,8 +53,8 @@ final class FaultyDisk {
         try replace(
             whole(.other(kind: "dust", arguments: [disk, "0", "\(sector)"])))
         for block in range.lowerBound / sector..<range.upperBound / sector {
-            try Tool.run("dmsetup", "message", name.text, "0", "addbadblock", "\(block)")
+            try mapper.send("addbadblock \(block)", to: name, atSector: 0)
         }
-        try Tool.run("dmsetup", "message", name.text, "0", "enable")
+        try mapper.send("enable", to: name, atSector: 0)
     }
 }
