@@ -91,7 +91,8 @@ struct CountingFolder: Folder {
     func makeFolder(_ name: String) throws(IOFailure) { try folder.makeFolder(name) }
     func removeFolder(_ name: String) throws(IOFailure) { try folder.removeFolder(name) }
     func list(_ name: String) throws(IOFailure) -> [String] { try folder.list(name) }
-    func exists(_ name: String) -> Bool { folder.exists(name) }
+    func exists(_ name: String) throws(IOFailure) -> Bool { try folder.exists(name) }
+    func isFolder(_ name: String) throws(IOFailure) -> Bool { try folder.isFolder(name) }
     func syncFolder(_ name: String) throws(IOFailure) { try folder.syncFolder(name) }
     func freeBytes() throws(IOFailure) -> Int { try folder.freeBytes() }
 }

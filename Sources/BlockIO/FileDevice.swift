@@ -25,18 +25,37 @@ package final class FileDevice: BlockDevice {
         private static let direct: Int32 = 0o40000
     #endif
 
-    package init(path: String, access: Access) throws(IOFailure) {
-        let flags =
-            switch access {
-            case .readOnly: O_RDONLY
-            case .readWrite: O_RDWR
-            case .readDirectly: O_RDONLY | Self.direct
-            case .create: O_RDWR | O_CREAT | O_EXCL
-            }
-        let descriptor = try OwnedDescriptor(path: path, flags: flags)
+    package convenience init(path: String, access: Access) throws(IOFailure) {
+        try self.init(OwnedDescriptor(path: path, flags: Self.flags(access)), path: path)
+    }
+
+    /// Opens a name in an open folder, where no symbolic link is followed; `path` is for messages.
+    convenience init(
+        _ name: String, in folder: Int32, path: String, access: Access
+    ) throws(IOFailure) {
+        try self.init(
+            OwnedDescriptor(
+                name, in: folder, flags: Self.flags(access) | O_NOFOLLOW, path: path), path: path)
+    }
+
+    /// Opening waits for nobody: a pipe in a file's place has no other end.
+    private static func flags(_ access: Access) -> Int32 {
+        switch access {
+        case .readOnly: O_RDONLY | O_NONBLOCK
+        case .readWrite: O_RDWR | O_NONBLOCK
+        case .readDirectly: O_RDONLY | O_NONBLOCK | direct
+        case .create: O_RDWR | O_CREAT | O_EXCL
+        }
+    }
+
+    private init(_ descriptor: consuming OwnedDescriptor, path: String) throws(IOFailure) {
         let status = try FileStatus(descriptor: descriptor.number, path: path)
         guard status.kind == .file || status.kind == .blockDevice else {
             throw IOFailure("open", path: path, code: status.kind == .folder ? EISDIR : ENOTBLK)
+        }
+        let number = descriptor.number
+        guard fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK) == 0 else {
+            throw .last("open", path: path)
         }
         self.isBlockDevice = status.kind == .blockDevice
         self.descriptor = descriptor

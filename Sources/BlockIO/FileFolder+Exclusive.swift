@@ -3,14 +3,17 @@ internal import Glibc
 extension FileFolder {
     /// Renames a file unless the new name is taken; EEXIST when it is.
     package func renameUnlessTaken(_ name: String, to newName: String) throws(IOFailure) {
-        let (old, new) = (path + "/" + name, path + "/" + newName)
-        // A second name and then no first one: a rename would replace what is there.
-        if link(old, new) == 0 { return try removeFile(name) }
-        // Some filesystems give no second names.
-        guard errno == EPERM || errno == EOPNOTSUPP else {
-            throw IOFailure("make", path: new, code: errno)
+        do throws(IOFailure) {
+            // A second name and then no first one: a rename would replace what is there.
+            try link(name, to: newName)
+            return try removeFile(name)
+        } catch {
+            // Some filesystems give no second names.
+            guard error.code == EPERM || error.code == EOPNOTSUPP else { throw error }
         }
-        guard !exists(newName) else { throw IOFailure("make", path: new, code: EEXIST) }
+        guard try !exists(newName) else {
+            throw IOFailure("make", path: path + "/" + newName, code: EEXIST)
+        }
         try rename(name, to: newName)
     }
 }

@@ -11,9 +11,13 @@ package final class FileLock: Sendable {
         self.path = path
     }
 
-    /// Takes the lock, or returns nil when another process (or this one) holds it.
-    package static func acquire(path: String) throws(IOFailure) -> FileLock? {
-        let descriptor = try OwnedDescriptor(path: path, flags: O_RDWR | O_CREAT)
+    /// Takes the lock of a file in a folder, or returns nil when another process (or this one)
+    /// holds it. The file is made if need be.
+    package static func acquire(
+        _ name: String, in folder: FileFolder
+    ) throws(IOFailure) -> FileLock? {
+        let path = folder.path + "/" + name
+        let descriptor = try folder.openLock(name)
         let number = descriptor.number
         if retryingInterrupts({ flock(number, LOCK_EX | LOCK_NB) }) != 0 {
             if errno == EWOULDBLOCK { return nil }
@@ -22,10 +26,21 @@ package final class FileLock: Sendable {
         return FileLock(descriptor, path: path)
     }
 
+    /// As ``acquire(_:in:)``, by the file's path.
+    package static func acquire(path: String) throws(IOFailure) -> FileLock? {
+        guard let slash = path.lastIndex(of: "/") else {
+            return try acquire(path, in: FileFolder(path: "."))
+        }
+        let folder = slash == path.startIndex ? "/" : String(path[..<slash])
+        return try acquire(String(path[path.index(after: slash)...]), in: FileFolder(path: folder))
+    }
+
     /// Replaces the file's content, which says who holds the lock. It only explains: that it cannot
-    /// be written is no reason to fail.
+    /// be written is no reason to fail. A file that has other names, too, may be somebody's data.
     package func describeHolder(_ text: String) {
         let number = descriptor.number
+        guard let status = try? FileStatus(descriptor: number, path: path), status.linkCount == 1
+        else { return }
         _ = retryingInterrupts { ftruncate(number, 0) }
         _ = retryingInterrupts { pwrite(number, text, text.utf8.count, 0) }
     }

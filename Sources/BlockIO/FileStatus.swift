@@ -6,6 +6,8 @@ package struct FileStatus: Hashable, Sendable {
         case file
         case folder
         case blockDevice
+        case link
+        case socket
         case other
     }
 
@@ -17,6 +19,8 @@ package struct FileStatus: Hashable, Sendable {
     /// The inode and its device: what tells a file from its copy.
     package let inode: UInt64
     package let device: UInt64
+    /// How many names the file has.
+    package let linkCount: Int
 
     init(descriptor: Int32, path: String) throws(IOFailure) {
         var status = stat()
@@ -30,12 +34,23 @@ package struct FileStatus: Hashable, Sendable {
         self.init(status)
     }
 
+    /// The status of a name in an open folder, of a symbolic link itself.
+    init(_ name: String, in folder: Int32, path: String) throws(IOFailure) {
+        var status = stat()
+        guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+            throw .last("examine", path: path)
+        }
+        self.init(status)
+    }
+
     private init(_ status: stat) {
         kind =
             switch status.st_mode & S_IFMT {
             case S_IFREG: .file
             case S_IFDIR: .folder
             case S_IFBLK: .blockDevice
+            case S_IFLNK: .link
+            case S_IFSOCK: .socket
             default: .other
             }
         byteCount = Int(status.st_size)
@@ -44,5 +59,6 @@ package struct FileStatus: Hashable, Sendable {
             Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
+        linkCount = Int(status.st_nlink)
     }
 }

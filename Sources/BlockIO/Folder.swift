@@ -21,7 +21,10 @@ package protocol Folder: Sendable {
     func removeFolder(_ name: String) throws(IOFailure)
     /// The names in a folder, in no order; `""` is the root.
     func list(_ name: String) throws(IOFailure) -> [String]
-    func exists(_ name: String) -> Bool
+    /// Whether anything has a name. What cannot be found out is an error, never a no.
+    func exists(_ name: String) throws(IOFailure) -> Bool
+    /// Whether a name is a folder itself, and no link to one.
+    func isFolder(_ name: String) throws(IOFailure) -> Bool
     func syncFolder(_ name: String) throws(IOFailure)
 
     /// The bytes that can still be written to the filesystem below.

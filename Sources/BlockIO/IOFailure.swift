@@ -17,6 +17,9 @@ package struct IOFailure: Error, Hashable, Sendable {
     /// No space is left, or a quota or file-size limit is reached.
     package var isNoSpace: Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
     package var isNotFound: Bool { code == ENOENT }
+    /// Whether the kernel says for certain that nothing has the name. Any other failed look-up
+    /// tells nothing of what is there.
+    package var isAbsence: Bool { code == ENOENT || code == ENOTDIR }
     package var isReadOnly: Bool { [EROFS, EACCES, EPERM].contains(code) }
 
     /// The failure of the system call that has just returned.

@@ -13,6 +13,15 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
         number = opened
     }
 
+    /// Opens a name in an open folder; `path` is for messages.
+    init(
+        _ name: String, in folder: Int32, flags: Int32, mode: UInt32 = 0o600, path: String
+    ) throws(IOFailure) {
+        let opened = retryingInterrupts { openat(folder, name, flags | O_CLOEXEC, mode) }
+        guard opened >= 0 else { throw .last("open", path: path) }
+        number = opened
+    }
+
     deinit { close(number) }
 
     /// Gives the descriptor away; it is no longer closed here.

@@ -42,7 +42,9 @@ package struct SnapshotExport {
         byteCount: Int, for client: any RequestClient,
         _ copy: (any BlockDevice, CopyControl, (Int) -> Void) throws -> Void
     ) throws(Problem) -> Int {
-        guard !folder.exists(name) else { throw takenProblem }
+        guard try doing({ () throws(IOFailure) in try !folder.exists(name) }) else {
+            throw takenProblem
+        }
         // Two exports to one name must not write to one file.
         let temporary = "\(name).\(UInt64.random(in: .min ... .max))\(FileFolder.temporarySuffix)"
         do {

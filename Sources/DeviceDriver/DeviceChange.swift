@@ -55,9 +55,11 @@ final class DeviceChange {
                 .exists, "volume \(volume.record.name) has a snapshot \(request.id) already",
                 hint: "run `snapmgr catalog rebuild`")
         }
-        let ordinal = state.newest?.ordinal.next ?? SnapshotOrdinal(rawValue: 1)
+        let ordinal = try store.freeOrdinal(
+            from: state.newest?.ordinal.next ?? SnapshotOrdinal(rawValue: 1))
+        let device = try createArea(ordinal)
         do throws(Problem) {
-            try makeArea(ordinal, isWrittenAhead: isWrittenAhead)
+            try fill(device, ordinal, isWrittenAhead: isWrittenAhead)
             let draft = manifest(request, ordinal)
             try stack.prepare(
                 .snapshot(ordinal), stack.snapshotTable(of: draft, on: origin))
@@ -68,12 +70,17 @@ final class DeviceChange {
         }
     }
 
-    private func makeArea(_ ordinal: SnapshotOrdinal, isWrittenAhead: Bool) throws(Problem) {
-        let format = state.format
-        let device = try store.createSnapshotFolder(
+    private func createArea(_ ordinal: SnapshotOrdinal) throws(Problem) -> any BlockDevice {
+        try store.createSnapshotFolder(
             ordinal,
-            areaBytes: format.fullCoverageBytes(
+            areaBytes: state.format.fullCoverageBytes(
                 chunkCount: volume.record.geometry.chunkCount))
+    }
+
+    private func fill(
+        _ device: any BlockDevice, _ ordinal: SnapshotOrdinal, isWrittenAhead: Bool
+    ) throws(Problem) {
+        let format = state.format
         try doing { () throws(IOFailure) in
             _ = try GrowingArea.create(
                 on: device, ordinal: ordinal, format: format, kernel: volume.kernel)
@@ -99,7 +106,11 @@ final class DeviceChange {
         }
         if let refusal { throw refusal }
         try volume.requireClosed()
-        guard !store.folder.exists(StoreLayout.revertFolder(request.id)) else {
+        guard
+            try doing({ () throws(IOFailure) in
+                try !store.folder.exists(StoreLayout.revertFolder(request.id))
+            })
+        else {
             throw Problem(
                 .exists, "revert \(request.id) of volume \(volume.record.name) exists already",
                 hint: "run `snapmgr catalog rebuild`")
@@ -129,15 +140,7 @@ final class DeviceChange {
     /// The journal stays empty: the kernel's merge keeps its own in `overlay.cow`. Readers of the
     /// store take all of the plan for unmerged, which is always safe.
     private func createFolder(_ id: RevertID) throws(Problem) {
-        try doing { () throws(IOFailure) in
-            let folder = store.folder
-            try folder.makeFolder(StoreLayout.revertFolder(id))
-            let device = try folder.createFile(StoreLayout.journal(id), byteCount: 0)
-            _ = try MergeJournal.create(
-                on: device, revert: id, chunkBytes: state.format.chunkBytes)
-            try folder.syncFolder(StoreLayout.revertFolder(id))
-            try folder.syncFolder(StoreLayout.reverts)
-        }
+        _ = try store.createRevertFolder(id, chunkBytes: state.format.chunkBytes)
     }
 
     private func copyInAdvance(_ plan: SourceMap) throws(Problem) {
@@ -367,8 +370,11 @@ extension DeviceVolume {
     func removeSnapshot(_ ordinal: SnapshotOrdinal) throws(Problem) {
         try stack.remove(.snapshot(ordinal))
         try stack.detachUnusedLoops()
-        if store.folder.exists(StoreLayout.snapshotFolder(ordinal)) {
-            try store.removeSnapshot(ordinal)
-        }
+        guard
+            try doing({ () throws(IOFailure) in
+                try store.folder.exists(StoreLayout.snapshotFolder(ordinal))
+            })
+        else { return }
+        try store.removeSnapshot(ordinal)
     }
 }

@@ -17,7 +17,7 @@ extension DeviceVolume {
                     + "\(record.geometry.volumeBytes): it was cut, or is another device",
                 hint: "put the right device there, or extend it")
         }
-        guard let known = store.originState(), known.isClosed, let print = known.fingerprint,
+        guard let known = try store.originState(), known.isClosed, let print = known.fingerprint,
             try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes) != print
         else { return }
         throw Problem(
@@ -45,7 +45,7 @@ extension DeviceVolume {
 
     /// While the volume is active, what the origin looks like says nothing.
     func noteOpen() throws(Problem) {
-        guard store.originState()?.isClosed ?? true else { return }
+        guard try store.originState()?.isClosed ?? true else { return }
         try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
     }
 

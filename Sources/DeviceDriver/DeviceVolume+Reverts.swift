@@ -183,8 +183,9 @@ extension DeviceVolume {
         try stack.remove(.overlay(id))
         try stack.detachUnusedLoops()
         let name = StoreLayout.syntheticOverlay(id)
-        guard store.folder.exists(name) else { return }
-        try doing { () throws(IOFailure) in try store.folder.removeFile(name) }
+        try doing { () throws(IOFailure) in
+            if try store.folder.exists(name) { try store.folder.removeFile(name) }
+        }
     }
 
     func changeRecord(_ change: (inout VolumeRecord) -> Void) throws(Problem) {

@@ -197,15 +197,16 @@ extension DeviceVolume {
 
     /// Sweeps creations that were never finished.
     private func finishStore() throws(Problem) {
-        for ordinal in try store.snapshotFolders() where !store.hasManifest(ordinal) {
+        let survey = state.survey
+        try survey.requireWritable(store, record)
+        for warning in survey.warnings(record) { warn(warning) }
+        for ordinal in survey.unfinished {
             try stack.remove(.snapshot(ordinal))
             try stack.detachUnusedLoops()
             try store.removeSnapshot(ordinal)
             warn("swept the unfinished snapshot folder \(ordinal)")
         }
-        for id in try store.revertFolders() where id != state.revert?.record.id {
-            try removeRevert(id)
-        }
+        for id in survey.finishedReverts { try removeRevert(id) }
         try noteInvalid()
         try reload()
     }

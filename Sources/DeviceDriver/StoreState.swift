@@ -7,6 +7,7 @@ internal import SnapshotModel
 struct StoreState {
     let store: Store
     let record: VolumeRecord
+    let survey: StoreSurvey
     /// All finished snapshots by ordinal, deleted ones included.
     let manifests: [SnapshotManifest]
     let revert: Revert?
@@ -33,27 +34,27 @@ struct StoreState {
     init(_ folder: FileFolder) throws(Problem) {
         store = Store(folder: folder)
         record = try store.volume()
-        manifests = try store.manifests()
-        var running: Revert?
-        for id in try store.revertFolders().reversed() {
-            guard let record = try store.revert(id) else { continue }
-            running = Revert(record: record, phase: Self.phase(of: id, folder))
-            break
+        survey = try StoreSurvey(store)
+        manifests = survey.manifests
+        revert = try survey.runningRevert.map { record throws(Problem) in
+            Revert(record: record, phase: try Self.phase(of: record.id, folder))
         }
-        revert = running
-        brokenThrough = try Self.brokenThrough(manifests, store)
+        brokenThrough = [try Self.brokenThrough(manifests, store), survey.unreachableThrough]
+            .compactMap(\.self).max()
     }
 
-    private static func phase(of revert: RevertID, _ folder: FileFolder) -> Phase {
-        if folder.exists(StoreLayout.mergedMark(revert)) { return .merged }
-        guard folder.exists(StoreLayout.begunMark(revert)) else { return .committed }
-        return folder.exists(StoreLayout.pausedMark(revert)) ? .paused : .begun
+    private static func phase(of revert: RevertID, _ folder: FileFolder) throws(Problem) -> Phase {
+        try doing { () throws(IOFailure) in
+            if try folder.exists(StoreLayout.mergedMark(revert)) { return .merged }
+            guard try folder.exists(StoreLayout.begunMark(revert)) else { return .committed }
+            return try folder.exists(StoreLayout.pausedMark(revert)) ? .paused : .begun
+        }
     }
 
     private static func brokenThrough(
         _ manifests: [SnapshotManifest], _ store: Store
     ) throws(Problem) -> SnapshotOrdinal? {
-        for manifest in manifests.reversed() where store.isBroken(manifest.ordinal) {
+        for manifest in manifests.reversed() where try store.isBroken(manifest.ordinal) {
             return manifest.ordinal
         }
         return nil

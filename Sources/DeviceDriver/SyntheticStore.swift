@@ -21,7 +21,7 @@ struct SyntheticStore {
     func writeMetadata(_ plan: SourceMap, _ layout: SyntheticLayout) throws(Problem) {
         let name = StoreLayout.syntheticMetadata(revert)
         try doing { () throws(IOFailure) in
-            if store.folder.exists(name) { try store.folder.removeFile(name) }
+            if try store.folder.exists(name) { try store.folder.removeFile(name) }
             let file = try store.folder.createFile(
                 name, byteCount: layout.metadataChunkCount * format.chunkBytes)
             try writeHeader(file)
@@ -86,7 +86,7 @@ struct SyntheticStore {
     func createOverlay(_ layout: SyntheticLayout, kernel: CopyKernel) throws(Problem) {
         let name = StoreLayout.syntheticOverlay(revert)
         try doing { () throws(IOFailure) in
-            if store.folder.exists(name) { try store.folder.removeFile(name) }
+            if try store.folder.exists(name) { try store.folder.removeFile(name) }
             let byteCount = format.fullCoverageBytes(chunkCount: layout.chunkCount)
             let file = try store.folder.createFile(name, byteCount: byteCount)
             try file.allocate(0..<byteCount)
@@ -101,11 +101,9 @@ struct SyntheticStore {
         let name = StoreLayout.syntheticCopy(revert)
         let chunkBytes = format.chunkBytes
         let temporary = name + FileFolder.temporarySuffix
-        if store.folder.exists(temporary) {
-            try doing { () throws(IOFailure) in try store.folder.removeFile(temporary) }
-        }
         let file = try doing { () throws(IOFailure) in
-            try store.folder.createFile(temporary, byteCount: layout.chunkCount * chunkBytes)
+            if try store.folder.exists(temporary) { try store.folder.removeFile(temporary) }
+            return try store.folder.createFile(temporary, byteCount: layout.chunkCount * chunkBytes)
         }
         let metadata = try doing { () throws(IOFailure) in
             try store.folder.openFile(StoreLayout.syntheticMetadata(revert), writable: false)

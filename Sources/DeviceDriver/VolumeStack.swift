@@ -142,7 +142,7 @@ struct VolumeStack: Sendable {
         _ revert: RevertID, _ layout: SyntheticLayout
     ) throws(Problem) -> DeviceTable {
         let copy = StoreLayout.syntheticCopy(revert)
-        if folder.exists(copy) {
+        if try doing({ () throws(IOFailure) in try folder.exists(copy) }) {
             let loop = try loop(copy, isReadOnly: true)
             return single(
                 layout.chunkCount * format.chunkBytes,

@@ -57,7 +57,7 @@ extension ManagerContext {
     /// - Throws: `notFound` when the store is missing, `refused` when it is another volume's.
     func reader(_ volume: VolumeRow) throws -> StoreReader {
         let folder = FileFolder(path: volume.storePath)
-        guard folder.exists("volume.json") else {
+        guard try doing({ () throws(IOFailure) in try folder.exists("volume.json") }) else {
             throw Problem(
                 .notFound,
                 "the store \(volume.storePath) of volume \(volume.record.name) is missing",
@@ -116,7 +116,7 @@ extension ManagerContext {
     /// Whether the volume's device is there. Without the right to ask the kernel, its node tells.
     func isActive(_ volume: VolumeRow) -> Bool {
         (try? glance(volume).isActive)
-            ?? Paths.exists(DeviceGlance.devicePath(ofVolume: volume.record.name))
+            ?? (try? Paths.exists(DeviceGlance.devicePath(ofVolume: volume.record.name))) ?? false
     }
 
     /// Runs `body` with a volume's devices, which this process has to itself.

@@ -20,8 +20,8 @@ struct NBDSocket {
                 "the socket's path has \(path.utf8.count) bytes, and \(Self.pathMaximum) are "
                     + "allowed: \(path)", hint: "choose a shorter one with --socket PATH")
         }
-        guard Paths.exists(path) else { return }
-        guard try FileStatus(path: path).kind == .other else {
+        guard try Paths.exists(path) else { return }
+        guard try FileStatus(path: path).kind == .socket else {
             throw Problem(
                 .exists, "\(path) exists and is no socket",
                 hint: "choose another with --socket PATH"

@@ -87,7 +87,7 @@ struct OriginProbe {
                 .usage, "a volume cannot have \(byteCount) bytes",
                 hint: "choose a multiple of \(Geometry.sectorBytes), at least \(minimumBytes)")
         }
-        guard !Paths.exists(path) else {
+        guard try !Paths.exists(path) else {
             throw Problem(
                 .exists, "the origin \(path) exists already",
                 hint: "leave out --create-size to manage it as it is")

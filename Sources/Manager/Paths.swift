@@ -7,7 +7,7 @@ enum Paths {
     /// Makes a folder, for its owner only, with the folders above it. Their names are durable: a
     /// power cut must not take away a store or a catalog with the folder that it lies in.
     static func makeFolders(_ path: String) throws {
-        guard access(path, F_OK) != 0 else { return }
+        guard try !exists(path) else { return }
         let parent = Folder.parent(of: path)
         if !parent.isEmpty { try makeFolders(parent) }
         // EEXIST: another command was faster.
@@ -45,7 +45,8 @@ enum Paths {
         path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
     }
 
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    /// Whether something has this path; what cannot be found out is an error.
+    static func exists(_ path: String) throws -> Bool { try FileFolder.exists(path: path) }
 
     static func isExecutableFile(_ path: String) -> Bool {
         access(path, X_OK) == 0 && (try? FileStatus(path: path))?.kind == .file

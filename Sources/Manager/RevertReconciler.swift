@@ -20,9 +20,11 @@ struct RevertReconciler {
     func run() throws {
         let all = try context.catalog.reverts(volume: volume)
         for row in all where row.isUnfinished {
+            // Whether it counts may stand in a store that is not there now: it waits for that.
+            guard let isGroupCommitted = try isGroupCommitted(row) else { continue }
             let verdict = RevertVerdict(
                 row: row, running: try facts.running(), ended: facts.reader.record.endedReverts,
-                others: all, isGroupCommitted: try isGroupCommitted(row))
+                others: all, isGroupCommitted: isGroupCommitted)
             do {
                 try carryOut(verdict, on: row)
             } catch let problem as Problem where problem.isForLater {
@@ -31,20 +33,26 @@ struct RevertReconciler {
         }
     }
 
-    /// Whether another volume of the group is known, or seen in its store, to have been reverted.
-    private func isGroupCommitted(_ row: RevertRow) throws -> Bool {
+    /// Whether another volume of the group is known, or seen in its store, to have been reverted;
+    /// nil when none is and a store cannot be read.
+    private func isGroupCommitted(_ row: RevertRow) throws -> Bool? {
         guard let key = row.groupKey, let group = row.group else { return false }
-        return try group.filter { $0 != volume }.contains { name in
-            guard let other = try context.catalog.volume(named: name) else { return false }
+        var isCertain = true
+        for name in group where name != volume {
+            guard let other = try context.catalog.volume(named: name) else { continue }
             guard
                 let revert = try context.catalog.reverts(volume: name)
                     .first(where: { $0.groupKey == key })
-            else { return false }
+            else { continue }
             if revert.state != nil { return true }
-            guard let reader = try? context.reader(other) else { return false }
-            return try reader.runningRevert()?.id == revert.id
-                || reader.record.endedReverts.contains(revert.id)
+            guard let reader = try? context.reader(other) else {
+                isCertain = false
+                continue
+            }
+            if try reader.runningRevert()?.id == revert.id { return true }
+            if reader.record.endedReverts.contains(revert.id) { return true }
         }
+        return isCertain ? false : nil
     }
 
     private func carryOut(_ verdict: RevertVerdict, on row: RevertRow) throws {

@@ -59,7 +59,7 @@ struct ServeTools: Hashable, Sendable {
     /// `$SNAPMGR_NBDKIT_PLUGIN`, else beside the binary, else where `make install` puts it.
     private static func plugin(environment: [String: String]) throws -> String {
         if let path = environment["SNAPMGR_NBDKIT_PLUGIN"], !path.isEmpty {
-            guard Paths.exists(path) else {
+            guard try Paths.exists(path) else {
                 throw Problem(
                     .notFound, "SNAPMGR_NBDKIT_PLUGIN names \(path), which does not exist",
                     hint: "unset it, or name the plugin \(pluginName)")
@@ -71,7 +71,7 @@ struct ServeTools: Hashable, Sendable {
         let candidates = [
             "\(folder)/\(pluginName)", "\(folder)/../lib/snapmgr/\(pluginName)",
         ]
-        guard let path = candidates.first(where: { Paths.exists($0) }) else {
+        guard let path = try candidates.first(where: { try Paths.exists($0) }) else {
             throw Problem(
                 .notFound, "the nbdkit plugin is at none of \(candidates.joined(separator: ", "))",
                 hint: "run `make build` or `make install`, or set SNAPMGR_NBDKIT_PLUGIN")

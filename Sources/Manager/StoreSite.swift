@@ -24,12 +24,12 @@ struct StoreSite {
                 "the store \(path) overlaps the store \(volume.storePath) of volume "
                     + volume.record.name, hint: "choose another folder with --store DIR")
         }
-        guard Paths.exists(path) else { return }
+        guard try Paths.exists(path) else { return }
         guard try FileStatus(path: path).kind == .folder else {
             throw Problem(.failed, "\(path) is no folder", hint: "name a folder with --store DIR")
         }
         let folder = FileFolder(path: path)
-        if folder.exists("volume.json") { throw try belongsToAnother(folder) }
+        if try folder.exists("volume.json") { throw try belongsToAnother(folder) }
         guard try folder.list("").isEmpty else {
             throw Problem(
                 .refused, "the store \(path) is not empty",
@@ -46,45 +46,32 @@ struct StoreSite {
 
     /// - Returns: whether the folder was made.
     func create(_ record: VolumeRecord) throws -> Bool {
-        let isNew = !Paths.exists(path)
+        let isNew = try !Paths.exists(path)
         try Paths.makeFolders(path)
         try Store(folder: FileFolder(path: path)).create(record)
         return isNew
     }
 
-    /// Removes a store. `volume.json` goes first: without it nobody opens what is left of it, and
-    /// removal can be begun again.
-    func remove(includingFolder: Bool = true) throws {
-        guard Paths.exists(path) else { return }
-        let folder = FileFolder(path: path)
-        if folder.exists("volume.json") {
-            try folder.removeFile("volume.json")
-            try folder.syncFolder("")
+    /// What became of a store that was to be removed.
+    struct Removal: Hashable {
+        /// The folder is not this volume's store, and was not touched.
+        var isForeign = false
+        /// What lies in the store and is none of ours: it stays, and the folder with it.
+        var leftPaths: [String] = []
+    }
+
+    /// Removes the store of a volume, and nothing else.
+    func remove(of uuid: String, includingFolder: Bool = true) throws -> Removal {
+        guard try Paths.exists(path) else { return Removal() }
+        guard try FileStatus(path: path).kind == .folder else { return Removal(isForeign: true) }
+        switch try Store(folder: FileFolder(path: path)).removeAll(uuid: uuid) {
+        case .foreign: return Removal(isForeign: true)
+        case .removed(let names):
+            guard names.isEmpty else { return Removal(leftPaths: names.map { path + "/" + $0 }) }
         }
-        try Self.empty(folder, "")
-        if includingFolder, rmdir(path) != 0 {
+        guard !includingFolder || rmdir(path) == 0 else {
             throw IOFailure("remove folder", path: path, code: errno)
         }
-    }
-
-    private static func empty(_ folder: FileFolder, _ name: String) throws {
-        for entry in try folder.list(name) {
-            let child = name.isEmpty ? entry : name + "/" + entry
-            // A symbolic link is removed, never followed.
-            if folder.isFolder(child) {
-                try empty(folder, child)
-                try folder.removeFolder(child)
-            } else {
-                try folder.removeFile(child)
-            }
-        }
-    }
-}
-
-extension FileFolder {
-    /// Whether the name is a folder itself, and no link to one.
-    fileprivate func isFolder(_ name: String) -> Bool {
-        var status = stat()
-        return lstat(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        return Removal()
     }
 }

@@ -104,6 +104,14 @@ extension Problem {
             self.init(failure)
             return
         }
+        if case .unknownVersion(let version) = fault, version > AreaFormat.version {
+            self.init(
+                .newerVersion,
+                "the area \(path) has version \(version); this snapmgr reads up to "
+                    + "\(AreaFormat.version)",
+                hint: "use the newer snapmgr that wrote it")
+            return
+        }
         self.init(
             .corrupt, "the area \(path) is damaged: \(fault)",
             hint: "run `snapmgr check` to see which snapshots depend on it")

@@ -65,7 +65,7 @@ package final class Barrier: Sendable {
             }
             let refusal = engine.refusal(of: target, safety: request.safety != nil, in: chain)
             if let refusal { throw refusal }
-            guard !engine.store.folder.exists(StoreLayout.revertFolder(request.id)) else {
+            guard try !engine.store.exists(StoreLayout.revertFolder(request.id)) else {
                 throw Problem(
                     .exists,
                     "revert \(request.id) of volume “\(engine.record.name)” exists already",
@@ -74,7 +74,8 @@ package final class Barrier: Sendable {
             try engine.burn(request.id)
             if let safety = request.safety { try stage(safety) }
             let plan = try engine.plan(to: target, through: nil, in: chain)
-            let journal = try engine.createJournal(request.id)
+            let journal = try engine.store.createRevertFolder(
+                request.id, chunkBytes: engine.format.chunkBytes)
             state.withLock {
                 $0.revert = StagedRevert(
                     request: request, target: target, frozenPlan: plan, journal: journal)
@@ -90,20 +91,15 @@ package final class Barrier: Sendable {
                 .exists, "volume “\(engine.record.name)” has a snapshot \(request.id) already",
                 hint: "run `snapmgr catalog rebuild`")
         }
-        let ordinal = chain.newest?.next ?? SnapshotOrdinal(rawValue: 1)
+        let ordinal = try engine.store.freeOrdinal(
+            from: chain.newest?.next ?? SnapshotOrdinal(rawValue: 1))
         if let active = chain.active, active.isInvalid {
             // From now on a later area hides it: leave the word where the next open looks.
             try engine.store.writeMark(StoreLayout.brokenMark(active.ordinal))
         }
-        do throws(Problem) {
-            let area = try makeArea(ordinal, chunkCount: chain.geometry.chunkCount)
-            state.withLock {
-                $0.snapshot = StagedSnapshot(request: request, ordinal: ordinal, area: area)
-            }
-        } catch {
-            // Best effort: what stays has no manifest and is swept at the next open.
-            try? engine.store.removeSnapshot(ordinal)
-            throw error
+        let area = try makeArea(ordinal, chunkCount: chain.geometry.chunkCount)
+        state.withLock {
+            $0.snapshot = StagedSnapshot(request: request, ordinal: ordinal, area: area)
         }
     }
 
@@ -113,8 +109,13 @@ package final class Barrier: Sendable {
         let (format, kernel) = (engine.format, engine.kernel)
         let device = try engine.store.createSnapshotFolder(
             ordinal, areaBytes: format.fullCoverageBytes(chunkCount: chunkCount))
-        return try doing { () throws(IOFailure) in
-            try GrowingArea.create(on: device, ordinal: ordinal, format: format, kernel: kernel)
+        do throws(IOFailure) {
+            return try GrowingArea.create(
+                on: device, ordinal: ordinal, format: format, kernel: kernel)
+        } catch {
+            // Best effort: what stays has no manifest and is swept at the next open.
+            _ = try? engine.store.removeSnapshot(ordinal)
+            throw Problem(error)
         }
     }
 
@@ -282,7 +283,7 @@ package final class Barrier: Sendable {
         if let before { engine.updateChain { _ in before } }
         if let revert { try engine.removeRevert(revert.request.id) }
         if let snapshot,
-            engine.store.folder.exists(StoreLayout.snapshotFolder(snapshot.ordinal))
+            try engine.store.exists(StoreLayout.snapshotFolder(snapshot.ordinal))
         {
             try engine.store.removeSnapshot(snapshot.ordinal)
             engine.library.forget(snapshot.ordinal)
@@ -297,23 +298,11 @@ package final class Barrier: Sendable {
 
 extension LiveEngine {
     fileprivate func removeRevert(_ id: RevertID) throws(Problem) {
-        try steering.during { () throws(Problem) in try store.removeRevert(id) }
+        try steering.during { () throws(Problem) in _ = try store.removeRevert(id) }
     }
 
     /// Notes in the store that a revert's id is used, for ever.
     fileprivate func burn(_ id: RevertID) throws(Problem) {
         try changeRecord { $0.idFloor.revert = max($0.idFloor.revert, id) }
-    }
-
-    fileprivate func createJournal(_ id: RevertID) throws(Problem) -> MergeJournal {
-        try doing { () throws(IOFailure) in
-            try store.folder.makeFolder(StoreLayout.revertFolder(id))
-            let device = try store.folder.createFile(StoreLayout.journal(id), byteCount: 0)
-            let journal = try MergeJournal.create(
-                on: device, revert: id, chunkBytes: format.chunkBytes)
-            try store.folder.syncFolder(StoreLayout.revertFolder(id))
-            try store.folder.syncFolder(StoreLayout.reverts)
-            return journal
-        }
     }
 }

@@ -23,18 +23,24 @@ struct EngineRecovery {
         copyOptions.zeroUnitBytes = record.geometry.chunkBytes
         let kernel = CopyKernel(options: copyOptions)
         try checkOrigin(record, &warnings)
+        // All of it is known before any of it is changed.
+        let survey = try StoreSurvey(store)
+        try survey.requireWritable(store, record)
         try store.settle()
-        try sweepReverts(&warnings)
-        let manifests = try sweepSnapshots(&warnings)
+        warnings += survey.warnings(record)
+        try sweepReverts(survey, &warnings)
+        let manifests = try sweepSnapshots(survey, &warnings)
         let library = AreaLibrary(store: store, format: format)
         var chain = ChainState(
             geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
-            merge: nil, brokenThrough: broken(manifests))
+            merge: nil,
+            brokenThrough: [try broken(manifests), survey.unreachableThrough]
+                .compactMap(\.self).max())
         if let newest = manifests.last {
             let active = try openUnlessGivenUp(newest, format: format, kernel: kernel)
             let invalid = active?.isInvalid ?? true ? newest.ordinal : nil
             chain = chain.changed(active: .some(active), brokenThrough: invalid)
-            if let revert = try runningRevert() {
+            if let revert = survey.runningRevert {
                 let merge = try resume(
                     revert, chain, format: format, kernel: kernel, &warnings)
                 restoreLimits(of: merge, &warnings)
@@ -70,7 +76,7 @@ struct EngineRecovery {
         let manifests = try store.manifests()
         var chain = ChainState(
             geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
-            merge: nil, brokenThrough: broken(manifests))
+            merge: nil, brokenThrough: try broken(manifests))
         if let newest = manifests.last {
             let active = try openUnlessGivenUp(
                 newest, format: format, kernel: kernel, isObserved: true)
@@ -102,7 +108,7 @@ struct EngineRecovery {
                 hint: "put the right file back, or extend it with `truncate -s "
                     + "\(record.geometry.volumeBytes) \(origin.path)`")
         }
-        guard let state = store.originState(), state.isClosed, let known = state.stamp else {
+        guard let state = try store.originState(), state.isClosed, let known = state.stamp else {
             return
         }
         let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
@@ -125,28 +131,36 @@ struct EngineRecovery {
 
     // MARK: Snapshots
 
-    /// Removes unfinished creations; returns the snapshots, which must be one unbroken chain.
-    private func sweepSnapshots(_ warnings: inout [String]) throws(Problem) -> [SnapshotManifest] {
+    /// Removes what is provably unfinished; returns the snapshots, which must be one unbroken chain.
+    private func sweepSnapshots(
+        _ survey: StoreSurvey, _ warnings: inout [String]
+    ) throws(Problem) -> [SnapshotManifest] {
+        for ordinal in survey.unfinished {
+            let left = try store.removeSnapshot(ordinal)
+            warnings.append("swept the unfinished snapshot folder \(ordinal)")
+            warnings += left.map(Self.foreign)
+        }
         var manifests: [SnapshotManifest] = []
-        for ordinal in try store.snapshotFolders() {
-            if store.hasManifest(ordinal) {
-                let manifest = try store.manifest(ordinal)
-                // A removal that a crash cut: the area went, the manifest's removal was lost.
-                if manifest.isDeleted, !store.folder.exists(StoreLayout.area(ordinal)) {
-                    try store.removeSnapshot(ordinal)
-                } else {
-                    manifests.append(manifest)
-                }
+        for manifest in survey.manifests {
+            // A removal that a crash cut: the area went, the manifest's removal was lost.
+            if manifest.isDeleted, try !store.exists(StoreLayout.area(manifest.ordinal)) {
+                try store.removeSnapshot(manifest.ordinal)
             } else {
-                try store.removeSnapshot(ordinal)
-                warnings.append("swept the unfinished snapshot folder \(ordinal)")
+                manifests.append(manifest)
             }
         }
         return manifests
     }
 
-    private func broken(_ manifests: [SnapshotManifest]) -> SnapshotOrdinal? {
-        manifests.last { store.isBroken($0.ordinal) }?.ordinal
+    private static func foreign(_ path: String) -> String {
+        "\(path) is not snapmgr's: it stays, and its folder with it"
+    }
+
+    private func broken(_ manifests: [SnapshotManifest]) throws(Problem) -> SnapshotOrdinal? {
+        for manifest in manifests.reversed() where try store.isBroken(manifest.ordinal) {
+            return manifest.ordinal
+        }
+        return nil
     }
 
     /// An area that grows; nil when it is damaged and `check --repair` has given it up. In the place
@@ -160,7 +174,7 @@ struct EngineRecovery {
             return try openGrowing(
                 manifest, format: format, kernel: kernel, isObserved: isObserved)
         } catch {
-            guard error.isDamage, store.isBroken(manifest.ordinal) else { throw error }
+            guard error.isDamage, try store.isBroken(manifest.ordinal) else { throw error }
             return nil
         }
     }
@@ -181,11 +195,12 @@ struct EngineRecovery {
 
     // MARK: Reverts
 
-    /// Removes left-overs: folders without a record, and reverts that a later one replaced.
-    private func sweepReverts(_ warnings: inout [String]) throws(Problem) {
-        let running = try runningRevert()
-        for id in try store.revertFolders() where id != running?.id {
-            try store.removeRevert(id)
+    /// Removes left-overs: reverts that never began, have ended, or were replaced by a later one.
+    private func sweepReverts(
+        _ survey: StoreSurvey, _ warnings: inout [String]
+    ) throws(Problem) {
+        for id in survey.finishedReverts {
+            warnings += try store.removeRevert(id).map(Self.foreign)
         }
     }
 

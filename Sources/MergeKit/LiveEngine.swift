@@ -224,8 +224,9 @@ package final class LiveEngine: Sendable {
 
     private func noteCleanClose() throws(Problem) {
         try syncOrigin()
-        guard isOriginMarked.load(ordering: .relaxed) || store.originState()?.isClosed != true
-        else {
+        let isMarked = isOriginMarked.load(ordering: .relaxed)
+        let isClosed = try store.originState()?.isClosed ?? false
+        guard isMarked || !isClosed else {
             return
         }
         let stamp = try doing { () throws(IOFailure) in try origin.stamp() }

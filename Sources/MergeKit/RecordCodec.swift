@@ -4,23 +4,34 @@ package import SnapshotModel
 /// The form of the store's small files: JSON with the kind and version of its content and a
 /// checksum, so that a torn, altered or newer file is refused and never guessed at.
 ///
-///     {"checksum":"e3069283","content":{...},"format":"snapmgr-manifest","version":1}
+///     {"checksum":"e3069283","content":{...},"format":"snapmgr-manifest","version":2}
 ///
-/// `checksum` is the CRC-32C, as eight hexadecimal digits, of `content` encoded with sorted keys
-/// and no spaces, as this code encodes it. Fields are only added with a new version.
+/// In version 2, `checksum` is the CRC-32C, as eight hexadecimal digits, of all bytes of the file as
+/// they stand, with `00000000` in the place of the digits, which are always bytes 13 to 20. What a
+/// program cannot read it can thus still check, and whatever prints JSON otherwise is found out.
+/// In version 1, it is that of `content` alone, encoded again with sorted keys and no spaces.
+///
+/// Each kind has a version of its own. Fields are only added with a new version.
 package enum RecordCodec {
-    package static let version = 1
-
     /// The kinds of records; `format` in the file.
-    package enum Format: String, Sendable {
+    package enum Format: String, Sendable, CaseIterable {
         case volume = "snapmgr-volume"
         case manifest = "snapmgr-manifest"
         case revert = "snapmgr-revert"
         case mergeLimits = "snapmgr-merge-limits"
         case originState = "snapmgr-origin"
+
+        /// The version that is written; all older ones are read.
+        package var version: Int {
+            switch self {
+            case .volume, .manifest, .revert, .mergeLimits, .originState: 2
+            }
+        }
     }
 
     private struct Heading: Codable {
+        /// What a newer version may have elsewhere.
+        var checksum: String?
         var format: String
         var version: Int
     }
@@ -32,15 +43,25 @@ package enum RecordCodec {
         var version: Int
     }
 
+    private static let beginning = #"{"checksum":""#
+    private static let zeroes = "00000000"
+    private static var digits: Range<Int> {
+        beginning.utf8.count..<beginning.utf8.count + zeroes.utf8.count
+    }
+
     package static func encode(
         _ content: some Codable, as format: Format
     ) throws(Problem) -> [UInt8] {
         do {
-            let encoder = makeEncoder()
             let envelope = Envelope(
-                checksum: checksum(of: try encoder.encode(content)), content: content,
-                format: format.rawValue, version: version)
-            return [UInt8](try encoder.encode(envelope)) + [UInt8(ascii: "\n")]
+                checksum: zeroes, content: content, format: format.rawValue,
+                version: format.version)
+            var bytes = [UInt8](try makeEncoder().encode(envelope)) + [UInt8(ascii: "\n")]
+            guard bytes.starts(with: (beginning + zeroes).utf8) else {
+                throw Problem(.failed, "the checksum is not where it belongs")
+            }
+            bytes.replaceSubrange(digits, with: checksum(of: bytes).utf8)
+            return bytes
         } catch {
             throw Problem(.failed, "cannot encode a \(format.rawValue) record: \(error)")
         }
@@ -60,22 +81,47 @@ package enum RecordCodec {
         guard heading.format == format.rawValue else {
             throw damaged(path, "it is a “\(heading.format)”, not a “\(format.rawValue)”")
         }
-        guard heading.version <= version else {
+        guard heading.version <= format.version else {
             throw Problem(
                 .newerVersion,
-                "\(path) has version \(heading.version); this snapmgr reads up to \(version)",
+                "\(path) has version \(heading.version); this snapmgr reads up to "
+                    + "\(format.version)",
                 hint: "use the newer snapmgr that wrote it")
         }
+        if heading.version > 1 { try check(bytes, heading.checksum ?? "", path) }
         do {
             let envelope = try JSONDecoder().decode(Envelope<Content>.self, from: data)
-            let expected = checksum(of: try makeEncoder().encode(envelope.content))
-            guard envelope.checksum == expected else {
-                throw damaged(path, "its checksum is \(envelope.checksum), not \(expected)")
-            }
+            if heading.version <= 1 { try checkContent(envelope, path) }
             return envelope.content
         } catch let problem as Problem {
             throw problem
         } catch { throw damaged(path, "a field is missing or wrong: \(error)") }
+    }
+
+    private static func check(
+        _ bytes: [UInt8], _ found: String, _ path: String
+    ) throws(Problem) {
+        guard bytes.starts(with: (beginning + found).utf8), found.utf8.count == digits.count else {
+            throw damaged(path, "it does not begin with its checksum")
+        }
+        var blanked = bytes
+        blanked.replaceSubrange(digits, with: zeroes.utf8)
+        try compare(found, checksum(of: blanked), path)
+    }
+
+    private static func checkContent<Content>(
+        _ envelope: Envelope<Content>, _ path: String
+    ) throws {
+        let content = [UInt8](try makeEncoder().encode(envelope.content))
+        try compare(envelope.checksum, checksum(of: content), path)
+    }
+
+    private static func compare(
+        _ found: String, _ expected: String, _ path: String
+    ) throws(Problem) {
+        guard found == expected else {
+            throw damaged(path, "its checksum is \(found), not \(expected)")
+        }
     }
 
     private static func damaged(_ path: String, _ cause: String) -> Problem {
@@ -88,8 +134,8 @@ package enum RecordCodec {
         return encoder
     }
 
-    private static func checksum(of data: Data) -> String {
-        let digits = String(CRC32C.checksum(data), radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
+    private static func checksum(of bytes: [UInt8]) -> String {
+        let digits = String(CRC32C.checksum(bytes), radix: 16)
+        return String(repeating: "0", count: zeroes.utf8.count - digits.count) + digits
     }
 }

@@ -16,7 +16,7 @@ package struct RevertPlan {
     ///   - isGivenUp: whether an area's damage is known and accepted; any other is an error.
     package init(
         of record: RevertRecord, manifests: [SnapshotManifest], store: Store,
-        geometry: Geometry, isGivenUp: (SnapshotOrdinal) -> Bool
+        geometry: Geometry, isGivenUp: (SnapshotOrdinal) throws(Problem) -> Bool
     ) throws(Problem) {
         let format = AreaFormat(chunkBytes: geometry.chunkBytes)
         var areas: [ChainArea] = []
@@ -29,7 +29,7 @@ package struct RevertPlan {
             let area = StoredArea(manifest, store: store, format: format)
             let map: ChunkMap
             do throws(Problem) { map = try area.wholeMap(limit) } catch {
-                guard error.isDamage, isGivenUp(manifest.ordinal) else { throw error }
+                guard error.isDamage, try isGivenUp(manifest.ordinal) else { throw error }
                 map = try area.readableMap(limit)
                 damaged.append(manifest.ordinal)
             }
@@ -76,7 +76,7 @@ private struct StoredArea {
 
     /// The entries up to the damage; none when the file has gone.
     func readableMap(_ limit: Int) throws(Problem) -> ChunkMap {
-        guard store.folder.exists(StoreLayout.area(manifest.ordinal)) else { return ChunkMap() }
+        guard try store.exists(StoreLayout.area(manifest.ordinal)) else { return ChunkMap() }
         let geometry = Geometry(volumeBytes: manifest.volumeBytes, chunkBytes: format.chunkBytes)
         let device = try store.openArea(manifest.ordinal, writable: false)
         let reader = AreaReader(

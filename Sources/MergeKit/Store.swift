@@ -12,7 +12,8 @@ package struct Store: Sendable {
     /// Makes a store in an empty folder. `volume.json` is written last: without it there is none.
     package func create(_ record: VolumeRecord) throws(Problem) {
         try doing { () throws(IOFailure) in
-            for name in [StoreLayout.snapshots, StoreLayout.reverts] where !folder.exists(name) {
+            for name in [StoreLayout.snapshots, StoreLayout.reverts] where try !folder.exists(name)
+            {
                 try folder.makeFolder(name)
             }
             try folder.syncFolder("")
@@ -21,7 +22,7 @@ package struct Store: Sendable {
     }
 
     package func volume() throws(Problem) -> VolumeRecord {
-        guard folder.exists(StoreLayout.volume) else {
+        guard try exists(StoreLayout.volume) else {
             throw Problem(
                 .notFound, "\(folder.path) is no store: it has no \(StoreLayout.volume)",
                 hint: "check the path, and that the filesystem of the store is mounted")
@@ -46,10 +47,16 @@ package struct Store: Sendable {
 
     // MARK: The origin
 
-    /// The origin as it was at the last clean close; nil when there was none, or the record cannot
-    /// be read: it is a help, not a truth.
-    package func originState() -> OriginState? {
-        try? read(OriginState.self, StoreLayout.originState, as: .originState)
+    /// The origin as it was at the last clean close; nil when there was none, or the record is
+    /// damaged: it is a help, not a truth.
+    package func originState() throws(Problem) -> OriginState? {
+        guard try exists(StoreLayout.originState) else { return nil }
+        do throws(Problem) {
+            return try read(OriginState.self, StoreLayout.originState, as: .originState)
+        } catch {
+            guard error.isDamage else { throw error }
+            return nil
+        }
     }
 
     package func writeOriginState(_ state: OriginState) throws(Problem) {
@@ -64,8 +71,8 @@ package struct Store: Sendable {
             .compactMap(StoreLayout.number).sorted().map(SnapshotOrdinal.init)
     }
 
-    package func hasManifest(_ ordinal: SnapshotOrdinal) -> Bool {
-        folder.exists(StoreLayout.manifest(ordinal))
+    package func hasManifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
+        try exists(StoreLayout.manifest(ordinal))
     }
 
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
@@ -79,16 +86,16 @@ package struct Store: Sendable {
                 "\(folder.path)/\(StoreLayout.manifest(ordinal)) belongs to another snapshot",
                 hint: "run `snapmgr check`")
         }
-        manifest.isDeleted = folder.exists(StoreLayout.deletedMark(ordinal))
+        manifest.isDeleted = try exists(StoreLayout.deletedMark(ordinal))
         return manifest
     }
 
     /// All finished snapshots by ordinal, deleted ones included.
     package func manifests() throws(Problem) -> [SnapshotManifest] {
         var result: [SnapshotManifest] = []
-        for ordinal in try snapshotFolders() where hasManifest(ordinal) {
+        for ordinal in try snapshotFolders() where try hasManifest(ordinal) {
             do throws(Problem) { result.append(try manifest(ordinal)) } catch {
-                guard isGone(ordinal, error) else { throw error }
+                guard try isGone(ordinal, error) else { throw error }
             }
         }
         return result
@@ -96,23 +103,9 @@ package struct Store: Sendable {
 
     /// Whether a file was not found because its snapshot was removed just now, which those who read
     /// without a lock meet.
-    func isGone(_ ordinal: SnapshotOrdinal, _ problem: Problem) -> Bool {
-        problem.code == .notFound && !hasManifest(ordinal)
-    }
-
-    /// Makes a snapshot's folder and an empty area file in it; a left-over of the same ordinal goes
-    /// first. Durable but for the manifest, without which it does not count.
-    package func createSnapshotFolder(
-        _ ordinal: SnapshotOrdinal, areaBytes: Int
-    ) throws(Problem) -> any BlockDevice {
-        if folder.exists(StoreLayout.snapshotFolder(ordinal)) { try removeSnapshot(ordinal) }
-        return try doing { () throws(IOFailure) in
-            try folder.makeFolder(StoreLayout.snapshotFolder(ordinal))
-            let device = try folder.createFile(StoreLayout.area(ordinal), byteCount: areaBytes)
-            try folder.syncFolder(StoreLayout.snapshotFolder(ordinal))
-            try folder.syncFolder(StoreLayout.snapshots)
-            return device
-        }
+    func isGone(_ ordinal: SnapshotOrdinal, _ problem: Problem) throws(Problem) -> Bool {
+        guard problem.code == .notFound else { return false }
+        return try !hasManifest(ordinal)
     }
 
     /// Writes a manifest: from then on the snapshot exists.
@@ -131,7 +124,7 @@ package struct Store: Sendable {
     /// Marks a snapshot as deleted, its chain as broken, or how far a revert is; durable when it
     /// returns.
     package func writeMark(_ name: String) throws(Problem) {
-        guard !folder.exists(name) else { return }
+        guard try !exists(name) else { return }
         do throws(IOFailure) {
             _ = try folder.createFile(name, byteCount: 0)
             try folder.syncFolder(Self.parent(of: name))
@@ -144,7 +137,7 @@ package struct Store: Sendable {
 
     /// Takes a mark away; durable when it returns.
     package func removeMark(_ name: String) throws(Problem) {
-        guard folder.exists(name) else { return }
+        guard try exists(name) else { return }
         try doing { () throws(IOFailure) in
             try folder.removeFile(name)
             try folder.syncFolder(Self.parent(of: name))
@@ -155,12 +148,15 @@ package struct Store: Sendable {
     /// between a change and its sync leaves it in the page cache, where it looks like the disk's.
     package func settle() throws(Problem) {
         let snapshots = try snapshotFolders()
+        var changed: [SnapshotOrdinal] = []
+        for ordinal in snapshots {
+            let isDeleted = try exists(StoreLayout.deletedMark(ordinal))
+            let isBroken = try isBroken(ordinal)
+            if isDeleted || isBroken || ordinal == snapshots.last { changed.append(ordinal) }
+        }
         let reverts = try revertFolders()
         try doing { () throws(IOFailure) in
-            for ordinal in snapshots
-            where ordinal == snapshots.last || folder.exists(StoreLayout.deletedMark(ordinal))
-                || isBroken(ordinal)
-            {
+            for ordinal in changed {
                 try folder.syncFolder(StoreLayout.snapshotFolder(ordinal))
             }
             for id in reverts { try folder.syncFolder(StoreLayout.revertFolder(id)) }
@@ -170,22 +166,8 @@ package struct Store: Sendable {
         }
     }
 
-    package func isBroken(_ ordinal: SnapshotOrdinal) -> Bool {
-        folder.exists(StoreLayout.brokenMark(ordinal))
-    }
-
-    /// Removes a snapshot's folder. The manifest goes first, durably: what is left after a power
-    /// cut is swept as an unfinished creation.
-    package func removeSnapshot(_ ordinal: SnapshotOrdinal) throws(Problem) {
-        let name = StoreLayout.snapshotFolder(ordinal)
-        try doing { () throws(IOFailure) in
-            if folder.exists(StoreLayout.manifest(ordinal)) {
-                try folder.removeFile(StoreLayout.manifest(ordinal))
-                try folder.syncFolder(name)
-            }
-            try removeFolder(name)
-            try folder.syncFolder(StoreLayout.snapshots)
-        }
+    package func isBroken(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
+        try exists(StoreLayout.brokenMark(ordinal))
     }
 
     // MARK: Reverts
@@ -196,7 +178,7 @@ package struct Store: Sendable {
     }
 
     package func revert(_ id: RevertID) throws(Problem) -> RevertRecord? {
-        guard folder.exists(StoreLayout.revert(id)) else { return nil }
+        guard try exists(StoreLayout.revert(id)) else { return nil }
         return try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
     }
 
@@ -207,7 +189,7 @@ package struct Store: Sendable {
     /// The limits of a revert's merge; nil where none were ever set.
     package func mergeLimits(_ id: RevertID) throws(Problem) -> MergeLimits? {
         let name = StoreLayout.mergeLimits(id)
-        guard folder.exists(name) else { return nil }
+        guard try exists(name) else { return nil }
         let limits = try read(MergeLimits.self, name, as: .mergeLimits)
         guard limits.bytesPerSecond ?? 1 > 0 else {
             throw Problem(
@@ -221,28 +203,13 @@ package struct Store: Sendable {
         try replace(StoreLayout.mergeLimits(id), limits, as: .mergeLimits)
     }
 
-    /// Removes a revert's folder; its record goes first, durably.
-    package func removeRevert(_ id: RevertID) throws(Problem) {
-        let name = StoreLayout.revertFolder(id)
-        guard folder.exists(name) else { return }
-        try doing { () throws(IOFailure) in
-            if folder.exists(StoreLayout.revert(id)) {
-                try folder.removeFile(StoreLayout.revert(id))
-                try folder.syncFolder(name)
-            }
-            try removeFolder(name)
-            try folder.syncFolder(StoreLayout.reverts)
-        }
-    }
-
     // MARK: Files
 
-    private func removeFolder(_ name: String) throws(IOFailure) {
-        for entry in try folder.list(name) { try folder.removeFile(name + "/" + entry) }
-        try folder.removeFolder(name)
+    func exists(_ name: String) throws(Problem) -> Bool {
+        try doing { () throws(IOFailure) in try folder.exists(name) }
     }
 
-    private func read<Content: Codable>(
+    func read<Content: Codable>(
         _ type: Content.Type, _ name: String, as format: RecordCodec.Format
     ) throws(Problem) -> Content {
         let bytes = try doing { () throws(IOFailure) in

@@ -1,16 +1,21 @@
+internal import BlockIO
 package import SnapshotModel
 
 /// The names in a volume's store.
 ///
 ///     volume.json                     identity, geometry, origin
 ///     origin.json                     size and time of change of the origin at the last clean close
+///     volume.json.removed             the first of a store whose removal has begun
 ///     lock, control.sock              of the process that has the volume open
-///     snapshots/000042/manifest.json  a snapshot; a folder without it is an unfinished creation
+///     snapshots/000042/manifest.json  a snapshot
+///     snapshots/000042/manifest.json.new
+///                                     without a manifest: its creation or removal is not finished
 ///     snapshots/000042/area.cow       its exceptions
 ///     snapshots/000042/deleted        an empty file: the snapshot is deleted. It needs no space,
 ///                                     so that deleting works on a full disk
 ///     snapshots/000042/broken         an empty file: this snapshot and all older ones are lost
-///     reverts/000007/revert.json      a running revert; a folder without it is left over
+///     reverts/000007/revert.json      a running revert
+///     reverts/000007/revert.json.new  without the former: its creation or removal is not finished
 ///     reverts/000007/journal          the chunks that its merge has done
 ///     reverts/000007/limits.json      the throttle and pause of its merge, if any were set
 ///     reverts/000007/metadata.cow     of a volume under device-mapper: the synthetic store's header
@@ -28,6 +33,31 @@ package enum StoreLayout {
     package static let snapshots = "snapshots"
     package static let reverts = "reverts"
 
+    /// The name of the mark of a deleted snapshot.
+    static let deleted = "deleted"
+    /// The end of the name under which a record is written before it gets its own.
+    package static let draftSuffix = FileFolder.temporarySuffix
+    /// The beginning of the name under which `check --repair` puts a folder aside.
+    package static let asidePrefix = "aside-"
+
+    /// All names that there can be in a snapshot's folder.
+    static let snapshotNames: Set<String> = [
+        "manifest.json", "manifest.json.new", "area.cow", deleted, "broken",
+    ]
+    /// All names that there can be in a revert's folder.
+    static let revertNames: Set<String> = [
+        "revert.json", "revert.json.new", "journal", "limits.json", "limits.json.new",
+        "metadata.cow", "overlay.cow", "copy.cow", "copy.cow.new", "begun", "paused", "merged",
+    ]
+    /// All files that there can be in the store's own folder.
+    static let storeNames: Set<String> = [
+        "volume.json", "volume.json.new", "volume.json.removed", "origin.json", "origin.json.new",
+        "lock", "control.sock",
+    ]
+
+    /// The record of a store that is being removed.
+    package static let removedVolume = "volume.json.removed"
+
     /// The largest small file that is read, in bytes; manifests take less than a hundredth of it.
     package static let smallFileBytesMaximum = 1 << 20
 
@@ -39,12 +69,18 @@ package enum StoreLayout {
         snapshotFolder(ordinal) + "/manifest.json"
     }
 
+    /// What says of a snapshot's folder that it has no snapshot yet, or none any more: the manifest
+    /// gets its own name, and loses it, by one rename.
+    package static func draftManifest(_ ordinal: SnapshotOrdinal) -> String {
+        manifest(ordinal) + draftSuffix
+    }
+
     package static func area(_ ordinal: SnapshotOrdinal) -> String {
         snapshotFolder(ordinal) + "/area.cow"
     }
 
     package static func deletedMark(_ ordinal: SnapshotOrdinal) -> String {
-        snapshotFolder(ordinal) + "/deleted"
+        snapshotFolder(ordinal) + "/" + deleted
     }
 
     package static func brokenMark(_ ordinal: SnapshotOrdinal) -> String {
@@ -56,6 +92,9 @@ package enum StoreLayout {
     }
 
     package static func revert(_ id: RevertID) -> String { revertFolder(id) + "/revert.json" }
+    /// The same of a revert's folder.
+    package static func draftRevert(_ id: RevertID) -> String { revert(id) + draftSuffix }
+
     package static func mergeLimits(_ id: RevertID) -> String {
         revertFolder(id) + "/limits.json"
     }
@@ -77,10 +116,20 @@ package enum StoreLayout {
     /// Reads a folder's name back; nil when it is none of ours.
     package static func number(of folder: String) -> Int? {
         guard folder.count >= 6, folder.allSatisfy({ $0.isASCII && $0.isNumber }),
-            let number = Int(folder), number > 0, padded(number) == folder
+            let number = Int(folder), (1...numberMaximum).contains(number),
+            padded(number) == folder
         else { return nil }
         return number
     }
+
+    /// Whether a folder of snapshots or reverts is one of ours, in its place or put aside.
+    static func isFolder(_ name: String) -> Bool {
+        let name = name.hasPrefix(asidePrefix) ? name.dropFirst(asidePrefix.count) : name[...]
+        return number(of: String(name.prefix { $0 != "+" })) != nil
+    }
+
+    /// More than there can be folders, and far from where numbers end.
+    package static let numberMaximum = 1 << 50
 
     private static func padded(_ number: Int) -> String {
         let digits = String(number)

@@ -19,21 +19,24 @@ package struct StoreReader: Sendable {
 
     /// The highest ordinal of a finished snapshot; nil when there is none. Reads one folder.
     package func newestOrdinal() throws(Problem) -> SnapshotOrdinal? {
-        try store.snapshotFolders().last { store.hasManifest($0) }
+        for ordinal in try store.snapshotFolders().reversed() where try store.hasManifest(ordinal) {
+            return ordinal
+        }
+        return nil
     }
 
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest? {
-        store.hasManifest(ordinal) ? try store.manifest(ordinal) : nil
+        try store.hasManifest(ordinal) ? store.manifest(ordinal) : nil
     }
 
     /// The newest snapshot whose chain is broken, with all older ones; nil when none is.
     package func brokenThrough() throws(Problem) -> SnapshotOrdinal? {
         for manifest in try manifests().reversed() {
-            if store.isBroken(manifest.ordinal) { return manifest.ordinal }
+            if try store.isBroken(manifest.ordinal) { return manifest.ordinal }
             do throws(Problem) {
                 if try !header(manifest.ordinal).isValid { return manifest.ordinal }
             } catch {
-                guard store.isGone(manifest.ordinal, error) else { throw error }
+                guard try store.isGone(manifest.ordinal, error) else { throw error }
             }
         }
         return nil
@@ -89,7 +92,7 @@ package struct StoreReader: Sendable {
     }
 
     func plan(
-        of revert: RevertRecord, isGivenUp: (SnapshotOrdinal) -> Bool
+        of revert: RevertRecord, isGivenUp: (SnapshotOrdinal) throws(Problem) -> Bool
     ) throws(Problem) -> RevertPlan {
         try RevertPlan(
             of: revert, manifests: manifests(), store: store, geometry: record.geometry,

@@ -45,12 +45,13 @@ package struct StoreVerifier {
     /// Repairs, or says that `--repair` would.
     private mutating func mend(
         _ object: String, _ message: String, severity: Finding.Severity = .warning,
+        remedy: String = "run `snapmgr check --repair`",
         by body: () throws(Problem) -> Void
     ) throws(Problem) {
         if repair { try body() }
         report(
             severity, object, message + (repair ? ": repaired" : ""),
-            remedy: repair ? nil : "run `snapmgr check --repair`", isRepairable: true)
+            remedy: repair ? nil : remedy, isRepairable: true)
     }
 
     // MARK: Origin
@@ -70,7 +71,7 @@ package struct StoreVerifier {
                 remedy: "put the right file back")
         }
         let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
-        if let state = store.originState(), state.isClosed, let known = state.stamp, let stamp,
+        if let state = try store.originState(), state.isClosed, let known = state.stamp, let stamp,
             stamp != known
         {
             report(
@@ -89,15 +90,11 @@ package struct StoreVerifier {
     ) throws(Problem) -> [(manifest: SnapshotManifest, map: ChunkMap)] {
         var sound: [(manifest: SnapshotManifest, map: ChunkMap)] = []
         for ordinal in try store.snapshotFolders() {
-            guard store.hasManifest(ordinal) else {
-                let store = store
-                try mend("snapshot folder \(ordinal)", "it has no manifest: an unfinished creation")
-                {
-                    () throws(Problem) in try store.removeSnapshot(ordinal)
-                }
-                continue
-            }
             do throws(Problem) {
+                guard try store.hasManifest(ordinal) else {
+                    try checkUnfinished(ordinal)
+                    continue
+                }
                 let manifest = try store.manifest(ordinal)
                 if let map = try checkArea(manifest, record) { sound.append((manifest, map)) }
             } catch {
@@ -110,12 +107,49 @@ package struct StoreVerifier {
         return sound
     }
 
+    /// A folder without a manifest: what is unfinished goes; what holds exceptions stays, for the
+    /// manifest may still be found.
+    private mutating func checkUnfinished(_ ordinal: SnapshotOrdinal) throws(Problem) {
+        let store = store
+        let object = "snapshot folder \(ordinal)"
+        guard try !store.isUnfinished(ordinal) else {
+            return try mend(object, "it has no manifest: an unfinished creation or removal") {
+                () throws(Problem) in try store.removeSnapshot(ordinal)
+            }
+        }
+        let manifests = try store.manifests()
+        let older = manifests.last { $0.ordinal < ordinal }
+        let losers = manifests.filter { $0.ordinal < ordinal && !$0.isDeleted }.map(\.id)
+        let loss =
+            losers.isEmpty
+            ? "no snapshot needs them"
+            : "without them, snapshots \(Self.names(losers)) cannot be read"
+        let remedy =
+            "restore manifest.json from a copy of the store (look in lost+found); else "
+            + "`snapmgr check --repair` puts the folder aside as "
+            + "\(StoreLayout.asidePrefix)… and gives up the snapshots that need it"
+        try mend(
+            object, "it holds exceptions and has no manifest: \(loss)", severity: .damage,
+            remedy: remedy
+        ) { () throws(Problem) in
+            // The word first: what comes after must not find the older ones whole.
+            if let older, !losers.isEmpty {
+                try store.writeMark(StoreLayout.brokenMark(older.ordinal))
+            }
+            try store.putAside(StoreLayout.snapshotFolder(ordinal))
+        }
+    }
+
+    private static func names(_ ids: [SnapshotID]) -> String {
+        ids.prefix(8).map(\.description).joined(separator: ", ") + (ids.count > 8 ? ", …" : "")
+    }
+
     private mutating func checkArea(
         _ manifest: SnapshotManifest, _ record: VolumeRecord
     ) throws(Problem) -> ChunkMap? {
         let ordinal = manifest.ordinal
         let object = "snapshot \(manifest.id)"
-        if store.isBroken(ordinal) {
+        if try store.isBroken(ordinal) {
             // All who have lost something are deleted: the folder waits for its turn to go.
             guard try store.manifests().contains(where: { $0.ordinal <= ordinal && !$0.isDeleted })
             else { return nil }
@@ -167,15 +201,13 @@ package struct StoreVerifier {
         do throws(Problem) {
             let running = try reader.runningRevert()
             for id in try store.revertFolders() where id != running?.id {
-                let store = store
-                try mend("revert \(id)", "its folder is left over") { () throws(Problem) in
-                    try store.removeRevert(id)
-                }
+                try checkLeftOver(id, isReplaced: running != nil, record)
             }
             guard let running else { return }
             let (store, damaged) = (store, damaged)
-            let plan = try reader.plan(of: running) {
-                damaged.contains($0) || store.isBroken($0)
+            let plan = try reader.plan(of: running) { (ordinal) throws(Problem) in
+                if damaged.contains(ordinal) { return true }
+                return try store.isBroken(ordinal)
             }
             let merged = try reader.mergedChunks(of: running)
             if plan.damaged.isEmpty {
@@ -198,6 +230,30 @@ package struct StoreVerifier {
                 remedy: "the volume's content is a mixture until the merge ends: restore the "
                     + "file from a copy of the store")
         }
+    }
+
+    private mutating func checkLeftOver(
+        _ id: RevertID, isReplaced: Bool, _ record: VolumeRecord
+    ) throws(Problem) {
+        let store = store
+        let hasRecord = try store.revert(id) != nil
+        let isUnfinished = try store.isUnfinished(revert: id)
+        guard !hasRecord, !isUnfinished else {
+            return try mend("revert \(id)", "its folder is left over") { () throws(Problem) in
+                try store.removeRevert(id)
+            }
+        }
+        let hasMerged = try store.hasMerged(id, record.geometry)
+        let isMixed = !isReplaced && hasMerged
+        let loss =
+            isMixed
+            ? "its merge has begun, and the origin is a mixture until it ends"
+            : "its merge has copied nothing that a later one has not"
+        try mend(
+            "revert \(id)", "its record is gone: \(loss)", severity: .damage,
+            remedy: "restore revert.json from a copy of the store (look in lost+found); else "
+                + "`snapmgr check --repair` puts the folder aside, and the volume opens as it is"
+        ) { () throws(Problem) in try store.putAside(StoreLayout.revertFolder(id)) }
     }
 
     /// The areas that a merge copies from are damaged, and so is the volume's own content. What the

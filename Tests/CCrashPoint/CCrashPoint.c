@@ -110,6 +110,21 @@ static void pass_descriptor(const char *verb, int descriptor) {
   if (path[0] == '/' && strncmp(path, "/dev/tty", 8) != 0) pass(verb, path);
 }
 
+// A name in an open folder, by its whole path.
+static void pass_name(const char *verb, int folder, const char *name) {
+  char link[64], path[PATH_MAX];
+  if (folder == AT_FDCWD || name[0] == '/') {
+    pass(verb, name);
+    return;
+  }
+  snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  path[length < 0 ? 0 : length] = '\0';
+  strncat(path, "/", sizeof path - strlen(path) - 1);
+  strncat(path, name, sizeof path - strlen(path) - 1);
+  pass(verb, path);
+}
+
 static int opened(int (*real)(const char *, int, ...), const char *path, int flags, mode_t mode) {
   if (flags & (O_CREAT | O_TRUNC) && is_armed()) pass("open for change", path);
   return real(path, flags, mode);
@@ -126,6 +141,19 @@ static int opened(int (*real)(const char *, int, ...), const char *path, int fla
   }
 OPEN(open)
 OPEN(open64)
+
+#define OPENAT(name)                                                               \
+  int name(int folder, const char *path, int flags, ...) {                         \
+    REAL(int, #name, int, const char *, int, ...);                                 \
+    va_list arguments;                                                             \
+    va_start(arguments, flags);                                                    \
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;                 \
+    va_end(arguments);                                                             \
+    if (flags & (O_CREAT | O_TRUNC) && is_armed()) pass_name("open for change", folder, path); \
+    return real(folder, path, flags, mode);                                        \
+  }
+OPENAT(openat)
+OPENAT(openat64)
 
 #define PWRITE(name)                                                            \
   ssize_t name(int descriptor, const void *bytes, size_t count, off_t offset) { \
@@ -197,6 +225,30 @@ int mkdir(const char *path, mode_t mode) {
   REAL(int, "mkdir", const char *, mode_t);
   if (is_armed()) pass("mkdir", path);
   return real(path, mode);
+}
+
+int renameat(int folder, const char *path, int new_folder, const char *new_path) {
+  REAL(int, "renameat", int, const char *, int, const char *);
+  if (is_armed()) pass_name("rename", new_folder, new_path);
+  return real(folder, path, new_folder, new_path);
+}
+
+int linkat(int folder, const char *path, int new_folder, const char *new_path, int flags) {
+  REAL(int, "linkat", int, const char *, int, const char *, int);
+  if (is_armed()) pass_name("link", new_folder, new_path);
+  return real(folder, path, new_folder, new_path, flags);
+}
+
+int unlinkat(int folder, const char *path, int flags) {
+  REAL(int, "unlinkat", int, const char *, int);
+  if (is_armed()) pass_name(flags & AT_REMOVEDIR ? "rmdir" : "unlink", folder, path);
+  return real(folder, path, flags);
+}
+
+int mkdirat(int folder, const char *path, mode_t mode) {
+  REAL(int, "mkdirat", int, const char *, mode_t);
+  if (is_armed()) pass_name("mkdir", folder, path);
+  return real(folder, path, mode);
 }
 
 // What a request changes, in words; NULL when it changes nothing.

@@ -97,17 +97,43 @@ static const char *below_descriptor(int descriptor, char buffer[PATH_MAX]) {
   return below(buffer);
 }
 
-static int opened(int (*real)(const char *, int, ...), const char *path, int flags, mode_t mode) {
+/// The same of a name in an open folder; of a path when the folder is the current one.
+static const char *below_name(int folder, const char *name, char buffer[PATH_MAX]) {
+  if (folder == AT_FDCWD || name[0] == '/') return below_path(name, buffer);
+  char link[64], path[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  if (length < 0) return NULL;
+  path[length] = '\0';
+  if ((size_t)snprintf(buffer, PATH_MAX, "%s/%s", path, name) >= PATH_MAX) return NULL;
+  return below(buffer);
+}
+
+// What opens a file; `folder` is AT_FDCWD where there is none.
+struct opening {
+  int folder;
+  const char *path;
+  int flags;
+  mode_t mode;
+};
+
+static int is_there(struct opening opening) {
+  struct stat status;
+  return fstatat(opening.folder, opening.path, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int opened(int (*real)(struct opening), struct opening opening) {
   char buffer[PATH_MAX];
-  int saved = errno;
+  int saved = errno, flags = opening.flags;
   pthread_mutex_lock(&order);
-  const char *name = flags & (O_CREAT | O_TRUNC) ? below_path(path, buffer) : NULL;
-  int is_there = name && access(path, F_OK) == 0;
+  const char *name =
+      flags & (O_CREAT | O_TRUNC) ? below_name(opening.folder, opening.path, buffer) : NULL;
+  int was_there = name && is_there(opening);
   errno = saved;
-  int descriptor = real(path, flags, mode);
+  int descriptor = real(opening);
   saved = errno;
   if (descriptor >= 0 && name) {
-    if (!is_there) record(SNAPMGR_RECORDED_CREATE, name, NULL, 0, 0, NULL, 0);
+    if (!was_there) record(SNAPMGR_RECORDED_CREATE, name, NULL, 0, 0, NULL, 0);
     else if (flags & O_TRUNC) record(SNAPMGR_RECORDED_RESIZE, name, NULL, 0, 0, NULL, 0);
   }
   pthread_mutex_unlock(&order);
@@ -115,17 +141,35 @@ static int opened(int (*real)(const char *, int, ...), const char *path, int fla
   return descriptor;
 }
 
-#define OPEN(name)                                             \
-  int name(const char *path, int flags, ...) {                 \
-    REAL(int, #name, const char *, int, ...);                  \
-    va_list arguments;                                         \
-    va_start(arguments, flags);                                \
-    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0; \
-    va_end(arguments);                                         \
-    return opened(real, path, flags, mode);                    \
+#define MODE(flags)                                                \
+  va_list arguments;                                               \
+  va_start(arguments, flags);                                      \
+  mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;   \
+  va_end(arguments)
+
+#define OPEN(name)                                                 \
+  static int really_##name(struct opening opening) {               \
+    REAL(int, #name, const char *, int, ...);                      \
+    return real(opening.path, opening.flags, opening.mode);        \
+  }                                                                \
+  int name(const char *path, int flags, ...) {                     \
+    MODE(flags);                                                   \
+    return opened(really_##name, (struct opening){AT_FDCWD, path, flags, mode}); \
   }
 OPEN(open)
 OPEN(open64)
+
+#define OPENAT(name)                                               \
+  static int really_##name(struct opening opening) {               \
+    REAL(int, #name, int, const char *, int, ...);                 \
+    return real(opening.folder, opening.path, opening.flags, opening.mode); \
+  }                                                                \
+  int name(int folder, const char *path, int flags, ...) {         \
+    MODE(flags);                                                   \
+    return opened(really_##name, (struct opening){folder, path, flags, mode}); \
+  }
+OPENAT(openat)
+OPENAT(openat64)
 
 // Runs `call`, and `entry` within the same turn if it succeeded.
 #define RECORDED(descriptor, type, call, succeeded, entry)     \
@@ -202,7 +246,9 @@ ssize_t copy_file_range(int source, loff_t *source_offset, int descriptor, loff_
     // What was copied is read back from a descriptor of its own, for the given may be write-only.
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-    int reader = openat(AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
+    // Past this library, whose turn it is already.
+    int reader =
+        really_open((struct opening){AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0});
     copy = malloc((size_t)result);
     if (start < 0 || reader < 0 || !copy || pread(reader, copy, (size_t)result, start) != result)
       abort();
@@ -216,11 +262,11 @@ ssize_t copy_file_range(int source, loff_t *source_offset, int descriptor, loff_
 }
 
 // Runs a call on names, and `entry` within the same turn if it succeeded.
-#define NAMED(path, call, entry)                               \
+#define NAMED(folder, path, call, entry)                       \
   char buffer[PATH_MAX];                                       \
   pthread_mutex_lock(&order);                                  \
   int saved = errno;                                           \
-  const char *name = below_path(path, buffer);                 \
+  const char *name = below_name(folder, path, buffer);         \
   errno = saved;                                               \
   int result = call;                                           \
   saved = errno;                                               \
@@ -229,28 +275,60 @@ ssize_t copy_file_range(int source, loff_t *source_offset, int descriptor, loff_
   errno = saved;                                               \
   return result
 
-#define TWO_NAMES(function, kind)                                            \
-  int function(const char *path, const char *new_path) {                     \
-    REAL(int, #function, const char *, const char *);                        \
-    char second_buffer[PATH_MAX];                                            \
-    const char *second = below_path(new_path, second_buffer);                \
-    NAMED(path, real(path, new_path),                                        \
-          record(second ? kind : SNAPMGR_RECORDED_UNKNOWN, name, second, 0, 0, NULL, 0)); \
-  }
-TWO_NAMES(rename, SNAPMGR_RECORDED_RENAME)
-TWO_NAMES(link, SNAPMGR_RECORDED_LINK)
+#define TWO_NAMED(folder, path, new_folder, new_path, call, kind)                \
+  char second_buffer[PATH_MAX];                                                 \
+  const char *second = below_name(new_folder, new_path, second_buffer);         \
+  NAMED(folder, path, call,                                                     \
+        record(second ? kind : SNAPMGR_RECORDED_UNKNOWN, name, second, 0, 0, NULL, 0))
+
+int rename(const char *path, const char *new_path) {
+  REAL(int, "rename", const char *, const char *);
+  TWO_NAMED(AT_FDCWD, path, AT_FDCWD, new_path, real(path, new_path), SNAPMGR_RECORDED_RENAME);
+}
+
+int renameat(int folder, const char *path, int new_folder, const char *new_path) {
+  REAL(int, "renameat", int, const char *, int, const char *);
+  TWO_NAMED(folder, path, new_folder, new_path, real(folder, path, new_folder, new_path),
+            SNAPMGR_RECORDED_RENAME);
+}
+
+int link(const char *path, const char *new_path) {
+  REAL(int, "link", const char *, const char *);
+  TWO_NAMED(AT_FDCWD, path, AT_FDCWD, new_path, real(path, new_path), SNAPMGR_RECORDED_LINK);
+}
+
+int linkat(int folder, const char *path, int new_folder, const char *new_path, int flags) {
+  REAL(int, "linkat", int, const char *, int, const char *, int);
+  TWO_NAMED(folder, path, new_folder, new_path, real(folder, path, new_folder, new_path, flags),
+            SNAPMGR_RECORDED_LINK);
+}
 
 int unlink(const char *path) {
   REAL(int, "unlink", const char *);
-  NAMED(path, real(path), record(SNAPMGR_RECORDED_UNLINK, name, NULL, 0, 0, NULL, 0));
+  NAMED(AT_FDCWD, path, real(path), record(SNAPMGR_RECORDED_UNLINK, name, NULL, 0, 0, NULL, 0));
+}
+
+int unlinkat(int folder, const char *path, int flags) {
+  REAL(int, "unlinkat", int, const char *, int);
+  NAMED(folder, path, real(folder, path, flags),
+        record(flags & AT_REMOVEDIR ? SNAPMGR_RECORDED_REMOVE_FOLDER : SNAPMGR_RECORDED_UNLINK,
+               name, NULL, 0, 0, NULL, 0));
 }
 
 int rmdir(const char *path) {
   REAL(int, "rmdir", const char *);
-  NAMED(path, real(path), record(SNAPMGR_RECORDED_REMOVE_FOLDER, name, NULL, 0, 0, NULL, 0));
+  NAMED(AT_FDCWD, path, real(path),
+        record(SNAPMGR_RECORDED_REMOVE_FOLDER, name, NULL, 0, 0, NULL, 0));
 }
 
 int mkdir(const char *path, mode_t mode) {
   REAL(int, "mkdir", const char *, mode_t);
-  NAMED(path, real(path, mode), record(SNAPMGR_RECORDED_MAKE_FOLDER, name, NULL, 0, 0, NULL, 0));
+  NAMED(AT_FDCWD, path, real(path, mode),
+        record(SNAPMGR_RECORDED_MAKE_FOLDER, name, NULL, 0, 0, NULL, 0));
+}
+
+int mkdirat(int folder, const char *path, mode_t mode) {
+  REAL(int, "mkdirat", int, const char *, mode_t);
+  NAMED(folder, path, real(folder, path, mode),
+        record(SNAPMGR_RECORDED_MAKE_FOLDER, name, NULL, 0, 0, NULL, 0));
 }

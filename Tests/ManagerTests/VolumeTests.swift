@@ -66,8 +66,8 @@ import Testing
         #expect(problem?.code == expected[mistake])
         #expect(problem?.hint != nil || mistake == .name)
         #expect(try fixture.manager.volumes.list().map(\.record.name) == ["old"])
-        #expect(!Paths.exists(fixture.storePath("new")))
-        #expect(!Paths.exists("\(fixture.folder)/other.img"))
+        #expect(try !Paths.exists(fixture.storePath("new")))
+        #expect(try !Paths.exists("\(fixture.folder)/other.img"))
     }
 
     @Test("removing takes the store and leaves the origin")
@@ -78,11 +78,65 @@ import Testing
         try fixture.snapshot("a")
         let preview = try fixture.manager.volumes.remove("a", keepsStore: false, isDryRun: true)
         #expect(preview.snapshotCount == 1)
-        #expect(Paths.exists(fixture.storePath("a")))
+        #expect(try Paths.exists(fixture.storePath("a")))
         _ = try fixture.manager.volumes.remove("a", keepsStore: false, isDryRun: false)
-        #expect(!Paths.exists(fixture.storePath("a")))
-        #expect(Paths.exists("\(fixture.folder)/a.img"))
+        #expect(try !Paths.exists(fixture.storePath("a")))
+        #expect(try Paths.exists("\(fixture.folder)/a.img"))
         #expect(try fixture.manager.volumes.list().isEmpty)
+    }
+
+    @Test("C2: what lies at the store's path is removed only when it is this volume's store")
+    func removesOwnStoreOnly() throws {
+        let fixture = try ManagerFixture()
+        for name in ["a", "b"] {
+            try fixture.makeVolume(name)
+            try fixture.snapshot(name)
+        }
+        let folder = FileFolder(path: fixture.folder + "/state/stores")
+        try folder.rename("a", to: "away")
+        try folder.rename("b", to: "a")
+        let report = try fixture.manager.volumes.remove("a", keepsStore: false, isDryRun: false)
+        #expect(report.foreignStorePath == fixture.storePath("a") && report.freedBytes == 0)
+        #expect(try folder.exists("a/snapshots/000001/area.cow"))
+        #expect(try fixture.manager.volumes.list().map(\.record.name) == ["b"])
+        // A folder of photographs.
+        try folder.rename("a", to: "b-store")
+        try folder.makeFolder("b")
+        try folder.writeFile("b/photo.jpg", [1])
+        _ = try fixture.manager.volumes.remove("b", keepsStore: false, isDryRun: false)
+        #expect(try folder.list("b") == ["photo.jpg"])
+    }
+
+    @Test("C2: in a store that is removed, what is not snapmgr's stays and is named")
+    func removesOwnNamesOnly() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        let store = FileFolder(path: fixture.storePath("a"))
+        try store.makeFolder("notes")
+        try store.writeFile("notes/x", [1])
+        try store.writeFile("snapshots/000001/mine", [2])
+        #expect(symlink("/etc", store.path + "/snapshots/000009") == 0)
+        let report = try fixture.manager.volumes.remove("a", keepsStore: false, isDryRun: false)
+        #expect(
+            report.leftPaths.map { $0.dropFirst(store.path.count + 1) }.sorted()
+                == ["notes", "snapshots/000001/mine", "snapshots/000009"])
+        #expect(try store.list("").sorted() == ["notes", "snapshots"])
+        #expect(try !store.exists("snapshots/000001/area.cow"))
+        #expect(try FileFolder.exists(path: "/etc/passwd"))
+    }
+
+    @Test("C2: a removal that was cut is ended by another one")
+    func removalCut() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        let store = FileFolder(path: fixture.storePath("a"))
+        try store.rename("volume.json", to: "volume.json.removed")
+        try store.removeFile("snapshots/000001/manifest.json")
+        let report = try fixture.manager.volumes.remove("a", keepsStore: false, isDryRun: false)
+        #expect(report.foreignStorePath == nil && report.leftPaths.isEmpty)
+        #expect(try !Paths.exists(store.path))
     }
 
     @Test("removing is refused while a snapshot is held or a merge runs")

@@ -220,7 +220,7 @@ struct InterleavingTests {
         }
         _ = try? volume.check(repair: true)
         #expect(isDone.isRaised)
-        #expect(!volume.disk.exists(StoreLayout.brokenMark(SnapshotOrdinal(rawValue: 1))))
+        #expect(try !volume.disk.exists(StoreLayout.brokenMark(SnapshotOrdinal(rawValue: 1))))
         #expect(try volume.reopened().content(1) == [0, 0])
     }
 
@@ -234,7 +234,7 @@ struct InterleavingTests {
         try volume.engine.close()
         #expect(throws: Problem.self) { try volume.delete(1) }
         #expect(throws: Problem.self) { try volume.engine.resize(to: 4 * chunk) }
-        #expect(!volume.disk.exists(StoreLayout.deletedMark(SnapshotOrdinal(rawValue: 1))))
+        #expect(try !volume.disk.exists(StoreLayout.deletedMark(SnapshotOrdinal(rawValue: 1))))
     }
 
     @Test(
@@ -271,7 +271,7 @@ struct InterleavingTests {
 
 extension Store {
     fileprivate func originStateIsClosed() throws -> Bool {
-        try #require(originState()).isClosed
+        try #require(try originState()).isClosed
     }
 }
 

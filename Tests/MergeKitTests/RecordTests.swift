@@ -60,7 +60,7 @@ struct RecordTests {
         let bytes = try RecordCodec.encode(record, as: .volume)
         #expect(code { () throws(Problem) in try decode(bytes, as: .manifest) } == .corrupt)
         let text = String(decoding: bytes, as: UTF8.self)
-        let newer = text.replacing("\"version\":1", with: "\"version\":2")
+        let newer = text.replacing("\"version\":2", with: "\"version\":3")
         #expect(newer != text)
         #expect(code { () throws(Problem) in try decode([UInt8](newer.utf8)) } == .newerVersion)
         // Also when it has fields that this version does not know.
@@ -68,11 +68,44 @@ struct RecordTests {
         #expect(code { () throws(Problem) in try decode([UInt8](strange.utf8)) } == .newerVersion)
     }
 
+    @Test("a record of version 1, as the first release wrote it, is read for ever")
+    func versionOne() throws {
+        let written =
+            #"{"checksum":"04dd50db","content":{"createdAt":"2026-11-28T18:46:25.508272756Z","#
+            + #""driver":"image","endedReverts":[],"geometry":{"chunkBytes":16384,"#
+            + #""volumeBytes":1048576},"idFloor":{"revert":0,"set":0,"snapshot":0},"name":"vol","#
+            + #""originPath":"/tmp/gold/o.img","storeFullPolicy":"break-writes","#
+            + #""uuid":"a192ac7d-2014-442f-954e-df9791c7d3d2"},"format":"snapmgr-volume","version":1}"#
+        let record = try decode([UInt8](written.utf8))
+        #expect(record.name == "vol" && record.geometry.volumeBytes == 1_048_576)
+        let altered = written.replacing("1048576", with: "1048577")
+        #expect(code { () throws(Problem) in try decode([UInt8](altered.utf8)) } == .corrupt)
+    }
+
+    @Test("the checksum is that of the bytes as they stand, whatever is in them")
+    func bytesAsTheyStand() throws {
+        // A field that this version does not know, and spaces that its encoder would not write.
+        let content = String(
+            decoding: try RecordCodec.encode(record, as: .volume).dropFirst(33), as: UTF8.self)
+        let body = #"{ "whatever": [1, 2], "# + content.dropFirst()
+        let blank = #"{"checksum":"00000000","content":"# + body
+        let digits = String(CRC32C.checksum(Array(blank.utf8)), radix: 16)
+        let sum = String(repeating: "0", count: 8 - digits.count) + digits
+        let text = blank.replacing("00000000", with: sum, maxReplacements: 1)
+        #expect(try decode([UInt8](text.utf8)) == record)
+        // As if another printer of JSON had been at it.
+        let printed = text.replacing("[1, 2]", with: "[1,2]")
+        #expect(code { () throws(Problem) in try decode([UInt8](printed.utf8)) } == .corrupt)
+    }
+
     @Test("folders that are none of the store's are not taken for snapshots")
     func folderNames() {
         #expect(StoreLayout.number(of: "000042") == 42)
         #expect(StoreLayout.number(of: "1000000") == 1_000_000)
-        for name in ["42", "0000042", "000000", "00004x", "-00042", "", "٠٠٠٠٤٢", "000042.new"] {
+        for name in [
+            "42", "0000042", "000000", "00004x", "-00042", "", "٠٠٠٠٤٢", "000042.new",
+            "9223372036854775807",
+        ] {
             #expect(StoreLayout.number(of: name) == nil, "\(name)")
         }
         let ordinal = SnapshotOrdinal(rawValue: 42)

@@ -40,7 +40,7 @@ struct StoreVerifierTests {
 
     /// What is done to the second area, the newest.
     static let damages: [(String, [UInt8], Int)] = [
-        ("magic number", [0], 0), ("version", [9], 8), ("chunk size", [1], 12),
+        ("magic number", [0], 0), ("version", [0], 8), ("chunk size", [1], 12),
         ("beyond the volume", [200], 4096), ("beyond the file", [0xFF, 0xFF], 4096 + 8),
         ("holds metadata", [1], 4096 + 8), ("two entries", [2], 4096),
         ("two entries name chunk", [3], 4096 + 8),
@@ -74,6 +74,16 @@ struct StoreVerifierTests {
         let rest = try again.check()
         #expect(rest.allSatisfy { $0.severity == .damage && $0.message.contains("broken") })
         #expect(rest.allSatisfy { $0.remedy?.contains("snapmgr delete") == true })
+    }
+
+    @Test("an area of a newer version is told as newer, and is not given up")
+    func newerArea() throws {
+        let volume = try makeVolume()
+        try overwrite(volume, EngineFixture.area(2), [2], at: 8)
+        let problem = #expect(throws: Problem.self) { try EngineFixture(opening: volume.disk) }
+        #expect(problem?.code == .newerVersion)
+        #expect(try volume.check(repair: true).allSatisfy { !$0.isRepairable })
+        #expect(try !volume.disk.exists(StoreLayout.brokenMark(SnapshotOrdinal(rawValue: 2))))
     }
 
     @Test("a damaged frozen area takes only itself and older ones along")

@@ -13,12 +13,14 @@ package struct DiskOperation: Hashable, Sendable {
         case makeFolder
         case removeFolder
         case list
+        /// A question whether a name is there.
+        case look
         case syncFolder
 
         /// Whether a power cut before the operation may find another disk than one after it.
         package var changesDisk: Bool {
             switch self {
-            case .read, .open, .list: false
+            case .read, .open, .list, .look: false
             default: true
             }
         }

@@ -75,7 +75,7 @@ extension SimulatedDisk {
 
     package func writeFile(_ name: String, _ bytes: [UInt8]) throws(IOFailure) {
         let number: Int
-        if exists(name) {
+        if try exists(name) {
             number = try self.number(ofFile: name)
             _ = try begin(.resize, full(name))
             monitor.withLock { state.files[number]?.resize(to: 0) }
@@ -166,8 +166,16 @@ extension SimulatedDisk {
         }
     }
 
-    package func exists(_ name: String) -> Bool {
-        monitor.withLock { state.node(at: name) != nil }
+    package func exists(_ name: String) throws(IOFailure) -> Bool {
+        _ = try begin(.look, full(name))
+        return monitor.withLock { state.node(at: name) != nil }
+    }
+
+    package func isFolder(_ name: String) throws(IOFailure) -> Bool {
+        _ = try begin(.look, full(name))
+        return monitor.withLock {
+            if case .folder = state.node(at: name) { true } else { false }
+        }
     }
 
     package func syncFolder(_ name: String) throws(IOFailure) {

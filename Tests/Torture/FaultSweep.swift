@@ -14,8 +14,16 @@ final class FaultSweep {
         var kinds: Set<DiskOperation.Kind>
     }
 
+    private static let lookUps: Set<DiskOperation.Kind> = [.look, .open, .list]
+
     private static let scenarios = [
         Scenario(name: "EIO", effect: .error(EIO), kinds: Set(DiskOperation.Kind.allCases)),
+        // Whatever a failed look-up is called, it is no "not there".
+        Scenario(name: "EIO of a look-up", effect: .error(EIO), kinds: lookUps),
+        Scenario(name: "EACCES of a look-up", effect: .error(EACCES), kinds: lookUps),
+        Scenario(name: "ELOOP of a look-up", effect: .error(ELOOP), kinds: lookUps),
+        Scenario(name: "EMFILE of a look-up", effect: .error(EMFILE), kinds: lookUps),
+        Scenario(name: "ENOMEM of a look-up", effect: .error(ENOMEM), kinds: lookUps),
         Scenario(
             name: "ENOSPC", effect: .error(ENOSPC),
             kinds: [.write, .create, .resize, .makeFolder, .rename]),

@@ -75,7 +75,7 @@ struct DeviceOrigin {
 
     private func requireStoreElsewhere(_ store: String, _ number: DeviceNumber) throws {
         var folder = store
-        while !folder.isEmpty, !Paths.exists(folder) {
+        while try !folder.isEmpty && !Paths.exists(folder) {
             folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? ""
         }
         let status = try FileStatus(path: folder.isEmpty ? "/" : folder)

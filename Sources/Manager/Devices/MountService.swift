@@ -76,7 +76,7 @@ package struct MountService {
 
     private func existingFolder(_ path: String) throws -> String {
         let path = try Paths.absolute(path)
-        guard Paths.exists(path) else {
+        guard try Paths.exists(path) else {
             throw Problem(
                 .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
         }

@@ -6,7 +6,7 @@ extension Manager {
     ///
     /// - Throws: `notFound` when there is no catalog.
     package convenience init(existing options: ManagerOptions) throws {
-        guard Paths.exists(options.state.catalogPath) else {
+        guard try Paths.exists(options.state.catalogPath) else {
             throw Problem(
                 .notFound, "there is no catalog \(options.state.catalogPath)",
                 hint: "check --state and the user that runs this; `snapmgr volume create` makes one"

@@ -34,7 +34,7 @@ package struct ExportService {
     ) throws -> ExportReport {
         let row = try ReferenceResolver(context).snapshot(reference)
         let path = try Paths.absolute(file)
-        guard !Paths.exists(path) else {
+        guard try !Paths.exists(path) else {
             throw Problem(.exists, "\(path) exists already", hint: "name a file that does not")
         }
         try Reconciler(context).tidy([row.volume])

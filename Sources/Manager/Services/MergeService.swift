@@ -153,7 +153,7 @@ enum VolumeLock {
     static func path(_ volume: VolumeRow) -> String { volume.storePath + "/lock" }
 
     static func isTaken(_ volume: VolumeRow) throws -> Bool {
-        guard Paths.exists(path(volume)) else { return false }
+        guard try Paths.exists(path(volume)) else { return false }
         return try FileLock.acquire(path: path(volume)) == nil
     }
 }

@@ -88,7 +88,7 @@ extension RebuildService {
     private func storePaths(_ store: String?, known: [String]) throws -> [String] {
         if let store {
             let path = try Paths.absolute(store)
-            guard Paths.exists(path + "/volume.json") else {
+            guard try Paths.exists(path + "/volume.json") else {
                 throw Problem(
                     .notFound, "\(path) is no store: it has no volume.json",
                     hint: "name the folder that holds volume.json and snapshots/")
@@ -96,9 +96,9 @@ extension RebuildService {
             return [path]
         }
         let folder = FileFolder(path: options.state.path)
-        let names = folder.exists("stores") ? try folder.list("stores") : []
+        let names = try folder.exists("stores") ? try folder.list("stores") : []
         let own = names.map { options.state.defaultStorePath(volume: $0) }
-        return Set(known + own).filter { Paths.exists($0 + "/volume.json") }.sorted()
+        return try Set(known + own).filter { try Paths.exists($0 + "/volume.json") }.sorted()
     }
 
     private static func adopt(_ contents: RebuiltCatalog.Volume, _ context: ManagerContext) throws {
@@ -164,7 +164,7 @@ extension RebuildService {
         let aside = path + ".damaged-\(options.clock.now().secondsSinceEpoch)"
         guard link(path, aside) == 0 else { throw IOFailure("keep", path: path, code: errno) }
         // The old log must not be replayed into the new file.
-        for suffix in ["-wal", "-shm"] where Paths.exists(path + suffix) {
+        for suffix in ["-wal", "-shm"] where try Paths.exists(path + suffix) {
             try Paths.rename(path + suffix, to: aside + suffix)
         }
         try Paths.rename(fresh, to: path)

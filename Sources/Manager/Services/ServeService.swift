@@ -76,7 +76,7 @@ package struct ServeService {
     }
 
     private func requireSafe(_ request: ServeRequest) throws {
-        if let path = request.tlsPath, !Paths.exists(path + "/server-cert.pem") {
+        if let path = request.tlsPath, try !Paths.exists(path + "/server-cert.pem") {
             throw Problem(
                 .notFound, "\(path) holds no server-cert.pem",
                 hint: "put ca-cert.pem, server-cert.pem and server-key.pem there")

@@ -32,6 +32,10 @@ package struct RemoveReport: Hashable, Sendable {
     package var freedBytes: Int
     /// Where the store stays; nil when it goes.
     package var keptStorePath: String?
+    /// The folder at the store's path when it is not this volume's store: it was not touched.
+    package var foreignStorePath: String?
+    /// What lay in the store and is none of snapmgr's: it stays where it is.
+    package var leftPaths: [String] = []
     package var isDryRun: Bool
 }
 
@@ -41,6 +45,8 @@ extension RemoveReport: JSONConvertible {
             "removed": [
                 "volume": JSONValue(volume), "snapshots": JSONValue(snapshotCount),
                 "freed_bytes": JSONValue(freedBytes), "kept_store": JSONValue(keptStorePath),
+                "foreign_store": JSONValue(foreignStorePath),
+                "left": .array(leftPaths.map { JSONValue($0) }),
             ], "dry_run": JSONValue(isDryRun),
         ]
     }
@@ -80,28 +86,49 @@ extension VolumeService {
     package func remove(_ name: String, keepsStore: Bool, isDryRun: Bool) throws -> RemoveReport {
         try Reconciler(context).withVolume(name) { volume in
             let devices = try openDevices(volume)
-            let lock = try devices == nil ? VolumeLock.acquire(volume) : nil
+            let isOwn = try ownsStore(volume)
+            let lock = try devices == nil && isOwn ? VolumeLock.acquire(volume) : nil
             defer { withExtendedLifetime((lock, devices)) {} }
             try requireRemovable(volume)
             if devices != nil, let problem = try context.glance(volume).openProblem() {
                 throw problem
             }
-            let usage = keepsStore ? 0 : (try? StoreUsage.bytes(volume.storePath)) ?? 0
-            let report = RemoveReport(
+            let usage = keepsStore || !isOwn ? 0 : try StoreUsage.bytes(volume.storePath)
+            var report = RemoveReport(
                 volume: name, snapshotCount: try context.catalog.snapshotCount(volume: name),
                 freedBytes: usage, keptStorePath: keepsStore ? volume.storePath : nil,
-                isDryRun: isDryRun)
+                foreignStorePath: try isOwn || !Paths.exists(volume.storePath)
+                    ? nil : volume.storePath, isDryRun: isDryRun)
             guard !isDryRun else { return report }
             try context.cancellation.check()
             try devices?.deactivate()
             // The store first: a crash in between leaves a row, and the command can be run again.
-            if !keepsStore { try StoreSite(path: volume.storePath).remove() }
+            if !keepsStore {
+                let site = StoreSite(path: volume.storePath)
+                report.leftPaths = try site.remove(of: volume.record.uuid).leftPaths
+            }
             try context.catalog.removeVolume(named: name)
             try context.log(
                 .volumeRemoved,
                 "the volume was removed\(keepsStore ? ", its store kept" : " with its store")",
                 volume: name)
             return report
+        }
+    }
+
+    /// Whether the folder at the store's path is this volume's, or what is left of it.
+    private func ownsStore(_ volume: VolumeRow) throws -> Bool {
+        try Paths.exists(volume.storePath)
+            && Store(folder: FileFolder(path: volume.storePath)).belongs(to: volume.record.uuid)
+    }
+
+    private func hasRunningRevert(_ volume: VolumeRow) throws -> Bool {
+        guard try ownsStore(volume) else { return false }
+        do {
+            return try context.reader(volume).runningRevert() != nil
+        } catch let problem as Problem where problem.code == .notFound {
+            // Its removal has begun already.
+            return false
         }
     }
 
@@ -120,8 +147,7 @@ extension VolumeService {
     private func requireRemovable(_ volume: VolumeRow) throws {
         let name = volume.record.name
         // A store that is missing or another volume's has nothing to lose here.
-        let reader = try? context.reader(volume)
-        if try reader?.runningRevert() != nil {
+        if try hasRunningRevert(volume) {
             throw Problem(
                 .refused,
                 "a merge runs in volume \(name): without its store, the origin would stay half old "
@@ -148,7 +174,7 @@ extension VolumeLock {
     ///
     /// - Throws: `locked` when somebody has it open.
     static func acquire(_ volume: VolumeRow) throws -> FileLock? {
-        guard Paths.exists(volume.storePath) else { return nil }
+        guard try Paths.exists(volume.storePath) else { return nil }
         guard let lock = try FileLock.acquire(path: path(volume)) else {
             throw Problem(
                 .locked, "volume \(volume.record.name) is open in another process",

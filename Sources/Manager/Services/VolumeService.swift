@@ -89,7 +89,7 @@ package struct VolumeService {
             }
             if request.driver == .dm { try bringUp(row) }
         } catch {
-            try store.remove(includingFolder: isNewFolder)
+            _ = try store.remove(of: record.uuid, includingFolder: isNewFolder)
             throw error
         }
         return try show(request.name)
@@ -172,7 +172,8 @@ extension VolumeService {
     }
 
     func state(of volume: VolumeRow) throws -> VolumeState {
-        guard let reader = try? context.reader(volume), Paths.exists(volume.record.originPath)
+        guard let reader = try? context.reader(volume),
+            try Paths.exists(volume.record.originPath)
         else { return .missing }
         let latest = try context.catalog.latestSnapshot(volume: volume.record.name)
         if latest?.state == .broken { return .broken }

@@ -16,20 +16,12 @@ package struct SystemFiles: SettingsFiles {
     package init() {}
 
     package func read(_ path: String, limitBytes: Int) throws(IOFailure) -> [UInt8] {
-        // Before it is opened: the opening of a pipe that nobody writes to would wait for ever.
         switch try FileStatus(path: path).kind {
         case .file: break
         case .folder: throw IOFailure("read", path: path, code: EISDIR)
-        case .blockDevice, .other: throw IOFailure("read", path: path, code: EOPNOTSUPP)
+        default: throw IOFailure("read", path: path, code: EOPNOTSUPP)
         }
-        let slash = path.lastIndex(of: "/")
-        let folder = slash.map { String(path[..<$0]) + "/." } ?? "."
-        let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
-        do {
-            return try FileFolder(path: folder).readFile(name, limitBytes: limitBytes)
-        } catch {
-            throw IOFailure(error.operation, path: path, code: error.code)
-        }
+        return try FileFolder.readFile(path: path, limitBytes: limitBytes)
     }
 
     package func list(_ path: String) throws(IOFailure) -> [String] {

@@ -41,8 +41,14 @@ struct VolumeRemoveCommand: ManagerCommand {
             let verb = dryRun ? "would be removed" : "removed"
             let store =
                 report.keptStorePath.map { "store kept in \($0)" }
+                ?? report.foreignStorePath.map { "\($0) is not its store and is left as it is" }
                 ?? "\(report.snapshotCount) snapshots, \(display.size(report.freedBytes)) freed"
-            return "volume \(name) \(verb): \(store)\n"
+            return "volume \(name) \(verb): \(store)\n" + Self.left(report.leftPaths)
         }
+    }
+
+    private static func left(_ paths: [String]) -> String {
+        paths.isEmpty
+            ? "" : "not snapmgr's, and left where it is:\n" + paths.map { "  \($0)\n" }.joined()
     }
 }

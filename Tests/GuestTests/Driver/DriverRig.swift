@@ -189,7 +189,7 @@ final class DriverRig {
     /// Whether a merge rests. What the kernel does and what the store says must agree.
     func isPaused() throws -> Bool {
         guard let progress = try mergeProgress() else { return false }
-        let isMarked = FileFolder(path: storePath).exists(
+        let isMarked = try FileFolder(path: storePath).exists(
             StoreLayout.pausedMark(progress.revertID))
         try expectEqual(progress.state == .paused, isMarked, "paused, the kernel and the store")
         return isMarked

@@ -377,14 +377,14 @@ enum PauseCases {
         let progress = try require(try scene.rig.mergeProgress(), "merge")
         try expectEqual(progress.state, .merging, "state")
         try expect(
-            !scene.rig.store.folder.exists(StoreLayout.pausedMark(progress.revertID)), "marked")
+            try !scene.rig.store.folder.exists(StoreLayout.pausedMark(progress.revertID)), "marked")
         try expectEnd(scene)
     }
 
     private static func copied(_ context: GuestContext) throws {
         let scene = try inMiddle(context, windowsMaximum: 2)
         try expect(
-            scene.rig.store.folder.exists(StoreLayout.syntheticCopy(RevertID(rawValue: 1))),
+            try scene.rig.store.folder.exists(StoreLayout.syntheticCopy(RevertID(rawValue: 1))),
             "the plan was not copied")
         try pause(scene)
         try writeEverywhere(scene, from: 0)

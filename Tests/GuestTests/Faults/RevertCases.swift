@@ -165,7 +165,8 @@ enum RevertCases {
         try history.expectAll()
         let revert = try require(try rig.store.revertFolders().first, "revert")
         try expect(
-            rig.store.folder.exists(StoreLayout.syntheticCopy(revert)), "the plan was not copied")
+            try rig.store.folder.exists(StoreLayout.syntheticCopy(revert)),
+            "the plan was not copied")
         try faulty.finishMerge()
         try expectEnd(faulty)
     }
