@@ -1,6 +1,7 @@
 package import BlockIO
 internal import Catalog
 package import Hooks
+internal import MergeKit
 internal import SnapshotModel
 
 /// What a manager works with: where, and which clock, zone and sessions.
@@ -47,6 +48,7 @@ package final class Manager: Sendable {
     ///
     /// - Throws: when the catalog is corrupt, locked, newer, or cannot be made.
     package init(_ options: ManagerOptions) throws {
+        try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try Paths.makeFolders(options.state.path)
         SpaceReserve(options.state).adjust()
         let clock = options.clock

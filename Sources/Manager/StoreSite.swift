@@ -24,6 +24,7 @@ struct StoreSite {
                 "the store \(path) overlaps the store \(volume.storePath) of volume "
                     + volume.record.name, hint: "choose another folder with --store DIR")
         }
+        try OwnerTrust.require("the store", at: path)
         guard try Paths.exists(path) else { return }
         guard try FileStatus(path: path).kind == .folder else {
             throw Problem(.failed, "\(path) is no folder", hint: "name a folder with --store DIR")
@@ -63,6 +64,7 @@ struct StoreSite {
     /// Removes the store of a volume, and nothing else.
     func remove(of uuid: String, includingFolder: Bool = true) throws -> Removal {
         guard try Paths.exists(path) else { return Removal() }
+        try OwnerTrust.require("the store", at: path)
         guard try FileStatus(path: path).kind == .folder else { return Removal(isForeign: true) }
         switch try Store(folder: FileFolder(path: path)).removeAll(uuid: uuid) {
         case .foreign: return Removal(isForeign: true)

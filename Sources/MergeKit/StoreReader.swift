@@ -8,7 +8,9 @@ package struct StoreReader: Sendable {
     private let format: AreaFormat
     package let record: VolumeRecord
 
+    /// - Throws: `refused` when this process is root's and others can change the store.
     package init(folder: any Folder) throws(Problem) {
+        try OwnerTrust.require("the store", at: folder.path)
         store = Store(folder: folder)
         record = try store.volume()
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)

@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Glibc
+internal import MergeKit
 internal import SnapshotModel
 
 /// What a rebuild has put into the catalog.
@@ -40,6 +41,7 @@ package struct RebuildService {
 
     /// - Parameter store: the folder of the one store to read; nil reads all that are known.
     package func rebuild(store: String?) throws -> RebuildReport {
+        try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try Paths.makeFolders(options.state.path)
         guard let catalog = try openSound() else { return try replaceDamaged(store: store) }
         let context = ManagerContext(catalog: catalog, options: options)

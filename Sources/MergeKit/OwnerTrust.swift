@@ -1,0 +1,30 @@
+internal import BlockIO
+internal import Glibc
+package import SnapshotModel
+
+/// What root does not work on: a folder that somebody else can change under its hands, and with it
+/// what root would write, remove, or take for the truth. Ordinary users' own folders are theirs to
+/// change.
+package enum OwnerTrust {
+    /// - Parameter object: what lies at the path, as in "the store".
+    /// - Throws: `refused`, with the owner's name and both ways out, when this process is root's and
+    ///   somebody else can change the path.
+    package static func require(_ object: String, at path: String) throws(Problem) {
+        guard geteuid() == 0, path.hasPrefix("/") else { return }
+        let flaw = try doing { () throws(IOFailure) in try PathTrust.ofThisProcess.flaw(of: path) }
+        guard let flaw else { return }
+        throw Problem(
+            .refused,
+            "\(object) \(path) is not used by root: \(flaw.reason), so that others can change what "
+                + "root relies on", hint: hint(flaw, path))
+    }
+
+    private static func hint(_ flaw: PathFlaw, _ path: String) -> String {
+        let first =
+            flaw.cause == .owner
+            ? "run the command as \(flaw.owner)" : "take the right away: `chmod go-w \(flaw.path)`"
+        return first
+            + ", or have it below folders that root alone can change, as root's own: `chown -R root: "
+            + "\(path)`"
+    }
+}
