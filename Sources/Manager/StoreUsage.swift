@@ -3,20 +3,20 @@ internal import Glibc
 
 /// What a store occupies, counted without opening the volume.
 enum StoreUsage {
-    /// The bytes that all files below a folder occupy.
-    static func bytes(_ path: String) throws -> Int {
-        let folder = FileFolder(path: path)
-        return try folder.list("").reduce(0) { total, name in
-            let child = path + "/" + name
-            let status: FileStatus
-            do throws(IOFailure) {
-                status = try FileStatus(path: child)
-            } catch  where error.isNotFound {
-                // Swept or replaced by whoever serves the volume, between the two calls.
+    /// The bytes that all files below a folder occupy; symbolic links lead nowhere.
+    static func bytes(_ path: String) throws -> Int { try bytes(FileFolder(path: path), "") }
+
+    private static func bytes(_ folder: FileFolder, _ name: String) throws -> Int {
+        try folder.list(name).reduce(0) { total, entry in
+            let child = name.isEmpty ? entry : name + "/" + entry
+            // Swept or replaced by whoever serves the volume, between the two calls.
+            guard let status = try folder.status(child) else { return total }
+            guard status.kind == .folder else { return total + status.allocatedBytes }
+            do {
+                return total + (try bytes(folder, child))
+            } catch let failure as IOFailure where failure.isAbsence {
                 return total
             }
-            guard status.kind == .folder else { return total + status.allocatedBytes }
-            return total + (try bytes(child))
         }
     }
 

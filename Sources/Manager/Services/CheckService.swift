@@ -52,7 +52,7 @@ package struct CheckService {
         for volume in try context.volumes(names) {
             try context.cancellation.check()
             let name = volume.record.name
-            let findings = try self.findings(volume, readsData: readsData, repairs: repairs)
+            let findings = try findingsOrFailure(volume, readsData: readsData, repairs: repairs)
             report.volumes.append(name)
             report.items += findings.map { CheckReport.Item(volume: name, finding: $0) }
         }
@@ -61,6 +61,24 @@ package struct CheckService {
                 .error, .damageFound, "a check found damage in \(report.damageCount) places")
         }
         return report
+    }
+
+    /// What cannot be read is a finding, and the others are checked all the same.
+    private func findingsOrFailure(
+        _ volume: VolumeRow, readsData: Bool, repairs: Bool
+    ) throws -> [Finding] {
+        do {
+            return try findings(volume, readsData: readsData, repairs: repairs)
+        } catch {
+            let problem = Problem(error)
+            guard [.inputOutput, .corrupt, .newerVersion].contains(problem.code) else {
+                throw error
+            }
+            return [
+                Finding(
+                    .damage, object: "store", message: problem.message, remedy: problem.hint)
+            ]
+        }
     }
 
     private func catalogItems() throws -> [CheckReport.Item] {

@@ -135,7 +135,8 @@ extension VolumeService {
     /// The devices of a volume under device-mapper, with what was half done finished; nil when there
     /// are none.
     private func openDevices(_ volume: VolumeRow) throws -> DeviceVolume? {
-        guard volume.record.driver == .dm, (try? context.glance(volume).hasDevices) ?? false else {
+        // What the kernel has cannot be guessed: the store of live devices must not go.
+        guard volume.record.driver == .dm, try context.glance(volume).hasDevices else {
             return nil
         }
         _ = try context.reader(volume)
