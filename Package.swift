@@ -51,7 +51,7 @@ let package = Package(
         target(
             "DeviceDriver",
             ["DeviceMapper", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
-        target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
+        target("Control", ["DeviceMapper", "MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),

@@ -72,6 +72,11 @@ package final class FileDevice: BlockDevice {
         return Int(clamping: bytes)
     }
 
+    /// What the filesystem says of the open file, whatever its path leads to by now.
+    package func status() throws(IOFailure) -> FileStatus {
+        try FileStatus(descriptor: descriptor.number, path: path)
+    }
+
     package func allocatedBytes() throws(IOFailure) -> Int {
         guard !isBlockDevice else { return try byteCount() }
         return try FileStatus(descriptor: descriptor.number, path: path).allocatedBytes

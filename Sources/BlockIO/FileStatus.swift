@@ -21,6 +21,8 @@ package struct FileStatus: Hashable, Sendable {
     package let device: UInt64
     /// How many names the file has.
     package let linkCount: Int
+    /// The number of a block device, as `st_rdev` encodes it; 0 for a file.
+    package let blockDevice: UInt64
 
     init(descriptor: Int32, path: String) throws(IOFailure) {
         var status = stat()
@@ -43,6 +45,14 @@ package struct FileStatus: Hashable, Sendable {
         self.init(status)
     }
 
+    /// Whether both are the same file or the same block device, by whatever name.
+    package func isSame(as other: FileStatus) -> Bool {
+        if kind == .blockDevice, other.kind == .blockDevice {
+            return blockDevice == other.blockDevice
+        }
+        return inode == other.inode && device == other.device
+    }
+
     private init(_ status: stat) {
         kind =
             switch status.st_mode & S_IFMT {
@@ -60,5 +70,6 @@ package struct FileStatus: Hashable, Sendable {
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         linkCount = Int(status.st_nlink)
+        blockDevice = kind == .blockDevice ? UInt64(status.st_rdev) : 0
     }
 }

@@ -11,7 +11,13 @@ package final class VolumeHost: Sendable {
     package let caretaker: Caretaker?
     let patience: Patience
     let right: ChangeRight
-    private let lock: Monitored<FileLock?>
+    private let locks: Monitored<Locks?>
+
+    /// What is given free together: first the origin, then the store.
+    private struct Locks: Sendable {
+        var origin: OriginGuard
+        var store: FileLock
+    }
 
     /// How a volume is opened.
     package struct Options: Sendable {
@@ -37,11 +43,11 @@ package final class VolumeHost: Sendable {
     }
 
     private init(
-        engine: LiveEngine, store: FileFolder, lock: FileLock, options: Options
+        engine: LiveEngine, store: FileFolder, locks: Locks, options: Options
     ) throws(Problem) {
         self.engine = engine
         storePath = store.path
-        self.lock = Monitored(lock)
+        self.locks = Monitored(locks)
         patience = options.patience
         right = ChangeRight(waitMilliseconds: patience.change)
         caretaker =
@@ -68,38 +74,52 @@ package final class VolumeHost: Sendable {
         // Asked first, so that no lock file is left in a folder that is no store.
         _ = try StoreReader(folder: store)
         guard let lock = try StoreHolder.lock(store, purpose: options.purpose) else { return nil }
-        let record = try StoreReader(folder: store).record
+        var record = try StoreReader(folder: store).record
         guard record.driver == .image else {
             throw Problem(
                 .refused,
                 "volume \(record.name) is under device-mapper: its writes are the kernel's",
                 hint: "use its device, /dev/mapper/snapmgr-\(record.name)")
         }
-        let origin = try openOrigin(of: record)
-        let engine = try LiveEngine.open(store: store, origin: origin, options: options.engine)
+        let origin = try OriginGuard.acquire(
+            path: record.originPath, volume: record.name, recorded: record.originIdentity)
+        try recordIdentity(origin, in: &record, Store(folder: store))
+        let engine = try LiveEngine.open(
+            store: store, origin: try origin.open(), options: options.engine)
         do throws(Problem) {
-            return try VolumeHost(engine: engine, store: store, lock: lock, options: options)
+            let locks = Locks(origin: origin, store: lock)
+            return try VolumeHost(engine: engine, store: store, locks: locks, options: options)
         } catch {
             try? engine.close()
             throw error
         }
     }
 
-    private static func openOrigin(of record: VolumeRecord) throws(Problem) -> FileDevice {
-        do throws(IOFailure) {
-            return try FileDevice(path: record.originPath, access: .readWrite)
-        } catch {
-            let code: Problem.Code = error.isNotFound ? .notFound : .failed
+    /// A store of an older version does not know its origin by more than its path and, when it was
+    /// closed in order, its inode.
+    private static func recordIdentity(
+        _ origin: OriginGuard, in record: inout VolumeRecord, _ store: Store
+    ) throws(Problem) {
+        guard record.originIdentity == nil else { return }
+        if let state = try store.originState(), state.isClosed, let stamp = state.stamp,
+            stamp.inode != origin.status.inode
+        {
             throw Problem(
-                code, "the origin of volume \(record.name) cannot be opened: \(error)",
-                hint: "check \(record.originPath); the snapshots in the store are untouched")
+                .refused,
+                "the origin \(record.originPath) of volume \(record.name) is another file than the "
+                    + "one that was closed: it has inode \(origin.status.inode), and had "
+                    + "\(stamp.inode)",
+                hint: "put the right one back, or, when it was moved or restored on purpose, run "
+                    + "`snapmgr volume set \(record.name) --origin \(record.originPath)`")
         }
+        record.originIdentity = origin.identity
+        try store.writeVolume(record)
     }
 
     /// Ends the background work, flushes, records the clean close and gives the store free. The
     /// store is free also when that fails: then the next open recovers.
     package func close() throws(Problem) {
-        defer { lock.change { $0 = nil } }
+        defer { locks.change { $0 = nil } }
         caretaker?.stop()
         try engine.close()
     }

@@ -30,6 +30,13 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     /// ``endedRevertsMaximum``: what tells one that was done from one that was only prepared.
     package private(set) var endedReverts: [RevertID] = []
 
+    /// What tells the origin from every other file and device; nil in a store of an older version,
+    /// until the first open, and under device-mapper.
+    package var originIdentity: OriginIdentity?
+    /// The state that the volume belongs to; nil in a store of an older version, and in one that
+    /// was given away.
+    package var owner: StoreOwner?
+
     package static let endedRevertsMaximum = 8
 
     package init(
