@@ -54,8 +54,26 @@ extension ManagerContext {
 
     /// A volume's store, read without a lock.
     ///
-    /// - Throws: `notFound` when the store is missing, `refused` when it is another volume's.
+    /// - Throws: `notFound` when the store is missing, `refused` when it is another volume's or
+    ///   another state's, or names another origin than the catalog.
     func reader(_ volume: VolumeRow) throws -> StoreReader {
+        let reader = try anyReader(volume)
+        try StoreOwnership(context: self).require(reader.record, storePath: volume.storePath)
+        // What is written goes where this state was told to write, and nowhere else.
+        guard reader.record.originPath == volume.record.originPath else {
+            let name = volume.record.name
+            throw Problem(
+                .refused,
+                "the store \(volume.storePath) of volume \(name) names the origin "
+                    + "\(reader.record.originPath), the catalog \(volume.record.originPath)",
+                hint: "say which it is: `snapmgr volume set \(name) --origin "
+                    + "\(volume.record.originPath)`")
+        }
+        return reader
+    }
+
+    /// As ``reader(_:)``, of whatever state and origin.
+    func anyReader(_ volume: VolumeRow) throws -> StoreReader {
         let folder = FileFolder(path: volume.storePath)
         guard try doing({ () throws(IOFailure) in try folder.exists("volume.json") }) else {
             throw Problem(
@@ -79,10 +97,18 @@ extension ManagerContext {
         _ volume: VolumeRow, _ body: (any VolumeSession) throws -> Result
     ) throws -> Result {
         // The store is looked at first, because it tells a missing or wrong one in clear words.
-        _ = try reader(volume)
+        try prepareStore(volume)
         let session = try openSession(volume)
         defer { session.close() }
         return try body(session)
+    }
+
+    /// Looks at a store that is to be changed, and takes one that belongs to no state.
+    @discardableResult
+    func prepareStore(_ volume: VolumeRow) throws -> VolumeRecord {
+        let record = try reader(volume).record
+        try StoreOwnership(context: self).adopt(volume, record)
+        return record
     }
 
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
@@ -123,7 +149,7 @@ extension ManagerContext {
     func withDevices<Result>(
         _ volume: VolumeRow, _ body: (DeviceVolume) throws -> Result
     ) throws -> Result {
-        _ = try reader(volume)
+        try prepareStore(volume)
         let devices: DeviceVolume
         do {
             devices = try sessions.openDevices(storePath: volume.storePath)
@@ -167,6 +193,13 @@ extension ManagerContext {
         let names = Set(volumes.map(\.record.name)).sorted()
         let locks = try names.map { try waitForLock($0, patienceMilliseconds) }
         defer { withExtendedLifetime(locks) {} }
+        return try body()
+    }
+
+    /// Runs `body` while no other command can make a volume of this name.
+    func withLock<Result>(ofName name: String, _ body: () throws -> Result) throws -> Result {
+        let lock = try waitForLock(name, Self.lockPatienceMilliseconds)
+        defer { withExtendedLifetime(lock) {} }
         return try body()
     }
 

@@ -87,9 +87,12 @@ extension VolumeService {
         try Reconciler(context).withVolume(name) { volume in
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
-            let lock = try devices == nil && isOwn ? VolumeLock.acquire(volume) : nil
+            let isTakenOver = try isTakenOver(volume)
+            let lock =
+                try devices == nil && isOwn && !isTakenOver ? VolumeLock.acquire(volume) : nil
             defer { withExtendedLifetime((lock, devices)) {} }
-            try requireRemovable(volume)
+            let keepsStore = keepsStore || isTakenOver
+            if !isTakenOver { try requireRemovable(volume) }
             if devices != nil, let problem = try context.glance(volume).openProblem() {
                 throw problem
             }
@@ -103,7 +106,9 @@ extension VolumeService {
             try context.cancellation.check()
             try devices?.deactivate()
             // The store first: a crash in between leaves a row, and the command can be run again.
-            if !keepsStore {
+            if keepsStore {
+                try giveAway(volume)
+            } else {
                 let site = StoreSite(path: volume.storePath)
                 report.leftPaths = try site.remove(of: volume.record.uuid).leftPaths
             }
@@ -123,13 +128,37 @@ extension VolumeService {
     }
 
     private func hasRunningRevert(_ volume: VolumeRow) throws -> Bool {
-        guard try ownsStore(volume) else { return false }
+        try ownReader(volume)?.runningRevert() != nil
+    }
+
+    /// The volume's store; nil when it is not there, or its removal has begun already.
+    private func ownReader(_ volume: VolumeRow) throws -> StoreReader? {
+        guard try ownsStore(volume) else { return nil }
         do {
-            return try context.reader(volume).runningRevert() != nil
+            return try context.anyReader(volume)
         } catch let problem as Problem where problem.code == .notFound {
-            // Its removal has begun already.
-            return false
+            return nil
         }
+    }
+
+    /// Whether another state has taken the store over; it stays then.
+    private func isTakenOver(_ volume: VolumeRow) throws -> Bool {
+        guard let record = try ownReader(volume)?.record else { return false }
+        do {
+            try StoreOwnership(context: context).require(record, storePath: volume.storePath)
+            return false
+        } catch let problem as Problem where problem.code == .refused {
+            context.note("\(problem.message): it stays")
+            return true
+        }
+    }
+
+    /// Lets any state have a store that stays.
+    private func giveAway(_ volume: VolumeRow) throws {
+        guard let owner = try ownReader(volume)?.record.owner,
+            owner.state == (try StateIdentity(context.state).read())?.state
+        else { return }
+        try StoreOwnership(context: context).release(volume.storePath)
     }
 
     /// The devices of a volume under device-mapper, with what was half done finished; nil when there
