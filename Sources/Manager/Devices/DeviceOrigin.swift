@@ -39,31 +39,19 @@ struct DeviceOrigin {
     /// - Parameter store: the folder of the volume's store, which need not exist yet.
     /// - Returns: the device, after everything was asked that could be in its way.
     func probe(store: String, volumes: [VolumeRow], chunkBytes: Int) throws -> OriginProbe {
-        let origin = try OriginProbe(path: path)
+        let origin = try OriginProbe(path: path, isNew: true)
         guard origin.status.kind == .blockDevice else {
             throw Problem(
                 .failed, "the origin \(path) is no block device",
                 hint: "use --driver image, or make a loop device of it: `losetup -f --show`")
         }
         let number = try BlockDevices.number(path)
-        try requireUnmanaged(origin, number, by: volumes)
+        try origin.requireUnmanaged(by: volumes)
         try requireForeign(number)
-        try requireStoreElsewhere(store, number)
+        try origin.requireStoreElsewhere(store)
         try requireUnused(number)
         try requireFit(chunkBytes)
         return origin
-    }
-
-    private func requireUnmanaged(
-        _ origin: OriginProbe, _ number: DeviceNumber, by volumes: [VolumeRow]
-    ) throws {
-        try origin.requireUnmanaged(by: volumes)
-        // A device has many names.
-        let other = volumes.first { (try? BlockDevices.number($0.record.originPath)) == number }
-        guard let other else { return }
-        throw Problem(
-            .exists, "the origin \(path) is volume \(other.record.name)'s already",
-            hint: "run `snapmgr volume show \(other.record.name)`")
     }
 
     private func requireForeign(_ number: DeviceNumber) throws {
@@ -71,18 +59,6 @@ struct DeviceOrigin {
         throw Problem(
             .refused, "the origin \(path) is snapmgr's own device \(own.name)",
             hint: "name the device that is to be managed")
-    }
-
-    private func requireStoreElsewhere(_ store: String, _ number: DeviceNumber) throws {
-        var folder = store
-        while try !folder.isEmpty && !Paths.exists(folder) {
-            folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? ""
-        }
-        let status = try FileStatus(path: folder.isEmpty ? "/" : folder)
-        guard DeviceNumber(encoded: status.device) == number else { return }
-        throw Problem(
-            .refused, "the store \(store) lies on the origin \(path) itself",
-            hint: "name a folder on another device with --store DIR")
     }
 
     /// Nobody may have the device open: what is written past the volume is preserved for nobody.
