@@ -6,7 +6,8 @@ import Testing
 struct CommandLineTests {
     static let verbs: [[String]] = [
         ["volume", "create"], ["volume", "list"], ["volume", "show"], ["volume", "resize"],
-        ["volume", "remove"], ["snapshot"], ["list"], ["show"], ["diff"], ["revert"],
+        ["volume", "set"], ["volume", "remove"], ["snapshot"], ["list"], ["show"], ["diff"],
+        ["revert"],
         ["merge", "status"], ["merge", "pause"], ["merge", "resume"], ["merge", "throttle"],
         ["merge", "cancel"], ["status"], ["hold", "add"], ["hold", "list"], ["release"],
         ["delete"], ["export"], ["serve"], ["check"], ["catalog", "rebuild"], ["events"],

@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+internal import Control
 internal import Glibc
 internal import SnapshotModel
 
@@ -94,8 +95,12 @@ package struct ServeService {
         // The kernel has its origin, and its store's lock stays free.
         guard volume.record.driver == .image else { return }
         _ = try OriginProbe(path: volume.record.originPath)
-        // Given back at once: the plugin takes it when it opens the volume.
-        _ = try VolumeLock.acquire(volume)
+        // Given back at once: the plugin takes them when it opens the volume.
+        let record = try context.prepareStore(volume)
+        let lock = try VolumeLock.acquire(volume)
+        defer { withExtendedLifetime(lock) {} }
+        _ = try OriginGuard.acquire(
+            path: record.originPath, volume: record.name, recorded: record.originIdentity)
     }
 
     private static func become(_ command: ServeCommand) throws {
