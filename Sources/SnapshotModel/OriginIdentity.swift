@@ -32,7 +32,7 @@ package struct OriginIdentity: Hashable, Sendable, Codable {
             if let bornNanoseconds, let born = found.bornNanoseconds {
                 return bornNanoseconds == born
             }
-            return device == found.device
+            return device == found.device || (isOnNoDevice && found.isOnNoDevice)
         }
         guard let names, let others = found.names else { return false }
         let known = Self.byKind(names)
@@ -41,6 +41,10 @@ package struct OriginIdentity: Hashable, Sendable, Codable {
         // Which partition it is says nothing of the disk.
         return shared.keys.contains { $0 != "partition" } || byteCount == found.byteCount
     }
+
+    /// Whether the filesystem's number is only one of a mount, as a network filesystem's is: its
+    /// major part is 0.
+    private var isOnNoDevice: Bool { device.map { $0 & 0xffff_f000_000f_ff00 == 0 } ?? false }
 
     private static func byKind(_ names: [String]) -> [Substring: Substring] {
         names.reduce(into: [:]) { result, name in

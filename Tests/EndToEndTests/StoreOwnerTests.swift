@@ -64,6 +64,24 @@ struct StoreOwnerTests {
         try harness.json("snapshot", "data")
     }
 
+    @Test("M6: a creation that is killed at any moment can be repeated")
+    func killedCreation() throws {
+        let harness = try CommandLineHarness()
+        let create = ["volume", "create", "data", "--origin", "data.img", "--create-size", "1M"]
+        for milliseconds in stride(from: 1, through: 60, by: 4) {
+            let process = try harness.start([CommandLineHarness.binary] + create).process
+            Instant.sleep(Double(milliseconds) / 1000)
+            process.end()
+            let again = try harness.run(create)
+            // It may have been done by then.
+            let isDone = again.status == 1 && again.errors.contains("there is a volume data")
+            #expect(again.status == 0 || isDone, "\(milliseconds) ms: \(again.errors)")
+            try harness.json("snapshot", "data")
+            try harness.json("volume", "remove", "data", "--yes")
+            try tool(harness, "rm", "data.img")
+        }
+    }
+
     @Test("H2: a copy of a store does not take the store's place")
     func copy() throws {
         let harness = try volume()

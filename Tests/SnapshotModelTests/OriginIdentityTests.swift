@@ -15,8 +15,16 @@ import Testing
         #expect(file(7).matches(file(7, device: 2)))
         #expect(!file(7).matches(file(8)))
         #expect(!file(7).matches(file(7, born: 6)))
-        #expect(file(7, born: nil).matches(file(7)))
-        #expect(!file(7, born: nil).matches(file(7, device: 2)))
+        let (disk, otherDisk): (UInt64, UInt64) = (0x0801, 0x0811)
+        #expect(file(7, device: disk, born: nil).matches(file(7, device: disk)))
+        #expect(!file(7, device: disk, born: nil).matches(file(7, device: otherDisk)))
+    }
+
+    @Test("H1: a network filesystem's number, which each mount changes, tells nothing")
+    func network() {
+        #expect(file(7, device: 0x2a, born: nil).matches(file(7, device: 0x2b, born: nil)))
+        #expect(!file(7, device: 0x2a, born: nil).matches(file(7, device: 0x0801, born: nil)))
+        #expect(!file(7, device: 0x2a, born: nil).matches(file(8, device: 0x2a, born: nil)))
     }
 
     @Test("H1: a device is the same by its lasting names, whatever its size")

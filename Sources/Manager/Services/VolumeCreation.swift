@@ -43,8 +43,8 @@ struct VolumeCreation {
     /// link that others change.
     static func originPath(_ path: String, driver: VolumeDriver) throws -> String {
         let path = try Paths.fromRoot(path)
-        let isDevice = driver == .dm || BlockDevices.isBlockDevice(path)
-        return isDevice ? path : try Paths.absolute(path)
+        let isDevice = path.hasPrefix("/dev/") && BlockDevices.isBlockDevice(path)
+        return driver == .dm || isDevice ? path : try Paths.absolute(path)
     }
 
     // MARK: Images
