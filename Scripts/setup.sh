@@ -16,11 +16,9 @@ demo=(
     e2fsprogs          # mke2fs, debugfs, e2fsck: an ext4 image made and changed without root
     libnbd-bin         # nbdcopy, nbdinfo: NBD clients
     qemu-utils         # qemu-io, qemu-img: an NBD client that writes ranges, and compares
-    faketime           # gives commands and servers another clock, for schedules
 )
 test=(
     "${demo[@]}"
-    faketime           # a clock that the tests of schedules set
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
     mandoc             # lints the manual pages

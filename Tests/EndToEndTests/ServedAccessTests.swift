@@ -79,7 +79,9 @@ extension ServedTests {
                 try Test.cancel("certtool (gnutls-bin) is not installed")
             }
             try makeCertificates(served)
-            let port = try freePort()
+            let reserved = try ReservedPort()
+            defer { withExtendedLifetime(reserved) {} }
+            let port = reserved.port
             let (server, files) = try served.commandLine.start([
                 CommandLineHarness.binary, "serve", "data", "--listen", "127.0.0.1:\(port)",
                 "--tls", ".pki/libnbd",
@@ -95,7 +97,7 @@ extension ServedTests {
             let plain = try served.tool("nbdinfo", "--size", "nbd://localhost:\(port)/data")
             #expect(plain.status != 0)
             server.send(SIGTERM)
-            let status = try server.wait(seconds: 30)
+            let status = try server.wait()
             let messages = try served.commandLine.text(files.errors)
             #expect(status == 0, "\(messages)")
         }
@@ -114,7 +116,7 @@ extension ServedTests {
             try wait(for: server) { try served.tool("nbdinfo", "--size", served.uri()) }
             try served.qemu("data", "read -P 6 0 64K", "write -P 7 0 64K")
             server.send(SIGTERM)
-            #expect(try server.wait(seconds: 30) == 0)
+            #expect(try server.wait() == 0)
         }
 
         private func startBySystemd(_ served: ServedHarness) throws -> ChildProcess {
@@ -141,7 +143,7 @@ extension ServedTests {
         private func wait(
             for server: ChildProcess, _ client: () throws -> CommandLineHarness.Result
         ) throws {
-            let deadline = Instant.now + 20
+            let deadline = Instant.now + Instant.patience
             var errors = ""
             while server.isRunning, Instant.now < deadline {
                 let result = try client()
@@ -174,7 +176,5 @@ extension ServedTests {
                 "--load-ca-privkey", "\(folder)/ca-key.pem", "--template",
                 "\(folder)/server.info", "--outfile", "\(folder)/server-cert.pem")
         }
-
-        private func freePort() throws -> Int { try Listener().port }
     }
 }

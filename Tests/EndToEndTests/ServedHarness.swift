@@ -57,7 +57,7 @@ final class ServedHarness: Sendable {
             CommandLineHarness.binary, "serve", "--socket", "nbd.sock",
         ])
         server.withLock { $0 = started }
-        let deadline = Instant.now + 30
+        let deadline = Instant.now + Instant.patience
         while Instant.now < deadline, started.process.isRunning {
             // A server that takes no name answers all the same.
             do { _ = try NBDClient(socket: socket, export: "none") } catch let problem as Problem {
@@ -77,7 +77,7 @@ final class ServedHarness: Sendable {
     func stop() throws {
         guard let process = process() else { return }
         process.send(SIGTERM)
-        let status = try process.wait(seconds: 30)
+        let status = try process.wait()
         guard status == 0 else { throw Problem(.failed, "the server ended with \(status)") }
     }
 
@@ -136,7 +136,7 @@ final class ServedHarness: Sendable {
 
     /// Waits until no merge runs.
     func awaitMerges() throws {
-        let deadline = Instant.now + 30
+        let deadline = Instant.now + Instant.patience
         while try !merges().isEmpty {
             guard Instant.now < deadline else { throw Problem(.failed, "the merge does not end") }
             Instant.sleep(0.05)

@@ -131,7 +131,7 @@ private struct KilledHistory {
         }
         Instant.sleep(milliseconds(below: limit))
         served.kill()
-        return try process.wait(seconds: 60) == 0
+        return try process.wait() == 0
     }
 
     private mutating func milliseconds(below limit: Int) -> Double {

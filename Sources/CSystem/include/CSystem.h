@@ -60,4 +60,7 @@ int snapmgr_process_descriptor(pid_t id);
 /// Whether a child has ended; it can still be waited for, so its id is not another's yet.
 int snapmgr_has_ended(pid_t id);
 
+/// The arguments of this process, the program's name first, as the kernel passed them. NULL follows.
+char *const *snapmgr_arguments(void);
+
 #endif
