@@ -32,8 +32,15 @@ enum StoreContents {
     ) throws -> [SnapshotOrdinal: ChunkMap] {
         let ordinals = manifests.map(\.ordinal)
         let growing = [ordinals.max(), running?.safety]
-        return try ordinals.filter { !growing.contains($0) }
-            .reduce(into: [:]) { $0[$1] = try reader.chunkMap(of: $1) }
+        let broken = try reader.brokenThrough()
+        return try ordinals.filter { !growing.contains($0) }.reduce(into: [:]) { maps, ordinal in
+            if let broken, ordinal <= broken {
+                // Its area was given up and may be damaged: the rest of the volume is not.
+                maps[ordinal] = try? reader.chunkMap(of: ordinal)
+            } else {
+                maps[ordinal] = try reader.chunkMap(of: ordinal)
+            }
+        }
     }
 
     private static func revert(_ running: RevertRecord, _ record: VolumeRecord) -> RevertRow {
