@@ -17,7 +17,19 @@ while [[ -z $logs ]]; do
     exec 9>"$logs/.lock"
     flock --nonblock 9 || logs=
 done
-export SNAPMGR_TEST_LOGS=$logs
+if [[ -z ${SNAPMGR_TEST_LOGS:-} ]]; then
+    export SNAPMGR_TEST_LOGS=$logs
+    # What a run that was killed has left: as the lock tells, none of its processes is there any more.
+    left=$(cat "$logs/.folder" 2>/dev/null || true)
+    if [[ $left == */snapmgr-run-?????? && -d $left ]]; then
+        { findmnt --raw --noheadings --output TARGET | grep "^$left/" || true; } |
+            while read -r mount; do umount --lazy "$mount" || true; done
+        rm -rf --one-file-system "$left"
+    fi
+    TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-run-XXXXXX")
+    export TMPDIR
+    echo "$TMPDIR" >"$logs/.folder"
+fi
 apart_logs=$logs/apart
 torture=.build/release/snapmgr-torture
 guest_tests=.build/release/snapmgr-guest-tests
@@ -213,4 +225,5 @@ step manual 60 Scripts/lint-manual.sh
 step units 120 Scripts/lint-units.sh
 # Boots a systemd and waits for its timers: by name only.
 if [[ $wanted == *timers* ]]; then step timers 450 Scripts/try-units.sh; fi
+rm -rf --one-file-system "$TMPDIR" || true
 echo "$passed passed, $failed failed"

@@ -64,9 +64,10 @@ struct VersionOneStoresTests {
     @Test("a snapshot that was broken stays so, and keeps no other from being adopted")
     func broken() throws {
         let stores = try VersionOneStores()
-        // What was given up may be damaged.
-        let area = stores.path("state/stores/broken/snapshots/000001/area.cow")
-        let handle = try FileHandle(forWritingTo: URL(filePath: area))
+        // As `check --repair` leaves a damaged area that it has given up.
+        let folder = stores.path("state/stores/broken/snapshots/000001")
+        try Data().write(to: URL(filePath: folder + "/broken"))
+        let handle = try FileHandle(forWritingTo: URL(filePath: folder + "/area.cow"))
         try handle.write(contentsOf: Data("XXXX".utf8))
         try handle.close()
         try stores.succeed("catalog", "rebuild")
