@@ -32,8 +32,11 @@ static _Noreturn void refuse(const char *reason) {
 __attribute__((constructor)) static void begin(void) {
   if (is_ready) return;
   is_ready = 1;
-  if (getenv("SNAPMGR_LOOKUP_MOVES_ENVIRONMENT"))
+  if (getenv("SNAPMGR_LOOKUP_MOVES_ENVIRONMENT")) {
+    // A variable that was there already, from the program before, would be replaced in its place.
+    unsetenv("SNAPMGR_LOOKUP_MOVED_ENVIRONMENT");
     setenv("SNAPMGR_LOOKUP_MOVED_ENVIRONMENT", "1", 1);
+  }
   const char *path = getenv("SNAPMGR_LOOKUP_FAULT");
   if (!path || !*path) return;
   int descriptor = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
