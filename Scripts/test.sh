@@ -216,7 +216,7 @@ step lookups 1200 .build/release/snapmgr-command-torture lookups
 step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
-step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests
+step end-to-end 3000 "${self[@]}" swift_tests --filter EndToEndTests
 guest_steps
 # Each is mostly one long compilation, which takes one processor.
 steps_of_two sanitized 1800 '' thread address

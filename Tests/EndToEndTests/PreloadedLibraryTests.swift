@@ -3,7 +3,7 @@ import Testing
 
 /// Programs that are started with libraries which they know nothing of.
 @Suite(
-    .timeLimit(.minutes(10)),
+    .timeLimit(.minutes(30)),
     .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 struct PreloadedLibraryTests {
     /// libfaketime moves the environment when the first `stat` of the process makes it set a

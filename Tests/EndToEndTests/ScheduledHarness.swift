@@ -6,7 +6,7 @@ import Testing
 
 /// Schedules, retention, hooks and settings of the built binary, by a clock that the test sets.
 @Suite(
-    .timeLimit(.minutes(10)),
+    .timeLimit(.minutes(30)),
     .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 enum ScheduledTests {}
 

@@ -4,7 +4,7 @@ import Testing
 
 /// Stores as the first version of the records left them, which every later program reads.
 @Suite(
-    .timeLimit(.minutes(10)),
+    .timeLimit(.minutes(30)),
     .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 struct VersionOneStoresTests {
     @Test("stores of version 1 are adopted with every snapshot's content, in mid-merge and after")
