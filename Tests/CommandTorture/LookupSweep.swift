@@ -58,7 +58,10 @@ struct LookupSweep: Sendable {
                         guard let failure else { return }
                         $0.failed += 1
                         let isNew = kinds.withLock { $0.insert(failure.kind).inserted }
-                        if isNew { print("FAILED lookups: \(failure.message)") }
+                        guard isNew else { return }
+                        print("FAILED lookups: \(failure.message)")
+                        // Whoever stops the sweep keeps what it has found.
+                        fflush(nil)
                     }
                 }
             } catch {
@@ -152,8 +155,9 @@ struct LookupSweep: Sendable {
                     break
                 }
                 // One that does not have the volume answers all the same.
-                let answer = Result { try NBDClient(socket: socket, export: "none") }
-                if case .failure(let error) = answer, Problem(error).code == .notFound { break }
+                do { _ = try NBDClient(socket: socket, export: "none") } catch {
+                    if Problem(error).code == .notFound { break }
+                }
                 BackgroundThread.sleep(milliseconds: 10)
             }
             kill(id, SIGTERM)
@@ -167,7 +171,7 @@ struct LookupSweep: Sendable {
             let (failures, failed) = (server.fault.failures, server.fault.failed)
             server.fault.arm(index: 0)
             guard let message = try judge(verb, outcome, failures, failed.path) else { return nil }
-            let name = failed.path.split(separator: "/").last ?? ""
+            let name = failed.path.split(separator: "/").last { $0 != "." } ?? ""
             return Failure(
                 kind: "\(verb.name) \(failed.call) \(name) \(message.prefix(20))",
                 message: "\(verb.name): look-up \(point.index), \(failed.call) of "
@@ -202,7 +206,7 @@ struct LookupSweep: Sendable {
 
         /// The last part of the path is enough; the catalog's for a file that SQLite keeps by it.
         private func names(_ path: String, _ said: String) -> Bool {
-            let name = path.split(separator: "/").last ?? "machine"
+            let name = path.split(separator: "/").last { $0 != "." } ?? "machine"
             let catalog = "catalog.sqlite"
             return said.contains(name.hasPrefix(catalog) ? catalog[...] : name)
         }
