@@ -212,7 +212,7 @@ step unit 900 "${self[@]}" swift_tests --skip EndToEndTests
 step model 1800 "$torture" model
 step crash 1800 "$torture" crash
 step commands 1800 .build/release/snapmgr-command-torture
-step lookups 1200 .build/release/snapmgr-command-torture lookups
+step lookups 2400 .build/release/snapmgr-command-torture lookups
 step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
