@@ -245,13 +245,14 @@ final class DeviceChange {
         guard let safetyManifest = safety ?? newest else {
             throw Problem(.notFound, "volume \(volume.record.name) has no snapshots")
         }
-        let entryCount = try safety == nil ? volume.map(of: safetyManifest).count : 0
+        let kept = try safety == nil ? volume.map(of: safetyManifest) : ChunkMap()
         let record = RevertRecord(
             id: staged.request.id, target: staged.target.ordinal, targetID: staged.target.id,
             safety: safetyManifest.ordinal, safetyID: safetyManifest.id,
             tookSafetySnapshot: safety != nil || state.revert?.record.tookSafetySnapshot ?? false,
-            safetyEntryCount: entryCount, planChunkCount: plan.count,
-            startedAt: volume.clock.now())
+            safetyEntryCount: kept.count, planChunkCount: plan.count,
+            startedAt: volume.clock.now(),
+            overwrittenSums: try volume.overwrittenSums(plan.chunks.subtracting(kept.chunks)))
         // From here on only a command finishes it: I/O that went on would be lost by it.
         try endGuard()
         try store.writeRevert(record)

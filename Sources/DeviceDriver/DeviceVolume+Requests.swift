@@ -27,6 +27,7 @@ extension DeviceVolume {
     func withEngine<Result>(
         _ body: (LiveEngine) throws(Problem) -> Result
     ) throws(Problem) -> Result {
+        let path = try originDevicePath()
         let origin = try doing { () throws(IOFailure) in
             try FileDevice(path: record.originPath, access: .readOnly)
         }
@@ -97,52 +98,6 @@ extension DeviceVolume {
             try SnapshotExport(path: path).write(
                 source, named: name, for: LocalClient(onProgress: onProgress))
         }
-    }
-
-    // MARK: Resizing
-
-    /// Takes over an origin that has grown. Snapshots keep their sizes.
-    func grow(to bytes: Int) throws(Problem) {
-        try requireActive()
-        let old = record.geometry.volumeBytes
-        guard bytes != old else { return }
-        guard bytes > old else {
-            throw Problem(
-                .refused,
-                "volume \(record.name) has \(ByteCount(old)): a volume under "
-                    + "device-mapper can only grow",
-                hint: "copy what it holds to a smaller one")
-        }
-        guard state.revert == nil else {
-            throw Problem(
-                .refused, "a merge runs on volume \(record.name)",
-                hint: mergeHint)
-        }
-        let size = try doing { () throws(IOFailure) in
-            try FileDevice(path: record.originPath, access: .readOnly).byteCount()
-        }
-        guard size >= bytes else {
-            throw Problem(
-                .refused, "the origin \(record.originPath) has only \(ByteCount(size))",
-                hint: "extend it first, for example with `lvextend`")
-        }
-        try changeRecord { $0.geometry.volumeBytes = bytes }
-        try resizeDevices()
-    }
-
-    /// Gives the devices the size that the store says. Each step may be done again.
-    func resizeDevices() throws(Problem) {
-        let bytes = record.geometry.volumeBytes
-        guard state.revert == nil, try sectorCount(of: .top) != VolumeStack.sectors(bytes) else {
-            return
-        }
-        try stack.replace(.real, stack.realTable(bytes: bytes))
-        try stack.replace(.base, stack.originTable(on: .real, bytes: bytes))
-        try stack.replace(.top, stack.originTable(on: .base, bytes: bytes))
-    }
-
-    private func sectorCount(of part: DeviceName.Part) throws(Problem) -> Int {
-        try stack.table(part).segments.last?.endSector ?? 0
     }
 
     // MARK: Merges

@@ -62,12 +62,17 @@ extension DeviceVolume {
     /// Makes the volume's devices, in the order in which each finds what it stands on, and finishes
     /// whatever was half done. Does nothing when that is so already.
     package func activate() throws(Problem) {
-        try checkOrigin()
-        try store.settle()
+        // First: a device that a killed command has only begun to make proves nothing of the origin.
         try stack.removeHalfMade()
+        let origin = try checkOrigin()
+        try store.settle()
         try finishStore()
         let volumeBytes = record.geometry.volumeBytes
-        try stack.ensure(.real) { () throws(Problem) in stack.realTable(bytes: volumeBytes) }
+        try stack.ensure(.real) { () throws(Problem) in
+            // Not by its path: that was proven to be this device, and may lead elsewhere by now.
+            stack.realTable(
+                on: origin.map { .number($0) } ?? .path(record.originPath), bytes: volumeBytes)
+        }
         if let merging = state.merging { try bringUpMerge(merging.record) }
         try attachGrowing()
         try stack.ensure(.base) { () throws(Problem) in
@@ -85,10 +90,11 @@ extension DeviceVolume {
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)
         }
-        try resizeDevices()
+        try finishResize()
         try finishKernel()
         try tidy()
         try resumeAll()
+        try noteIdentity()
         try noteOpen()
     }
 
@@ -155,8 +161,9 @@ extension DeviceVolume {
                 hint: mergeHint)
         }
         for case .view(let id) in try stack.existing() { try closeView(id) }
+        let origin = try stack.liveOrigin()
         try removeAll()
-        try noteClosed()
+        try noteClosed(origin)
     }
 
     private func removeAll() throws(Problem) {
@@ -188,7 +195,7 @@ extension DeviceVolume {
         guard try stack.isActive() else { return }
         try stack.removeHalfMade()
         try finishStore()
-        try resizeDevices()
+        try finishResize()
         try finishKernel()
         try tidy()
         try resumeAll()

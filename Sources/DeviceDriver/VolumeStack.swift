@@ -104,8 +104,17 @@ struct VolumeStack: Sendable {
         ])
     }
 
-    func realTable(bytes: Int) -> DeviceTable {
-        single(bytes, .linear(device: .path(record.originPath), offset: 0))
+    func realTable(on origin: DeviceReference, bytes: Int) -> DeviceTable {
+        single(bytes, .linear(device: origin, offset: 0))
+    }
+
+    /// The device that the volume has as its origin now, whatever the origin's path leads to; nil
+    /// while it has none.
+    func liveOrigin() throws(Problem) -> DeviceNumber? {
+        guard try info(.real)?.hasLiveTable ?? false,
+            case .linear(.number(let number), _) = try table(.real).segments.first?.target
+        else { return nil }
+        return number
     }
 
     func originTable(on part: Part, bytes: Int) throws(Problem) -> DeviceTable {
@@ -236,6 +245,11 @@ struct VolumeStack: Sendable {
         }
     }
 
+    /// Drops a table that was loaded and is not to be.
+    func clear(_ part: Part) throws(Problem) {
+        try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
+    }
+
     /// Puts another table in place of a device's, at one moment, for which I/O waits.
     func replace(
         _ part: Part, _ table: DeviceTable, isReadOnly: Bool = false
@@ -254,7 +268,11 @@ struct VolumeStack: Sendable {
         }
         defer { guarding.end() }
         try suspend(part, freezesFilesystem: false)
-        try resume(part)
+        do throws(Problem) { try resume(part) } catch {
+            // The kernel has dropped a table that it does not take: the next resume is the old one's.
+            try? resume(part)
+            throw error
+        }
     }
 
     private static let cycleMilliseconds = 10_000

@@ -263,11 +263,24 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     package var safetyEntryCount: Int
     package var planChunkCount: Int
     package var startedAt: Timestamp
+    /// Under device-mapper: what some of the chunks that the merge will overwrite held on the origin.
+    package var overwrittenSums: [OverwrittenSum]?
+
+    /// The CRC-32C of one chunk of the origin.
+    package struct OverwrittenSum: Hashable, Sendable, Codable {
+        package var chunk: Int
+        package var checksum: UInt32
+
+        package init(chunk: Int, checksum: UInt32) {
+            self.chunk = chunk
+            self.checksum = checksum
+        }
+    }
 
     package init(
         id: RevertID, target: SnapshotOrdinal, targetID: SnapshotID, safety: SnapshotOrdinal,
         safetyID: SnapshotID, tookSafetySnapshot: Bool, safetyEntryCount: Int,
-        planChunkCount: Int, startedAt: Timestamp
+        planChunkCount: Int, startedAt: Timestamp, overwrittenSums: [OverwrittenSum]? = nil
     ) {
         self.id = id
         self.target = target
@@ -278,6 +291,7 @@ package struct RevertRecord: Hashable, Sendable, Codable {
         self.safetyEntryCount = safetyEntryCount
         self.planChunkCount = planChunkCount
         self.startedAt = startedAt
+        self.overwrittenSums = overwrittenSums
     }
 }
 

@@ -29,6 +29,9 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     /// The last reverts whose merges have ended, oldest first, at most
     /// ``endedRevertsMaximum``: what tells one that was done from one that was only prepared.
     package private(set) var endedReverts: [RevertID] = []
+    /// What tells an origin under device-mapper from other devices, such as its WWN, serial number or
+    /// UUID, by name; nil until the volume was active once.
+    package var deviceIdentity: [String: String]?
 
     package static let endedRevertsMaximum = 8
 

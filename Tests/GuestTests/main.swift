@@ -14,6 +14,8 @@ let guestSuites: [GuestSuite] = [
     FaultSuite.suite,
     FaultSuite.revertSuite,
     FaultSuite.powerSuite,
+    SafetySuite.suite,
+    SafetySuite.commandSuite,
 ]
 
 CrashNote.install()

@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import DeviceDriver
+internal import DeviceMapper
 package import SnapshotModel
 
 /// What became of the devices of some volumes.
@@ -55,14 +56,17 @@ package struct ActivationService {
     ///   - names: nil is all.
     ///   - acceptsOrigin: takes an origin as it is that was written to while the volume was not
     ///     active.
+    ///   - acceptsDevice: takes the device at the origin's path although it is another one.
     package func activate(
-        _ names: [String]?, acceptsOrigin: Bool, isDryRun: Bool
+        _ names: [String]?, acceptsOrigin: Bool, acceptsDevice: Bool = false, isDryRun: Bool
     ) throws -> ActivationReport {
         try forEach(names, isDryRun: isDryRun, becomesActive: true) { volume in
             // Not after a look at what crashes have left in the catalog, as all other verbs do it:
             // a machine must start whatever that finds.
             let hasChanged = try context.withLocks([volume]) {
-                try activate(volume, acceptsOrigin: acceptsOrigin, isDryRun: isDryRun)
+                try activate(
+                    volume, acceptsOrigin: acceptsOrigin, acceptsDevice: acceptsDevice,
+                    isDryRun: isDryRun)
             }
             if !isDryRun {
                 settle(volume)
@@ -116,8 +120,11 @@ package struct ActivationService {
     // MARK: One volume
 
     /// - Returns: whether it was not active before.
-    func activate(_ volume: VolumeRow, acceptsOrigin: Bool, isDryRun: Bool) throws -> Bool {
-        try context.withDevices(volume) { devices in
+    func activate(
+        _ volume: VolumeRow, acceptsOrigin: Bool, acceptsDevice: Bool = false, isDryRun: Bool
+    ) throws -> Bool {
+        try DeviceOrigin.requireKernel(KernelRelease.current)
+        return try context.withDevices(volume) { devices in
             let wasActive = try devices.isActive
             guard !isDryRun else {
                 if !acceptsOrigin { try devices.checkOrigin() }
@@ -131,6 +138,7 @@ package struct ActivationService {
                 "the volume is active\(acceptsOrigin ? ", its origin accepted" : "")",
                 volume: volume.record.name)
             return true
+            if acceptsDevice, !wasActive { try devices.acceptDevice() }
         }
     }
 

@@ -49,7 +49,8 @@ package struct VolumeService {
         }
         let origin =
             request.driver == .dm
-            ? try Paths.fromRoot(request.originPath) : try Paths.absolute(request.originPath)
+            ? DeviceOrigin.lastingPath(try Paths.fromRoot(request.originPath), note: context.note)
+            : try Paths.absolute(request.originPath)
         let store = StoreSite(
             path: try Paths.absolute(
                 request.storePath ?? context.state.defaultStorePath(volume: request.name)))

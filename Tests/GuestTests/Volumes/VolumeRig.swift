@@ -46,6 +46,8 @@ final class VolumeRig {
         context.cleanUp { [self] in try takeDown() }
         var record = try store.volume()
         record.originPath = originPath
+        // A copy of the origin, on another device.
+        record.deviceIdentity = nil
         try store.writeVolume(record)
     }
 
