@@ -29,7 +29,7 @@ extension DeviceVolume {
     ) throws(Problem) -> Result {
         let path = try originDevicePath()
         let origin = try doing { () throws(IOFailure) in
-            try FileDevice(path: record.originPath, access: .readOnly)
+            try FileDevice(path: path, access: .readOnly)
         }
         return try body(
             try LiveEngine.attach(
@@ -104,52 +104,5 @@ extension DeviceVolume {
 
     func cancelRequest(_ id: RevertID) throws(Problem) -> RevertRequest {
         try withEngine { engine throws(Problem) in try engine.cancelRequest(id) }
-    }
-
-    /// Slows the kernel's merges down to so many bytes per second, as well as its parameter can: the
-    /// share of the time in which it copies. It holds for every snapshot of the machine.
-    func throttleMerge(bytesPerSecond: Int?) throws(Problem) {
-        guard let bytesPerSecond else { return try KernelThrottle.set(percent: 100) }
-        guard bytesPerSecond > 0 else {
-            throw Problem(.usage, "a merge's rate must be more than 0 bytes per second")
-        }
-        let (rate, percent) = try measuredRate()
-        guard rate > 0 else { return }
-        let wanted = Double(percent) * Double(bytesPerSecond) / Double(rate)
-        try KernelThrottle.set(percent: Int(min(100, max(1, wanted))))
-    }
-
-    /// The merge's present rate in bytes per second, and the kernel's parameter at which it runs.
-    private func measuredRate() throws(Problem) -> (rate: Int, percent: Int) {
-        let percent = try KernelThrottle.percent()
-        guard let before = try mergeProgress() else { return (0, percent) }
-        let start = clock.monotonicNanoseconds()
-        BackgroundThread.sleep(milliseconds: Self.measureMilliseconds)
-        guard let after = try mergeProgress() else { return (0, percent) }
-        let seconds = Double(clock.monotonicNanoseconds() - start) / 1e9
-        return (Int(Double(after.mergedBytes - before.mergedBytes) / seconds), percent)
-    }
-
-    private static let measureMilliseconds = 500
-}
-
-/// The kernel's own throttle of its snapshot copies: the percentage of time in which they may run.
-enum KernelThrottle {
-    private static let folder = "/sys/module/dm_snapshot/parameters"
-    private static let name = "snapshot_copy_throttle"
-
-    static func percent() throws(Problem) -> Int {
-        let bytes = try doing { () throws(IOFailure) in
-            try FileFolder(path: folder).readFile(name, limitBytes: 64)
-        }
-        return Int(String(decoding: bytes, as: UTF8.self).filter(\.isNumber)) ?? 100
-    }
-
-    static func set(percent: Int) throws(Problem) {
-        let bytes = Array("\(percent)\n".utf8)
-        try doing { () throws(IOFailure) in
-            let file = try FileDevice(path: "\(folder)/\(name)", access: .readWrite)
-            try file.write(bytes.span.bytes, at: 0)
-        }
     }
 }

@@ -95,6 +95,7 @@ extension DeviceVolume {
         try tidy()
         try resumeAll()
         try noteIdentity()
+        renewLimit()
         try noteOpen()
     }
 
@@ -223,6 +224,7 @@ extension DeviceVolume {
         try stack.remove(.overlay(id))
         try stack.remove(.synthetic(id))
         try stack.detachUnusedLoops()
+        dropLimit(of: id)
         try store.removeRevert(id)
     }
 

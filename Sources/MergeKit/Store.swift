@@ -300,6 +300,10 @@ package struct MergeLimits: Hashable, Sendable, Codable {
     /// Bytes per second; nil is without limit.
     package var bytesPerSecond: Int?
     package var isPaused: Bool
+    /// Under device-mapper: the share of the time, in percent, to which the kernel's copies are
+    /// limited for this merge, and the one that held before the first limit of any volume.
+    package var kernelPercent: Int?
+    package var kernelPercentBefore: Int?
 
     package init(bytesPerSecond: Int? = nil, isPaused: Bool = false) {
         self.bytesPerSecond = bytesPerSecond

@@ -46,7 +46,18 @@ package struct MergeService {
 
     /// - Parameter bytesPerSecond: nil lifts the limit.
     package func throttle(_ names: [String], bytesPerSecond: Int?) throws -> [MergeSummary] {
-        try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond))
+        let summaries = try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond))
+        let volumes = Set(summaries.map(\.volume))
+        if bytesPerSecond != nil,
+            try context.volumes([]).contains(where: {
+                $0.record.driver == .dm && volumes.contains($0.record.name)
+            })
+        {
+            context.note(
+                "the kernel's limit is the machine's: merges and first writes of all volumes under "
+                    + "device-mapper are slower until the merge ends")
+        }
+        return summaries
     }
 
     /// Lets merges go on. Where nobody serves the volume, merges here until the end.
