@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "CDeviceMapper.h"
 
 #include <errno.h>
@@ -5,6 +6,7 @@
 #include <linux/loop.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 int snapmgr_loop_free(int control) { return ioctl(control, LOOP_CTL_GET_FREE); }
 
@@ -36,3 +38,5 @@ int snapmgr_loop_refresh_capacity(int loop) { return ioctl(loop, LOOP_SET_CAPACI
 int snapmgr_block_logical_size(int descriptor, int *bytes) {
   return ioctl(descriptor, BLKSSZGET, bytes);
 }
+
+int snapmgr_sync_filesystem(int descriptor) { return syncfs(descriptor); }

@@ -45,6 +45,7 @@ final class DeviceChange {
     func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
         try volume.requireActive()
         try stage(request, on: state.merging == nil ? .real : .base, isWrittenAhead: true)
+        try stack.syncFilesystem()
     }
 
     private func stage(
@@ -173,7 +174,7 @@ final class DeviceChange {
             try SuspensionGuard.begin(devices: devices, milliseconds: milliseconds)
         }
         heldSince = volume.clock.monotonicNanoseconds()
-        try stack.suspend(.top, freezesFilesystem: true)
+        try stack.suspendTop()
         if revert != nil { try volume.requireClosed() }
         try volume.flushOrigin()
     }

@@ -102,4 +102,7 @@ int snapmgr_loop_refresh_capacity(int loop);
 /// The size of a block device's logical sectors in bytes (BLKSSZGET): 0, or -1.
 int snapmgr_block_logical_size(int descriptor, int *bytes);
 
+/// Writes out the filesystem that an open file or folder lies on; see syncfs(2).
+int snapmgr_sync_filesystem(int descriptor);
+
 #endif
