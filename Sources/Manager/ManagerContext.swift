@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
+internal import DeviceMapper
 internal import Glibc
 internal import Hooks
 internal import MergeKit
@@ -151,6 +152,36 @@ extension ManagerContext {
 extension ManagerContext {
     /// How long a command waits for another one that is at work on the same volume.
     static let lockPatienceMilliseconds = 5000
+    /// Refuses volumes that are to be held together while one of them holds what another one needs: its
+    /// store, or its image, on a filesystem of a volume under device-mapper. It would wait for itself.
+    ///
+    /// - Parameter volumes: one of them alone must not lie on itself, either.
+    func requireIndependent(_ volumes: [VolumeRow]) throws {
+        var tops: [DeviceNumber: String] = [:]
+        for volume in volumes where volume.record.driver == .dm {
+            let name = DeviceName(volume: volume.record.name, .top)
+            if let number = try sessions.mapper.info(name)?.number {
+                tops[number] = volume.record.name
+            }
+        }
+        guard !tops.isEmpty else { return }
+        for volume in volumes {
+            let image = volume.record.driver == .image ? volume.record.originPath : nil
+            for (kind, path) in [("store", volume.storePath), ("origin", image)] {
+                guard let path, let below = try? BlockDevices.foundations(ofPath: path),
+                    let other = below.lazy.compactMap({ tops[$0] }).first
+                else { continue }
+                throw Problem(
+                    .refused,
+                    "the \(kind) \(path) of volume \(volume.record.name) lies on volume \(other), which "
+                        + "is to be held at the same moment: it would wait for itself",
+                    hint: volumes.count == 1
+                        ? "move it to another device"
+                        : "take the snapshots one by one, or move it to another device")
+            }
+        }
+    }
+
     /// The same for a snapshot that is due: whoever is at work, it shall not be lost.
     static let slotPatienceMilliseconds = 60_000
     private static let lockRetryMilliseconds = 20

@@ -139,6 +139,7 @@ package struct SnapshotService {
     /// The ids come from the catalog first, then the stores take the snapshots, then the catalog
     /// takes over what they wrote. A crash in between is seen by the phases of the rows.
     private func take(_ request: TakeRequest, of volumes: [VolumeRow]) throws -> TakeReport {
+        try context.requireIndependent(volumes)
         let hooked = try HookedOperation(
             context,
             HookOperation(

@@ -89,11 +89,24 @@ package struct VolumeService {
                     volume: request.name)
             }
             if request.driver == .dm { try bringUp(row) }
+            noteNesting(row)
         } catch {
             _ = try store.remove(of: record.uuid, includingFolder: isNewFolder)
             throw error
         }
         return try show(request.name)
+    }
+
+    /// A store on another volume is good for all but a set of both.
+    private func noteNesting(_ volume: VolumeRow) {
+        guard let volumes = try? context.catalog.volumes() else { return }
+        for other in volumes where other.record.name != volume.record.name {
+            do { try context.requireIndependent([volume, other]) } catch {
+                let problem = Problem(error)
+                guard problem.code == .refused else { continue }
+                context.note("no set can have both: \(problem.message)")
+            }
+        }
     }
 
     /// Makes the devices of a volume that has just been recorded; when that fails, takes down what
