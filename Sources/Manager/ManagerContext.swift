@@ -62,7 +62,7 @@ extension ManagerContext {
             throw Problem(
                 .notFound,
                 "the store \(volume.storePath) of volume \(volume.record.name) is missing",
-                hint: "mount or restore it, or run `snapmgr volume remove \(volume.record.name)`")
+                hint: missingStoreHint(volume))
         }
         let reader = try StoreReader(folder: folder)
         guard reader.record.uuid == volume.record.uuid else {
@@ -73,6 +73,20 @@ extension ManagerContext {
                 hint: "put the right store there, or run `snapmgr catalog rebuild`")
         }
         return reader
+    }
+
+    /// Devices of the kernel's are in the way of all that could be done without a store.
+    private func missingStoreHint(_ volume: VolumeRow) -> String {
+        let name = volume.record.name
+        let hasDevices = volume.record.driver == .dm && (try? glance(volume).hasDevices) ?? false
+        return hasDevices
+            ? "mount or restore it; to do without, take the devices down first: "
+                + "`snapmgr deactivate \(name) --without-store`"
+            : "mount or restore it, or run `snapmgr volume remove \(name)`"
+    }
+
+    func isStoreMissing(_ volume: VolumeRow) throws -> Bool {
+        try !FileFolder(path: volume.storePath).exists("volume.json")
     }
 
     /// A session with a volume, for as long as `body` runs.
@@ -138,20 +152,6 @@ extension ManagerContext {
         return try body(devices)
     }
 
-    /// - Throws: `refused` when the volume is an image; `sentence` says what cannot be done then.
-    func requireDevices(_ volume: VolumeRow, _ sentence: String) throws {
-        guard volume.record.driver != .dm else { return }
-        throw Problem(
-            .refused, "volume \(volume.record.name) is an image: \(sentence)",
-            hint: "serve it over NBD: `snapmgr serve \(volume.record.name)`")
-    }
-}
-
-// MARK: - Locks
-
-extension ManagerContext {
-    /// How long a command waits for another one that is at work on the same volume.
-    static let lockPatienceMilliseconds = 5000
     /// Refuses volumes that are to be held together while one of them holds what another one needs: its
     /// store, or its image, on a filesystem of a volume under device-mapper. It would wait for itself.
     ///
@@ -182,6 +182,20 @@ extension ManagerContext {
         }
     }
 
+    /// - Throws: `refused` when the volume is an image; `sentence` says what cannot be done then.
+    func requireDevices(_ volume: VolumeRow, _ sentence: String) throws {
+        guard volume.record.driver != .dm else { return }
+        throw Problem(
+            .refused, "volume \(volume.record.name) is an image: \(sentence)",
+            hint: "serve it over NBD: `snapmgr serve \(volume.record.name)`")
+    }
+}
+
+// MARK: - Locks
+
+extension ManagerContext {
+    /// How long a command waits for another one that is at work on the same volume.
+    static let lockPatienceMilliseconds = 5000
     /// The same for a snapshot that is due: whoever is at work, it shall not be lost.
     static let slotPatienceMilliseconds = 60_000
     private static let lockRetryMilliseconds = 20

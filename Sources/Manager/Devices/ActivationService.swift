@@ -78,9 +78,16 @@ package struct ActivationService {
 
     /// Takes the devices down.
     ///
-    /// - Parameter names: nil is all.
-    package func deactivate(_ names: [String]?) throws -> ActivationReport {
+    /// - Parameters:
+    ///   - names: nil is all.
+    ///   - withoutStore: those whose store is missing, too, whatever is half done.
+    package func deactivate(
+        _ names: [String]?, withoutStore: Bool = false
+    ) throws -> ActivationReport {
         try forEach(names, isDryRun: false, becomesActive: false) { volume in
+            if withoutStore, try context.isStoreMissing(volume) {
+                return try context.withLocks([volume]) { try takeDown(volume) }
+            }
             // With its merge, which would keep the volume active.
             QueuedReverts(context).runQuietly(volume, waits: true)
             return try context.withLocks([volume]) { try deactivate(volume) }
@@ -131,6 +138,7 @@ package struct ActivationService {
                 return !wasActive
             }
             if acceptsOrigin, !wasActive { try devices.acceptOrigin() }
+            if acceptsDevice, !wasActive { try devices.acceptDevice() }
             try devices.activate()
             guard !wasActive else { return false }
             try context.log(
@@ -138,7 +146,6 @@ package struct ActivationService {
                 "the volume is active\(acceptsOrigin ? ", its origin accepted" : "")",
                 volume: volume.record.name)
             return true
-            if acceptsDevice, !wasActive { try devices.acceptDevice() }
         }
     }
 
@@ -148,6 +155,18 @@ package struct ActivationService {
         try context.withDevices(volume) { try $0.deactivate() }
         try context.log(
             .volumeDeactivated, "the volume is not active any more", volume: volume.record.name)
+        return true
+    }
+
+    /// - Returns: whether there was anything to take down.
+    private func takeDown(_ volume: VolumeRow) throws -> Bool {
+        guard try context.glance(volume).hasDevices else { return false }
+        try DeviceTakedown(
+            volume.record, storePath: volume.storePath, mapper: context.sessions.mapper
+        ).run()
+        try context.log(
+            .volumeDeactivated, "the volume is not active any more; its store is missing",
+            volume: volume.record.name)
         return true
     }
 

@@ -31,5 +31,42 @@ enum StoreCases {
             try rig.snapshot("b", "one")
             try rig.snapshot("a", "two")
         },
+        GuestCase("DM6: without its store, a volume's devices can be taken down") { context in
+            let rig = try CommandRig(context)
+            try rig.create("data", on: rig.origins[0])
+            let first = try rig.snapshot("data", "one")
+            let content = try rig.fill("data", version: 1, seed: 3)
+            try Program.run("umount", "--lazy", CommandRig.storeRoot)
+            for words in [["deactivate", "data"], ["volume", "remove", "data", "--yes"]] {
+                let outcome = try rig.snapmgr.start(words)
+                try expectEqual(outcome.status, 4, "status of \(words): \(outcome.errors)")
+                try expect(
+                    outcome.errors.tail(after: "snapmgr deactivate data --without-store") != nil,
+                    outcome.errors)
+            }
+            try expectRefusedWhileOpen(rig, content)
+            try takeDown(rig)
+            try rig.mount(context.disks[3], on: CommandRig.storeRoot)
+            try rig.snapmgr.run("activate", "data")
+            try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
+            try rig.snapmgr.run("export", "\(first)", "\(CommandRig.storeRoot)/one.img")
+            try rig.snapmgr.run("check", "--data")
+        },
     ]
+
+    private static func expectRefusedWhileOpen(
+        _ rig: CommandRig, _ content: DiskContent
+    ) throws {
+        let open = try DirectDevice(path: CommandRig.device("data"))
+        try rig.snapmgr.fails(
+            13, "deactivate", "data", "--without-store", saying: ["volume data is open"])
+        try content.expect(on: open, "the volume")
+    }
+
+    private static func takeDown(_ rig: CommandRig) throws {
+        try rig.snapmgr.run("deactivate", "data", "--without-store")
+        try expectEqual(try KernelDeviceMapper().devices(), [], "devices")
+        try expectEqual(
+            LoopDevice.all().filter { $0.backingPath.hasSuffix("area.cow") }, [], "loop devices")
+    }
 }
