@@ -7,5 +7,5 @@ enum SafetySuite {
     /// By the command line.
     static let commandSuite = GuestSuite(
         "safety-commands", machine: CommandsSuite.suite.machine,
-        cases: CreationCases.cases + StoreCases.cases)
+        cases: CreationCases.cases + StoreCases.cases + SnapshotMountCases.cases)
 }
