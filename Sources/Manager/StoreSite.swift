@@ -49,8 +49,33 @@ struct StoreSite {
     func create(_ record: VolumeRecord) throws -> Bool {
         let isNew = try !Paths.exists(path)
         try Paths.makeFolders(path)
+        do { try requireLargeFiles(record) } catch {
+            if isNew { rmdir(path) }
+            throw error
+        }
         try Store(folder: FileFolder(path: path)).create(record)
         return isNew
+    }
+
+    /// Refuses a filesystem whose files cannot be as large as an area may become: not one snapshot
+    /// could be taken.
+    private func requireLargeFiles(_ record: VolumeRecord) throws {
+        let bytes = AreaFormat(chunkBytes: record.geometry.chunkBytes).fullCoverageBytes(
+            chunkCount: record.geometry.chunkCount)
+        let folder = FileFolder(path: path)
+        let name = "area-size.tmp"
+        do {
+            _ = try folder.createFile(name, byteCount: bytes)
+            try folder.removeFile(name)
+        } catch {
+            try? folder.removeFile(name)
+            guard error.code == EFBIG else { throw error }
+            throw Problem(
+                .refused,
+                "the filesystem of the store \(path) takes no files of \(ByteCount(bytes)), as large as "
+                    + "an area of this volume may become",
+                hint: "put the store on XFS, with --store DIR")
+        }
     }
 
     /// What became of a store that was to be removed.

@@ -59,6 +59,16 @@ enum CreationCases {
             try Program.run("blockdev", "--setro", disk)
             try rig.snapmgr.fails(13, "activate", "data", saying: ["is read-only"])
         },
+        GuestCase("a store whose filesystem takes no files as large as an area is refused") {
+            context in
+            let rig = try CommandRig(context)
+            let sectors = 17 << 31
+            let path = try mapped(context, rig, "huge", table: "0 \(sectors) zero")
+            let outcome = try rig.snapmgr.start(words("data", path))
+            try expectEqual(outcome.status, 13, "status (\(outcome.errors))")
+            try expect(outcome.errors.tail(after: "takes no files of") != nil, outcome.errors)
+            try expect(access(CommandRig.store("data"), F_OK) != 0, "a store was made")
+        },
     ]
 
     private static func words(_ volume: String, _ origin: String) -> [String] {
