@@ -22,8 +22,16 @@ extension DeviceVolume {
 
     /// Takes the device at the origin's path as the volume's from now on, whatever it is.
     package func acceptDevice() throws(Problem) {
-        guard record.deviceIdentity != nil else { return }
-        try changeRecord { $0.deviceIdentity = nil }
+        if var revert = state.revert?.record, revert.overwrittenSums != nil {
+            revert.overwrittenSums = nil
+            try store.writeRevert(revert)
+        }
+        if var origin = try store.originState(), origin.samples != nil {
+            origin.samples = nil
+            try store.writeOriginState(origin)
+        }
+        if record.deviceIdentity != nil { try changeRecord { $0.deviceIdentity = nil } }
+        try reload()
     }
 
     /// Remembers by what the origin is known.
@@ -44,13 +52,13 @@ extension DeviceVolume {
 
     /// The sums of some chunks that a revert's merge will overwrite, from all over its plan. Only while
     /// the volume is held, or nobody can write.
-    func overwrittenSums(_ plan: ChunkSet) throws(Problem) -> [RevertRecord.OverwrittenSum] {
+    func overwrittenSums(_ plan: ChunkSet) throws(Problem) -> [ChunkSum] {
         // What an earlier merge has written may be in the disk's cache, and be lost with it.
         try flushOrigin()
         let most = min(Self.sampleCount, max(1, Self.sampleBytesMaximum / state.format.chunkBytes))
         let origin = try directly(stack.name(.real).path)
         let step = max(1, plan.count / most)
-        var sums: [RevertRecord.OverwrittenSum] = []
+        var sums: [ChunkSum] = []
         var passed = 0
         for range in plan.ranges {
             // The multiples of the step, counted over all ranges.
@@ -83,23 +91,30 @@ extension DeviceVolume {
                 "the device at \(record.originPath) is not the origin of volume \(record.name), or was "
                     + "written past it: the pending merge of snapshot \(revert.record.targetID) would "
                     + "overwrite what was not there",
-                hint: "have the path lead to the right device; see `ls -l /dev/disk/by-id`")
+                hint: "have the path lead to the right device; if it is the right one, run "
+                    + "`snapmgr activate \(record.name) --accept-device`")
         }
     }
 
     /// What lies on the disk, whatever the page cache has.
-    private func directly(_ path: String) throws(Problem) -> FileDevice {
+    func directly(_ path: String) throws(Problem) -> FileDevice {
         try doing { () throws(IOFailure) in try FileDevice(path: path, access: .readDirectly) }
     }
 
     /// Nil for what cannot be read, and for a chunk that the volume's end cuts.
-    private func checksum(ofChunk chunk: Int, on origin: FileDevice) -> UInt32? {
+    ///
+    /// - Parameter skipsZeroes: nil for a chunk of zeroes, too, as any disk may have one.
+    func checksum(
+        ofChunk chunk: Int, on origin: FileDevice, skipsZeroes: Bool = false
+    ) -> UInt32? {
         let bytes = state.format.chunkBytes
         guard chunk < record.geometry.volumeBytes / bytes else { return nil }
         var buffer = AlignedBuffer(count: bytes)
         var span = buffer.mutableBytes
         guard (try? origin.read(into: &span, at: chunk * bytes)) != nil else { return nil }
-        return CRC32C.checksum(buffer.bytes.array)
+        let content = buffer.bytes.array
+        if skipsZeroes, content.allSatisfy({ $0 == 0 }) { return nil }
+        return CRC32C.checksum(content)
     }
 
     /// Where the origin can be read: the device that an active volume runs on, or else its path.

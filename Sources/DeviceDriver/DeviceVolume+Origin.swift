@@ -18,6 +18,7 @@ extension DeviceVolume {
         try use.requireUnclaimed()
         try use.requireWritable()
         try requireContent()
+        try requireSamples()
         try requireMergeable()
         return number
     }

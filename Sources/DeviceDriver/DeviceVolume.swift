@@ -97,6 +97,7 @@ extension DeviceVolume {
         try noteIdentity()
         renewLimit()
         try noteOpen()
+        try noteSamples()
     }
 
     /// What hangs on `real`: the safety snapshot of a merge, and the newest unless it was taken in
@@ -201,6 +202,7 @@ extension DeviceVolume {
         try tidy()
         try resumeAll()
         try refill()
+        try noteSamples()
     }
 
     /// Sweeps creations that were never finished.

@@ -28,7 +28,7 @@ package enum DeviceMarks {
 
     /// The strongest first.
     private static let diskMarks = [
-        "dm_uuid", "md_uuid", "wwid", "cid", "serial", "loop_inode", "udev_serial",
+        "dm_uuid", "dm_name", "md_uuid", "wwid", "cid", "serial", "loop_inode", "udev_serial",
     ]
 
     private static func ofDisk(_ number: DeviceNumber) -> [String: String] {
@@ -38,6 +38,8 @@ package enum DeviceMarks {
         }
         var marks: [String: String] = [:]
         marks["dm_uuid"] = first("dm/uuid")
+        // Who gives no UUID is left with the name, which is his own, too.
+        if marks["dm_uuid"] == nil { marks["dm_name"] = first("dm/name") }
         marks["md_uuid"] = first("md/uuid") ?? udev(number, "MD_UUID")
         // SCSI's and NVMe's; memory cards'; virtio's and NVMe's.
         marks["wwid"] = first("wwid", "device/wwid")

@@ -238,11 +238,26 @@ package struct OriginState: Hashable, Sendable, Codable {
     /// Of an origin under device-mapper, which has no time of change: a checksum of places that
     /// change whenever it is used.
     package var fingerprint: UInt32?
+    /// Of an active one: what some chunks held while the area of the snapshot `samplesSince` grew, so
+    /// that one that has changed since is in that area or in a later one.
+    package var samples: [ChunkSum]?
+    package var samplesSince: SnapshotID?
 
     package init(isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil) {
         self.isClosed = isClosed
         self.stamp = stamp
         self.fingerprint = fingerprint
+    }
+}
+
+/// The CRC-32C of one chunk of the origin.
+package struct ChunkSum: Hashable, Sendable, Codable {
+    package var chunk: Int
+    package var checksum: UInt32
+
+    package init(chunk: Int, checksum: UInt32) {
+        self.chunk = chunk
+        self.checksum = checksum
     }
 }
 
@@ -264,23 +279,12 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     package var planChunkCount: Int
     package var startedAt: Timestamp
     /// Under device-mapper: what some of the chunks that the merge will overwrite held on the origin.
-    package var overwrittenSums: [OverwrittenSum]?
-
-    /// The CRC-32C of one chunk of the origin.
-    package struct OverwrittenSum: Hashable, Sendable, Codable {
-        package var chunk: Int
-        package var checksum: UInt32
-
-        package init(chunk: Int, checksum: UInt32) {
-            self.chunk = chunk
-            self.checksum = checksum
-        }
-    }
+    package var overwrittenSums: [ChunkSum]?
 
     package init(
         id: RevertID, target: SnapshotOrdinal, targetID: SnapshotID, safety: SnapshotOrdinal,
         safetyID: SnapshotID, tookSafetySnapshot: Bool, safetyEntryCount: Int,
-        planChunkCount: Int, startedAt: Timestamp, overwrittenSums: [OverwrittenSum]? = nil
+        planChunkCount: Int, startedAt: Timestamp, overwrittenSums: [ChunkSum]? = nil
     ) {
         self.id = id
         self.target = target

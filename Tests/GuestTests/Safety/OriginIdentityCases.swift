@@ -16,6 +16,9 @@ enum OriginIdentityCases {
             "DH4: a pending merge is not let loose on a disk that does not hold what it overwrites",
             body: otherContent),
         GuestCase(
+            "DH4: after a crash, a disk with other content is refused where nothing else tells disks apart",
+            body: unmarkedDisk),
+        GuestCase(
             "DH4: an origin that another device stands on is not activated", body: heldOrigin),
         GuestCase(
             "DH5: a resize is refused when the origin's path leads to another device",
@@ -111,6 +114,8 @@ enum OriginIdentityCases {
         record.deviceIdentity = nil
         record.originPath = wrong
         try rig.store.writeVolume(record)
+        // Nor has the store noted what else was where.
+        try rig.store.writeOriginState(OriginState(isClosed: false, stamp: nil))
         try expectRefused(rig, "the pending merge of snapshot \(first)")
         let content = DiskContent(seed: 0, byteCount: faulty.volumeBytes, blockBytes: 4096)
         let disk = try DirectDevice(path: wrong, isReadOnly: true)
@@ -119,6 +124,30 @@ enum OriginIdentityCases {
         try rig.store.writeVolume(record)
         try rig.activate()
         try rig.finishMerge()
+        try faulty.expectGoesOn()
+    }
+
+    private static func unmarkedDisk(_ context: GuestContext) throws {
+        let faulty = try FaultRig(context)
+        let (rig, history) = (faulty.rig, faulty.history)
+        try history.takeSnapshot()
+        // The next command notes what is where.
+        _ = try rig.states()
+        try history.write(faulty.blocks(0..<20))
+        try history.takeSnapshot()
+        try history.write(faulty.blocks(100..<120))
+        try rig.takeDown()
+        let wrong = context.disks[2]
+        try DirectDevice(path: wrong).punch(0..<faulty.volumeBytes)
+        var record = try rig.store.volume()
+        let path = record.originPath
+        record.deviceIdentity = nil
+        record.originPath = wrong
+        try rig.store.writeVolume(record)
+        try expectRefused(rig, "nothing is there of what must be")
+        record.originPath = path
+        try rig.store.writeVolume(record)
+        try rig.activate()
         try faulty.expectGoesOn()
     }
 
