@@ -52,7 +52,7 @@ package final class VolumeHost: Sendable {
     }
 
     /// Opens a volume and recovers it if need be. `.locked` when another process has it open,
-    /// `.notFound` when there is no store or the origin is missing.
+    /// `.notFound` when there is no store, `.missing` when the origin is not there.
     package static func open(storePath: String, options: Options) throws(Problem) -> VolumeHost {
         guard let host = try openUnlessHeld(storePath: storePath, options: options) else {
             throw StoreHolder.lockedProblem(store: FileFolder(path: storePath))
@@ -89,7 +89,7 @@ package final class VolumeHost: Sendable {
         do throws(IOFailure) {
             return try FileDevice(path: record.originPath, access: .readWrite)
         } catch {
-            let code: Problem.Code = error.isNotFound ? .notFound : .failed
+            let code: Problem.Code = error.isNotFound ? .missing : .failed
             throw Problem(
                 code, "the origin of volume \(record.name) cannot be opened: \(error)",
                 hint: "check \(record.originPath); the snapshots in the store are untouched")

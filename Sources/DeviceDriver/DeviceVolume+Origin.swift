@@ -37,7 +37,7 @@ extension DeviceVolume {
             return try FileDevice(path: record.originPath, access: access)
         } catch {
             throw Problem(
-                error.isNotFound ? .notFound : .failed,
+                error.isNotFound ? .missing : .failed,
                 "the origin of volume \(record.name) cannot be opened: \(error)",
                 hint: "check \(record.originPath); the snapshots in the store are untouched")
         }

@@ -54,12 +54,12 @@ extension ManagerContext {
 
     /// A volume's store, read without a lock.
     ///
-    /// - Throws: `notFound` when the store is missing, `refused` when it is another volume's.
+    /// - Throws: `missing` when the store is not there, `refused` when it is another volume's.
     func reader(_ volume: VolumeRow) throws -> StoreReader {
         let folder = FileFolder(path: volume.storePath)
         guard try doing({ () throws(IOFailure) in try folder.exists("volume.json") }) else {
             throw Problem(
-                .notFound,
+                .missing,
                 "the store \(volume.storePath) of volume \(volume.record.name) is missing",
                 hint: "mount or restore it, or run `snapmgr volume remove \(volume.record.name)`")
         }

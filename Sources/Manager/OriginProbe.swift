@@ -12,10 +12,11 @@ struct OriginProbe {
     /// The smallest origin, in bytes: one chunk of the smallest size.
     static let minimumBytes = Geometry.chunkBytesAllowed.lowerBound
 
-    /// - Throws: `notFound`, `refused` or `failed`, naming what is wrong.
-    init(path: String) throws {
+    /// - Parameter isKnown: whether it was there once, and may only not be mounted yet.
+    /// - Throws: `notFound`, `missing`, `refused` or `failed`, naming what is wrong.
+    init(path: String, isKnown: Bool = false) throws {
         self.path = path
-        status = try Self.status(path)
+        status = try Self.status(path, isKnown)
         guard status.kind == .file || status.kind == .blockDevice else {
             throw Problem(
                 .failed, "the origin \(path) is neither a file nor a block device",
@@ -25,14 +26,16 @@ struct OriginProbe {
         try Self.requireFit(byteCount, path)
     }
 
-    private static func status(_ path: String) throws -> FileStatus {
+    private static func status(_ path: String, _ isKnown: Bool) throws -> FileStatus {
         do {
             return try FileStatus(path: path)
         } catch {
             guard error.isNotFound else { throw error }
             throw Problem(
-                .notFound, "the origin \(path) does not exist",
-                hint: "check the path, or make a new image with --create-size SIZE")
+                isKnown ? .missing : .notFound, "the origin \(path) does not exist",
+                hint: isKnown
+                    ? "mount or restore it; the snapshots in the store are untouched"
+                    : "check the path, or make a new image with --create-size SIZE")
         }
     }
 

@@ -13,7 +13,7 @@ struct ActivateCommand: ManagerCommand {
             fails, the others are activated all the same, and the command ends with 3.
             """,
         examples: ["activate --all", "activate data", "activate data --accept-origin"],
-        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"))
     var volumes: [String] = []

@@ -12,7 +12,7 @@ struct DeactivateCommand: ManagerCommand {
             others are deactivated all the same, and the command ends with 3.
             """,
         examples: ["deactivate data", "deactivate --all"],
-        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"))
     var volumes: [String] = []

@@ -6,7 +6,7 @@ struct DeleteCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "delete", "Delete snapshots and free what only they need.",
         examples: ["delete 42 43 --dry-run", "delete data@before-upgrade"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
     var references: [String]

@@ -10,7 +10,7 @@ struct DiffCommand: ManagerCommand {
             between the two, ranges may also have been written back: then the result is not exact.
             """,
         examples: ["diff 41 42", "diff data@latest data@live --bytes"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: ArgumentHelp("One snapshot.", valueName: "a"))
     var from: String

@@ -10,7 +10,7 @@ struct MergeCancelCommand: ManagerCommand {
             no longer be cancelled. A revert that waits until its volume is closed is forgotten.
             """,
         examples: ["merge cancel data --dry-run", "merge cancel data --yes"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
     @Argument(help: ArgumentHelp("The volume.", valueName: "vol"))
     var volume: String

@@ -5,7 +5,7 @@ struct MergeStatusCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "status", "Show the merges that run or wait.",
         examples: ["merge status", "merge status data"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
     var volumes: [String] = []

@@ -11,7 +11,7 @@ struct MountCommand: ManagerCommand {
             its UUID. Snapshots of images are read over NBD instead: `snapmgr serve`.
             """,
         examples: ["mount 42 /mnt", "mount data@2h /mnt", "umount /mnt"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
     var reference: String

@@ -10,7 +10,7 @@ struct PruneCommand: ManagerCommand {
             Volumes without a policy keep everything. See snapmgr-retention(7).
             """,
         examples: ["prune --dry-run --explain data", "prune"],
-        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .interrupted])
 
     @Argument(help: "The volumes; all without any.")
     var volumes: [String] = []

@@ -5,7 +5,7 @@ import SnapshotModel
 struct ShowCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "show", "Show everything known of a snapshot.", examples: ["show 42", "show data@latest"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
     var snapshot: String

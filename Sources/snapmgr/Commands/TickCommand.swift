@@ -11,7 +11,7 @@ struct TickCommand: ManagerCommand {
             with 11 when another tick is at work and there is something to do.
             """,
         examples: ["tick", "tick --no-prune", "tick --dry-run"],
-        exits: [.done, .failed, .usage, .partlyDone, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .partlyDone, .missing, .locked, .interrupted])
 
     @Flag(inversion: .prefixedNo, help: "Prune after snapshots were taken.")
     var prune = true

@@ -10,7 +10,7 @@ struct VolumeRemoveCommand: ManagerCommand {
             first, which is refused while somebody has it open or a merge runs.
             """,
         examples: ["volume remove data --dry-run", "volume remove data --keep-store"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: "The volume.")
     var name: String

@@ -7,7 +7,7 @@ struct VolumeResizeCommand: ManagerCommand {
         "resize", "Make a volume larger or smaller.",
         discussion: "Snapshots keep the size that the volume had at their time.",
         examples: ["volume resize data 40G", "volume resize data 10G --dry-run"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: "The volume.")
     var name: String

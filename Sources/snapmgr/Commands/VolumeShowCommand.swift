@@ -5,7 +5,7 @@ import SnapshotModel
 struct VolumeShowCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "show", "Show everything known of a volume.", examples: ["volume show data"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: "The volume.")
     var name: String
