@@ -43,6 +43,14 @@ package struct FileStatus: Hashable, Sendable {
         self.init(status)
     }
 
+    /// Of a name itself, and not of what it may point to; nil when there is none.
+    package static func ofName(_ path: String) throws(IOFailure) -> FileStatus? {
+        var status = stat()
+        guard lstat(path, &status) != 0 else { return FileStatus(status) }
+        guard errno == ENOENT || errno == ENOTDIR else { throw .last("examine", path: path) }
+        return nil
+    }
+
     private init(_ status: stat) {
         kind =
             switch status.st_mode & S_IFMT {
