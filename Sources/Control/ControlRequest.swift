@@ -42,6 +42,19 @@ package enum ControlRequest: Hashable, Sendable, Codable {
     case resize(bytes: Int)
 }
 
+extension ControlRequest {
+    /// Whether it does no work on the disk to speak of.
+    var onlyLooks: Bool {
+        switch self {
+        case .status, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack, .release:
+            true
+        case .snapshot, .prepareSnapshot, .prepareRevert, .hold, .commit, .previewRevert, .revert,
+            .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .export, .resize:
+            false
+        }
+    }
+}
+
 /// The answers, one for each request that succeeds.
 package enum ControlReply: Hashable, Sendable, Codable {
     case done
@@ -59,11 +72,13 @@ package enum ControlReply: Hashable, Sendable, Codable {
     case volume(VolumeRecord)
 }
 
-/// One line from the server: any number of `progress`, then `reply` or `problem`.
+/// One line from the server: any number of `progress` and `working`, then `reply` or `problem`.
 package enum ControlMessage: Hashable, Sendable, Codable {
     case progress(TransferProgress)
     case reply(ControlReply)
     case problem(Problem)
+    /// A sign of life, for clients that have asked for it.
+    case working
 }
 
 /// The one way to act on a volume: directly when this process has it open, else through the

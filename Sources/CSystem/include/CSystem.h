@@ -37,6 +37,9 @@ int snapmgr_block_device_bytes(int descriptor, uint64_t *bytes);
 /// The user id of the process at the other end of a connected Unix socket: 0, or -1.
 int snapmgr_peer_user(int socket, uint32_t *user);
 
+/// The process at the other end, of a server the one that began to listen: 0, or -1.
+int snapmgr_peer_process(int socket, pid_t *process);
+
 /// Names the calling thread, for debuggers and top; at most 15 characters.
 void snapmgr_name_thread(const char *name);
 
