@@ -111,6 +111,8 @@ let package = Package(
             ],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
+        // The program itself: what its parser takes, and how it shows things.
+        testTarget("SnapmgrTests", ["snapmgr", "SnapshotModel", argumentParser]),
         .testTarget(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),

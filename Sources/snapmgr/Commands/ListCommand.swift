@@ -79,7 +79,7 @@ struct ListCommand: ManagerCommand {
         var table = Table(columns.map(\.heading))
         try lists.forEachPage(request) { page in
             let rows = page.map { row in columns.map { $0.cell(row, display) } }
-            Output.write(table.lines(rows, heading: session.terminal.bold))
+            Output.show(table.lines(rows, heading: session.terminal.bold))
         }
     }
 

@@ -13,7 +13,7 @@ struct RevertCommand: ManagerCommand {
             tick, activate, deactivate or umount that finds it closed does it.
             """,
         examples: ["revert data@2h --dry-run", "revert 42", "revert set:7 --yes"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
     @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
     var reference: String
@@ -55,7 +55,7 @@ struct RevertCommand: ManagerCommand {
 
     private func ask(_ preview: RevertReport, _ terminal: Terminal) throws {
         let volumes = preview.items.map(\.volume).joined(separator: ", ")
-        Output.writeError(terminal.canAsk ? text(preview) : "")
+        Output.tell(terminal.canAsk ? text(preview) : "")
         try confirmation.confirm(
             "Revert \(volumes)?",
             dropping: noSafety

@@ -74,7 +74,9 @@ struct StatusCommand: ManagerCommand {
         while !Interruption.cancellation.isRequested {
             // Cursor home, and everything below it cleared.
             let clear = session.terminal.showsProgress ? "\u{1B}[H\u{1B}[2J" : ""
-            Output.write(clear + text(try manager.status.status(volumes), session))
+            let found = text(try manager.status.status(volumes), session)
+            Output.write(clear)
+            Output.show(found)
             sleep(1)
         }
         throw Cancellation.problem

@@ -85,11 +85,11 @@ struct CommandSession {
 
     /// Prints a result: as JSON when that was asked for, else as text.
     func show(_ value: some JSONConvertible, text: () throws -> String) throws {
-        if global.json { Output.write("\(value.json)\n") } else { Output.write(try text()) }
+        if global.json { Output.write("\(value.json)\n") } else { Output.show(try text()) }
     }
 
     func show(_ value: JSONValue, text: () throws -> String) throws {
-        if global.json { Output.write("\(value)\n") } else { Output.write(try text()) }
+        if global.json { Output.write("\(value)\n") } else { Output.show(try text()) }
     }
 
     /// A file that is named must be there; without one, the defaults of the built-in kind apply.
