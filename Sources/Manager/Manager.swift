@@ -51,6 +51,7 @@ package final class Manager: Sendable {
         try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try Paths.makeFolders(options.state.path)
         SpaceReserve(options.state).adjust()
+        try options.state.requireCatalogFile()
         let clock = options.clock
         let catalog = try CatalogStore(path: options.state.catalogPath, now: { clock.now() })
         context = ManagerContext(catalog: catalog, options: options)

@@ -43,12 +43,20 @@ struct Reconciler {
         }
     }
 
-    /// For verbs that only read: puts things right when nobody is at work there.
+    /// For verbs that only read: puts things right when nobody is at work there. What cannot be put
+    /// right in one volume is said, and no reason not to look at the others.
     func tidy(_ names: [String]) throws {
         let volumes = try context.volumes(names)
         try BrokenMarks(context: context).takeOver(volumes)
-        guard try hasUnfinished(volumes) else { return }
-        try context.withLocksIfFree(try closure(of: volumes)) { try reconcile(volumes) }
+        for volume in volumes where try hasUnfinished([volume]) {
+            do {
+                try context.withLocksIfFree(try closure(of: [volume])) { try reconcile([volume]) }
+            } catch {
+                let problem = Problem(error).about("volume \(volume.record.name)")
+                guard problem.code != .interrupted else { throw problem }
+                context.note(problem.message)
+            }
+        }
     }
 
     /// For a use case that has just failed and still has its locks: finishes or abandons what it

@@ -34,8 +34,16 @@ package struct MergeService {
     package func status(_ names: [String]) throws -> [MergeSummary] {
         try Reconciler(context).tidy(names)
         return try context.volumes(names).compactMap { volume in
-            try progress(of: volume).map {
-                MergeSummary(volume: volume.record.name, progress: $0)
+            do {
+                return try progress(of: volume).map {
+                    MergeSummary(volume: volume.record.name, progress: $0)
+                }
+            } catch {
+                let problem = Problem(error).about("volume \(volume.record.name)")
+                // One volume's trouble is no reason not to tell of the others.
+                guard names.isEmpty, problem.code != .interrupted else { throw problem }
+                context.note(problem.message)
+                return nil
             }
         }
     }

@@ -79,10 +79,13 @@ extension RebuildService {
         } catch let error as CatalogError where error.code == .corrupt || error.code == .unreadable
         {
             return nil
+        } catch let problem as Problem where problem.code == .corrupt {
+            return nil
         }
     }
 
     private func open(_ path: String) throws -> CatalogStore {
+        if path == options.state.catalogPath { try options.state.requireCatalogFile() }
         let clock = options.clock
         return try CatalogStore(path: path, now: { clock.now() })
     }

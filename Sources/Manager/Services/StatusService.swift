@@ -50,7 +50,29 @@ package struct StatusService {
     /// - Parameter names: the volumes; all for none.
     package func status(_ names: [String] = []) throws -> [VolumeHealth] {
         try Reconciler(context).tidy(names)
-        return try context.volumes(names).map { try health(of: $0) }
+        return try context.volumes(names).map { volume in
+            do { return try health(of: volume) } catch {
+                let problem = Problem(error)
+                guard problem.code != .interrupted else { throw problem }
+                return try healthInDoubt(of: volume, because: problem)
+            }
+        }
+    }
+
+    /// What the catalog knows of a volume that cannot be looked at, such as one whose server does not
+    /// answer: the others are told all the same.
+    private func healthInDoubt(
+        of volume: VolumeRow, because problem: Problem
+    ) throws -> VolumeHealth {
+        let name = volume.record.name
+        let prefix = "volume \(name): "
+        let isNamed = problem.message.hasPrefix(prefix)
+        return VolumeHealth(
+            volume: try VolumeService(context: context).summaryInDoubt(of: volume),
+            isServed: (try? MergeService(context: context).isServed(volume)) ?? false,
+            freeBytes: try? StoreUsage.freeBytes(volume.storePath),
+            newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
+            warnings: [String(problem.message.dropFirst(isNamed ? prefix.count : 0))])
     }
 
     /// As it is, with whatever a crash has left.
@@ -66,14 +88,14 @@ package struct StatusService {
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
-            warnings: isServed ? warnings(volume) : [],
+            warnings: isServed ? try warnings(volume) : [],
             queuedRevert: volume.record.driver == .dm
                 ? try QueuedReverts(context).target(of: name) : nil)
     }
 
-    private func warnings(_ volume: VolumeRow) -> [String] {
+    private func warnings(_ volume: VolumeRow) throws -> [String] {
         switch volume.record.driver {
-        case .image: serverWarnings(volume)
+        case .image: try serverWarnings(volume)
         case .dm: kernelWarnings(volume)
         }
     }
@@ -91,10 +113,14 @@ package struct StatusService {
     }
 
     /// What the server has found; a command that has the volume open has no such list.
-    private func serverWarnings(_ volume: VolumeRow) -> [String] {
-        let reply = try? context.withSession(volume) { try $0.perform(.status) }
-        guard case .status(let status) = reply else { return [] }
-        return status.warnings
+    private func serverWarnings(_ volume: VolumeRow) throws -> [String] {
+        do {
+            let reply = try context.withSession(volume) { try $0.perform(.status) }
+            guard case .status(let status) = reply else { return [] }
+            return status.warnings
+        } catch let problem as Problem where problem.code == .locked {
+            return []
+        }
     }
 
     private func daysToFull(_ name: String, freeBytes: Int?) throws -> Double? {

@@ -108,6 +108,7 @@ extension Manager {
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
         guard let settings = try? options.settings.get(),
+            (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(options.state.catalogPath), !peek.hasDevices
         else { return false }
         return Agenda(peek.marks, settings, at: options.clock.now()).isEmpty

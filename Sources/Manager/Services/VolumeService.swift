@@ -155,7 +155,12 @@ extension VolumeService {
     /// All volumes by name.
     package func list() throws -> [VolumeSummary] {
         try Reconciler(context).tidy([])
-        return try context.catalog.volumes().map { try summary(of: $0) }
+        return try context.catalog.volumes().map { volume in
+            do { return try summary(of: volume) } catch {
+                context.note(Problem(error).about("volume \(volume.record.name)").message)
+                return try summaryInDoubt(of: volume)
+            }
+        }
     }
 
     package func show(_ name: String) throws -> VolumeSummary {
@@ -169,6 +174,15 @@ extension VolumeService {
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: name),
             storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume))
+    }
+
+    /// What the catalog knows of a volume whose store cannot be looked at.
+    func summaryInDoubt(of volume: VolumeRow) throws -> VolumeSummary {
+        VolumeSummary(
+            record: volume.record, storePath: volume.storePath,
+            snapshotCount: try context.catalog.snapshotCount(volume: volume.record.name),
+            storeBytes: try? StoreUsage.bytes(volume.storePath),
+            state: (try? state(of: volume)) ?? .missing)
     }
 
     func state(of volume: VolumeRow) throws -> VolumeState {

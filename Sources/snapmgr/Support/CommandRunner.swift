@@ -7,6 +7,7 @@ enum CommandRunner {
     static func run(arguments: [String]) -> Int32 {
         Interruption.install()
         let arguments = GlobalArguments.moved(arguments)
+        Interruption.endsPlugin(isPlugin(arguments))
         do {
             var command = try SnapmgrCommand.parseAsRoot(arguments)
             try command.run()
