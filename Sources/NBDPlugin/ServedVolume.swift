@@ -51,7 +51,7 @@ extension VolumeArgument {
             throw Problem(
                 .notFound,
                 "the store \(storePath) is of volume \(record.name), not of \(name)",
-                hint: "see which store belongs to which volume: snapmgr volume list")
+                hint: "see which store belongs to which volume: `snapmgr volume list`")
         }
         switch record.driver {
         case .image:

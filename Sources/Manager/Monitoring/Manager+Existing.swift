@@ -9,7 +9,8 @@ extension Manager {
         guard try Paths.exists(options.state.catalogPath) else {
             throw Problem(
                 .notFound, "there is no catalog \(options.state.catalogPath)",
-                hint: "check --state and the user that runs this; `snapmgr volume create` makes one"
+                hint:
+                    "check --state and the user that runs this; `snapmgr volume create NAME --origin PATH` makes one"
             )
         }
         try self.init(options)
