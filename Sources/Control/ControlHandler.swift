@@ -1,3 +1,4 @@
+internal import BlockIO
 internal import MergeKit
 package import SnapshotModel
 
@@ -6,6 +7,9 @@ package import SnapshotModel
 package final class ControlHandler: Sendable {
     let host: VolumeHost
     private let change: SteppedChange
+    /// What collections had freed before the session's last deletion; the caretaker may be faster
+    /// to collect than the session.
+    private let freedBefore = Monitored<Int?>(nil)
 
     package init(host: VolumeHost) {
         self.host = host
@@ -34,12 +38,21 @@ package final class ControlHandler: Sendable {
             return try superviseMerge(request, for: client)
         case .previewRevert(let id): return .preview(try engine.previewRevert(to: id))
         case .previewDelete(let ids): return .deleted(try engine.previewDelete(ids))
-        case .collect: return .collected(try engine.collect())
+        case .collect: return .collected(try collect())
         case .export(let id, let path):
             let view = try engine.openView(of: id)
             defer { view.close() }
             return .exported(bytes: try SnapshotExport(path: path).write(view, for: client))
         }
+    }
+
+    /// The report's freed bytes are those since the session's last deletion.
+    private func collect() throws(Problem) -> CollectReport {
+        var report = try engine.collect()
+        if let before = freedBefore.withLock({ $0 }) {
+            report.freedBytes = engine.freedBytes - before
+        }
+        return report
     }
 
     private func changeAtOnce(
@@ -50,7 +63,10 @@ package final class ControlHandler: Sendable {
             case .snapshot(let request): return .snapshot(try engine.takeSnapshot(request))
             case .revert(let request): return .reverted(try engine.revert(request))
             case .cancelMerge(let id): return .reverted(try engine.cancelMerge(id))
-            case .delete(let ids): return .deleted(try engine.delete(ids))
+            case .delete(let ids):
+                let before = engine.freedBytes
+                freedBefore.withLock { $0 = before }
+                return .deleted(try engine.delete(ids))
             case .resize(let bytes):
                 try engine.resize(to: bytes)
                 return .volume(engine.record)

@@ -40,6 +40,8 @@ package final class LiveEngine: Sendable {
         var readers: [SnapshotOrdinal: Int] = [:]
         /// Garbage that was freed already: the area, and the live snapshot it was judged by.
         var collected: [SnapshotOrdinal: SnapshotOrdinal?] = [:]
+        /// What collections have given back to the filesystem so far, in bytes.
+        var freedBytes = 0
     }
 
     init(
@@ -83,6 +85,9 @@ package final class LiveEngine: Sendable {
     package var record: VolumeRecord { shared.withLock { $0.record } }
     package var geometry: Geometry { chain.geometry }
     package var warnings: [String] { shared.withLock { $0.warnings } }
+
+    /// The bytes that collections have given back to the filesystem since the volume was opened.
+    package var freedBytes: Int { shared.withLock { $0.freedBytes } }
 
     var chain: ChainState { chainState.withLock { $0 } }
 

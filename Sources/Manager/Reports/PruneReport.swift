@@ -17,7 +17,7 @@ package struct VolumePrune: Hashable, Sendable {
     /// Everything that stays, oldest first; empty unless it was asked for.
     package var kept: [Stay]
     package var keptCount: Int
-    /// What goes frees together, in bytes.
+    /// What the filesystem got back, in bytes; of a dry run, an estimate of it.
     package var freedBytes: Int
     /// By how much the free space of the store is below its floor, before anything goes.
     package var missingBytes: Int
@@ -55,7 +55,8 @@ package struct VolumePrune: Hashable, Sendable {
 extension PruneReport: JSONConvertible {
     package var json: JSONValue {
         [
-            "dry_run": JSONValue(isDryRun), "removed": JSONValue(removedCount),
+            "dry_run": JSONValue(isDryRun), "estimated": JSONValue(isDryRun),
+            "removed": JSONValue(removedCount),
             "freed_bytes": JSONValue(freedBytes), "volumes": JSONValue(volumes),
         ]
     }

@@ -94,7 +94,7 @@ package struct PruneService {
         report = explained(report, plan, gone: Set(preview.ids), explains)
         guard !isDryRun, !preview.ids.isEmpty else { return report }
         do {
-            try delete(preview.ids, of: name)
+            if let freed = try delete(preview.ids, of: name) { report.freedBytes = freed }
             try log(report)
         } catch {
             let problem = Problem(error)
@@ -118,15 +118,18 @@ package struct PruneService {
         return report
     }
 
-    private func delete(_ ids: [SnapshotID], of volume: String) throws {
+    /// Returns the bytes that the filesystem got back, if they were measured.
+    private func delete(_ ids: [SnapshotID], of volume: String) throws -> Int? {
         var rest = ids[...]
+        var freed: Int? = 0
         var count = 1
         while !rest.isEmpty {
             try context.cancellation.check()
             let batch = Array(rest.prefix(count))
             rest = rest.dropFirst(batch.count)
             let start = context.clock.monotonicNanoseconds()
-            try DeleteService(context: context).deleteUnheld(batch, of: volume)
+            let part = try DeleteService(context: context).deleteUnheld(batch, of: volume)
+            freed = freed.flatMap { sum in part.map { sum + $0 } }
             let taken = context.clock.monotonicNanoseconds() - start
             count =
                 taken > Self.lockedNanoseconds
@@ -135,6 +138,7 @@ package struct PruneService {
                     ? min(Self.batchCountMaximum, count * 2) : count
             if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
         }
+        return freed
     }
 
     private func log(_ report: VolumePrune) throws {

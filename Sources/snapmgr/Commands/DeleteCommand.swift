@@ -25,8 +25,8 @@ struct DeleteCommand: ManagerCommand {
                     + (dryRun ? "would be deleted" : "deleted")
                     + (report.items.count > 1 ? ", \(display.size(item.aloneBytes)) alone\n" : "\n")
             }
-            return lines.joined() + "\(display.size(report.freedBytes)) "
-                + (dryRun ? "would be freed\n" : "freed\n")
+            let size = display.size(report.freedBytes)
+            return lines.joined() + (dryRun ? "about \(size) would be freed\n" : "\(size) freed\n")
         }
     }
 }

@@ -50,8 +50,8 @@ struct PruneCommand: ManagerCommand {
         let verb = dryRun ? "would go" : "pruned"
         text +=
             "volume \(volume.volume): \(count) \(count == 1 ? "snapshot" : "snapshots") \(verb), "
-            + "\(display.size(volume.freedBytes)) \(dryRun ? "would be freed" : "freed"), "
-            + "\(volume.keptCount) kept\n"
+            + (dryRun ? "about " : "") + display.size(volume.freedBytes)
+            + (dryRun ? " would be freed" : " freed") + ", \(volume.keptCount) kept\n"
         if volume.missingBytes > 0 {
             text +=
                 "volume \(volume.volume): free space \(dryRun ? "is" : "was") "
