@@ -87,7 +87,8 @@ package final class VolumeHost: Sendable {
 
     private static func openOrigin(of record: VolumeRecord) throws(Problem) -> FileDevice {
         do throws(IOFailure) {
-            return try FileDevice(path: record.originPath, access: .readWrite)
+            return try FileDevice(
+                path: record.originPath, access: .readWrite, isCutAnError: true)
         } catch {
             let code: Problem.Code = error.isNotFound ? .notFound : .failed
             throw Problem(

@@ -140,6 +140,7 @@ package final class Barrier: Sendable {
     package func hold() throws(Problem) {
         try step { () throws(Problem) in
             guard state.withLock({ $0.heldSince }) == nil else { return }
+            try engine.checkOriginIsWhole()
             try engine.syncOrigin()
             engine.gate.close()
             let now = engine.options.clock.monotonicNanoseconds()

@@ -196,6 +196,28 @@ package final class LiveEngine: Sendable {
         }
     }
 
+    /// `.inputOutput` when somebody has cut the origin while it is open. Nothing is written to it any
+    /// more then, and no snapshot taken: what is gone would read as zeroes.
+    func checkOriginIsWhole() throws(Problem) {
+        let expected = geometry.volumeBytes
+        let size = try doing { () throws(IOFailure) in try origin.byteCount() }
+        guard size < expected else { return }
+        let problem = Problem(
+            .inputOutput,
+            "THE ORIGIN OF VOLUME “\(record.name)” WAS CUT while it is open: \(origin.path) has "
+                + "\(size) bytes, the volume \(expected)",
+            hint: "stop whoever serves the volume and put the right file back; the snapshots hold "
+                + "what was preserved")
+        if !isPoisoned.load(ordering: .relaxed) { poison(because: problem) }
+        throw problem
+    }
+
+    /// The problem that a failed read or write of the origin is.
+    func originProblem(_ failure: IOFailure) -> Problem {
+        do throws(Problem) { try checkOriginIsWhole() } catch { return error }
+        return Problem(failure)
+    }
+
     func checkNotPoisoned() throws(Problem) {
         guard !isAttached else {
             throw Problem(
