@@ -23,6 +23,10 @@ test=(
     faketime           # a clock that the tests of schedules set
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
+    qemu-system-x86    # a guest whose disk is served: emulated, without KVM
+    busybox-static     # what runs in it
+    cpio               # packs what it boots from
+    kmod               # finds its modules
     mandoc             # lints the manual pages
     man-db             # man, which must render them without warnings
     systemd            # systemd-analyze: checks the units

@@ -111,6 +111,15 @@ guest_setup() {
     }
 }
 
+# 77: QEMU or its guest is not to be had here.
+qemu() {
+    Tests/QEMU/run.sh || {
+        local status=$?
+        if ((status == 77)); then return 0; fi
+        return "$status"
+    }
+}
+
 # Runs one suite in a guest of its own.
 guest() {
     if [[ $1 == crash ]]; then
@@ -192,6 +201,7 @@ step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
 step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests
+step qemu 900 "${self[@]}" qemu
 guest_steps
 # Each is mostly one long compilation, which takes one processor.
 steps_of_two sanitized 1800 '' thread address
