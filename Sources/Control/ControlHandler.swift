@@ -10,6 +10,7 @@ package final class ControlHandler: Sendable {
     /// What collections had freed before the session's last deletion; the caretaker may be faster
     /// to collect than the session.
     private let freedBefore = Monitored<Int?>(nil)
+    private let overrulesClients = Monitored(false)
 
     package init(host: VolumeHost) {
         self.host = host
@@ -28,8 +29,19 @@ package final class ControlHandler: Sendable {
     package func perform(
         _ request: ControlRequest, for client: any RequestClient
     ) throws(Problem) -> ControlReply {
+        try checkClients(request)
         switch request {
         case .status: return .status(try engine.status())
+        case .clients: return .clients(host.clients.presence())
+        case .overruleClients:
+            overrulesClients.withLock { $0 = true }
+            return .done
+        case .letGo:
+            guard let letGo = host.letGo.withLock({ $0 }) else {
+                throw Problem(.usage, "this process does not let volumes go")
+            }
+            letGo()
+            return .done
         case .snapshot, .revert, .cancelMerge, .delete, .resize:
             return try changeAtOnce(request, for: client)
         case .prepareSnapshot, .prepareRevert, .hold, .commit, .rollBack, .release:
@@ -44,6 +56,19 @@ package final class ControlHandler: Sendable {
             defer { view.close() }
             return .exported(bytes: try SnapshotExport(path: path).write(view, for: client))
         }
+    }
+
+    /// `.refused` when the volume's content would change under clients that have it open.
+    private func checkClients(_ request: ControlRequest) throws(Problem) {
+        switch request {
+        case .revert, .prepareRevert, .cancelMerge, .letGo: break
+        case .resize(let bytes) where bytes < engine.geometry.volumeBytes: break
+        default: return
+        }
+        guard !overrulesClients.withLock({ $0 }), let presence = host.clients.presence() else {
+            return
+        }
+        throw presence.problem(engine.record.name)
     }
 
     /// The report's freed bytes are those since the session's last deletion.

@@ -40,6 +40,13 @@ package enum ControlRequest: Hashable, Sendable, Codable {
     /// Writes a snapshot's content to a new file; sends progress.
     case export(SnapshotID, path: String)
     case resize(bytes: Int)
+
+    /// Who has the volume open for writing.
+    case clients
+    /// From now on this session changes the volume's content under its clients, too.
+    case overruleClients
+    /// Has the server let the volume go, soon.
+    case letGo
 }
 
 /// The answers, one for each request that succeeds.
@@ -57,6 +64,7 @@ package enum ControlReply: Hashable, Sendable, Codable {
     case collected(CollectReport)
     case exported(bytes: Int)
     case volume(VolumeRecord)
+    case clients(ClientPresence?)
 }
 
 /// One line from the server: any number of `progress`, then `reply` or `problem`.
@@ -88,5 +96,22 @@ package protocol VolumeSession: AnyObject {
 extension VolumeSession {
     package func perform(_ request: ControlRequest) throws(Problem) -> ControlReply {
         try perform(request) { _ in }
+    }
+
+    /// Who has the volume open for writing; nil when nobody has.
+    package func clients() throws(Problem) -> ClientPresence? {
+        guard case .clients(let presence) = try performIfKnown(.clients) else { return nil }
+        return presence
+    }
+
+    /// Has the changes to come done whoever has the volume open.
+    package func overruleClients() throws(Problem) { _ = try performIfKnown(.overruleClients) }
+
+    /// A server of an older version neither counts clients nor cares for them; nil then.
+    private func performIfKnown(_ request: ControlRequest) throws(Problem) -> ControlReply? {
+        do throws(Problem) { return try perform(request) } catch {
+            guard error.code == .usage else { throw error }
+            return nil
+        }
     }
 }

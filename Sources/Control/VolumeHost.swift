@@ -1,4 +1,4 @@
-internal import BlockIO
+package import BlockIO
 package import MergeKit
 package import SnapshotModel
 
@@ -9,6 +9,10 @@ package final class VolumeHost: Sendable {
     /// The store's folder.
     package let storePath: String
     package let caretaker: Caretaker?
+    /// Who has the volume open besides the sessions.
+    package let clients = ClientRegister()
+    /// Has this process let the volume go, by itself, soon; nil when it cannot.
+    package let letGo = Monitored<(@Sendable () -> Void)?>(nil)
     let patience: Patience
     let right: ChangeRight
     private let lock: Monitored<FileLock?>

@@ -64,10 +64,12 @@ extension VolumeArgument {
     }
 
     /// Opens the volume as its driver wants it.
-    func start() throws(Problem) -> any ServedVolume {
+    ///
+    /// - Parameter letGo: ends the serving of this volume in the background.
+    func start(letGo: @escaping @Sendable () -> Void) throws(Problem) -> any ServedVolume {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
         switch record.driver {
-        case .image: return try ServedImage.start(self)
+        case .image: return try ServedImage.start(self, letGo: letGo)
         case .dm: return ServedDevice.start(self, record, mapper: KernelDeviceMapper())
         }
     }

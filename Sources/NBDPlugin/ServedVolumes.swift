@@ -15,6 +15,7 @@ final class ServedVolumes: Sendable {
     private struct State {
         var arguments: [VolumeArgument] = []
         var volumes: [any ServedVolume] = []
+        var isStopped = false
     }
 
     /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
@@ -48,19 +49,40 @@ final class ServedVolumes: Sendable {
     /// Opens all volumes, or none.
     func start() throws(Problem) {
         for argument in state.withLock(\.arguments) {
-            do throws(Problem) {
-                let volume = try argument.start()
-                state.withLock { $0.volumes.append(volume) }
-            } catch {
+            do throws(Problem) { try start(argument) } catch {
                 stop()
                 throw error
             }
         }
     }
 
+    private func start(_ argument: VolumeArgument) throws(Problem) {
+        let name = argument.name
+        let volume = try argument.start { [self] in
+            BackgroundThread.start(name: "snapmgr-let-go") { self.forget(name) }
+        }
+        let isServed = state.withLock { state in
+            if !state.isStopped { state.volumes.append(volume) }
+            return !state.isStopped
+        }
+        if !isServed { volume.stop() }
+    }
+
+    /// Ends the serving of a volume; clients that have it open get errors from now on.
+    private func forget(_ name: String) {
+        let volume = state.withLock { state in
+            let index = state.volumes.firstIndex { $0.name == name }
+            return index.map { state.volumes.remove(at: $0) }
+        }
+        guard let volume else { return }
+        volume.stop()
+        NBDKitLog.error("volume \(name) is not served any more")
+    }
+
     /// Closes all volumes; the connections have ended by now.
     func stop() {
         let volumes = state.withLock { state in
+            state.isStopped = true
             defer { state.volumes = [] }
             return state.volumes
         }

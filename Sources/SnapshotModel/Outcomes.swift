@@ -107,6 +107,18 @@ package struct CollectReport: Hashable, Sendable, Codable {
     }
 }
 
+/// Clients that have a volume open for writing.
+package struct ClientPresence: Hashable, Sendable, Codable {
+    package var count: Int
+    /// Since when the one that came first has.
+    package var since: Timestamp
+
+    package init(count: Int, since: Timestamp) {
+        self.count = count
+        self.since = since
+    }
+}
+
 /// How far a long copy is.
 package struct TransferProgress: Hashable, Sendable, Codable {
     package var doneBytes: Int

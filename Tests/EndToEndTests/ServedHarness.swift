@@ -103,10 +103,10 @@ final class ServedHarness: Sendable {
         return id
     }
 
-    /// Reverts, and returns the answer; its merge may still run.
+    /// Reverts, whoever is connected, and returns the answer; its merge may still run.
     @discardableResult
     func revert(_ snapshot: Int, _ options: String...) throws -> Revert {
-        let result = try commandLine.run(["revert", "\(snapshot)", "--json"] + options)
+        let result = try commandLine.run(["revert", "\(snapshot)", "--force", "--json"] + options)
         guard result.status == 0,
             let document = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
                 as? [String: Any], let revert = document["revert"] as? [String: Any]

@@ -3,7 +3,7 @@ internal import Catalog
 internal import Control
 internal import DeviceDriver
 internal import MergeKit
-internal import SnapshotModel
+package import SnapshotModel
 
 /// What resizing a volume does.
 package struct ResizeReport: Hashable, Sendable {
@@ -11,6 +11,11 @@ package struct ResizeReport: Hashable, Sendable {
     package var oldBytes: Int
     package var newBytes: Int
     package var isDryRun: Bool
+    /// Clients that had what was cut off open.
+    package var clients: ClientPresence?
+
+    /// What these have to do.
+    package var clientAdvice: String? { clients?.advice(volume) }
 }
 
 extension ResizeReport: JSONConvertible {
@@ -18,7 +23,7 @@ extension ResizeReport: JSONConvertible {
         [
             "resize": [
                 "volume": JSONValue(volume), "old_size": JSONValue(oldBytes),
-                "size": JSONValue(newBytes),
+                "size": JSONValue(newBytes), "clients": JSONValue(clients?.count ?? 0),
             ], "dry_run": JSONValue(isDryRun),
         ]
     }
@@ -54,7 +59,11 @@ extension RemoveReport: JSONConvertible {
 
 extension VolumeService {
     /// Makes a volume larger or smaller. Snapshots keep the size of their time.
-    package func resize(_ name: String, to bytes: Int, isDryRun: Bool) throws -> ResizeReport {
+    ///
+    /// - Parameter overrulesClients: makes an image smaller under the clients that have it open.
+    package func resize(
+        _ name: String, to bytes: Int, isDryRun: Bool, overrulesClients: Bool = false
+    ) throws -> ResizeReport {
         guard bytes >= OriginProbe.minimumBytes, bytes % Geometry.sectorBytes == 0,
             bytes <= Geometry.volumeBytesMaximum
         else {
@@ -64,11 +73,25 @@ extension VolumeService {
                     + "\(OriginProbe.minimumBytes)")
         }
         return try Reconciler(context).withVolume(name) { volume in
-            let report = ResizeReport(
+            var report = ResizeReport(
                 volume: name, oldBytes: volume.record.geometry.volumeBytes, newBytes: bytes,
                 isDryRun: isDryRun)
-            guard !isDryRun, report.oldBytes != bytes else { return report }
-            try context.withSession(volume) { _ = try $0.perform(.resize(bytes: bytes)) }
+            guard report.oldBytes != bytes, !isDryRun || bytes < report.oldBytes else {
+                return report
+            }
+            try context.withSession(volume) { session in
+                if bytes < report.oldBytes {
+                    report.clients = try session.clients()
+                    if overrulesClients {
+                        try session.overruleClients()
+                    } else if let clients = report.clients {
+                        throw clients.problem(name)
+                    }
+                }
+                guard !isDryRun else { return }
+                _ = try session.perform(.resize(bytes: bytes))
+            }
+            guard !isDryRun else { return report }
             var row = volume
             row.record = try context.reader(volume).record
             try context.catalog.updateVolume(row)
@@ -82,14 +105,23 @@ extension VolumeService {
 
     /// Takes a volume out of management. The origin stays as it is, a plain volume.
     ///
-    /// - Parameter keepsStore: leaves the store, which `catalog rebuild --store` takes over again.
-    package func remove(_ name: String, keepsStore: Bool, isDryRun: Bool) throws -> RemoveReport {
+    /// - Parameters:
+    ///   - keepsStore: leaves the store, which `catalog rebuild --store` takes over again.
+    ///   - overrulesClients: has the server of an image let it go, whoever has it open there.
+    package func remove(
+        _ name: String, keepsStore: Bool, isDryRun: Bool, overrulesClients: Bool = false
+    ) throws -> RemoveReport {
         try Reconciler(context).withVolume(name) { volume in
+            let isLetGo = try overrulesClients && hasServer(volume)
+            if !overrulesClients { try requireNoClients(volume) }
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
-            let lock = try devices == nil && isOwn ? VolumeLock.acquire(volume) : nil
-            defer { withExtendedLifetime((lock, devices)) {} }
             try requireRemovable(volume)
+            if isLetGo, !isDryRun { try letGo(volume) }
+            let isLocked = devices == nil && isOwn && !(isLetGo && isDryRun)
+            let lock = try isLocked ? acquireLock(volume) : nil
+            defer { withExtendedLifetime((lock, devices)) {} }
+            if isLetGo { try requireRemovable(volume) }
             if devices != nil, let problem = try context.glance(volume).openProblem() {
                 throw problem
             }
@@ -131,6 +163,48 @@ extension VolumeService {
             return false
         }
     }
+
+    /// A store that is missing, or not this volume's, has no server of it.
+    private func server(of volume: VolumeRow) throws -> RemoteSession? {
+        guard volume.record.driver == .image, try ownsStore(volume) else { return nil }
+        return try RemoteSession.connect(storePath: volume.storePath)
+    }
+
+    private func hasServer(_ volume: VolumeRow) throws -> Bool {
+        let session = try server(of: volume)
+        session?.close()
+        return session != nil
+    }
+
+    /// A server without clients is named later, by the lock that it has.
+    private func requireNoClients(_ volume: VolumeRow) throws {
+        guard let session = try server(of: volume) else { return }
+        defer { session.close() }
+        if let clients = try session.clients() { throw clients.problem(volume.record.name) }
+    }
+
+    private func letGo(_ volume: VolumeRow) throws {
+        guard let session = try server(of: volume) else { return }
+        defer { session.close() }
+        try session.overruleClients()
+        do { _ = try session.perform(.letGo) } catch {
+            // The server may be faster to let go than to answer.
+            guard error.code == .interrupted else { throw error }
+        }
+    }
+
+    /// Waits for a server that is just letting go.
+    private func acquireLock(_ volume: VolumeRow) throws -> FileLock? {
+        let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
+        while true {
+            do { return try VolumeLock.acquire(volume) } catch let problem as Problem {
+                guard problem.code == .locked, !deadline.hasPassed else { throw problem }
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+            }
+        }
+    }
+
+    private static let lookMilliseconds = 50
 
     /// The devices of a volume under device-mapper, with what was half done finished; nil when there
     /// are none.
