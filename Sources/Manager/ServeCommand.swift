@@ -6,8 +6,11 @@ struct ServeCommand: Hashable, Sendable {
     var executable: String
     var arguments: [String]
 
+    /// - Parameter listing: the command, with its arguments, that prints what is to be served at a
+    ///   later time; none where it cannot be told.
     init(
-        _ request: ServeRequest, _ tools: ServeTools, volumes: [(name: String, storePath: String)]
+        _ request: ServeRequest, _ tools: ServeTools, volumes: [(name: String, storePath: String)],
+        listing: [String] = []
     ) {
         executable = tools.nbdkitPath
         arguments = ["nbdkit", "--foreground"]
@@ -22,7 +25,13 @@ struct ServeCommand: Hashable, Sendable {
         }
         if let count = request.threadCount { arguments += ["--threads", "\(count)"] }
         arguments.append(tools.pluginPath)
-        arguments += volumes.map { "volume=\($0.name):\($0.storePath)" }
+        arguments += volumes.map(Self.parameter)
+        arguments += listing.map { "listing=\($0)" }
+    }
+
+    /// How the plugin is told of a volume.
+    static func parameter(_ volume: (name: String, storePath: String)) -> String {
+        "volume=\(volume.name):\(volume.storePath)"
     }
 
     static func isLoopback(_ address: String) -> Bool {

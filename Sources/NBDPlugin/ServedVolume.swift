@@ -63,6 +63,16 @@ extension VolumeArgument {
         }
     }
 
+    /// The volumes that a listing names, each in a line `volume=NAME:STOREPATH`; other lines are
+    /// remarks. `.usage` when one cannot be read: half of a list would end the service of the rest.
+    static func listed(_ lines: [String]) throws(Problem) -> [VolumeArgument] {
+        var volumes: [VolumeArgument] = []
+        for line in lines where line.hasPrefix("volume=") {
+            volumes.append(try VolumeArgument(String(line.dropFirst("volume=".count))))
+        }
+        return volumes
+    }
+
     /// Opens the volume as its driver wants it.
     ///
     /// - Parameter letGo: ends the serving of this volume in the background.

@@ -47,7 +47,7 @@ final class ServerStop: Sendable {
 
     // MARK: signals
 
-    /// Takes the signals that end the server. To be called after the last fork, while this is the
+    /// Takes the signals: SIGHUP has the volumes looked at again, the others end the server. To be called after the last fork, while this is the
     /// only thread, and before the process listens anywhere but where nbdkit does.
     func install() throws(Problem) {
         var set = sigset_t()
@@ -59,9 +59,22 @@ final class ServerStop: Sendable {
         try doing { () throws(IOFailure) in
             _ = try BackgroundThread.startIfPossible(name: "snapmgr-signals") { [self] in
                 var (awaited, number) = (awaited, Int32(0))
-                while sigwait(&awaited, &number) != 0 {}
+                while sigwait(&awaited, &number) != 0 || number == SIGHUP {
+                    // On a thread of its own: opening a volume may take long, and ends must not wait.
+                    if number == SIGHUP { Self.reload() }
+                }
                 stop(sockets)
             }
+        }
+    }
+
+    private static func reload() {
+        do throws(IOFailure) {
+            _ = try BackgroundThread.startIfPossible(name: "snapmgr-reload") {
+                ServedVolumes.shared.reload()
+            }
+        } catch {
+            NBDKitLog.error("the volumes are served as before: \(error)")
         }
     }
 

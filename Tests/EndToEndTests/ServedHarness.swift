@@ -81,6 +81,9 @@ final class ServedHarness: Sendable {
         guard status == 0 else { throw Problem(.failed, "the server ended with \(status)") }
     }
 
+    /// Has the server look again at what there is to serve.
+    func reload() { process()?.send(SIGHUP) }
+
     /// Kills the server, without a word to it.
     func kill() { process()?.end() }
 

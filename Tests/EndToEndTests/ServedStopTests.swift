@@ -56,4 +56,25 @@ extension ServedTests {
             }
         }
     }
+
+    /// What a server does when it is told to look again.
+    @Suite struct ServedReloadTests {
+        @Test("daily 23: on SIGHUP a server takes up new volumes, and what it serves goes on")
+        func reload() throws {
+            let served = try ServedHarness()
+            let client = try served.client()
+            try served.commandLine.json(
+                "volume", "create", "later", "--origin", "later.img", "--create-size", "1M")
+            #expect(throws: (any Error).self) { try served.client("later") }
+            served.reload()
+            let deadline = Instant.now + 30
+            while (try? served.client("later")) == nil, Instant.now < deadline {
+                Instant.sleep(0.02)
+            }
+            try served.qemu("later", "write -P 1 0 64K", "read -P 1 0 64K")
+            try served.snapshot("later")
+            #expect(try client.read(0..<1) == [0])
+            try served.stop()
+        }
+    }
 }

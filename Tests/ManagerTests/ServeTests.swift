@@ -35,6 +35,15 @@ import Testing
         #expect(command.arguments == arguments)
     }
 
+    @Test("daily 23: what is to be served is listed as it is now, and what is gone is left out")
+    func listing() throws {
+        let fixture = try ManagerFixture()
+        for name in ["a", "b"] { try fixture.makeVolume(name) }
+        let all = try fixture.manager.serving.parameters([])
+        #expect(all.map { $0.prefix(9) } == ["volume=a:", "volume=b:"])
+        #expect(try fixture.manager.serving.parameters(["b", "gone"]) == Array(all.suffix(1)))
+    }
+
     @Test("a missing nbdkit is named with its package")
     func missingTool() {
         let problem = #expect(throws: Problem.self) {

@@ -71,8 +71,25 @@ package struct ServeService {
             let served = volumes.filter { names.contains($0.record.name) }
             for volume in served { try requireServable(volume) }
             return ServeCommand(
-                request, tools, volumes: served.map { ($0.record.name, $0.storePath) })
+                request, tools, volumes: served.map { ($0.record.name, $0.storePath) },
+                listing: try listing(request))
         }
+    }
+
+    private func listing(_ request: ServeRequest) throws -> [String] {
+        [
+            try Paths.absolute("/proc/self/exe"), "serve", "--list-volumes", "--state",
+            try Paths.absolute(context.state.path),
+        ] + request.volumes
+    }
+
+    /// What a server that was asked for these volumes, or for all, shall serve now: the parameters
+    /// that its plugin takes. What is not there is left out.
+    package func parameters(_ names: [String]) throws -> [String] {
+        try context.catalog.volumes().filter { volume in
+            guard names.isEmpty || names.contains(volume.record.name) else { return false }
+            return volume.record.driver == .image || context.isActive(volume)
+        }.map { ServeCommand.parameter(($0.record.name, $0.storePath)) }
     }
 
     private func requireSafe(_ request: ServeRequest) throws {

@@ -11,7 +11,8 @@ struct ServeCommandLine: ManagerCommand {
             under device-mapper must be active: run `snapmgr activate VOL`; its device is open \
             while a client is connected. Without --socket and --listen, the socket is nbd.sock in \
             the state folder. Sockets that systemd has opened are taken over. The server is nbdkit \
-            with snapmgr's plugin.
+            with snapmgr's plugin. On SIGHUP it takes up volumes that are new and forgets those that \
+            are gone; on SIGTERM it ends without any error to its clients.
             """,
         examples: [
             "serve data", "serve --socket /run/snapmgr/nbd.sock",
@@ -37,6 +38,9 @@ struct ServeCommandLine: ManagerCommand {
     @Option(help: "Answer with so many threads per connection.")
     var threads: Int?
 
+    @Flag(help: .hidden)
+    var listVolumes = false
+
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
@@ -50,6 +54,10 @@ struct ServeCommandLine: ManagerCommand {
 
     func run(_ session: CommandSession) throws {
         let options = try session.options()
+        guard !listVolumes else {
+            let lines = try Manager(options).serving.parameters(volumes)
+            return Output.write(lines.map { $0 + "\n" }.joined())
+        }
         let request = ServeRequest(
             volumes: volumes, endpoint: endpoint(session, options.state), tlsPath: tls,
             threadCount: threads)
