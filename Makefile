@@ -119,7 +119,7 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
-	shellcheck Config/hooks/* Tests/Guest/*.sh Scripts/test-host.sh
+	shellcheck Config/hooks/* Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh
 
 clean:
 	rm -rf .build .build-*

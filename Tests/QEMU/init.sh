@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The guest's only program: writes record after record to its disk, each made durable before it is
 # said. Record N lies in cell N mod 256; whatever fails is said, too.
 /bin/busybox mkdir -p /dev /proc /sys /sbin
