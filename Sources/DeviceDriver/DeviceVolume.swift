@@ -258,19 +258,20 @@ extension DeviceVolume {
         }
     }
 
-    /// Lets I/O go on everywhere: the last step, when the devices are as they shall be.
+    /// Lets I/O go on everywhere: the last step, when the devices are as they shall be. A device is
+    /// resumed behind those that it stands on: a filesystem that is thawed writes, and would wait in
+    /// the kernel for one that is suspended.
     private func resumeAll() throws(Problem) {
-        for part in try stack.existing() { try resumeLeft(part) }
+        let parts = try stack.existing().filter(isResumed).sorted { $0.height < $1.height }
+        for part in parts { try stack.resumeIfSuspended(part) }
+        for part in parts { if case .snapshot = part { continue } else { try stack.settle(part) } }
     }
 
-    private func resumeLeft(_ part: DeviceName.Part) throws(Problem) {
+    private func isResumed(_ part: DeviceName.Part) -> Bool {
         switch part {
-        case .top, .base, .under, .real, .view:
-            try stack.resumeIfSuspended(part)
-            try stack.settle(part)
-        case .snapshot(let ordinal) where isGrowing(ordinal):
-            try stack.resumeIfSuspended(part)
-        default: return
+        case .top, .base, .under, .real, .view: true
+        case .snapshot(let ordinal): isGrowing(ordinal)
+        case .synthetic, .overlay: false
         }
     }
 
@@ -300,5 +301,19 @@ extension DeviceVolume {
             }
         }
         try stack.detachUnusedLoops()
+    }
+}
+
+extension DeviceName.Part {
+    /// Devices stand on those of a lesser height.
+    fileprivate var height: Int {
+        switch self {
+        case .real: 0
+        case .under: 1
+        case .synthetic, .overlay, .base: 2
+        case .snapshot: 3
+        case .view: 4
+        case .top: 5
+        }
     }
 }

@@ -228,12 +228,16 @@ struct VolumeStack: Sendable {
     /// Loads a table for the next resume. One that a killed command has left there goes first: the
     /// kernel lets only one `snapshot-merge` at a time have a store.
     func load(_ part: Part, _ table: DeviceTable, isReadOnly: Bool = false) throws(Problem) {
-        if try info(part)?.hasInactiveTable ?? false {
-            try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
-        }
+        try clear(part)
         try asking { () throws(DeviceFailure) in
             try mapper.load(name(part), table: table, isReadOnly: isReadOnly)
         }
+    }
+
+    /// Drops a table that waits for a resume, if there is one.
+    func clear(_ part: Part) throws(Problem) {
+        guard try info(part)?.hasInactiveTable ?? false else { return }
+        try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
     }
 
     /// Puts another table in place of a device's, at one moment, for which I/O waits.
@@ -252,9 +256,14 @@ struct VolumeStack: Sendable {
                 devices: [name(part)], milliseconds: Self.cycleMilliseconds,
                 dropsInactiveTables: false)
         }
-        defer { guarding.end() }
-        try suspend(part, freezesFilesystem: false)
-        try resume(part)
+        do throws(Problem) {
+            try suspend(part, freezesFilesystem: false)
+            try resume(part)
+        } catch {
+            guarding.abandon()
+            throw error
+        }
+        guarding.end()
     }
 
     private static let cycleMilliseconds = 10_000
@@ -268,9 +277,8 @@ struct VolumeStack: Sendable {
         let guarding = try asking { () throws(DeviceFailure) in
             try SuspensionGuard.begin(devices: [name(part)], milliseconds: Self.heldMilliseconds)
         }
-        defer { guarding.end() }
-        try suspend(part, freezesFilesystem: false)
         do throws(Problem) {
+            try suspend(part, freezesFilesystem: false)
             try load(part, try table())
             // What the table was made by has changed since.
             guard try info(part)?.isSuspended ?? false else {
@@ -280,10 +288,39 @@ struct VolumeStack: Sendable {
             }
         } catch {
             try? asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
-            try? resume(part)
+            guarding.abandon()
             throw error
         }
-        try resume(part)
+        try letGo([part], guarding)
+    }
+
+    /// Has I/O go on, and dismisses the guard once that is seen; else the guard sees to it.
+    ///
+    /// - Parameter parts: as they stand on each other, the lowest first.
+    func letGo(_ parts: [Part], _ guarding: SuspensionGuard?) throws(Problem) {
+        do throws(Problem) {
+            for part in parts { try resumeIfSuspended(part) }
+            for part in parts where try info(part)?.isSuspended ?? false {
+                throw Problem(
+                    .failed, "the device \(name(part)) is still suspended",
+                    hint: "see `dmesg`, then run `snapmgr activate \(record.name)`")
+            }
+        } catch {
+            guarding?.abandon()
+            throw error
+        }
+        guarding?.end()
+    }
+
+    /// As ``letGo(_:_:)`` for what no guard looks after: another process tries where this one fails.
+    func letGoUnguarded(_ parts: [Part]) throws(Problem) {
+        do throws(Problem) { try letGo(parts, nil) } catch {
+            let devices = parts.map { name($0) }
+            let guarding = try asking { () throws(DeviceFailure) in
+                try SuspensionGuard.begin(devices: devices, milliseconds: Self.cycleMilliseconds)
+            }
+            guard guarding.abandon() else { throw error }
+        }
     }
 
     private static let heldMilliseconds = 30_000

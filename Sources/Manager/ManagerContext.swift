@@ -89,7 +89,7 @@ extension ManagerContext {
         do {
             let session = try sessions.open(storePath: volume.storePath)
             tell(session.warnings, of: volume)
-            return session
+            return AttendedSession(session) { [self] in tell($0, of: volume) }
         } catch {
             throw error.about("volume \(volume.record.name)")
         }

@@ -67,15 +67,28 @@ int snapmgr_dm_arm_events(int control);
 
 // The guard: a process that resumes devices when this one dies or takes too long.
 
+// What a guard lacks.
+enum {
+  /// Its memory is not locked: it may have to be read from a disk that is suspended.
+  SNAPMGR_GUARD_MAY_BE_PAGED_OUT = 1,
+  /// A kernel that is short of memory may kill it.
+  SNAPMGR_GUARD_MAY_BE_KILLED = 2,
+};
+
 struct snapmgr_guard {
   int socket;
   int process;
+  int weaknesses;
 };
 
 /// Starts a guard over `count` devices, for so many milliseconds. When it returns 0 the guard is
 /// ready and needs neither memory nor any file anymore; otherwise there is none, and errno says why.
 int snapmgr_guard_begin(struct snapmgr_guard *guard, const char *const *names, size_t count,
                         int drops_inactive_tables, int64_t milliseconds);
+
+/// Leaves it to a guard to resume all devices, as if this process had died, and waits for that: 1 when
+/// it is done, 0 when the time has passed; the guard then goes on by itself.
+int snapmgr_guard_abandon(struct snapmgr_guard *guard, int64_t milliseconds);
 
 /// Dismisses a guard: 0 if it did nothing, 1 if the time had passed.
 int snapmgr_guard_end(struct snapmgr_guard *guard);
