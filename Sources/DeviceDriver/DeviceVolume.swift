@@ -301,6 +301,9 @@ extension DeviceVolume {
             }
         }
         try stack.detachUnusedLoops()
+        for manifest in [state.active, state.second].compactMap({ $0 }) {
+            stack.hold(manifest.ordinal)
+        }
     }
 }
 

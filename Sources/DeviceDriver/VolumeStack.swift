@@ -357,56 +357,9 @@ struct VolumeStack: Sendable {
     }
 
     func remove(_ part: Part) throws(Problem) {
-        guard try info(part) != nil else { return }
+        guard let info = try info(part) else { return }
+        if case .snapshot = part, info.openCount > 0 { try letLoose(info.number) }
         try asking { () throws(DeviceFailure) in try mapper.remove(name(part)) }
-    }
-
-    // MARK: Loop devices
-
-    /// The loop device of a file of the store, attached if need be.
-    func loop(_ name: String, isReadOnly: Bool) throws(Problem) -> LoopDevice {
-        try loop(name, isReadOnly: isReadOnly, among: LoopDevice.all())
-    }
-
-    /// The read-only loop devices of areas, attached if need be.
-    func areaLoops(
-        _ ordinals: Set<SnapshotOrdinal>
-    ) throws(Problem) -> [SnapshotOrdinal: DeviceReference] {
-        // Listed once: each look at a device is a handful of system calls.
-        let known = LoopDevice.all()
-        var loops: [SnapshotOrdinal: DeviceReference] = [:]
-        for ordinal in ordinals {
-            let loop = try loop(StoreLayout.area(ordinal), isReadOnly: true, among: known)
-            loops[ordinal] = .number(loop.number)
-        }
-        return loops
-    }
-
-    private func loop(
-        _ name: String, isReadOnly: Bool, among known: [LoopDevice]
-    ) throws(Problem) -> LoopDevice {
-        let path = folder.path + "/" + name
-        return try doing { () throws(IOFailure) in
-            let backing = try LoopDevice.BackingFile(path: path)
-            let found = known.first { $0.backing == backing && $0.isReadOnly == isReadOnly }
-            if let found { return found }
-            return try LoopDevice.attach(path: path, isReadOnly: isReadOnly, directIO: true)
-        }
-    }
-
-    /// Detaches the loop devices of the store's files that no device of the volume uses.
-    func detachUnusedLoops() throws(Problem) {
-        let prefix = folder.path + "/"
-        let loops = LoopDevice.all().filter { $0.backingPath.hasPrefix(prefix) }
-        guard !loops.isEmpty else { return }
-        var used: Set<DeviceNumber> = []
-        for part in try existing() {
-            used.formUnion(
-                try asking { () throws(DeviceFailure) in try mapper.dependencies(name(part)) })
-        }
-        for loop in loops where !used.contains(loop.number) {
-            try doing { () throws(IOFailure) in try loop.detach() }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ let guestSuites: [GuestSuite] = [
     FormatSuite.suite,
     ModelSuite.suite,
     CommandsSuite.suite,
+    CommandsSuite.namespaceSuite,
     DaemonSuite.suite,
     KillSuite.suite,
     FilesystemSuite.suite,

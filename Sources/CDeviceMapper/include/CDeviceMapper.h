@@ -103,12 +103,25 @@ struct snapmgr_loop_status {
   uint64_t backing_number;
   int is_read_only;
   int is_direct;
+  /// What the device was called when it was attached (lo_file_name). The kernel keeps it as it is.
+  char label[64];
+};
+
+struct snapmgr_loop_options {
+  int is_read_only;
+  int is_direct;
+  /// The part of the file that the device is made of, in bytes; no limit is 0.
+  uint64_t offset;
+  uint64_t size_limit;
+  /// At most 63 bytes.
+  const char *label;
 };
 
 /// The number of a free loop device, or -1.
 int snapmgr_loop_free(int control);
-int snapmgr_loop_configure(int loop, int file, int is_read_only, int is_direct);
+int snapmgr_loop_configure(int loop, int file, const struct snapmgr_loop_options *options);
 int snapmgr_loop_status(int loop, struct snapmgr_loop_status *status);
+const char *snapmgr_loop_label(const struct snapmgr_loop_status *status);
 int snapmgr_loop_clear(int loop);
 int snapmgr_loop_refresh_capacity(int loop);
 

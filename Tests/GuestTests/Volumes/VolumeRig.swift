@@ -191,6 +191,7 @@ final class VolumeRig {
             if info.hasLiveTable { try? mapper.clear(device) }
             try? mapper.resume(device)
         }
+        try HeldDevices.letGo()
         // What another stands on goes in a later round.
         for _ in 0..<20 where try !devices().isEmpty {
             for device in try devices() { try? mapper.remove(device) }
