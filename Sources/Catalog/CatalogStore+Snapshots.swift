@@ -93,6 +93,20 @@ extension CatalogStore {
         }
     }
 
+    /// The newest of the volume's snapshots that is marked as broken; nil when none is.
+    package func brokenThrough(volume: String) throws -> SnapshotOrdinal? {
+        try read("looking for broken snapshots of volume \(volume)") { database in
+            try Int.fetchOne(
+                database,
+                sql: """
+                    SELECT max(s.ordinal) FROM snapshot s JOIN volume v ON v.id = s.volume_id
+                    WHERE v.name = ? AND s.is_broken AND s.phase = 'present'
+                    """,
+                arguments: [volume]
+            ).map { SnapshotOrdinal(rawValue: $0) }
+        }
+    }
+
     static func markBroken(
         _ database: Database, volume: Int64, upTo ordinal: SnapshotOrdinal
     ) throws {

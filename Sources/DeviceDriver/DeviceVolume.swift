@@ -219,27 +219,35 @@ extension DeviceVolume {
         try store.removeRevert(id)
     }
 
-    /// Notes which snapshots the kernel has given up.
+    /// Notes which snapshots have lost exceptions.
     func noteInvalid() throws(Problem) {
-        for manifest in [state.active, state.second].compactMap({ $0 })
-        where try isInvalid(manifest) {
-            try store.writeMark(StoreLayout.brokenMark(manifest.ordinal))
-            warn(
-                "THE SNAPSHOTS UP TO \(manifest.id) OF VOLUME \(record.name) ARE LOST: the kernel "
-                    + "invalidated the newest one's area, because its store was full or failed")
+        if let ordinal = try store.brokenThrough(state.manifests, state.format),
+            try !store.isBroken(ordinal), let manifest = state.manifest(ordinal)
+        {
+            try noteLoss(of: manifest, Self.isInvalidated)
+        }
+        for manifest in [state.active, state.second].compactMap({ $0 }) {
+            if let cause = try lossOf(manifest) { try noteLoss(of: manifest, cause) }
         }
     }
 
-    private func isInvalid(_ manifest: SnapshotManifest) throws(Problem) -> Bool {
-        switch try stack.status(.snapshot(manifest.ordinal)) {
-        case .invalid, .overflow: return true
-        case .usage: return false
-        default: break
-        }
-        let device = try store.openArea(manifest.ordinal, writable: false)
-        let reader = AreaReader(device: device, format: state.format, originChunkCount: 0)
-        do { return try !reader.header().isValid } catch {
-            throw Problem(error, area: device.path)
+    private func noteLoss(of manifest: SnapshotManifest, _ cause: String) throws(Problem) {
+        try store.writeMark(StoreLayout.brokenMark(manifest.ordinal))
+        warn("THE SNAPSHOTS UP TO \(manifest.id) OF VOLUME \(record.name) ARE LOST: \(cause)")
+    }
+
+    private static let isInvalidated =
+        "the kernel invalidated the newest one's area, because its store was full or failed"
+
+    /// Why a snapshot that grows has lost exceptions; nil when it has not.
+    private func lossOf(_ manifest: SnapshotManifest) throws(Problem) -> String? {
+        let part = DeviceName.Part.snapshot(manifest.ordinal)
+        switch try stack.status(part) {
+        case .invalid, .overflow: return Self.isInvalidated
+        // As long as users can write to the volume, it must be there.
+        case nil where try stack.isActive():
+            return "the device \(stack.name(part)), which kept their exceptions, was removed"
+        default: return nil
         }
     }
 

@@ -86,13 +86,33 @@ extension ManagerContext {
     }
 
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
+        writeBackMarks(volume)
         do {
             let session = try sessions.open(storePath: volume.storePath)
             tell(session.warnings, of: volume)
             return AttendedSession(session) { [self] in tell($0, of: volume) }
         } catch {
+            // A store that fails takes no mark, and the kernel forgets with the next restart.
+            try? BrokenMarks(context: self).takeOver([volume])
             throw error.about("volume \(volume.record.name)")
         }
+    }
+
+    /// What cannot be written back now is refused by the catalog's word all the same.
+    private func writeBackMarks(_ volume: VolumeRow) {
+        do { try BrokenMarks(context: self).writeBack(volume) } catch {
+            let problem = Problem(error).about("volume \(volume.record.name)")
+            note("the store cannot be told that snapshots are broken: \(problem.message)")
+        }
+    }
+
+    /// - Throws: `broken` when the snapshot has lost exceptions. The store may not say so, because it
+    ///   failed when it was to be marked.
+    func requireWhole(_ row: SnapshotRow) throws {
+        guard let row = try catalog.snapshot(row.id), row.state == .broken else { return }
+        throw Problem(
+            .broken, "snapshot \(row.id) of volume \(row.volume) is broken: exceptions were lost",
+            hint: "choose a newer snapshot; see `snapmgr list \(row.volume)`")
     }
 
     /// Passes on what opening a volume has found. A server keeps it for `status`; here, nobody else
@@ -124,6 +144,7 @@ extension ManagerContext {
         _ volume: VolumeRow, _ body: (DeviceVolume) throws -> Result
     ) throws -> Result {
         _ = try reader(volume)
+        writeBackMarks(volume)
         let devices: DeviceVolume
         do {
             devices = try sessions.openDevices(storePath: volume.storePath)

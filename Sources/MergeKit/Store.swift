@@ -166,8 +166,40 @@ package struct Store: Sendable {
         }
     }
 
+    /// Whether a snapshot is marked as broken, with all older ones.
     package func isBroken(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
         try exists(StoreLayout.brokenMark(ordinal))
+    }
+
+    /// Whether a snapshot lost exceptions, and all older ones with it: it is marked so, or its area's
+    /// header says it. The header is all that the kernel writes, and all that a full disk takes.
+    package func isGivenUp(
+        _ ordinal: SnapshotOrdinal, _ format: AreaFormat
+    ) throws(Problem) -> Bool {
+        if try isBroken(ordinal) { return true }
+        return try isInvalid(ordinal, format)
+    }
+
+    private func isInvalid(
+        _ ordinal: SnapshotOrdinal, _ format: AreaFormat
+    ) throws(Problem) -> Bool {
+        let device = try openArea(ordinal, writable: false)
+        let reader = AreaReader(device: device, format: format, originChunkCount: 0)
+        do { return try !reader.header().isValid } catch { throw Problem(error, area: device.path) }
+    }
+
+    /// The newest snapshot that lost exceptions, with all older ones; nil when none did.
+    ///
+    /// A header that cannot be read says nothing here: whoever reads one of these snapshots reads the
+    /// area, too, and is refused there.
+    package func brokenThrough(
+        _ manifests: [SnapshotManifest], _ format: AreaFormat
+    ) throws(Problem) -> SnapshotOrdinal? {
+        for manifest in manifests.reversed() {
+            if try isBroken(manifest.ordinal) { return manifest.ordinal }
+            if (try? isInvalid(manifest.ordinal, format)) ?? false { return manifest.ordinal }
+        }
+        return nil
     }
 
     // MARK: Reverts

@@ -37,6 +37,7 @@ package struct MountService {
         let row = try ReferenceResolver(context).snapshot(reference)
         let folder = try existingFolder(folder)
         try Reconciler(context).tidy([row.volume])
+        try context.requireWhole(row)
         let volume = try context.volume(row.volume)
         try context.requireDevices(volume, "its snapshots are no devices of the kernel's")
         return try context.withDevices(volume) { devices in

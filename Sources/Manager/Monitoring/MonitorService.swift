@@ -99,7 +99,9 @@ package struct MonitorService {
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
         if volume.record.canBreak {
-            reading.hasBrokenChain = try context.reader(volume).brokenThrough() != nil
+            reading.hasBrokenChain =
+                try BrokenMarks(context: context).lostInKernel(volume) != nil
+                || context.reader(volume).brokenThrough() != nil
         }
         if let settings, !settings.files.isEmpty {
             let moment = context.clock.now().advanced(bySeconds: -MonitorLimits.pruneSeconds)

@@ -38,6 +38,7 @@ package struct ExportService {
             throw Problem(.exists, "\(path) exists already", hint: "name a file that does not")
         }
         try Reconciler(context).tidy([row.volume])
+        try context.requireWhole(row)
         let partial = path + Self.unfinishedSuffix
         // What an interrupted export of the same name has left.
         try Paths.remove(partial)

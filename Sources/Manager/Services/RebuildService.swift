@@ -48,6 +48,8 @@ package struct RebuildService {
         var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
         let known = try catalog.volumes()
         try context.withLocks(known) {
+            // What a store does not know would be forgotten; one that is away says so below.
+            for volume in known { try? BrokenMarks(context: context).writeBack(volume) }
             let contents = try storePaths(store, known: known.map(\.storePath))
                 .map { try StoreContents.read($0) }
             try catalog.atomically("rebuilding") {
@@ -63,6 +65,8 @@ package struct RebuildService {
 
     /// Reads one known volume's store into the catalog again.
     static func readopt(_ volume: VolumeRow, _ context: ManagerContext) throws {
+        // What the store does not know would be forgotten.
+        try BrokenMarks(context: context).writeBack(volume)
         let contents = try StoreContents.read(volume.storePath)
         try context.catalog.atomically("adopting a store") { try adopt(contents, context) }
     }

@@ -91,6 +91,8 @@ package struct ServeService {
 
     private func requireServable(_ volume: VolumeRow) throws {
         _ = try context.reader(volume)
+        // The server asks the store alone.
+        try BrokenMarks(context: context).writeBack(volume)
         // The kernel has its origin, and its store's lock stays free.
         guard volume.record.driver == .image else { return }
         _ = try OriginProbe(path: volume.record.originPath)
