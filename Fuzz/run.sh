@@ -66,13 +66,17 @@ declare -A sources=(
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
     [retention]=Fuzz/RetentionFuzzer.swift
+    [clock]=Fuzz/ClockFuzzer.swift
+    # Of the built binary, by a script of its own.
+    [catalog]=""
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal chunk-map control settings time-zone calendar retention)
+    area record journal chunk-map control settings time-zone calendar retention clock catalog)
 
 build_target() {
     local target=$1
+    [[ -n ${sources[$target]} ]] || return 0
     # Intended splitting: a list of paths without spaces.
     # shellcheck disable=SC2086
     swiftc "${flags[@]}" -module-name Fuzzer -o "$scratch/$target" ${sources[$target]} \
@@ -95,6 +99,10 @@ write_seeds() {
 
 fuzz() {
     local target=$1 log="$scratch/$1.log"
+    if [[ $target == catalog ]]; then
+        Fuzz/catalog.sh "$seconds" "$findings"
+        return
+    fi
     mkdir -p "$scratch/corpus/$target" "$scratch/seeds/$target"
     # No look for leaks, which the runtime's own caches are; and little memory about freed blocks,
     # which makes a run several times as fast.

@@ -21,6 +21,7 @@ demo=(
 test=(
     "${demo[@]}"
     faketime           # a clock that the tests of schedules set
+    sqlite3            # writes into catalogs what nobody would
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
     mandoc             # lints the manual pages

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SnapshotModel
 
 /// What the filesystem says of a file.
 package struct FileStatus: Hashable, Sendable {
@@ -14,7 +15,8 @@ package struct FileStatus: Hashable, Sendable {
     package let kind: Kind
     package let byteCount: Int
     package let allocatedBytes: Int
-    /// The time of the last change of content, in nanoseconds since 1970.
+    /// The time of the last change of content, in nanoseconds since 1970; modulo 2^64, for files may
+    /// be of any year.
     package let modifiedNanoseconds: Int64
     /// The inode and its device: what tells a file from its copy.
     package let inode: UInt64
@@ -54,9 +56,10 @@ package struct FileStatus: Hashable, Sendable {
             default: .other
             }
         byteCount = Int(status.st_size)
-        allocatedBytes = Int(status.st_blocks) * 512
+        allocatedBytes = Int(status.st_blocks).multipliedClamped(by: 512)
+        // Only compared: what is beyond the type still differs from others.
         modifiedNanoseconds =
-            Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+            Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         linkCount = Int(status.st_nlink)

@@ -12,13 +12,15 @@ extension CatalogStore {
         volume: String, description: SnapshotDescription
     ) throws -> SnapshotID {
         try write("beginning a snapshot of volume \(volume)") { database in
+            // Refuses before an id that no store could record is given out.
+            _ = try Self.idFloor(database)
             let manifest = SnapshotManifest(
                 ordinal: SnapshotOrdinal(rawValue: 0), id: SnapshotID(rawValue: 0),
                 volumeBytes: try Self.volumeBytes(database, volume), takenAt: now(),
                 description: description)
             try SnapshotWriter(database).insert(
                 manifest, id: nil, volume: Self.volumeID(database, volume), phase: .creating)
-            return SnapshotID(rawValue: database.lastInsertedRowID)
+            return try Self.insertedID(database)
         }
     }
 

@@ -66,7 +66,7 @@ package struct DeviceGlance {
     /// How far the merge of a revert is, in the kernel's own figures.
     package func progress(of revert: RevertRecord) throws(Problem) -> MergeProgress {
         let chunkBytes = stack.format.chunkBytes
-        let planBytes = revert.planChunkCount * chunkBytes
+        let planBytes = revert.planBytes(chunkBytes: chunkBytes)
         var rest = planBytes
         var hasFailed = false
         let role = try stack.baseRole()

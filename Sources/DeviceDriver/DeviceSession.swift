@@ -188,7 +188,7 @@ package final class DeviceSession: VolumeSession {
             }
             if let failure = try volume.mergeFailure() { throw failure }
             if let problem = try volume.restingProblem() { throw problem }
-            meter.add(merge.mergedBytes - doneBytes)
+            meter.add(merge.mergedBytes.subtractingClamped(doneBytes))
             doneBytes = merge.mergedBytes
             onProgress(
                 TransferProgress(

@@ -172,7 +172,8 @@ extension DeviceVolume {
         BackgroundThread.sleep(milliseconds: Self.measureMilliseconds)
         guard let after = try mergeProgress() else { return (0, percent) }
         let seconds = Double(clock.monotonicNanoseconds() - start) / 1e9
-        return (Int(Double(after.mergedBytes - before.mergedBytes) / seconds), percent)
+        let merged = after.mergedBytes.subtractingClamped(before.mergedBytes)
+        return (Int(Double(merged) / seconds), percent)
     }
 
     private static let measureMilliseconds = 500

@@ -24,5 +24,7 @@ enum EventKind: String, CaseIterable {
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"
+    case clockDoubted = "clock_doubted"
+    case clockBelieved = "clock_believed"
     case catalogRebuilt = "catalog_rebuilt"
 }

@@ -163,6 +163,7 @@ extension ManagerContext {
         _ volumes: [VolumeRow], patienceMilliseconds: Int = lockPatienceMilliseconds,
         _ body: () throws -> Result
     ) throws -> Result {
+        try requireClock()
         // In the order of names, so that two commands cannot wait for each other.
         let names = Set(volumes.map(\.record.name)).sorted()
         let locks = try names.map { try waitForLock($0, patienceMilliseconds) }

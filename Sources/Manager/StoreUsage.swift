@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Glibc
+internal import SnapshotModel
 
 /// What a store occupies, counted without opening the volume.
 enum StoreUsage {
@@ -15,8 +16,8 @@ enum StoreUsage {
                 // Swept or replaced by whoever serves the volume, between the two calls.
                 return total
             }
-            guard status.kind == .folder else { return total + status.allocatedBytes }
-            return total + (try bytes(child))
+            guard status.kind == .folder else { return total.addingClamped(status.allocatedBytes) }
+            return total.addingClamped(try bytes(child))
         }
     }
 

@@ -28,16 +28,7 @@ package struct Store: Sendable {
                 hint: "check the path, and that the filesystem of the store is mounted")
         }
         let record = try read(VolumeRecord.self, StoreLayout.volume, as: .volume)
-        let geometry = record.geometry
-        guard geometry.chunkBytes >= Geometry.sectorBytes,
-            geometry.chunkBytes <= Geometry.chunkBytesAllowed.upperBound,
-            geometry.chunkBytes & (geometry.chunkBytes - 1) == 0,
-            (1...Geometry.volumeBytesMaximum).contains(geometry.volumeBytes)
-        else {
-            throw Problem(
-                .corrupt, "\(folder.path)/\(StoreLayout.volume) has an impossible geometry",
-                hint: "run `snapmgr check`")
-        }
+        if let flaw = record.flaw { throw impossible(StoreLayout.volume, flaw) }
         return record
     }
 
@@ -78,14 +69,11 @@ package struct Store: Sendable {
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
         var manifest = try read(
             SnapshotManifest.self, StoreLayout.manifest(ordinal), as: .manifest)
-        guard manifest.ordinal == ordinal,
-            (1...Geometry.volumeBytesMaximum).contains(manifest.volumeBytes)
-        else {
-            throw Problem(
-                .corrupt,
-                "\(folder.path)/\(StoreLayout.manifest(ordinal)) belongs to another snapshot",
-                hint: "run `snapmgr check`")
+        let name = StoreLayout.manifest(ordinal)
+        guard manifest.ordinal == ordinal else {
+            throw impossible(name, "it belongs to another snapshot")
         }
+        if let flaw = manifest.flaw { throw impossible(name, flaw) }
         manifest.isDeleted = try exists(StoreLayout.deletedMark(ordinal))
         return manifest
     }
@@ -179,7 +167,9 @@ package struct Store: Sendable {
 
     package func revert(_ id: RevertID) throws(Problem) -> RevertRecord? {
         guard try exists(StoreLayout.revert(id)) else { return nil }
-        return try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+        let record = try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+        if let flaw = record.flaw { throw impossible(StoreLayout.revert(id), flaw) }
+        return record
     }
 
     package func writeRevert(_ record: RevertRecord) throws(Problem) {
@@ -223,6 +213,13 @@ package struct Store: Sendable {
     ) throws(Problem) {
         let bytes = try RecordCodec.encode(content, as: format)
         try doing { () throws(IOFailure) in try folder.replaceFile(name, bytes) }
+    }
+
+    /// A record is whole, but says what cannot be.
+    private func impossible(_ name: String, _ flaw: String) -> Problem {
+        Problem(
+            .corrupt, "\(folder.path)/\(name) cannot be right: \(flaw)",
+            hint: "run `snapmgr check`")
     }
 
     private static func parent(of name: String) -> String {
@@ -281,6 +278,22 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     }
 }
 
+extension RevertRecord {
+    /// What in it no snapmgr has written; nil when there is nothing.
+    var flaw: String? {
+        let counts = 0...Geometry.volumeBytesMaximum / Geometry.sectorBytes
+        guard counts.contains(planChunkCount), counts.contains(safetyEntryCount) else {
+            return "it names more chunks than a volume can have"
+        }
+        return target <= safety ? nil : "its snapshots are out of order"
+    }
+
+    /// The size of the plan, for people.
+    package func planBytes(chunkBytes: Int) -> Int {
+        planChunkCount.multipliedClamped(by: chunkBytes)
+    }
+}
+
 /// What holds a merge back: the content of `limits.json` in its revert's folder.
 package struct MergeLimits: Hashable, Sendable, Codable {
     /// Bytes per second; nil is without limit.
@@ -301,7 +314,12 @@ package func doing<Value>(_ body: () throws(IOFailure) -> Value) throws(Problem)
 extension Problem {
     /// The problem that a failed I/O is.
     package init(_ failure: IOFailure) {
-        if failure.isNoSpace {
+        if failure.isTooLarge {
+            self.init(
+                .noSpace, failure.description,
+                hint: "a file may not be so large there: look at `ulimit -f`, LimitFSIZE of the "
+                    + "unit, and the limits of the filesystem")
+        } else if failure.isNoSpace {
             self.init(
                 .noSpace, failure.description,
                 hint: "free space there, or delete snapshots with `snapmgr delete`")

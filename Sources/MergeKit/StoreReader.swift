@@ -63,7 +63,8 @@ package struct StoreReader: Sendable {
         var total = 0
         for ordinal in try store.snapshotFolders() {
             guard let device = try? store.openArea(ordinal, writable: false) else { continue }
-            total += try doing { () throws(IOFailure) in try device.allocatedBytes() }
+            total = total.addingClamped(
+                try doing { () throws(IOFailure) in try device.allocatedBytes() })
         }
         return total
     }

@@ -89,6 +89,12 @@ final class MachineClock: BlockIO.Clock {
         }
     }
 
+    func reading() -> ClockReading {
+        let now = now()
+        return ClockReading(
+            wall: now, bootID: "machine", bootNanoseconds: max(0, now.nanoseconds))
+    }
+
     func monotonicNanoseconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -222,6 +222,8 @@ struct CommandLineTests {
     func globalOptions() throws {
         let harness = try volume()
         let other = harness.folder + "/other"
+        try FileManager.default.createDirectory(
+            atPath: other, withIntermediateDirectories: false)
         let result = try harness.run("--state", other, "--json", "volume", "list")
         #expect(result.output == "{\"volumes\":[]}\n")
         #expect(try harness.run("-q", "list").status == 0)

@@ -80,6 +80,7 @@ final class ScheduledHarness: Sendable {
     private var environment: [String: String] {
         [
             "SNAPMGR_STATE": stateFolder, "SNAPMGR_CONFIG": path("snapmgr.toml"),
+            "SNAPMGR_UPTIME": path("uptime"),
             "LD_PRELOAD": Self.library ?? "", "FAKETIME_TIMESTAMP_FILE": clockPath,
             "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
             // Makes the library replace the variable in its place. Otherwise it moves the
@@ -91,8 +92,15 @@ final class ScheduledHarness: Sendable {
     /// - Parameter text: as `2026-11-23 00:14:01`, in UTC.
     func setClock(_ text: String) throws { try setClock(Self.seconds(text)) }
 
-    /// - Parameter seconds: since 1970.
+    /// - Parameter seconds: since 1970. For the machine, the time to there has passed.
     func setClock(_ seconds: Double) throws {
+        // 2026-01-01T00:00:00Z, at which the machine was started.
+        try write("\(max(0, seconds - 1_767_225_600)) 0\n", to: "uptime")
+        try jumpClock(to: seconds)
+    }
+
+    /// Sets the clock alone, as if it were wrong.
+    func jumpClock(to seconds: Double) throws {
         let offset = seconds - Date().timeIntervalSince1970
         try write(String(format: "%+.3f\n", offset), to: "clock")
         moment.withLock { $0 = seconds }

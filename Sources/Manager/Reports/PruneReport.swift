@@ -1,11 +1,14 @@
+package import Scheduler
 package import SnapshotModel
 
 /// What a prune did, or would do.
 package struct PruneReport: Hashable, Sendable {
     package var volumes: [VolumePrune]
     package var isDryRun: Bool
+    /// By which moment snapshots were old; nil when nothing was pruned by age.
+    package var clock: ClockJudgement?
 
-    package var freedBytes: Int { volumes.reduce(0) { $0 + $1.freedBytes } }
+    package var freedBytes: Int { volumes.map(\.freedBytes).clampedSum }
     package var removedCount: Int { volumes.reduce(0) { $0 + $1.removed.count } }
 }
 
@@ -57,6 +60,7 @@ extension PruneReport: JSONConvertible {
         [
             "dry_run": JSONValue(isDryRun), "removed": JSONValue(removedCount),
             "freed_bytes": JSONValue(freedBytes), "volumes": JSONValue(volumes),
+            "clock_in_doubt": JSONValue(clock?.isInDoubt ?? false),
         ]
     }
 }

@@ -19,7 +19,7 @@ package struct RevertItem: Hashable, Sendable {
 
     /// The whole milliseconds until the volume was usable, rounded up.
     package var usableAfterMilliseconds: Int64? {
-        usableAfterNanoseconds.map { ($0 + 999_999) / 1_000_000 }
+        usableAfterNanoseconds.map { $0.addingClamped(999_999) / 1_000_000 }
     }
 }
 

@@ -44,14 +44,14 @@ package struct ExportService {
         do {
             let bytes = try write(row.id, of: row.volume, to: partial, onProgress)
             try context.cancellation.check()
-            try Paths.rename(partial, to: path)
+            try Paths.renameUnlessTaken(partial, to: path)
             try context.log(
                 .exported, "snapshot \(row.id) was exported to \(path)", volume: row.volume,
                 snapshot: row.id)
             return ExportReport(
                 snapshot: row.id, volume: row.volume, path: path, byteCount: bytes)
         } catch {
-            try Paths.remove(partial)
+            try? Paths.remove(partial)
             throw error
         }
     }

@@ -101,7 +101,8 @@ extension MergeService {
             try RevertCommit(context).record(outcome, volume: volume)
             return outcome
         } catch {
-            try Reconciler(context).settleQuietly([volume])
+            // What failed first is what people must know; the next command settles the rest.
+            try? Reconciler(context).settleQuietly([volume])
             throw error
         }
     }

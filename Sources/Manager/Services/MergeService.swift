@@ -113,8 +113,9 @@ package struct MergeService {
         return MergeProgress(
             revertID: running.id, targetID: running.targetID,
             safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
-            mergedBytes: max(0, running.planChunkCount - restChunks) * chunkBytes,
-            planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
+            mergedBytes: max(0, running.planChunkCount - restChunks)
+                .multipliedClamped(by: chunkBytes),
+            planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
             state: isHeld && limits?.isPaused != true ? .merging : .paused,
             bytesPerSecondLimit: limits?.bytesPerSecond)
     }

@@ -43,7 +43,8 @@ package struct RevertService {
             do {
                 return try revert(rows, set, options, &isUnderWay, onProgress)
             } catch  where isUnderWay {
-                try giveUp(volumes, because: error)
+                // What failed first is what people must know; the next command settles the rest.
+                try? giveUp(volumes, because: error)
                 throw error
             }
         }

@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
+internal import Scheduler
 package import SnapshotModel
 
 /// How one volume is doing.
@@ -51,6 +52,13 @@ package struct StatusService {
     package func status(_ names: [String] = []) throws -> [VolumeHealth] {
         try Reconciler(context).tidy(names)
         return try context.volumes(names).map { try health(of: $0) }
+    }
+
+    /// What should be known and is no volume's matter.
+    package func warnings() throws -> [String] {
+        let clock = try ClockWatch(context, try? context.settings.get()).look()
+        return (context.clockProblem.map { [$0.message] } ?? [])
+            + (clock.isInDoubt ? [clock.doubt] : [])
     }
 
     /// As it is, with whatever a crash has left.
@@ -125,8 +133,8 @@ package struct GrowthPace: Hashable, Sendable {
             bytesPerDay = nil
             return
         }
-        let bytes = snapshots.dropLast().reduce(0) { $0 + $1.changedBytes }
-        let days = Double(newest.nanoseconds - oldest.nanoseconds) / 86_400e9
+        let bytes = snapshots.dropLast().map(\.changedBytes).clampedSum
+        let days = Double(newest.nanoseconds(since: oldest)) / 86_400e9
         bytesPerDay = bytes > 0 ? Double(bytes) / days : nil
     }
 

@@ -62,7 +62,7 @@ package struct VolumeService {
             return try create(request, probe, store)
         } catch {
             // The image that this command has just made, and nobody has written to.
-            if request.createBytes != nil { try Paths.remove(origin) }
+            if request.createBytes != nil { try? Paths.remove(origin) }
             throw error
         }
     }
@@ -89,7 +89,7 @@ package struct VolumeService {
             }
             if request.driver == .dm { try bringUp(row) }
         } catch {
-            _ = try store.remove(of: record.uuid, includingFolder: isNewFolder)
+            _ = try? store.remove(of: record.uuid, includingFolder: isNewFolder)
             throw error
         }
         return try show(request.name)
@@ -104,7 +104,7 @@ package struct VolumeService {
                 _ = try activations.activate(volume, acceptsOrigin: false, isDryRun: false)
             } catch {
                 _ = try? activations.deactivate(volume)
-                try context.catalog.removeVolume(named: volume.record.name)
+                try? context.catalog.removeVolume(named: volume.record.name)
                 throw error
             }
         }

@@ -22,7 +22,7 @@ struct DiffCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let report = try session.manager().diffs.diff(from, to)
+        let report = try session.reader().diffs.diff(from, to)
         try session.show(report) {
             var table = Table([
                 .init(title: "OFFSET", alignment: .right),

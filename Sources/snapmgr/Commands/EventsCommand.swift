@@ -26,7 +26,7 @@ struct EventsCommand: ManagerCommand {
     }
 
     func run(_ session: CommandSession) throws {
-        let service = try session.manager().events
+        let service = try session.reader().events
         let latest = try service.latest(limit)
         guard follow else {
             return try session.show(["events": JSONValue(latest)]) {

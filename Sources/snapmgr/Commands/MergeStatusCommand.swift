@@ -14,7 +14,7 @@ struct MergeStatusCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let merges = try session.manager().merges.status(volumes)
+        let merges = try session.reader().merges.status(volumes)
         try session.show(["merges": JSONValue(merges)]) {
             MergeTable(display: display).text(merges, heading: session.terminal.bold)
         }

@@ -14,7 +14,7 @@ struct ShowCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let details = try session.manager().details.show(snapshot)
+        let details = try session.reader().details.show(snapshot)
         try session.show(details) { text(details) }
     }
 

@@ -14,7 +14,7 @@ struct VolumeShowCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let volume = try session.manager().volumes.show(name)
+        let volume = try session.reader().volumes.show(name)
         try session.show(["volume": volume.json]) {
             let record = volume.record
             var sheet = Sheet()

@@ -14,6 +14,9 @@ enum Interruption {
     /// Blocks the signals in this thread, and so in all later ones, and waits for them in another.
     static func install() {
         signal(SIGPIPE, SIG_IGN)
+        // A limit on the size of files is an error of the write, and told as one. Whoever this process
+        // becomes or starts shall have it so, too: a server must not end in mid-write.
+        signal(SIGXFSZ, SIG_IGN)
         var signals = blockedSignals
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         var thread = pthread_t()
