@@ -119,7 +119,9 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
-	shellcheck Config/hooks/* Tests/Guest/*.sh Scripts/test-host.sh
+	shellcheck Config/hooks/* Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
+	    Scripts/lint-arithmetic.sh
+	Scripts/lint-arithmetic.sh
 
 clean:
 	rm -rf .build .build-*

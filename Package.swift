@@ -30,6 +30,8 @@ let package = Package(
         .executable(name: "snapmgr-torture", targets: ["Torture"]),
         .executable(name: "snapmgr-command-torture", targets: ["CommandTorture"]),
         .library(name: "snapmgr-disk-recorder", type: .dynamic, targets: ["CDiskRecorder"]),
+        .library(name: "snapmgr-test-clock", type: .dynamic, targets: ["CTestClock"]),
+        .library(name: "snapmgr-lookup-fault", type: .dynamic, targets: ["CLookupFault"]),
         .executable(name: "snapmgr-bench", targets: ["Benchmarks"]),
         .executable(name: "snapmgr-hook-probe", targets: ["HookProbe"]),
         .executable(name: "snapmgr-guest-tests", targets: ["GuestTests"]),
@@ -51,7 +53,7 @@ let package = Package(
         target(
             "DeviceDriver",
             ["DeviceMapper", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
-        target("Control", ["MergeKit", "BlockIO", "SnapshotModel"]),
+        target("Control", ["DeviceMapper", "MergeKit", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
@@ -73,7 +75,8 @@ let package = Package(
         .executableTarget(
             name: "snapmgr",
             dependencies: [
-                "Manager", "Hooks", "Scheduler", "Settings", "SnapshotModel", argumentParser,
+                "CSystem", "Manager", "Hooks", "Scheduler", "Settings", "SnapshotModel",
+                argumentParser,
             ],
             swiftSettings: swiftSettings),
 
@@ -86,6 +89,9 @@ let package = Package(
             dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(name: "CDiskRecorder", path: "Tests/CDiskRecorder"),
+        // Libraries that tests preload: a clock that the test sets, and look-ups that fail.
+        .target(name: "CTestClock", path: "Tests/CTestClock"),
+        .target(name: "CLookupFault", path: "Tests/CLookupFault"),
         // Ends a guest's test, or the guest, before an exact change.
         .target(name: "CCrashPoint", path: "Tests/CCrashPoint"),
         .executableTarget(
@@ -111,6 +117,8 @@ let package = Package(
             ],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
+        // The program itself: what its parser takes, and how it shows things.
+        testTarget("SnapmgrTests", ["snapmgr", "SnapshotModel", argumentParser]),
         .testTarget(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),

@@ -13,6 +13,9 @@ scratch=$PWD/.build-fuzz
 objects=$scratch/objects
 findings=$scratch/findings
 mkdir -p "$objects" "$findings"
+# What only this run uses, so that another one may be under way.
+run=$(mktemp -d "$scratch/run-XXXXXX")
+trap 'rm -rf "$run"' EXIT
 
 # The settings of Package.swift. SwiftPM has no fuzz targets, so the modules are compiled here.
 flags=(
@@ -66,43 +69,52 @@ declare -A sources=(
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
     [retention]=Fuzz/RetentionFuzzer.swift
+    [clock]=Fuzz/ClockFuzzer.swift
+    # Of the built binary, by a script of its own.
+    [catalog]=""
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal chunk-map control settings time-zone calendar retention)
+    area record journal chunk-map control settings time-zone calendar retention clock catalog)
 
 build_target() {
     local target=$1
+    [[ -n ${sources[$target]} ]] || return 0
     # Intended splitting: a list of paths without spaces.
     # shellcheck disable=SC2086
     swiftc "${flags[@]}" -module-name Fuzzer -o "$scratch/$target" ${sources[$target]} \
         "${modules[@]}"
+    # This run's own name for what it has built.
+    ln -f "$scratch/$target" "$run/$target"
 }
 
 write_seeds() {
-    rm -rf "$scratch/seeds"
-    mkdir -p "$scratch/seeds"
+    mkdir -p "$run/seeds"
     # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
         Fuzz/SeedWriter.swift Sources/Control/Control{Request,Wire}.swift
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
-    "$scratch/seed-writer" "$scratch/seeds"
-    mkdir -p "$scratch/seeds/settings"
-    cp Config/*.toml "$scratch/seeds/settings"
-    cp Tests/SchedulerTests/Fixtures/zones/*.tzif "$scratch/seeds/time-zone"
+    "$scratch/seed-writer" "$run/seeds"
+    mkdir -p "$run/seeds/settings"
+    cp Config/*.toml "$run/seeds/settings"
+    cp Tests/SchedulerTests/Fixtures/zones/*.tzif "$run/seeds/time-zone"
 }
 
 fuzz() {
-    local target=$1 log="$scratch/$1.log"
-    mkdir -p "$scratch/corpus/$target" "$scratch/seeds/$target"
+    local target=$1 log="$run/$1.log"
+    if [[ $target == catalog ]]; then
+        Fuzz/catalog.sh "$seconds" "$findings"
+        return
+    fi
+    mkdir -p "$scratch/corpus/$target" "$run/seeds/$target"
     # No look for leaks, which the runtime's own caches are; and little memory about freed blocks,
     # which makes a run several times as fast.
     local options=detect_leaks=0:malloc_context_size=0:quarantine_size_mb=16
     if SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=$options timeout --kill-after=10 $((seconds + 120)) \
-        "$scratch/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        "$run/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$findings/$target-" \
-        "$scratch/corpus/$target" "$scratch/seeds/$target" >"$log" 2>&1
+        "$scratch/corpus/$target" "$run/seeds/$target" >"$log" 2>&1
     then
         echo "$target: $(sed -n 's/stat::number_of_executed_units: *//p' "$log") inputs, no finding"
     else
@@ -114,12 +126,16 @@ fuzz() {
     fi
 }
 
+# One builds at a time. Programs that run are replaced, not written to.
+exec 9>"$scratch/lock"
+flock 9
 build_modules
 for target in "${targets[@]}"; do
     [[ -v sources[$target] ]] || { echo "no fuzz target is called $target" >&2; exit 2; }
     build_target "$target"
 done
 write_seeds
+exec 9>&-
 
 failures=0
 jobs=()

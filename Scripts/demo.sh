@@ -170,15 +170,20 @@ hourly = 6
 daily = 7
 END
 export SNAPMGR_CONFIG=$work/schedule.toml
-# The clock is another one; the times of files are true.
-export NO_FAKE_STAT=1
+# Runs a command whose clock shows another time, by the library that the tests use.
+at() {
+    local moment
+    moment=$(date --utc --date="$1" +%s)
+    shift
+    LD_PRELOAD=$root/.build/release/libsnapmgr-test-clock.so SNAPMGR_TEST_CLOCK_START=$moment "$@"
+}
 run 'cat schedule.toml'
 run 'snapmgr config check' | sed "s|$work/||"
-run "faketime '2030-01-01 UTC' snapmgr tick     # the schedule begins"
-tick() { faketime "2030-01-01 UTC $1 minutes" snapmgr tick; }
+run "at '2030-01-01 UTC' snapmgr tick     # the schedule begins"
+tick() { at "2030-01-01 UTC $1 minutes" snapmgr tick; }
 run 'for ((minute = 15; minute <= 1500; minute += 15)); do tick $minute; done >ticks.txt'
 run 'head -n 1 ticks.txt; tail -n 2 ticks.txt'
-run "faketime '2030-01-02 01:01 UTC' snapmgr list data -o id,taken_at,kind,schedule,kept_by,expires_at"
+run "at '2030-01-02 01:01 UTC' snapmgr list data -o id,taken_at,kind,schedule,kept_by,expires_at"
 kept=$(snapmgr list data --json | grep -o '"kind":"scheduled"' | wc -l)
 # The newest four, of which one stands for its hour, too; five more hours, one of which begins a day;
 # and the first one of the day before.

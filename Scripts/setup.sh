@@ -16,13 +16,16 @@ demo=(
     e2fsprogs          # mke2fs, debugfs, e2fsck: an ext4 image made and changed without root
     libnbd-bin         # nbdcopy, nbdinfo: NBD clients
     qemu-utils         # qemu-io, qemu-img: an NBD client that writes ranges, and compares
-    faketime           # gives commands and servers another clock, for schedules
 )
 test=(
     "${demo[@]}"
-    faketime           # a clock that the tests of schedules set
+    sqlite3            # writes into catalogs what nobody would
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
+    qemu-system-x86    # a guest whose disk is served: emulated, without KVM
+    busybox-static     # what runs in it
+    cpio               # packs what it boots from
+    kmod               # finds its modules
     mandoc             # lints the manual pages
     man-db             # man, which must render them without warnings
     systemd            # systemd-analyze: checks the units

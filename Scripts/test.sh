@@ -5,9 +5,32 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-logs=.build/test-logs
+# Runs beside each other have logs of their own: the first one's are in .build/test-logs. A lock goes
+# with the last process of its run, however that ends.
+number=1
+logs=${SNAPMGR_TEST_LOGS:-}
+while [[ -z $logs ]]; do
+    logs=.build/test-logs
+    if ((number > 1)); then logs+=-$number; fi
+    number=$((number + 1))
+    mkdir -p "$logs"
+    exec 9>"$logs/.lock"
+    flock --nonblock 9 || logs=
+done
+if [[ -z ${SNAPMGR_TEST_LOGS:-} ]]; then
+    export SNAPMGR_TEST_LOGS=$logs
+    # What a run that was killed has left: as the lock tells, none of its processes is there any more.
+    left=$(cat "$logs/.folder" 2>/dev/null || true)
+    if [[ $left == */snapmgr-run-?????? && -d $left ]]; then
+        { findmnt --raw --noheadings --output TARGET | grep "^$left/" || true; } |
+            while read -r mount; do umount --lazy "$mount" || true; done
+        rm -rf --one-file-system "$left"
+    fi
+    TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-run-XXXXXX")
+    export TMPDIR
+    echo "$TMPDIR" >"$logs/.folder"
+fi
 apart_logs=$logs/apart
-mkdir -p "$logs"
 torture=.build/release/snapmgr-torture
 guest_tests=.build/release/snapmgr-guest-tests
 build_flags=(
@@ -72,8 +95,9 @@ build() {
     swift build "${build_flags[@]}" --build-tests
 }
 
+# What is built is only read: two runs do not wait for each other.
 swift_tests() {
-    swift test "${build_flags[@]}" --skip-build --disable-xctest "$@"
+    swift test "${build_flags[@]}" --skip-build --ignore-lock --disable-xctest "$@"
 }
 
 # A sanitizer's build has objects of its own.
@@ -105,6 +129,15 @@ on_reflinks() {
 # 77: the guest is not to be had here.
 guest_setup() {
     Tests/Guest/setup.sh || {
+        local status=$?
+        if ((status == 77)); then return 0; fi
+        return "$status"
+    }
+}
+
+# 77: QEMU or its guest is not to be had here.
+qemu() {
+    Tests/QEMU/run.sh || {
         local status=$?
         if ((status == 77)); then return 0; fi
         return "$status"
@@ -188,10 +221,12 @@ step unit 900 "${self[@]}" swift_tests --skip EndToEndTests
 step model 1800 "$torture" model
 step crash 1800 "$torture" crash
 step commands 1800 .build/release/snapmgr-command-torture
+step lookups 2400 .build/release/snapmgr-command-torture lookups
 step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
-step end-to-end 1800 "${self[@]}" swift_tests --filter EndToEndTests
+step end-to-end 3000 "${self[@]}" swift_tests --filter EndToEndTests
+step qemu 900 "${self[@]}" qemu
 guest_steps
 # Each is mostly one long compilation, which takes one processor.
 steps_of_two sanitized 1800 '' thread address
@@ -200,4 +235,5 @@ step manual 60 Scripts/lint-manual.sh
 step units 120 Scripts/lint-units.sh
 # Boots a systemd and waits for its timers: by name only.
 if [[ $wanted == *timers* ]]; then step timers 450 Scripts/try-units.sh; fi
+rm -rf --one-file-system "$TMPDIR" || true
 echo "$passed passed, $failed failed"

@@ -7,17 +7,27 @@ package protocol Clock: Sendable {
     func now() -> Timestamp
     /// A clock that never steps back, in nanoseconds.
     func monotonicNanoseconds() -> Int64
+    /// The wall clock, and how long the machine has run.
+    func reading() -> ClockReading
 }
 
 package struct SystemClock: Clock {
     package init() {}
 
-    package func now() -> Timestamp { Timestamp(nanoseconds: Self.read(CLOCK_REALTIME)) }
-    package func monotonicNanoseconds() -> Int64 { Self.read(CLOCK_MONOTONIC) }
+    package func now() -> Timestamp { Self.read(CLOCK_REALTIME) }
+    package func monotonicNanoseconds() -> Int64 { Self.read(CLOCK_MONOTONIC).nanoseconds }
 
-    private static func read(_ clock: clockid_t) -> Int64 {
+    package func reading() -> ClockReading {
+        ClockReading(
+            wall: now(), bootID: SystemBoot.identity,
+            bootNanoseconds: SystemBoot.nanoseconds ?? Self.read(CLOCK_BOOTTIME).nanoseconds)
+    }
+
+    /// A clock of any year is read: beyond what a timestamp holds, as its end.
+    private static func read(_ clock: clockid_t) -> Timestamp {
         var time = timespec()
         clock_gettime(clock, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        return Timestamp(
+            clampingSeconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
     }
 }

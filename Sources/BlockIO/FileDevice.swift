@@ -6,6 +6,7 @@ package final class FileDevice: BlockDevice {
     package let path: String
     private let descriptor: OwnedDescriptor
     private let isBlockDevice: Bool
+    private let isCutAnError: Bool
 
     /// How a file is opened.
     package enum Access: Sendable {
@@ -25,8 +26,14 @@ package final class FileDevice: BlockDevice {
         private static let direct: Int32 = 0o40000
     #endif
 
-    package convenience init(path: String, access: Access) throws(IOFailure) {
-        try self.init(OwnedDescriptor(path: path, flags: Self.flags(access)), path: path)
+    /// - Parameter isCutAnError: for a device that is never used beyond its end: what lies there, since
+    ///   somebody cut it, is EIO and no zeroes, and no write makes it longer again.
+    package convenience init(
+        path: String, access: Access, isCutAnError: Bool = false
+    ) throws(IOFailure) {
+        try self.init(
+            OwnedDescriptor(path: path, flags: Self.flags(access)), path: path,
+            isCutAnError: isCutAnError)
     }
 
     /// Opens a name in an open folder, where no symbolic link is followed; `path` is for messages.
@@ -48,7 +55,10 @@ package final class FileDevice: BlockDevice {
         }
     }
 
-    private init(_ descriptor: consuming OwnedDescriptor, path: String) throws(IOFailure) {
+    private init(
+        _ descriptor: consuming OwnedDescriptor, path: String, isCutAnError: Bool = false
+    ) throws(IOFailure) {
+        self.isCutAnError = isCutAnError
         let status = try FileStatus(descriptor: descriptor.number, path: path)
         guard status.kind == .file || status.kind == .blockDevice else {
             throw IOFailure("open", path: path, code: status.kind == .folder ? EISDIR : ENOTBLK)
@@ -70,6 +80,11 @@ package final class FileDevice: BlockDevice {
             throw .last("read the size of", path: path)
         }
         return Int(clamping: bytes)
+    }
+
+    /// What the filesystem says of the open file, whatever its path leads to by now.
+    package func status() throws(IOFailure) -> FileStatus {
+        try FileStatus(descriptor: descriptor.number, path: path)
     }
 
     package func allocatedBytes() throws(IOFailure) -> Int {
@@ -94,8 +109,14 @@ package final class FileDevice: BlockDevice {
         throw .last("allocate space in", path: path)
     }
 
+    /// EIO when a range is not there any more and that matters.
+    private func requireWhole(_ range: Range<Int>) throws(IOFailure) {
+        guard isCutAnError, !isBlockDevice, try byteCount() < range.upperBound else { return }
+        throw .inputOutput("find all of", path: path)
+    }
+
     package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(IOFailure) {
-        let number = descriptor.number
+        let (number, isCutAnError) = (descriptor.number, isCutAnError)
         let done = buffer.withUnsafeMutableBytes { bytes in
             var done = 0
             while done < bytes.count {
@@ -105,6 +126,10 @@ package final class FileDevice: BlockDevice {
                 }
                 if count < 0 { return -1 }
                 if count == 0 {
+                    guard !isCutAnError else {
+                        errno = EIO
+                        return -1
+                    }
                     _ = rest.initializeMemory(as: UInt8.self, repeating: 0)
                     break
                 }
@@ -116,6 +141,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
+        try requireWhole(offset..<offset + bytes.byteCount)
         let number = descriptor.number
         let succeeded = bytes.withUnsafeBytes { bytes in
             var done = 0
@@ -137,6 +163,7 @@ package final class FileDevice: BlockDevice {
 
     package func punch(_ range: Range<Int>) throws(IOFailure) {
         guard !range.isEmpty else { return }
+        try requireWhole(range)
         let number = descriptor.number
         let result = retryingInterrupts {
             snapmgr_punch_hole(number, Int64(range.lowerBound), Int64(range.count))
@@ -182,6 +209,7 @@ package final class FileDevice: BlockDevice {
     package func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
         guard !range.isEmpty else { return nil }
         guard !isBlockDevice else { return range }
+        try requireWhole(range)
         let start = Int(snapmgr_seek_data(descriptor.number, Int64(range.lowerBound)))
         if start < 0 {
             // ENXIO: nothing but a hole up to the end of the file.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SnapshotModel
 
 /// What the filesystem says of a file.
 package struct FileStatus: Hashable, Sendable {
@@ -14,13 +15,16 @@ package struct FileStatus: Hashable, Sendable {
     package let kind: Kind
     package let byteCount: Int
     package let allocatedBytes: Int
-    /// The time of the last change of content, in nanoseconds since 1970.
+    /// The time of the last change of content, in nanoseconds since 1970; modulo 2^64, for files may
+    /// be of any year.
     package let modifiedNanoseconds: Int64
     /// The inode and its device: what tells a file from its copy.
     package let inode: UInt64
     package let device: UInt64
     /// How many names the file has.
     package let linkCount: Int
+    /// The number of a block device, as `st_rdev` encodes it; 0 for a file.
+    package let blockDevice: UInt64
 
     init(descriptor: Int32, path: String) throws(IOFailure) {
         var status = stat()
@@ -43,6 +47,22 @@ package struct FileStatus: Hashable, Sendable {
         self.init(status)
     }
 
+    /// Whether both are the same file or the same block device, by whatever name.
+    package func isSame(as other: FileStatus) -> Bool {
+        if kind == .blockDevice, other.kind == .blockDevice {
+            return blockDevice == other.blockDevice
+        }
+        return inode == other.inode && device == other.device
+    }
+
+    /// Of a name itself, and not of what it may point to; nil when there is none.
+    package static func ofName(_ path: String) throws(IOFailure) -> FileStatus? {
+        var status = stat()
+        guard lstat(path, &status) != 0 else { return FileStatus(status) }
+        guard errno == ENOENT || errno == ENOTDIR else { throw .last("examine", path: path) }
+        return nil
+    }
+
     private init(_ status: stat) {
         kind =
             switch status.st_mode & S_IFMT {
@@ -54,11 +74,13 @@ package struct FileStatus: Hashable, Sendable {
             default: .other
             }
         byteCount = Int(status.st_size)
-        allocatedBytes = Int(status.st_blocks) * 512
+        allocatedBytes = Int(status.st_blocks).multipliedClamped(by: 512)
+        // Only compared: what is beyond the type still differs from others.
         modifiedNanoseconds =
-            Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+            Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         linkCount = Int(status.st_nlink)
+        blockDevice = kind == .blockDevice ? UInt64(status.st_rdev) : 0
     }
 }

@@ -16,6 +16,8 @@ package struct IOFailure: Error, Hashable, Sendable {
 
     /// No space is left, or a quota or file-size limit is reached.
     package var isNoSpace: Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
+    /// The limit on the size of a file is reached, which is no full disk.
+    package var isTooLarge: Bool { code == EFBIG }
     package var isNotFound: Bool { code == ENOENT }
     /// Whether the kernel says for certain that nothing has the name. Any other failed look-up
     /// tells nothing of what is there.

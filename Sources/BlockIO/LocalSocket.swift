@@ -90,6 +90,19 @@ package final class LocalSocket: Sendable {
         guard succeeded else { throw .last("write to", path: path) }
     }
 
+    /// Sends a few bytes if that needs no waiting, all of them or none; false when the connection is
+    /// of no use any more.
+    package func sendAtOnce(_ bytes: RawSpan) -> Bool {
+        let number = descriptor.number
+        let count = bytes.withUnsafeBytes { bytes in
+            let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+            return retryingInterrupts {
+                Glibc.send(number, bytes.baseAddress, bytes.count, flags)
+            }
+        }
+        return count == bytes.byteCount || (count < 0 && errno == EAGAIN)
+    }
+
     /// Ends the connection for both ends at once; calls that wait in it return.
     package func shutDown() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
 
@@ -110,6 +123,16 @@ package final class LocalSocket: Sendable {
             throw .last("ask for the user of", path: path)
         }
         return user
+    }
+
+    /// The process at the other end, of a server the one that began to listen; nil when the kernel
+    /// does not tell.
+    package var peerProcess: Int32? {
+        var process: pid_t = 0
+        guard snapmgr_peer_process(descriptor.number, &process) == 0, process > 0 else {
+            return nil
+        }
+        return process
     }
 
     /// The user id under which this process acts.

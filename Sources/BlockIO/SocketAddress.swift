@@ -34,8 +34,16 @@ struct SocketAddress: ~Copyable {
         }
     }
 
-    /// Frees the name; it is no error when it is free.
+    /// Frees the name; it is no error when it is free. What is no socket stays: EEXIST.
     func removeName() throws(IOFailure) {
+        var status = stat()
+        guard fstatat(folder.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+            if errno == ENOENT { return }
+            throw .last("examine", path: path)
+        }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw IOFailure("replace", path: path, code: EEXIST)
+        }
         guard unlinkat(folder.number, name, 0) == 0 || errno == ENOENT else {
             throw .last("remove", path: path)
         }

@@ -19,10 +19,11 @@
 // signal-safety(7) allows. Its requests are filled in before the fork.
 //
 // Over the socket: the child says READY, or FAILED and an error number; the parent says END, or its
-// end of the socket closes because it died; the child says DONE or RESUMED, and ends.
+// end of the socket closes because it died or gave up; the child says DONE or RESUMED, and ends.
 enum { READY = 'r', FAILED = 'f', END = 'e', DONE = 'd', RESUMED = 'u' };
 
-// How often a guard whose time has passed looks for suspended devices.
+// How often a guard whose time has passed looks for suspended devices, and one that is alone tries
+// again to resume those that the kernel could not.
 enum { LATE_MILLISECONDS = 100 };
 
 struct task {
@@ -70,22 +71,31 @@ static void tell(struct task *task, char word, int reason) {
   send(task->socket, message, sizeof message, MSG_NOSIGNAL);
 }
 
-// A device that is not suspended is left alone: resuming it would make its inactive table live.
-static void resume_all(struct task *task) {
+// Whether no device is suspended any more. A device that is not suspended is left alone: resuming it
+// would make its inactive table live. Behind one that cannot be resumed now the others wait, since they
+// may stand on it: what is thawed writes, and would wait in the kernel.
+static int resume_all(struct task *task) {
   for (size_t device = 0; device < task->count; device++) {
-    if (ask(task, device, DM_DEV_STATUS) != 0 || !(task->request.flags & DM_SUSPEND_FLAG)) continue;
+    if (ask(task, device, DM_DEV_STATUS) != 0) {
+      if (errno == ENXIO) continue;
+      return 0;
+    }
+    if (!(task->request.flags & DM_SUSPEND_FLAG)) continue;
     if (task->drops_inactive_tables && (task->request.flags & DM_INACTIVE_PRESENT_FLAG))
       ask(task, device, DM_TABLE_CLEAR);
-    ask(task, device, DM_DEV_SUSPEND);
+    if (ask(task, device, DM_DEV_SUSPEND) != 0) return 0;
   }
+  return 1;
 }
 
-static void avoid_the_memory_killer(void) {
-  int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (file < 0) return;
-  ssize_t ignored = write(file, "-1000", 5);
-  (void)ignored;
+static int is_safe_from_the_memory_killer(void) {
+  int file = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+  if (file < 0) return 0;
+  char present[8] = {0};
+  int is_safe = write(file, "-1000", 5) == 5 ||
+                (pread(file, present, sizeof present - 1, 0) > 0 && strcmp(present, "-1000\n") == 0);
   close(file);
+  return is_safe;
 }
 
 // Closes what it shares with the parent: locks, and the other ends of other guards' sockets.
@@ -101,23 +111,27 @@ __attribute__((noreturn))
 static void guard(struct task *task) {
   setsid();
   close_others(task);
-  avoid_the_memory_killer();
+  int weaknesses = is_safe_from_the_memory_killer() ? 0 : SNAPMGR_GUARD_MAY_BE_KILLED;
   // What is in memory stays; the rehearsal below brings there all that is needed later. Locking
   // everything would copy the parent.
-  mlockall(MCL_CURRENT | MCL_ONFAULT);
+  if (mlockall(MCL_CURRENT | MCL_ONFAULT) != 0) weaknesses |= SNAPMGR_GUARD_MAY_BE_PAGED_OUT;
   hear(task, 0);
   for (size_t device = 0; device < task->count; device++) {
     if (ask(task, device, DM_DEV_STATUS) == 0) continue;
     tell(task, FAILED, errno);
     _exit(1);
   }
-  tell(task, READY, 0);
+  tell(task, READY, weaknesses);
   char outcome = DONE;
   for (;;) {
     int heard = hear(task, task->deadline);
     if (heard == END) break;
-    resume_all(task);
-    if (heard == 0) break;
+    int is_done = resume_all(task);
+    if (heard == 0) {
+      // Nobody else does it: the kernel may have memory again in a moment.
+      for (; !is_done; is_done = resume_all(task)) poll(NULL, 0, LATE_MILLISECONDS);
+      break;
+    }
     // The parent is late, and may suspend a device even now.
     outcome = RESUMED;
     task->deadline = milliseconds_now() + LATE_MILLISECONDS;
@@ -185,6 +199,7 @@ int snapmgr_guard_begin(struct snapmgr_guard *result, const char *const *names, 
   if (length == 2 && message[0] == READY) {
     result->socket = ends[0];
     result->process = child;
+    result->weaknesses = (unsigned char)message[1];
     ends[0] = -1;
     errno = 0;
   } else {
@@ -200,6 +215,21 @@ end:
     if (ends[index] >= 0) close(ends[index]);
   errno = reason;
   return reason == 0 ? 0 : -1;
+}
+
+int snapmgr_guard_abandon(struct snapmgr_guard *guard, int64_t milliseconds) {
+  int64_t deadline = milliseconds_now() + milliseconds;
+  shutdown(guard->socket, SHUT_WR);
+  char message[2] = {0, 0};
+  struct pollfd watched = {.fd = guard->socket, .events = POLLIN};
+  int count = 0;
+  for (int64_t left = milliseconds; count <= 0 && left > 0; left = deadline - milliseconds_now())
+    count = poll(&watched, 1, (int)left);
+  ssize_t length = count > 0 ? receive(guard->socket, message) : 0;
+  close(guard->socket);
+  // One that still tries goes on by itself.
+  if (count > 0) reap(guard->process);
+  return length == 2;
 }
 
 int snapmgr_guard_end(struct snapmgr_guard *guard) {

@@ -62,6 +62,14 @@ int snapmgr_peer_user(int socket, uint32_t *user) {
   return 0;
 }
 
+int snapmgr_peer_process(int socket, pid_t *process) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+  *process = credentials.pid;
+  return 0;
+}
+
 void snapmgr_name_thread(const char *name) {
   pthread_setname_np(pthread_self(), name);
 }

@@ -111,7 +111,7 @@ extension CatalogStore {
                 id: try reader.value(Int64.self),
                 map: StoredChunkMap(
                     volume: try reader.value(), ordinal: try reader.raw(),
-                    exceptions: try reader.value(), segmentCount: try reader.value())
+                    exceptions: try reader.size(), segmentCount: try reader.size())
             )
         }
         return try headers.map { id, map in

@@ -12,8 +12,8 @@ extension CatalogStore {
     ///
     /// - Throws: `constraint` when the details are no JSON.
     package func record(_ event: Event) throws {
-        try write("recording an event") {
-            try $0.execute(
+        try write("recording an event") { database in
+            try database.execute(
                 sql: """
                     INSERT INTO event (time, level, volume, snapshot_id, kind, message, details)
                     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -22,7 +22,24 @@ extension CatalogStore {
                     now().nanoseconds, event.level.rawValue, event.volume,
                     event.snapshot?.rawValue, event.kind, event.message, event.details,
                 ])
+            try Self.trimEvents(database, after: database.lastInsertedRowID)
         }
+    }
+
+    /// How many events are kept, about: some years of a snapshot every quarter of an hour.
+    static let eventsMaximum: Int64 = 200_000
+    /// After how many new ones the oldest go.
+    private static let eventsBetweenTrims: Int64 = 1000
+
+    /// By number and not by age: a clock that is wrong must not empty the log.
+    private static func trimEvents(_ database: Database, after id: Int64) throws {
+        guard id % eventsBetweenTrims == 0 else { return }
+        try database.execute(
+            sql: """
+                DELETE FROM event WHERE id <= (
+                    SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)
+                """,
+            arguments: [eventsMaximum])
     }
 
     /// Up to `limit` events that came after the event `id`; nil is from the beginning.

@@ -13,15 +13,30 @@ extension CatalogStore {
     }
 
     static func idFloor(_ database: Database) throws -> IDFloor {
-        func highest(_ table: String) throws -> Int64 {
-            try Int64.fetchOne(
+        func highest<ID: BoundedNumber>(_ table: String) throws -> ID where ID.RawValue == Int64 {
+            let number = try Int64.fetchOne(
                 database, sql: "SELECT seq FROM sqlite_sequence WHERE name = ?", arguments: [table])
-                ?? 0
+            return try checked(number ?? 0)
         }
         return IDFloor(
-            snapshot: SnapshotID(rawValue: try highest("snapshot")),
-            set: SetID(rawValue: try highest("snapshot_set")),
-            revert: RevertID(rawValue: try highest("revert")))
+            snapshot: try highest("snapshot"), set: try highest("snapshot_set"),
+            revert: try highest("revert"))
+    }
+
+    /// The id of the row that was inserted just now.
+    ///
+    /// - Throws: `corrupt` when it is so high that no record could be read that has it.
+    static func insertedID<ID: BoundedNumber>(_ database: Database) throws -> ID
+    where ID.RawValue == Int64 {
+        try checked(database.lastInsertedRowID)
+    }
+
+    private static func checked<ID: BoundedNumber>(_ number: Int64) throws -> ID
+    where ID.RawValue == Int64 {
+        guard let id = ID(checking: number) else {
+            throw CatalogError.corrupt("the catalog has given out the impossible id \(number)")
+        }
+        return id
     }
 
     /// Writes SQLite's own table of AUTOINCREMENT counters; it has no unique key to upsert on.

@@ -16,7 +16,28 @@ extension CatalogStore {
                 "table \($0[0] as DatabaseValue) row \($0[1] as DatabaseValue) refers to a row of "
                     + "\($0[2] as DatabaseValue) that is not there"
             }
-            return try references + Self.chunkMapProblems(database)
+            return try references + unreadableRows() + Self.chunkMapProblems(database)
+        }
+    }
+
+    /// Reads every row but chunk maps as commands do.
+    private func unreadableRows() throws -> [String] {
+        let readers: [() throws -> Void] = [
+            { _ = try self.volumes() }, { _ = try self.snapshots(query: SnapshotQuery()) },
+            { _ = try self.sets() }, { _ = try self.holds() }, { _ = try self.idFloor() },
+            { _ = try self.scheduleMarks() }, { _ = try self.clock() },
+            { _ = try self.unfinishedReverts() },
+            {
+                for volume in try self.volumes() {
+                    _ = try self.reverts(volume: volume.record.name)
+                }
+            },
+        ]
+        return try readers.compactMap { read in
+            do {
+                try read()
+                return nil
+            } catch let error as CatalogError where error.code == .corrupt { return error.message }
         }
     }
 

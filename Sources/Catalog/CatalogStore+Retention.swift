@@ -35,7 +35,7 @@ extension CatalogStore {
                     takenAt: try reader.timestamp(), kind: try reader.raw(),
                     name: try reader.optional(), setName: try reader.optional(),
                     schedule: try reader.optional(), tags: try reader.words() ?? [],
-                    exclusiveBytes: try reader.optional())
+                    exclusiveBytes: try reader.optionalSize())
             }
         }
     }

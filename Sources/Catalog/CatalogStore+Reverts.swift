@@ -19,11 +19,12 @@ extension CatalogStore {
             guard found != nil else {
                 throw CatalogError.noSnapshot("snapshot \(snapshot) of volume \(volume)")
             }
+            _ = try Self.idFloor(database)
             let row = RevertRow(
                 id: RevertID(rawValue: 0), volume: volume, snapshot: snapshot, groupKey: groupKey,
                 group: group, begunAt: now())
             try Self.insert(database, row, id: nil, volume: volumeID)
-            return RevertID(rawValue: database.lastInsertedRowID)
+            return try Self.insertedID(database)
         }
     }
 
@@ -129,7 +130,7 @@ extension CatalogStore {
             RevertRow(
                 id: try reader.raw(), volume: try reader.value(), snapshot: try reader.raw(),
                 safetySnapshot: try reader.optionalRaw(), groupKey: try reader.optional(),
-                group: try reader.words(), planBytes: try reader.optional(),
+                group: try reader.words(), planBytes: try reader.optionalSize(),
                 state: try reader.optionalRaw(), begunAt: try reader.timestamp(),
                 endedAt: try reader.optionalTimestamp())
         }

@@ -67,30 +67,15 @@ extension CatalogStore {
     package static func peek(
         _ path: String
     ) throws -> (marks: [ScheduleKey: ScheduleMarks], hasDevices: Bool)? {
-        guard access(path + "-wal", F_OK) != 0 else { return nil }
-        var configuration = Configuration()
-        configuration.readonly = true
-        let queue = try DatabaseQueue(
-            path: "file:\(uriPath(path))?immutable=1", configuration: configuration)
+        guard Glibc.access(path + "-wal", F_OK) != 0 else { return nil }
+        try CatalogFile.require(path)
+        let queue = try CatalogFile.openImmutable(path)
         return try queue.read { database in
+            try SchemaCheck.requirePlainTables(database, path)
             let device = try Int.fetchOne(
                 database, sql: "SELECT 1 FROM volume WHERE driver = ? LIMIT 1",
                 arguments: [VolumeDriver.dm.rawValue])
             return (try scheduleMarks(database), device != nil)
-        }
-    }
-
-    /// A path as it stands in a URI: what could mean something there is escaped.
-    private static func uriPath(_ path: String) -> String {
-        path.utf8.reduce(into: "") { text, byte in
-            let scalar = UnicodeScalar(byte)
-            let isPlain = scalar.properties.isAlphabetic || scalar.properties.numericType != nil
-            if byte < 128, isPlain || "/._-".unicodeScalars.contains(scalar) {
-                text.unicodeScalars.append(scalar)
-            } else {
-                let digits = String(byte, radix: 16)
-                text += "%" + (digits.count == 1 ? "0" : "") + digits
-            }
         }
     }
 

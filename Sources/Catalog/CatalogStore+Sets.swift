@@ -5,10 +5,11 @@ extension CatalogStore {
     /// Gives out the id of a new set. Names need not be unique.
     package func beginSet(name: String?) throws -> SetID {
         try write("beginning a set") { database in
+            _ = try Self.idFloor(database)
             try database.execute(
                 sql: "INSERT INTO snapshot_set (name, created_at) VALUES (?, ?)",
                 arguments: [name, now().nanoseconds])
-            return SetID(rawValue: database.lastInsertedRowID)
+            return try Self.insertedID(database)
         }
     }
 

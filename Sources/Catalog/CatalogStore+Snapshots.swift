@@ -12,13 +12,15 @@ extension CatalogStore {
         volume: String, description: SnapshotDescription
     ) throws -> SnapshotID {
         try write("beginning a snapshot of volume \(volume)") { database in
+            // Refuses before an id that no store could record is given out.
+            _ = try Self.idFloor(database)
             let manifest = SnapshotManifest(
                 ordinal: SnapshotOrdinal(rawValue: 0), id: SnapshotID(rawValue: 0),
                 volumeBytes: try Self.volumeBytes(database, volume), takenAt: now(),
                 description: description)
             try SnapshotWriter(database).insert(
                 manifest, id: nil, volume: Self.volumeID(database, volume), phase: .creating)
-            return SnapshotID(rawValue: database.lastInsertedRowID)
+            return try Self.insertedID(database)
         }
     }
 
@@ -90,6 +92,20 @@ extension CatalogStore {
         try write("marking snapshots of volume \(volume) as broken") { database in
             try Self.markBroken(
                 database, volume: try Self.volumeID(database, volume), upTo: ordinal)
+        }
+    }
+
+    /// The newest of the volume's snapshots that is marked as broken; nil when none is.
+    package func brokenThrough(volume: String) throws -> SnapshotOrdinal? {
+        try read("looking for broken snapshots of volume \(volume)") { database in
+            try Int.fetchOne(
+                database,
+                sql: """
+                    SELECT max(s.ordinal) FROM snapshot s JOIN volume v ON v.id = s.volume_id
+                    WHERE v.name = ? AND s.is_broken AND s.phase = 'present'
+                    """,
+                arguments: [volume]
+            ).map { SnapshotOrdinal(rawValue: $0) }
         }
     }
 

@@ -117,8 +117,7 @@ extension CatalogStore {
             record: VolumeRecord(
                 name: try reader.value(), uuid: try reader.value(), driver: try reader.raw(),
                 originPath: try reader.value(),
-                geometry: Geometry(
-                    volumeBytes: try reader.value(), chunkBytes: try reader.value()),
+                geometry: try reader.geometry(),
                 storeFullPolicy: try reader.raw(), createdAt: try reader.timestamp(),
                 idFloor: try reader.idFloor()),
             storePath: try reader.value(), snapshotsSeen: try reader.raw())

@@ -13,6 +13,16 @@ package final class CatalogStore: Sendable {
     let now: @Sendable () -> Timestamp
     /// A queue and not a pool: a command line process asks one thing at a time.
     private let queue: DatabaseQueue
+    package let access: Access
+
+    /// What may be done with a catalog.
+    package enum Access: Sendable {
+        case writable
+        /// The file, or its folder, cannot be written to.
+        case readOnly
+        /// There is no file: nothing is known, and nothing is kept.
+        case missing
+    }
 
     /// How long to wait for another process's lock, in seconds.
     package static let busyTimeoutSeconds = 5.0
@@ -40,18 +50,46 @@ package final class CatalogStore: Sendable {
     ) throws {
         self.path = path
         self.now = now
+        access = .writable
         do {
             try Self.createFile(path)
-            var configuration = Configuration()
-            configuration.busyMode = .timeout(busyTimeoutSeconds)
-            configuration.foreignKeysEnabled = true
-            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try CatalogFile.require(path)
+            queue = try DatabaseQueue(
+                path: path, configuration: CatalogFile.configuration(busyTimeoutSeconds))
             let migrator = SchemaMigration.migrator(migrations)
             let isComplete = try queue.read { try Self.isComplete($0, migrator, path) }
             try queue.writeWithoutTransaction { try Self.makeDurable($0, path) }
             if !isComplete {
                 try queue.write(Self.mark)
                 try Self.migrate(queue, migrator)
+            }
+        } catch {
+            throw CatalogError(error, action: "opening", path: path)
+        }
+    }
+
+    /// Opens the catalog for who only looks: nothing is made where there is nothing, and a file that
+    /// this user cannot write to is read as it is.
+    package init(reading path: String, now: @escaping @Sendable () -> Timestamp) throws {
+        self.path = path
+        self.now = now
+        do {
+            access = try CatalogFile.access(path)
+            let migrator = SchemaMigration.migrator(SchemaMigration.all)
+            switch access {
+            case .writable:
+                queue = try CatalogStore(path: path, now: now).queue
+            case .readOnly:
+                queue = try CatalogFile.openReadOnly(path)
+                guard try queue.read({ try Self.isComplete($0, migrator, path) }) else {
+                    throw CatalogError(
+                        .unreadable,
+                        "the catalog \(path) is an older snapmgr's, and this user cannot renew it",
+                        hint: "run a command of this snapmgr as its owner")
+                }
+            case .missing:
+                queue = try DatabaseQueue()
+                try migrator.migrate(queue)
             }
         } catch {
             throw CatalogError(error, action: "opening", path: path)
@@ -147,6 +185,7 @@ extension CatalogStore {
     private static func isComplete(
         _ database: Database, _ migrator: DatabaseMigrator, _ path: String
     ) throws -> Bool {
+        try SchemaCheck.requirePlainTables(database, path)
         let id = try Int.fetchOne(database, sql: "PRAGMA application_id")
         let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0
         guard isEmpty || id == SchemaMigration.applicationID else {
@@ -159,6 +198,7 @@ extension CatalogStore {
                 .newerSchema, "the catalog \(path) was written by a newer snapmgr",
                 hint: newerSchemaHint)
         }
+        try SchemaCheck.requireKnownNames(database, path)
         return try migrator.hasCompletedMigrations(database)
     }
 
@@ -189,7 +229,8 @@ extension CatalogStore {
             try migrator.migrate(queue)
         } catch {
             // Another process may have made the tables between our look and our attempt.
-            guard try queue.read(migrator.hasCompletedMigrations) else { throw error }
+            let isComplete = try? queue.read(migrator.hasCompletedMigrations)
+            guard isComplete == true else { throw error }
         }
     }
 }

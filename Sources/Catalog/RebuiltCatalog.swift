@@ -52,6 +52,17 @@ package struct RebuiltCatalog: Sendable {
     }
 }
 
+extension RebuiltCatalog.Volume {
+    /// Why what a store says is not taken over, although its records are whole; nil when it can be.
+    package var refusal: String? {
+        let ids = RebuiltCatalog(volumes: [self]).highestIDs
+        let numbers = [ids.snapshot.rawValue, ids.set.rawValue, ids.revert.rawValue]
+        let ordinals = manifests.map { Int64($0.ordinal.rawValue) }
+        let isFar = !(numbers + ordinals).allSatisfy(IdentityBounds.adoptable.contains)
+        return isFar ? "its identities are so high that none would be left after them" : nil
+    }
+}
+
 extension SnapshotManifest {
     fileprivate var ids: IDFloor {
         IDFloor(

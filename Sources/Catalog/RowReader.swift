@@ -45,6 +45,40 @@ struct RowReader {
         return value
     }
 
+    /// An id or an ordinal, within the bounds of its kind.
+    mutating func raw<Value: BoundedNumber>(_ type: Value.Type = Value.self) throws -> Value
+    where Value.RawValue: DatabaseValueConvertible {
+        guard let value = try optionalRaw(type) else { throw unexpected() }
+        return value
+    }
+
+    mutating func optionalRaw<Value: BoundedNumber>(
+        _ type: Value.Type = Value.self
+    ) throws -> Value? where Value.RawValue: DatabaseValueConvertible {
+        guard let stored = try optional(Value.RawValue.self) else { return nil }
+        guard let value = Value(checking: stored) else { throw unexpected() }
+        return value
+    }
+
+    /// A size in bytes or a count: not negative, and so small that a few can be added up.
+    mutating func size() throws -> Int {
+        guard let value = try optionalSize() else { throw unexpected() }
+        return value
+    }
+
+    mutating func optionalSize() throws -> Int? {
+        guard let value = try optional(Int.self) else { return nil }
+        guard (0...Geometry.volumeBytesMaximum).contains(value) else { throw unexpected() }
+        return value
+    }
+
+    /// A volume's size and that of its chunks.
+    mutating func geometry() throws -> Geometry {
+        let geometry = Geometry(volumeBytes: try value(), chunkBytes: try value())
+        guard geometry.isPossible else { throw unexpected() }
+        return geometry
+    }
+
     mutating func timestamp() throws -> Timestamp { Timestamp(nanoseconds: try value()) }
 
     mutating func optionalTimestamp() throws -> Timestamp? {

@@ -7,6 +7,7 @@ struct SchemaMigration: Sendable {
 
     static let all = [
         SchemaMigration(name: "v1", sql: v1), SchemaMigration(name: "schedules", sql: schedules),
+        SchemaMigration(name: "clocks", sql: clocks),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -48,6 +49,19 @@ extension SchemaMigration {
             slot INTEGER NOT NULL,
             PRIMARY KEY (target, schedule, slot)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    // The roles are `anchor`, `since` and `last`; what they mean is in `ClockMemory`. The log is asked
+    // for the last events of a kind, and must not be read as a whole for that.
+    private static let clocks = """
+        CREATE TABLE clock_reading (
+            role TEXT PRIMARY KEY,
+            wall INTEGER NOT NULL,
+            boot_id TEXT NOT NULL,
+            boot INTEGER NOT NULL,
+            steady INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX event_by_kind ON event (kind, volume);
         """
 
     private static let volumeTables = """

@@ -106,7 +106,7 @@ extension SnapshotRow {
     /// Reads the columns of ``SnapshotSelection`` in their order.
     fileprivate init(_ reader: inout RowReader) throws {
         let (id, ordinal): (SnapshotID, SnapshotOrdinal) = (try reader.raw(), try reader.raw())
-        let (takenAt, volumeBytes) = (try reader.timestamp(), try reader.value(Int.self))
+        let (takenAt, volumeBytes) = (try reader.timestamp(), try reader.size())
         let description = SnapshotDescription(
             kind: try reader.raw(), consistency: try reader.raw(), name: try reader.optional(),
             setID: try reader.optionalRaw(), setName: try reader.optional(),
@@ -117,11 +117,11 @@ extension SnapshotRow {
         volume = try reader.value()
         phase = try reader.raw()
         let isBroken = try reader.value(Bool.self)
-        changedBytes = try reader.optional()
-        exclusiveBytes = try reader.optional()
+        changedBytes = try reader.optionalSize()
+        exclusiveBytes = try reader.optionalSize()
         let isNewest = try reader.value(Bool.self)
         let isMerging = try reader.value(Bool.self)
-        holds = try reader.value()
+        holds = try reader.size()
         manifest = SnapshotManifest(
             ordinal: ordinal, id: id, volumeBytes: volumeBytes, takenAt: takenAt,
             description: description, isDeleted: phase == .deleting)

@@ -5,6 +5,7 @@ internal import SnapshotModel
 /// One client of a control server: reads its requests one after the other and answers each.
 final class ControlConnection: Sendable {
     private let socket: LocalSocket
+    private let client: SocketClient
     private let handler: ControlHandler
     private let state = Monitored(State())
 
@@ -24,6 +25,7 @@ final class ControlConnection: Sendable {
 
     init(socket: LocalSocket, handler: ControlHandler) {
         self.socket = socket
+        client = SocketClient(socket)
         self.handler = handler
     }
 
@@ -71,6 +73,9 @@ final class ControlConnection: Sendable {
 
     func shutDown() { socket.shutDown() }
 
+    /// Gives a sign of life to a client that waits for an answer and wants one.
+    func beat(_ line: [UInt8]) { client.beatNow(line) }
+
     /// To be called once, after the connection was shut down or has ended.
     func join() {
         let thread = state.withLock { state in
@@ -89,14 +94,15 @@ final class ControlConnection: Sendable {
     }
 
     private func serve() {
-        let client = SocketClient(socket)
-        // The greeting: from here on, what the client sends is read.
-        guard client.send(.reply(.done)) else { return }
+        // From here on, what the client sends is read.
+        guard let greeting = try? ControlWire.greeting(), client.send(greeting) else { return }
         var reader = LineReader(socket, limitBytes: ControlLimits.requestBytes)
         do throws(LineReader.Failure) {
             while let line = try reader.next() {
                 guard becomeBusy() else { return }
-                guard client.send(answer(line, for: client)) else { return }
+                let answer = answer(line)
+                client.beat(false)
+                guard client.send(answer) else { return }
                 guard becomeSilent() else { return }
             }
         } catch {
@@ -110,9 +116,10 @@ final class ControlConnection: Sendable {
         }
     }
 
-    private func answer(_ line: [UInt8], for client: SocketClient) -> ControlMessage {
+    private func answer(_ line: [UInt8]) -> ControlMessage {
         do throws(Problem) {
-            let request = try ControlWire.decodeRequest(line)
+            let (request, wantsBeats) = try ControlWire.decodeAsked(line)
+            client.beat(wantsBeats)
             return .reply(try handler.perform(request, for: client))
         } catch {
             return .problem(error)

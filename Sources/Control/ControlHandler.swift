@@ -1,3 +1,4 @@
+internal import BlockIO
 internal import MergeKit
 package import SnapshotModel
 
@@ -6,6 +7,10 @@ package import SnapshotModel
 package final class ControlHandler: Sendable {
     let host: VolumeHost
     private let change: SteppedChange
+    /// What collections had freed before the session's last deletion; the caretaker may be faster
+    /// to collect than the session.
+    private let freedBefore = Monitored<Int?>(nil)
+    private let overrulesClients = Monitored(false)
 
     package init(host: VolumeHost) {
         self.host = host
@@ -24,8 +29,19 @@ package final class ControlHandler: Sendable {
     package func perform(
         _ request: ControlRequest, for client: any RequestClient
     ) throws(Problem) -> ControlReply {
+        try checkClients(request)
         switch request {
         case .status: return .status(try engine.status())
+        case .clients: return .clients(host.clients.presence())
+        case .overruleClients:
+            overrulesClients.withLock { $0 = true }
+            return .done
+        case .letGo:
+            guard let letGo = host.letGo.withLock({ $0 }) else {
+                throw Problem(.usage, "this process does not let volumes go")
+            }
+            letGo()
+            return .done
         case .snapshot, .revert, .cancelMerge, .delete, .resize:
             return try changeAtOnce(request, for: client)
         case .prepareSnapshot, .prepareRevert, .hold, .commit, .rollBack, .release:
@@ -34,12 +50,34 @@ package final class ControlHandler: Sendable {
             return try superviseMerge(request, for: client)
         case .previewRevert(let id): return .preview(try engine.previewRevert(to: id))
         case .previewDelete(let ids): return .deleted(try engine.previewDelete(ids))
-        case .collect: return .collected(try engine.collect())
+        case .collect: return .collected(try collect())
         case .export(let id, let path):
             let view = try engine.openView(of: id)
             defer { view.close() }
             return .exported(bytes: try SnapshotExport(path: path).write(view, for: client))
         }
+    }
+
+    /// `.refused` when the volume's content would change under clients that have it open.
+    private func checkClients(_ request: ControlRequest) throws(Problem) {
+        switch request {
+        case .revert, .prepareRevert, .cancelMerge, .letGo: break
+        case .resize(let bytes) where bytes < engine.geometry.volumeBytes: break
+        default: return
+        }
+        guard !overrulesClients.withLock({ $0 }), let presence = host.clients.presence() else {
+            return
+        }
+        throw presence.problem(engine.record.name)
+    }
+
+    /// The report's freed bytes are those since the session's last deletion.
+    private func collect() throws(Problem) -> CollectReport {
+        var report = try engine.collect()
+        if let before = freedBefore.withLock({ $0 }) {
+            report.freedBytes = engine.freedBytes - before
+        }
+        return report
     }
 
     private func changeAtOnce(
@@ -50,7 +88,10 @@ package final class ControlHandler: Sendable {
             case .snapshot(let request): return .snapshot(try engine.takeSnapshot(request))
             case .revert(let request): return .reverted(try engine.revert(request))
             case .cancelMerge(let id): return .reverted(try engine.cancelMerge(id))
-            case .delete(let ids): return .deleted(try engine.delete(ids))
+            case .delete(let ids):
+                let before = engine.freedBytes
+                freedBefore.withLock { $0 = before }
+                return .deleted(try engine.delete(ids))
             case .resize(let bytes):
                 try engine.resize(to: bytes)
                 return .volume(engine.record)

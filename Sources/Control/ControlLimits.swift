@@ -10,6 +10,8 @@ package enum ControlLimits {
     package static let sendMilliseconds = 10_000
     /// How long a client waits for a server to take its connection.
     package static let greetingMilliseconds = 5_000
+    /// Between two signs of life from a server that is at work on a long request.
+    package static let beatMilliseconds = 1_000
     /// How long I/O may be held at most: guests give up on a disk after 30 seconds.
     package static let holdMilliseconds = 20_000
     /// How long an opener waits for a holder that is just starting or ending.
@@ -19,6 +21,23 @@ package enum ControlLimits {
     /// What one step of a background merge copies at most: long enough to run at the disk's speed.
     /// The engine takes shorter steps while clients are active.
     package static let mergeStepBytes = 128 << 20
+}
+
+/// How long a client waits for a server, in milliseconds; tests wait less.
+package struct ServerPatience: Sendable {
+    /// For the server to take the connection and to greet.
+    package var greeting = ControlLimits.greetingMilliseconds
+    /// For a sign of life while the server is at work. It gives one each second, also while the
+    /// disk is slow: a server that is silent for so long is stopped, or starved.
+    package var silence = 15_000
+    /// The same of an older server, which gives none.
+    package var silenceOfOlder = 600_000
+    /// For the answer to a request that only looks or sets something.
+    package var look = 60_000
+    /// For the answer to any other request, or for it to get on.
+    package var change = 1_800_000
+
+    package init() {}
 }
 
 /// How long an open volume waits for what, in milliseconds; tests wait less.

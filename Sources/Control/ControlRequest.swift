@@ -40,6 +40,28 @@ package enum ControlRequest: Hashable, Sendable, Codable {
     /// Writes a snapshot's content to a new file; sends progress.
     case export(SnapshotID, path: String)
     case resize(bytes: Int)
+
+    /// Who has the volume open for writing.
+    case clients
+    /// From now on this session changes the volume's content under its clients, too.
+    case overruleClients
+    /// Has the server let the volume go, soon.
+    case letGo
+}
+
+extension ControlRequest {
+    /// Whether it does no work on the disk to speak of.
+    var onlyLooks: Bool {
+        switch self {
+        case .status, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack, .release,
+            .clients, .overruleClients:
+            true
+        case .snapshot, .prepareSnapshot, .prepareRevert, .hold, .commit, .previewRevert, .revert,
+            .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .export, .resize,
+            .letGo:
+            false
+        }
+    }
 }
 
 /// The answers, one for each request that succeeds.
@@ -57,13 +79,16 @@ package enum ControlReply: Hashable, Sendable, Codable {
     case collected(CollectReport)
     case exported(bytes: Int)
     case volume(VolumeRecord)
+    case clients(ClientPresence?)
 }
 
-/// One line from the server: any number of `progress`, then `reply` or `problem`.
+/// One line from the server: any number of `progress` and `working`, then `reply` or `problem`.
 package enum ControlMessage: Hashable, Sendable, Codable {
     case progress(TransferProgress)
     case reply(ControlReply)
     case problem(Problem)
+    /// A sign of life, for clients that have asked for it.
+    case working
 }
 
 /// The one way to act on a volume: directly when this process has it open, else through the
@@ -88,5 +113,22 @@ package protocol VolumeSession: AnyObject {
 extension VolumeSession {
     package func perform(_ request: ControlRequest) throws(Problem) -> ControlReply {
         try perform(request) { _ in }
+    }
+
+    /// Who has the volume open for writing; nil when nobody has.
+    package func clients() throws(Problem) -> ClientPresence? {
+        guard case .clients(let presence) = try performIfKnown(.clients) else { return nil }
+        return presence
+    }
+
+    /// Has the changes to come done whoever has the volume open.
+    package func overruleClients() throws(Problem) { _ = try performIfKnown(.overruleClients) }
+
+    /// A server of an older version neither counts clients nor cares for them; nil then.
+    private func performIfKnown(_ request: ControlRequest) throws(Problem) -> ControlReply? {
+        do throws(Problem) { return try perform(request) } catch {
+            guard error.code == .usage else { throw error }
+            return nil
+        }
     }
 }

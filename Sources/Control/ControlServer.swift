@@ -18,6 +18,7 @@ package final class ControlServer: Sendable {
     private struct State {
         var connections: [ControlConnection] = []
         var acceptThread: BackgroundThread?
+        var beatThread: BackgroundThread?
         var isStopping = false
     }
 
@@ -36,6 +37,12 @@ package final class ControlServer: Sendable {
                 server.acceptAll()
             }
             server.state.withLock { $0.acceptThread = thread }
+            do throws(IOFailure) {
+                try server.startBeats()
+            } catch {
+                server.stop()
+                throw error
+            }
             return server
         } catch {
             throw Problem(error)
@@ -45,14 +52,39 @@ package final class ControlServer: Sendable {
     /// Ends all sessions, undoes what they left half-done, and returns when their threads ended.
     package func stop() {
         listener.stop()
-        let (connections, thread) = state.withLock { state in
+        let (connections, threads) = state.change { state in
             state.isStopping = true
-            defer { (state.connections, state.acceptThread) = ([], nil) }
-            return (state.connections, state.acceptThread)
+            defer {
+                (state.connections, state.acceptThread, state.beatThread) = ([], nil, nil)
+            }
+            return (state.connections, [state.acceptThread, state.beatThread])
         }
-        thread?.join()
+        for thread in threads { thread?.join() }
         for connection in connections { connection.shutDown() }
         for connection in connections { connection.join() }
+    }
+
+    private func startBeats() throws(IOFailure) {
+        let line = (try? ControlWire.encode(.working)) ?? []
+        let thread = try BackgroundThread.startIfPossible(name: "snapmgr-beat") { [self] in
+            while let connections = connectionsToBeat() {
+                for connection in connections { connection.beat(line) }
+            }
+        }
+        state.withLock { $0.beatThread = thread }
+    }
+
+    /// The connections after a beat's time, or when there are some; nil when the server stops.
+    private func connectionsToBeat() -> [ControlConnection]? {
+        let isStopping: Bool? = state.wait(milliseconds: ControlLimits.beatMilliseconds) {
+            $0.isStopping ? true : nil
+        }
+        guard isStopping == nil else { return nil }
+        return state.wait { state -> [ControlConnection]?? in
+            guard !state.isStopping else { return .some(nil) }
+            let open = state.connections.filter { !$0.hasEnded }
+            return open.isEmpty ? nil : open
+        } ?? nil
     }
 
     private func acceptAll() {
@@ -82,7 +114,7 @@ package final class ControlServer: Sendable {
 
     private func serve(_ socket: LocalSocket) throws(Problem) {
         let connection = ControlConnection(socket: socket, handler: ControlHandler(host: host))
-        try state.withLock { state throws(Problem) in
+        try state.change { state throws(Problem) in
             guard !state.isStopping else { return }
             try connection.start()
             state.connections.append(connection)

@@ -7,8 +7,20 @@ package enum ControlWire {
     package static let version = 1
 
     /// A request as a line, with its line feed.
-    package static func encode(_ request: ControlRequest) throws(Problem) -> [UInt8] {
-        try line(RequestEnvelope(version: version, request: request))
+    ///
+    /// - Parameter wantsBeats: whether the server shall give signs of life until it answers.
+    package static func encode(
+        _ request: ControlRequest, wantsBeats: Bool = false
+    ) throws(Problem) -> [UInt8] {
+        try line(
+            RequestEnvelope(
+                version: version, request: request, wantsBeats: wantsBeats ? true : nil))
+    }
+
+    /// What a server sends first: an answer to nothing that also says, to clients that know of it,
+    /// that signs of life can be had.
+    package static func greeting() throws(Problem) -> [UInt8] {
+        try line(Greeting(message: .reply(.done), hasBeats: true))
     }
 
     /// An answer as a line, with its line feed.
@@ -19,15 +31,31 @@ package enum ControlWire {
     /// Reads a request from a line without its line feed. `.newerVersion` when the client speaks a
     /// newer protocol, whatever else the line holds; `.usage` when it is no request.
     package static func decodeRequest(_ line: [UInt8]) throws(Problem) -> ControlRequest {
+        try decodeAsked(line).request
+    }
+
+    /// The same, and whether the client wants signs of life.
+    package static func decodeAsked(
+        _ line: [UInt8]
+    ) throws(Problem) -> (request: ControlRequest, wantsBeats: Bool) {
         let envelope = try decode(VersionEnvelope.self, from: line, orThrow: .usage)
         guard envelope.version <= version else {
             throw Problem(
                 .newerVersion,
                 "the client speaks version \(envelope.version) of the control protocol, "
                     + "the server only up to \(version)",
-                hint: "restart the server with the newer snapmgr: snapmgr serve")
+                hint: "restart the server with the newer snapmgr: `snapmgr serve`")
         }
-        return try decode(RequestEnvelope.self, from: line, orThrow: .usage).request
+        let asked = try decode(RequestEnvelope.self, from: line, orThrow: .usage)
+        return (asked.request, asked.wantsBeats ?? false)
+    }
+
+    /// Reads a greeting, also that of an older server.
+    package static func decodeGreeting(
+        _ line: [UInt8]
+    ) throws(Problem) -> (message: ControlMessage, hasBeats: Bool) {
+        let greeting = try decode(Greeting.self, from: line, orThrow: .failed)
+        return (greeting.message, greeting.hasBeats)
     }
 
     /// Reads an answer from a line without its line feed.
@@ -73,6 +101,35 @@ package enum ControlWire {
 private struct RequestEnvelope: Codable {
     var version: Int
     var request: ControlRequest
+    /// Older servers pass over it.
+    var wantsBeats: Bool?
+}
+
+/// A message with a key beside it, over which older clients pass.
+private struct Greeting: Codable {
+    var message: ControlMessage
+    var hasBeats: Bool
+
+    private enum CodingKeys: CodingKey {
+        case beats
+    }
+
+    init(message: ControlMessage, hasBeats: Bool) {
+        self.message = message
+        self.hasBeats = hasBeats
+    }
+
+    init(from decoder: any Decoder) throws {
+        message = try ControlMessage(from: decoder)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        hasBeats = try container.decodeIfPresent(Bool.self, forKey: .beats) ?? false
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try message.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(hasBeats, forKey: .beats)
+    }
 }
 
 /// What every version of the protocol has in common.

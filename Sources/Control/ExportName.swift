@@ -28,7 +28,8 @@ package struct ExportName: Hashable, Sendable {
         let matches = live.filter { $0.name == reference }.map(\.id)
         guard let only = matches.first else {
             throw Problem(
-                .notFound, "there is no snapshot \(reference)", hint: "see them all: snapmgr list")
+                .notFound, "there is no snapshot \(reference)", hint: "see them all: `snapmgr list`"
+            )
         }
         guard matches.count == 1 else {
             throw Problem(

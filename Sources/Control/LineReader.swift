@@ -1,4 +1,5 @@
 internal import BlockIO
+internal import Glibc
 internal import SnapshotModel
 
 /// Cuts what comes in on a socket into lines.
@@ -20,8 +21,19 @@ struct LineReader {
         case tooLong
     }
 
+    /// How long to wait for a line.
+    struct Limit {
+        /// For its next bytes, in milliseconds.
+        var silence: Int
+        /// For the whole of it.
+        var deadline: Deadline
+    }
+
     /// The next line without its line feed; nil at the end. Half a line at the end is none.
-    mutating func next() throws(Failure) -> [UInt8]? {
+    ///
+    /// - Parameter limit: EAGAIN after so long a silence, ETIMEDOUT after the deadline; nil waits for
+    ///   ever.
+    mutating func next(within limit: Limit? = nil) throws(Failure) -> [UInt8]? {
         var searchedBytes = 0
         while true {
             let unsearched = pending[searchedBytes...]
@@ -32,8 +44,29 @@ struct LineReader {
             }
             guard pending.count <= limitBytes else { throw .tooLong }
             searchedBytes = pending.count
-            guard try receive() else { return nil }
+            var isShort = false
+            if let limit { isShort = try apply(limit) }
+            do throws(Failure) {
+                guard try receive() else { return nil }
+            } catch {
+                guard case .socket(let failure) = error, failure.code == EAGAIN, isShort else {
+                    throw error
+                }
+                throw timeout
+            }
         }
+    }
+
+    /// Whether the deadline comes before a silence would be too long.
+    private func apply(_ limit: Limit) throws(Failure) -> Bool {
+        let left = limit.deadline.remainingMilliseconds
+        guard left > 0 else { throw timeout }
+        socket.limitReceive(milliseconds: min(limit.silence, left))
+        return left < limit.silence
+    }
+
+    private var timeout: Failure {
+        .socket(IOFailure("read from", path: socket.path, code: ETIMEDOUT))
     }
 
     /// Waits for more; false at the end.

@@ -32,7 +32,7 @@ struct MergeWait {
                 .failed,
                 "the merge of snapshot \(merge.targetID) stopped: "
                     + (merge.failure ?? "its reason is not known"),
-                hint: "it is tried again by itself; watch it with: snapmgr merge status")
+                hint: "it is tried again by itself; watch it with: `snapmgr merge status`")
         }
         BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
     }
@@ -41,7 +41,7 @@ struct MergeWait {
         guard merge.state != .paused else {
             throw Problem(
                 .refused, "the merge of snapshot \(merge.targetID) is paused",
-                hint: "let it go on: snapmgr merge resume")
+                hint: "let it go on: `snapmgr merge resume`")
         }
         _ = try engine.mergeStep(byteLimit: ControlLimits.mergeStepBytes)
     }

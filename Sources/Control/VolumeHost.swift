@@ -1,4 +1,4 @@
-internal import BlockIO
+package import BlockIO
 package import MergeKit
 package import SnapshotModel
 
@@ -9,9 +9,19 @@ package final class VolumeHost: Sendable {
     /// The store's folder.
     package let storePath: String
     package let caretaker: Caretaker?
+    /// Who has the volume open besides the sessions.
+    package let clients = ClientRegister()
+    /// Has this process let the volume go, by itself, soon; nil when it cannot.
+    package let letGo = Monitored<(@Sendable () -> Void)?>(nil)
     let patience: Patience
     let right: ChangeRight
-    private let lock: Monitored<FileLock?>
+    private let locks: Monitored<Locks?>
+
+    /// What is given free together: first the origin, then the store.
+    private struct Locks: Sendable {
+        var origin: OriginGuard
+        var store: FileLock
+    }
 
     /// How a volume is opened.
     package struct Options: Sendable {
@@ -37,11 +47,11 @@ package final class VolumeHost: Sendable {
     }
 
     private init(
-        engine: LiveEngine, store: FileFolder, lock: FileLock, options: Options
+        engine: LiveEngine, store: FileFolder, locks: Locks, options: Options
     ) throws(Problem) {
         self.engine = engine
         storePath = store.path
-        self.lock = Monitored(lock)
+        self.locks = Monitored(locks)
         patience = options.patience
         right = ChangeRight(waitMilliseconds: patience.change)
         caretaker =
@@ -52,7 +62,7 @@ package final class VolumeHost: Sendable {
     }
 
     /// Opens a volume and recovers it if need be. `.locked` when another process has it open,
-    /// `.notFound` when there is no store or the origin is missing.
+    /// `.notFound` when there is no store, `.missing` when the origin is not there.
     package static func open(storePath: String, options: Options) throws(Problem) -> VolumeHost {
         guard let host = try openUnlessHeld(storePath: storePath, options: options) else {
             throw StoreHolder.lockedProblem(store: FileFolder(path: storePath))
@@ -68,38 +78,52 @@ package final class VolumeHost: Sendable {
         // Asked first, so that no lock file is left in a folder that is no store.
         _ = try StoreReader(folder: store)
         guard let lock = try StoreHolder.lock(store, purpose: options.purpose) else { return nil }
-        let record = try StoreReader(folder: store).record
+        var record = try StoreReader(folder: store).record
         guard record.driver == .image else {
             throw Problem(
                 .refused,
                 "volume \(record.name) is under device-mapper: its writes are the kernel's",
                 hint: "use its device, /dev/mapper/snapmgr-\(record.name)")
         }
-        let origin = try openOrigin(of: record)
-        let engine = try LiveEngine.open(store: store, origin: origin, options: options.engine)
+        let origin = try OriginGuard.acquire(
+            path: record.originPath, volume: record.name, recorded: record.originIdentity)
+        try recordIdentity(origin, in: &record, Store(folder: store))
+        let engine = try LiveEngine.open(
+            store: store, origin: try origin.open(), options: options.engine)
         do throws(Problem) {
-            return try VolumeHost(engine: engine, store: store, lock: lock, options: options)
+            let locks = Locks(origin: origin, store: lock)
+            return try VolumeHost(engine: engine, store: store, locks: locks, options: options)
         } catch {
             try? engine.close()
             throw error
         }
     }
 
-    private static func openOrigin(of record: VolumeRecord) throws(Problem) -> FileDevice {
-        do throws(IOFailure) {
-            return try FileDevice(path: record.originPath, access: .readWrite)
-        } catch {
-            let code: Problem.Code = error.isNotFound ? .notFound : .failed
+    /// A store of an older version does not know its origin by more than its path and, when it was
+    /// closed in order, its inode.
+    private static func recordIdentity(
+        _ origin: OriginGuard, in record: inout VolumeRecord, _ store: Store
+    ) throws(Problem) {
+        guard record.originIdentity == nil else { return }
+        if let state = try store.originState(), state.isClosed, let stamp = state.stamp,
+            stamp.inode != origin.status.inode
+        {
             throw Problem(
-                code, "the origin of volume \(record.name) cannot be opened: \(error)",
-                hint: "check \(record.originPath); the snapshots in the store are untouched")
+                .refused,
+                "the origin \(record.originPath) of volume \(record.name) is another file than the "
+                    + "one that was closed: it has inode \(origin.status.inode), and had "
+                    + "\(stamp.inode)",
+                hint: "put the right one back, or, when it was moved or restored on purpose, run "
+                    + "`snapmgr volume set \(record.name) --origin \(record.originPath)`")
         }
+        record.originIdentity = origin.identity
+        try store.writeVolume(record)
     }
 
     /// Ends the background work, flushes, records the clean close and gives the store free. The
     /// store is free also when that fails: then the next open recovers.
     package func close() throws(Problem) {
-        defer { lock.change { $0 = nil } }
+        defer { locks.change { $0 = nil } }
         caretaker?.stop()
         try engine.close()
     }

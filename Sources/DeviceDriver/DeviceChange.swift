@@ -16,6 +16,8 @@ final class DeviceChange {
     private var heldSince: Int64?
     private var suspension: SuspensionGuard?
     private var isCommitted = false
+    /// The volume reads the origin, of which an earlier merge has overwritten some.
+    private var hasStoppedMerge = false
 
     private struct StagedSnapshot {
         var request: SnapshotRequest
@@ -45,6 +47,7 @@ final class DeviceChange {
     func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
         try volume.requireActive()
         try stage(request, on: state.merging == nil ? .real : .base, isWrittenAhead: true)
+        try stack.syncFilesystem()
     }
 
     private func stage(
@@ -172,8 +175,9 @@ final class DeviceChange {
         suspension = try asking { () throws(DeviceFailure) in
             try SuspensionGuard.begin(devices: devices, milliseconds: milliseconds)
         }
+        volume.warn(ofWeaknesses: suspension)
         heldSince = volume.clock.monotonicNanoseconds()
-        try stack.suspend(.top, freezesFilesystem: true)
+        try stack.suspendTop()
         if revert != nil { try volume.requireClosed() }
         try volume.flushOrigin()
     }
@@ -236,7 +240,10 @@ final class DeviceChange {
         // A merge that runs goes on while the volume is held; its plan is dropped. Without it the volume
         // reads an origin that is half merged: then only a command may let I/O go on, which finishes
         // this or undoes it.
-        if state.merging != nil { try endGuard() }
+        if state.merging != nil {
+            try endGuard()
+            hasStoppedMerge = true
+        }
         try volume.stopMerge()
         let plan = try planNow(to: staged.target)
         let newest = state.newest
@@ -245,13 +252,14 @@ final class DeviceChange {
         guard let safetyManifest = safety ?? newest else {
             throw Problem(.notFound, "volume \(volume.record.name) has no snapshots")
         }
-        let entryCount = try safety == nil ? volume.map(of: safetyManifest).count : 0
+        let kept = try safety == nil ? volume.map(of: safetyManifest) : ChunkMap()
         let record = RevertRecord(
             id: staged.request.id, target: staged.target.ordinal, targetID: staged.target.id,
             safety: safetyManifest.ordinal, safetyID: safetyManifest.id,
             tookSafetySnapshot: safety != nil || state.revert?.record.tookSafetySnapshot ?? false,
-            safetyEntryCount: entryCount, planChunkCount: plan.count,
-            startedAt: volume.clock.now())
+            safetyEntryCount: kept.count, planChunkCount: plan.count,
+            startedAt: volume.clock.now(),
+            overwrittenSums: try volume.overwrittenSums(plan.chunks.subtracting(kept.chunks)))
         // From here on only a command finishes it: I/O that went on would be lost by it.
         try endGuard()
         try store.writeRevert(record)
@@ -321,8 +329,7 @@ final class DeviceChange {
         } else {
             do throws(Problem) { try discard() } catch { problem = error }
         }
-        // After a revert that could not be finished the volume waits for the next command.
-        if problem == nil || revert?.record == nil { try letGo() }
+        if problem == nil || canGoOn() { try letGo() }
         let held = heldNanoseconds
         if let problem { throw problem }
         // Nothing is left to be finished or undone by a second release.
@@ -339,11 +346,30 @@ final class DeviceChange {
         try volume.tidy()
     }
 
+    /// After something has failed: whether the volume reads as one state throughout, so that its I/O may
+    /// go on. Else it waits for the next command.
+    private func canGoOn() -> Bool {
+        try? volume.reload()
+        guard let role = try? stack.baseRole() else { return false }
+        // An earlier merge has left the origin half old and half new.
+        if hasStoppedMerge, role == .origin { return false }
+        guard let record = revert?.record else { return true }
+        // The exchange of the table has come about, by the guard; or it has not, and is taken back.
+        if role == .merging { return state.merging?.record.id == record.id }
+        do throws(Problem) {
+            try stack.clear(.base)
+            try discard()
+        } catch { return false }
+        return true
+    }
+
     private func letGo() throws(Problem) {
         guard heldSince != nil else { return }
-        try stack.resumeIfSuspended(.top)
-        suspension?.end()
+        let guarding = suspension
         suspension = nil
+        let parts = [VolumeStack.Part.base, .top]
+        guard let guarding else { return try stack.letGoUnguarded(parts) }
+        try stack.letGo(parts, guarding)
     }
 
     /// Removes what was staged, the record first, so that the store is as before.
@@ -366,15 +392,23 @@ extension DeviceVolume {
         for old in try store.revertFolders() where old < id { try removeRevert(old) }
     }
 
-    /// Removes a snapshot that does not count, or counts no more: its device, then its folder.
+    /// Removes a snapshot that does not count, or counts no more: its folder, then its device. A
+    /// snapshot that counts and has no device has lost exceptions.
     func removeSnapshot(_ ordinal: SnapshotOrdinal) throws(Problem) {
+        let hasFolder = try doing { () throws(IOFailure) in
+            try store.folder.exists(StoreLayout.snapshotFolder(ordinal))
+        }
+        if hasFolder { try store.removeSnapshot(ordinal) }
         try stack.remove(.snapshot(ordinal))
         try stack.detachUnusedLoops()
-        guard
-            try doing({ () throws(IOFailure) in
-                try store.folder.exists(StoreLayout.snapshotFolder(ordinal))
-            })
-        else { return }
-        try store.removeSnapshot(ordinal)
+    }
+
+    /// Says once what keeps a guard from being there whatever happens.
+    func warn(ofWeaknesses guarding: SuspensionGuard?) {
+        for weakness in guarding?.weaknesses ?? [] {
+            warn(
+                "the process that lets the I/O of volume \(record.name) go on, should this one die, "
+                    + "is not safe: \(weakness)")
+        }
     }
 }

@@ -51,8 +51,43 @@ package struct DeviceGlance {
                 ?? "close it, then run the command again; see `fuser -v \(path)`")
     }
 
+    /// The snapshots that have lost exceptions: those that the kernel has given up, and those whose
+    /// device is gone while users can write to the volume.
+    package func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] {
+        let lost = try invalidSnapshots() + missingSnapshots()
+        return lost.sorted()
+    }
+
+    /// Commands may be at work: a snapshot that grew before the look at the kernel's devices and
+    /// grows after it had its device all the while. Nothing is missing in a store that cannot be read.
+    private func missingSnapshots() throws(Problem) -> [SnapshotOrdinal] {
+        guard try stack.isActive(), try !hasNewestAlone(),
+            let before = try? StoreState(stack.folder)
+        else { return [] }
+        let growing = [before.active, before.second].compactMap { $0?.ordinal }
+        var missing: [SnapshotOrdinal] = []
+        for ordinal in growing
+        where try !(stack.info(.snapshot(ordinal))?.hasLiveTable ?? false) {
+            missing.append(ordinal)
+        }
+        guard !missing.isEmpty, try stack.isActive(), let after = try? StoreState(stack.folder)
+        else { return [] }
+        let stillGrowing = [after.active, after.second].compactMap { $0?.ordinal }
+        return missing.filter(stillGrowing.contains)
+    }
+
+    /// Whether the newest snapshot's device is there and no revert could need another one: as it is
+    /// nearly always, and known without reading each snapshot's record.
+    private func hasNewestAlone() throws(Problem) -> Bool {
+        let store = Store(folder: stack.folder)
+        guard let newest = try? store.snapshotFolders().last,
+            let reverts = try? store.revertFolders(), reverts.isEmpty
+        else { return false }
+        return try stack.info(.snapshot(newest))?.hasLiveTable ?? false
+    }
+
     /// The snapshots that the kernel has given up: it keeps no exceptions for them any more.
-    package func invalidSnapshots() throws(Problem) -> [SnapshotOrdinal] {
+    private func invalidSnapshots() throws(Problem) -> [SnapshotOrdinal] {
         var ordinals: [SnapshotOrdinal] = []
         for case .snapshot(let ordinal) in try stack.existing() {
             switch try stack.status(.snapshot(ordinal)) {
@@ -66,7 +101,7 @@ package struct DeviceGlance {
     /// How far the merge of a revert is, in the kernel's own figures.
     package func progress(of revert: RevertRecord) throws(Problem) -> MergeProgress {
         let chunkBytes = stack.format.chunkBytes
-        let planBytes = revert.planChunkCount * chunkBytes
+        let planBytes = revert.planBytes(chunkBytes: chunkBytes)
         var rest = planBytes
         var hasFailed = false
         let role = try stack.baseRole()

@@ -69,6 +69,9 @@ package final class DeviceSession: VolumeSession {
                 try volume.withEngine { engine throws(Problem) in try engine.previewDelete(ids) })
         case .delete(let ids): return .deleted(try volume.delete(ids))
         case .collect: return .collected(try volume.collect())
+        // Whoever has its device open is found when the volume is about to be changed.
+        case .clients: return .clients(nil)
+        case .overruleClients, .letGo: return .done
         case .export(let id, let path):
             return .exported(bytes: try volume.export(id, to: path, onProgress: onProgress))
         }
@@ -188,7 +191,7 @@ package final class DeviceSession: VolumeSession {
             }
             if let failure = try volume.mergeFailure() { throw failure }
             if let problem = try volume.restingProblem() { throw problem }
-            meter.add(merge.mergedBytes - doneBytes)
+            meter.add(merge.mergedBytes.subtractingClamped(doneBytes))
             doneBytes = merge.mergedBytes
             onProgress(
                 TransferProgress(

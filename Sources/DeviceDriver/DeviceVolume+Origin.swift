@@ -1,13 +1,35 @@
 internal import BlockIO
-internal import DeviceMapper
+package import DeviceMapper
 internal import MergeKit
 package import SnapshotModel
 
 // The origin under the volume, and what was written to it while it was not active.
 extension DeviceVolume {
-    /// Refuses an origin that is not as it was when the volume was deactivated.
-    package func checkOrigin() throws(Problem) {
-        guard try stack.info(.real) == nil else { return }
+    /// Refuses a device at the origin's path that is another one, that somebody else uses, or that is
+    /// not as it was when the volume was deactivated.
+    ///
+    /// - Returns: the origin's number; nil when the volume has it open already.
+    @discardableResult
+    package func checkOrigin() throws(Problem) -> DeviceNumber? {
+        guard try stack.info(.real) == nil else { return nil }
+        let number = try originNumber()
+        try requireSameDevice(number)
+        let use = OriginUse(path: record.originPath, number: number)
+        try use.requireUnclaimed()
+        try use.requireWritable()
+        try requireContent()
+        try requireSamples()
+        try requireMergeable()
+        return number
+    }
+
+    private func originNumber() throws(Problem) -> DeviceNumber {
+        do throws(IOFailure) { return try BlockDevices.number(record.originPath) } catch {
+            throw unusable(error)
+        }
+    }
+
+    private func requireContent() throws(Problem) {
         let origin = try openOrigin(.readOnly)
         let size = try doing { () throws(IOFailure) in try origin.byteCount() }
         guard size >= record.geometry.volumeBytes else {
@@ -35,12 +57,14 @@ extension DeviceVolume {
     private func openOrigin(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
         do throws(IOFailure) {
             return try FileDevice(path: record.originPath, access: access)
-        } catch {
-            throw Problem(
-                error.isNotFound ? .notFound : .failed,
-                "the origin of volume \(record.name) cannot be opened: \(error)",
-                hint: "check \(record.originPath); the snapshots in the store are untouched")
-        }
+        } catch { throw unusable(error) }
+    }
+
+    private func unusable(_ error: IOFailure) -> Problem {
+        Problem(
+            error.isNotFound ? .missing : .failed,
+            "the origin of volume \(record.name) cannot be opened: \(error)",
+            hint: "check \(record.originPath); the snapshots in the store are untouched")
     }
 
     /// While the volume is active, what the origin looks like says nothing.
@@ -49,7 +73,9 @@ extension DeviceVolume {
         try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
     }
 
-    func noteClosed() throws(Problem) {
+    /// - Parameter number: the origin that the volume had, whatever its path leads to by now.
+    func noteClosed(_ number: DeviceNumber?) throws(Problem) {
+        if let number, try originNumber() != number { return }
         let origin = try openOrigin(.readOnly)
         let print = try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes)
         try store.writeOriginState(

@@ -31,7 +31,7 @@ extension DeviceVolume {
         try tidy()
     }
 
-    /// Has a merge go on that is paused or has stopped at an error.
+    /// Has a merge go on that is paused or has stopped at an error, at full speed if it was slowed down.
     func resumeMerge() throws(Problem) {
         guard let merging = state.merging, merging.phase == .paused else {
             try throttleMerge(bytesPerSecond: nil)

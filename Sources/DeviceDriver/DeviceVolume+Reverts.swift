@@ -133,11 +133,11 @@ extension DeviceVolume {
         } catch {
             // A volume that reads wrongly stays suspended.
             if let role = try? stack.baseRole(), role != .origin {
-                try? stack.resumeIfSuspended(.top)
+                try? stack.letGoUnguarded([.base, .top])
             }
             throw error
         }
-        try stack.resumeIfSuspended(.top)
+        try stack.letGoUnguarded([.base, .top])
     }
 
     /// Has the kernel take an overlay again that it gave up because the store failed.

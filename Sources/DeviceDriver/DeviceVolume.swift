@@ -62,12 +62,17 @@ extension DeviceVolume {
     /// Makes the volume's devices, in the order in which each finds what it stands on, and finishes
     /// whatever was half done. Does nothing when that is so already.
     package func activate() throws(Problem) {
-        try checkOrigin()
-        try store.settle()
+        // First: a device that a killed command has only begun to make proves nothing of the origin.
         try stack.removeHalfMade()
+        let origin = try checkOrigin()
+        try store.settle()
         try finishStore()
         let volumeBytes = record.geometry.volumeBytes
-        try stack.ensure(.real) { () throws(Problem) in stack.realTable(bytes: volumeBytes) }
+        try stack.ensure(.real) { () throws(Problem) in
+            // Not by its path: that was proven to be this device, and may lead elsewhere by now.
+            stack.realTable(
+                on: origin.map { .number($0) } ?? .path(record.originPath), bytes: volumeBytes)
+        }
         if let merging = state.merging { try bringUpMerge(merging.record) }
         try attachGrowing()
         try stack.ensure(.base) { () throws(Problem) in
@@ -85,11 +90,14 @@ extension DeviceVolume {
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)
         }
-        try resizeDevices()
+        try finishResize()
         try finishKernel()
         try tidy()
         try resumeAll()
+        try noteIdentity()
+        renewLimit()
         try noteOpen()
+        try noteSamples()
     }
 
     /// What hangs on `real`: the safety snapshot of a merge, and the newest unless it was taken in
@@ -155,8 +163,9 @@ extension DeviceVolume {
                 hint: mergeHint)
         }
         for case .view(let id) in try stack.existing() { try closeView(id) }
+        let origin = try stack.liveOrigin()
         try removeAll()
-        try noteClosed()
+        try noteClosed(origin)
     }
 
     private func removeAll() throws(Problem) {
@@ -188,11 +197,12 @@ extension DeviceVolume {
         guard try stack.isActive() else { return }
         try stack.removeHalfMade()
         try finishStore()
-        try resizeDevices()
+        try finishResize()
         try finishKernel()
         try tidy()
         try resumeAll()
         try refill()
+        try noteSamples()
     }
 
     /// Sweeps creations that were never finished.
@@ -216,30 +226,39 @@ extension DeviceVolume {
         try stack.remove(.overlay(id))
         try stack.remove(.synthetic(id))
         try stack.detachUnusedLoops()
+        dropLimit(of: id)
         try store.removeRevert(id)
     }
 
-    /// Notes which snapshots the kernel has given up.
+    /// Notes which snapshots have lost exceptions.
     func noteInvalid() throws(Problem) {
-        for manifest in [state.active, state.second].compactMap({ $0 })
-        where try isInvalid(manifest) {
-            try store.writeMark(StoreLayout.brokenMark(manifest.ordinal))
-            warn(
-                "THE SNAPSHOTS UP TO \(manifest.id) OF VOLUME \(record.name) ARE LOST: the kernel "
-                    + "invalidated the newest one's area, because its store was full or failed")
+        if let ordinal = try store.brokenThrough(state.manifests, state.format),
+            try !store.isBroken(ordinal), let manifest = state.manifest(ordinal)
+        {
+            try noteLoss(of: manifest, Self.isInvalidated)
+        }
+        for manifest in [state.active, state.second].compactMap({ $0 }) {
+            if let cause = try lossOf(manifest) { try noteLoss(of: manifest, cause) }
         }
     }
 
-    private func isInvalid(_ manifest: SnapshotManifest) throws(Problem) -> Bool {
-        switch try stack.status(.snapshot(manifest.ordinal)) {
-        case .invalid, .overflow: return true
-        case .usage: return false
-        default: break
-        }
-        let device = try store.openArea(manifest.ordinal, writable: false)
-        let reader = AreaReader(device: device, format: state.format, originChunkCount: 0)
-        do { return try !reader.header().isValid } catch {
-            throw Problem(error, area: device.path)
+    private func noteLoss(of manifest: SnapshotManifest, _ cause: String) throws(Problem) {
+        try store.writeMark(StoreLayout.brokenMark(manifest.ordinal))
+        warn("THE SNAPSHOTS UP TO \(manifest.id) OF VOLUME \(record.name) ARE LOST: \(cause)")
+    }
+
+    private static let isInvalidated =
+        "the kernel invalidated the newest one's area, because its store was full or failed"
+
+    /// Why a snapshot that grows has lost exceptions; nil when it has not.
+    private func lossOf(_ manifest: SnapshotManifest) throws(Problem) -> String? {
+        let part = DeviceName.Part.snapshot(manifest.ordinal)
+        switch try stack.status(part) {
+        case .invalid, .overflow: return Self.isInvalidated
+        // As long as users can write to the volume, it must be there.
+        case nil where try stack.isActive():
+            return "the device \(stack.name(part)), which kept their exceptions, was removed"
+        default: return nil
         }
     }
 
@@ -258,19 +277,20 @@ extension DeviceVolume {
         }
     }
 
-    /// Lets I/O go on everywhere: the last step, when the devices are as they shall be.
+    /// Lets I/O go on everywhere: the last step, when the devices are as they shall be. A device is
+    /// resumed behind those that it stands on: a filesystem that is thawed writes, and would wait in
+    /// the kernel for one that is suspended.
     private func resumeAll() throws(Problem) {
-        for part in try stack.existing() { try resumeLeft(part) }
+        let parts = try stack.existing().filter(isResumed).sorted { $0.height < $1.height }
+        for part in parts { try stack.resumeIfSuspended(part) }
+        for part in parts { if case .snapshot = part { continue } else { try stack.settle(part) } }
     }
 
-    private func resumeLeft(_ part: DeviceName.Part) throws(Problem) {
+    private func isResumed(_ part: DeviceName.Part) -> Bool {
         switch part {
-        case .top, .base, .under, .real, .view:
-            try stack.resumeIfSuspended(part)
-            try stack.settle(part)
-        case .snapshot(let ordinal) where isGrowing(ordinal):
-            try stack.resumeIfSuspended(part)
-        default: return
+        case .top, .base, .under, .real, .view: true
+        case .snapshot(let ordinal): isGrowing(ordinal)
+        case .synthetic, .overlay: false
         }
     }
 
@@ -300,5 +320,22 @@ extension DeviceVolume {
             }
         }
         try stack.detachUnusedLoops()
+        for manifest in [state.active, state.second].compactMap({ $0 }) {
+            stack.hold(manifest.ordinal)
+        }
+    }
+}
+
+extension DeviceName.Part {
+    /// Devices stand on those of a lesser height.
+    fileprivate var height: Int {
+        switch self {
+        case .real: 0
+        case .under: 1
+        case .synthetic, .overlay, .base: 2
+        case .snapshot: 3
+        case .view: 4
+        case .top: 5
+        }
     }
 }

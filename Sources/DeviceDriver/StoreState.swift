@@ -39,8 +39,9 @@ struct StoreState {
         revert = try survey.runningRevert.map { record throws(Problem) in
             Revert(record: record, phase: try Self.phase(of: record.id, folder))
         }
-        brokenThrough = [try Self.brokenThrough(manifests, store), survey.unreachableThrough]
-            .compactMap(\.self).max()
+        let lost = try store.brokenThrough(
+            manifests, AreaFormat(chunkBytes: record.geometry.chunkBytes))
+        brokenThrough = [lost, survey.unreachableThrough].compactMap(\.self).max()
     }
 
     private static func phase(of revert: RevertID, _ folder: FileFolder) throws(Problem) -> Phase {
@@ -49,15 +50,6 @@ struct StoreState {
             guard try folder.exists(StoreLayout.begunMark(revert)) else { return .committed }
             return try folder.exists(StoreLayout.pausedMark(revert)) ? .paused : .begun
         }
-    }
-
-    private static func brokenThrough(
-        _ manifests: [SnapshotManifest], _ store: Store
-    ) throws(Problem) -> SnapshotOrdinal? {
-        for manifest in manifests.reversed() where try store.isBroken(manifest.ordinal) {
-            return manifest.ordinal
-        }
-        return nil
     }
 
     var format: AreaFormat { AreaFormat(chunkBytes: record.geometry.chunkBytes) }

@@ -104,8 +104,17 @@ struct VolumeStack: Sendable {
         ])
     }
 
-    func realTable(bytes: Int) -> DeviceTable {
-        single(bytes, .linear(device: .path(record.originPath), offset: 0))
+    func realTable(on origin: DeviceReference, bytes: Int) -> DeviceTable {
+        single(bytes, .linear(device: origin, offset: 0))
+    }
+
+    /// The device that the volume has as its origin now, whatever the origin's path leads to; nil
+    /// while it has none.
+    func liveOrigin() throws(Problem) -> DeviceNumber? {
+        guard try info(.real)?.hasLiveTable ?? false,
+            case .linear(.number(let number), _) = try table(.real).segments.first?.target
+        else { return nil }
+        return number
     }
 
     func originTable(on part: Part, bytes: Int) throws(Problem) -> DeviceTable {
@@ -228,12 +237,16 @@ struct VolumeStack: Sendable {
     /// Loads a table for the next resume. One that a killed command has left there goes first: the
     /// kernel lets only one `snapshot-merge` at a time have a store.
     func load(_ part: Part, _ table: DeviceTable, isReadOnly: Bool = false) throws(Problem) {
-        if try info(part)?.hasInactiveTable ?? false {
-            try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
-        }
+        try clear(part)
         try asking { () throws(DeviceFailure) in
             try mapper.load(name(part), table: table, isReadOnly: isReadOnly)
         }
+    }
+
+    /// Drops a table that waits for a resume, if there is one.
+    func clear(_ part: Part) throws(Problem) {
+        guard try info(part)?.hasInactiveTable ?? false else { return }
+        try asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
     }
 
     /// Puts another table in place of a device's, at one moment, for which I/O waits.
@@ -252,9 +265,23 @@ struct VolumeStack: Sendable {
                 devices: [name(part)], milliseconds: Self.cycleMilliseconds,
                 dropsInactiveTables: false)
         }
-        defer { guarding.end() }
-        try suspend(part, freezesFilesystem: false)
-        try resume(part)
+        do throws(Problem) {
+            try suspend(part, freezesFilesystem: false)
+            try resumeEither(part)
+        } catch {
+            guarding.abandon()
+            throw error
+        }
+        guarding.end()
+    }
+
+    /// Resumes with the new table, or, where the kernel does not take it and so has dropped it, with
+    /// the old one.
+    private func resumeEither(_ part: Part) throws(Problem) {
+        do throws(Problem) { try resume(part) } catch {
+            try? resume(part)
+            throw error
+        }
     }
 
     private static let cycleMilliseconds = 10_000
@@ -268,9 +295,8 @@ struct VolumeStack: Sendable {
         let guarding = try asking { () throws(DeviceFailure) in
             try SuspensionGuard.begin(devices: [name(part)], milliseconds: Self.heldMilliseconds)
         }
-        defer { guarding.end() }
-        try suspend(part, freezesFilesystem: false)
         do throws(Problem) {
+            try suspend(part, freezesFilesystem: false)
             try load(part, try table())
             // What the table was made by has changed since.
             guard try info(part)?.isSuspended ?? false else {
@@ -280,10 +306,39 @@ struct VolumeStack: Sendable {
             }
         } catch {
             try? asking { () throws(DeviceFailure) in try mapper.clear(name(part)) }
-            try? resume(part)
+            guarding.abandon()
             throw error
         }
-        try resume(part)
+        try letGo([part], guarding)
+    }
+
+    /// Has I/O go on, and dismisses the guard once that is seen; else the guard sees to it.
+    ///
+    /// - Parameter parts: as they stand on each other, the lowest first.
+    func letGo(_ parts: [Part], _ guarding: SuspensionGuard?) throws(Problem) {
+        do throws(Problem) {
+            for part in parts { try resumeIfSuspended(part) }
+            for part in parts where try info(part)?.isSuspended ?? false {
+                throw Problem(
+                    .failed, "the device \(name(part)) is still suspended",
+                    hint: "see `dmesg`, then run `snapmgr activate \(record.name)`")
+            }
+        } catch {
+            guarding?.abandon()
+            throw error
+        }
+        guarding?.end()
+    }
+
+    /// As ``letGo(_:_:)`` for what no guard looks after: another process tries where this one fails.
+    func letGoUnguarded(_ parts: [Part]) throws(Problem) {
+        do throws(Problem) { try letGo(parts, nil) } catch {
+            let devices = parts.map { name($0) }
+            let guarding = try asking { () throws(DeviceFailure) in
+                try SuspensionGuard.begin(devices: devices, milliseconds: Self.cycleMilliseconds)
+            }
+            guard guarding.abandon() else { throw error }
+        }
     }
 
     private static let heldMilliseconds = 30_000
@@ -320,56 +375,9 @@ struct VolumeStack: Sendable {
     }
 
     func remove(_ part: Part) throws(Problem) {
-        guard try info(part) != nil else { return }
+        guard let info = try info(part) else { return }
+        if case .snapshot = part, info.openCount > 0 { try letLoose(info.number) }
         try asking { () throws(DeviceFailure) in try mapper.remove(name(part)) }
-    }
-
-    // MARK: Loop devices
-
-    /// The loop device of a file of the store, attached if need be.
-    func loop(_ name: String, isReadOnly: Bool) throws(Problem) -> LoopDevice {
-        try loop(name, isReadOnly: isReadOnly, among: LoopDevice.all())
-    }
-
-    /// The read-only loop devices of areas, attached if need be.
-    func areaLoops(
-        _ ordinals: Set<SnapshotOrdinal>
-    ) throws(Problem) -> [SnapshotOrdinal: DeviceReference] {
-        // Listed once: each look at a device is a handful of system calls.
-        let known = LoopDevice.all()
-        var loops: [SnapshotOrdinal: DeviceReference] = [:]
-        for ordinal in ordinals {
-            let loop = try loop(StoreLayout.area(ordinal), isReadOnly: true, among: known)
-            loops[ordinal] = .number(loop.number)
-        }
-        return loops
-    }
-
-    private func loop(
-        _ name: String, isReadOnly: Bool, among known: [LoopDevice]
-    ) throws(Problem) -> LoopDevice {
-        let path = folder.path + "/" + name
-        return try doing { () throws(IOFailure) in
-            let backing = try LoopDevice.BackingFile(path: path)
-            let found = known.first { $0.backing == backing && $0.isReadOnly == isReadOnly }
-            if let found { return found }
-            return try LoopDevice.attach(path: path, isReadOnly: isReadOnly, directIO: true)
-        }
-    }
-
-    /// Detaches the loop devices of the store's files that no device of the volume uses.
-    func detachUnusedLoops() throws(Problem) {
-        let prefix = folder.path + "/"
-        let loops = LoopDevice.all().filter { $0.backingPath.hasPrefix(prefix) }
-        guard !loops.isEmpty else { return }
-        var used: Set<DeviceNumber> = []
-        for part in try existing() {
-            used.formUnion(
-                try asking { () throws(DeviceFailure) in try mapper.dependencies(name(part)) })
-        }
-        for loop in loops where !used.contains(loop.number) {
-            try doing { () throws(IOFailure) in try loop.detach() }
-        }
     }
 }
 

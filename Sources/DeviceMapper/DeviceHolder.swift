@@ -31,6 +31,17 @@ extension DeviceHolder {
             + processes.filter { has($0, open: number) }.map { .process($0) }
     }
 
+    /// Where a filesystem is mounted from the device, here or in another namespace; the process is one
+    /// that sees a mount that this one does not.
+    static func mounts(
+        of number: DeviceNumber
+    ) -> [(point: String, process: RunningProcess?)] {
+        mounts(of: number, processes()).compactMap { holder in
+            guard case .mount(let point, let process) = holder else { return nil }
+            return (point, process)
+        }
+    }
+
     private static func mounts(
         of number: DeviceNumber, _ processes: [RunningProcess]
     ) -> [DeviceHolder] {

@@ -18,7 +18,10 @@ package struct LoopDevice: Hashable, Sendable {
     /// through it where the filesystem or its sector size do not allow for this.
     package let usesDirectIO: Bool
     /// The backing file's own number, if it is a block device.
-    let backingNumber: DeviceNumber?
+    package let backingNumber: DeviceNumber?
+    /// What it was called when it was attached, which the kernel keeps whatever becomes of the file
+    /// and of the mount that it was seen through. Other programs write the file's path here.
+    package let label: String
 
     package struct BackingFile: Hashable, Sendable {
         package var device: UInt64
@@ -42,8 +45,12 @@ extension LoopDevice {
     private static let attemptsMaximum = 64
 
     /// Makes a loop device of a file, with sectors of 512 bytes.
+    ///
+    /// - Parameters:
+    ///   - label: what tells the device from those of others, at most 63 bytes.
+    ///   - part: the bytes that it is made of, whole sectors; nil is the whole file.
     package static func attach(
-        path: String, isReadOnly: Bool, directIO: Bool
+        path: String, isReadOnly: Bool, directIO: Bool, label: String = "", part: Range<Int>? = nil
     ) throws(IOFailure) -> LoopDevice {
         let control = try OwnedDescriptor(path: "/dev/loop-control", flags: O_RDWR)
         let flags = isReadOnly ? O_RDONLY : O_RDWR
@@ -52,7 +59,12 @@ extension LoopDevice {
             let index = snapmgr_loop_free(control.number)
             guard index >= 0 else { throw .last("find a free loop device for", path) }
             let node = try openNode(Int(index), flags: flags)
-            if try configure(node, with: file, path, isReadOnly: isReadOnly, directIO: directIO) {
+            var options = snapmgr_loop_options()
+            options.is_read_only = isReadOnly ? 1 : 0
+            options.is_direct = directIO ? 1 : 0
+            options.offset = UInt64(part?.lowerBound ?? 0)
+            options.size_limit = UInt64(part?.count ?? 0)
+            if try configure(node, with: file, path, options, label: label) {
                 return try look(at: node, index: Int(index))
             }
         }
@@ -62,13 +74,22 @@ extension LoopDevice {
     /// False when another has taken the device meanwhile.
     private static func configure(
         _ node: borrowing OwnedDescriptor, with file: borrowing OwnedDescriptor, _ path: String,
-        isReadOnly: Bool, directIO: Bool
+        _ options: snapmgr_loop_options, label: String
     ) throws(IOFailure) -> Bool {
         let (loop, backing) = (node.number, file.number)
-        func attempt(_ direct: Bool) -> Bool {
-            snapmgr_loop_configure(loop, backing, isReadOnly ? 1 : 0, direct ? 1 : 0) == 0
+        func attempt(direct: Bool) -> Bool {
+            label.withCString { text in
+                var options = options
+                options.label = text
+                if !direct { options.is_direct = 0 }
+                return snapmgr_loop_configure(loop, backing, &options) == 0
+            }
         }
-        if attempt(directIO) || (directIO && errno == EINVAL && attempt(false)) { return true }
+        if attempt(direct: true)
+            || (options.is_direct != 0 && errno == EINVAL && attempt(direct: false))
+        {
+            return true
+        }
         guard errno == EBUSY else { throw .last("attach a loop device to", path) }
         return false
     }
@@ -101,7 +122,8 @@ extension LoopDevice {
             backingPath: SystemFile.line("/sys/block/loop\(index)/loop/backing_file") ?? "",
             isReadOnly: status.is_read_only != 0, usesDirectIO: status.is_direct != 0,
             backingNumber: status.backing_number == 0
-                ? nil : DeviceNumber(encoded: status.backing_number))
+                ? nil : DeviceNumber(encoded: status.backing_number),
+            label: String(cString: snapmgr_loop_label(&status)))
     }
 }
 

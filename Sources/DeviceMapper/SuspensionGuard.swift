@@ -5,8 +5,9 @@ internal import Glibc
 /// died, however, or has not ended the guard in time. A filesystem that stays frozen stops
 /// everything that touches it, up to the whole machine.
 ///
-/// Begun before the first suspend and ended after the last resume. The guard resumes only devices
-/// that are suspended; once its time has passed it does so again and again, until it is ended.
+/// Begun before the first suspend and ended after everything was seen resumed; where that cannot be
+/// had, it is abandoned or dropped, and resumes what is left. The guard resumes only devices that are
+/// suspended; once its time has passed it does so again and again, until it is ended.
 ///
 /// A service manager that kills all processes of a unit at once kills the guard, too: units that
 /// suspend devices need `KillMode=mixed`.
@@ -20,6 +21,11 @@ package final class SuspensionGuard {
     }
 
     private var running: snapmgr_guard?
+
+    /// What keeps the guard from being there whatever happens, in words.
+    package let weaknesses: [String]
+
+    private static let abandonMilliseconds: Int64 = 5000
 
     /// Starts a guard; it is ready when this returns.
     ///
@@ -46,7 +52,18 @@ package final class SuspensionGuard {
         return SuspensionGuard(running)
     }
 
-    private init(_ running: snapmgr_guard) { self.running = running }
+    private init(_ running: snapmgr_guard) {
+        self.running = running
+        var weaknesses: [String] = []
+        if running.weaknesses & Int32(SNAPMGR_GUARD_MAY_BE_PAGED_OUT) != 0 {
+            weaknesses.append("its memory cannot be locked (CAP_IPC_LOCK)")
+        }
+        if running.weaknesses & Int32(SNAPMGR_GUARD_MAY_BE_KILLED) != 0 {
+            weaknesses.append(
+                "it may be killed when memory is short (CAP_SYS_RESOURCE or OOMScoreAdjust=-1000)")
+        }
+        self.weaknesses = weaknesses
+    }
 
     /// Dismisses the guard.
     @discardableResult
@@ -56,5 +73,16 @@ package final class SuspensionGuard {
         return snapmgr_guard_end(&guarding) == 1 ? .resumed : .undisturbed
     }
 
-    deinit { end() }
+    /// Leaves it to the guard to resume what is suspended, and waits a little for that. One that the
+    /// kernel does not let resume a device goes on trying when this returns, and behind this process.
+    ///
+    /// - Returns: whether nothing is suspended any more.
+    @discardableResult
+    package func abandon() -> Bool {
+        guard var guarding = running else { return true }
+        running = nil
+        return snapmgr_guard_abandon(&guarding, Self.abandonMilliseconds) == 1
+    }
+
+    deinit { abandon() }
 }

@@ -44,6 +44,15 @@ final class AreaMaps {
             return try reader().chunkMap(of: ordinal)
         } catch let problem as Problem where problem.code == .notFound && !isRequired {
             return nil
+        } catch let problem as Problem where problem.code == .corrupt {
+            guard try isGivenUp(ordinal) else { throw problem }
+            return nil
         }
+    }
+
+    /// Whether an area may be damaged, because its snapshot is broken: what else the volume has is not.
+    private func isGivenUp(_ ordinal: SnapshotOrdinal) throws -> Bool {
+        guard let newest = try reader().brokenThrough() else { return false }
+        return ordinal <= newest
     }
 }

@@ -1,10 +1,12 @@
 internal import BlockIO
 internal import Catalog
+internal import DeviceDriver
 internal import MergeKit
 internal import SnapshotModel
 
-/// Learns which snapshots a full store has broken: the one who served the volume has marked them in
-/// the store, and cannot write to the catalog.
+/// Learns which snapshots have lost exceptions, and has both the catalog and the store say so: the one
+/// who served the volume has marked them in the store, and cannot write to the catalog; and a store
+/// that fails takes no mark.
 struct BrokenMarks {
     let context: ManagerContext
 
@@ -16,20 +18,51 @@ struct BrokenMarks {
     }
 
     private func takeOver(_ volume: VolumeRow) throws {
-        // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
-        // A store that cannot be read is the verb's own error, in its own words.
-        let reader = try? StoreReader(folder: FileFolder(path: volume.storePath))
-        guard let reader, let newest = try? reader.brokenThrough() else { return }
+        let known = [markedInStore(volume), lostInKernel(volume)].compactMap(\.self)
+        guard let newest = known.max() else { return }
         let name = volume.record.name
-        guard let row = try context.catalog.snapshot(volume: name, ordinal: newest),
-            row.state != .broken, row.phase == .present
-        else { return }
+        // The newest that has lost something may be deleted: its area served the older ones.
+        let rows = try context.catalog.snapshots(volume: name).filter {
+            (1...newest.rawValue).contains($0.ordinal.rawValue) && $0.phase == .present
+                && $0.state != .broken
+        }
+        guard let row = rows.max(by: { $0.ordinal < $1.ordinal }) else { return }
         try context.catalog.markBroken(volume: name, upTo: newest)
         let cause =
-            volume.record.driver == .dm ? "the store was full, or failed" : "the store was full"
+            volume.record.driver == .dm
+            ? "the store was full, or failed, or a device was removed" : "the store was full"
         let text = "\(cause): the snapshots up to \(row.id) are broken"
         context.note("volume \(name): \(text)")
         try context.log(.error, .snapshotsBroken, text, volume: name, snapshot: row.id)
+    }
+
+    /// A store that cannot be read is the verb's own error, in its own words.
+    private func markedInStore(_ volume: VolumeRow) -> SnapshotOrdinal? {
+        // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
+        let reader = try? StoreReader(folder: FileFolder(path: volume.storePath))
+        guard let reader, let newest = try? reader.brokenThrough() else { return nil }
+        return newest
+    }
+
+    /// What no command has marked in the store yet, or the store has not taken.
+    func lostInKernel(_ volume: VolumeRow) -> SnapshotOrdinal? {
+        guard volume.record.driver == .dm else { return nil }
+        return (try? context.glance(volume).lostSnapshots())?.last
+    }
+
+    /// Has the store say of a volume's snapshots what the catalog says: it may have failed when it was
+    /// to be marked, and a restart would take them for whole.
+    func writeBack(_ volume: VolumeRow) throws {
+        let name = volume.record.name
+        guard let ordinal = try context.catalog.brokenThrough(volume: name),
+            // Whoever opens the volume sees it himself, and says so.
+            lostInKernel(volume).map({ $0 < ordinal }) ?? true
+        else { return }
+        let isNew = try context.reader(volume).markBroken(ordinal)
+        guard isNew else { return }
+        let text = "the store did not say that snapshots are broken; it does now"
+        context.note("volume \(name): \(text)")
+        try context.log(.warning, .snapshotsBroken, text, volume: name)
     }
 }
 

@@ -3,6 +3,7 @@ enum EventKind: String, CaseIterable {
     case volumeCreated = "volume_created"
     case volumeRemoved = "volume_removed"
     case volumeResized = "volume_resized"
+    case originSet = "origin_set"
     case volumeActivated = "volume_activated"
     case volumeDeactivated = "volume_deactivated"
     case snapshotTaken = "snapshot_taken"
@@ -24,5 +25,7 @@ enum EventKind: String, CaseIterable {
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"
+    case clockDoubted = "clock_doubted"
+    case clockBelieved = "clock_believed"
     case catalogRebuilt = "catalog_rebuilt"
 }

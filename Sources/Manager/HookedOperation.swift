@@ -20,6 +20,7 @@ struct HookedOperation {
             + operation.volumes.flatMap { volume in
                 settings.volume(volume).hooks.map { BoundHook($0, volume: volume) }
             }
+        try HookTrust.ofThisProcess?.require(hooks.map(\.hook))
     }
 
     /// Whether there is nothing around it.

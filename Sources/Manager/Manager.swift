@@ -51,10 +51,37 @@ package final class Manager: Sendable {
         try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try Paths.makeFolders(options.state.path)
         SpaceReserve(options.state).adjust()
+        try options.state.requireCatalogFile()
         let clock = options.clock
         let catalog = try CatalogStore(path: options.state.catalogPath, now: { clock.now() })
         context = ManagerContext(catalog: catalog, options: options)
     }
+
+    /// As ``init(_:)`` for commands that only look: nothing is made where there is nothing, and a
+    /// catalog that this user cannot write to is read as it is. What is not there is said.
+    package convenience init(reading options: ManagerOptions) throws {
+        try self.init(reading: options, isQuiet: false)
+    }
+
+    init(reading options: ManagerOptions, isQuiet: Bool) throws {
+        SpaceReserve(options.state).giveUpIfScarce()
+        let clock = options.clock
+        let path = options.state.catalogPath
+        let catalog = try CatalogStore(reading: path, now: { clock.now() })
+        context = ManagerContext(catalog: catalog, options: options)
+        guard !isQuiet else { return }
+        if catalog.access == .missing {
+            context.note(
+                "there is no catalog \(path), so that nothing is known: `--state DIR` names another "
+                    + "state, `snapmgr volume create` makes a first volume")
+        } else if try catalog.volumes().isEmpty {
+            context.note(
+                "the catalog \(path) has no volume: `--state DIR` names another state, "
+                    + "`snapmgr volume create` makes a first volume")
+        }
+    }
+
+    var hasCatalog: Bool { context.catalog.access != .missing }
 
     package var volumes: VolumeService { VolumeService(context: context) }
     package var snapshots: SnapshotService { SnapshotService(context: context) }
@@ -72,6 +99,7 @@ package final class Manager: Sendable {
     package var status: StatusService { StatusService(context: context) }
     package var monitoring: MonitorService { MonitorService(context: context) }
     package var pruning: PruneService { PruneService(context: context) }
+    package var config: ConfigService { ConfigService(context: context) }
     package var ticks: TickService { TickService(context: context) }
     package var policies: PolicyService { PolicyService(context: context) }
     package var events: EventService { EventService(context: context) }

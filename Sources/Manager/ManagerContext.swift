@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
+internal import DeviceMapper
 internal import Glibc
 internal import Hooks
 internal import MergeKit
@@ -54,14 +55,32 @@ extension ManagerContext {
 
     /// A volume's store, read without a lock.
     ///
-    /// - Throws: `notFound` when the store is missing, `refused` when it is another volume's.
+    /// - Throws: `missing` when the store is not there, `refused` when it is another volume's or
+    ///   another state's, or names another origin than the catalog.
     func reader(_ volume: VolumeRow) throws -> StoreReader {
+        let reader = try anyReader(volume)
+        try StoreOwnership(context: self).require(reader.record, storePath: volume.storePath)
+        // What is written goes where this state was told to write, and nowhere else.
+        guard reader.record.originPath == volume.record.originPath else {
+            let name = volume.record.name
+            throw Problem(
+                .refused,
+                "the store \(volume.storePath) of volume \(name) names the origin "
+                    + "\(reader.record.originPath), the catalog \(volume.record.originPath)",
+                hint: "say which it is: `snapmgr volume set \(name) --origin "
+                    + "\(volume.record.originPath)`")
+        }
+        return reader
+    }
+
+    /// As ``reader(_:)``, of whatever state and origin.
+    func anyReader(_ volume: VolumeRow) throws -> StoreReader {
         let folder = FileFolder(path: volume.storePath)
         guard try doing({ () throws(IOFailure) in try folder.exists("volume.json") }) else {
             throw Problem(
-                .notFound,
+                .missing,
                 "the store \(volume.storePath) of volume \(volume.record.name) is missing",
-                hint: "mount or restore it, or run `snapmgr volume remove \(volume.record.name)`")
+                hint: missingStoreHint(volume))
         }
         let reader = try StoreReader(folder: folder)
         guard reader.record.uuid == volume.record.uuid else {
@@ -74,25 +93,67 @@ extension ManagerContext {
         return reader
     }
 
+    /// Devices of the kernel's are in the way of all that could be done without a store.
+    private func missingStoreHint(_ volume: VolumeRow) -> String {
+        let name = volume.record.name
+        let hasDevices = volume.record.driver == .dm && (try? glance(volume).hasDevices) ?? false
+        return hasDevices
+            ? "mount or restore it; to do without, take the devices down first: "
+                + "`snapmgr deactivate \(name) --without-store`"
+            : "mount or restore it, or run `snapmgr volume remove \(name)`"
+    }
+
+    func isStoreMissing(_ volume: VolumeRow) throws -> Bool {
+        try !FileFolder(path: volume.storePath).exists("volume.json")
+    }
+
     /// A session with a volume, for as long as `body` runs.
     func withSession<Result>(
         _ volume: VolumeRow, _ body: (any VolumeSession) throws -> Result
     ) throws -> Result {
         // The store is looked at first, because it tells a missing or wrong one in clear words.
-        _ = try reader(volume)
+        try prepareStore(volume)
         let session = try openSession(volume)
         defer { session.close() }
         return try body(session)
     }
 
+    /// Looks at a store that is to be changed, and takes one that belongs to no state.
+    @discardableResult
+    func prepareStore(_ volume: VolumeRow) throws -> VolumeRecord {
+        let record = try reader(volume).record
+        try StoreOwnership(context: self).adopt(volume, record)
+        return record
+    }
+
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
+        writeBackMarks(volume)
         do {
             let session = try sessions.open(storePath: volume.storePath)
             tell(session.warnings, of: volume)
-            return session
+            return AttendedSession(session) { [self] in tell($0, of: volume) }
         } catch {
+            // A store that fails takes no mark, and the kernel forgets with the next restart.
+            try? BrokenMarks(context: self).takeOver([volume])
             throw error.about("volume \(volume.record.name)")
         }
+    }
+
+    /// What cannot be written back now is refused by the catalog's word all the same.
+    private func writeBackMarks(_ volume: VolumeRow) {
+        do { try BrokenMarks(context: self).writeBack(volume) } catch {
+            let problem = Problem(error).about("volume \(volume.record.name)")
+            note("the store cannot be told that snapshots are broken: \(problem.message)")
+        }
+    }
+
+    /// - Throws: `broken` when the snapshot has lost exceptions. The store may not say so, because it
+    ///   failed when it was to be marked.
+    func requireWhole(_ row: SnapshotRow) throws {
+        guard let row = try catalog.snapshot(row.id), row.state == .broken else { return }
+        throw Problem(
+            .broken, "snapshot \(row.id) of volume \(row.volume) is broken: exceptions were lost",
+            hint: "choose a newer snapshot; see `snapmgr list \(row.volume)`")
     }
 
     /// Passes on what opening a volume has found. A server keeps it for `status`; here, nobody else
@@ -123,7 +184,8 @@ extension ManagerContext {
     func withDevices<Result>(
         _ volume: VolumeRow, _ body: (DeviceVolume) throws -> Result
     ) throws -> Result {
-        _ = try reader(volume)
+        try prepareStore(volume)
+        writeBackMarks(volume)
         let devices: DeviceVolume
         do {
             devices = try sessions.openDevices(storePath: volume.storePath)
@@ -135,6 +197,36 @@ extension ManagerContext {
             withExtendedLifetime(devices) {}
         }
         return try body(devices)
+    }
+
+    /// Refuses volumes that are to be held together while one of them holds what another one needs: its
+    /// store, or its image, on a filesystem of a volume under device-mapper. It would wait for itself.
+    ///
+    /// - Parameter volumes: one of them alone must not lie on itself, either.
+    func requireIndependent(_ volumes: [VolumeRow]) throws {
+        var tops: [DeviceNumber: String] = [:]
+        for volume in volumes where volume.record.driver == .dm {
+            let name = DeviceName(volume: volume.record.name, .top)
+            if let number = try sessions.mapper.info(name)?.number {
+                tops[number] = volume.record.name
+            }
+        }
+        guard !tops.isEmpty else { return }
+        for volume in volumes {
+            let image = volume.record.driver == .image ? volume.record.originPath : nil
+            for (kind, path) in [("store", volume.storePath), ("origin", image)] {
+                guard let path, let below = try? BlockDevices.foundations(ofPath: path),
+                    let other = below.lazy.compactMap({ tops[$0] }).first
+                else { continue }
+                throw Problem(
+                    .refused,
+                    "the \(kind) \(path) of volume \(volume.record.name) lies on volume \(other), which "
+                        + "is to be held at the same moment: it would wait for itself",
+                    hint: volumes.count == 1
+                        ? "move it to another device"
+                        : "take the snapshots one by one, or move it to another device")
+            }
+        }
     }
 
     /// - Throws: `refused` when the volume is an image; `sentence` says what cannot be done then.
@@ -163,10 +255,18 @@ extension ManagerContext {
         _ volumes: [VolumeRow], patienceMilliseconds: Int = lockPatienceMilliseconds,
         _ body: () throws -> Result
     ) throws -> Result {
+        try requireClock()
         // In the order of names, so that two commands cannot wait for each other.
         let names = Set(volumes.map(\.record.name)).sorted()
         let locks = try names.map { try waitForLock($0, patienceMilliseconds) }
         defer { withExtendedLifetime(locks) {} }
+        return try body()
+    }
+
+    /// Runs `body` while no other command can make a volume of this name.
+    func withLock<Result>(ofName name: String, _ body: () throws -> Result) throws -> Result {
+        let lock = try waitForLock(name, Self.lockPatienceMilliseconds)
+        defer { withExtendedLifetime(lock) {} }
         return try body()
     }
 

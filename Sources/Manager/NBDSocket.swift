@@ -20,8 +20,8 @@ struct NBDSocket {
                 "the socket's path has \(path.utf8.count) bytes, and \(Self.pathMaximum) are "
                     + "allowed: \(path)", hint: "choose a shorter one with --socket PATH")
         }
-        guard try Paths.exists(path) else { return }
-        guard try FileStatus(path: path).kind == .socket else {
+        guard let status = try FileStatus.ofName(path) else { return }
+        guard status.kind == .socket else {
             throw Problem(
                 .exists, "\(path) exists and is no socket",
                 hint: "choose another with --socket PATH"
@@ -39,9 +39,11 @@ struct NBDSocket {
     ///
     /// nbdkit's own `--unix` would leave it open to everybody: it sets its umask itself. So the
     /// socket is made here and handed over as systemd does it.
-    /// - Returns: its descriptor, which a program that this process becomes inherits.
+    /// - Returns: its descriptor, which no program inherits unless it is passed on.
+    /// - Throws: `cannotListen`.
     func listen() throws -> Int32 {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { throw failure("open a socket for") }
         let mask = umask(0o177)
         let result = withAddress { bind(descriptor, $0, $1) }
@@ -54,13 +56,21 @@ struct NBDSocket {
         return descriptor
     }
 
-    private func failure(_ operation: String) -> IOFailure {
-        IOFailure(operation, path: path, code: errno)
+    /// Removes the name of a socket of ours that no server took over.
+    func abandon() { unlink(path) }
+
+    private func failure(_ operation: String) -> Problem {
+        Problem(
+            .cannotListen, IOFailure(operation, path: path, code: errno).description,
+            hint: "check its folder and who may write there, or choose another path with "
+                + "--socket PATH")
     }
 
     /// Whether somebody accepts connections. Only a refused one tells that nobody does.
     private func isAnswered() -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        // Without waiting: a server that was stopped takes nobody, and has the socket all the same.
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let descriptor = socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
         let result = withAddress { connect(descriptor, $0, $1) }

@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
 
@@ -12,27 +13,32 @@ struct OriginProbe {
     /// The smallest origin, in bytes: one chunk of the smallest size.
     static let minimumBytes = Geometry.chunkBytesAllowed.lowerBound
 
-    /// - Throws: `notFound`, `refused` or `failed`, naming what is wrong.
-    init(path: String) throws {
+    /// - Parameter isNew: whether it is to become an origin: what a guest has written since must not
+    ///   be taken for another format.
+    /// - Throws: `notFound` (of one that was there once, `missing`), `refused` or `failed`, naming what is wrong.
+    init(path: String, isNew: Bool = false) throws {
         self.path = path
-        status = try Self.status(path)
+        status = try Self.status(path, isKnown: !isNew)
         guard status.kind == .file || status.kind == .blockDevice else {
             throw Problem(
                 .failed, "the origin \(path) is neither a file nor a block device",
                 hint: "name a raw disk image or a block device")
         }
         byteCount = try Self.writableByteCount(path)
+        if isNew { try ImageFormat.requireRaw(path, byteCount: byteCount) }
         try Self.requireFit(byteCount, path)
     }
 
-    private static func status(_ path: String) throws -> FileStatus {
+    private static func status(_ path: String, isKnown: Bool) throws -> FileStatus {
         do {
             return try FileStatus(path: path)
         } catch {
             guard error.isNotFound else { throw error }
             throw Problem(
-                .notFound, "the origin \(path) does not exist",
-                hint: "check the path, or make a new image with --create-size SIZE")
+                isKnown ? .missing : .notFound, "the origin \(path) does not exist",
+                hint: isKnown
+                    ? "mount or restore it; the snapshots in the store are untouched"
+                    : "check the path, or make a new image with --create-size SIZE")
         }
     }
 
@@ -69,7 +75,7 @@ struct OriginProbe {
     func requireUnmanaged(by volumes: [VolumeRow]) throws {
         for volume in volumes {
             let other = try? FileStatus(path: volume.record.originPath)
-            let isSameFile = other?.inode == status.inode && other?.device == status.device
+            let isSameFile = other.map { isSame($0) } ?? false
             guard !isSameFile, volume.record.originPath != path else {
                 throw Problem(
                     .exists, "the origin \(path) is volume \(volume.record.name)'s already",
@@ -78,23 +84,31 @@ struct OriginProbe {
         }
     }
 
-    /// Makes a new, sparse image.
-    static func create(_ path: String, byteCount: Int) throws {
-        guard byteCount >= minimumBytes, byteCount % Geometry.sectorBytes == 0,
-            byteCount <= Geometry.volumeBytesMaximum
-        else {
-            throw Problem(
-                .usage, "a volume cannot have \(byteCount) bytes",
-                hint: "choose a multiple of \(Geometry.sectorBytes), at least \(minimumBytes)")
+    /// The same file or device, or a loop device and the file behind it.
+    private func isSame(_ other: FileStatus) -> Bool {
+        if status.isSame(as: other) { return true }
+        guard let file = Self.backingFile(status) else { return false }
+        return file == Self.backingFile(other)
+    }
+
+    /// The file behind a loop device, or the file itself; nil for other devices.
+    private static func backingFile(_ status: FileStatus) -> LoopDevice.BackingFile? {
+        guard status.kind == .blockDevice else {
+            return LoopDevice.BackingFile(device: status.device, inode: status.inode)
         }
-        guard try !Paths.exists(path) else {
-            throw Problem(
-                .exists, "the origin \(path) exists already",
-                hint: "leave out --create-size to manage it as it is")
-        }
-        let device = try FileDevice(path: path, access: .create)
-        try device.resize(to: byteCount)
-        try device.sync()
-        try Paths.syncName(of: path)
+        return LoopDevice.backing(of: DeviceNumber(encoded: status.blockDevice))?.file
+    }
+
+    /// - Throws: `refused` when the store lies on the origin, whatever is between them.
+    func requireStoreElsewhere(_ store: String) throws {
+        let lineage = try DeviceLineage(ofFilesystemAt: store)
+        let isDevice = status.kind == .blockDevice
+        let isBelow =
+            isDevice && lineage.devices.contains(DeviceNumber(encoded: status.blockDevice))
+            || Self.backingFile(status).map { lineage.files.contains($0) } ?? false
+        guard isBelow else { return }
+        throw Problem(
+            .refused, "the store \(store) lies on the origin \(path) itself",
+            hint: "name a folder on another device with --store DIR")
     }
 }

@@ -64,6 +64,21 @@ enum Paths {
         }
     }
 
+    /// Gives a file its durable name, unless there is something of that name already.
+    static func renameUnlessTaken(_ path: String, to newPath: String) throws {
+        let (folder, name) = (Folder.parent(of: newPath), Folder.name(of: newPath))
+        let files = FileFolder(path: folder.isEmpty ? "/" : folder)
+        do throws(IOFailure) {
+            try files.renameUnlessTaken(Folder.name(of: path), to: name)
+        } catch {
+            guard error.code == EEXIST else { throw error }
+            throw Problem(
+                .exists, "the file \(newPath) exists",
+                hint: "choose another name, or remove it first")
+        }
+        try files.syncFolder("")
+    }
+
     private static func currentFolder() throws -> String {
         guard let pointer = getcwd(nil, 0) else {
             throw IOFailure("find", path: ".", code: errno)

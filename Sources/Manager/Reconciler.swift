@@ -26,13 +26,25 @@ struct Reconciler {
     ) throws -> Result {
         let volumes = try context.volumes(names)
         try BrokenMarks(context: context).takeOver(volumes)
-        return try context.withLocks(
-            try closure(of: volumes), patienceMilliseconds: patienceMilliseconds
-        ) {
-            try reconcile(volumes)
-            // Read again: another command may have been at work while we waited.
-            return try body(try context.volumes(volumes.map(\.record.name)))
+        while true {
+            let locked = try closure(of: volumes)
+            let result: Result? = try context.withLocks(
+                locked, patienceMilliseconds: patienceMilliseconds
+            ) {
+                // Another command may have begun or ended something while we waited.
+                guard try isWhole(locked, volumes) else { return nil }
+                try reconcile(volumes)
+                return try body(try context.volumes(volumes.map(\.record.name)))
+            }
+            if let result { return result }
+            try context.cancellation.check()
         }
+    }
+
+    /// Whether what belongs to the volumes is among those that are locked.
+    private func isWhole(_ locked: [VolumeRow], _ volumes: [VolumeRow]) throws -> Bool {
+        let known = Set(locked.map(\.record.name))
+        return try known.isSuperset(of: closure(of: volumes).map(\.record.name))
     }
 
     /// As ``withVolumes(_:_:)`` for one volume.
@@ -43,12 +55,26 @@ struct Reconciler {
         }
     }
 
-    /// For verbs that only read: puts things right when nobody is at work there.
+    /// For verbs that only read: puts things right when nobody is at work there. What cannot be put
+    /// right in one volume is said, and no reason not to look at the others.
     func tidy(_ names: [String]) throws {
         let volumes = try context.volumes(names)
+        // What cannot be written to is shown as it is.
+        guard context.catalog.access == .writable else { return }
         try BrokenMarks(context: context).takeOver(volumes)
-        guard try hasUnfinished(volumes) else { return }
-        try context.withLocksIfFree(try closure(of: volumes)) { try reconcile(volumes) }
+        for volume in volumes where try hasUnfinished([volume]) {
+            do {
+                let locked = try closure(of: [volume])
+                try context.withLocksIfFree(locked) {
+                    // What has changed meanwhile is somebody's who is at work.
+                    if try isWhole(locked, [volume]) { try reconcile([volume]) }
+                }
+            } catch {
+                let problem = Problem(error).about("volume \(volume.record.name)")
+                guard problem.code != .interrupted else { throw problem }
+                context.note(problem.message)
+            }
+        }
     }
 
     /// For a use case that has just failed and still has its locks: finishes or abandons what it
@@ -70,19 +96,27 @@ extension Reconciler {
         return try names.contains { try !context.catalog.unfinished(volume: $0).isEmpty }
     }
 
-    /// The volumes, and those that share an unfinished set or revert with them: all or none of
-    /// these are put right.
+    /// The volumes, and those that share an unfinished set or revert with them, or with one of those:
+    /// all or none of these are put right.
     private func closure(of volumes: [VolumeRow]) throws -> [VolumeRow] {
         let all = try context.catalog.volumes()
+        let reverts = try context.catalog.unfinishedReverts()
         var names = Set(volumes.map(\.record.name))
-        for volume in volumes {
-            for row in try context.catalog.unfinished(volume: volume.record.name) {
-                let uuids = Set(row.setVolumes ?? [])
-                names.formUnion(all.filter { uuids.contains($0.record.uuid) }.map(\.record.name))
+        var fresh = names
+        while let name = fresh.popFirst() {
+            var uuids: Set<String> = []
+            // A volume that has gone since shares nothing.
+            if all.contains(where: { $0.record.name == name }) {
+                for row in try context.catalog.unfinished(volume: name) {
+                    uuids.formUnion(row.setVolumes ?? [])
+                }
             }
-        }
-        for row in try context.catalog.unfinishedReverts() where names.contains(row.volume) {
-            names.formUnion(row.group ?? [])
+            var found = Set(all.filter { uuids.contains($0.record.uuid) }.map(\.record.name))
+            for row in reverts where row.volume == name || row.group?.contains(name) == true {
+                found.formUnion([row.volume] + (row.group ?? []))
+            }
+            fresh.formUnion(found.subtracting(names))
+            names.formUnion(found)
         }
         return all.filter { names.contains($0.record.name) }
     }

@@ -14,6 +14,7 @@ struct RevertMember {
         self.target = target
         volume = try context.volume(target.volume)
         _ = try context.reader(volume)
+        try context.requireWhole(target)
         let session = try context.openSession(volume)
         self.session = session
         do {

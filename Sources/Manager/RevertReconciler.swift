@@ -85,7 +85,8 @@ struct RevertReconciler {
         let planChunks = try facts.running()?.planChunkCount ?? 0
         try context.catalog.commitRevert(
             row.id, safety: try facts.safety(of: row.id)?.id,
-            planBytes: planChunks * facts.volume.record.geometry.chunkBytes)
+            planBytes: planChunks.multipliedClamped(
+                by: facts.volume.record.geometry.chunkBytes))
     }
 
     private func finish(_ row: RevertRow, _ state: MergeState) throws {

@@ -6,27 +6,29 @@ struct ServeCommand: Hashable, Sendable {
     var executable: String
     var arguments: [String]
 
+    /// - Parameter listing: the command, with its arguments, that prints what is to be served at a
+    ///   later time; none where it cannot be told.
     init(
-        _ request: ServeRequest, _ tools: ServeTools, volumes: [(name: String, storePath: String)]
+        _ request: ServeRequest, _ tools: ServeTools, volumes: [(name: String, storePath: String)],
+        listing: [String] = []
     ) {
         executable = tools.nbdkitPath
         arguments = ["nbdkit", "--foreground"]
-        switch request.endpoint {
-        case .listen(let address, let port):
-            arguments += ["--ipaddr", address, "--port", "\(port)"]
-        // nbdkit finds open sockets by systemd's variables: exec keeps the process id.
-        case .socket, .inherited: break
-        }
-        if let path = request.tlsPath {
-            arguments += ["--tls=require", "--tls-certificates=\(path)"]
+        // The sockets are open already: nbdkit finds them by systemd's variables, since exec keeps
+        // the process id.
+        if let tls = request.tls {
+            arguments += ["--tls=require", "--tls-certificates=\(tls.path)"]
+            if tls.verifiesClients { arguments.append("--tls-verify-peer") }
         }
         if let count = request.threadCount { arguments += ["--threads", "\(count)"] }
         arguments.append(tools.pluginPath)
-        arguments += volumes.map { "volume=\($0.name):\($0.storePath)" }
+        arguments += volumes.map(Self.parameter)
+        arguments += listing.map { "listing=\($0)" }
     }
 
-    static func isLoopback(_ address: String) -> Bool {
-        address == "localhost" || address == "::1" || address.hasPrefix("127.")
+    /// How the plugin is told of a volume.
+    static func parameter(_ volume: (name: String, storePath: String)) -> String {
+        "volume=\(volume.name):\(volume.storePath)"
     }
 }
 
@@ -44,13 +46,13 @@ struct ServeTools: Hashable, Sendable {
 
     /// Looks for them.
     ///
-    /// - Throws: `notFound`, saying what to install.
+    /// - Throws: `missing`, saying what to install.
     init(environment: [String: String]) throws {
         let folders = (environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(separator: ":")
         let candidates = folders.map { "\($0)/nbdkit" }
         guard let nbdkit = candidates.first(where: { Paths.isExecutableFile($0) }) else {
             throw Problem(
-                .notFound, "nbdkit is not installed", hint: "run `apt-get install nbdkit`")
+                .missing, "nbdkit is not installed", hint: "run `apt-get install nbdkit`")
         }
         nbdkitPath = nbdkit
         pluginPath = try Self.plugin(environment: environment)
@@ -61,7 +63,7 @@ struct ServeTools: Hashable, Sendable {
         if let path = environment["SNAPMGR_NBDKIT_PLUGIN"], !path.isEmpty {
             guard try Paths.exists(path) else {
                 throw Problem(
-                    .notFound, "SNAPMGR_NBDKIT_PLUGIN names \(path), which does not exist",
+                    .missing, "SNAPMGR_NBDKIT_PLUGIN names \(path), which does not exist",
                     hint: "unset it, or name the plugin \(pluginName)")
             }
             return try Paths.absolute(path)
@@ -73,7 +75,7 @@ struct ServeTools: Hashable, Sendable {
         ]
         guard let path = try candidates.first(where: { try Paths.exists($0) }) else {
             throw Problem(
-                .notFound, "the nbdkit plugin is at none of \(candidates.joined(separator: ", "))",
+                .missing, "the nbdkit plugin is at none of \(candidates.joined(separator: ", "))",
                 hint: "run `make build` or `make install`, or set SNAPMGR_NBDKIT_PLUGIN")
         }
         return try Paths.absolute(path)

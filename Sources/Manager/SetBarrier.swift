@@ -59,8 +59,17 @@ struct SetBarrier {
             undo(held, committedCount: committed.count)
             throw error
         }
-        for member in members { try perform(.release, on: member) }
+        try releaseAll()
         return (committed, clock.monotonicNanoseconds() - start)
+    }
+
+    /// One that fails leaves none of the others waiting.
+    private func releaseAll() throws {
+        var failure: (any Error)?
+        for member in members {
+            do { try perform(.release, on: member) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 
     private func commit(_ member: Member) throws -> Committed {

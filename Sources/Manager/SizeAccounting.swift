@@ -7,7 +7,7 @@ package import SnapshotModel
 package enum SizeAccounting {
     /// The bytes of some chunks, cut at the volume's end.
     package static func bytes(of chunks: ChunkSet, geometry: Geometry) -> Int {
-        chunks.ranges.reduce(0) { $0 + geometry.bytes(of: $1).count }
+        chunks.ranges.map { geometry.bytes(of: $0).count }.clampedSum
     }
 
     /// The chunks that only snapshot k needs, which is what deleting it frees.
@@ -25,6 +25,7 @@ package enum SizeAccounting {
     package static func exclusiveBytes(
         before: ChunkSet?, after: ChunkSet, geometry: Geometry
     ) -> Int {
-        exclusiveChunks(before: before, after: after).count * geometry.chunkBytes
+        exclusiveChunks(before: before, after: after).count
+            .multipliedClamped(by: geometry.chunkBytes)
     }
 }

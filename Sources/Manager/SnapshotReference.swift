@@ -80,14 +80,8 @@ extension SnapshotReference.Selector {
 
 /// What a snapshot or a set may be called.
 package enum SnapshotName {
-    /// The longest name, in characters: it must fit into an export's name next to the volume's.
-    static let maximumLength = 128
-
-    /// As a volume's name, but longer.
-    static func isValid(_ name: String) -> Bool {
-        (1...maximumLength).contains(name.count)
-            && name.allSatisfy { VolumeRecord.isValidName("a\($0)") }
-    }
+    /// As a volume's name, but longer; it must fit into an export's name next to the volume's.
+    static func isValid(_ name: String) -> Bool { TextBounds.isSnapshotName(name) }
 
     /// - Throws: `usage` when a reference could not contain the name, or would mean something else.
     static func validate(_ name: String) throws(Problem) {
@@ -95,7 +89,7 @@ package enum SnapshotName {
             throw Problem(
                 .usage,
                 "`\(name)` cannot be a name: letters, digits, `.`, `_` and `-`, "
-                    + "\(maximumLength) at most, are allowed")
+                    + "\(TextBounds.nameLength) at most, are allowed")
         }
         guard case .name = SnapshotReference.Selector(name, zone: UTCTimeZone()) else {
             throw Problem(

@@ -17,6 +17,12 @@ struct SpaceReserve {
 
     private var path: String { state.path + "/reserve" }
 
+    /// For who only looks: opening the catalog takes a little room, too.
+    func giveUpIfScarce() {
+        guard let free = try? FileFolder(path: state.path).freeBytes() else { return }
+        if free < Self.scarceBytes { unlink(path) }
+    }
+
     /// Gives the reserve up if space is scarce, makes it if there is room. Best effort: that it
     /// cannot be made is no reason to fail.
     func adjust() {

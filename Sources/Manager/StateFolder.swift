@@ -1,3 +1,6 @@
+internal import BlockIO
+internal import SnapshotModel
+
 /// The paths below the state folder. Nothing is opened here.
 package struct StateFolder: Hashable, Sendable {
     /// The folder itself, absolute.
@@ -42,6 +45,18 @@ package struct StateFolder: Hashable, Sendable {
 }
 
 extension StateFolder {
+    /// SQLite would wait for ever for a FIFO's other end.
+    ///
+    /// - Throws: `corrupt` when something else than a file lies in the catalog's place.
+    func requireCatalogFile() throws {
+        for path in ["", "-wal", "-shm", "-journal"].map({ catalogPath + $0 }) {
+            guard let status = try FileStatus.ofName(path), status.kind != .file else { continue }
+            throw Problem(
+                .corrupt, "\(path) is no file",
+                hint: "move it away, then run `snapmgr catalog rebuild`")
+        }
+    }
+
     /// Names a folder by a path as people write it.
     package init(absolute path: String) throws { self.init(path: try Paths.absolute(path)) }
 }

@@ -15,7 +15,7 @@ enum StoreContents {
         for manifest in manifests {
             record.idFloor = record.idFloor.merged(with: IDFloor(snapshot: manifest.id))
         }
-        return RebuiltCatalog.Volume(
+        let contents = RebuiltCatalog.Volume(
             row: VolumeRow(
                 record: record, storePath: path,
                 snapshotsSeen: manifests.map(\.ordinal).max() ?? SnapshotOrdinal(rawValue: 0)),
@@ -23,6 +23,14 @@ enum StoreContents {
             chunkMaps: try frozenMaps(reader, manifests, running),
             reverts: running.map { [revert($0, reader.record)] } ?? [],
             brokenUpTo: try reader.brokenThrough())
+        if let refusal = contents.refusal {
+            throw Problem(
+                .refused, "the store \(path) is not taken over: \(refusal)",
+                hint:
+                    "only a store that somebody changed is so: restore it from a copy, or move it away"
+            )
+        }
+        return contents
     }
 
     /// The maps of areas that grow no more: not the newest one's, not the one that a merge
@@ -32,15 +40,22 @@ enum StoreContents {
     ) throws -> [SnapshotOrdinal: ChunkMap] {
         let ordinals = manifests.map(\.ordinal)
         let growing = [ordinals.max(), running?.safety]
-        return try ordinals.filter { !growing.contains($0) }
-            .reduce(into: [:]) { $0[$1] = try reader.chunkMap(of: $1) }
+        let broken = try reader.brokenThrough()
+        return try ordinals.filter { !growing.contains($0) }.reduce(into: [:]) { maps, ordinal in
+            if let broken, ordinal <= broken {
+                // Its area was given up and may be damaged: the rest of the volume is not.
+                maps[ordinal] = try? reader.chunkMap(of: ordinal)
+            } else {
+                maps[ordinal] = try reader.chunkMap(of: ordinal)
+            }
+        }
     }
 
     private static func revert(_ running: RevertRecord, _ record: VolumeRecord) -> RevertRow {
         RevertRow(
             id: running.id, volume: record.name, snapshot: running.targetID,
             safetySnapshot: running.tookSafetySnapshot ? running.safetyID : nil,
-            planBytes: running.planChunkCount * record.geometry.chunkBytes, state: .merging,
+            planBytes: running.planBytes(chunkBytes: record.geometry.chunkBytes), state: .merging,
             begunAt: running.startedAt)
     }
 }

@@ -24,33 +24,107 @@ struct StoreSite {
                 "the store \(path) overlaps the store \(volume.storePath) of volume "
                     + volume.record.name, hint: "choose another folder with --store DIR")
         }
+    }
+
+    /// What a creation of ours that was cut short has left in the folder, if anything.
+    struct Vacancy {
+        /// The record that it had written; nil when it did not come so far.
+        var unfinished: VolumeRecord?
+    }
+
+    /// Looks whether a store can be made in the folder.
+    ///
+    /// - Parameters:
+    ///   - volumes: those in the catalog: what it has is finished.
+    ///   - owner: this state; nil when it has made no store yet.
+    /// - Throws: `refused` when anything lies there but what an unfinished creation has left, in
+    ///   which nobody's data can be.
+    func vacancy(
+        for name: String, volumes: [VolumeRow], owner: StoreOwner?
+    ) throws -> Vacancy {
         try OwnerTrust.require("the store", at: path)
-        guard try Paths.exists(path) else { return }
+        guard try Paths.exists(path) else { return Vacancy() }
         guard try FileStatus(path: path).kind == .folder else {
             throw Problem(.failed, "\(path) is no folder", hint: "name a folder with --store DIR")
         }
         let folder = FileFolder(path: path)
-        if try folder.exists("volume.json") { throw try belongsToAnother(folder) }
-        guard try folder.list("").isEmpty else {
-            throw Problem(
-                .refused, "the store \(path) is not empty",
-                hint: "name an empty or new folder with --store DIR")
+        let names = try folder.list("")
+        var vacancy = Vacancy()
+        if names.contains(StoreLayout.volume) {
+            let record = try StoreReader(folder: folder).record
+            let isOurs = owner != nil && record.owner?.state == owner?.state
+            let isKnown = volumes.contains { $0.record.uuid == record.uuid }
+            guard isOurs, !isKnown, record.name == name, record.idFloor == IDFloor() else {
+                throw belongsToAnother(record)
+            }
+            vacancy.unfinished = record
+        }
+        guard try names.allSatisfy({ try Self.isLeftOver($0, in: folder) }) else {
+            throw vacancy.unfinished.map(belongsToAnother)
+                ?? Problem(
+                    .refused, "the store \(path) is not empty",
+                    hint: "name an empty or new folder with --store DIR")
+        }
+        return vacancy
+    }
+
+    /// Whether a creation may have left that.
+    private static func isLeftOver(_ name: String, in folder: FileFolder) throws -> Bool {
+        switch name {
+        case StoreLayout.snapshots, StoreLayout.reverts:
+            return try folder.isFolder(name) && folder.list(name).isEmpty
+        default:
+            return [
+                StoreLayout.lock, StoreLayout.volume, StoreLayout.volume + StoreLayout.draftSuffix,
+                probe,
+            ].contains(name)
         }
     }
 
-    private func belongsToAnother(_ folder: FileFolder) throws -> Problem {
-        let name = try StoreReader(folder: folder).record.name
-        return Problem(
-            .refused, "the store \(path) belongs to volume \(name) already",
+    private func belongsToAnother(_ record: VolumeRecord) -> Problem {
+        Problem(
+            .refused, "the store \(path) belongs to volume \(record.name) already",
             hint: "run `snapmgr catalog rebuild --store \(path)` to manage it again")
     }
 
-    /// - Returns: whether the folder was made.
-    func create(_ record: VolumeRecord) throws -> Bool {
-        let isNew = try !Paths.exists(path)
-        try Paths.makeFolders(path)
-        try Store(folder: FileFolder(path: path)).create(record)
-        return isNew
+    /// Takes back what an unsuccessful creation has made, and nothing else; best effort, since what
+    /// stays is in nobody's way.
+    func abandon(_ uuid: String, includingFolder: Bool) {
+        let folder = FileFolder(path: path)
+        if let record = try? StoreReader(folder: folder).record {
+            guard record.uuid == uuid else { return }
+            try? folder.removeFile(StoreLayout.volume)
+        }
+        try? folder.removeFile(StoreLayout.volume + StoreLayout.draftSuffix)
+        for name in [StoreLayout.snapshots, StoreLayout.reverts] { try? folder.removeFolder(name) }
+        guard includingFolder else { return }
+        try? folder.removeFile(StoreLayout.lock)
+        rmdir(path)
+    }
+
+    /// The name of a file that is made and removed at once.
+    private static let probe = "area-size.tmp"
+
+    /// Refuses a filesystem whose files cannot be as large as an area may become: not one snapshot
+    /// could be taken.
+    func requireLargeFiles(_ record: VolumeRecord) throws {
+        let bytes = AreaFormat(chunkBytes: record.geometry.chunkBytes).fullCoverageBytes(
+            chunkCount: record.geometry.chunkCount)
+        let folder = FileFolder(path: path)
+        let name = Self.probe
+        do {
+            if try folder.exists(name) { try folder.removeFile(name) }
+            _ = try folder.createFile(name, byteCount: bytes)
+            try folder.removeFile(name)
+        } catch {
+            try? folder.removeFile(name)
+            guard error.code == EFBIG else { throw error }
+            throw Problem(
+                .refused,
+                "the filesystem of the store \(path) takes no files of \(ByteCount(bytes)), as large as "
+                    + "an area of this volume may become",
+                hint: "put the store on XFS, with --store DIR")
+        }
     }
 
     /// What became of a store that was to be removed.

@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Glibc
+internal import SnapshotModel
 
 /// What a store occupies, counted without opening the volume.
 enum StoreUsage {
@@ -11,9 +12,9 @@ enum StoreUsage {
             let child = name.isEmpty ? entry : name + "/" + entry
             // Swept or replaced by whoever serves the volume, between the two calls.
             guard let status = try folder.status(child) else { return total }
-            guard status.kind == .folder else { return total + status.allocatedBytes }
+            guard status.kind == .folder else { return total.addingClamped(status.allocatedBytes) }
             do {
-                return total + (try bytes(folder, child))
+                return total.addingClamped(try bytes(folder, child))
             } catch let failure as IOFailure where failure.isAbsence {
                 return total
             }

@@ -37,8 +37,8 @@ package enum TimeText {
         if text.hasSuffix("Z") { return utc }
         let time = UTCTimeZone().civilTime(utc)
         guard let local = zone.moment(time) else { return nil }
-        let fraction = utc.nanoseconds - utc.secondsSinceEpoch * 1_000_000_000
-        return Timestamp(nanoseconds: local.nanoseconds + fraction)
+        let fraction = utc.nanoseconds(since: Timestamp(clampingSeconds: utc.secondsSinceEpoch))
+        return local.advanced(byNanoseconds: fraction)
     }
 
     /// `2026-11-22 12:45:30` in a zone.

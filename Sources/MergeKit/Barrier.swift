@@ -140,10 +140,12 @@ package final class Barrier: Sendable {
     package func hold() throws(Problem) {
         try step { () throws(Problem) in
             guard state.withLock({ $0.heldSince }) == nil else { return }
+            try engine.checkOriginIsWhole()
             try engine.syncOrigin()
+            // Before the gate closes: from then on writes wait, also for those that are under way.
+            let start = engine.options.clock.monotonicNanoseconds()
             engine.gate.close()
-            let now = engine.options.clock.monotonicNanoseconds()
-            state.withLock { $0.heldSince = now }
+            state.withLock { $0.heldSince = start }
             try engine.syncOrigin()
         }
     }

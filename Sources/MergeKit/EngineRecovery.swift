@@ -34,8 +34,9 @@ struct EngineRecovery {
         var chain = ChainState(
             geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
             merge: nil,
-            brokenThrough: [try broken(manifests), survey.unreachableThrough]
-                .compactMap(\.self).max())
+            brokenThrough: [
+                try store.brokenThrough(manifests, format), survey.unreachableThrough,
+            ].compactMap(\.self).max())
         if let newest = manifests.last {
             let active = try openUnlessGivenUp(newest, format: format, kernel: kernel)
             let invalid = active?.isInvalid ?? true ? newest.ordinal : nil
@@ -76,7 +77,7 @@ struct EngineRecovery {
         let manifests = try store.manifests()
         var chain = ChainState(
             geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
-            merge: nil, brokenThrough: try broken(manifests))
+            merge: nil, brokenThrough: try store.brokenThrough(manifests, format))
         if let newest = manifests.last {
             let active = try openUnlessGivenUp(
                 newest, format: format, kernel: kernel, isObserved: true)
@@ -154,13 +155,6 @@ struct EngineRecovery {
 
     private static func foreign(_ path: String) -> String {
         "\(path) is not snapmgr's: it stays, and its folder with it"
-    }
-
-    private func broken(_ manifests: [SnapshotManifest]) throws(Problem) -> SnapshotOrdinal? {
-        for manifest in manifests.reversed() where try store.isBroken(manifest.ordinal) {
-            return manifest.ordinal
-        }
-        return nil
     }
 
     /// An area that grows; nil when it is damaged and `check --repair` has given it up. In the place

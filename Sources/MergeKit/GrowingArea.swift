@@ -46,6 +46,17 @@ package final class GrowingArea: Sendable {
         var block: MetadataBlock
 
         init(block: MetadataBlock) { self.block = block }
+
+        func forgetExceptions(format: AreaFormat) {
+            committed = ExceptionTable()
+            order = EntryOrder()
+            entries = []
+            nextFree = AreaFormat.firstDataChunk
+            recycled = []
+            block = MetadataBlock(index: 0, format: format)
+            // Until the disk is as empty.
+            needsScrub = true
+        }
     }
 
     /// Some chunks that one thread preserves.
@@ -140,29 +151,9 @@ package final class GrowingArea: Sendable {
         for entry in entries where entry.area >= state.nextFree {
             state.nextFree = format.dataChunk(after: entry.area)
         }
-        state.recycled = unusedChunks(below: state.nextFree, entries: entries, format: format)
+        state.recycled = format.unusedChunks(below: state.nextFree, entries: entries)
         return GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
-    }
-
-    /// More unused chunks than this are left unused: an area with such gaps is not of our making.
-    private static let unusedMaximum = 65_536
-
-    /// Data chunks that no entry names although later ones are named: of copies that failed. Highest
-    /// first, as the last is taken first.
-    private static func unusedChunks(
-        below end: ChunkIndex, entries: [AreaEntry], format: AreaFormat
-    ) -> [ChunkIndex] {
-        var unused: [ChunkIndex] = []
-        var expected = AreaFormat.firstDataChunk
-        for used in entries.map(\.area).sorted() + [end] {
-            while expected < used, unused.count < unusedMaximum {
-                unused.append(expected)
-                expected = format.dataChunk(after: expected)
-            }
-            expected = format.dataChunk(after: used)
-        }
-        return unused.reversed()
     }
 
     private static func writeHeader(
@@ -456,6 +447,33 @@ package final class GrowingArea: Sendable {
             index += 1
         }
         try device.punch(start..<end)
+    }
+
+    // MARK: Emptying
+
+    /// Forgets all exceptions and frees their space, when no snapshot is left that needs any; needs
+    /// none itself. EBUSY while somebody preserves something.
+    package func empty() throws(IOFailure) {
+        try monitor.withLock { () throws(IOFailure) in
+            guard !state.isObserved, state.queue.isEmpty, !state.isCommitting else {
+                throw IOFailure("empty", path: device.path, code: EBUSY)
+            }
+            state.forgetExceptions(format: format)
+            // The entries and what they name go together: whatever a power cut leaves of them is a
+            // list of exceptions that nobody reads.
+            let start = format.offset(of: format.metadataChunk(0))
+            try device.punch(start..<max(start, device.byteCount()))
+            try device.sync()
+            state.needsScrub = false
+        }
+    }
+
+    /// Whether it occupies no more than a new one.
+    package func isEmpty() throws(IOFailure) -> Bool {
+        guard entryCount == 0 else { return false }
+        // Filesystems give whole pages, however small a chunk is.
+        let newBytes = max(4096, format.offset(of: AreaFormat.firstDataChunk))
+        return try device.allocatedBytes() <= newBytes
     }
 
     // MARK: Giving up

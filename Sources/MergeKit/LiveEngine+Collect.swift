@@ -4,12 +4,12 @@ package import SnapshotModel
 // Garbage collection and resizing.
 extension LiveEngine {
     /// Frees what no live snapshot needs: removes the folders of areas that are garbage as a whole,
-    /// and punches holes into the others. Reads and writes go on; the areas that still grow are
-    /// left alone. Needs no free space.
+    /// and punches holes into the others; the area that still grows is emptied when no snapshot is
+    /// left. Reads and writes go on. Needs no free space.
     package func collect() throws(Problem) -> CollectReport {
         try collecting.during { () throws(Problem) in
             try checkOpen()
-            var report = CollectReport()
+            var report = CollectReport(freedBytes: 0)
             // Between barriers: a chain that may still be rolled back is no ground to free anything.
             let chain = turn.during { self.chain }
             let groups = collectableGroups(in: chain)
@@ -21,9 +21,15 @@ extension LiveEngine {
             for group in groups {
                 try collect(group, in: chain, report: &report)
             }
-            try remove(report.removedAreas)
+            try remove(&report)
+            try emptyGrowingArea(&report)
             return report
         }
+    }
+
+    private func noteFreed(_ bytes: Int, in report: inout CollectReport) {
+        report.freedBytes = (report.freedBytes ?? 0) + bytes
+        withShared { $0.freedBytes += bytes }
     }
 
     /// Stretches of the chain that begin with a live snapshot and go on with deleted ones; only
@@ -45,9 +51,7 @@ extension LiveEngine {
     ) throws(Problem) {
         let judge = group.first.flatMap { $0.manifest.isDeleted ? nil : $0.manifest.ordinal }
         let pending = group.filter { entry in
-            entry.manifest.isDeleted && chain.growing(entry.manifest.ordinal) == nil
-                // A merge goes by the safety snapshot's name, also when its area was given up.
-                && chain.merge?.record.safety != entry.manifest.ordinal
+            entry.manifest.isDeleted && isCollectable(entry.manifest.ordinal, in: chain)
                 && withShared { $0.collected[entry.manifest.ordinal] != .some(judge) }
         }
         guard !pending.isEmpty else { return }
@@ -69,21 +73,55 @@ extension LiveEngine {
                 if judge == nil { report.removedAreas.append(ordinal) }
                 continue
             }
-            let map = try library.map(ordinal, volumeBytes: entry.manifest.volumeBytes)
+            let map = try map(of: entry.manifest, in: chain)
             let chunks = byOrdinal[ordinal] ?? ChunkSet()
-            if chunks.count == map.count {
+            let isGrowing = chain.growing(ordinal) != nil
+            if chunks.count == map.count, !isGrowing {
                 report.removedAreas.append(ordinal)
                 report.punchedBytes += map.count * format.chunkBytes
             } else {
-                report.punchedBytes += try punch(chunks, of: ordinal, map)
-                withShared { $0.collected[ordinal] = .some(judge) }
+                try punch(chunks, of: ordinal, map, &report)
+                // What grows is looked at again.
+                if !isGrowing { withShared { $0.collected[ordinal] = .some(judge) } }
             }
+        }
+    }
+
+    /// Whether a deleted snapshot's area may be touched. A merge has its target and needs the safety
+    /// snapshot's area, and goes by its name also when its area was given up; what the kernel lets
+    /// grow is the kernel's; and where no snapshot is live, ``emptyGrowingArea(_:)`` comes.
+    private func isCollectable(_ ordinal: SnapshotOrdinal, in chain: ChainState) -> Bool {
+        guard chain.merge?.record.safety != ordinal else { return false }
+        guard chain.growing(ordinal) != nil else { return true }
+        return !isAttached && chain.merge == nil && chain.hasLive
+    }
+
+    /// Gives back the space of the area that grows, when no live snapshot is left that could need
+    /// any of it. Its snapshot, deleted, stays the newest until the next one is taken.
+    private func emptyGrowingArea(_ report: inout CollectReport) throws(Problem) {
+        try turn.during { () throws(Problem) in
+            let chain = chain
+            guard !isAttached, !chain.hasLive, chain.merge == nil, let area = chain.active else {
+                return
+            }
+            let freed = try doing { () throws(IOFailure) -> Int in
+                guard try !area.isEmpty() else { return 0 }
+                // Whoever found a live snapshot preserves what it overwrites there.
+                gate.close()
+                gate.open()
+                let before = try area.device.allocatedBytes()
+                report.punchedBytes += area.entryCount * format.chunkBytes
+                try area.empty()
+                return try max(0, before - area.device.allocatedBytes())
+            }
+            noteFreed(freed, in: &report)
         }
     }
 
     /// Removes areas that are garbage as a whole, and their snapshots from the chain. Readers that
     /// began with the chain as it was may still look into the areas: they end first.
-    private func remove(_ ordinals: [SnapshotOrdinal]) throws(Problem) {
+    private func remove(_ report: inout CollectReport) throws(Problem) {
+        let ordinals = report.removedAreas
         guard !ordinals.isEmpty else { return }
         try turn.during { () throws(Problem) in
             let removed = Set(ordinals)
@@ -95,20 +133,24 @@ extension LiveEngine {
             gate.open()
             for ordinal in ordinals {
                 library.forget(ordinal)
+                // An area that cannot be opened goes all the same; what it occupied is not known.
+                let area = try? store.openArea(ordinal, writable: false)
+                let bytes = (try? area?.allocatedBytes()) ?? 0
                 try store.removeSnapshot(ordinal)
+                noteFreed(bytes, in: &report)
             }
         }
     }
 
-    /// Frees the chunks of an area that hold exceptions of `chunks`; returns the bytes that were
-    /// not holes before.
+    /// Frees the chunks of an area that hold exceptions of `chunks`.
     private func punch(
-        _ chunks: ChunkSet, of ordinal: SnapshotOrdinal, _ map: ChunkMap
-    ) throws(Problem) -> Int {
-        guard !chunks.isEmpty else { return 0 }
+        _ chunks: ChunkSet, of ordinal: SnapshotOrdinal, _ map: ChunkMap,
+        _ report: inout CollectReport
+    ) throws(Problem) {
+        guard !chunks.isEmpty else { return }
         let device = try store.openArea(ordinal, writable: true)
-        return try doing { () throws(IOFailure) in
-            var freed = 0
+        let freed = try doing { () throws(IOFailure) -> Int in
+            let before = try device.allocatedBytes()
             for range in chunks.ranges {
                 var index = map.firstRun(endingAfter: range.lowerBound)
                 while index < map.runs.count, map.runs[index].origin < range.upperBound {
@@ -117,13 +159,15 @@ extension LiveEngine {
                     let bytes = start..<start + run.count * format.chunkBytes
                     if try device.firstData(in: bytes) != nil {
                         try device.punch(bytes)
-                        freed += bytes.count
+                        report.punchedBytes += bytes.count
                     }
                     index += 1
                 }
             }
-            return freed
+            // An area that grows meanwhile may occupy more than before.
+            return try max(0, before - device.allocatedBytes())
         }
+        noteFreed(freed, in: &report)
     }
 
     // MARK: Resizing

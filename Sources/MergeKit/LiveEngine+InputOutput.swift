@@ -10,7 +10,7 @@ extension LiveEngine {
         let chain = chain
         try check(offset..<offset + buffer.byteCount, in: chain)
         guard let merge = chain.merge else {
-            do { try origin.read(into: &buffer, at: offset) } catch { throw Problem(error) }
+            do { try origin.read(into: &buffer, at: offset) } catch { throw originProblem(error) }
             return
         }
         noteClientOperation()
@@ -33,7 +33,7 @@ extension LiveEngine {
                 try read(into: &part, from: source, at: bytes.lowerBound, geometry: geometry)
             } else {
                 do { try origin.read(into: &part, at: bytes.lowerBound) } catch {
-                    throw Problem(error)
+                    throw originProblem(error)
                 }
             }
             position = bytes.upperBound
@@ -100,7 +100,7 @@ extension LiveEngine {
             try merge.serve(chunks) { batch in merged(batch, of: merge, chain: chain) }
         }
         try preserve(chunks, chain: chain)
-        do { try body() } catch { throw Problem(error) }
+        do { try body() } catch { throw originProblem(error) }
         if forceUnitAccess { try syncOrigin() }
     }
 
@@ -121,7 +121,7 @@ extension LiveEngine {
     }
 
     private func preservationProblem(_ failure: IOFailure) -> Problem {
-        var problem = Problem(failure)
+        var problem = failure.isNoSpace ? Problem(failure) : originProblem(failure)
         problem.message =
             "volume “\(record.name)”: a write was refused, because what it overwrites cannot be "
             + "preserved: \(failure)"

@@ -86,7 +86,7 @@ extension LiveEngine {
                 .refused,
                 "\(volume) has \(chain.geometry.volumeBytes) bytes, snapshot \(target.id) "
                     + "\(target.volumeBytes)",
-                hint: "run `snapmgr resize \(record.name) \(target.volumeBytes)` first")
+                hint: "run `snapmgr volume resize \(record.name) \(target.volumeBytes)` first")
         }
         guard let merge = chain.merge else { return nil }
         if chain.newest != merge.record.safety {

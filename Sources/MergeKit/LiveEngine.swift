@@ -40,6 +40,8 @@ package final class LiveEngine: Sendable {
         var readers: [SnapshotOrdinal: Int] = [:]
         /// Garbage that was freed already: the area, and the live snapshot it was judged by.
         var collected: [SnapshotOrdinal: SnapshotOrdinal?] = [:]
+        /// What collections have given back to the filesystem so far, in bytes.
+        var freedBytes = 0
     }
 
     init(
@@ -83,6 +85,9 @@ package final class LiveEngine: Sendable {
     package var record: VolumeRecord { shared.withLock { $0.record } }
     package var geometry: Geometry { chain.geometry }
     package var warnings: [String] { shared.withLock { $0.warnings } }
+
+    /// The bytes that collections have given back to the filesystem since the volume was opened.
+    package var freedBytes: Int { shared.withLock { $0.freedBytes } }
 
     var chain: ChainState { chainState.withLock { $0 } }
 
@@ -189,6 +194,28 @@ package final class LiveEngine: Sendable {
             poison(because: problem)
             throw problem
         }
+    }
+
+    /// `.inputOutput` when somebody has cut the origin while it is open. Nothing is written to it any
+    /// more then, and no snapshot taken: what is gone would read as zeroes.
+    func checkOriginIsWhole() throws(Problem) {
+        let expected = geometry.volumeBytes
+        let size = try doing { () throws(IOFailure) in try origin.byteCount() }
+        guard size < expected else { return }
+        let problem = Problem(
+            .inputOutput,
+            "THE ORIGIN OF VOLUME “\(record.name)” WAS CUT while it is open: \(origin.path) has "
+                + "\(size) bytes, the volume \(expected)",
+            hint: "stop whoever serves the volume and put the right file back; the snapshots hold "
+                + "what was preserved")
+        if !isPoisoned.load(ordering: .relaxed) { poison(because: problem) }
+        throw problem
+    }
+
+    /// The problem that a failed read or write of the origin is.
+    func originProblem(_ failure: IOFailure) -> Problem {
+        do throws(Problem) { try checkOriginIsWhole() } catch { return error }
+        return Problem(failure)
     }
 
     func checkNotPoisoned() throws(Problem) {

@@ -298,8 +298,8 @@ package final class RunningMerge: Sendable {
             MergeProgress(
                 revertID: record.id, targetID: record.targetID,
                 safetyID: record.tookSafetySnapshot ? record.safetyID : nil,
-                mergedBytes: state.mergedChunks * chunkBytes,
-                planBytes: record.planChunkCount * chunkBytes,
+                mergedBytes: state.mergedChunks.multipliedClamped(by: chunkBytes),
+                planBytes: record.planBytes(chunkBytes: chunkBytes),
                 preservedBytes: state.preservedBytes, rate: state.meter.bytesPerSecond,
                 state: mergeState, failure: state.failure?.message,
                 bytesPerSecondLimit: control.bytesPerSecond)

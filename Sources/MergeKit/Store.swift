@@ -28,16 +28,7 @@ package struct Store: Sendable {
                 hint: "check the path, and that the filesystem of the store is mounted")
         }
         let record = try read(VolumeRecord.self, StoreLayout.volume, as: .volume)
-        let geometry = record.geometry
-        guard geometry.chunkBytes >= Geometry.sectorBytes,
-            geometry.chunkBytes <= Geometry.chunkBytesAllowed.upperBound,
-            geometry.chunkBytes & (geometry.chunkBytes - 1) == 0,
-            (1...Geometry.volumeBytesMaximum).contains(geometry.volumeBytes)
-        else {
-            throw Problem(
-                .corrupt, "\(folder.path)/\(StoreLayout.volume) has an impossible geometry",
-                hint: "run `snapmgr check`")
-        }
+        if let flaw = record.flaw { throw impossible(StoreLayout.volume, flaw) }
         return record
     }
 
@@ -78,14 +69,11 @@ package struct Store: Sendable {
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
         var manifest = try read(
             SnapshotManifest.self, StoreLayout.manifest(ordinal), as: .manifest)
-        guard manifest.ordinal == ordinal,
-            (1...Geometry.volumeBytesMaximum).contains(manifest.volumeBytes)
-        else {
-            throw Problem(
-                .corrupt,
-                "\(folder.path)/\(StoreLayout.manifest(ordinal)) belongs to another snapshot",
-                hint: "run `snapmgr check`")
+        let name = StoreLayout.manifest(ordinal)
+        guard manifest.ordinal == ordinal else {
+            throw impossible(name, "it belongs to another snapshot")
         }
+        if let flaw = manifest.flaw { throw impossible(name, flaw) }
         manifest.isDeleted = try exists(StoreLayout.deletedMark(ordinal))
         return manifest
     }
@@ -166,8 +154,40 @@ package struct Store: Sendable {
         }
     }
 
+    /// Whether a snapshot is marked as broken, with all older ones.
     package func isBroken(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
         try exists(StoreLayout.brokenMark(ordinal))
+    }
+
+    /// Whether a snapshot lost exceptions, and all older ones with it: it is marked so, or its area's
+    /// header says it. The header is all that the kernel writes, and all that a full disk takes.
+    package func isGivenUp(
+        _ ordinal: SnapshotOrdinal, _ format: AreaFormat
+    ) throws(Problem) -> Bool {
+        if try isBroken(ordinal) { return true }
+        return try isInvalid(ordinal, format)
+    }
+
+    private func isInvalid(
+        _ ordinal: SnapshotOrdinal, _ format: AreaFormat
+    ) throws(Problem) -> Bool {
+        let device = try openArea(ordinal, writable: false)
+        let reader = AreaReader(device: device, format: format, originChunkCount: 0)
+        do { return try !reader.header().isValid } catch { throw Problem(error, area: device.path) }
+    }
+
+    /// The newest snapshot that lost exceptions, with all older ones; nil when none did.
+    ///
+    /// A header that cannot be read says nothing here: whoever reads one of these snapshots reads the
+    /// area, too, and is refused there.
+    package func brokenThrough(
+        _ manifests: [SnapshotManifest], _ format: AreaFormat
+    ) throws(Problem) -> SnapshotOrdinal? {
+        for manifest in manifests.reversed() {
+            if try isBroken(manifest.ordinal) { return manifest.ordinal }
+            if (try? isInvalid(manifest.ordinal, format)) ?? false { return manifest.ordinal }
+        }
+        return nil
     }
 
     // MARK: Reverts
@@ -179,7 +199,9 @@ package struct Store: Sendable {
 
     package func revert(_ id: RevertID) throws(Problem) -> RevertRecord? {
         guard try exists(StoreLayout.revert(id)) else { return nil }
-        return try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+        let record = try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+        if let flaw = record.flaw { throw impossible(StoreLayout.revert(id), flaw) }
+        return record
     }
 
     package func writeRevert(_ record: RevertRecord) throws(Problem) {
@@ -225,6 +247,13 @@ package struct Store: Sendable {
         try doing { () throws(IOFailure) in try folder.replaceFile(name, bytes) }
     }
 
+    /// A record is whole, but says what cannot be.
+    private func impossible(_ name: String, _ flaw: String) -> Problem {
+        Problem(
+            .corrupt, "\(folder.path)/\(name) cannot be right: \(flaw)",
+            hint: "run `snapmgr check`")
+    }
+
     private static func parent(of name: String) -> String {
         name.lastIndex(of: "/").map { String(name[..<$0]) } ?? ""
     }
@@ -238,11 +267,26 @@ package struct OriginState: Hashable, Sendable, Codable {
     /// Of an origin under device-mapper, which has no time of change: a checksum of places that
     /// change whenever it is used.
     package var fingerprint: UInt32?
+    /// Of an active one: what some chunks held while the area of the snapshot `samplesSince` grew, so
+    /// that one that has changed since is in that area or in a later one.
+    package var samples: [ChunkSum]?
+    package var samplesSince: SnapshotID?
 
     package init(isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil) {
         self.isClosed = isClosed
         self.stamp = stamp
         self.fingerprint = fingerprint
+    }
+}
+
+/// The CRC-32C of one chunk of the origin.
+package struct ChunkSum: Hashable, Sendable, Codable {
+    package var chunk: Int
+    package var checksum: UInt32
+
+    package init(chunk: Int, checksum: UInt32) {
+        self.chunk = chunk
+        self.checksum = checksum
     }
 }
 
@@ -263,11 +307,13 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     package var safetyEntryCount: Int
     package var planChunkCount: Int
     package var startedAt: Timestamp
+    /// Under device-mapper: what some of the chunks that the merge will overwrite held on the origin.
+    package var overwrittenSums: [ChunkSum]?
 
     package init(
         id: RevertID, target: SnapshotOrdinal, targetID: SnapshotID, safety: SnapshotOrdinal,
         safetyID: SnapshotID, tookSafetySnapshot: Bool, safetyEntryCount: Int,
-        planChunkCount: Int, startedAt: Timestamp
+        planChunkCount: Int, startedAt: Timestamp, overwrittenSums: [ChunkSum]? = nil
     ) {
         self.id = id
         self.target = target
@@ -278,6 +324,23 @@ package struct RevertRecord: Hashable, Sendable, Codable {
         self.safetyEntryCount = safetyEntryCount
         self.planChunkCount = planChunkCount
         self.startedAt = startedAt
+        self.overwrittenSums = overwrittenSums
+    }
+}
+
+extension RevertRecord {
+    /// What in it no snapmgr has written; nil when there is nothing.
+    var flaw: String? {
+        let counts = 0...Geometry.volumeBytesMaximum / Geometry.sectorBytes
+        guard counts.contains(planChunkCount), counts.contains(safetyEntryCount) else {
+            return "it names more chunks than a volume can have"
+        }
+        return target <= safety ? nil : "its snapshots are out of order"
+    }
+
+    /// The size of the plan, for people.
+    package func planBytes(chunkBytes: Int) -> Int {
+        planChunkCount.multipliedClamped(by: chunkBytes)
     }
 }
 
@@ -286,6 +349,10 @@ package struct MergeLimits: Hashable, Sendable, Codable {
     /// Bytes per second; nil is without limit.
     package var bytesPerSecond: Int?
     package var isPaused: Bool
+    /// Under device-mapper: the share of the time, in percent, to which the kernel's copies are
+    /// limited for this merge, and the one that held before the first limit of any volume.
+    package var kernelPercent: Int?
+    package var kernelPercentBefore: Int?
 
     package init(bytesPerSecond: Int? = nil, isPaused: Bool = false) {
         self.bytesPerSecond = bytesPerSecond
@@ -301,7 +368,12 @@ package func doing<Value>(_ body: () throws(IOFailure) -> Value) throws(Problem)
 extension Problem {
     /// The problem that a failed I/O is.
     package init(_ failure: IOFailure) {
-        if failure.isNoSpace {
+        if failure.isTooLarge {
+            self.init(
+                .noSpace, failure.description,
+                hint: "a file may not be so large there: look at `ulimit -f`, LimitFSIZE of the "
+                    + "unit, and the limits of the filesystem")
+        } else if failure.isNoSpace {
             self.init(
                 .noSpace, failure.description,
                 hint: "free space there, or delete snapshots with `snapmgr delete`")

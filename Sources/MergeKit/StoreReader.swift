@@ -34,9 +34,8 @@ package struct StoreReader: Sendable {
     /// The newest snapshot whose chain is broken, with all older ones; nil when none is.
     package func brokenThrough() throws(Problem) -> SnapshotOrdinal? {
         for manifest in try manifests().reversed() {
-            if try store.isBroken(manifest.ordinal) { return manifest.ordinal }
             do throws(Problem) {
-                if try !header(manifest.ordinal).isValid { return manifest.ordinal }
+                if try store.isGivenUp(manifest.ordinal, format) { return manifest.ordinal }
             } catch {
                 guard try store.isGone(manifest.ordinal, error) else { throw error }
             }
@@ -44,10 +43,19 @@ package struct StoreReader: Sendable {
         return nil
     }
 
-    private func header(_ ordinal: SnapshotOrdinal) throws(Problem) -> AreaHeader {
-        let device = try store.openArea(ordinal, writable: false)
-        let reader = AreaReader(device: device, format: format, originChunkCount: 0)
-        do { return try reader.header() } catch { throw Problem(error, area: device.path) }
+    /// Marks a snapshot that somebody knows to have lost exceptions, and all older ones with it, where
+    /// the store does not say so itself: it may not have taken the mark at the time.
+    ///
+    /// - Returns: whether that was to be done.
+    package func markBroken(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
+        guard try !store.isBroken(ordinal) else { return false }
+        let manifests = try manifests()
+        // Its area may have gone since, and what older ones lost with it has not.
+        guard let newest = manifests.last(where: { $0.ordinal <= ordinal })?.ordinal,
+            try store.brokenThrough(manifests, format).map({ $0 < newest }) ?? true
+        else { return false }
+        try store.writeMark(StoreLayout.brokenMark(newest))
+        return true
     }
 
     /// The chunk map of an area, as far as it is committed.
@@ -63,7 +71,8 @@ package struct StoreReader: Sendable {
         var total = 0
         for ordinal in try store.snapshotFolders() {
             guard let device = try? store.openArea(ordinal, writable: false) else { continue }
-            total += try doing { () throws(IOFailure) in try device.allocatedBytes() }
+            total = total.addingClamped(
+                try doing { () throws(IOFailure) in try device.allocatedBytes() })
         }
         return total
     }

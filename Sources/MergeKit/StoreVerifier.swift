@@ -149,27 +149,23 @@ package struct StoreVerifier {
     ) throws(Problem) -> ChunkMap? {
         let ordinal = manifest.ordinal
         let object = "snapshot \(manifest.id)"
-        if try store.isBroken(ordinal) {
+        let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+        let isBroken = try store.isBroken(ordinal)
+        if isBroken || (try? store.isGivenUp(ordinal, format)) ?? false {
             // All who have lost something are deleted: the folder waits for its turn to go.
             guard try store.manifests().contains(where: { $0.ordinal <= ordinal && !$0.isDeleted })
             else { return nil }
-            report(
-                .damage, object, "it and all older snapshots are broken: exceptions were lost",
-                remedy: "delete them with `snapmgr delete`")
+            let text =
+                isBroken
+                ? "it and all older snapshots are broken: exceptions were lost"
+                : "its area is invalid: it and all older snapshots are broken"
+            report(.damage, object, text, remedy: "delete them with `snapmgr delete`")
             return nil
         }
         do throws(Problem) {
-            let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-            let device = try store.openArea(ordinal, writable: false)
-            let map = try AreaLibrary.read(
-                device, format: format, ordinal: ordinal, volumeBytes: manifest.volumeBytes)
-            let reader = AreaReader(device: device, format: format, originChunkCount: 0)
-            if (try? reader.header())?.isValid == false {
-                report(
-                    .damage, object, "its area is invalid: it and all older snapshots are broken",
-                    remedy: "delete them with `snapmgr delete`")
-            }
-            return map
+            return try AreaLibrary.read(
+                store.openArea(ordinal, writable: false), format: format, ordinal: ordinal,
+                volumeBytes: manifest.volumeBytes)
         } catch {
             // Only what is certain condemns a chain: a disk may read well the next time.
             guard error.isDamage else {

@@ -1,4 +1,5 @@
 internal import BlockIO
+internal import SnapshotModel
 
 /// Lets one at a time do something that spans calls and threads.
 final class Turn: Sendable {
@@ -17,7 +18,8 @@ final class Turn: Sendable {
     /// As ``take()``, but gives up after some milliseconds; false then.
     func take(waitingMilliseconds: Int) -> Bool {
         let clock = SystemClock()
-        let deadline = clock.monotonicNanoseconds() + Int64(waitingMilliseconds) * 1_000_000
+        let deadline = clock.monotonicNanoseconds()
+            .addingClamped(Int64(waitingMilliseconds).multipliedClamped(by: 1_000_000))
         return monitor.withLock {
             while holder.isTaken {
                 let rest = Int((deadline - clock.monotonicNanoseconds()) / 1_000_000)

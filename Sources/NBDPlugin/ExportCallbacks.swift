@@ -14,6 +14,8 @@ private let requestBytesMaximum: UInt32 = 32 << 20
 @c @implementation
 func snapmgr_export_open(_ readonly: CInt) -> UnsafeMutableRawPointer? {
     let name = nbdkit_export_name().map { String(cString: $0) } ?? ""
+    guard ServerStop.shared.enter() else { return nil }
+    defer { ServerStop.shared.leave() }
     do throws(Problem) {
         let export = try ServedVolumes.shared.open(name, readOnly: readonly != 0)
         return Unmanaged.passRetained(export).toOpaque()
@@ -142,7 +144,9 @@ private func request(
     _ handle: UnsafeMutableRawPointer?, _ operation: StaticString, _ count: UInt32,
     _ offset: UInt64, _ body: (NBDExport, Range<Int>) throws(Problem) -> Void
 ) -> CInt {
-    withExport(handle, orElse: -1) { export in
+    guard ServerStop.shared.enter() else { return -1 }
+    defer { ServerStop.shared.leave() }
+    return withExport(handle, orElse: -1) { export in
         let range = Int(offset)..<Int(offset) + Int(count)
         do throws(Problem) {
             try body(export, range)

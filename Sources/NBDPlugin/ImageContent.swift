@@ -1,22 +1,26 @@
 internal import MergeKit
 internal import SnapshotModel
 
-/// An image that the engine of this process reads and writes.
+/// An image that the engine of this process reads and writes, as one client has it open.
 struct ImageContent: ExportContent {
     private let engine: LiveEngine
+    let isWritable: Bool
+    private let onClose: @Sendable () -> Void
     let byteCount: Int
     let description: String
     let preferredBytes: Int
 
-    init(_ engine: LiveEngine) {
+    /// - Parameter onClose: called when the client has gone.
+    init(_ engine: LiveEngine, isWritable: Bool, onClose: @escaping @Sendable () -> Void) {
         let record = engine.record
         self.engine = engine
+        self.isWritable = isWritable
+        self.onClose = onClose
         byteCount = record.geometry.volumeBytes
         description = ExportDescription.volume(record.name)
         preferredBytes = record.geometry.chunkBytes
     }
 
-    var isWritable: Bool { true }
     /// What was trimmed reads as zeroes, so that a snapshot taken later has a definite content.
     var canTrim: Bool { true }
     /// A write of the same zeroes would preserve the same chunks.
@@ -40,7 +44,7 @@ struct ImageContent: ExportContent {
         try engine.extents(in: range, limit: limit)
     }
 
-    func close() {}
+    func close() { onClose() }
 }
 
 /// A snapshot of an image.

@@ -4,8 +4,9 @@ internal import SnapshotModel
 
 /// Where the plugin's messages go: nbdkit's log.
 enum NBDKitLog {
-    static func error(_ message: String) { snapmgr_nbdkit_error(message) }
-    static func debug(_ message: String) { snapmgr_nbdkit_debug(message) }
+    /// Clients choose what the exports are called that they ask for.
+    static func error(_ message: String) { snapmgr_nbdkit_error(message.escapedForPeople) }
+    static func debug(_ message: String) { snapmgr_nbdkit_debug(message.escapedForPeople) }
 
     /// A problem with its hint, in one line.
     static func error(_ problem: Problem) {

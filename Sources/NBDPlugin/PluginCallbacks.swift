@@ -25,7 +25,10 @@ func snapmgr_plugin_get_ready() -> CInt {
 
 @c @implementation
 func snapmgr_plugin_after_fork() -> CInt {
-    succeed { () throws(Problem) in try ServedVolumes.shared.start() }
+    succeed { () throws(Problem) in
+        try ServerStop.shared.install()
+        try ServedVolumes.shared.start()
+    }
 }
 
 @c @implementation

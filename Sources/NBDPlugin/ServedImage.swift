@@ -17,7 +17,10 @@ final class ServedImage: ServedVolume {
     var storePath: String { host.storePath }
 
     func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
-        ImageContent(host.engine)
+        guard !readOnly else { return ImageContent(host.engine, isWritable: false) {} }
+        let clients = host.clients
+        let client = clients.arrive(at: SystemClock().now())
+        return ImageContent(host.engine, isWritable: true) { clients.leave(client) }
     }
 
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
@@ -25,12 +28,17 @@ final class ServedImage: ServedVolume {
     }
 
     /// Opens the image, starts its background work, and listens for commands.
-    static func start(_ argument: VolumeArgument) throws(Problem) -> ServedImage {
+    ///
+    /// - Parameter letGo: ends the serving of this volume in the background.
+    static func start(
+        _ argument: VolumeArgument, letGo: @escaping @Sendable () -> Void
+    ) throws(Problem) -> ServedImage {
         let name = argument.name
         let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasCaretaker: true) {
             NBDKitLog.error("volume \(name): \($0)")
         }
         let host = try VolumeHost.open(storePath: argument.storePath, options: options)
+        host.letGo.withLock { $0 = letGo }
         for warning in host.engine.warnings {
             NBDKitLog.error("warning: \(warning)")
         }

@@ -51,7 +51,7 @@ extension VolumeArgument {
             throw Problem(
                 .notFound,
                 "the store \(storePath) is of volume \(record.name), not of \(name)",
-                hint: "see which store belongs to which volume: snapmgr volume list")
+                hint: "see which store belongs to which volume: `snapmgr volume list`")
         }
         switch record.driver {
         case .image:
@@ -63,11 +63,23 @@ extension VolumeArgument {
         }
     }
 
+    /// The volumes that a listing names, each in a line `volume=NAME:STOREPATH`; other lines are
+    /// remarks. `.usage` when one cannot be read: half of a list would end the service of the rest.
+    static func listed(_ lines: [String]) throws(Problem) -> [VolumeArgument] {
+        var volumes: [VolumeArgument] = []
+        for line in lines where line.hasPrefix("volume=") {
+            volumes.append(try VolumeArgument(String(line.dropFirst("volume=".count))))
+        }
+        return volumes
+    }
+
     /// Opens the volume as its driver wants it.
-    func start() throws(Problem) -> any ServedVolume {
+    ///
+    /// - Parameter letGo: ends the serving of this volume in the background.
+    func start(letGo: @escaping @Sendable () -> Void) throws(Problem) -> any ServedVolume {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
         switch record.driver {
-        case .image: return try ServedImage.start(self)
+        case .image: return try ServedImage.start(self, letGo: letGo)
         case .dm: return ServedDevice.start(self, record, mapper: KernelDeviceMapper())
         }
     }

@@ -4,7 +4,7 @@ internal import MergeKit
 internal import SnapshotModel
 
 /// All that this server serves: what was asked for on the command line and, from the fork on, the
-/// open volumes.
+/// open volumes. SIGHUP has it look again at what there is.
 final class ServedVolumes: Sendable {
     /// nbdkit's callbacks have no context but this.
     static let shared = ServedVolumes()
@@ -15,12 +15,20 @@ final class ServedVolumes: Sendable {
     private struct State {
         var arguments: [VolumeArgument] = []
         var volumes: [any ServedVolume] = []
+        /// The program, with its arguments, that prints what is to be served now.
+        var listing: [String] = []
+        var isStopped = false
     }
+
+    /// One look at a time.
+    private let reloading = Monitored(())
 
     /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
     func configure(key: String, value: String) throws(Problem) {
+        guard key != "listing" else { return state.withLock { $0.listing.append(value) } }
         guard key == "volume" else {
-            throw Problem(.usage, "unknown parameter \(key)", hint: "known is: volume")
+            throw Problem(
+                .usage, "unknown parameter \(key)", hint: "known are: volume, listing")
         }
         let argument = try VolumeArgument(value)
         try state.withLock { state throws(Problem) in
@@ -48,19 +56,70 @@ final class ServedVolumes: Sendable {
     /// Opens all volumes, or none.
     func start() throws(Problem) {
         for argument in state.withLock(\.arguments) {
-            do throws(Problem) {
-                let volume = try argument.start()
-                state.withLock { $0.volumes.append(volume) }
-            } catch {
+            do throws(Problem) { try start(argument) } catch {
                 stop()
                 throw error
             }
         }
     }
 
+    private func start(_ argument: VolumeArgument) throws(Problem) {
+        let name = argument.name
+        let volume = try argument.start { [self] in
+            BackgroundThread.start(name: "snapmgr-let-go") { self.forget(name) }
+        }
+        let isServed = state.withLock { state in
+            if !state.isStopped { state.volumes.append(volume) }
+            return !state.isStopped
+        }
+        if !isServed { volume.stop() }
+    }
+
+    /// Ends the serving of a volume; clients that have it open get errors from now on.
+    private func forget(_ name: String) {
+        let volume = state.withLock { state in
+            let index = state.volumes.firstIndex { $0.name == name }
+            return index.map { state.volumes.remove(at: $0) }
+        }
+        guard let volume else { return }
+        volume.stop()
+        NBDKitLog.error("volume \(name) is not served any more")
+    }
+
+    /// Serves what is new and forgets what is gone, as the listing program tells it.
+    func reload() {
+        reloading.withLock { _ in
+            let (listing, served) = state.withLock { ($0.listing, $0.volumes) }
+            do throws(Problem) {
+                let lines = try doing { () throws(IOFailure) in
+                    try ProgramOutput.lines(of: listing)
+                }
+                let wanted = try VolumeArgument.listed(lines)
+                let known = served.map { VolumeArgument(name: $0.name, storePath: $0.storePath) }
+                for volume in known where !wanted.contains(volume) { forget(volume.name) }
+                for volume in wanted where !known.contains(volume) { startNew(volume) }
+            } catch {
+                NBDKitLog.error("the volumes are served as before: \(error.message)")
+            }
+        }
+    }
+
+    private func startNew(_ argument: VolumeArgument) {
+        do throws(Problem) {
+            try argument.check()
+            try start(argument)
+            NBDKitLog.error("volume \(argument.name) is served from now on")
+        } catch {
+            NBDKitLog.error(
+                "volume \(argument.name) is not served: \(error.message)"
+                    + (error.hint.map { "; \($0)" } ?? ""))
+        }
+    }
+
     /// Closes all volumes; the connections have ended by now.
     func stop() {
         let volumes = state.withLock { state in
+            state.isStopped = true
             defer { state.volumes = [] }
             return state.volumes
         }

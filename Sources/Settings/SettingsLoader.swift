@@ -39,13 +39,16 @@ package struct SettingsLoader: Sendable {
     ) -> [String] {
         do {
             let names = try files.list(location.folder)
-                .filter { $0.hasSuffix(".toml") && !$0.hasPrefix(".") }
+                .filter(Self.isRead)
             return [location.path] + names.sorted().map { "\(location.folder)/\($0)" }
         } catch {
             if !error.isNotFound { diagnostics.error(error.description, at: nil) }
             return [location.path]
         }
     }
+
+    /// Whether a file of `conf.d` counts, by its name.
+    static func isRead(_ name: String) -> Bool { name.hasSuffix(".toml") && !name.hasPrefix(".") }
 
     private func tree(
         _ path: String, mayBeMissing: Bool

@@ -17,6 +17,29 @@ package struct Geometry: Hashable, Sendable, Codable {
         self.chunkBytes = chunkBytes
     }
 
+    /// Reads a geometry that one can reckon with; any other is refused.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        volumeBytes = try container.decode(Int.self, forKey: .volumeBytes)
+        chunkBytes = try container.decode(Int.self, forKey: .chunkBytes)
+        guard isPossible else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .volumeBytes, in: container, debugDescription: "an impossible geometry")
+        }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case volumeBytes
+        case chunkBytes
+    }
+
+    /// Whether a volume can be so; whatever is read from outside must be.
+    package var isPossible: Bool {
+        (0...Self.volumeBytesMaximum).contains(volumeBytes)
+            && (Self.sectorBytes...Self.chunkBytesAllowed.upperBound).contains(chunkBytes)
+            && chunkBytes & (chunkBytes - 1) == 0
+    }
+
     /// The number of chunks; the last one may reach beyond the volume's end.
     package var chunkCount: Int { (volumeBytes + chunkBytes - 1) / chunkBytes }
 
@@ -44,7 +67,8 @@ package struct Geometry: Hashable, Sendable, Codable {
 
     /// The bytes of a run of chunks, cut at the volume's end.
     package func bytes(of chunks: Range<ChunkIndex>) -> Range<Int> {
-        let lower = min(chunks.lowerBound.rawValue * chunkBytes, volumeBytes)
-        return lower..<max(lower, min(chunks.upperBound.rawValue * chunkBytes, volumeBytes))
+        let lower = min(chunks.lowerBound.rawValue.multipliedClamped(by: chunkBytes), volumeBytes)
+        let upper = min(chunks.upperBound.rawValue.multipliedClamped(by: chunkBytes), volumeBytes)
+        return lower..<max(lower, upper)
     }
 }

@@ -42,9 +42,12 @@ package struct MergeProgress: Hashable, Sendable, Codable {
         self.bytesPerSecondLimit = bytesPerSecondLimit
     }
 
+    /// What is still to be merged.
+    package var restBytes: Int { max(0, planBytes.subtractingClamped(mergedBytes)) }
+
     /// Seconds until the merge ends at the present rate; nil when that is unknown.
     package var etaSeconds: Int? {
         guard state == .merging, rate > 0 else { return nil }
-        return (planBytes - mergedBytes + rate - 1) / rate
+        return restBytes.addingClamped(rate - 1) / rate
     }
 }

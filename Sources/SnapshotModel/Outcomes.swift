@@ -75,10 +75,11 @@ package struct RevertOutcome: Hashable, Sendable, Codable {
     }
 }
 
-/// What deleting snapshots frees, or freed.
+/// What deleting snapshots will free.
 package struct DeleteReport: Hashable, Sendable, Codable {
     package var deleted: [SnapshotID]
-    /// The bytes that no live snapshot needs once these are gone, all together.
+    /// The bytes that no live snapshot needs once these are gone, all together: an estimate of what
+    /// the filesystem gets back.
     package var freedBytes: Int
 
     package init(deleted: [SnapshotID], freedBytes: Int) {
@@ -89,14 +90,32 @@ package struct DeleteReport: Hashable, Sendable, Codable {
 
 /// What a collection of garbage did.
 package struct CollectReport: Hashable, Sendable, Codable {
-    /// Bytes of areas that were punched out.
+    /// Bytes of exceptions that nobody needs any more.
     package var punchedBytes: Int
     /// Areas whose whole folder went, and which.
     package var removedAreas: [SnapshotOrdinal]
+    /// The bytes that the filesystem got back, by what the areas occupied before and after; nil from
+    /// a server that does not measure.
+    package var freedBytes: Int?
 
-    package init(punchedBytes: Int = 0, removedAreas: [SnapshotOrdinal] = []) {
+    package init(
+        punchedBytes: Int = 0, removedAreas: [SnapshotOrdinal] = [], freedBytes: Int? = nil
+    ) {
         self.punchedBytes = punchedBytes
         self.removedAreas = removedAreas
+        self.freedBytes = freedBytes
+    }
+}
+
+/// Clients that have a volume open for writing.
+package struct ClientPresence: Hashable, Sendable, Codable {
+    package var count: Int
+    /// Since when the one that came first has.
+    package var since: Timestamp
+
+    package init(count: Int, since: Timestamp) {
+        self.count = count
+        self.since = since
     }
 }
 

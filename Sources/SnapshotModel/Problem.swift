@@ -14,6 +14,9 @@ package struct Problem: Error, Hashable, Sendable, Codable {
         case usage
         case partial
         case notFound = "not_found"
+        /// A part of the environment is not there, or not there yet: nbdkit, a store or an origin
+        /// that is not mounted. The same command succeeds once it is.
+        case missing
         case ambiguous
         case exists
         case locked
@@ -28,6 +31,14 @@ package struct Problem: Error, Hashable, Sendable, Codable {
         case newerVersion = "newer_version"
         /// The snapshot's chain lost exceptions.
         case broken
+        /// The socket or port on which to serve cannot be had.
+        case cannotListen = "cannot_listen"
+
+        /// A code that a newer snapmgr brought is a failure to this one.
+        package init(from decoder: any Decoder) throws {
+            let name = try decoder.singleValueContainer().decode(String.self)
+            self = Code(rawValue: name) ?? .failed
+        }
     }
 
     package init(_ code: Code, _ message: String, hint: String? = nil) {

@@ -12,9 +12,41 @@ package struct Timestamp: Hashable, Comparable, Sendable {
         nanoseconds / 1_000_000_000 - (nanoseconds % 1_000_000_000 < 0 ? 1 : 0)
     }
 
+    // A moment that cannot be represented becomes the first or last one: clocks, records and people
+    // may say anything, and nothing that is reckoned with them may trap.
+
     package func advanced(bySeconds seconds: Int64) -> Timestamp {
-        Timestamp(nanoseconds: nanoseconds + seconds * 1_000_000_000)
+        advanced(byNanoseconds: seconds.multipliedClamped(by: Self.nanosecondsPerSecond))
     }
+
+    package func advanced(byNanoseconds distance: Int64) -> Timestamp {
+        Timestamp(nanoseconds: nanoseconds.addingClamped(distance))
+    }
+
+    /// How long after another moment it is; negative before it.
+    package func nanoseconds(since other: Timestamp) -> Int64 {
+        nanoseconds.subtractingClamped(other.nanoseconds)
+    }
+
+    /// The moment that is nearest to a count of seconds and nanoseconds.
+    package init(clampingSeconds seconds: Int64, nanoseconds: Int64 = 0) {
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: Self.nanosecondsPerSecond)
+        let (sum, carried) = product.addingReportingOverflow(nanoseconds)
+        guard !overflow, !carried else {
+            self.init(nanoseconds: seconds < 0 ? .min : .max)
+            return
+        }
+        self.init(nanoseconds: sum)
+    }
+
+    private static let nanosecondsPerSecond: Int64 = 1_000_000_000
+
+    /// The moments at which something may be done and recorded: the years 1900 to 2261. Nanoseconds
+    /// in 64 bits end in April 2262; a clock beyond is told and nothing is changed by it.
+    package static let recordable: ClosedRange<Timestamp> =
+        Timestamp(
+            clampingSeconds: -2_208_988_800)...Timestamp(
+            clampingSeconds: 9_214_646_399, nanoseconds: 999_999_999)
 }
 
 extension Timestamp: CustomStringConvertible {

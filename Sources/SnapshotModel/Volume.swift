@@ -29,6 +29,16 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     /// The last reverts whose merges have ended, oldest first, at most
     /// ``endedRevertsMaximum``: what tells one that was done from one that was only prepared.
     package private(set) var endedReverts: [RevertID] = []
+    /// What tells an origin under device-mapper from other devices, such as its WWN, serial number or
+    /// UUID, by name; nil until the volume was active once.
+    package var deviceIdentity: [String: String]?
+
+    /// What tells the origin from every other file and device; nil in a store of an older version,
+    /// until the first open, and under device-mapper.
+    package var originIdentity: OriginIdentity?
+    /// The state that the volume belongs to; nil in a store of an older version, and in one that
+    /// was given away.
+    package var owner: StoreOwner?
 
     package static let endedRevertsMaximum = 8
 

@@ -3,7 +3,7 @@ import Hooks
 import Manager
 
 // The process that undoes what hooks did when the command that started it ends early.
-if CommandLine.arguments.dropFirst() == [ManagerOptions.watchdogMode] {
+if ProcessArguments.all == [ManagerOptions.watchdogMode] {
     exit(HookWatchdog.run(descriptor: WatchdogCommand.descriptor))
 }
-exit(CommandRunner.run(arguments: Array(CommandLine.arguments.dropFirst())))
+exit(CommandRunner.run(arguments: ProcessArguments.all))

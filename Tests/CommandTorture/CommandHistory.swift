@@ -135,6 +135,7 @@ struct CommandHistory {
             _ = try machine.manager().holds.release("\(id)", owner: "test")
             known.held.remove(id)
         case .tick(let slot, _): try tick(slot)
+        case .remove: break
         case .rebuild:
             _ = try RebuildService(machine.options).rebuild(store: nil)
         }

@@ -66,8 +66,9 @@ struct CommandSweep: Sendable {
                 let rebuilds = generator.oneIn(16)
                 let image = replay.disk.crashImage(using: &generator, mode: mode)
                 try image.copy(to: FileFolder(path: root))
-                let check = RecoveryCheck(
-                    machine: Machine(root: root, seconds: entry.seconds), entry: entry)
+                let machine = Machine(root: root, seconds: entry.seconds)
+                try machine.acceptOrigins()
+                let check = RecoveryCheck(machine: machine, entry: entry)
                 if let message = check.failure(
                     rebuildsCatalog: rebuilds, ticksFirst: generator.oneIn(2))
                 {

@@ -59,6 +59,7 @@ enum Command: Codable {
     case hold(id: Int64)
     case release(id: Int64)
     case rebuild
+    case remove(volume: String)
     /// What a schedule of the first volume asks for at a moment, and what its policy lets go.
     case tick(slot: Int64, kept: Int)
 }

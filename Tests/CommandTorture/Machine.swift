@@ -49,6 +49,21 @@ final class Machine: Sendable {
         return settings
     }
 
+    /// A disk that was played back has the same files in other inodes.
+    func acceptOrigins() throws {
+        let stores = FileFolder(path: options.state.storesPath)
+        guard let names = try? stores.list("") else { return }
+        for name in names {
+            let store = Store(folder: FileFolder(path: stores.path + "/" + name))
+            guard var record = try? store.volume(), record.originIdentity != nil,
+                let origin = try? OriginGuard.acquire(
+                    path: record.originPath, volume: name, recorded: nil)
+            else { continue }
+            record.originIdentity = origin.identity
+            try store.writeVolume(record)
+        }
+    }
+
     /// A manager of its own, as the next command has.
     func manager() throws -> Manager { try Manager(options) }
 
@@ -87,6 +102,12 @@ final class MachineClock: BlockIO.Clock {
             $0.nanoseconds += 1000
             return Timestamp(nanoseconds: $0.seconds * 1_000_000_000 + $0.nanoseconds)
         }
+    }
+
+    func reading() -> ClockReading {
+        let now = now()
+        return ClockReading(
+            wall: now, bootID: "machine", bootNanoseconds: max(0, now.nanoseconds))
     }
 
     func monotonicNanoseconds() -> Int64 {

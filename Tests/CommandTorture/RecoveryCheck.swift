@@ -8,6 +8,8 @@ import SnapshotModel
 struct RecoveryCheck {
     let machine: Machine
     let entry: LedgerEntry
+    /// Whether the command that was begun was acknowledged.
+    var isDone = false
 
     private struct Failure: Error {
         var message: String
@@ -35,6 +37,7 @@ struct RecoveryCheck {
         let found = try observe(manager)
         try checkSnapshots(found)
         try checkContents(found)
+        if isDone { try checkOutcome(found, manager) }
         try checkHolds(manager)
         try requireSound(manager)
         try checkSlots(manager)
@@ -97,14 +100,24 @@ struct RecoveryCheck {
 
     private func checkVolumes(_ manager: Manager) throws {
         var names = Set(try manager.volumes.list().map(\.record.name))
-        if case .create(let volume) = entry.begun { names.remove(volume) }
-        let known = Set(entry.known.contents.keys)
+        var known = Set(entry.known.contents.keys)
+        switch entry.begun {
+        case .create(let volume): names.remove(volume)
+        case .remove(let volume):
+            try require(!isDone || !names.contains(volume), "volume \(volume) is still there")
+            names.remove(volume)
+            known.remove(volume)
+        default: break
+        }
         try require(names == known, "volumes \(known.sorted()) became \(names.sorted())")
     }
 
     private func checkSnapshots(_ found: Observation) throws {
         var deletable: [Int64] = []
         if case .delete(let ids) = entry.begun { deletable = ids }
+        if case .remove(let volume) = entry.begun {
+            deletable = entry.known.snapshots.filter { $0.volume == volume }.map(\.id)
+        }
         if case .tick(let slot, let kept) = entry.begun {
             let scheduled = found.snapshots.filter { $0.slot != nil }.map(\.id)
             try require(
@@ -180,8 +193,31 @@ struct RecoveryCheck {
         return Set(reverted.map(\.volume))
     }
 
+    /// What the acknowledged command did is there.
+    private func checkOutcome(_ found: Observation, _ manager: Manager) throws {
+        let known = Set(entry.known.snapshots.map(\.id))
+        let new = found.snapshots.filter { !known.contains($0.id) }
+        let isThere: Bool
+        switch entry.begun {
+        case .take(let volumes): isThere = new.map(\.volume).sorted() == volumes.sorted()
+        case .delete(let ids): isThere = !found.snapshots.contains { ids.contains($0.id) }
+        case .revert(let ids, _, _):
+            isThere = entry.known.snapshots.filter { ids.contains($0.id) }
+                .allSatisfy { found.contents[$0.volume] == $0.content }
+        case .tick(let slot, _): isThere = found.snapshots.contains { $0.slot == slot }
+        case .hold(let id): isThere = try held(manager).contains(id)
+        case .release(let id): isThere = try !held(manager).contains(id)
+        default: isThere = true
+        }
+        try require(isThere, "what was acknowledged did not happen")
+    }
+
+    private func held(_ manager: Manager) throws -> Set<Int64> {
+        Set(try manager.holds.list().map(\.snapshot.rawValue))
+    }
+
     private func checkHolds(_ manager: Manager) throws {
-        var held = Set(try manager.holds.list().map(\.snapshot.rawValue))
+        var held = try held(manager)
         var known = entry.known.held
         if case .hold(let id) = entry.begun { held.remove(id); known.remove(id) }
         if case .release(let id) = entry.begun { held.remove(id); known.remove(id) }
@@ -211,7 +247,7 @@ struct RecoveryCheck {
     }
 
     private func checkNewIDs(_ manager: Manager) throws {
-        for volume in entry.known.contents.keys.sorted() {
+        for volume in try manager.volumes.list().map(\.record.name) {
             let taken = try manager.snapshots.take(TakeRequest(volumes: [volume])).snapshots
             try require(
                 taken.allSatisfy { $0.id.rawValue > entry.known.highestID },

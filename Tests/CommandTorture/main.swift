@@ -1,5 +1,7 @@
 import BlockIO
 import Glibc
+import Manager
+import SnapshotModel
 import TestKit
 
 // The commands on a disk that loses, reorders and tears what was not synced. A child process runs a
@@ -11,7 +13,8 @@ let arguments = CommandLine.arguments
 if arguments.count == 4, arguments[1] == "record", let seed = UInt64(arguments[3]) {
     CommandHistory.record(root: arguments[2], seed: seed)
 }
-guard arguments.count == 1 else { refuse("usage: snapmgr-command-torture") }
+if arguments.dropFirst() == ["lookups"] { sweepLookups() }
+guard arguments.count == 1 else { refuse("usage: snapmgr-command-torture [lookups]") }
 
 let points = number("SNAPMGR_COMMAND_CRASH_POINTS") ?? 4000
 let sweep = CommandSweep(
@@ -23,6 +26,22 @@ print(
         + "\(result.syncs) syncs swept, \(result.rebuilds) catalogs rebuilt")
 print("\(result.points) passed, \(result.failed) failed")
 exit(result.failed == 0 ? 0 : 1)
+
+/// Look-ups fail instead of the power.
+func sweepLookups() -> Never {
+    do {
+        let sweep = LookupSweep(
+            pointsMaximum: number("SNAPMGR_LOOKUP_POINTS") ?? 20_000,
+            seed: number("SNAPMGR_SEED").map(UInt64.init) ?? 1,
+            workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount)
+        let result = try sweep.run()
+        print("lookups: \(result.points) of \(result.possible) points")
+        print("\(result.points - result.failed) passed, \(result.failed) failed")
+        exit(result.failed == 0 ? 0 : 1)
+    } catch {
+        refuse("lookups: \(Problem(error))")
+    }
+}
 
 func number(_ name: String) -> Int? {
     guard let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty else { return nil }

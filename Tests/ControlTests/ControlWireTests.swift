@@ -29,6 +29,13 @@ struct ControlWireTests {
         #expect(line.last == UInt8(ascii: "\n"))
     }
 
+    @Test("A code that a newer snapmgr brought is a failure, and its words are kept")
+    func newerCode() throws {
+        let line = #"{"problem":{"_0":{"code":"brand_new","message":"a","hint":"b"}}}"#
+        let message = try ControlWire.decodeMessage([UInt8](line.utf8))
+        #expect(message == .problem(Problem(.failed, "a", hint: "b")))
+    }
+
     @Test("A newer protocol is recognized whatever its request looks like")
     func newerVersion() {
         let line = [UInt8](#"{"version":2,"request":{"teleport":{}}}"#.utf8)

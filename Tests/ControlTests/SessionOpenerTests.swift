@@ -92,7 +92,7 @@ struct SessionOpenerTests {
         let volume = try TestVolume()
         try FileManager.default.removeItem(atPath: volume.originPath)
         let problem = #expect(throws: Problem.self) { try volume.open() }
-        #expect(problem?.code == .notFound)
+        #expect(problem?.code == .missing)
         #expect(problem?.message.contains(volume.originPath) == true)
     }
 }

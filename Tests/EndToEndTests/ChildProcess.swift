@@ -63,7 +63,7 @@ final class ChildProcess: Sendable {
     /// The exit code, or 128 and the signal's number.
     ///
     /// - Throws: `failed` when the process did not end in time; it is killed then.
-    func wait(seconds: Double) throws -> Int32 {
+    func wait(seconds: Double = Instant.patience) throws -> Int32 {
         let deadline = Instant.now + seconds
         while Instant.now < deadline {
             if let status = poll() { return status }
@@ -77,7 +77,7 @@ final class ChildProcess: Sendable {
     /// Ends it at once.
     func end() {
         send(SIGKILL)
-        _ = try? wait(seconds: 10)
+        _ = try? wait()
     }
 
     private func poll() -> Int32? {
@@ -94,6 +94,9 @@ final class ChildProcess: Sendable {
 
 /// Seconds of the clock that nobody sets.
 enum Instant {
+    /// How long something that always comes may take on a machine that has much else to do.
+    static let patience = 300.0
+
     static var now: Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

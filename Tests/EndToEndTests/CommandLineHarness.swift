@@ -40,10 +40,10 @@ final class CommandLineHarness: Sendable {
         try tool([Self.binary] + arguments, environment: environment)
     }
 
-    /// Runs a program to its end, which must come within a minute.
+    /// Runs a program to its end, which must come within some minutes.
     func tool(_ command: [String], environment: [String: String] = [:]) throws -> Result {
         let (process, files) = try start(command, environment: environment)
-        let status = try process.wait(seconds: 60)
+        let status = try process.wait()
         defer {
             unlink(files.output)
             unlink(files.errors)

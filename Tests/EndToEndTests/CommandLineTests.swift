@@ -6,7 +6,8 @@ import Testing
 struct CommandLineTests {
     static let verbs: [[String]] = [
         ["volume", "create"], ["volume", "list"], ["volume", "show"], ["volume", "resize"],
-        ["volume", "remove"], ["snapshot"], ["list"], ["show"], ["diff"], ["revert"],
+        ["volume", "set"], ["volume", "remove"], ["snapshot"], ["list"], ["show"], ["diff"],
+        ["revert"],
         ["merge", "status"], ["merge", "pause"], ["merge", "resume"], ["merge", "throttle"],
         ["merge", "cancel"], ["status"], ["hold", "add"], ["hold", "list"], ["release"],
         ["delete"], ["export"], ["serve"], ["check"], ["catalog", "rebuild"], ["events"],
@@ -222,6 +223,8 @@ struct CommandLineTests {
     func globalOptions() throws {
         let harness = try volume()
         let other = harness.folder + "/other"
+        try FileManager.default.createDirectory(
+            atPath: other, withIntermediateDirectories: false)
         let result = try harness.run("--state", other, "--json", "volume", "list")
         #expect(result.output == "{\"volumes\":[]}\n")
         #expect(try harness.run("-q", "list").status == 0)

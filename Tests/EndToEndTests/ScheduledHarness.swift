@@ -6,9 +6,8 @@ import Testing
 
 /// Schedules, retention, hooks and settings of the built binary, by a clock that the test sets.
 @Suite(
-    .timeLimit(.minutes(10)),
-    .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"),
-    .enabled(if: isInstalled("faketime"), "needs faketime"))
+    .timeLimit(.minutes(30)),
+    .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 enum ScheduledTests {}
 
 /// Volumes with settings, whose commands and servers see a clock that the test sets, and that runs
@@ -18,6 +17,7 @@ final class ScheduledHarness: Sendable {
 
     private let servers = Mutex<[Started]>([])
     private let moment = Mutex(0.0)
+    private let testClock: TestClock
     private let stateFolder: String
 
     /// - Parameters:
@@ -29,6 +29,7 @@ final class ScheduledHarness: Sendable {
         state: String? = nil, options: [String] = []
     ) throws {
         commandLine = try CommandLineHarness()
+        testClock = try TestClock(path: commandLine.folder + "/clock")
         stateFolder = state ?? commandLine.folder + "/state"
         try setClock(start)
         try write(settings: settings)
@@ -58,7 +59,7 @@ final class ScheduledHarness: Sendable {
     func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
 
     func await(_ what: String, _ isReached: () throws -> Bool) throws {
-        let deadline = Instant.now + 60
+        let deadline = Instant.now + Instant.patience
         while try !isReached() {
             guard Instant.now < deadline else { throw Problem(.failed, "\(what) does not come") }
             Instant.sleep(0.01)
@@ -67,34 +68,26 @@ final class ScheduledHarness: Sendable {
 
     // MARK: the clock
 
-    /// The library that fakes the clock, as the program of the same package names it.
-    private static let library: String? = {
-        let harness = try? CommandLineHarness()
-        let command = ["faketime", "2026-01-01 00:00:00", "printenv", "LD_PRELOAD"]
-        return try? harness?.tool(command).output.split(separator: "\n").first.map(String.init)
-    }()
-
-    /// Replaced as a whole whenever the clock is set: the offset from the real clock.
-    private var clockPath: String { folder + "/clock" }
-
     private var environment: [String: String] {
-        [
+        testClock.environment.merging([
             "SNAPMGR_STATE": stateFolder, "SNAPMGR_CONFIG": path("snapmgr.toml"),
-            "LD_PRELOAD": Self.library ?? "", "FAKETIME_TIMESTAMP_FILE": clockPath,
-            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
-            // Makes the library replace the variable in its place. Otherwise it moves the
-            // environment, which is where Swift looks for the arguments.
-            "FAKETIME_SHARED": "/none /none",
-        ]
+            "SNAPMGR_UPTIME": path("uptime"),
+        ]) { $1 }
     }
 
     /// - Parameter text: as `2026-11-23 00:14:01`, in UTC.
     func setClock(_ text: String) throws { try setClock(Self.seconds(text)) }
 
-    /// - Parameter seconds: since 1970.
+    /// - Parameter seconds: since 1970. For the machine, the time to there has passed.
     func setClock(_ seconds: Double) throws {
-        let offset = seconds - Date().timeIntervalSince1970
-        try write(String(format: "%+.3f\n", offset), to: "clock")
+        // 2026-01-01T00:00:00Z, at which the machine was started.
+        try write("\(max(0, seconds - 1_767_225_600)) 0\n", to: "uptime")
+        try jumpClock(to: seconds)
+    }
+
+    /// Sets the clock alone, as if it were wrong.
+    func jumpClock(to seconds: Double) throws {
+        try testClock.set(seconds)
         moment.withLock { $0 = seconds }
     }
 
@@ -146,15 +139,10 @@ final class ScheduledHarness: Sendable {
     }
 
     func startTool(_ command: [String]) throws -> Started {
-        var environment = environment
-        // The clock's library reads its file anew for every look at the clock, and two threads that do
-        // so at once may see the real time (one look in 700, by four threads); without this, none does.
-        // Only servers live through a change of the clock.
-        if !command.contains("serve") { environment["FAKETIME_NO_CACHE"] = nil }
-        return Started(try commandLine.start(command, environment: environment))
+        Started(try commandLine.start(command, environment: environment))
     }
 
-    /// A process that sees the faked clock. It is killed with this object.
+    /// A process that sees the clock of the test. It is killed with this object.
     final class Started: Sendable {
         let process: ChildProcess
         let files: ChildProcess.Files
@@ -165,15 +153,12 @@ final class ScheduledHarness: Sendable {
 
         deinit {
             kill()
-            // The clock's library leaves them when the process becomes another program.
-            shm_unlink("/faketime_shm_\(process.id)")
-            sem_unlink("/faketime_sem_\(process.id)")
             unlink(files.output)
             unlink(files.errors)
         }
 
         /// The exit code, or 128 and the signal's number.
-        func wait() throws -> Int32 { try process.wait(seconds: 60) }
+        func wait() throws -> Int32 { try process.wait() }
 
         func kill() { process.end() }
     }
@@ -311,7 +296,7 @@ final class ScheduledHarness: Sendable {
         let started = try startTool(
             [CommandLineHarness.binary, "serve", "--socket", socket] + volumes)
         servers.withLock { $0.append(started) }
-        let deadline = Instant.now + 60
+        let deadline = Instant.now + Instant.patience
         while Instant.now < deadline, started.process.isRunning {
             // A server that takes no name answers all the same.
             do {

@@ -56,6 +56,41 @@ extension ServedTests {
             #expect(try served.commandLine.json("check", "--data")["damaged"] as? Int == 0)
         }
 
+        @Test("H4: a served store that is full is free again at once when its only snapshot goes")
+        func onlySnapshot() throws {
+            let served = try ServedHarness(
+                size: "8M", options: ["--when-full", "break-writes"], storeMegabytes: 4)
+            try served.qemu("data", "write -P 1 0 8M")
+            try served.snapshot()
+            let (count, refusal) = try fill(served)
+            #expect(refusal == UInt32(ENOSPC))
+            #expect(try served.commandLine.run("snapshot", "data").status != 0)
+
+            let dry = try served.commandLine.json("delete", "1", "--dry-run")
+            #expect(dry["estimated"] as? Bool == true)
+            let before = try freeBytes(served)
+            let report = try served.commandLine.json("delete", "1")
+            let freed = try #require(report["freed_bytes"] as? Int)
+            #expect(report["estimated"] as? Bool == false)
+            #expect(freed >= count * 65_536)
+            // A mark of the deletion takes nothing; what the folder's own record takes is small.
+            #expect(abs(try freeBytes(served) - before - freed) <= 65_536)
+
+            let next = try served.snapshot()
+            #expect(try fill(served).count >= count)
+            try served.qemu("data@\(next)", "read -P 4 1M \(count * 65_536)")
+            try served.stop()
+            #expect(try served.commandLine.json("check", "--data")["damaged"] as? Int == 0)
+        }
+
+        private func freeBytes(_ served: ServedHarness) throws -> Int {
+            var status = statvfs()
+            guard statvfs(served.folder + "/small", &status) == 0 else {
+                throw Problem(.failed, "statvfs: error \(errno)")
+            }
+            return Int(status.f_bavail) * Int(status.f_frsize)
+        }
+
         @Test("break-snapshots: the write succeeds, and what is broken is never shown as if whole")
         func breakSnapshots() throws {
             let served = try scene("break-snapshots")

@@ -57,7 +57,7 @@ final class ServedHarness: Sendable {
             CommandLineHarness.binary, "serve", "--socket", "nbd.sock",
         ])
         server.withLock { $0 = started }
-        let deadline = Instant.now + 30
+        let deadline = Instant.now + Instant.patience
         while Instant.now < deadline, started.process.isRunning {
             // A server that takes no name answers all the same.
             do { _ = try NBDClient(socket: socket, export: "none") } catch let problem as Problem {
@@ -77,9 +77,12 @@ final class ServedHarness: Sendable {
     func stop() throws {
         guard let process = process() else { return }
         process.send(SIGTERM)
-        let status = try process.wait(seconds: 30)
+        let status = try process.wait()
         guard status == 0 else { throw Problem(.failed, "the server ended with \(status)") }
     }
+
+    /// Has the server look again at what there is to serve.
+    func reload() { process()?.send(SIGHUP) }
 
     /// Kills the server, without a word to it.
     func kill() { process()?.end() }
@@ -103,10 +106,10 @@ final class ServedHarness: Sendable {
         return id
     }
 
-    /// Reverts, and returns the answer; its merge may still run.
+    /// Reverts, whoever is connected, and returns the answer; its merge may still run.
     @discardableResult
     func revert(_ snapshot: Int, _ options: String...) throws -> Revert {
-        let result = try commandLine.run(["revert", "\(snapshot)", "--json"] + options)
+        let result = try commandLine.run(["revert", "\(snapshot)", "--force", "--json"] + options)
         guard result.status == 0,
             let document = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
                 as? [String: Any], let revert = document["revert"] as? [String: Any]
@@ -136,7 +139,7 @@ final class ServedHarness: Sendable {
 
     /// Waits until no merge runs.
     func awaitMerges() throws {
-        let deadline = Instant.now + 30
+        let deadline = Instant.now + Instant.patience
         while try !merges().isEmpty {
             guard Instant.now < deadline else { throw Problem(.failed, "the merge does not end") }
             Instant.sleep(0.05)

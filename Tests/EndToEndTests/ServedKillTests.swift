@@ -93,7 +93,7 @@ private struct KilledHistory {
         let target = kept.keys.sorted()[scribbler.number(below: kept.count)]
         try served.awaitMerges()
         log = WriteLog()
-        let command = ["revert", "\(target)", "--yes", "--no-wait"]
+        let command = ["revert", "\(target)", "--yes", "--no-wait", "--force"]
         if scribbler.number(below: 3) == 0 {
             let isDone = try kill(during: command, afterAtMost: 120)
             pending = .revert(to: target, isDone: isDone)
@@ -131,7 +131,7 @@ private struct KilledHistory {
         }
         Instant.sleep(milliseconds(below: limit))
         served.kill()
-        return try process.wait(seconds: 60) == 0
+        return try process.wait() == 0
     }
 
     private mutating func milliseconds(below limit: Int) -> Double {

@@ -35,7 +35,7 @@ extension ServedTests {
                 ids.append(try takeCopied(served))
                 Instant.sleep(1)
             }
-            let status = try fio.wait(seconds: 60)
+            let status = try fio.wait()
             let output = try served.commandLine.text(files.output)
             #expect(status == 0, "\(output)")
             #expect(output.contains("err= 0"))

@@ -93,7 +93,7 @@ extension ServedTests {
             try served.qemu("data", "write -P 9 8M 1M", "write -P 9 0 100")
             #expect(try served.unmergedBytes() > 0, "the merge was over too soon")
             #expect(try served.commandLine.run("merge", "cancel", "data").status == 13)
-            try served.commandLine.json("merge", "cancel", "data", "--yes")
+            try served.commandLine.json("merge", "cancel", "data", "--yes", "--force")
             try served.qemu(
                 "data", "read -P 3 0 4M", "read -P 2 4M 44M", "read -P 0 48M 16M")
             try served.awaitMerges()

@@ -5,7 +5,7 @@ import Testing
 /// Volumes served by the built binary, used through real NBD clients. One test after the other:
 /// each runs a server and clients of its own, and some wait for a merge to be under way.
 @Suite(
-    .serialized, .timeLimit(.minutes(10)),
+    .serialized, .timeLimit(.minutes(30)),
     .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 enum ServedTests {}
 

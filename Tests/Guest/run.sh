@@ -59,11 +59,17 @@ ln -s "$home" "$run/home"
 
 # The guest's memory is a file, on tmpfs if it can be; containers often have a tiny /dev/shm.
 bytes=$(numfmt --from=iec "$memory") || fail "no size: $memory"
+# What other guests have been promised counts as taken.
 memory_folder=${SNAPMGR_GUEST_MEMORY_FOLDER:-}
+promised=$(
+    for process in /proc/[0-9]*; do { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null && echo; done |
+        sed -nE 's/.* mem=([0-9]+) .* guest_run=([^ ]+) .*/\2 \1/p' | sort -u |
+        awk '{ sum += $2 } END { printf "%.0f", sum }'
+)
 for folder in /dev/shm "${TMPDIR:-/tmp}" /var/tmp; do
     [[ -z $memory_folder && -w $folder ]] || continue
     free=$(df --output=avail --block-size=1 "$folder" | tail -n 1)
-    if ((free > bytes)); then memory_folder=$folder; fi
+    if ((free > bytes + promised)); then memory_folder=$folder; fi
 done
 [[ -n $memory_folder ]] || fail "there is no folder with $memory free for its memory"
 

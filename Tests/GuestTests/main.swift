@@ -7,6 +7,7 @@ let guestSuites: [GuestSuite] = [
     FormatSuite.suite,
     ModelSuite.suite,
     CommandsSuite.suite,
+    CommandsSuite.namespaceSuite,
     DaemonSuite.suite,
     KillSuite.suite,
     FilesystemSuite.suite,
@@ -14,6 +15,8 @@ let guestSuites: [GuestSuite] = [
     FaultSuite.suite,
     FaultSuite.revertSuite,
     FaultSuite.powerSuite,
+    SafetySuite.suite,
+    SafetySuite.commandSuite,
 ]
 
 CrashNote.install()

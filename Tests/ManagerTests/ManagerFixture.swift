@@ -113,15 +113,43 @@ final class ManagerFixture {
 final class TestClock: Clock {
     /// 2026-11-22T12:00:00Z.
     private let seconds = Mutex<Int64>(1_795_348_800)
+    /// By how much the wall clock is ahead of the machine's time, in seconds.
+    private let jump = Mutex<Int64>(0)
+    private let boot = Mutex("first")
 
     func now() -> Timestamp {
         seconds.withLock {
             $0 += 1
-            return Timestamp(nanoseconds: $0 * 1_000_000_000)
+            return Timestamp(clampingSeconds: $0)
         }
     }
 
+    /// Time passes, for the machine as well.
     func advance(bySeconds count: Int64) { seconds.withLock { $0 += count } }
+
+    /// Somebody sets the wall clock.
+    func jump(bySeconds count: Int64) {
+        advance(bySeconds: count)
+        jump.withLock { $0 += count }
+    }
+
+    /// The machine is off for so long, and starts again.
+    func restart(afterSeconds count: Int64) {
+        jump(bySeconds: count)
+        let now = now().secondsSinceEpoch
+        jump.withLock { $0 = now - Self.start }
+        boot.withLock { $0 += "+" }
+    }
+
+    private static let start: Int64 = 1_795_348_800
+
+    func reading() -> ClockReading {
+        let now = now()
+        let boot = now.secondsSinceEpoch - Self.start - jump.withLock { $0 }
+        return ClockReading(
+            wall: now, bootID: self.boot.withLock { $0 },
+            bootNanoseconds: boot.multipliedClamped(by: 1_000_000_000))
+    }
 
     func monotonicNanoseconds() -> Int64 { now().nanoseconds }
 }

@@ -1,3 +1,5 @@
+import BlockIO
+import Foundation
 import Glibc
 import SnapshotModel
 import Testing
@@ -14,12 +16,20 @@ import Testing
         ),
         (
             ServeRequest(
-                volumes: [], endpoint: .listen(address: "10.0.0.1", port: 10_809), tlsPath: "/tls",
-                threadCount: 4),
+                volumes: [], endpoint: .listen(address: "10.0.0.1", port: 10_809),
+                tls: .init(path: "/tls"), threadCount: 4),
             [
-                "nbdkit", "--foreground", "--ipaddr", "10.0.0.1", "--port", "10809",
-                "--tls=require", "--tls-certificates=/tls", "--threads", "4", "/lib/plugin.so",
-                "volume=a:/stores/a",
+                "nbdkit", "--foreground", "--tls=require", "--tls-certificates=/tls",
+                "--tls-verify-peer", "--threads", "4", "/lib/plugin.so", "volume=a:/stores/a",
+            ]
+        ),
+        (
+            ServeRequest(
+                volumes: [], endpoint: .listen(address: "::1", port: 10_809),
+                tls: .init(path: "/tls", verifiesClients: false)),
+            [
+                "nbdkit", "--foreground", "--tls=require", "--tls-certificates=/tls",
+                "/lib/plugin.so", "volume=a:/stores/a",
             ]
         ),
         (
@@ -35,12 +45,21 @@ import Testing
         #expect(command.arguments == arguments)
     }
 
+    @Test("daily 23: what is to be served is listed as it is now, and what is gone is left out")
+    func listing() throws {
+        let fixture = try ManagerFixture()
+        for name in ["a", "b"] { try fixture.makeVolume(name) }
+        let all = try fixture.manager.serving.parameters([])
+        #expect(all.map { $0.prefix(9) } == ["volume=a:", "volume=b:"])
+        #expect(try fixture.manager.serving.parameters(["b", "gone"]) == Array(all.suffix(1)))
+    }
+
     @Test("a missing nbdkit is named with its package")
     func missingTool() {
         let problem = #expect(throws: Problem.self) {
             try ServeTools(environment: ["PATH": "/nowhere"])
         }
-        #expect(problem?.code == .notFound)
+        #expect(problem?.code == .missing)
         #expect(problem?.hint?.contains("apt-get install nbdkit") == true)
     }
 
@@ -96,9 +115,89 @@ import Testing
     }
 
     @Test(
-        "plain text is served to this machine only", arguments: ["127.0.0.1", "::1", "localhost"])
-    func loopback(address: String) {
-        #expect(ServeCommand.isLoopback(address))
-        #expect(!ServeCommand.isLoopback("0.0.0.0"))
+        "M8: TCP without TLS is refused, also to this machine alone",
+        arguments: [
+            "127.0.0.1", "::1", "localhost", "0.0.0.0", "127.evil.example", "127.0.0.1.example",
+        ])
+    func plainTCP(address: String) throws {
+        var request = ServeRequest(volumes: [], endpoint: .listen(address: address, port: 10_809))
+        let problem = #expect(throws: Problem.self) {
+            try ServeSafety(request, environment: [:]).check()
+        }
+        #expect(problem?.code == .refused)
+        #expect(problem?.message.contains(address) == true)
+        #expect(problem?.hint?.contains("--insecure-tcp") == true)
+        request.allowsInsecureTCP = true
+        try ServeSafety(request, environment: [:]).check()
+    }
+
+    @Test("C3: a certificate that is not there, or none, is named before anything is served")
+    func certificates() throws {
+        let fixture = try ManagerFixture()
+        let request = ServeRequest(
+            volumes: [], endpoint: .listen(address: "::", port: 1),
+            tls: .init(path: fixture.folder))
+        func problem() -> Problem? {
+            #expect(throws: Problem.self) { try ServeSafety(request, environment: [:]).check() }
+        }
+        func write(_ name: String, _ text: String) throws {
+            try Data(text.utf8).write(to: URL(filePath: "\(fixture.folder)/\(name)"))
+        }
+        let certificate = "-----BEGIN CERTIFICATE-----\n"
+        for (name, text) in [
+            ("ca-cert.pem", certificate), ("server-cert.pem", certificate),
+            ("server-key.pem", "-----BEGIN PRIVATE KEY-----\n"),
+        ] {
+            #expect(problem()?.code == .missing)
+            #expect(problem()?.message.contains(name) == true)
+            try write(name, "empty\n")
+            #expect(problem()?.code == .failed)
+            #expect(problem()?.message.contains(name) == true)
+            try write(name, text)
+        }
+        try ServeSafety(request, environment: [:]).check()
+        // A list of what was revoked that cannot be read is not taken for none.
+        try write("ca-crl.pem", "")
+        #expect(problem()?.code == .failed)
+    }
+
+    @Test("C3: a network socket that systemd has opened needs TLS, too")
+    func inherited() throws {
+        let (local, network) = (
+            Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0),
+            Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        )
+        defer {
+            close(local)
+            close(network)
+        }
+        #expect(try ListeningSocket.isUnix(local))
+        #expect(try !ListeningSocket.isUnix(network))
+    }
+
+    @Test("what is no socket stays where it is", arguments: ["file", "folder", "link", "device"])
+    func notSocket(kind: String) throws {
+        let fixture = try ManagerFixture()
+        let path = fixture.folder + "/" + kind
+        switch kind {
+        case "file": try Data("x".utf8).write(to: URL(filePath: path))
+        case "folder": try Paths.makeFolders(path)
+        case "link": symlink("/dev/null", path)
+        // What stands for a device: only root can make one.
+        default: mkfifo(path, 0o600)
+        }
+        let problem = #expect(throws: Problem.self) { try NBDSocket(path: path).makeFree() }
+        #expect(problem?.code == .exists)
+        var status = stat()
+        #expect(lstat(path, &status) == 0)
+    }
+
+    @Test("a socket that cannot be made says so by its code")
+    func cannotListen() throws {
+        let fixture = try ManagerFixture()
+        let problem = #expect(throws: Problem.self) {
+            try NBDSocket(path: fixture.folder + "/none/s").listen()
+        }
+        #expect(problem?.code == .cannotListen)
     }
 }

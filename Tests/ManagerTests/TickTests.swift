@@ -185,7 +185,7 @@ struct TickTests {
         #expect(dry.volumes.first?.kept.count == 3)
         #expect(try fixture.list().count == 4, "a dry run changes nothing")
         let real = try manager(settings).pruning.prune([], isDryRun: false)
-        #expect(real.freedBytes == dry.freedBytes)
+        #expect(real.freedBytes >= dry.freedBytes)
         #expect(try fixture.list().map(\.id.rawValue) == [2, 5, 6])
     }
 

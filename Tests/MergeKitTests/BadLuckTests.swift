@@ -68,6 +68,83 @@ struct BadLuckTests {
         #expect(last.engine.snapshots().map(\.manifest.id.rawValue) == [3])
     }
 
+    @Test("H4: a full disk gets its space back when the last snapshot goes, its growing area too")
+    func emptied() throws {
+        let volume = try EngineFixture(chunks: 600)
+        try volume.write(1, to: 0..<600)
+        try volume.snapshot(1)
+        let unused = volume.disk.allocatedBytes
+        // More entries than a metadata block has.
+        try volume.write(2, to: 0..<600)
+        volume.disk.capacityBytes = volume.disk.allocatedBytes
+        #expect(problem { try volume.snapshot(2) }?.code == .noSpace)
+        try volume.delete(1)
+        let before = volume.disk.allocatedBytes
+        let report = try volume.engine.collect()
+        #expect(report.freedBytes == before - volume.disk.allocatedBytes)
+        #expect(report.freedBytes ?? 0 >= 600 * 4096)
+        #expect(volume.disk.allocatedBytes <= unused + 4096)
+        #expect(try volume.engine.collect() == CollectReport(freedBytes: 0))
+        #expect(try volume.check(readData: true).isEmpty)
+        try volume.snapshot(2)
+        try volume.write(3, to: 0..<500)
+        let twos = [UInt8](repeating: 2, count: 600)
+        #expect(try volume.content(2) == twos)
+        _ = try volume.engine.collect()
+        #expect(volume.engine.snapshots().map(\.manifest.ordinal.rawValue) == [2])
+        let again = try volume.reopened()
+        #expect(try again.content(2) == twos)
+        #expect(try again.check(readData: true).allSatisfy { $0.severity == .note })
+    }
+
+    @Test("H4: an emptied area may go on to grow after a snapshot that was taken back")
+    func emptiedAndRolledBack() throws {
+        let volume = try EngineFixture(chunks: 8)
+        try volume.write(1, to: 0..<8)
+        try volume.snapshot(1)
+        try volume.write(2, to: 0..<8)
+        try volume.delete(1)
+        _ = try volume.engine.collect()
+        let barrier = volume.engine.beginBarrier()
+        try barrier.prepareSnapshot(EngineFixture.request(2))
+        try barrier.hold()
+        _ = try barrier.commit()
+        try barrier.rollBack()
+        barrier.release()
+        try volume.write(3, to: 0..<8)
+        try volume.snapshot(3)
+        try volume.write(4, to: 0..<4)
+        let again = try volume.reopened()
+        #expect(try again.content(3) == [UInt8](repeating: 3, count: 8))
+        #expect(try again.check(readData: true).allSatisfy { $0.severity == .note })
+    }
+
+    @Test("H4: what only the newest snapshot needed is freed when it goes, while its area grows")
+    func newestGoes() throws {
+        let volume = try EngineFixture(chunks: 8)
+        try volume.write(1, to: 0..<8)
+        try volume.snapshot(1)
+        try volume.write(2, to: 0..<4)
+        try volume.snapshot(2)
+        try volume.write(3, to: 0..<8)
+        try volume.delete(2)
+        let before = volume.disk.allocatedBytes
+        #expect(try volume.engine.collect().freedBytes == 4 * 4096)
+        #expect(before - volume.disk.allocatedBytes == 4 * 4096)
+        try volume.write(4, to: 0..<8)
+        let ones = [UInt8](repeating: 1, count: 8)
+        #expect(try volume.content(1) == ones)
+        try volume.snapshot(3)
+        try volume.write(5, to: 0..<8)
+        let again = try volume.reopened()
+        #expect(try again.content(1) == ones)
+        #expect(try again.content(3) == [UInt8](repeating: 4, count: 8))
+        #expect(try again.check(readData: true).allSatisfy { $0.severity == .note })
+        try again.revert(1, to: 1, safety: 4)
+        try again.merge()
+        #expect(try again.content() == ones)
+    }
+
     @Test("deleting and collecting work on a full disk, and make room")
     func fullDisk() throws {
         let volume = try EngineFixture(chunks: 8)

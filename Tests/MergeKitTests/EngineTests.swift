@@ -151,7 +151,7 @@ struct EngineTests {
         let report = try volume.engine.collect()
         #expect(report.punchedBytes == preview.freedBytes)
         #expect(try kept.map { try volume.content($0) } == before)
-        #expect(try volume.engine.collect() == CollectReport())
+        #expect(try volume.engine.collect() == CollectReport(freedBytes: 0))
         let again = try volume.reopened()
         #expect(try kept.map { try again.content($0) } == before)
         #expect(try again.check().isEmpty)

@@ -37,7 +37,6 @@ import Testing
         names = ["^before-"]
         not-names = ["x$"]
         grid = "1x1h(keep=all) | 24x1h"
-        not-mirrored = true
         prefer = "newest"
         include-manual = true
         [policies.archive]
@@ -82,7 +81,6 @@ import Testing
                 .names(NameRule(try NamePattern("^before-"))),
                 .names(NameRule(try NamePattern("x$"), isNegated: true)),
                 .grid(GridRule(try Grid(parsing: "1x1h(keep=all) | 24x1h"))),
-                .notMirrored(NotMirroredRule()),
             ])
     }
 

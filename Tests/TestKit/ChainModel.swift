@@ -171,7 +171,14 @@ package struct ChainModel: Sendable {
             areas[area] = nil
             recorded[area] = nil
         }
-        return freed
+        return freed + emptyNewest()
+    }
+
+    /// Without a live snapshot the area that grows is emptied: it forgets that it has anything.
+    private mutating func emptyNewest() -> Int {
+        guard live.isEmpty, safety == nil, let newest else { return 0 }
+        recorded[newest] = []
+        return areas.updateValue([:], forKey: newest)?.count ?? 0
     }
 
     /// The chunks that may differ between two snapshots, the older one first.

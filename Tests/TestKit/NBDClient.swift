@@ -7,6 +7,8 @@ package final class NBDClient {
     /// What the server answered instead of doing it, as an error number.
     package struct Refusal: Error, Equatable {
         package var code: UInt32
+
+        package init(code: UInt32) { self.code = code }
     }
 
     /// The export's size in bytes.

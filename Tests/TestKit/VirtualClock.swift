@@ -16,6 +16,13 @@ package final class VirtualClock: BlockIO.Clock {
     package func now() -> Timestamp { Timestamp(nanoseconds: tick()) }
     package func monotonicNanoseconds() -> Int64 { tick() }
 
+    /// Both clocks move together.
+    package func reading() -> ClockReading {
+        let now = now()
+        return ClockReading(
+            wall: now, bootID: "virtual", bootNanoseconds: now.nanoseconds - Self.start)
+    }
+
     package func advance(bySeconds seconds: Int64) {
         nanoseconds.wrappingAdd(seconds * 1_000_000_000, ordering: .relaxed)
     }

@@ -170,6 +170,7 @@ extension HistoryRun {
 
     private func collect() throws {
         _ = try engine.collect()
+        try checkEmptied()
         guard !isMergeEnding else {
             // The safety snapshot's area still grows for the engine, and not for the model.
             chain = nil
@@ -187,6 +188,19 @@ extension HistoryRun {
         guard found == expected else {
             throw TortureFailure(
                 "after a collection there are areas \(found.sorted()), not \(expected.sorted())")
+        }
+    }
+
+    /// When no snapshot is left, the store holds no exception, and no space for any.
+    private func checkEmptied() throws {
+        guard oracle.snapshots.isEmpty, engine.mergeProgress() == nil else { return }
+        let status = try engine.status()
+        let count = status.snapshots.reduce(0) { $0 + $1.exceptionCount }
+        // The disk gives whole pages.
+        guard count == 0, status.storeBytes <= max(4096, 2 * history.chunkBytes) else {
+            throw TortureFailure(
+                "without a snapshot there are \(count) exceptions and \(status.storeBytes) bytes in "
+                    + "the store")
         }
     }
 

@@ -67,15 +67,28 @@ int snapmgr_dm_arm_events(int control);
 
 // The guard: a process that resumes devices when this one dies or takes too long.
 
+// What a guard lacks.
+enum {
+  /// Its memory is not locked: it may have to be read from a disk that is suspended.
+  SNAPMGR_GUARD_MAY_BE_PAGED_OUT = 1,
+  /// A kernel that is short of memory may kill it.
+  SNAPMGR_GUARD_MAY_BE_KILLED = 2,
+};
+
 struct snapmgr_guard {
   int socket;
   int process;
+  int weaknesses;
 };
 
 /// Starts a guard over `count` devices, for so many milliseconds. When it returns 0 the guard is
 /// ready and needs neither memory nor any file anymore; otherwise there is none, and errno says why.
 int snapmgr_guard_begin(struct snapmgr_guard *guard, const char *const *names, size_t count,
                         int drops_inactive_tables, int64_t milliseconds);
+
+/// Leaves it to a guard to resume all devices, as if this process had died, and waits for that: 1 when
+/// it is done, 0 when the time has passed; the guard then goes on by itself.
+int snapmgr_guard_abandon(struct snapmgr_guard *guard, int64_t milliseconds);
 
 /// Dismisses a guard: 0 if it did nothing, 1 if the time had passed.
 int snapmgr_guard_end(struct snapmgr_guard *guard);
@@ -90,16 +103,32 @@ struct snapmgr_loop_status {
   uint64_t backing_number;
   int is_read_only;
   int is_direct;
+  /// What the device was called when it was attached (lo_file_name). The kernel keeps it as it is.
+  char label[64];
+};
+
+struct snapmgr_loop_options {
+  int is_read_only;
+  int is_direct;
+  /// The part of the file that the device is made of, in bytes; no limit is 0.
+  uint64_t offset;
+  uint64_t size_limit;
+  /// At most 63 bytes.
+  const char *label;
 };
 
 /// The number of a free loop device, or -1.
 int snapmgr_loop_free(int control);
-int snapmgr_loop_configure(int loop, int file, int is_read_only, int is_direct);
+int snapmgr_loop_configure(int loop, int file, const struct snapmgr_loop_options *options);
 int snapmgr_loop_status(int loop, struct snapmgr_loop_status *status);
+const char *snapmgr_loop_label(const struct snapmgr_loop_status *status);
 int snapmgr_loop_clear(int loop);
 int snapmgr_loop_refresh_capacity(int loop);
 
 /// The size of a block device's logical sectors in bytes (BLKSSZGET): 0, or -1.
 int snapmgr_block_logical_size(int descriptor, int *bytes);
+
+/// Writes out the filesystem that an open file or folder lies on; see syncfs(2).
+int snapmgr_sync_filesystem(int descriptor);
 
 #endif

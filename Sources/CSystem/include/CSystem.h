@@ -37,6 +37,24 @@ int snapmgr_block_device_bytes(int descriptor, uint64_t *bytes);
 /// The user id of the process at the other end of a connected Unix socket: 0, or -1.
 int snapmgr_peer_user(int socket, uint32_t *user);
 
+/// Takes a shared lock on one byte, which belongs to the open file description (F_OFD_SETLK), or
+/// gives it back; never waits: 0, or -1.
+int snapmgr_lock_byte(int descriptor, int64_t offset);
+int snapmgr_unlock_byte(int descriptor, int64_t offset);
+
+/// Whether another open file description has locked a byte (F_OFD_GETLK): 1, 0, or -1.
+int snapmgr_byte_is_locked(int descriptor, int64_t offset);
+
+/// When a file was made (statx): 1 with the nanoseconds since 1970, or 0 where the filesystem does
+/// not keep it.
+int snapmgr_birth_time(int descriptor, int64_t *nanoseconds);
+
+/// Whether the file's filesystem makes flock of byte locks, which then meet those of the same file.
+int snapmgr_flock_is_emulated(int descriptor);
+
+/// The process at the other end, of a server the one that began to listen: 0, or -1.
+int snapmgr_peer_process(int socket, pid_t *process);
+
 /// Names the calling thread, for debuggers and top; at most 15 characters.
 void snapmgr_name_thread(const char *name);
 
@@ -59,5 +77,8 @@ int snapmgr_process_descriptor(pid_t id);
 
 /// Whether a child has ended; it can still be waited for, so its id is not another's yet.
 int snapmgr_has_ended(pid_t id);
+
+/// The arguments of this process, the program's name first, as the kernel passed them. NULL follows.
+char *const *snapmgr_arguments(void);
 
 #endif

@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import DeviceDriver
+internal import DeviceMapper
 package import SnapshotModel
 
 /// What became of the devices of some volumes.
@@ -55,14 +56,17 @@ package struct ActivationService {
     ///   - names: nil is all.
     ///   - acceptsOrigin: takes an origin as it is that was written to while the volume was not
     ///     active.
+    ///   - acceptsDevice: takes the device at the origin's path although it is another one.
     package func activate(
-        _ names: [String]?, acceptsOrigin: Bool, isDryRun: Bool
+        _ names: [String]?, acceptsOrigin: Bool, acceptsDevice: Bool = false, isDryRun: Bool
     ) throws -> ActivationReport {
         try forEach(names, isDryRun: isDryRun, becomesActive: true) { volume in
             // Not after a look at what crashes have left in the catalog, as all other verbs do it:
             // a machine must start whatever that finds.
             let hasChanged = try context.withLocks([volume]) {
-                try activate(volume, acceptsOrigin: acceptsOrigin, isDryRun: isDryRun)
+                try activate(
+                    volume, acceptsOrigin: acceptsOrigin, acceptsDevice: acceptsDevice,
+                    isDryRun: isDryRun)
             }
             if !isDryRun {
                 settle(volume)
@@ -74,9 +78,16 @@ package struct ActivationService {
 
     /// Takes the devices down.
     ///
-    /// - Parameter names: nil is all.
-    package func deactivate(_ names: [String]?) throws -> ActivationReport {
+    /// - Parameters:
+    ///   - names: nil is all.
+    ///   - withoutStore: those whose store is missing, too, whatever is half done.
+    package func deactivate(
+        _ names: [String]?, withoutStore: Bool = false
+    ) throws -> ActivationReport {
         try forEach(names, isDryRun: false, becomesActive: false) { volume in
+            if withoutStore, try context.isStoreMissing(volume) {
+                return try context.withLocks([volume]) { try takeDown(volume) }
+            }
             // With its merge, which would keep the volume active.
             QueuedReverts(context).runQuietly(volume, waits: true)
             return try context.withLocks([volume]) { try deactivate(volume) }
@@ -116,14 +127,18 @@ package struct ActivationService {
     // MARK: One volume
 
     /// - Returns: whether it was not active before.
-    func activate(_ volume: VolumeRow, acceptsOrigin: Bool, isDryRun: Bool) throws -> Bool {
-        try context.withDevices(volume) { devices in
+    func activate(
+        _ volume: VolumeRow, acceptsOrigin: Bool, acceptsDevice: Bool = false, isDryRun: Bool
+    ) throws -> Bool {
+        try DeviceOrigin.requireKernel(KernelRelease.current)
+        return try context.withDevices(volume) { devices in
             let wasActive = try devices.isActive
             guard !isDryRun else {
                 if !acceptsOrigin { try devices.checkOrigin() }
                 return !wasActive
             }
             if acceptsOrigin, !wasActive { try devices.acceptOrigin() }
+            if acceptsDevice, !wasActive { try devices.acceptDevice() }
             try devices.activate()
             guard !wasActive else { return false }
             try context.log(
@@ -140,6 +155,18 @@ package struct ActivationService {
         try context.withDevices(volume) { try $0.deactivate() }
         try context.log(
             .volumeDeactivated, "the volume is not active any more", volume: volume.record.name)
+        return true
+    }
+
+    /// - Returns: whether there was anything to take down.
+    private func takeDown(_ volume: VolumeRow) throws -> Bool {
+        guard try context.glance(volume).hasDevices else { return false }
+        try DeviceTakedown(
+            volume.record, storePath: volume.storePath, mapper: context.sessions.mapper
+        ).run()
+        try context.log(
+            .volumeDeactivated, "the volume is not active any more; its store is missing",
+            volume: volume.record.name)
         return true
     }
 

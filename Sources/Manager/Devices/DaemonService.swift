@@ -99,7 +99,13 @@ package struct DaemonService {
         let judgement = watch.room.judge(look, at: now)
         watch.pauseMilliseconds = judgement.pauseMilliseconds
         if look.isMerging { watch.lookAgain(in: Self.awaitedMilliseconds) }
-        if look.hasLostSnapshots || look.hasEndedMerge {
+        let ordinals = Set(look.areas.map(\.ordinal))
+        // One that was there and is gone has made way for a newer one, or was removed by a stranger.
+        let hasLost =
+            try look.hasLostSnapshots
+            || ordinals != watch.ordinals && !context.glance(volume).lostSnapshots().isEmpty
+        watch.ordinals = hasLost ? nil : ordinals
+        if hasLost || look.hasEndedMerge {
             // Unless a command is at work, it is done by this.
             watch.lookAgain(in: Self.awaitedMilliseconds)
             try watch.care.attempt(at: now) { try DeviceCare(context: context).look(after: volume) }
@@ -194,6 +200,8 @@ private struct Memory {
 /// What it remembers of a volume. Times are those of the clock that never steps back.
 private struct WatchedVolume {
     var room = RoomWatch()
+    /// Whose areas grew at the last look.
+    var ordinals: Set<SnapshotOrdinal>?
     /// When to look again.
     var pauseMilliseconds = RoomWatch.longestPauseMilliseconds
     /// When room was made last in its store.

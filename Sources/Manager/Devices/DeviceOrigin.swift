@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+internal import DeviceDriver
 internal import DeviceMapper
 internal import Glibc
 internal import MergeKit
@@ -9,9 +10,6 @@ internal import SnapshotModel
 struct DeviceOrigin {
     private let path: String
     private let mapper: any DeviceMapping
-
-    /// How long a program that only looks at a new device, as udev does, is waited for.
-    private static let lookMilliseconds = 1000
 
     init(path: String, mapper: any DeviceMapping) {
         self.path = path
@@ -26,44 +24,55 @@ struct DeviceOrigin {
             throw Problem(
                 .failed, "only root can change block devices", hint: "run the command as root")
         }
-        if let kernel = KernelRelease.current, !kernel.flushesMergedData {
-            throw Problem(
-                .refused,
-                "Linux \(kernel) may lose merged data in a power failure: its snapshot-merge does "
-                    + "not flush", hint: "use Linux 5.11 or newer, or --driver image")
-        }
+        try requireKernel(KernelRelease.current)
         // Says in its own words which module is missing.
         _ = try mapper.driverVersion()
+    }
+
+    /// - Throws: `refused` on a kernel that could lose data.
+    static func requireKernel(_ kernel: KernelRelease?) throws {
+        guard let kernel, !kernel.flushesMergedData else { return }
+        throw Problem(
+            .refused,
+            "Linux \(kernel) may lose merged data in a power failure: its snapshot-merge does "
+                + "not flush", hint: "use Linux 5.11 or newer, or --driver image")
+    }
+
+    /// The path under which a volume is to remember a device: the one that was given, unless that may
+    /// be another device's after the next start of the machine.
+    ///
+    /// - Parameter note: hears what people should know.
+    static func lastingPath(_ path: String, note: (String) -> Void) -> String {
+        guard let number = try? BlockDevices.number(path), BlockDevices.isPassing(path, number)
+        else { return path }
+        guard let lasting = BlockDevices.lastingPath(number) else {
+            note(
+                "the name \(path) may be another device's after the next start of the machine, and "
+                    + "there is none that lasts, as below /dev/disk/by-id")
+            return path
+        }
+        note("the origin is remembered as \(lasting): \(path) may be another device's later")
+        return lasting
     }
 
     /// - Parameter store: the folder of the volume's store, which need not exist yet.
     /// - Returns: the device, after everything was asked that could be in its way.
     func probe(store: String, volumes: [VolumeRow], chunkBytes: Int) throws -> OriginProbe {
-        let origin = try OriginProbe(path: path)
+        let origin = try OriginProbe(path: path, isNew: true)
         guard origin.status.kind == .blockDevice else {
             throw Problem(
                 .failed, "the origin \(path) is no block device",
                 hint: "use --driver image, or make a loop device of it: `losetup -f --show`")
         }
         let number = try BlockDevices.number(path)
-        try requireUnmanaged(origin, number, by: volumes)
-        try requireForeign(number)
-        try requireStoreElsewhere(store, number)
-        try requireUnused(number)
-        try requireFit(chunkBytes)
-        return origin
-    }
-
-    private func requireUnmanaged(
-        _ origin: OriginProbe, _ number: DeviceNumber, by volumes: [VolumeRow]
-    ) throws {
         try origin.requireUnmanaged(by: volumes)
-        // A device has many names.
-        let other = volumes.first { (try? BlockDevices.number($0.record.originPath)) == number }
-        guard let other else { return }
-        throw Problem(
-            .exists, "the origin \(path) is volume \(other.record.name)'s already",
-            hint: "run `snapmgr volume show \(other.record.name)`")
+        try requireForeign(number)
+        try origin.requireStoreElsewhere(store)
+        let use = OriginUse(path: path, number: number)
+        try use.requireUnused()
+        try use.requireWritable()
+        try requireFit(chunkBytes, origin.byteCount)
+        return origin
     }
 
     private func requireForeign(_ number: DeviceNumber) throws {
@@ -73,70 +82,19 @@ struct DeviceOrigin {
             hint: "name the device that is to be managed")
     }
 
-    private func requireStoreElsewhere(_ store: String, _ number: DeviceNumber) throws {
-        var folder = store
-        while try !folder.isEmpty && !Paths.exists(folder) {
-            folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? ""
-        }
-        let status = try FileStatus(path: folder.isEmpty ? "/" : folder)
-        guard DeviceNumber(encoded: status.device) == number else { return }
-        throw Problem(
-            .refused, "the store \(store) lies on the origin \(path) itself",
-            hint: "name a folder on another device with --store DIR")
-    }
-
-    /// Nobody may have the device open: what is written past the volume is preserved for nobody.
-    private func requireUnused(_ number: DeviceNumber) throws {
-        let deadline = Deadline(milliseconds: Self.lookMilliseconds)
-        while true {
-            let holders = DeviceHolder.list(of: number)
-            let isClaimed = isClaimed()
-            guard isClaimed || !holders.isEmpty else { return }
-            let isPassing = !isClaimed && holders.allSatisfy(\.isProcess)
-            guard isPassing, !deadline.hasPassed else { throw inUse(holders) }
-            BackgroundThread.sleep(milliseconds: 50)
-        }
-    }
-
-    /// Whether the kernel itself uses the device, or a part of it.
-    private func isClaimed() -> Bool {
-        do throws(IOFailure) {
-            _ = try OwnedDescriptor(path: path, flags: O_RDWR | O_EXCL)
-            return false
-        } catch { return error.code == EBUSY }
-    }
-
-    private func inUse(_ holders: [DeviceHolder]) -> Problem {
-        let who =
-            holders.isEmpty
-            ? "in use, or a part of it is" : holders.map(\.description).joined(separator: ", ")
-        let point = holders.lazy.compactMap(\.mountPoint).first
-        return Problem(
-            .refused, "the origin \(path) is \(who)",
-            hint: point.map { "run `umount \($0)`, then the command again" }
-                ?? "close it, then run the command again; see `lsblk \(path)`, `fuser -v \(path)`")
-    }
-
-    private func requireFit(_ chunkBytes: Int) throws {
+    private func requireFit(_ chunkBytes: Int, _ byteCount: Int) throws {
         let sectorBytes = try BlockDevices.logicalBlockSize(path)
+        guard byteCount % sectorBytes == 0 else {
+            throw Problem(
+                .failed,
+                "the origin \(path) has \(byteCount) bytes, which is no multiple of its blocks of "
+                    + "\(sectorBytes)", hint: "make it larger or smaller")
+        }
         guard chunkBytes % sectorBytes == 0 else {
             throw Problem(
                 .usage,
                 "a chunk of \(chunkBytes) bytes is no multiple of the sectors of \(path), which have "
                     + "\(sectorBytes)", hint: "choose a larger one with --chunk SIZE")
         }
-    }
-}
-
-extension DeviceHolder {
-    fileprivate var isProcess: Bool {
-        if case .process = self { return true }
-        return false
-    }
-
-    /// Where it is mounted; nil for any other holder.
-    var mountPoint: String? {
-        if case .mount(let point, _) = self { return point }
-        return nil
     }
 }

@@ -44,6 +44,16 @@ enum FilesystemKind: String, CaseIterable {
         }
     }
 
+    /// Whether an ext4's journal has changes that are not in their places yet.
+    static func needsRecovery(_ device: any BlockDevice) throws(IOFailure) -> Bool {
+        guard try detect(device) == .ext4 else { return false }
+        var buffer = AlignedBuffer(count: sectorBytes)
+        var bytes = buffer.mutableBytes
+        try device.read(into: &bytes, at: 1024)
+        // The lowest byte of s_feature_incompat; EXT4_FEATURE_INCOMPAT_RECOVER.
+        return buffer.bytes.array[0x60] & 0x4 != 0
+    }
+
     private var magics: [(offset: Int, bytes: [UInt8])] {
         func text(_ text: String) -> [UInt8] { Array(text.utf8) }
         return switch self {

@@ -37,6 +37,7 @@ package struct MountService {
         let row = try ReferenceResolver(context).snapshot(reference)
         let folder = try existingFolder(folder)
         try Reconciler(context).tidy([row.volume])
+        try context.requireWhole(row)
         let volume = try context.volume(row.volume)
         try context.requireDevices(volume, "its snapshots are no devices of the kernel's")
         return try context.withDevices(volume) { devices in
@@ -44,6 +45,7 @@ package struct MountService {
             let device = try devices.openView(row.id)
             do {
                 let kind = try mount(device, row.id, on: folder)
+                if kind == .ext4 { try noteJournal(device, row.id) }
                 return MountReport(
                     volume: row.volume, snapshot: row.id, devicePath: device, folder: folder,
                     filesystem: kind.rawValue)
@@ -66,12 +68,26 @@ package struct MountService {
                     + (kind?.obstacle ?? "what it holds is no filesystem that is known"),
                 hint: "write it to a file: `snapmgr export \(id) FILE`")
         }
-        guard Glibc.mount(device, folder, kind.rawValue, UInt(MS_RDONLY), options) == 0 else {
+        // What a snapshot holds is data: none of it shall give anybody powers on this machine.
+        let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV)
+        guard Glibc.mount(device, folder, kind.rawValue, flags, options) == 0 else {
             let failure = IOFailure("mount \(device) on", path: folder, code: errno)
             throw Problem(
-                .failed, "\(failure), as \(kind.rawValue) with ro,\(options)", hint: "see `dmesg`")
+                .failed, "\(failure), as \(kind.rawValue) with ro,nosuid,nodev,\(options)",
+                hint: "see `dmesg`")
         }
         return kind
+    }
+
+    /// A filesystem that was in use without the kernel knowing, as in a virtual machine's disk, has its
+    /// last changes in its journal alone, and that cannot be replayed on a device that is read-only.
+    private func noteJournal(_ device: String, _ id: SnapshotID) throws {
+        guard try FilesystemKind.needsRecovery(FileDevice(path: device, access: .readOnly)) else {
+            return
+        }
+        context.note(
+            "the ext4 in snapshot \(id) was in use, and its last changes, which are in its journal, are "
+                + "not shown: for those, run `snapmgr export \(id) FILE`, and mount the file")
     }
 
     private func existingFolder(_ path: String) throws -> String {

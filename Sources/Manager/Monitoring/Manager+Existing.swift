@@ -6,12 +6,13 @@ extension Manager {
     ///
     /// - Throws: `notFound` when there is no catalog.
     package convenience init(existing options: ManagerOptions) throws {
-        guard try Paths.exists(options.state.catalogPath) else {
+        try self.init(reading: options, isQuiet: true)
+        guard hasCatalog else {
             throw Problem(
                 .notFound, "there is no catalog \(options.state.catalogPath)",
-                hint: "check --state and the user that runs this; `snapmgr volume create` makes one"
+                hint: "check --state and the user that runs this; "
+                    + "`snapmgr volume create NAME --origin PATH` makes one"
             )
         }
-        try self.init(options)
     }
 }

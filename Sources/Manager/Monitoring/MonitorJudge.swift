@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Scheduler
 internal import SnapshotModel
 
 /// What a reading means. Pure.
@@ -10,7 +11,7 @@ struct MonitorJudge {
     /// The worst first; among equals problems of the check, then volumes, then schedules.
     var findings: [MonitorFinding] {
         let all =
-            problems
+            problems + clock
             + reading.volumes.flatMap(findings(of:)) + reading.schedules.compactMap(finding(of:))
             + reading.setFailures.map { failure(of: "sets", $0) }
         return all.enumerated().sorted {
@@ -22,6 +23,11 @@ struct MonitorJudge {
         let found = reading.problems.map { MonitorFinding(.unknown, "check", $0.message) }
         guard found.isEmpty, reading.volumes.isEmpty else { return found }
         return [MonitorFinding(.unknown, "check", "there is no volume to look at")]
+    }
+
+    private var clock: [MonitorFinding] {
+        guard let clock = reading.clock, clock.isInDoubt else { return [] }
+        return [MonitorFinding(.warning, "clock", clock.doubt)]
     }
 
     // MARK: volumes
@@ -78,7 +84,7 @@ struct MonitorJudge {
 
     private func merge(_ volume: VolumeReading) -> Judgement? {
         guard let merge = volume.health.merge else { return nil }
-        let rest = "with \(ByteCount(max(0, merge.planBytes - merge.mergedBytes))) to go"
+        let rest = "with \(ByteCount(merge.restBytes)) to go"
         if merge.state == .failed {
             let cause = merge.failure.map { ": \($0)" } ?? ""
             return (.critical, "the merge failed \(rest)\(cause)")

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Scheduler
 internal import SnapshotModel
 
 /// Everything that monitoring looks at, at one moment. Plain values: what they mean is judged by
@@ -15,6 +16,8 @@ struct MonitorReading: Hashable {
     var setFailures: [EventTally] = []
     /// Events that mean a failure, by kind and volume.
     var failures: [EventTally] = []
+    /// By which moment snapshots grow old; nil when that was not looked at.
+    var clock: ClockJudgement?
     /// What could not be looked at.
     var problems: [Problem] = []
     /// Whether all volumes were asked for.

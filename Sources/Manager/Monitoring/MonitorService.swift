@@ -30,7 +30,9 @@ package struct MonitorService {
     func read(_ names: [String]) throws -> MonitorReading {
         let volumes = try context.volumes(names)
         var reading = MonitorReading(now: context.clock.now(), isWhole: names.isEmpty)
+        if let problem = context.clockProblem { reading.problems.append(problem) }
         let settings = Self.attempt("the settings", &reading) { try context.settings.get() }
+        reading.clock = try ClockWatch(context, settings).look()
         if let settings {
             reading.schedules = try schedules(
                 settings, of: names.isEmpty ? nil : Set(names), now: reading.now)
@@ -99,10 +101,13 @@ package struct MonitorService {
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
         if volume.record.canBreak {
-            reading.hasBrokenChain = try context.reader(volume).brokenThrough() != nil
+            reading.hasBrokenChain =
+                try BrokenMarks(context: context).lostInKernel(volume) != nil
+                || context.reader(volume).brokenThrough() != nil
         }
         if let settings, !settings.files.isEmpty {
-            let moment = context.clock.now().advanced(bySeconds: -MonitorLimits.pruneSeconds)
+            let moment = try ClockWatch(context, settings).look().now
+                .advanced(bySeconds: -MonitorLimits.pruneSeconds)
             reading.overdueCount = try VolumeRetention(context, settings, volume)
                 .countOverdue(since: moment)
         }

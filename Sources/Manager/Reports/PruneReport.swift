@@ -1,11 +1,14 @@
+package import Scheduler
 package import SnapshotModel
 
 /// What a prune did, or would do.
 package struct PruneReport: Hashable, Sendable {
     package var volumes: [VolumePrune]
     package var isDryRun: Bool
+    /// By which moment snapshots were old; nil when nothing was pruned by age.
+    package var clock: ClockJudgement?
 
-    package var freedBytes: Int { volumes.reduce(0) { $0 + $1.freedBytes } }
+    package var freedBytes: Int { volumes.map(\.freedBytes).clampedSum }
     package var removedCount: Int { volumes.reduce(0) { $0 + $1.removed.count } }
 }
 
@@ -17,7 +20,7 @@ package struct VolumePrune: Hashable, Sendable {
     /// Everything that stays, oldest first; empty unless it was asked for.
     package var kept: [Stay]
     package var keptCount: Int
-    /// What goes frees together, in bytes.
+    /// What the filesystem got back, in bytes; of a dry run, an estimate of it.
     package var freedBytes: Int
     /// By how much the free space of the store is below its floor, before anything goes.
     package var missingBytes: Int
@@ -55,8 +58,10 @@ package struct VolumePrune: Hashable, Sendable {
 extension PruneReport: JSONConvertible {
     package var json: JSONValue {
         [
-            "dry_run": JSONValue(isDryRun), "removed": JSONValue(removedCount),
+            "dry_run": JSONValue(isDryRun), "estimated": JSONValue(isDryRun),
+            "removed": JSONValue(removedCount),
             "freed_bytes": JSONValue(freedBytes), "volumes": JSONValue(volumes),
+            "clock_in_doubt": JSONValue(clock?.isInDoubt ?? false),
         ]
     }
 }

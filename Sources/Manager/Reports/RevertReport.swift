@@ -1,3 +1,4 @@
+internal import Control
 package import SnapshotModel
 
 /// What one volume's revert would do, or did.
@@ -16,10 +17,15 @@ package struct RevertItem: Hashable, Sendable {
     package var state: MergeState?
     /// Whether it waits until the volume is closed.
     package var isQueued = false
+    /// Clients under which the volume's content changes.
+    package var clients: ClientPresence?
+
+    /// What these have to do.
+    package var clientAdvice: String? { clients?.advice(volume) }
 
     /// The whole milliseconds until the volume was usable, rounded up.
     package var usableAfterMilliseconds: Int64? {
-        usableAfterNanoseconds.map { ($0 + 999_999) / 1_000_000 }
+        usableAfterNanoseconds.map { $0.addingClamped(999_999) / 1_000_000 }
     }
 }
 
@@ -39,6 +45,7 @@ extension RevertItem: JSONConvertible {
             "preserve_bytes": JSONValue(preserveBytes),
             "usable_after_ms": JSONValue(usableAfterMilliseconds),
             "state": state.map { JSONValue($0) } ?? (isQueued ? JSONValue("queued") : .null),
+            "clients": JSONValue(clients?.count ?? 0),
         ]
     }
 }

@@ -21,9 +21,14 @@ struct VolumeRetention {
 
     private var name: String { volume.record.name }
 
-    /// What stays and what goes, as things are now.
+    /// What stays and what goes, as things are now, or at the moment that is believed to be now.
     func plan() throws -> PrunePlan {
-        plan(of: try subjects(), now: context.clock.now())
+        try plan(asOf: try ClockWatch(context, settings).look().now)
+    }
+
+    /// What stays and what goes of all that there is, with ages as of a moment.
+    func plan(asOf moment: Timestamp) throws -> PrunePlan {
+        plan(of: try subjects(), now: moment)
     }
 
     /// What would have stayed and gone at an earlier moment, of what there was then.

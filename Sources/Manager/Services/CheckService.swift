@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+internal import Control
 internal import MergeKit
 package import SnapshotModel
 
@@ -108,8 +109,28 @@ package struct CheckService {
         if volume.record.driver == .dm, context.isActive(volume) {
             try context.withSession(volume) { _ in }
         }
-        let findings = try verify(volume, readsData: readsData, repairs: repairs)
+        let findings =
+            try originFindings(volume, reader.record)
+            + verify(volume, readsData: readsData, repairs: repairs)
         return try findings + compare(volume, reader, repairs: repairs)
+    }
+
+    /// What would keep the volume from being opened: another origin, or one that others write to. Of
+    /// a volume that is open, its server has seen to that.
+    private func originFindings(_ volume: VolumeRow, _ record: VolumeRecord) throws -> [Finding] {
+        guard record.driver == .image, try !VolumeLock.isTaken(volume) else { return [] }
+        do throws(Problem) {
+            try OriginGuard.look(
+                path: record.originPath, volume: record.name, recorded: record.originIdentity)
+            return []
+        } catch {
+            // One that is missing is told by the verifier.
+            guard error.code == .refused || error.code == .locked else { return [] }
+            return [
+                Finding(
+                    .damage, object: "origin", message: error.message, remedy: error.hint)
+            ]
+        }
     }
 
     private func verify(

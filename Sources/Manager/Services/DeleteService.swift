@@ -13,7 +13,8 @@ package struct DeletionReport: Hashable, Sendable {
     }
 
     package var items: [Item]
-    /// What deleting all of them frees, in bytes; more than the sum when they share chunks.
+    /// What the filesystem got back, in bytes; of a dry run, an estimate of it. More than the sum
+    /// when they share chunks.
     package var freedBytes: Int
     package var isDryRun: Bool
 }
@@ -28,7 +29,8 @@ extension DeletionReport: JSONConvertible {
                         "freed_alone_bytes": JSONValue($0.aloneBytes),
                     ]
                 }),
-            "freed_bytes": JSONValue(freedBytes), "dry_run": JSONValue(isDryRun),
+            "freed_bytes": JSONValue(freedBytes), "estimated": JSONValue(isDryRun),
+            "dry_run": JSONValue(isDryRun),
         ]
     }
 }
@@ -59,23 +61,29 @@ package struct DeleteService {
             for part in parts { try preview(part, in: &report) }
             guard !isDryRun else { return report }
             try context.cancellation.check()
-            for part in parts { try delete(part) }
+            var freed: Int? = 0
+            for part in parts {
+                let bytes = try delete(part)
+                freed = freed.flatMap { sum in bytes.map { sum + $0 } }
+            }
+            report.freedBytes = freed ?? report.freedBytes
             return report
         }
     }
 
     /// Deletes those of a volume's snapshots that are still there and that nobody has begun to hold
-    /// since they were chosen.
-    func deleteUnheld(_ ids: [SnapshotID], of name: String) throws {
+    /// since they were chosen. Returns the bytes that the filesystem got back; nil when a server of
+    /// an older version did not measure them.
+    func deleteUnheld(_ ids: [SnapshotID], of name: String) throws -> Int? {
         try Reconciler(context).withVolume(name) { volume in
             let rows = try ids.compactMap { try context.catalog.snapshot($0) }
                 .filter { $0.phase == .present && $0.volume == name && $0.holds == 0 }
-            guard !rows.isEmpty else { return }
-            try context.withSession(volume) { session in
+            guard !rows.isEmpty else { return 0 }
+            return try context.withSession(volume) { session in
                 let part = Part(volume: volume, rows: rows, session: session)
                 // Throws what would be refused, before anything is marked.
                 _ = try part.deletion.preview(part.ids)
-                try delete(part)
+                return try delete(part)
             }
         }
     }
@@ -112,8 +120,9 @@ package struct DeleteService {
         }
     }
 
-    /// Mark, free, forget: a crash in between is finished by the next command.
-    private func delete(_ part: Part) throws {
+    /// Mark, free, forget: a crash in between is finished by the next command. Returns what was
+    /// freed, if that was measured.
+    private func delete(_ part: Part) throws -> Int? {
         let (ids, name) = (part.ids, part.volume.record.name)
         try context.catalog.markDeleting(ids)
         let collected = try part.deletion.carryOut(ids)
@@ -126,6 +135,7 @@ package struct DeleteService {
                 "snapshots \(ids.map(\.description).joined(separator: ", ")) were deleted",
                 volume: name, snapshot: ids.count == 1 ? ids.first : nil)
         }
+        return collected.freedBytes
     }
 }
 

@@ -42,6 +42,7 @@ package struct DiffService {
                     + "\(end.volume)", hint: "name two snapshots of the same volume")
         }
         try Reconciler(context).tidy([start.volume])
+        for row in [start, end].compactMap(\.row) { try context.requireWhole(row) }
         let (older, newer) = start.ordinal <= end.ordinal ? (start, end) : (end, start)
         let volume = try context.volume(start.volume)
         return DiffReport(
@@ -53,6 +54,8 @@ package struct DiffService {
 extension DiffService {
     /// A state of a volume: just before the area of this ordinal begins.
     private struct Point {
+        /// Nil is the volume as it reads now.
+        var row: SnapshotRow?
         var volume: String
         var ordinal: SnapshotOrdinal
         var takenAt: Timestamp
@@ -63,7 +66,7 @@ extension DiffService {
         switch try ReferenceResolver(context).target(reference) {
         case .snapshot(let row):
             return Point(
-                volume: row.volume, ordinal: row.ordinal, takenAt: row.takenAt,
+                row: row, volume: row.volume, ordinal: row.ordinal, takenAt: row.takenAt,
                 volumeBytes: row.volumeBytes)
         case .live(let name):
             let volume = try context.volume(name)

@@ -38,20 +38,21 @@ package struct ExportService {
             throw Problem(.exists, "\(path) exists already", hint: "name a file that does not")
         }
         try Reconciler(context).tidy([row.volume])
+        try context.requireWhole(row)
         let partial = path + Self.unfinishedSuffix
         // What an interrupted export of the same name has left.
         try Paths.remove(partial)
         do {
             let bytes = try write(row.id, of: row.volume, to: partial, onProgress)
             try context.cancellation.check()
-            try Paths.rename(partial, to: path)
+            try Paths.renameUnlessTaken(partial, to: path)
             try context.log(
                 .exported, "snapshot \(row.id) was exported to \(path)", volume: row.volume,
                 snapshot: row.id)
             return ExportReport(
                 snapshot: row.id, volume: row.volume, path: path, byteCount: bytes)
         } catch {
-            try Paths.remove(partial)
+            try? Paths.remove(partial)
             throw error
         }
     }

@@ -7,16 +7,25 @@ extension MergeService {
     /// Forgets the revert that waits until the volume is closed; else goes back to the safety
     /// snapshot of the running merge, dropping what was written since.
     ///
+    /// - Parameter overrulesClients: does it under the clients that have an image open.
     /// - Throws: `notFound` when no merge runs, `refused` when a later snapshot was taken.
     package func cancel(
-        _ name: String, isDryRun: Bool, onProgress: (TransferProgress) -> Void
+        _ name: String, isDryRun: Bool, overrulesClients: Bool = false,
+        onProgress: (TransferProgress) -> Void
     ) throws -> RevertReport {
         try Reconciler(context).withVolume(name) { volume in
             if let queued = try cancelQueued(volume, isDryRun: isDryRun) { return queued }
             let running = try self.running(volume)
             let safety = try safety(of: running, volume)
             return try context.withSession(volume) { session in
+                let clients = try session.clients()
+                if overrulesClients {
+                    try session.overruleClients()
+                } else if let clients {
+                    throw clients.problem(name)
+                }
                 var item = try preview(session, name: name, safety: safety)
+                item.clients = clients
                 if !isDryRun {
                     try context.cancellation.check()
                     let outcome = try cancel(running, safety: safety, volume, session)
@@ -101,7 +110,8 @@ extension MergeService {
             try RevertCommit(context).record(outcome, volume: volume)
             return outcome
         } catch {
-            try Reconciler(context).settleQuietly([volume])
+            // What failed first is what people must know; the next command settles the rest.
+            try? Reconciler(context).settleQuietly([volume])
             throw error
         }
     }

@@ -34,8 +34,16 @@ package struct MergeService {
     package func status(_ names: [String]) throws -> [MergeSummary] {
         try Reconciler(context).tidy(names)
         return try context.volumes(names).compactMap { volume in
-            try progress(of: volume).map {
-                MergeSummary(volume: volume.record.name, progress: $0)
+            do {
+                return try progress(of: volume).map {
+                    MergeSummary(volume: volume.record.name, progress: $0)
+                }
+            } catch {
+                let problem = Problem(error).about("volume \(volume.record.name)")
+                // One volume's trouble is no reason not to tell of the others.
+                guard names.isEmpty, problem.code != .interrupted else { throw problem }
+                context.note(problem.message)
+                return nil
             }
         }
     }
@@ -46,7 +54,18 @@ package struct MergeService {
 
     /// - Parameter bytesPerSecond: nil lifts the limit.
     package func throttle(_ names: [String], bytesPerSecond: Int?) throws -> [MergeSummary] {
-        try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond))
+        let summaries = try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond))
+        let volumes = Set(summaries.map(\.volume))
+        if bytesPerSecond != nil,
+            try context.volumes([]).contains(where: {
+                $0.record.driver == .dm && volumes.contains($0.record.name)
+            })
+        {
+            context.note(
+                "the kernel's limit is the machine's: merges and first writes of all volumes under "
+                    + "device-mapper are slower until the merge ends")
+        }
+        return summaries
     }
 
     /// Lets merges go on. Where nobody serves the volume, merges here until the end.
@@ -113,8 +132,9 @@ package struct MergeService {
         return MergeProgress(
             revertID: running.id, targetID: running.targetID,
             safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
-            mergedBytes: max(0, running.planChunkCount - restChunks) * chunkBytes,
-            planBytes: running.planChunkCount * chunkBytes, preservedBytes: 0, rate: 0,
+            mergedBytes: max(0, running.planChunkCount - restChunks)
+                .multipliedClamped(by: chunkBytes),
+            planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
             state: isHeld && limits?.isPaused != true ? .merging : .paused,
             bytesPerSecondLimit: limits?.bytesPerSecond)
     }

@@ -55,7 +55,7 @@ package struct PolicyService {
     ) throws -> [SimulationReport] {
         let settings = try context.settings.get()
         let now = context.clock.now()
-        let end = Self.moment(span, after: now, settings)
+        let end = try Self.moment(span, after: now)
         var reports: [SimulationReport] = []
         for volume in try volumes(name, settings) {
             let own = settings.volume(volume)
@@ -121,11 +121,16 @@ package struct PolicyService {
         }
     }
 
-    private static func moment(
-        _ span: CalendarSpan, after now: Timestamp, _ settings: Settings
-    ) -> Timestamp {
+    /// - Throws: `usage` for a moment that cannot be represented.
+    private static func moment(_ span: CalendarSpan, after now: Timestamp) throws -> Timestamp {
         // A span is laid back from a moment: as far ahead as it reaches back.
-        let past = span.before(now)
-        return Timestamp(nanoseconds: now.nanoseconds + (now.nanoseconds - past.nanoseconds))
+        let end = now.advanced(byNanoseconds: now.nanoseconds(since: span.before(now)))
+        guard Timestamp.recordable.contains(end) else {
+            throw Problem(
+                .usage,
+                "\(span) from now lies beyond the year 2261, the last one that is reckoned with",
+                hint: "look less far ahead, as with --for 10y")
+        }
+        return end
     }
 }

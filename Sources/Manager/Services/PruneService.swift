@@ -22,23 +22,28 @@ package struct PruneService {
     /// to look again for the lock.
     private static let pauseMicroseconds: UInt32 = 60_000
 
-    /// - Parameter explains: also tells what keeps every other snapshot.
+    /// - Parameters:
+    ///   - explains: also tells what keeps every other snapshot.
+    ///   - acceptsClock: whether people say that the clock is right, whatever is remembered.
     /// - Throws: `locked` when another prune is at work; the settings' errors. What fails for one
     ///   volume is in the report.
     package func prune(
-        _ names: [String], isDryRun: Bool, explains: Bool = false
+        _ names: [String], isDryRun: Bool, explains: Bool = false, acceptsClock: Bool = false
     ) throws -> PruneReport {
+        try context.requireClock()
         let settings = try context.settings.get()
         let volumes = try context.volumes(names)
         let lock = isDryRun ? nil : try acquireLock()
         defer { withExtendedLifetime(lock) {} }
-        var report = PruneReport(volumes: [], isDryRun: isDryRun)
+        let clock = try judgeClock(settings, isDryRun: isDryRun, accepts: acceptsClock)
+        var report = PruneReport(volumes: [], isDryRun: isDryRun, clock: clock)
         for volume in volumes {
             try context.cancellation.check()
             do {
                 try Reconciler(context).tidy([volume.record.name])
                 report.volumes.append(
-                    try prune(volume, settings, isDryRun: isDryRun, explains: explains))
+                    try prune(
+                        volume, settings, asOf: clock.now, isDryRun: isDryRun, explains: explains))
             } catch {
                 // One volume's trouble is no reason not to prune the others.
                 let problem = Problem(error)
@@ -69,14 +74,30 @@ package struct PruneService {
         return lock
     }
 
+    /// By which moment snapshots grow old, which is said when it is not the clock's.
+    private func judgeClock(
+        _ settings: Settings, isDryRun: Bool, accepts: Bool
+    ) throws -> ClockJudgement {
+        let watch = ClockWatch(context, settings)
+        guard !accepts else {
+            if !isDryRun { try watch.accept() }
+            let now = context.clock.now()
+            return ClockJudgement(now: now, wall: now, lastBelieved: now)
+        }
+        let clock = isDryRun ? try watch.look() : try watch.record()
+        if clock.isInDoubt { context.note(clock.doubt) }
+        return clock
+    }
+
     // MARK: one volume
 
     private func prune(
-        _ volume: VolumeRow, _ settings: Settings, isDryRun: Bool, explains: Bool
+        _ volume: VolumeRow, _ settings: Settings, asOf moment: Timestamp, isDryRun: Bool,
+        explains: Bool
     ) throws -> VolumePrune {
         let name = volume.record.name
         let retention = try VolumeRetention(context, settings, volume)
-        let plan = try retention.plan()
+        let plan = try retention.plan(asOf: moment)
         let missing = FreeSpace(of: volume, settings)?.missingBytes ?? 0
         var report = VolumePrune(volume: name, missingBytes: missing)
         let below = settings.volume(name).belowFloor
@@ -94,7 +115,7 @@ package struct PruneService {
         report = explained(report, plan, gone: Set(preview.ids), explains)
         guard !isDryRun, !preview.ids.isEmpty else { return report }
         do {
-            try delete(preview.ids, of: name)
+            if let freed = try delete(preview.ids, of: name) { report.freedBytes = freed }
             try log(report)
         } catch {
             let problem = Problem(error)
@@ -118,15 +139,18 @@ package struct PruneService {
         return report
     }
 
-    private func delete(_ ids: [SnapshotID], of volume: String) throws {
+    /// Returns the bytes that the filesystem got back, if they were measured.
+    private func delete(_ ids: [SnapshotID], of volume: String) throws -> Int? {
         var rest = ids[...]
+        var freed: Int? = 0
         var count = 1
         while !rest.isEmpty {
             try context.cancellation.check()
             let batch = Array(rest.prefix(count))
             rest = rest.dropFirst(batch.count)
             let start = context.clock.monotonicNanoseconds()
-            try DeleteService(context: context).deleteUnheld(batch, of: volume)
+            let part = try DeleteService(context: context).deleteUnheld(batch, of: volume)
+            freed = freed.flatMap { sum in part.map { sum + $0 } }
             let taken = context.clock.monotonicNanoseconds() - start
             count =
                 taken > Self.lockedNanoseconds
@@ -135,6 +159,7 @@ package struct PruneService {
                     ? min(Self.batchCountMaximum, count * 2) : count
             if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
         }
+        return freed
     }
 
     private func log(_ report: VolumePrune) throws {

@@ -39,17 +39,25 @@ package struct RebuildService {
 
     package init(_ options: ManagerOptions) { self.options = options }
 
-    /// - Parameter store: the folder of the one store to read; nil reads all that are known.
-    package func rebuild(store: String?) throws -> RebuildReport {
+    /// - Parameters:
+    ///   - store: the folder of the one store to read; nil reads all that are known.
+    ///   - takesOver: takes that store from the state that it belongs to.
+    package func rebuild(store: String?, takesOver: Bool = false) throws -> RebuildReport {
         try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try Paths.makeFolders(options.state.path)
-        guard let catalog = try openSound() else { return try replaceDamaged(store: store) }
+        guard let catalog = try openSound() else {
+            return try replaceDamaged(store: store, takesOver: takesOver)
+        }
         let context = ManagerContext(catalog: catalog, options: options)
         var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
         let known = try catalog.volumes()
         try context.withLocks(known) {
-            let contents = try storePaths(store, known: known.map(\.storePath))
-                .map { try StoreContents.read($0) }
+            // What a store does not know would be forgotten; one that is away says so below.
+            for volume in known { try? BrokenMarks(context: context).writeBack(volume) }
+            let stores = FoundStores(known: known, note: options.onNote)
+            let paths = try stores.select(try storePaths(store, known: known.map(\.storePath)))
+            try takeOwnership(of: paths, context, takesOver: takesOver)
+            let contents = try paths.map { stores.trusted(try StoreContents.read($0)) }
             try catalog.atomically("rebuilding") {
                 for volume in contents {
                     try Self.adopt(volume, context)
@@ -63,6 +71,8 @@ package struct RebuildService {
 
     /// Reads one known volume's store into the catalog again.
     static func readopt(_ volume: VolumeRow, _ context: ManagerContext) throws {
+        // What the store does not know would be forgotten.
+        try BrokenMarks(context: context).writeBack(volume)
         let contents = try StoreContents.read(volume.storePath)
         try context.catalog.atomically("adopting a store") { try adopt(contents, context) }
     }
@@ -79,10 +89,13 @@ extension RebuildService {
         } catch let error as CatalogError where error.code == .corrupt || error.code == .unreadable
         {
             return nil
+        } catch let problem as Problem where problem.code == .corrupt {
+            return nil
         }
     }
 
     private func open(_ path: String) throws -> CatalogStore {
+        if path == options.state.catalogPath { try options.state.requireCatalogFile() }
         let clock = options.clock
         return try CatalogStore(path: path, now: { clock.now() })
     }
@@ -101,6 +114,22 @@ extension RebuildService {
         let names = try folder.exists("stores") ? try folder.list("stores") : []
         let own = names.map { options.state.defaultStorePath(volume: $0) }
         return try Set(known + own).filter { try Paths.exists($0 + "/volume.json") }.sorted()
+    }
+
+    /// Makes stores this state's that belong to none, or that it was told to take.
+    private func takeOwnership(
+        of paths: [String], _ context: ManagerContext, takesOver: Bool
+    ) throws {
+        let ownership = StoreOwnership(context: context)
+        for path in paths {
+            let record = try StoreReader(folder: FileFolder(path: path)).record
+            if takesOver {
+                try ownership.takeOver(path)
+            } else {
+                try ownership.require(record, storePath: path)
+                try ownership.adopt(VolumeRow(record: record, storePath: path), record)
+            }
+        }
     }
 
     private static func adopt(_ contents: RebuiltCatalog.Volume, _ context: ManagerContext) throws {
@@ -127,28 +156,32 @@ extension RebuildService {
 // MARK: - A damaged catalog
 
 extension RebuildService {
-    private func replaceDamaged(store: String?) throws -> RebuildReport {
+    private func replaceDamaged(store: String?, takesOver: Bool) throws -> RebuildReport {
         // A damaged catalog may still tell where stores lie, and who holds what.
         let old = try? open(options.state.catalogPath)
         let known = (try? old?.volumes()) ?? []
         let holds = (try? old?.holds()) ?? []
-        let contents = try storePaths(store, known: known.map(\.storePath))
-            .map { try StoreContents.read($0) }
+        let stores = FoundStores(known: known, note: options.onNote)
+        let paths = try stores.select(try storePaths(store, known: known.map(\.storePath)))
         let fresh = options.state.catalogPath + ".rebuilt"
         for suffix in ["", "-wal", "-shm"] { try Paths.remove(fresh + suffix) }
-        var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
-        for volume in contents { report.add(volume) }
         // In a function of its own, so that the new catalog is closed before it is renamed.
-        try write(contents, holds, report, to: fresh)
+        var report = try write(to: fresh, holds) { context in
+            try takeOwnership(of: paths, context, takesOver: takesOver)
+            return try paths.map { stores.trusted(try StoreContents.read($0)) }
+        }
         report.damagedCatalogPath = try exchange(fresh)
         return report
     }
 
     private func write(
-        _ contents: [RebuiltCatalog.Volume], _ holds: [HoldRow], _ report: RebuildReport,
-        to path: String
-    ) throws {
+        to path: String, _ holds: [HoldRow],
+        _ read: (ManagerContext) throws -> [RebuiltCatalog.Volume]
+    ) throws -> RebuildReport {
         let context = ManagerContext(catalog: try open(path), options: options)
+        let contents = try read(context)
+        var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
+        for volume in contents { report.add(volume) }
         try context.catalog.replaceAll(with: RebuiltCatalog(volumes: contents))
         for hold in holds {
             // A hold on a snapshot that no store has holds nothing.
@@ -157,6 +190,7 @@ extension RebuildService {
         }
         for volume in contents { try Self.recordSizes(volume.row.record.name, context) }
         try Self.log(report, context)
+        return report
     }
 
     /// Puts the new catalog in the place of the damaged one, which gets another name. At any moment

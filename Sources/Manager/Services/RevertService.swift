@@ -16,11 +16,14 @@ package struct RevertOptions: Hashable, Sendable {
     package var isDryRun: Bool
     /// Of a volume under device-mapper that is open: does it when it is closed.
     package var isQueuedWhileOpen: Bool
+    /// Reverts an image under the clients that have it open.
+    package var overrulesClients: Bool
 
     package init(
         skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false,
-        isQueuedWhileOpen: Bool = false
+        isQueuedWhileOpen: Bool = false, overrulesClients: Bool = false
     ) {
+        self.overrulesClients = overrulesClients
         self.skipsSafety = skipsSafety
         self.waits = waits
         self.isDryRun = isDryRun
@@ -43,7 +46,8 @@ package struct RevertService {
             do {
                 return try revert(rows, set, options, &isUnderWay, onProgress)
             } catch  where isUnderWay {
-                try giveUp(volumes, because: error)
+                // What failed first is what people must know; the next command settles the rest.
+                try? giveUp(volumes, because: error)
                 throw error
             }
         }
@@ -64,13 +68,18 @@ package struct RevertService {
             return queued
         }
         // Known before anything is begun; but programs before a revert may be what closes the volumes.
-        if try hooks(members, set).isBare { try requireClosed(members) }
+        if options.overrulesClients {
+            try overruleClients(members, &report)
+        } else if try hooks(members, set).isBare {
+            try requireClosed(members)
+        }
         guard !options.isDryRun else { return report }
         guard try !isDone(members) else {
             for index in report.items.indices { report.items[index].state = .done }
             return report
         }
         try context.cancellation.check()
+        let clients = report.items.map(\.clients)
         report.items = try withHooks(members, set) { onHeld in
             isUnderWay = true
             try begin(&members, options)
@@ -78,6 +87,7 @@ package struct RevertService {
             isUnderWay = false
             return items
         }
+        for index in report.items.indices { report.items[index].clients = clients[index] }
         for (index, member) in members.enumerated()
         where options.waits ?? !member.session.isServed {
             report.items[index].state = try wait(for: member, onProgress)
@@ -135,8 +145,24 @@ package struct RevertService {
     }
 
     private func requireClosed(_ members: [RevertMember]) throws {
-        for member in members where member.volume.record.driver == .dm {
-            if let problem = try context.glance(member.volume).openProblem() { throw problem }
+        for member in members {
+            switch member.volume.record.driver {
+            case .dm:
+                if let problem = try context.glance(member.volume).openProblem() { throw problem }
+            case .image:
+                if let clients = try member.session.clients() {
+                    throw clients.problem(member.name)
+                }
+            }
+        }
+    }
+
+    private func overruleClients(
+        _ members: [RevertMember], _ report: inout RevertReport
+    ) throws {
+        for (index, member) in members.enumerated() {
+            report.items[index].clients = try member.session.clients()
+            try member.session.overruleClients()
         }
     }
 

@@ -1,5 +1,6 @@
-internal import BlockIO
+package import BlockIO
 internal import Catalog
+internal import Control
 internal import Glibc
 internal import SnapshotModel
 
@@ -8,8 +9,10 @@ package struct ServeRequest: Hashable, Sendable {
     /// Empty is all.
     package var volumes: [String]
     package var endpoint: Endpoint
-    /// The folder with the server's certificate and key; nil serves in plain text.
-    package var tlsPath: String?
+    /// Nil serves in plain text.
+    package var tls: TLS?
+    /// Whether everybody who reaches a TCP port may read and write.
+    package var allowsInsecureTCP: Bool
     package var threadCount: Int?
 
     package enum Endpoint: Hashable, Sendable {
@@ -19,13 +22,36 @@ package struct ServeRequest: Hashable, Sendable {
         case inherited
     }
 
+    /// How connections are encrypted.
+    package struct TLS: Hashable, Sendable {
+        /// The folder with `ca-cert.pem`, `server-cert.pem`, `server-key.pem` and maybe
+        /// `ca-crl.pem`.
+        package var path: String
+        /// Whether only clients with a certificate of that authority are served.
+        package var verifiesClients: Bool
+
+        package init(path: String, verifiesClients: Bool = true) {
+            self.path = path
+            self.verifiesClients = verifiesClients
+        }
+    }
+
     package init(
-        volumes: [String], endpoint: Endpoint, tlsPath: String? = nil, threadCount: Int? = nil
+        volumes: [String], endpoint: Endpoint, tls: TLS? = nil, allowsInsecureTCP: Bool = false,
+        threadCount: Int? = nil
     ) {
         self.volumes = volumes
         self.endpoint = endpoint
-        self.tlsPath = tlsPath
+        self.tls = tls
+        self.allowsInsecureTCP = allowsInsecureTCP
         self.threadCount = threadCount
+    }
+}
+
+extension ServeRequest {
+    /// Whether systemd has opened sockets for this process.
+    package static func inheritsSockets(_ environment: [String: String]) -> Bool {
+        PassedSockets.received(environment: environment) != nil
     }
 }
 
@@ -33,34 +59,49 @@ package struct ServeRequest: Hashable, Sendable {
 package struct ServeService {
     let context: ManagerContext
 
-    /// Checks all that can be checked before, then replaces this process. Returns only by an error.
+    /// Keeps the numbers that the server's sockets will have; to be called before all else.
+    package static func reserveSockets() throws -> PassedSockets { try PassedSockets() }
+
+    /// Checks all that can be checked before, then replaces this process. Returns only by an error,
+    /// and then nothing is left of what it opened.
     ///
-    /// - Parameter environment: where `PATH`, `SNAPMGR_NBDKIT_PLUGIN` and systemd's variables are.
-    package func serve(_ request: ServeRequest, environment: [String: String]) throws {
+    /// - Parameters:
+    ///   - environment: where `PATH`, `SNAPMGR_NBDKIT_PLUGIN` and systemd's variables are.
+    ///   - passing: of ``reserveSockets()``.
+    package func serve(
+        _ request: ServeRequest, environment: [String: String], passing: PassedSockets
+    ) throws {
         let command = try prepare(request, environment: environment)
-        if case .socket(let path) = request.endpoint { try Self.handOver(NBDSocket(path: path)) }
-        try Self.become(command)
+        switch request.endpoint {
+        case .inherited: try Self.become(command)
+        case .socket(let path):
+            let socket = NBDSocket(path: path)
+            let descriptor = try socket.listen()
+            defer { socket.abandon() }
+            try Self.become(command, with: [descriptor], passing)
+        case .listen(let address, let port):
+            let descriptors = try ListeningSocket.openTCP(address: address, port: port)
+            try Self.become(command, with: descriptors, passing)
+        }
     }
 
-    /// Opens the socket and passes it on as sd_listen_fds(3) describes.
-    private static func handOver(_ socket: NBDSocket) throws {
-        let firstPassedDescriptor: Int32 = 3
-        let descriptor = try socket.listen()
-        // A duplicate onto itself would keep the old flags, which is as well: none is set.
-        guard dup2(descriptor, firstPassedDescriptor) >= 0 else {
-            throw IOFailure("pass on", path: socket.path, code: errno)
-        }
-        if descriptor != firstPassedDescriptor { close(descriptor) }
-        setenv("LISTEN_FDS", "1", 1)
+    private static func become(
+        _ command: ServeCommand, with descriptors: [Int32], _ passing: PassedSockets
+    ) throws {
+        defer { passing.takeBack() }
+        try passing.pass(descriptors)
+        setenv("LISTEN_FDS", "\(descriptors.count)", 1)
         setenv("LISTEN_PID", "\(getpid())", 1)
+        unsetenv("LISTEN_FDNAMES")
+        try become(command)
     }
 
     /// The command that serves, after everything that can be checked before was.
     func prepare(
         _ request: ServeRequest, environment: [String: String]
     ) throws -> ServeCommand {
+        try ServeSafety(request, environment: environment).check()
         let tools = try ServeTools(environment: environment)
-        try requireSafe(request)
         if case .socket(let path) = request.endpoint { try NBDSocket(path: path).makeFree() }
         return try Reconciler(context).withVolumes(request.volumes) { volumes in
             let inactive = volumes.filter { $0.record.driver == .dm && !context.isActive($0) }
@@ -71,31 +112,40 @@ package struct ServeService {
             let served = volumes.filter { names.contains($0.record.name) }
             for volume in served { try requireServable(volume) }
             return ServeCommand(
-                request, tools, volumes: served.map { ($0.record.name, $0.storePath) })
+                request, tools, volumes: served.map { ($0.record.name, $0.storePath) },
+                listing: try listing(request))
         }
     }
 
-    private func requireSafe(_ request: ServeRequest) throws {
-        if let path = request.tlsPath, try !Paths.exists(path + "/server-cert.pem") {
-            throw Problem(
-                .notFound, "\(path) holds no server-cert.pem",
-                hint: "put ca-cert.pem, server-cert.pem and server-key.pem there")
-        }
-        guard case .listen(let address, _) = request.endpoint, request.tlsPath == nil,
-            !ServeCommand.isLoopback(address)
-        else { return }
-        throw Problem(
-            .refused, "serving on \(address) without TLS would let anybody read and write",
-            hint: "add --tls DIR, or listen on 127.0.0.1")
+    private func listing(_ request: ServeRequest) throws -> [String] {
+        [
+            try Paths.absolute("/proc/self/exe"), "serve", "--list-volumes", "--state",
+            try Paths.absolute(context.state.path),
+        ] + request.volumes
+    }
+
+    /// What a server that was asked for these volumes, or for all, shall serve now: the parameters
+    /// that its plugin takes. What is not there is left out.
+    package func parameters(_ names: [String]) throws -> [String] {
+        try context.catalog.volumes().filter { volume in
+            guard names.isEmpty || names.contains(volume.record.name) else { return false }
+            return volume.record.driver == .image || context.isActive(volume)
+        }.map { ServeCommand.parameter(($0.record.name, $0.storePath)) }
     }
 
     private func requireServable(_ volume: VolumeRow) throws {
         _ = try context.reader(volume)
+        // The server asks the store alone.
+        try BrokenMarks(context: context).writeBack(volume)
         // The kernel has its origin, and its store's lock stays free.
         guard volume.record.driver == .image else { return }
         _ = try OriginProbe(path: volume.record.originPath)
-        // Given back at once: the plugin takes it when it opens the volume.
-        _ = try VolumeLock.acquire(volume)
+        // Given back at once: the plugin takes them when it opens the volume.
+        let record = try context.prepareStore(volume)
+        let lock = try VolumeLock.acquire(volume)
+        defer { withExtendedLifetime(lock) {} }
+        _ = try OriginGuard.acquire(
+            path: record.originPath, volume: record.name, recorded: record.originIdentity)
     }
 
     private static func become(_ command: ServeCommand) throws {
@@ -104,6 +154,8 @@ package struct ServeService {
         execv(command.executable, arguments)
         let code = errno
         for argument in arguments { free(argument) }
-        throw IOFailure("run", path: command.executable, code: code)
+        throw Problem(
+            .missing, IOFailure("run", path: command.executable, code: code).description,
+            hint: "run `apt-get install --reinstall nbdkit`")
     }
 }

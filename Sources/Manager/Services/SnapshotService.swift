@@ -63,9 +63,6 @@ extension TakeReport: JSONConvertible {
 package struct SnapshotService {
     let context: ManagerContext
 
-    /// The longest note and tag, in bytes: manifests are read whole, and have a limit.
-    private static let textMaximum = 1024
-
     package func take(_ request: TakeRequest) throws -> TakeReport {
         try validate(request)
         let patience =
@@ -93,10 +90,10 @@ package struct SnapshotService {
         if let name = request.name { try SnapshotName.validate(name) }
         if let name = request.setName { try SnapshotName.validate(name) }
         for text in request.tags + [request.note].compactMap({ $0 })
-        where text.utf8.count > Self.textMaximum {
+        where text.utf8.count > TextBounds.noteBytes {
             throw Problem(
                 .usage, "`\(text.prefix(20))...` is too long",
-                hint: "use \(Self.textMaximum) bytes at most")
+                hint: "use \(TextBounds.noteBytes) bytes at most")
         }
     }
 
@@ -139,6 +136,7 @@ package struct SnapshotService {
     /// The ids come from the catalog first, then the stores take the snapshots, then the catalog
     /// takes over what they wrote. A crash in between is seen by the phases of the rows.
     private func take(_ request: TakeRequest, of volumes: [VolumeRow]) throws -> TakeReport {
+        try context.requireIndependent(volumes)
         let hooked = try HookedOperation(
             context,
             HookOperation(
@@ -154,7 +152,8 @@ package struct SnapshotService {
                     : takeAll(begun.requests, of: volumes, onHeld: onHeld)
                 return try record(taken.outcomes, volumes, begun.set, taken.heldNanoseconds)
             } catch {
-                try giveUp(volumes, set: begun.set, because: error)
+                // What failed first is what people must know; the next command settles the rest.
+                try? giveUp(volumes, set: begun.set, because: error)
                 throw error
             }
         } facts: { report in

@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
+internal import Scheduler
 package import SnapshotModel
 
 /// How one volume is doing.
@@ -50,7 +51,36 @@ package struct StatusService {
     /// - Parameter names: the volumes; all for none.
     package func status(_ names: [String] = []) throws -> [VolumeHealth] {
         try Reconciler(context).tidy(names)
-        return try context.volumes(names).map { try health(of: $0) }
+        return try context.volumes(names).map { volume in
+            do { return try health(of: volume) } catch {
+                let problem = Problem(error)
+                guard problem.code != .interrupted else { throw problem }
+                return try healthInDoubt(of: volume, because: problem)
+            }
+        }
+    }
+
+    /// What the catalog knows of a volume that cannot be looked at, such as one whose server does not
+    /// answer: the others are told all the same.
+    private func healthInDoubt(
+        of volume: VolumeRow, because problem: Problem
+    ) throws -> VolumeHealth {
+        let name = volume.record.name
+        let prefix = "volume \(name): "
+        let isNamed = problem.message.hasPrefix(prefix)
+        return VolumeHealth(
+            volume: try VolumeService(context: context).summaryInDoubt(of: volume),
+            isServed: (try? MergeService(context: context).isServed(volume)) ?? false,
+            freeBytes: try? StoreUsage.freeBytes(volume.storePath),
+            newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
+            warnings: [String(problem.message.dropFirst(isNamed ? prefix.count : 0))])
+    }
+
+    /// What should be known and is no volume's matter.
+    package func warnings() throws -> [String] {
+        let clock = try ClockWatch(context, try? context.settings.get()).look()
+        return (context.clockProblem.map { [$0.message] } ?? [])
+            + (clock.isInDoubt ? [clock.doubt] : [])
     }
 
     /// As it is, with whatever a crash has left.
@@ -66,35 +96,39 @@ package struct StatusService {
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
-            warnings: isServed ? warnings(volume) : [],
+            warnings: isServed ? try warnings(volume) : [],
             queuedRevert: volume.record.driver == .dm
                 ? try QueuedReverts(context).target(of: name) : nil)
     }
 
-    private func warnings(_ volume: VolumeRow) -> [String] {
+    private func warnings(_ volume: VolumeRow) throws -> [String] {
         switch volume.record.driver {
-        case .image: serverWarnings(volume)
+        case .image: try serverWarnings(volume)
         case .dm: kernelWarnings(volume)
         }
     }
 
     /// What the kernel says that no command has seen yet.
     private func kernelWarnings(_ volume: VolumeRow) -> [String] {
-        let lost = (try? context.glance(volume).invalidSnapshots()) ?? []
+        let lost = (try? context.glance(volume).lostSnapshots()) ?? []
         return lost.map { ordinal in
             let row = try? context.catalog.snapshot(volume: volume.record.name, ordinal: ordinal)
             let name = row?.id.description ?? "with the ordinal \(ordinal)"
             return
                 "the kernel gave up snapshot \(name), and the older ones with it: their store was "
-                + "full, or failed"
+                + "full, or failed, or its device was removed"
         }
     }
 
     /// What the server has found; a command that has the volume open has no such list.
-    private func serverWarnings(_ volume: VolumeRow) -> [String] {
-        let reply = try? context.withSession(volume) { try $0.perform(.status) }
-        guard case .status(let status) = reply else { return [] }
-        return status.warnings
+    private func serverWarnings(_ volume: VolumeRow) throws -> [String] {
+        do {
+            let reply = try context.withSession(volume) { try $0.perform(.status) }
+            guard case .status(let status) = reply else { return [] }
+            return status.warnings
+        } catch let problem as Problem where problem.code == .locked {
+            return []
+        }
     }
 
     private func daysToFull(_ name: String, freeBytes: Int?) throws -> Double? {
@@ -125,8 +159,8 @@ package struct GrowthPace: Hashable, Sendable {
             bytesPerDay = nil
             return
         }
-        let bytes = snapshots.dropLast().reduce(0) { $0 + $1.changedBytes }
-        let days = Double(newest.nanoseconds - oldest.nanoseconds) / 86_400e9
+        let bytes = snapshots.dropLast().map(\.changedBytes).clampedSum
+        let days = Double(newest.nanoseconds(since: oldest)) / 86_400e9
         bytesPerDay = bytes > 0 ? Double(bytes) / days : nil
     }
 

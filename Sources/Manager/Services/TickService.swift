@@ -19,6 +19,7 @@ package struct TickService {
         let settings = try context.settings.get()
         let agenda = try Agenda(context, settings)
         guard !agenda.isEmpty else { return TickReport() }
+        try context.requireClock()
         guard !isDryRun else { return TickReport(slots: agenda.due.map { $0.slot(.due) }) }
         var report = try serve(settings)
         if prunes, !report.slots.isEmpty {
@@ -44,6 +45,8 @@ package struct TickService {
             guard problem.code != .interrupted else { throw problem }
             context.note(problem.message)
         }
+        // Before any slot is served: what a wrong clock serves must not speak for it.
+        try ClockWatch(context, settings).record()
         // Looked at again: another tick may have ended just now.
         let agenda = try Agenda(context, settings)
         if !agenda.new.isEmpty { try context.catalog.beginSchedules(agenda.new) }
@@ -108,6 +111,7 @@ extension Manager {
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
         guard let settings = try? options.settings.get(),
+            (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(options.state.catalogPath), !peek.hasDevices
         else { return false }
         return Agenda(peek.marks, settings, at: options.clock.now()).isEmpty

@@ -2,8 +2,9 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
+internal import DeviceMapper
 internal import MergeKit
-internal import SnapshotModel
+package import SnapshotModel
 
 /// What resizing a volume does.
 package struct ResizeReport: Hashable, Sendable {
@@ -11,6 +12,11 @@ package struct ResizeReport: Hashable, Sendable {
     package var oldBytes: Int
     package var newBytes: Int
     package var isDryRun: Bool
+    /// Clients that had what was cut off open.
+    package var clients: ClientPresence?
+
+    /// What these have to do.
+    package var clientAdvice: String? { clients?.advice(volume) }
 }
 
 extension ResizeReport: JSONConvertible {
@@ -18,7 +24,7 @@ extension ResizeReport: JSONConvertible {
         [
             "resize": [
                 "volume": JSONValue(volume), "old_size": JSONValue(oldBytes),
-                "size": JSONValue(newBytes),
+                "size": JSONValue(newBytes), "clients": JSONValue(clients?.count ?? 0),
             ], "dry_run": JSONValue(isDryRun),
         ]
     }
@@ -54,7 +60,11 @@ extension RemoveReport: JSONConvertible {
 
 extension VolumeService {
     /// Makes a volume larger or smaller. Snapshots keep the size of their time.
-    package func resize(_ name: String, to bytes: Int, isDryRun: Bool) throws -> ResizeReport {
+    ///
+    /// - Parameter overrulesClients: makes an image smaller under the clients that have it open.
+    package func resize(
+        _ name: String, to bytes: Int, isDryRun: Bool, overrulesClients: Bool = false
+    ) throws -> ResizeReport {
         guard bytes >= OriginProbe.minimumBytes, bytes % Geometry.sectorBytes == 0,
             bytes <= Geometry.volumeBytesMaximum
         else {
@@ -64,11 +74,25 @@ extension VolumeService {
                     + "\(OriginProbe.minimumBytes)")
         }
         return try Reconciler(context).withVolume(name) { volume in
-            let report = ResizeReport(
+            var report = ResizeReport(
                 volume: name, oldBytes: volume.record.geometry.volumeBytes, newBytes: bytes,
                 isDryRun: isDryRun)
-            guard !isDryRun, report.oldBytes != bytes else { return report }
-            try context.withSession(volume) { _ = try $0.perform(.resize(bytes: bytes)) }
+            guard report.oldBytes != bytes, !isDryRun || bytes < report.oldBytes else {
+                return report
+            }
+            try context.withSession(volume) { session in
+                if bytes < report.oldBytes {
+                    report.clients = try session.clients()
+                    if overrulesClients {
+                        try session.overruleClients()
+                    } else if let clients = report.clients {
+                        throw clients.problem(name)
+                    }
+                }
+                guard !isDryRun else { return }
+                _ = try session.perform(.resize(bytes: bytes))
+            }
+            guard !isDryRun else { return report }
             var row = volume
             row.record = try context.reader(volume).record
             try context.catalog.updateVolume(row)
@@ -82,14 +106,25 @@ extension VolumeService {
 
     /// Takes a volume out of management. The origin stays as it is, a plain volume.
     ///
-    /// - Parameter keepsStore: leaves the store, which `catalog rebuild --store` takes over again.
-    package func remove(_ name: String, keepsStore: Bool, isDryRun: Bool) throws -> RemoveReport {
+    /// - Parameters:
+    ///   - keepsStore: leaves the store, which `catalog rebuild --store` takes over again.
+    ///   - overrulesClients: has the server of an image let it go, whoever has it open there.
+    package func remove(
+        _ name: String, keepsStore: Bool, isDryRun: Bool, overrulesClients: Bool = false
+    ) throws -> RemoveReport {
         try Reconciler(context).withVolume(name) { volume in
+            let isLetGo = try overrulesClients && hasServer(volume)
+            if !overrulesClients { try requireNoClients(volume) }
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
-            let lock = try devices == nil && isOwn ? VolumeLock.acquire(volume) : nil
+            let isTakenOver = try isTakenOver(volume)
+            let keepsStore = keepsStore || isTakenOver
+            if !isTakenOver { try requireRemovable(volume) }
+            if isLetGo, !isDryRun { try letGo(volume) }
+            let isLocked = devices == nil && isOwn && !isTakenOver && !(isLetGo && isDryRun)
+            let lock = try isLocked ? acquireLock(volume) : nil
             defer { withExtendedLifetime((lock, devices)) {} }
-            try requireRemovable(volume)
+            if isLetGo, !isTakenOver { try requireRemovable(volume) }
             if devices != nil, let problem = try context.glance(volume).openProblem() {
                 throw problem
             }
@@ -103,7 +138,9 @@ extension VolumeService {
             try context.cancellation.check()
             try devices?.deactivate()
             // The store first: a crash in between leaves a row, and the command can be run again.
-            if !keepsStore {
+            if keepsStore {
+                try giveAway(volume)
+            } else {
                 let site = StoreSite(path: volume.storePath)
                 report.leftPaths = try site.remove(of: volume.record.uuid).leftPaths
             }
@@ -123,11 +160,88 @@ extension VolumeService {
     }
 
     private func hasRunningRevert(_ volume: VolumeRow) throws -> Bool {
-        guard try ownsStore(volume) else { return false }
+        try ownReader(volume)?.runningRevert() != nil
+    }
+
+    /// The volume's store; nil when it is not there, or its removal has begun already.
+    private func ownReader(_ volume: VolumeRow) throws -> StoreReader? {
+        guard try ownsStore(volume) else { return nil }
         do {
-            return try context.reader(volume).runningRevert() != nil
-        } catch let problem as Problem where problem.code == .notFound {
-            // Its removal has begun already.
+            return try context.anyReader(volume)
+        } catch let problem as Problem where problem.code == .missing {
+            return nil
+        }
+    }
+
+    /// Whether another state has taken the store over; it stays then.
+    private func isTakenOver(_ volume: VolumeRow) throws -> Bool {
+        guard let record = try ownReader(volume)?.record else { return false }
+        do {
+            try StoreOwnership(context: context).require(record, storePath: volume.storePath)
+            return false
+        } catch let problem as Problem where problem.code == .refused {
+            context.note("\(problem.message): it stays")
+            return true
+        }
+    }
+
+    /// Lets any state have a store that stays.
+    private func giveAway(_ volume: VolumeRow) throws {
+        guard let owner = try ownReader(volume)?.record.owner,
+            owner.state == (try StateIdentity(context.state).read())?.state
+        else { return }
+        try StoreOwnership(context: context).release(volume.storePath)
+    }
+
+    /// A store that is missing, or not this volume's, has no server of it.
+    private func server(of volume: VolumeRow) throws -> RemoteSession? {
+        guard volume.record.driver == .image, try ownsStore(volume) else { return nil }
+        return try RemoteSession.connect(storePath: volume.storePath)
+    }
+
+    private func hasServer(_ volume: VolumeRow) throws -> Bool {
+        let session = try server(of: volume)
+        session?.close()
+        return session != nil
+    }
+
+    /// A server without clients is named later, by the lock that it has.
+    private func requireNoClients(_ volume: VolumeRow) throws {
+        guard let session = try server(of: volume) else { return }
+        defer { session.close() }
+        if let clients = try session.clients() { throw clients.problem(volume.record.name) }
+    }
+
+    private func letGo(_ volume: VolumeRow) throws {
+        guard let session = try server(of: volume) else { return }
+        defer { session.close() }
+        try session.overruleClients()
+        do { _ = try session.perform(.letGo) } catch {
+            // The server may be faster to let go than to answer.
+            guard error.code == .interrupted else { throw error }
+        }
+    }
+
+    /// Waits for a server that is just letting go.
+    private func acquireLock(_ volume: VolumeRow) throws -> FileLock? {
+        let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
+        while true {
+            do { return try VolumeLock.acquire(volume) } catch let problem as Problem {
+                guard problem.code == .locked, !deadline.hasPassed else { throw problem }
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+            }
+        }
+    }
+
+    private static let lookMilliseconds = 50
+
+    /// A kernel without device-mapper has no devices of it.
+    private func hasDeviceMapper() throws -> Bool {
+        do throws(DeviceFailure) {
+            _ = try context.sessions.mapper.driverVersion()
+            return true
+        } catch {
+            guard error.isMissingModule else { throw error }
             return false
         }
     }
@@ -136,9 +250,9 @@ extension VolumeService {
     /// are none.
     private func openDevices(_ volume: VolumeRow) throws -> DeviceVolume? {
         // What the kernel has cannot be guessed: the store of live devices must not go.
-        guard volume.record.driver == .dm, try context.glance(volume).hasDevices else {
-            return nil
-        }
+        guard volume.record.driver == .dm, try hasDeviceMapper(),
+            try context.glance(volume).hasDevices
+        else { return nil }
         _ = try context.reader(volume)
         let devices = try context.sessions.openDevices(storePath: volume.storePath)
         try devices.recover()

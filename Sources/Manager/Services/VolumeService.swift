@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import FoundationEssentials
 internal import MergeKit
 package import SnapshotModel
 
@@ -41,96 +40,21 @@ package struct VolumeService {
 
     package func create(_ request: CreateRequest) throws -> VolumeSummary {
         try validate(request)
-        let volumes = try context.catalog.volumes()
-        if volumes.contains(where: { $0.record.name == request.name }) {
-            throw Problem(
-                .exists, "there is a volume \(request.name) already",
-                hint: "run `snapmgr volume show \(request.name)`, or choose another name")
-        }
-        let origin =
-            request.driver == .dm
-            ? try Paths.fromRoot(request.originPath) : try Paths.absolute(request.originPath)
-        let store = StoreSite(
-            path: try Paths.absolute(
-                request.storePath ?? context.state.defaultStorePath(volume: request.name)))
-        try store.requireFit(origin: origin, volumes: volumes)
-        guard request.driver == .image else { return try createDevice(request, origin, store) }
-        if let bytes = request.createBytes { try OriginProbe.create(origin, byteCount: bytes) }
-        do {
-            let probe = try OriginProbe(path: origin)
-            try probe.requireUnmanaged(by: volumes)
-            return try create(request, probe, store)
-        } catch {
-            // The image that this command has just made, and nobody has written to.
-            if request.createBytes != nil { try Paths.remove(origin) }
-            throw error
-        }
-    }
-
-    /// The store first, then the catalog: a crash in between leaves a store that
-    /// `catalog rebuild --store` takes over.
-    private func create(
-        _ request: CreateRequest, _ origin: OriginProbe, _ store: StoreSite
-    ) throws -> VolumeSummary {
-        let record = VolumeRecord(
-            name: request.name, uuid: UUID().uuidString.lowercased(), driver: request.driver,
-            originPath: origin.path,
-            geometry: Geometry(volumeBytes: origin.byteCount, chunkBytes: request.chunkBytes),
-            storeFullPolicy: request.storeFullPolicy ?? request.driver.storeFullPolicy,
-            createdAt: context.clock.now())
-        let row = VolumeRow(record: record, storePath: store.path)
-        let isNewFolder = try store.create(record)
-        do {
-            try context.catalog.atomically("recording a volume") {
-                try context.catalog.insertVolume(row)
-                try context.log(
-                    .volumeCreated, "the volume was created on \(origin.path)",
-                    volume: request.name)
-            }
-            if request.driver == .dm { try bringUp(row) }
-        } catch {
-            _ = try store.remove(of: record.uuid, includingFolder: isNewFolder)
-            throw error
+        try requireFree(request.name, try context.catalog.volumes())
+        try context.withLock(ofName: request.name) {
+            let volumes = try context.catalog.volumes()
+            // Again: another command may have been faster.
+            try requireFree(request.name, volumes)
+            try VolumeCreation(context: context, request: request, volumes: volumes).run()
         }
         return try show(request.name)
     }
 
-    /// Makes the devices of a volume that has just been recorded; when that fails, takes down what
-    /// there is, and forgets the volume.
-    private func bringUp(_ volume: VolumeRow) throws {
-        let activations = ActivationService(context: context)
-        try context.withLocks([volume]) {
-            do {
-                _ = try activations.activate(volume, acceptsOrigin: false, isDryRun: false)
-            } catch {
-                _ = try? activations.deactivate(volume)
-                try context.catalog.removeVolume(named: volume.record.name)
-                throw error
-            }
-        }
-    }
-
-    private func createDevice(
-        _ request: CreateRequest, _ origin: String, _ store: StoreSite
-    ) throws -> VolumeSummary {
-        guard request.createBytes == nil else {
-            throw Problem(
-                .usage, "a block device is not made: it must be there",
-                hint: "leave out --create-size, or use --driver image")
-        }
-        guard request.storeFullPolicy != .breakWrites else {
-            throw Problem(
-                .usage,
-                "a write to a volume under device-mapper cannot fail for want of space in its "
-                    + "store: the kernel gives the snapshots up",
-                hint: "leave out --when-full, and let `snapmgr daemon` make room before")
-        }
-        let mapper = context.sessions.mapper
-        try DeviceOrigin.requireMachine(mapper)
-        let probe = try DeviceOrigin(path: origin, mapper: mapper).probe(
-            store: store.path, volumes: try context.catalog.volumes(),
-            chunkBytes: request.chunkBytes)
-        return try create(request, probe, store)
+    private func requireFree(_ name: String, _ volumes: [VolumeRow]) throws {
+        guard volumes.contains(where: { $0.record.name == name }) else { return }
+        throw Problem(
+            .exists, "there is a volume \(name) already",
+            hint: "run `snapmgr volume show \(name)`, or choose another name")
     }
 
     private func validate(_ request: CreateRequest) throws {
@@ -155,7 +79,12 @@ extension VolumeService {
     /// All volumes by name.
     package func list() throws -> [VolumeSummary] {
         try Reconciler(context).tidy([])
-        return try context.catalog.volumes().map { try summary(of: $0) }
+        return try context.catalog.volumes().map { volume in
+            do { return try summary(of: volume) } catch {
+                context.note(Problem(error).about("volume \(volume.record.name)").message)
+                return try summaryInDoubt(of: volume)
+            }
+        }
     }
 
     package func show(_ name: String) throws -> VolumeSummary {
@@ -169,6 +98,15 @@ extension VolumeService {
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: name),
             storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume))
+    }
+
+    /// What the catalog knows of a volume whose store cannot be looked at.
+    func summaryInDoubt(of volume: VolumeRow) throws -> VolumeSummary {
+        VolumeSummary(
+            record: volume.record, storePath: volume.storePath,
+            snapshotCount: try context.catalog.snapshotCount(volume: volume.record.name),
+            storeBytes: try? StoreUsage.bytes(volume.storePath),
+            state: (try? state(of: volume)) ?? .missing)
     }
 
     func state(of volume: VolumeRow) throws -> VolumeState {
@@ -185,17 +123,6 @@ extension VolumeService {
         case .dm:
             guard context.isActive(volume) else { return .inactive }
             return isMerging ? .merging : .active
-        }
-    }
-}
-
-extension VolumeDriver {
-    /// What is done when the store is full and nobody has chosen: the kernel can only give the
-    /// snapshots up.
-    fileprivate var storeFullPolicy: StoreFullPolicy {
-        switch self {
-        case .image: .breakWrites
-        case .dm: .breakSnapshots
         }
     }
 }

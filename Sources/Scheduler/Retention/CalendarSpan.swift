@@ -159,12 +159,6 @@ extension Timestamp {
 
     /// The closest moment that a timestamp can hold.
     init(seconds: Int, nanoseconds: Int64) {
-        let (product, overflow) = Int64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, carried) = product.addingReportingOverflow(nanoseconds)
-        guard !overflow, !carried else {
-            self.init(nanoseconds: seconds < 0 ? .min : .max)
-            return
-        }
-        self.init(nanoseconds: sum)
+        self.init(clampingSeconds: Int64(seconds), nanoseconds: nanoseconds)
     }
 }

@@ -44,7 +44,7 @@ final class FutureSlots {
 
     /// The first slot at or after a moment.
     func slot(notBefore moment: Timestamp) -> Expiry {
-        let before = max(now, Timestamp(nanoseconds: max(moment.nanoseconds, .min + 1) - 1))
+        let before = max(now, moment.advanced(byNanoseconds: -1))
         return next?(before).map(Expiry.at) ?? end
     }
 

@@ -41,10 +41,11 @@ package struct PolicySimulation: Sendable {
     ) {
         var player = Player(scope: scope, existing: existing, start: start)
         var samples: [Sample] = []
-        let step = max(1, (end.nanoseconds - start.nanoseconds) / Int64(max(1, sampleCount)))
+        let step = max(1, end.nanoseconds(since: start) / Int64(max(1, sampleCount)))
         var at = start.nanoseconds
         repeat {
-            at = end.nanoseconds - at > step ? at + step : end.nanoseconds
+            let rest = end.nanoseconds(since: Timestamp(nanoseconds: at))
+            at = rest > step ? at.addingClamped(step) : end.nanoseconds
             let plan = player.play(until: Timestamp(nanoseconds: at))
             samples.append(
                 Sample(
@@ -76,7 +77,7 @@ package struct PolicySimulation: Sendable {
             self.scope = scope
             subjects = existing
             moment = start
-            nextID = (existing.map(\.id.rawValue).max() ?? 0) + 1
+            nextID = (existing.map(\.id.rawValue).max() ?? 0).addingClamped(1)
             nextOrdinal = existing.map(\.ordinal).max()?.next ?? SnapshotOrdinal(rawValue: 1)
         }
 
@@ -100,7 +101,7 @@ package struct PolicySimulation: Sendable {
             subjects.append(
                 RetentionSubject(
                     id: SnapshotID(rawValue: nextID), ordinal: nextOrdinal, takenAt: slot))
-            nextID += 1
+            nextID = nextID.addingClamped(1)
             nextOrdinal = nextOrdinal.next
             takenCount += 1
         }

@@ -51,10 +51,7 @@ extension Schedule {
     /// by a time server: a day, or two slots.
     private func farthestPlausible(from now: Timestamp) -> Timestamp {
         let nextButOne = nextSlot(after: now).map { nextSlot(after: $0) ?? $0 }
-        let day = TimeSpan.day.seconds * 1_000_000_000
-        let (tomorrow, overflow) = now.nanoseconds.addingReportingOverflow(day)
-        guard !overflow else { return now }
-        return max(Timestamp(nanoseconds: tomorrow), nextButOne ?? now)
+        return max(now.advanced(bySeconds: TimeSpan.day.seconds), nextButOne ?? now)
     }
 
     private func countSlots(after start: Timestamp, before end: Timestamp) -> Int {

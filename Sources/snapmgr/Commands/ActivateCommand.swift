@@ -9,11 +9,13 @@ struct ActivateCommand: ManagerCommand {
             What the machine's start calls, before filesystems are mounted. It finishes whatever a \
             crash has left half done, and does nothing to a volume that is active. An origin that \
             was written to while its volume was not active is refused until --accept-origin: the \
-            snapshots show the changed bytes wherever they share them with it. When one volume \
+            snapshots show the changed bytes wherever they share them with it. A device that is not the \
+            volume's, by its WWN, serial number or UUID, is refused until --accept-device, which is for \
+            a volume that was copied to another disk. When one volume \
             fails, the others are activated all the same, and the command ends with 3.
             """,
         examples: ["activate --all", "activate data", "activate data --accept-origin"],
-        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"))
     var volumes: [String] = []
@@ -24,6 +26,9 @@ struct ActivateCommand: ManagerCommand {
     @Flag(help: "Take origins as they are, although they were written to meanwhile.")
     var acceptOrigin = false
 
+    @Flag(help: "Take the devices at the origins' paths, although they are others than before.")
+    var acceptDevice = false
+
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
     var dryRun = false
 
@@ -33,7 +38,8 @@ struct ActivateCommand: ManagerCommand {
 
     func run(_ session: CommandSession) throws {
         let report = try session.manager().activations.activate(
-            all ? nil : volumes, acceptsOrigin: acceptOrigin, isDryRun: dryRun)
+            all ? nil : volumes, acceptsOrigin: acceptOrigin, acceptsDevice: acceptDevice,
+            isDryRun: dryRun)
         try session.show(report) {
             report.items.map { item in
                 guard item.failure == nil else { return "" }

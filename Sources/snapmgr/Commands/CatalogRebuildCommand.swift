@@ -7,17 +7,33 @@ struct CatalogRebuildCommand: ManagerCommand {
         "rebuild", "Make the catalog anew from the stores.",
         discussion: """
             A catalog that can still be read keeps what only it knows. A damaged one is moved \
-            aside, never deleted.
+            aside, never deleted. Of two stores of one volume neither is taken, unless the catalog \
+            knows one of them. A store that belongs to another state is taken with --take-over only: \
+            the other state can use it no more.
             """,
-        examples: ["catalog rebuild", "catalog rebuild --store /mnt/disk/snapmgr-data"])
+        examples: [
+            "catalog rebuild", "catalog rebuild --store /mnt/disk/snapmgr-data",
+            "catalog rebuild --store /mnt/disk/snapmgr-data --take-over",
+        ],
+        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 
     @Option(help: ArgumentHelp("Read this store only.", valueName: "dir"))
     var store: String?
 
+    @Flag(help: "Take the store from the state that it belongs to.")
+    var takeOver = false
+
     @OptionGroup var global: GlobalOptions
 
+    func validate() throws {
+        guard !takeOver || store != nil else {
+            throw ValidationError("--take-over needs --store DIR")
+        }
+    }
+
     func run(_ session: CommandSession) throws {
-        let report = try RebuildService(session.options()).rebuild(store: store)
+        let report = try RebuildService(session.options()).rebuild(
+            store: store, takesOver: takeOver)
         try session.show(["rebuild": report.json]) {
             let lines = report.volumes.map {
                 "volume \($0.name): \($0.snapshotCount) snapshots from \($0.storePath)\n"

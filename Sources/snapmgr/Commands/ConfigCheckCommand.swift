@@ -6,14 +6,24 @@ import SnapshotModel
 struct ConfigCheckCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "check", "Check the configuration, and tell all errors at once.",
+        discussion: "Volumes and programs that it names and that are not there are warnings.",
         examples: ["config check", "--config Config/database.toml config check"],
         exits: [.done, .usage])
 
     @OptionGroup var global: GlobalOptions
 
+    /// What the files name and is not there. Without any file nothing is named.
+    private func missing(_ settings: Settings, _ session: CommandSession) throws -> [String] {
+        guard !settings.files.isEmpty else { return [] }
+        var options = try session.options()
+        // What the state lacks is what is told here.
+        options.onNote = { _ in }
+        return try Manager(reading: options).config.findings().map { "warning: \($0)" }
+    }
+
     func run(_ session: CommandSession) throws {
         let settings = try session.settings()
-        let warnings = settings.warnings.map(\.description)
+        let warnings = settings.warnings.map(\.description) + (try missing(settings, session))
         try session.show([
             "files": JSONValue(settings.files), "warnings": JSONValue(warnings),
         ]) {

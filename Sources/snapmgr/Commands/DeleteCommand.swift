@@ -6,7 +6,7 @@ struct DeleteCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "delete", "Delete snapshots and free what only they need.",
         examples: ["delete 42 43 --dry-run", "delete data@before-upgrade"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
     var references: [String]
@@ -25,8 +25,8 @@ struct DeleteCommand: ManagerCommand {
                     + (dryRun ? "would be deleted" : "deleted")
                     + (report.items.count > 1 ? ", \(display.size(item.aloneBytes)) alone\n" : "\n")
             }
-            return lines.joined() + "\(display.size(report.freedBytes)) "
-                + (dryRun ? "would be freed\n" : "freed\n")
+            let size = display.size(report.freedBytes)
+            return lines.joined() + (dryRun ? "about \(size) would be freed\n" : "\(size) freed\n")
         }
     }
 }

@@ -10,7 +10,7 @@ struct DiffCommand: ManagerCommand {
             between the two, ranges may also have been written back: then the result is not exact.
             """,
         examples: ["diff 41 42", "diff data@latest data@live --bytes"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: ArgumentHelp("One snapshot.", valueName: "a"))
     var from: String
@@ -22,7 +22,7 @@ struct DiffCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let report = try session.manager().diffs.diff(from, to)
+        let report = try session.reader().diffs.diff(from, to)
         try session.show(report) {
             var table = Table([
                 .init(title: "OFFSET", alignment: .right),

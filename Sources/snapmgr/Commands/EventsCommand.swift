@@ -26,7 +26,7 @@ struct EventsCommand: ManagerCommand {
     }
 
     func run(_ session: CommandSession) throws {
-        let service = try session.manager().events
+        let service = try session.reader().events
         let latest = try service.latest(limit)
         guard follow else {
             return try session.show(["events": JSONValue(latest)]) {
@@ -46,12 +46,13 @@ struct EventsCommand: ManagerCommand {
 
     private func show(_ events: [EventSummary]) {
         guard !events.isEmpty else { return }
-        Output.write(events.map { global.json ? "\($0.json)\n" : line($0) }.joined())
+        guard !global.json else { return Output.write(events.map { "\($0.json)\n" }.joined()) }
+        Output.show(events.map(line).joined())
     }
 
     private func line(_ event: EventSummary) -> String {
         let volume = event.volume.map { "volume \($0): " } ?? ""
         let level = event.level == "info" ? "" : "\(event.level): "
-        return "\(display.time(event.time))  \(level)\(volume)\(event.message)\n"
+        return "\(display.time(event.time))  \(level)\(volume)\(event.message.escapedForPeople)\n"
     }
 }

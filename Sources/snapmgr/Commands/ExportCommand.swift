@@ -5,7 +5,7 @@ import SnapshotModel
 struct ExportCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "export", "Write a snapshot's content to a new file.", examples: ["export 42 old.img"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .interrupted])
 
     @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
     var reference: String

@@ -11,7 +11,7 @@ struct HoldListCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let holds = try session.manager().holds.list()
+        let holds = try session.reader().holds.list()
         try session.show(["holds": JSONValue(holds)]) {
             var table = Table([
                 .init(title: "SNAPSHOT", alignment: .right), .init(title: "OWNER"),

@@ -45,7 +45,7 @@ struct ListCommand: ManagerCommand {
 
     func run(_ session: CommandSession) throws {
         let columns = try SnapshotColumn.parse(output)
-        let lists = try session.manager().lists
+        let lists = try session.reader().lists
         if set { return try showSets(try lists.sets(), session) }
         let request = ListRequest(
             volumes: volumes, sort: sort, limit: limit, offset: offset,
@@ -79,7 +79,7 @@ struct ListCommand: ManagerCommand {
         var table = Table(columns.map(\.heading))
         try lists.forEachPage(request) { page in
             let rows = page.map { row in columns.map { $0.cell(row, display) } }
-            Output.write(table.lines(rows, heading: session.terminal.bold))
+            Output.show(table.lines(rows, heading: session.terminal.bold))
         }
     }
 
@@ -94,7 +94,8 @@ struct ListCommand: ManagerCommand {
                 sets.map { set in
                     [
                         "set:\(set.id)", set.name ?? "-", display.time(set.createdAt),
-                        set.heldNanoseconds.map { "\(($0 + 999_999) / 1_000_000) ms" } ?? "-",
+                        set.heldNanoseconds.map { "\($0.addingClamped(999_999) / 1_000_000) ms" }
+                            ?? "-",
                         set.snapshots.map(\.description).joined(separator: ","),
                         set.volumes.joined(separator: ","),
                     ]

@@ -10,10 +10,13 @@ struct MergeCancelCommand: ManagerCommand {
             no longer be cancelled. A revert that waits until its volume is closed is forgotten.
             """,
         examples: ["merge cancel data --dry-run", "merge cancel data --yes"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
     @Argument(help: ArgumentHelp("The volume.", valueName: "vol"))
     var volume: String
+
+    @Flag(help: "Do it under the NBD clients that have it open: they must begin anew.")
+    var force = false
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
     var dryRun = false
@@ -26,7 +29,9 @@ struct MergeCancelCommand: ManagerCommand {
         let merges = try session.manager().merges
         if !dryRun {
             // Looked at first, so that nobody is asked about what would be refused.
-            let preview = try merges.cancel(volume, isDryRun: true) { _ in }
+            let preview = try merges.cancel(
+                volume, isDryRun: true, overrulesClients: force
+            ) { _ in }
             if !preview.items.contains(where: \.isQueued) {
                 try confirmation.confirm(
                     "Cancel the merge of volume \(volume)?",
@@ -36,7 +41,9 @@ struct MergeCancelCommand: ManagerCommand {
         }
         let meter = ProgressMeter(session.terminal)
         defer { meter.finish() }
-        let report = try merges.cancel(volume, isDryRun: dryRun) { progress in
+        let report = try merges.cancel(
+            volume, isDryRun: dryRun, overrulesClients: force
+        ) { progress in
             meter.update("merging \(volume)", progress)
         }
         meter.finish()
@@ -50,6 +57,7 @@ struct MergeCancelCommand: ManagerCommand {
             let verb = dryRun ? "would read" : "reads"
             let target = report.items.first?.target.description ?? ""
             return "volume \(volume) \(verb) as safety snapshot \(target) again: \(plan) to merge\n"
+                + (report.items.first?.clientAdvice.map { "\($0)\n" } ?? "")
         }
     }
 }

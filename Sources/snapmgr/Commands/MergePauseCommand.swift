@@ -9,7 +9,7 @@ struct MergePauseCommand: ManagerCommand {
             whose rest lies in too many pieces is refused.
             """,
         examples: ["merge pause data"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
     var volumes: [String] = []

@@ -6,7 +6,7 @@ struct MergeResumeCommand: ManagerCommand {
         "resume", "Let merges go on.",
         discussion: "Where nobody serves the volume, this command merges until the end.",
         examples: ["merge resume data"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .interrupted])
 
     @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
     var volumes: [String] = []

@@ -8,10 +8,11 @@ struct MountCommand: ManagerCommand {
         discussion: """
             The filesystem in the snapshot is recognised, and mounted so that it goes beside that of \
             the volume itself: ext4 without its journal, XFS without recovery and without a look at \
-            its UUID. Snapshots of images are read over NBD instead: `snapmgr serve`.
+            its UUID. Set-user-ID bits and device nodes in it count for nothing. Snapshots of images \
+            are read over NBD instead: `snapmgr serve`.
             """,
         examples: ["mount 42 /mnt", "mount data@2h /mnt", "umount /mnt"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
     var reference: String

@@ -44,7 +44,7 @@ struct PolicySimulateCommand: ManagerCommand {
     private static let barWidth = 40
 
     func run(_ session: CommandSession) throws {
-        let reports = try session.manager().policies.simulate(
+        let reports = try session.reader().policies.simulate(
             volume, span: span.span, sampleCount: Self.sampleCount)
         try session.show(["simulations": JSONValue(reports)]) {
             reports.map { text($0, session) }.joined(separator: "\n")
@@ -82,10 +82,10 @@ struct PolicySimulateCommand: ManagerCommand {
         let survivors = report.simulation.survivors
         guard let first = survivors.first?.takenAt else { return "" }
         let start = min(first, report.from)
-        let length = max(1, report.until.nanoseconds - start.nanoseconds)
+        let length = max(1, report.until.nanoseconds(since: start))
         var cells = [Int](repeating: 0, count: Self.timelineWidth)
         for survivor in survivors {
-            let distance = Double(survivor.takenAt.nanoseconds - start.nanoseconds)
+            let distance = Double(survivor.takenAt.nanoseconds(since: start))
             let place = Int(distance / Double(length) * Double(cells.count))
             cells[min(max(place, 0), cells.count - 1)] += 1
         }

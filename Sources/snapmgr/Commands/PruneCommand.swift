@@ -7,10 +7,11 @@ struct PruneCommand: ManagerCommand {
         "prune", "Delete the snapshots that the retention policies let go.",
         discussion: """
             A snapshot goes only when every rule of its policy lets it go and nothing else needs it. \
-            Volumes without a policy keep everything. See snapmgr-retention(7).
+            Volumes without a policy keep everything. A clock that has jumped ahead does not age \
+            snapshots until it has run steadily for a day. See snapmgr-retention(7).
             """,
         examples: ["prune --dry-run --explain data", "prune"],
-        exits: [.done, .failed, .usage, .partlyDone, .notFound, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .interrupted])
 
     @Argument(help: "The volumes; all without any.")
     var volumes: [String] = []
@@ -21,12 +22,16 @@ struct PruneCommand: ManagerCommand {
     @Flag(help: "Say for each snapshot what keeps it and until when, or why it goes.")
     var explain = false
 
+    @Flag(help: "Take the clock of this machine for right, although it has jumped.")
+    var acceptClock = false
+
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let report = try session.manager().pruning.prune(
-            volumes, isDryRun: dryRun, explains: explain)
+        try session.tellWithoutConfiguration("everything is kept")
+        let report = try (dryRun ? session.reader() : session.manager()).pruning.prune(
+            volumes, isDryRun: dryRun, explains: explain, acceptsClock: acceptClock)
         try session.show(report) {
             report.volumes.map { text($0, session) }.joined()
         }
@@ -50,8 +55,8 @@ struct PruneCommand: ManagerCommand {
         let verb = dryRun ? "would go" : "pruned"
         text +=
             "volume \(volume.volume): \(count) \(count == 1 ? "snapshot" : "snapshots") \(verb), "
-            + "\(display.size(volume.freedBytes)) \(dryRun ? "would be freed" : "freed"), "
-            + "\(volume.keptCount) kept\n"
+            + (dryRun ? "about " : "") + display.size(volume.freedBytes)
+            + (dryRun ? " would be freed" : " freed") + ", \(volume.keptCount) kept\n"
         if volume.missingBytes > 0 {
             text +=
                 "volume \(volume.volume): free space \(dryRun ? "is" : "was") "

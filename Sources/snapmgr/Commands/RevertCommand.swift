@@ -8,12 +8,14 @@ struct RevertCommand: ManagerCommand {
         discussion: """
             The volume reads as the snapshot at once; the data is merged into the origin in the \
             background by whoever serves the volume, else by this command. A safety snapshot of \
-            the state that is left is taken first: reverting to it undoes the revert. A volume under \
-            device-mapper must not be open: unmount it first, or use --lazy-on-close, and the next \
-            tick, activate, deactivate or umount that finds it closed does it.
+            the state that is left is taken first: reverting to it undoes the revert. No client of a \
+            server may have the volume open for writing: unmount it there, or stop the VM; --force \
+            does it all the same, and then these must do so before they write again. A volume under \
+            device-mapper must not be open at all: unmount it first, or use --lazy-on-close, and the \
+            next tick, activate, deactivate or umount that finds it closed does it.
             """,
         examples: ["revert data@2h --dry-run", "revert 42", "revert set:7 --yes"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
     @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
     var reference: String
@@ -29,6 +31,9 @@ struct RevertCommand: ManagerCommand {
     @Flag(help: "When a volume under device-mapper is open, do it as soon as it is closed.")
     var lazyOnClose = false
 
+    @Flag(help: "Revert an image under the NBD clients that have it open: they must begin anew.")
+    var force = false
+
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
     var dryRun = false
 
@@ -39,7 +44,8 @@ struct RevertCommand: ManagerCommand {
     func run(_ session: CommandSession) throws {
         let reverts = try session.manager().reverts
         var options = RevertOptions(
-            skipsSafety: noSafety, waits: wait, isDryRun: true, isQueuedWhileOpen: lazyOnClose)
+            skipsSafety: noSafety, waits: wait, isDryRun: true, isQueuedWhileOpen: lazyOnClose,
+            overrulesClients: force)
         if !dryRun, noSafety || session.terminal.canAsk, !confirmation.yes {
             try ask(try reverts.revert(reference, options) { _, _ in }, session.terminal)
         }
@@ -55,7 +61,7 @@ struct RevertCommand: ManagerCommand {
 
     private func ask(_ preview: RevertReport, _ terminal: Terminal) throws {
         let volumes = preview.items.map(\.volume).joined(separator: ", ")
-        Output.writeError(terminal.canAsk ? text(preview) : "")
+        Output.tell(terminal.canAsk ? text(preview) : "")
         try confirmation.confirm(
             "Revert \(volumes)?",
             dropping: noSafety
@@ -75,9 +81,11 @@ struct RevertCommand: ManagerCommand {
                 return "volume \(item.volume) would read as snapshot \(item.target): \(plan) to "
                     + "merge, \(display.size(item.preserveBytes)) to keep for other snapshots\n"
             }
+            let advice = item.clientAdvice.map { "\($0)\n" } ?? ""
             let undo = item.safety.map { "; `snapmgr revert \($0)` undoes it" } ?? ""
             let merge = item.state == .done ? "merged \(plan)" : "merging \(plan)"
             return "volume \(item.volume) reads as snapshot \(item.target): \(merge)\(undo)\n"
+                + advice
         }.joined()
     }
 }

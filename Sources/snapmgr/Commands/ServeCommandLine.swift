@@ -11,13 +11,21 @@ struct ServeCommandLine: ManagerCommand {
             under device-mapper must be active: run `snapmgr activate VOL`; its device is open \
             while a client is connected. Without --socket and --listen, the socket is nbd.sock in \
             the state folder. Sockets that systemd has opened are taken over. The server is nbdkit \
-            with snapmgr's plugin.
+            with snapmgr's plugin. On SIGHUP it takes up volumes that are new and forgets those that \
+            are gone; on SIGTERM it ends without any error to its clients.
+
+            DIR of --tls holds ca-cert.pem, server-cert.pem and server-key.pem, and ca-crl.pem if \
+            certificates were revoked. Only clients with a certificate that this authority has \
+            signed are served. With --tls-anonymous, connections are encrypted, but no client needs \
+            a certificate: everybody who can connect reads and writes. On TCP without --tls, \
+            everybody who can connect, every user of this machine among them, reads and writes, \
+            and can be listened to: that is refused without --insecure-tcp.
             """,
         examples: [
             "serve data", "serve --socket /run/snapmgr/nbd.sock",
             "serve data --listen 0.0.0.0:10809 --tls /etc/snapmgr/tls",
         ],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .cannotListen, .locked, .refused])
 
     @Argument(
         help: ArgumentHelp("The volumes; without any, images and active ones.", valueName: "vol"))
@@ -31,11 +39,25 @@ struct ServeCommandLine: ManagerCommand {
     )
     var listen: ListenAddress?
 
-    @Option(help: ArgumentHelp("Require TLS, with the certificates in DIR.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Require TLS, and clients with a certificate of the authority in DIR.",
+            valueName: "dir"))
     var tls: String?
+
+    @Flag(help: "With --tls: encrypt only, and serve everybody who can connect.")
+    var tlsAnonymous = false
+
+    @Flag(
+        name: .customLong("insecure-tcp"),
+        help: "Serve TCP without TLS: everybody who can connect reads and writes.")
+    var insecureTCP = false
 
     @Option(help: "Answer with so many threads per connection.")
     var threads: Int?
+
+    @Flag(help: .hidden)
+    var listVolumes = false
 
     @OptionGroup var global: GlobalOptions
 
@@ -43,20 +65,34 @@ struct ServeCommandLine: ManagerCommand {
         guard socket == nil || listen == nil else {
             throw ValidationError("--socket and --listen exclude each other")
         }
+        guard !tlsAnonymous || tls != nil else {
+            throw ValidationError("--tls-anonymous goes with --tls DIR only")
+        }
+        guard !insecureTCP || tls == nil else {
+            throw ValidationError("--insecure-tcp and --tls exclude each other")
+        }
+        guard tls?.isEmpty != true else { throw ValidationError("--tls needs a folder") }
         guard threads.map({ (1...256).contains($0) }) ?? true else {
             throw ValidationError("--threads takes a number from 1 to 256")
         }
     }
 
     func run(_ session: CommandSession) throws {
+        // Before anything else is opened.
+        let passing = try ServeService.reserveSockets()
         let options = try session.options()
+        guard !listVolumes else {
+            let lines = try Manager(options).serving.parameters(volumes)
+            return Output.write(lines.map { $0 + "\n" }.joined())
+        }
         let request = ServeRequest(
-            volumes: volumes, endpoint: endpoint(session, options.state), tlsPath: tls,
-            threadCount: threads)
+            volumes: volumes, endpoint: endpoint(session, options.state),
+            tls: tls.map { .init(path: $0, verifiesClients: !tlsAnonymous) },
+            allowsInsecureTCP: insecureTCP, threadCount: threads)
         let manager = try Manager(options)
         // The server must get the signals that this process keeps back.
         Interruption.uninstall()
-        try manager.serving.serve(request, environment: session.environment)
+        try manager.serving.serve(request, environment: session.environment, passing: passing)
     }
 
     private func endpoint(
@@ -64,11 +100,7 @@ struct ServeCommandLine: ManagerCommand {
     ) -> ServeRequest.Endpoint {
         if let socket { return .socket(path: socket) }
         if let listen { return .listen(address: listen.address, port: listen.port) }
-        // sd_listen_fds(3): the variables are meant for us only when they name our process.
-        let environment = session.environment
-        if environment["LISTEN_FDS"] != nil, environment["LISTEN_PID"] == String(getpid()) {
-            return .inherited
-        }
+        if ServeRequest.inheritsSockets(session.environment) { return .inherited }
         return .socket(path: state.defaultSocketPath)
     }
 }

@@ -5,7 +5,7 @@ import SnapshotModel
 struct ShowCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "show", "Show everything known of a snapshot.", examples: ["show 42", "show data@latest"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
     var snapshot: String
@@ -14,7 +14,7 @@ struct ShowCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let details = try session.manager().details.show(snapshot)
+        let details = try session.reader().details.show(snapshot)
         try session.show(details) { text(details) }
     }
 

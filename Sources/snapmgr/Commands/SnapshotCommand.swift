@@ -12,7 +12,7 @@ struct SnapshotCommand: ManagerCommand {
             "snapshot data --name before-upgrade", "snapshot data logs --set nightly",
             "snapshot data --if-older-than 15m",
         ],
-        exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .interrupted])
 
     @Argument(help: "The volumes.")
     var volumes: [String]

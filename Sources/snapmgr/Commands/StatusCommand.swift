@@ -17,7 +17,7 @@ struct StatusCommand: ManagerCommand {
             is more; a schedule that no tick has seen, or that a clock set back holds up; a store \
             full within 7 days; a merge that nobody runs, is paused or stands still; a hold without \
             an end after 30 days; snapshots that should have been pruned 2 days ago; a failure of a \
-            snapshot or hook since the last success.
+            snapshot or hook since the last success; a clock that has jumped ahead.
             UNKNOWN: no volume, or something that cannot be looked at.
 
             --prometheus is for node_exporter's textfile collector; --output replaces its file in \
@@ -66,15 +66,20 @@ struct StatusCommand: ManagerCommand {
     func run(_ session: CommandSession) throws {
         if nagios { return try runPlugin(session) }
         if prometheus { return try writeMetrics(session) }
-        let manager = try session.manager()
+        let manager = try session.reader()
         guard watch else {
             let found = try manager.status.status(volumes)
-            return try session.show(["volumes": JSONValue(found)]) { text(found, session) }
+            let warnings = try manager.status.warnings()
+            return try session.show(
+                ["volumes": JSONValue(found), "warnings": JSONValue(warnings)]
+            ) { text(found, session) + warnings.map { "warning: \($0)\n" }.joined() }
         }
         while !Interruption.cancellation.isRequested {
             // Cursor home, and everything below it cleared.
             let clear = session.terminal.showsProgress ? "\u{1B}[H\u{1B}[2J" : ""
-            Output.write(clear + text(try manager.status.status(volumes), session))
+            let found = text(try manager.status.status(volumes), session)
+            Output.write(clear)
+            Output.show(found)
             sleep(1)
         }
         throw Cancellation.problem

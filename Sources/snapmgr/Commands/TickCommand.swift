@@ -11,7 +11,7 @@ struct TickCommand: ManagerCommand {
             with 11 when another tick is at work and there is something to do.
             """,
         examples: ["tick", "tick --no-prune", "tick --dry-run"],
-        exits: [.done, .failed, .usage, .partlyDone, .locked, .interrupted])
+        exits: [.done, .failed, .usage, .partlyDone, .missing, .locked, .interrupted])
 
     @Flag(inversion: .prefixedNo, help: "Prune after snapshots were taken.")
     var prune = true
@@ -24,10 +24,12 @@ struct TickCommand: ManagerCommand {
 
     func run(_ session: CommandSession) throws {
         let options = try session.options()
+        try session.tellWithoutConfiguration("nothing is scheduled")
         if Manager.hasNothingDue(options) {
             return try session.show(TickReport()) { "" }
         }
-        let report = try Manager(options).ticks.tick(prunes: prune, isDryRun: dryRun)
+        let manager = try dryRun ? session.reader() : Manager(options)
+        let report = try manager.ticks.tick(prunes: prune, isDryRun: dryRun)
         try session.show(report) { text(report) }
         guard let first = report.failures.first else { return }
         let isPart = report.failures.count < report.slots.count

@@ -9,7 +9,7 @@ struct UmountCommand: ManagerCommand {
             The volume itself can be unmounted so, too; a revert that waits for that is done then.
             """,
         examples: ["umount /mnt"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: ArgumentHelp("The folder that it is mounted on.", valueName: "dir"))
     var folder: String

@@ -5,6 +5,6 @@ struct VolumeGroup: CommandGroup {
         "volume", "Put origins under management, and take them out again.",
         [
             VolumeCreateCommand.self, VolumeListCommand.self, VolumeShowCommand.self,
-            VolumeResizeCommand.self, VolumeRemoveCommand.self,
+            VolumeResizeCommand.self, VolumeSetCommand.self, VolumeRemoveCommand.self,
         ])
 }

@@ -11,7 +11,7 @@ struct VolumeListCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let volumes = try session.manager().volumes.list()
+        let volumes = try session.reader().volumes.list()
         try session.show(["volumes": JSONValue(volumes)]) {
             var table = Table([
                 .init(title: "NAME"), .init(title: "SIZE", alignment: .right),

@@ -6,17 +6,21 @@ struct VolumeRemoveCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "remove", "Take a volume out of management, with its snapshots.",
         discussion: """
-            The origin stays as it is, a plain volume. A volume under device-mapper is deactivated \
+            The origin stays as it is, a plain volume. While a client of a server has it open for \
+            writing, it stays, but with --force. A volume under device-mapper is deactivated \
             first, which is refused while somebody has it open or a merge runs.
             """,
         examples: ["volume remove data --dry-run", "volume remove data --keep-store"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: "The volume.")
     var name: String
 
     @Flag(help: "Leave the store; `catalog rebuild --store DIR` takes it over again.")
     var keepStore = false
+
+    @Flag(help: "Take an image from its server, too: the NBD clients that have it open get errors.")
+    var force = false
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
     var dryRun = false
@@ -28,7 +32,8 @@ struct VolumeRemoveCommand: ManagerCommand {
     func run(_ session: CommandSession) throws {
         let volumes = try session.manager().volumes
         if !dryRun {
-            let preview = try volumes.remove(name, keepsStore: keepStore, isDryRun: true)
+            let preview = try volumes.remove(
+                name, keepsStore: keepStore, isDryRun: true, overrulesClients: force)
             let isLoss = !keepStore && preview.snapshotCount > 0
             try confirmation.confirm(
                 "Remove volume \(name)?",
@@ -36,7 +41,8 @@ struct VolumeRemoveCommand: ManagerCommand {
                     ? "\(preview.snapshotCount) snapshots of volume \(name) would be lost" : nil,
                 session.terminal)
         }
-        let report = try volumes.remove(name, keepsStore: keepStore, isDryRun: dryRun)
+        let report = try volumes.remove(
+            name, keepsStore: keepStore, isDryRun: dryRun, overrulesClients: force)
         try session.show(report) {
             let verb = dryRun ? "would be removed" : "removed"
             let store =

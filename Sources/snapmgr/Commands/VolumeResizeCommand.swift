@@ -5,15 +5,21 @@ import SnapshotModel
 struct VolumeResizeCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "resize", "Make a volume larger or smaller.",
-        discussion: "Snapshots keep the size that the volume had at their time.",
+        discussion: """
+            Snapshots keep the size that the volume had at their time. A volume is not made \
+            smaller while an NBD client has it open for writing, but with --force.
+            """,
         examples: ["volume resize data 40G", "volume resize data 10G --dry-run"],
-        exits: [.done, .failed, .usage, .notFound, .locked, .refused])
+        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
     @Argument(help: "The volume.")
     var name: String
 
     @Argument(help: "The new size.")
     var size: SizeArgument
+
+    @Flag(help: "Make an image smaller under the NBD clients that have it open.")
+    var force = false
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be.")
     var dryRun = false
@@ -25,7 +31,8 @@ struct VolumeResizeCommand: ManagerCommand {
     func run(_ session: CommandSession) throws {
         let volumes = try session.manager().volumes
         if !dryRun {
-            let preview = try volumes.resize(name, to: size.bytes, isDryRun: true)
+            let preview = try volumes.resize(
+                name, to: size.bytes, isDryRun: true, overrulesClients: force)
             if preview.newBytes < preview.oldBytes {
                 let lost = display.size(preview.oldBytes - preview.newBytes)
                 try confirmation.confirm(
@@ -34,10 +41,12 @@ struct VolumeResizeCommand: ManagerCommand {
                     session.terminal)
             }
         }
-        let report = try volumes.resize(name, to: size.bytes, isDryRun: dryRun)
+        let report = try volumes.resize(
+            name, to: size.bytes, isDryRun: dryRun, overrulesClients: force)
         try session.show(report) {
             "volume \(name) \(dryRun ? "would have" : "has") \(display.size(report.newBytes)) now, "
                 + "\(display.size(report.oldBytes)) before\n"
+                + (report.clientAdvice.map { "\($0)\n" } ?? "")
         }
     }
 }

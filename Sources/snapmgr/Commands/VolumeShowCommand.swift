@@ -5,7 +5,7 @@ import SnapshotModel
 struct VolumeShowCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "show", "Show everything known of a volume.", examples: ["volume show data"],
-        exits: [.done, .failed, .usage, .notFound])
+        exits: [.done, .failed, .usage, .notFound, .missing])
 
     @Argument(help: "The volume.")
     var name: String
@@ -14,7 +14,7 @@ struct VolumeShowCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ session: CommandSession) throws {
-        let volume = try session.manager().volumes.show(name)
+        let volume = try session.reader().volumes.show(name)
         try session.show(["volume": volume.json]) {
             let record = volume.record
             var sheet = Sheet()

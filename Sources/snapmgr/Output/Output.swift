@@ -1,4 +1,5 @@
 import Glibc
+import SnapshotModel
 
 /// The standard streams.
 enum Output {
@@ -9,6 +10,23 @@ enum Output {
     }
 
     static func writeError(_ text: String) { _ = put(text, to: STDERR_FILENO) }
+
+    /// Writes a result for people: of what a terminal obeys, only line feeds and ``Terminal``'s own
+    /// bold get there, wherever a name, a note or a tag comes from.
+    static func show(_ text: String) { write(forPeople(text)) }
+
+    /// The same on standard error.
+    static func tell(_ text: String) { writeError(forPeople(text)) }
+
+    static func forPeople(_ text: String) -> String {
+        [Terminal.boldStart, Terminal.boldEnd].reduce({ $0.escapedLinesForPeople }) {
+            escape, own in
+            { text in
+                text.split(separator: own, omittingEmptySubsequences: false)
+                    .map { escape(String($0)) }.joined(separator: own)
+            }
+        }(text)
+    }
 
     /// Writes all of it; false when that fails, with the reason in errno.
     static func put(_ text: String, to descriptor: Int32) -> Bool {

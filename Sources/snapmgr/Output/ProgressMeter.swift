@@ -15,7 +15,7 @@ final class ProgressMeter {
     func update(_ title: String, _ progress: TransferProgress) {
         guard isShown, isDue(isEnd: progress.doneBytes >= progress.totalBytes) else { return }
         let text =
-            "\(title): "
+            "\(title.escapedForPeople): "
             + DisplayOptions.progress(
                 done: progress.doneBytes, total: progress.totalBytes, rate: progress.rate)
         let padding = String(repeating: " ", count: max(0, drawnCount - text.count))

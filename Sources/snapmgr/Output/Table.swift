@@ -1,3 +1,5 @@
+import SnapshotModel
+
 /// Rows under headings, for people.
 struct Table {
     enum Alignment {
@@ -22,6 +24,7 @@ struct Table {
     /// Formats rows as lines. Given in several parts, later parts keep the widths of earlier ones,
     /// and widen what does not fit.
     mutating func lines(_ rows: [[String]], heading: (String) -> String = { $0 }) -> String {
+        let rows = rows.map { $0.map(\.escapedForPeople) }
         for row in rows {
             for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) }
         }
@@ -56,7 +59,7 @@ struct Sheet {
     private var pairs: [(String, String)] = []
 
     mutating func add(_ name: String, _ value: String?) {
-        if let value, !value.isEmpty { pairs.append((name, value)) }
+        if let value, !value.isEmpty { pairs.append((name, value.escapedForPeople)) }
     }
 
     var text: String {

@@ -1,3 +1,4 @@
+import Synchronization
 import ArgumentParser
 import Manager
 import SnapshotModel
@@ -7,6 +8,7 @@ enum CommandRunner {
     static func run(arguments: [String]) -> Int32 {
         Interruption.install()
         let arguments = GlobalArguments.moved(arguments)
+        Interruption.endsPlugin(isPlugin(arguments))
         do {
             var command = try SnapmgrCommand.parseAsRoot(arguments)
             try command.run()
@@ -38,7 +40,8 @@ enum CommandRunner {
     private static func reportAsPlugin(_ error: any Error) -> Int32 {
         let problem =
             isParserError(error)
-            ? Problem(.usage, SnapmgrCommand.message(for: error), hint: "see snapmgr status --help")
+            ? Problem(
+                .usage, SnapmgrCommand.message(for: error), hint: "see `snapmgr status --help`")
             : Problem(error)
         let output = PluginOutput(problem)
         Output.write(output.text)
@@ -63,7 +66,7 @@ enum CommandRunner {
             let message = SnapmgrCommand.message(for: error)
             return report(Problem(.usage, message, hint: "see `snapmgr --help`"), json: true)
         }
-        Output.writeError(SnapmgrCommand.fullMessage(for: error) + "\n")
+        Output.tell(SnapmgrCommand.fullMessage(for: error) + "\n")
         return ExitStatus.usage.rawValue
     }
 
@@ -81,8 +84,13 @@ struct ErrorMessage {
 
     func text(json: Bool) -> String {
         guard !json else { return "\(document)\n" }
-        let hint = problem.hint.map { "hint: \($0)\n" } ?? ""
-        return "snapmgr: \(problem.message)\n\(hint)"
+        let hint = problem.hint.map { "hint: \(shown($0))\n" } ?? ""
+        return "snapmgr: \(shown(problem.message))\n\(hint)"
+    }
+
+    /// Only the settings have several lines to say; elsewhere a line feed is part of a name.
+    private func shown(_ text: String) -> String {
+        problem.code == .usage ? text.escapedLinesForPeople : text.escapedForPeople
     }
 
     private var document: JSONValue {

@@ -34,23 +34,35 @@ struct CommandSession {
     let global: GlobalOptions
     let environment: [String: String]
     let terminal: Terminal
+    private let settingsSource: SettingsSource
 
     init(_ global: GlobalOptions) throws {
         self.global = global
         environment = Self.readEnvironment()
         terminal = Terminal(global, environment: environment)
+        settingsSource = Self.source(global.config, environment)
         try requireConfig()
     }
 
     /// - Throws: every error of every file.
     func settings() throws -> Settings { try settingsSource.get() }
 
-    private var settingsSource: SettingsSource {
-        let (option, environment) = (global.config, environment)
-        return SettingsSource {
+    /// Says why a command that lives by the settings does nothing, when there are none.
+    func tellWithoutConfiguration(_ consequence: String) throws {
+        guard try settings().files.isEmpty else { return }
+        let path = SettingsLocation(option: global.config, environment: environment).path
+        terminal.note(
+            "there is no configuration \(path), so that \(consequence): see snapmgr.toml(5)")
+    }
+
+    private static func source(
+        _ option: String?, _ environment: [String: String]
+    ) -> SettingsSource {
+        SettingsSource {
+            let location = SettingsLocation(option: option, environment: environment)
+            try SettingsTrust.ofThisProcess?.require(location)
             do throws(SettingsFailure) {
-                return try SettingsLoader(environment: environment)
-                    .load(SettingsLocation(option: option, environment: environment))
+                return try SettingsLoader(environment: environment).load(location)
             } catch {
                 throw error.problem
             }
@@ -58,6 +70,17 @@ struct CommandSession {
     }
 
     func manager() throws -> Manager { try Manager(options()) }
+
+    /// For commands that only look: they make nothing.
+    func reader() throws -> Manager {
+        let options = try options()
+        if let state = global.state, access(options.state.path, F_OK) != 0, errno == ENOENT {
+            throw Problem(
+                .notFound, "there is no folder \(state)",
+                hint: "check --state; `snapmgr volume create` makes it with a first volume")
+        }
+        return try Manager(reading: options)
+    }
 
     func options() throws -> ManagerOptions {
         let isRoot = geteuid() == 0
@@ -85,11 +108,11 @@ struct CommandSession {
 
     /// Prints a result: as JSON when that was asked for, else as text.
     func show(_ value: some JSONConvertible, text: () throws -> String) throws {
-        if global.json { Output.write("\(value.json)\n") } else { Output.write(try text()) }
+        if global.json { Output.write("\(value.json)\n") } else { Output.show(try text()) }
     }
 
     func show(_ value: JSONValue, text: () throws -> String) throws {
-        if global.json { Output.write("\(value)\n") } else { Output.write(try text()) }
+        if global.json { Output.write("\(value)\n") } else { Output.show(try text()) }
     }
 
     /// A file that is named must be there; without one, the defaults of the built-in kind apply.

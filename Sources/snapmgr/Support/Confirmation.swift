@@ -19,7 +19,7 @@ struct ConfirmOptions: ParsableArguments {
                 hint: "look with --dry-run first, then use --yes")
         }
         let warning = dropping.map { "\($0).\n" } ?? ""
-        Output.writeError("\(warning)\(question) [y/N] ")
+        Output.tell("\(warning)\(question) [y/N] ")
         let answer = readLine()?.lowercased()
         guard answer == "y" || answer == "yes" else {
             throw Problem(.refused, "not confirmed: nothing was changed")

@@ -7,6 +7,8 @@ enum ExitStatus: Int32, CaseIterable {
     case usage = 2
     case partlyDone = 3
     case notFound = 4
+    case missing = 5
+    case cannotListen = 6
     case locked = 11
     case refused = 13
     case interrupted = 130
@@ -17,6 +19,8 @@ enum ExitStatus: Int32, CaseIterable {
             case .usage, .ambiguous: .usage
             case .partial: .partlyDone
             case .notFound: .notFound
+            case .missing: .missing
+            case .cannotListen: .cannotListen
             case .locked: .locked
             case .refused: .refused
             case .interrupted: .interrupted
@@ -32,6 +36,8 @@ enum ExitStatus: Int32, CaseIterable {
         case .usage: "wrong usage or configuration"
         case .partlyDone: "partly done"
         case .notFound: "no such object"
+        case .missing: "a part of the environment is missing: nbdkit, a store, an origin"
+        case .cannotListen: "cannot listen on the socket or port"
         case .locked: "locked by another run"
         case .refused: "refused for safety"
         case .interrupted: "interrupted"

@@ -5,7 +5,7 @@ extension CommandConfiguration {
     /// The help of a command, with examples and its exit codes.
     static func verb(
         _ name: String, _ abstract: String, discussion: String = "", examples: [String],
-        exits: [ExitStatus] = [.done, .failed, .usage, .notFound, .locked]
+        exits: [ExitStatus] = [.done, .failed, .usage, .notFound, .missing, .locked]
     ) -> CommandConfiguration {
         let text = discussion.isEmpty ? "" : discussion + "\n\n"
         let shown = examples.map { "  $ snapmgr \($0)" }.joined(separator: "\n")

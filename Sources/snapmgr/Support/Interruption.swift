@@ -1,19 +1,28 @@
 import Glibc
 import Manager
 import SnapshotModel
+import Synchronization
 
 /// Makes SIGINT and SIGTERM end the command between two of its steps, and a second one at once.
 enum Interruption {
     /// What the use cases look at.
     static let cancellation = Cancellation()
 
+    private static let isPlugin = Atomic(false)
+
     /// How long a step may go on before the process ends all the same, in milliseconds. Ending
     /// anywhere is safe: the next command reconciles what this one has begun.
     private static let graceMilliseconds = 1000
 
+    /// Whether the command is a monitoring plugin, whose exit codes are those of plugins.
+    static func endsPlugin(_ isTrue: Bool) { isPlugin.store(isTrue, ordering: .relaxed) }
+
     /// Blocks the signals in this thread, and so in all later ones, and waits for them in another.
     static func install() {
         signal(SIGPIPE, SIG_IGN)
+        // A limit on the size of files is an error of the write, and told as one. Whoever this process
+        // becomes or starts shall have it so, too: a server must not end in mid-write.
+        signal(SIGXFSZ, SIG_IGN)
         var signals = blockedSignals
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         var thread = pthread_t()
@@ -47,7 +56,12 @@ enum Interruption {
         var grace = timespec(
             tv_sec: graceMilliseconds / 1000, tv_nsec: graceMilliseconds % 1000 * 1_000_000)
         sigtimedwait(&signals, nil, &grace)
-        Output.writeError(ErrorMessage(Cancellation.problem).text(json: false))
+        guard !isPlugin.load(ordering: .relaxed) else {
+            let output = PluginOutput(Cancellation.problem)
+            Output.write(output.text)
+            _exit(output.status)
+        }
+        Output.tell(ErrorMessage(Cancellation.problem).text(json: false))
         _exit(ExitStatus.interrupted.rawValue)
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import SnapshotModel
 
 /// What stands at the ends of the standard streams.
 struct Terminal: Sendable {
@@ -27,8 +28,13 @@ struct Terminal: Sendable {
 
     /// A sentence that is no error; notes come only when something was put right.
     func note(_ text: String) {
-        if !isQuiet { Output.writeError("snapmgr: note: \(text)\n") }
+        if !isQuiet { Output.tell("snapmgr: note: \(text.escapedForPeople)\n") }
     }
 
-    func bold(_ text: String) -> String { showsColor ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
+    static let boldStart = "\u{1B}[1m"
+    static let boldEnd = "\u{1B}[0m"
+
+    func bold(_ text: String) -> String {
+        showsColor ? Self.boldStart + text + Self.boldEnd : text
+    }
 }

@@ -11,16 +11,23 @@ final class CommandRig {
     static let storeRoot = "/mnt/snapmgr-stores"
     static let volumeRoot = "/mnt/snapmgr-volumes"
 
-    let snapmgr: Snapmgr
+    var snapmgr: Snapmgr
     let origins: [String]
     private var mountPoints: [String] = []
 
-    init(_ context: GuestContext) throws {
+    /// - Parameters:
+    ///   - storeDisk: what the stores' filesystem is made on; nil is the last scratch disk.
+    ///   - storeOptions: mkfs.ext4's.
+    init(
+        _ context: GuestContext, storeDisk: String? = nil, storeOptions: [String] = []
+    ) throws {
         snapmgr = Snapmgr(statePath: "/run/snapmgr-state")
+        if context.separatesMounts { snapmgr.launcher = Snapmgr.inMountsOfItsOwn }
         origins = Array(context.disks.prefix(3))
         context.cleanUp { [self] in try takeDown() }
-        try Program.run("mkfs.ext4", "-q", "-F", context.disks[3])
-        try mount(context.disks[3], on: Self.storeRoot)
+        let disk = storeDisk ?? context.disks[3]
+        try Mounting.make("ext4", on: disk, options: storeOptions)
+        try mount(disk, on: Self.storeRoot)
     }
 
     private func takeDown() throws {

@@ -8,5 +8,17 @@ enum CommandsSuite {
             modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop"],
             memoryMebibytes: 1024, seconds: 1200),
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
-            + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases)
+            + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases
+            + NamespaceCases.cases + LostSnapshotCases.cases)
+
+    /// The same, each command in mounts of its own, as systemd's services have them.
+    static let namespaceSuite = GuestSuite(
+        "namespaces",
+        machine: GuestMachine(
+            diskMebibytes: [24, 24, 24, 512],
+            modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop"],
+            separatesMounts: true, memoryMebibytes: 1024, seconds: 600),
+        // What a command mounts there, nobody else sees.
+        cases: SetCommandCases.cases
+            + RemovalCases.cases.filter { $0.name.hasPrefix("volume remove") })
 }

@@ -5,6 +5,11 @@ import Glibc
 struct Snapmgr {
     /// The state folder.
     let statePath: String
+    /// A program and its arguments that runs each command in its turn.
+    var launcher: [String] = []
+
+    /// As the services have it: what is mounted there is seen nowhere else, and is gone with it.
+    static let inMountsOfItsOwn = ["unshare", "--mount", "--propagation", "slave"]
 
     /// What a command has said, and how it ended.
     struct Outcome {
@@ -101,11 +106,11 @@ struct Snapmgr {
         for (number, file) in files.enumerated() {
             posix_spawn_file_actions_addopen(&actions, Int32(number) + 1, file, flags, 0o600)
         }
-        let all = [Self.program, "--state", statePath] + words
+        let all = launcher + [Self.program, "--state", statePath] + words
         var arguments = all.map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
         var id = pid_t()
-        let error = posix_spawn(&id, Self.program, &actions, nil, &arguments, environ)
+        let error = posix_spawnp(&id, all[0], &actions, nil, &arguments, environ)
         guard error == 0 else { throw IOFailure("start", path: Self.program, code: error) }
         return id
     }

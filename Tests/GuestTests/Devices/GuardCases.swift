@@ -11,6 +11,9 @@ enum GuardCases {
         GuestCase("a guard that is dropped without an end is ended", body: dropped),
         GuestCase("there is no guard over an absent device", body: absent),
         GuestCase("a guard outlives the signals that end its process", body: signals),
+        GuestCase("DH7: a guard that is dropped before all is resumed resumes it", body: abandoned),
+        GuestCase(
+            "DM9: a guard's memory is locked, and it is never killed for memory", body: strength),
     ]
 
     private static func isSuspended(_ rig: DeviceRig, _ name: DeviceName) throws -> Bool {
@@ -112,6 +115,36 @@ enum GuardCases {
         }
         try expect(failure.isNotFound && failure.device.contains("absent"), "\(failure)")
         try expect(waitpid(-1, nil, WNOHANG) == -1 && errno == ECHILD, "a child is left")
+    }
+
+    private static func abandoned(_ context: GuestContext) throws {
+        let rig = DeviceRig(context)
+        let names = try makeTwo(rig)
+        for isDropped in [false, true] {
+            do {
+                let running = try SuspensionGuard.begin(devices: names, milliseconds: 600_000)
+                for name in names {
+                    try rig.mapper.suspend(name, freezesFilesystem: true, flushes: true)
+                }
+                if !isDropped { try expect(running.abandon(), "something stays suspended") }
+            }
+            for name in names { try expect(try !isSuspended(rig, name), "\(name) is suspended") }
+            try expect(waitpid(-1, nil, WNOHANG) == -1 && errno == ECHILD, "a child is left")
+        }
+    }
+
+    private static func strength(_ context: GuestContext) throws {
+        let rig = DeviceRig(context)
+        let running = try SuspensionGuard.begin(devices: makeTwo(rig), milliseconds: 600_000)
+        defer { running.end() }
+        try expectEqual(running.weaknesses, [], "weaknesses")
+        let children = try TextFile.read("/proc/self/task/\(getpid())/children")
+        let process = try require(children.split(separator: " ").first, "process of the guard")
+        try expectEqual(
+            try TextFile.read("/proc/\(process)/oom_score_adj"), "-1000\n", "oom_score_adj")
+        let locked = try TextFile.read("/proc/\(process)/status").tail(after: "VmLck:")
+        let count = (locked?.prefix { $0 != "k" }).flatMap { Int($0.filter(\.isNumber)) }
+        try expect(try require(count, "VmLck") > 0, "nothing is locked")
     }
 
     private static func signals(_ context: GuestContext) throws {

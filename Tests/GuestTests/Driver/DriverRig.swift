@@ -240,6 +240,7 @@ final class DriverRig {
         for device in devices where try mapper.info(device.name)?.isSuspended ?? false {
             try mapper.resume(device.name)
         }
+        try HeldDevices.letGo()
         for kind in order {
             for device in devices
             where device.name.text.dropFirst("snapmgr-\(Self.name)".count).hasPrefix(kind)

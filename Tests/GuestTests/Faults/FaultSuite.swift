@@ -2,7 +2,8 @@
 enum FaultSuite {
     static let suite = GuestSuite(
         "faults", machine: FaultRig.machine,
-        cases: FailingDiskCases.cases + FullStoreCases.cases + OriginCases.cases)
+        cases: FailingDiskCases.cases + FullStoreCases.cases + OriginCases.cases
+            + SuspensionCases.cases)
 
     /// Reverts, on the same disks.
     static let revertSuite = GuestSuite(

@@ -73,7 +73,7 @@ enum OriginCases {
         let mapper = KernelDeviceMapper()
         try mapper.remove(origin)
         let problem = try refusal(faulty.rig)
-        try expectEqual(problem.code, .notFound, "code of \(problem)")
+        try expectEqual(problem.code, .missing, "code of \(problem)")
         try expect(problem.message.contains(faulty.rig.originPath), "\(problem)")
         try mapper.create(
             origin, uuid: DeviceIdentity.prefix + "TEST-" + origin.text, isReadOnly: false,

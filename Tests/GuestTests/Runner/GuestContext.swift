@@ -5,7 +5,13 @@ final class GuestContext {
     let disks: [String]
     private var cleanUps: [() throws -> Void] = []
 
-    init(disks: [String]) { self.disks = disks }
+    /// Whether commands run in mount namespaces of their own.
+    let separatesMounts: Bool
+
+    init(disks: [String], separatesMounts: Bool = false) {
+        self.disks = disks
+        self.separatesMounts = separatesMounts
+    }
 
     /// Runs `body` when the case has ended, however it ends; the last one named runs first. A clean-up
     /// that fails fails the case, and the others run all the same.

@@ -25,7 +25,7 @@ struct GuestRunner {
         for test in suite.cases where isWanted(test) {
             CrashNote.begin("\(suite.name): \(test.name)")
             let start = clock.monotonicNanoseconds()
-            let problems = run(test)
+            let problems = run(test, suite.machine)
             let milliseconds = (clock.monotonicNanoseconds() - start) / 1_000_000
             CrashNote.end()
             Console.say(
@@ -40,8 +40,8 @@ struct GuestRunner {
     }
 
     /// What went wrong, with the place where that is known.
-    private func run(_ test: GuestCase) -> [String] {
-        let context = GuestContext(disks: disks)
+    private func run(_ test: GuestCase, _ machine: GuestMachine) -> [String] {
+        let context = GuestContext(disks: disks, separatesMounts: machine.separatesMounts)
         var problems: [String] = []
         do { try test.body(context) } catch let failure as ExpectationFailure {
             problems.append("\(failure)")

@@ -23,6 +23,8 @@ struct GuestMachine: Sendable {
     var modules: [String] = ["dm-mod", "dm-snapshot", "loop"]
     /// Whether udev runs. Without it libdevmapper makes the nodes itself.
     var runsUdev = false
+    /// Whether each command runs in a mount namespace of its own, as systemd's services do.
+    var separatesMounts = false
     /// The guest's memory. Its writable files (all but the disks) live in it, half of it at most.
     var memoryMebibytes = 1024
     /// The limit for the whole suite, many times what it takes.

@@ -12,7 +12,7 @@ final class VolumeRig {
     let name: String
     let originPath: String
     let storePath: String
-    let mapper: any DeviceMapping = KernelDeviceMapper()
+    let mapper: any DeviceMapping
     private var nextSnapshot: Int64 = 1
     private var nextRevert: Int64 = 1
     /// What sessions have said.
@@ -21,8 +21,9 @@ final class VolumeRig {
     /// Makes the store.
     init(
         _ context: GuestContext, name: String = "vol", originPath: String, storeFolder: String,
-        volumeBytes: Int, chunkBytes: Int
+        volumeBytes: Int, chunkBytes: Int, mapper: any DeviceMapping = KernelDeviceMapper()
     ) throws {
+        self.mapper = mapper
         self.name = name
         self.originPath = originPath
         storePath = storeFolder + "/" + name
@@ -40,12 +41,15 @@ final class VolumeRig {
         _ context: GuestContext, name: String = "vol", reopening storeFolder: String,
         originPath: String
     ) throws {
+        mapper = KernelDeviceMapper()
         self.name = name
         self.originPath = originPath
         storePath = storeFolder + "/" + name
         context.cleanUp { [self] in try takeDown() }
         var record = try store.volume()
         record.originPath = originPath
+        // A copy of the origin, on another device.
+        record.deviceIdentity = nil
         try store.writeVolume(record)
     }
 
@@ -189,6 +193,7 @@ final class VolumeRig {
             if info.hasLiveTable { try? mapper.clear(device) }
             try? mapper.resume(device)
         }
+        try HeldDevices.letGo()
         // What another stands on goes in a later round.
         for _ in 0..<20 where try !devices().isEmpty {
             for device in try devices() { try? mapper.remove(device) }

@@ -1,0 +1,31 @@
+internal import Glibc
+internal import SnapshotModel
+
+/// The present start of the machine, as the kernel tells it in files: what fakes a process's clocks
+/// does not reach them.
+enum SystemBoot {
+    /// The kernel's name of it; empty where it cannot be read.
+    static let identity =
+        firstWord(of: "/proc/sys/kernel/random/boot_id") ?? ""
+
+    /// For how long the machine has run, suspended or not, in nanoseconds; nil where it cannot be
+    /// read.
+    static var nanoseconds: Int64? {
+        guard let text = firstWord(of: path), let seconds = Double(text),
+            (0...1e10).contains(seconds)
+        else { return nil }
+        return Int64(seconds * 1000).multipliedClamped(by: 1_000_000)
+    }
+
+    /// Tests that set the clock bring a file of their own.
+    private static let path = getenv("SNAPMGR_UPTIME").map { String(cString: $0) } ?? "/proc/uptime"
+
+    private static func firstWord(of path: String) -> String? {
+        guard let file = try? OwnedDescriptor(path: path, flags: O_RDONLY) else { return nil }
+        var bytes = [UInt8](repeating: 0, count: 128)
+        let number = file.number
+        let count = retryingInterrupts { read(number, &bytes, bytes.count) }
+        guard count > 0 else { return nil }
+        return String(decoding: bytes[..<count].prefix { $0 > 0x20 }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,78 @@
+internal import BlockIO
+internal import DeviceMapper
+internal import MergeKit
+internal import SnapshotModel
+
+// Where the machine knows nothing that tells disks apart, their content does: what was overwritten
+// since some moment is in the areas since then, and all else is as it was.
+extension DeviceVolume {
+    private static let headCount = 16
+    private static let sampleCount = 64
+    private static let sampleBytesMaximum = 8 << 20
+    /// Fewer prove nothing.
+    private static let proofMinimum = 2
+
+    /// Notes what some chunks hold, once for each chain of areas. A merge changes them meanwhile.
+    func noteSamples() throws(Problem) {
+        guard let active = state.active, state.revert == nil, var known = try store.originState(),
+            !known.isClosed, manifests(since: known) == nil
+        else { return }
+        try flushOrigin()
+        let origin = try directly(stack.name(.real).path)
+        known.samples = sampledChunks.compactMap { chunk in
+            checksum(ofChunk: chunk, on: origin, skipsZeroes: true).map {
+                ChunkSum(chunk: chunk, checksum: $0)
+            }
+        }
+        known.samplesSince = active.id
+        try store.writeOriginState(known)
+    }
+
+    /// The first chunks, and some all over the volume.
+    private var sampledChunks: [Int] {
+        let chunkBytes = state.format.chunkBytes
+        let count = record.geometry.volumeBytes / chunkBytes
+        let most = max(1, Self.sampleBytesMaximum / chunkBytes)
+        let head = 0..<min(count, min(Self.headCount, most))
+        let step = max(1, count / min(Self.sampleCount, most))
+        return Array(Set(head).union(stride(from: 0, to: count, by: step))).sorted()
+    }
+
+    /// Refuses a device that has none of what the volume's origin must have after a crash. One that
+    /// lacks some of it may be the right one all the same, whose areas have missed something.
+    func requireSamples() throws(Problem) {
+        guard let known = try store.originState(), !known.isClosed, let samples = known.samples,
+            let manifests = manifests(since: known)
+        else { return }
+        var overwritten: [ChunkMap] = []
+        for manifest in manifests {
+            // What the kernel gave up says nothing.
+            guard let map = try? map(of: manifest) else { return }
+            overwritten.append(map)
+        }
+        let rest = samples.filter { sample in
+            !overwritten.contains { $0.contains(ChunkIndex(sample.chunk)) }
+        }
+        let origin = try directly(record.originPath)
+        guard rest.count >= Self.proofMinimum,
+            !rest.contains(where: { checksum(ofChunk: $0.chunk, on: origin) == $0.checksum })
+        else { return }
+        throw Problem(
+            .refused,
+            "the device at \(record.originPath) is not the origin of volume \(record.name), or was "
+                + "written all over past it: nothing is there of what must be",
+            hint: "have the path lead to the right device; if it is the right one, run "
+                + "`snapmgr activate \(record.name) --accept-device`")
+    }
+
+    /// The snapshots whose areas have all that was overwritten since the samples; nil when some are
+    /// gone, or lost exceptions.
+    private func manifests(since known: OriginState) -> ArraySlice<SnapshotManifest>? {
+        guard known.samples != nil, let id = known.samplesSince,
+            let first = state.manifests.firstIndex(where: { $0.id == id })
+        else { return nil }
+        let since = state.manifests[first...]
+        let isWhole = zip(since, since.dropFirst()).allSatisfy { $0.ordinal.next == $1.ordinal }
+        return isWhole && !state.isBroken(state.manifests[first].ordinal) ? since : nil
+    }
+}

@@ -1,0 +1,134 @@
+internal import BlockIO
+internal import DeviceMapper
+internal import MergeKit
+internal import SnapshotModel
+
+// Limits of merges. The kernel has one for the whole machine, so the strictest of all volumes' holds,
+// until the merge ends that it was set for.
+extension DeviceVolume {
+    /// Slows the kernel's merges down to so many bytes per second, as well as its parameter can: the
+    /// share of the time in which it copies.
+    ///
+    /// - Parameter bytesPerSecond: nil lifts this volume's limit.
+    func throttleMerge(bytesPerSecond: Int?) throws(Problem) {
+        guard let revert = state.revert?.record.id else { return }
+        guard let bytesPerSecond else { return try liftLimit(of: revert) }
+        guard bytesPerSecond > 0 else {
+            throw Problem(.usage, "a merge's rate must be more than 0 bytes per second")
+        }
+        let (rate, percent) = try measuredRate()
+        guard rate > 0 else {
+            throw Problem(
+                .refused,
+                "the merge on volume \(record.name) copies nothing that could be slowed down",
+                hint: "see `snapmgr merge status \(record.name)`")
+        }
+        let wanted = Double(percent) * Double(bytesPerSecond) / Double(rate)
+        var limits = try store.mergeLimits(revert) ?? MergeLimits()
+        let others = try limitsOfOthers()
+        limits.bytesPerSecond = bytesPerSecond
+        limits.kernelPercentBefore =
+            limits.kernelPercentBefore
+            ?? others.lazy.compactMap { $0?.kernelPercentBefore }.first ?? percent
+        limits.kernelPercent = Int(min(100, max(1, wanted)))
+        // First: whatever happens, the end of the merge lifts the limit.
+        try store.writeMergeLimits(limits, of: revert)
+        try apply([limits] + others.compactMap { $0 }, fallback: percent)
+    }
+
+    /// Has the kernel keep to the limit again that the store has: its own is gone with the machine's
+    /// last start. A merge that is too fast is no reason not to be active.
+    func renewLimit() {
+        do throws(Problem) {
+            guard let revert = state.merging?.record.id, let limits = try store.mergeLimits(revert),
+                limits.kernelPercent != nil
+            else { return }
+            try apply([limits] + limitsOfOthers().compactMap { $0 }, fallback: 100)
+        } catch {
+            warn("the merge on volume \(record.name) goes on without its limit: \(error.message)")
+        }
+    }
+
+    /// Lifts the limit of a merge that ends, or is to have none any more. The kernel's goes with the
+    /// last one on the machine.
+    func liftLimit(of revert: RevertID) throws(Problem) {
+        guard var limits = try store.mergeLimits(revert), limits.kernelPercent != nil else {
+            return
+        }
+        let before = limits.kernelPercentBefore ?? 100
+        let others = try limitsOfOthers()
+        // Of a merge whose limits cannot be read, nobody knows that it has none.
+        if !others.contains(where: { $0 == nil }) {
+            try apply(others.compactMap { $0 }, fallback: before)
+        }
+        limits.bytesPerSecond = nil
+        limits.kernelPercent = nil
+        limits.kernelPercentBefore = nil
+        try store.writeMergeLimits(limits, of: revert)
+    }
+
+    /// As ``liftLimit(of:)``, where that it fails is no reason not to go on.
+    func dropLimit(of revert: RevertID) {
+        do throws(Problem) { try liftLimit(of: revert) } catch {
+            warn(
+                "the limit of the kernel's merges could not be lifted at a merge's end: \(error.message); "
+                    + "do so with `echo 100 > /sys/module/dm_snapshot/parameters/snapshot_copy_throttle`"
+            )
+        }
+    }
+
+    private func apply(_ limits: [MergeLimits], fallback: Int) throws(Problem) {
+        let percent = limits.compactMap(\.kernelPercent).min() ?? fallback
+        try doing { () throws(IOFailure) in try KernelThrottle.set(percent: percent) }
+    }
+
+    /// The limits of the merges that the kernel runs for other volumes; nil for those that cannot be
+    /// told. The overlay's loop device tells where each store is.
+    private func limitsOfOthers() throws(Problem) -> [MergeLimits?] {
+        let mapper = stack.mapper
+        let own = DeviceIdentity.prefix(volumeUUID: record.uuid)
+        let devices = try asking { () throws(DeviceFailure) in try mapper.devices() }
+        let loops = LoopDevice.all()
+        var limits: [MergeLimits?] = []
+        for device in devices where !device.uuid.hasPrefix(own) {
+            guard case .overlay(let revert) = device.name.volumePart?.part else { continue }
+            let below =
+                (try? asking { () throws(DeviceFailure) in try mapper.dependencies(device.name) })
+                ?? []
+            let suffix = "/" + StoreLayout.syntheticOverlay(revert)
+            let path = loops.first {
+                below.contains($0.number) && $0.backingPath.hasSuffix(suffix)
+            }?
+            .backingPath
+            limits.append(path.flatMap { Self.limits(ofRevert: revert, $0.dropLast(suffix.count)) })
+        }
+        return limits
+    }
+
+    /// Nil when they cannot be read.
+    private static func limits(ofRevert id: RevertID, _ store: Substring) -> MergeLimits? {
+        let store = Store(folder: FileFolder(path: String(store)))
+        guard (try? store.revert(id)) != nil else { return nil }
+        do throws(Problem) { return try store.mergeLimits(id) ?? MergeLimits() } catch {
+            return nil
+        }
+    }
+
+    /// The merge's present rate in bytes per second, and the kernel's parameter at which it runs.
+    private func measuredRate() throws(Problem) -> (rate: Int, percent: Int) {
+        let percent = try doing { () throws(IOFailure) in try KernelThrottle.percent() }
+        guard let before = try mergeProgress() else { return (0, percent) }
+        let start = clock.monotonicNanoseconds()
+        for _ in 0..<Self.measuresMaximum {
+            BackgroundThread.sleep(milliseconds: Self.measureMilliseconds)
+            guard let after = try mergeProgress() else { return (0, percent) }
+            let bytes = after.mergedBytes - before.mergedBytes
+            let seconds = Double(clock.monotonicNanoseconds() - start) / 1e9
+            if bytes > 0 { return (Int(Double(bytes) / seconds), percent) }
+        }
+        return (0, percent)
+    }
+
+    private static let measureMilliseconds = 500
+    private static let measuresMaximum = 10
+}

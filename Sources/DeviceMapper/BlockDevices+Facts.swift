@@ -1,0 +1,106 @@
+package import BlockIO
+internal import Glibc
+
+// What the kernel says of a device by its number, which no path can lead astray.
+extension BlockDevices {
+    private static func folder(_ number: DeviceNumber) -> String { "/sys/dev/block/\(number)" }
+
+    /// Nil when there is no such device.
+    package static func sizeInSectors(_ number: DeviceNumber) -> Int? {
+        SystemFile.line(folder(number) + "/size").flatMap { Int(digits: $0) }
+    }
+
+    /// The bytes of a logical sector; nil when there is no such device.
+    package static func logicalBlockSize(_ number: DeviceNumber) -> Int? {
+        // A partition has its disk's queue.
+        ["/queue", "/../queue"].lazy.compactMap {
+            SystemFile.line(folder(number) + $0 + "/logical_block_size")
+        }.first.flatMap { Int(digits: $0) }
+    }
+
+    /// Whether the kernel takes no writes: a disk that is so, or that `blockdev --setro` made so.
+    package static func isReadOnly(_ number: DeviceNumber) -> Bool {
+        SystemFile.line(folder(number) + "/ro") == "1"
+    }
+
+    /// The disk that a partition is a part of; nil for what is no partition.
+    package static func disk(ofPartition number: DeviceNumber) -> DeviceNumber? {
+        guard SystemFile.line(folder(number) + "/partition") != nil else { return nil }
+        return SystemFile.line(folder(number) + "/../dev").flatMap { DeviceNumber(text: $0) }
+    }
+
+    /// The device, and all that it stands on: disks of partitions, what device-mapper and md make
+    /// devices of, and behind loop devices what their files lie on.
+    package static func foundations(of number: DeviceNumber) -> Set<DeviceNumber> {
+        var found: Set<DeviceNumber> = []
+        var open = [number]
+        while let next = open.popLast() {
+            guard found.insert(next).inserted else { continue }
+            open += below(next)
+        }
+        return found
+    }
+
+    /// The same of the filesystem that a file or folder lies on; empty when it lies on no device.
+    package static func foundations(ofPath path: String) throws(IOFailure) -> Set<DeviceNumber> {
+        device(ofPath: try FileFolder.realPath(path), try FileStatus(path: path).device)
+            .map { foundations(of: $0) } ?? []
+    }
+
+    private static func below(_ number: DeviceNumber) -> [DeviceNumber] {
+        let slaves = SystemFile.names(folder(number) + "/slaves").compactMap {
+            SystemFile.line("/sys/class/block/\($0)/dev").flatMap { DeviceNumber(text: $0) }
+        }
+        return slaves + [disk(ofPartition: number), file(ofLoop: number)].compactMap { $0 }
+    }
+
+    private static func file(ofLoop number: DeviceNumber) -> DeviceNumber? {
+        guard SystemFile.line(folder(number) + "/loop/backing_file") != nil,
+            let loop = LoopDevice.all().first(where: { $0.number == number })
+        else { return nil }
+        return loop.backingNumber ?? device(ofPath: loop.backingPath, loop.backing.device)
+    }
+
+    /// - Parameter device: as `stat` tells it: that of a filesystem with numbers of its own, such as
+    ///   Btrfs, is no device's, and what it is mounted from tells.
+    private static func device(ofPath path: String, _ device: UInt64) -> DeviceNumber? {
+        let number = DeviceNumber(encoded: device)
+        guard number.major == 0 else { return number }
+        let mounts = Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "").filter {
+            path == $0.point || path.hasPrefix($0.point == "/" ? "/" : $0.point + "/")
+        }
+        let nearest = mounts.max { $0.point.utf8.count < $1.point.utf8.count }
+        guard let source = nearest?.source, source.hasPrefix("/") else { return nil }
+        return try? Self.number(source)
+    }
+}
+
+// MARK: - Names that last
+
+extension BlockDevices {
+    /// Whether a path may lead to another device after the next start of the machine: the kernel's own
+    /// name, or one by what the device holds, which the volume itself holds as well.
+    package static func isPassing(_ path: String, _ number: DeviceNumber) -> Bool {
+        path == self.path(number)
+            || ["/dev/disk/by-uuid/", "/dev/disk/by-label/"].contains { path.hasPrefix($0) }
+    }
+
+    /// A name of the device that stays its own; nil where udev makes none.
+    package static func lastingPath(_ number: DeviceNumber) -> String? {
+        let isMapped = kernelName(number)?.hasPrefix("dm-") ?? false
+        let folder = isMapped ? "/dev/mapper" : "/dev/disk/by-id"
+        // A physical volume's name by its UUID is one by what the device holds.
+        let names = SystemFile.names(folder).filter { !$0.hasPrefix("lvm-pv-uuid-") }
+        return names.sorted(by: isBetter).map { "\(folder)/\($0)" }.first {
+            (try? self.number($0)) == number
+        }
+    }
+
+    /// World wide names first, and then the shortest.
+    private static func isBetter(_ one: String, _ other: String) -> Bool {
+        func rank(_ name: String) -> Int {
+            ["wwn-", "nvme-eui."].firstIndex { name.hasPrefix($0) } ?? 9
+        }
+        return (rank(one), one.utf8.count, one) < (rank(other), other.utf8.count, other)
+    }
+}

@@ -1,0 +1,73 @@
+/// What tells a disk, a partition or a logical volume from all others, whatever it is called and
+/// whatever is on it: as far as the kernel and udev know.
+package enum DeviceMarks {
+    /// By name; empty where nothing is known.
+    package static func of(_ number: DeviceNumber) -> [String: String] {
+        guard let disk = BlockDevices.disk(ofPartition: number) else { return ofDisk(number) }
+        var marks = ofDisk(disk)
+        marks["partition"] = SystemFile.line("/sys/dev/block/\(number)/partition")
+        marks["partuuid"] = udev(number, "ID_PART_ENTRY_UUID")
+        return marks
+    }
+
+    /// Where two devices' marks differ that both have; nil when they are one device's, as far as can
+    /// be told. The strongest mark decides: weaker ones are put together from others, and change with
+    /// the programs that do it.
+    package static func difference(
+        _ known: [String: String], _ found: [String: String]
+    ) -> (mark: String, known: String, found: String)? {
+        for marks in [diskMarks, ["partuuid", "partition"]] {
+            for mark in marks {
+                guard let one = known[mark], let other = found[mark] else { continue }
+                if one != other { return (mark, one, other) }
+                break
+            }
+        }
+        return nil
+    }
+
+    /// The strongest first.
+    private static let diskMarks = [
+        "dm_uuid", "dm_name", "md_uuid", "wwid", "cid", "serial", "loop_inode", "udev_serial",
+    ]
+
+    private static func ofDisk(_ number: DeviceNumber) -> [String: String] {
+        let folder = "/sys/dev/block/\(number)"
+        func first(_ names: String...) -> String? {
+            names.lazy.compactMap { trimmed(SystemFile.line("\(folder)/\($0)")) }.first
+        }
+        var marks: [String: String] = [:]
+        marks["dm_uuid"] = first("dm/uuid")
+        // Who gives no UUID is left with the name, which is his own, too.
+        if marks["dm_uuid"] == nil { marks["dm_name"] = first("dm/name") }
+        marks["md_uuid"] = first("md/uuid") ?? udev(number, "MD_UUID")
+        // SCSI's and NVMe's; memory cards'; virtio's and NVMe's.
+        marks["wwid"] = first("wwid", "device/wwid")
+        marks["cid"] = first("device/cid")
+        marks["serial"] = first("serial", "device/serial")
+        marks["loop_inode"] = loopInode(folder, number)
+        marks["udev_serial"] = udev(number, "ID_SERIAL")
+        return marks
+    }
+
+    private static func loopInode(_ folder: String, _ number: DeviceNumber) -> String? {
+        guard SystemFile.line(folder + "/loop/backing_file") != nil else { return nil }
+        return LoopDevice.all().first { $0.number == number }.map { "\($0.backing.inode)" }
+    }
+
+    /// A property in udev's database, which need not be there yet.
+    private static func udev(_ number: DeviceNumber, _ name: String) -> String? {
+        let lines = SystemFile.text("/run/udev/data/b\(number)")?.split(separator: "\n") ?? []
+        let prefix = "E:\(name)="
+        return lines.first { $0.hasPrefix(prefix) }.flatMap {
+            trimmed(String($0.dropFirst(prefix.count)))
+        }
+    }
+
+    /// Drives pad their numbers with blanks.
+    private static func trimmed(_ text: String?) -> String? {
+        guard let text else { return nil }
+        let words = text.split(separator: " ").joined(separator: " ")
+        return words.isEmpty ? nil : words
+    }
+}

@@ -1,0 +1,58 @@
+internal import BlockIO
+internal import Glibc
+
+/// A process that has a file open, as far as can be told: only root sees other users' processes.
+package struct FileHolder: Hashable, Sendable {
+    package var process: DeviceHolder.RunningProcess
+    /// Whether it has locks on it.
+    package var isLocking: Bool
+
+    /// All processes but this one that have a file open; those that have locked it, if any has.
+    package static func list(of file: LoopDevice.BackingFile) -> [FileHolder] {
+        let all = SystemFile.names("/proc").compactMap { Int(digits: $0) }.sorted()
+            .filter { $0 != Int(getpid()) }.compactMap { holder($0, file) }
+        let locking = all.filter(\.isLocking)
+        return locking.isEmpty ? all : locking
+    }
+
+    private static func holder(_ id: Int, _ file: LoopDevice.BackingFile) -> FileHolder? {
+        let folder = "/proc/\(id)"
+        let open = SystemFile.names(folder + "/fd").filter { name in
+            (try? LoopDevice.BackingFile(path: "\(folder)/fd/\(name)")) == file
+        }
+        guard !open.isEmpty else { return nil }
+        let isLocking = open.contains { name in
+            SystemFile.text("\(folder)/fdinfo/\(name)")?.contains("\nlock:") ?? false
+        }
+        return FileHolder(
+            process: DeviceHolder.RunningProcess(
+                id: id, program: SystemFile.line(folder + "/comm") ?? ""), isLocking: isLocking)
+    }
+}
+
+extension LoopDevice {
+    /// The loop devices through which a file can be written to, as far as can be told.
+    package static func writers(of file: BackingFile) -> [String] {
+        SystemFile.names("/sys/block").filter { $0.hasPrefix("loop") }.sorted().filter { name in
+            let folder = "/sys/block/" + name
+            guard let path = SystemFile.line(folder + "/loop/backing_file"),
+                SystemFile.line(folder + "/ro") != "1"
+            else { return false }
+            // The path is in the words of who attached it, and only root may ask the device.
+            if let found = try? BackingFile(path: path) { return found == file }
+            let device = SystemFile.line(folder + "/dev").flatMap { DeviceNumber(text: $0) }
+            return device.flatMap { KernelBlockSystem().file(behind: $0) } == file
+        }.map { "/dev/" + $0 }
+    }
+
+    /// The file behind a loop device and the path that it was attached by; nil for any other device.
+    package static func backing(
+        of device: DeviceNumber
+    ) -> (file: BackingFile, path: String)? {
+        let name = KernelBlockSystem.folder(device) + "/loop/backing_file"
+        guard let path = SystemFile.line(name),
+            let file = KernelBlockSystem().file(behind: device)
+        else { return nil }
+        return (file, path)
+    }
+}

@@ -1,0 +1,39 @@
+internal import BlockIO
+internal import Catalog
+internal import Hooks
+internal import Settings
+internal import SnapshotModel
+
+/// Looks for what the settings name and is not there. Nothing of it stops a command that does not
+/// need it.
+package struct ConfigService {
+    let context: ManagerContext
+
+    /// A sentence for each volume and program that is missing, or not to be trusted.
+    package func findings() throws -> [String] {
+        let settings = try context.settings.get()
+        return try missingVolumes(settings)
+            + settings.hooks.values
+            .sorted { $0.name < $1.name }.flatMap(findings(of:))
+    }
+
+    private func missingVolumes(_ settings: Settings) throws -> [String] {
+        let known = Set(try context.catalog.volumes().map(\.record.name))
+        let own = settings.volumes.keys.sorted().map { ("[volumes.\($0)]", $0) }
+        let ofSets = settings.sets.values.sorted { $0.name < $1.name }
+            .flatMap { set in set.volumes.map { ("set \(set.name)", $0) } }
+        return (own + ofSets).filter { !known.contains($0.1) }.map { place, volume in
+            "\(place): there is no volume \(volume) in \(context.catalog.path); run `snapmgr volume "
+                + "create \(volume) --origin PATH`"
+        }
+    }
+
+    private func findings(of hook: Hook) -> [String] {
+        let paths = Set(hook.programs.values.compactMap(\.first)).sorted()
+        let missing = paths.filter { !Paths.isExecutableFile($0) }.map {
+            "[hooks.\(hook.name)]: there is no program \($0) that can be run"
+        }
+        return missing
+            + (HookTrust.ofThisProcess?.problem(of: hook).map { [$0.message] } ?? [])
+    }
+}

@@ -1,0 +1,256 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import DeviceMapper
+internal import FoundationEssentials
+internal import MergeKit
+internal import SnapshotModel
+
+/// Makes one volume, while no other command can make one of its name.
+///
+/// The store comes first, and names this state as its owner; then a new image; then the catalog. A
+/// creation that was cut short is finished by the next one of the same name: what it has left holds
+/// nobody's data.
+struct VolumeCreation {
+    let context: ManagerContext
+    let request: CreateRequest
+    let volumes: [VolumeRow]
+
+    func run() throws {
+        let named = try Self.originPath(request.originPath, driver: request.driver)
+        let origin =
+            request.driver == .dm
+            ? DeviceOrigin.lastingPath(named, note: context.note) : named
+        let site = StoreSite(
+            path: try Paths.absolute(
+                request.storePath ?? context.state.defaultStorePath(volume: request.name)))
+        try site.requireFit(origin: origin, volumes: volumes)
+        let vacancy = try vacancy(site)
+        switch request.driver {
+        case .image where request.createBytes != nil:
+            let image = NewImage(path: origin, byteCount: request.createBytes ?? 0)
+            try image.requireFree(unfinished: vacancy.unfinished)
+            try make(site, origin: origin, image: image)
+        case .image: try make(site, origin: origin, image: nil)
+        case .dm: try makeDevices(site, origin: origin)
+        }
+        noteNesting()
+    }
+
+    /// A store on another volume is good for all but a set of both.
+    private func noteNesting() {
+        guard let volume = try? context.volume(request.name) else { return }
+        for other in volumes {
+            do { try context.requireIndependent([volume, other]) } catch {
+                let problem = Problem(error)
+                guard problem.code == .refused else { continue }
+                context.note("no set can have both: \(problem.message)")
+            }
+        }
+    }
+
+    private func vacancy(_ site: StoreSite) throws -> StoreSite.Vacancy {
+        try site.vacancy(
+            for: request.name, volumes: volumes,
+            owner: try StateIdentity(context.state).read())
+    }
+
+    /// A device's own name may be another one after the next start of the machine; a file's may be a
+    /// link that others change.
+    static func originPath(_ path: String, driver: VolumeDriver) throws -> String {
+        let path = try Paths.fromRoot(path)
+        let isDevice = path.hasPrefix("/dev/") && BlockDevices.isBlockDevice(path)
+        return driver == .dm || isDevice ? path : try Paths.absolute(path)
+    }
+
+    // MARK: Images
+
+    private func make(_ site: StoreSite, origin: String, image: NewImage?) throws {
+        guard let image else {
+            let probe = try OriginProbe(path: origin, isNew: true)
+            try require(probe, site)
+            let locked = try OriginGuard.acquire(
+                path: origin, volume: request.name, recorded: nil)
+            defer { withExtendedLifetime(locked) {} }
+            var record = try record(origin, byteCount: probe.byteCount)
+            record.originIdentity = locked.identity
+            return try withStore(site) { try write(site, record, isNewFolder: $0) }
+        }
+        let record = try record(origin, byteCount: image.byteCount)
+        try withStore(site) { isNewFolder in
+            try write(site, record, isNewFolder: isNewFolder) {
+                try finish(image, site, record)
+            }
+        }
+    }
+
+    /// Makes the image of a store that is there, so that it is known whose it is when this is cut
+    /// short.
+    private func finish(_ image: NewImage, _ site: StoreSite, _ record: VolumeRecord) throws {
+        try image.make()
+        do {
+            try require(try OriginProbe(path: image.path, isNew: true), site)
+            let locked = try OriginGuard.acquire(
+                path: image.path, volume: request.name, recorded: nil)
+            defer { withExtendedLifetime(locked) {} }
+            var record = record
+            record.originIdentity = locked.identity
+            try Store(folder: FileFolder(path: site.path)).writeVolume(record)
+            try enter(record, site)
+        } catch {
+            // The image that this command has just made, and nobody has written to.
+            try? Paths.remove(image.path)
+            throw error
+        }
+    }
+
+    private func require(_ probe: OriginProbe, _ site: StoreSite) throws {
+        try probe.requireUnmanaged(by: volumes)
+        try probe.requireStoreElsewhere(site.path)
+    }
+
+    private func record(_ origin: String, byteCount: Int) throws -> VolumeRecord {
+        var record = VolumeRecord(
+            name: request.name, uuid: UUID().uuidString.lowercased(), driver: request.driver,
+            originPath: origin,
+            geometry: Geometry(volumeBytes: byteCount, chunkBytes: request.chunkBytes),
+            storeFullPolicy: request.storeFullPolicy ?? request.driver.storeFullPolicy,
+            createdAt: context.clock.now())
+        record.owner = try StoreOwnership(context: context).own()
+        return record
+    }
+
+    // MARK: The store
+
+    /// Runs `body` with the store's folder made and locked, if it is still free; it is told whether
+    /// the folder is new.
+    private func withStore(_ site: StoreSite, _ body: (Bool) throws -> Void) throws {
+        let isNewFolder = try !Paths.exists(site.path)
+        try Paths.makeFolders(site.path)
+        let folder = FileFolder(path: site.path)
+        guard let lock = try StoreHolder.lock(folder, purpose: "snapmgr volume create") else {
+            throw StoreHolder.lockedProblem(store: folder)
+        }
+        defer { withExtendedLifetime(lock) {} }
+        _ = try vacancy(site)
+        try body(isNewFolder)
+    }
+
+    /// Writes the store, and then into the catalog; what was made is taken back when that fails.
+    private func write(
+        _ site: StoreSite, _ record: VolumeRecord, isNewFolder: Bool,
+        _ enter: (() throws -> Void)? = nil
+    ) throws {
+        do {
+            try site.requireLargeFiles(record)
+            try Store(folder: FileFolder(path: site.path)).create(record)
+            if let enter { try enter() } else { try self.enter(record, site) }
+        } catch {
+            site.abandon(record.uuid, includingFolder: isNewFolder)
+            throw error
+        }
+    }
+
+    private func enter(_ record: VolumeRecord, _ site: StoreSite) throws {
+        try context.catalog.atomically("recording a volume") {
+            try context.catalog.insertVolume(VolumeRow(record: record, storePath: site.path))
+            try context.log(
+                .volumeCreated, "the volume was created on \(record.originPath)",
+                volume: record.name)
+        }
+    }
+
+    // MARK: Devices
+
+    private func makeDevices(_ site: StoreSite, origin: String) throws {
+        guard request.createBytes == nil else {
+            throw Problem(
+                .usage, "a block device is not made: it must be there",
+                hint: "leave out --create-size, or use --driver image")
+        }
+        guard request.storeFullPolicy != .breakWrites else {
+            throw Problem(
+                .usage,
+                "a write to a volume under device-mapper cannot fail for want of space in its "
+                    + "store: the kernel gives the snapshots up",
+                hint: "leave out --when-full, and let `snapmgr daemon` make room before")
+        }
+        let mapper = context.sessions.mapper
+        try DeviceOrigin.requireMachine(mapper)
+        let probe = try DeviceOrigin(path: origin, mapper: mapper).probe(
+            store: site.path, volumes: volumes, chunkBytes: request.chunkBytes)
+        let record = try record(origin, byteCount: probe.byteCount)
+        let isNewFolder = try !Paths.exists(site.path)
+        try withStore(site) { try write(site, record, isNewFolder: $0) }
+        try bringUp(VolumeRow(record: record, storePath: site.path), site, isNewFolder)
+    }
+
+    /// Makes the devices of a volume that has just been recorded; when that fails, takes down what
+    /// there is, and forgets the volume.
+    private func bringUp(_ volume: VolumeRow, _ site: StoreSite, _ isNewFolder: Bool) throws {
+        let activations = ActivationService(context: context)
+        do {
+            _ = try activations.activate(volume, acceptsOrigin: false, isDryRun: false)
+        } catch {
+            _ = try? activations.deactivate(volume)
+            try context.catalog.removeVolume(named: volume.record.name)
+            _ = try site.remove(of: volume.record.uuid, includingFolder: isNewFolder)
+            throw error
+        }
+    }
+}
+
+extension VolumeDriver {
+    /// What is done when the store is full and nobody has chosen: the kernel can only give the
+    /// snapshots up.
+    fileprivate var storeFullPolicy: StoreFullPolicy {
+        switch self {
+        case .image: .breakWrites
+        case .dm: .breakSnapshots
+        }
+    }
+}
+
+/// A sparse image that is to be made.
+struct NewImage {
+    let path: String
+    let byteCount: Int
+
+    /// - Parameter unfinished: the record that a creation which was cut short has left: an image
+    ///   that it names, and that holds nothing, is its own.
+    func requireFree(unfinished: VolumeRecord?) throws {
+        guard byteCount >= OriginProbe.minimumBytes, byteCount % Geometry.sectorBytes == 0,
+            byteCount <= Geometry.volumeBytesMaximum
+        else {
+            throw Problem(
+                .usage, "a volume cannot have \(byteCount) bytes",
+                hint: "choose a multiple of \(Geometry.sectorBytes), at least "
+                    + "\(OriginProbe.minimumBytes)")
+        }
+        guard try Paths.exists(path) else { return }
+        guard unfinished?.originPath == path, try isEmpty() else {
+            throw Problem(
+                .exists, "the origin \(path) exists already",
+                hint: "leave out --create-size to manage it as it is")
+        }
+        try Paths.remove(path)
+    }
+
+    private func isEmpty() throws -> Bool {
+        let status = try FileStatus(path: path)
+        return status.kind == .file && status.allocatedBytes == 0
+    }
+
+    /// Makes it; the name must be free.
+    func make() throws {
+        let device = try FileDevice(path: path, access: .create)
+        do {
+            try device.resize(to: byteCount)
+            try device.sync()
+            try Paths.syncName(of: path)
+        } catch {
+            try? Paths.remove(path)
+            throw error
+        }
+    }
+}

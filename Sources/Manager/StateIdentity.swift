@@ -1,0 +1,52 @@
+internal import BlockIO
+internal import FoundationEssentials
+internal import Glibc
+internal import SnapshotModel
+
+/// The UUID of a state folder, in the file `identity`. Stores name the state that they belong to by
+/// it; it survives the catalog.
+struct StateIdentity {
+    private let state: StateFolder
+
+    private static let fileName = "identity"
+    private static let bytesMaximum = 4096
+
+    init(_ state: StateFolder) { self.state = state }
+
+    private var folder: FileFolder { FileFolder(path: state.path) }
+
+    /// Nil when the state has none yet.
+    func read() throws -> StoreOwner? {
+        let bytes: [UInt8]
+        do throws(IOFailure) {
+            bytes = try folder.readFile(Self.fileName, limitBytes: Self.bytesMaximum)
+        } catch {
+            guard error.isNotFound else { throw error }
+            return nil
+        }
+        let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
+        guard let uuid = UUID(uuidString: text) else {
+            throw Problem(
+                .corrupt, "\(state.path)/\(Self.fileName) holds no UUID",
+                hint: "restore it; without it, take the stores over with `snapmgr catalog rebuild "
+                    + "--store DIR --take-over`")
+        }
+        return StoreOwner(state: uuid.uuidString.lowercased(), path: state.path)
+    }
+
+    /// Makes one when there is none. Of two commands that come at once, one makes it.
+    func readOrMake() throws -> StoreOwner {
+        if let known = try read() { return known }
+        let new = UUID().uuidString.lowercased()
+        let draft = "\(Self.fileName).\(new)"
+        try folder.writeFile(draft, Array((new + "\n").utf8))
+        do throws(IOFailure) {
+            try folder.renameUnlessTaken(draft, to: Self.fileName)
+        } catch {
+            try? folder.removeFile(draft)
+            guard error.code == EEXIST else { throw error }
+        }
+        try folder.syncFolder("")
+        return try read() ?? StoreOwner(state: new, path: state.path)
+    }
+}

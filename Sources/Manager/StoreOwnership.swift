@@ -1,0 +1,70 @@
+internal import BlockIO
+internal import Catalog
+internal import Control
+internal import MergeKit
+internal import SnapshotModel
+
+/// Which state a store belongs to. A store that belongs to none, as older versions made them, is
+/// taken by the first state that has its volume.
+struct StoreOwnership {
+    let context: ManagerContext
+
+    /// - Throws: `refused`, naming both states, when the store is another's.
+    func require(_ record: VolumeRecord, storePath: String) throws {
+        guard let owner = record.owner else { return }
+        let own = try StateIdentity(context.state).read()
+        guard own?.state != owner.state else { return }
+        let name = own?.description ?? context.state.path
+        throw Problem(
+            .refused,
+            "the store \(storePath) of volume \(record.name) belongs to the state \(owner), not to "
+                + name,
+            hint: "use that state, or take the store over: `snapmgr catalog rebuild --store "
+                + "\(storePath) --take-over`")
+    }
+
+    /// Writes this state into a store that belongs to none. One that somebody has open is left for
+    /// the next time.
+    func adopt(_ volume: VolumeRow, _ record: VolumeRecord) throws {
+        guard record.owner == nil else { return }
+        _ = try write(volume.storePath) { record in
+            record.owner == nil ? try own() : record.owner
+        }
+    }
+
+    /// Makes a store this state's, whoever has it.
+    ///
+    /// - Throws: `locked` when somebody has the volume open.
+    func takeOver(_ storePath: String) throws {
+        guard try write(storePath, owner: { _ in try own() }) else {
+            throw StoreHolder.lockedProblem(store: FileFolder(path: storePath))
+        }
+    }
+
+    /// Gives a store away that stays behind.
+    func release(_ storePath: String) throws {
+        let store = Store(folder: FileFolder(path: storePath))
+        var record = try store.volume()
+        guard record.owner != nil else { return }
+        record.owner = nil
+        try store.writeVolume(record)
+    }
+
+    func own() throws -> StoreOwner { try StateIdentity(context.state).readOrMake() }
+
+    /// - Returns: false when somebody has the store open.
+    private func write(
+        _ storePath: String, owner: (VolumeRecord) throws -> StoreOwner?
+    ) throws -> Bool {
+        let folder = FileFolder(path: storePath)
+        guard let lock = try StoreHolder.lock(folder, purpose: "snapmgr") else { return false }
+        defer { withExtendedLifetime(lock) {} }
+        let store = Store(folder: folder)
+        var record = try store.volume()
+        let owner = try owner(record)
+        guard record.owner != owner else { return true }
+        record.owner = owner
+        try store.writeVolume(record)
+        return true
+    }
+}

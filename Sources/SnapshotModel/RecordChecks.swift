@@ -1,0 +1,58 @@
+// What records may say. Commands check what people type; records may have been written by anybody
+// who can write to a store, and are checked when they are read.
+
+/// The bounds of texts in records.
+package enum TextBounds {
+    /// The longest name of a snapshot or a set, in characters.
+    package static let nameLength = 128
+    /// The longest note and tag, in bytes: manifests are read whole, and have a limit.
+    package static let noteBytes = 1024
+    package static let tagCount = 1024
+    package static let setVolumeCount = 4096
+    /// PATH_MAX of Linux, in bytes.
+    package static let pathBytes = 4096
+
+    /// Letters, digits, `.`, `_` and `-`: what may stand in a reference.
+    package static func isSnapshotName(_ name: String) -> Bool {
+        (1...nameLength).contains(name.unicodeScalars.count)
+            && name.unicodeScalars.allSatisfy { VolumeRecord.isValidName("a\($0)") }
+    }
+
+    static func isUUID(_ text: String) -> Bool {
+        VolumeRecord.isValidName(text) && !text.contains("_") && !text.contains(".")
+    }
+}
+
+extension VolumeRecord {
+    /// What in it no snapmgr has written; nil when there is nothing.
+    package var flaw: String? {
+        if !Self.isValidName(name) { return "its name cannot be a volume's" }
+        if !TextBounds.isUUID(uuid) { return "its UUID is none" }
+        let isPath = originPath.hasPrefix("/") && !originPath.utf8.contains(0)
+        guard isPath, originPath.utf8.count <= TextBounds.pathBytes else {
+            return "its origin's path is none"
+        }
+        return geometry.isPossible && geometry.volumeBytes > 0
+            ? nil : "it has an impossible geometry"
+    }
+}
+
+extension SnapshotManifest {
+    /// What in it no snapmgr has written; nil when there is nothing.
+    package var flaw: String? {
+        if !(1...Geometry.volumeBytesMaximum).contains(volumeBytes) {
+            return "it has an impossible size"
+        }
+        for name in [name, setName, schedule].compactMap({ $0 })
+        where !TextBounds.isSnapshotName(name) {
+            return "it has a name that no snapshot can have"
+        }
+        let volumes = setVolumes ?? []
+        if volumes.count > TextBounds.setVolumeCount || !volumes.allSatisfy(TextBounds.isUUID) {
+            return "its set has members that are no volumes"
+        }
+        let texts = tags + [note].compactMap { $0 }
+        let isLong = texts.contains { $0.utf8.count > TextBounds.noteBytes }
+        return isLong || tags.count > TextBounds.tagCount ? "its note or tags are too long" : nil
+    }
+}

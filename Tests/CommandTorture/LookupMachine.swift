@@ -1,0 +1,131 @@
+import BlockIO
+import Glibc
+import Manager
+import MergeKit
+import SnapshotModel
+import TestKit
+
+/// A small machine with all that look-ups may miss: volumes with snapshots, scheduled ones and a set
+/// among them, one that is deleted and still needed, one that is held, and a revert whose merge runs.
+struct LookupMachine {
+    let root: String
+    let image: FolderImage
+    let known: KnownState
+    /// When the commands come: a slot of the schedule is due.
+    let seconds: Int64
+
+    static let merging = "b"
+    static let removable = "c"
+
+    private static let settings = """
+        time-zone = "UTC"
+        free-space-floor = "0"
+        [volumes.a]
+        schedules = ["minutely"]
+        policy = "few"
+        [schedules.minutely]
+        every = "1m"
+        [policies.few]
+        last = 4
+        """
+
+    init(root: String) throws {
+        self.root = root
+        guard mkdir(root, 0o700) == 0 else { throw IOFailure("make", path: root, code: errno) }
+        try FileFolder(path: root).writeFile("snapmgr.toml", Array(Self.settings.utf8))
+        var builder = Builder(machine: Machine(root: root, seconds: CommandHistory.beginning))
+        try builder.build()
+        known = builder.known
+        seconds = builder.machine.clock.seconds + Machine.periodSeconds
+        image = try FolderImage(of: root)
+    }
+
+    private struct Builder {
+        let machine: Machine
+        var known = KnownState()
+
+        mutating func build() throws {
+            for volume in ["a", "b", "c"] { try create(volume) }
+            _ = try machine.manager().ticks.tick(prunes: false, isDryRun: false)
+            try write("a", 0..<20, 1)
+            try take(["a"])
+            try write("a", 4..<12, 2)
+            try write("b", 0..<48, 3)
+            try write("c", 8..<16, 4)
+            try take(["a", "b"])
+            try take(["c"])
+            try write("b", 10..<40, 5)
+            try write("a", 8..<24, 6)
+            let needed = try take(["a"])
+            try write("a", 16..<20, 7)
+            try take(["a", "b"])
+            try write("b", 0..<30, 8)
+            for number in 0..<UInt8(Machine.keptCount + 1) {
+                machine.clock.seconds += Machine.periodSeconds
+                try tick()
+                try write("a", Int(number) * 3..<Int(number) * 3 + 5, 20 + number)
+            }
+            _ = try machine.manager().deletions.delete(needed.map { "\($0)" }, isDryRun: false)
+            known.snapshots.removeAll { needed.contains($0.id) }
+            _ = try machine.manager().holds.hold("1", owner: "test", reason: "test", until: nil)
+            known.held.insert(1)
+            try revert("b", to: 3)
+        }
+
+        private mutating func create(_ volume: String) throws {
+            _ = try machine.manager().volumes.create(
+                CreateRequest(
+                    name: volume, originPath: "\(machine.root)/\(volume).img",
+                    createBytes: CommandHistory.chunkBytes * CommandHistory.chunkCount,
+                    chunkBytes: CommandHistory.chunkBytes))
+            known.contents[volume] = Array(repeating: 0, count: CommandHistory.chunkCount)
+        }
+
+        private mutating func write(_ volume: String, _ chunks: Range<Int>, _ byte: UInt8) throws {
+            try machine.withEngine(volume) { engine in
+                let bytes = [UInt8](
+                    repeating: byte, count: chunks.count * CommandHistory.chunkBytes)
+                try engine.write(
+                    bytes.span.bytes, at: chunks.lowerBound * CommandHistory.chunkBytes)
+                try engine.flush()
+            }
+            for chunk in chunks { known.contents[volume]?[chunk] = byte }
+        }
+
+        @discardableResult
+        private mutating func take(_ volumes: [String]) throws -> [Int64] {
+            let taken = try machine.manager().snapshots.take(TakeRequest(volumes: volumes))
+            for snapshot in taken.snapshots { note(snapshot.id.rawValue, snapshot.volume) }
+            return taken.snapshots.map(\.id.rawValue)
+        }
+
+        private mutating func note(
+            _ id: Int64, _ volume: String, isSafety: Bool = false, slot: Int64? = nil
+        ) {
+            known.snapshots.append(
+                KnownSnapshot(
+                    id: id, volume: volume, content: known.contents[volume] ?? [],
+                    isSafety: isSafety, slot: slot))
+            known.highestID = max(known.highestID, id)
+        }
+
+        private mutating func tick() throws {
+            let slot = machine.clock.seconds
+            for served in try machine.manager().ticks.tick(prunes: false, isDryRun: false).slots {
+                guard case .taken(let ids, _) = served.outcome else { continue }
+                for id in ids { note(id.rawValue, "a", slot: slot) }
+                known.served.append(slot)
+            }
+        }
+
+        private mutating func revert(_ volume: String, to id: Int64) throws {
+            let report = try machine.manager().reverts.revert(
+                "\(id)", RevertOptions(waits: false)
+            ) { _, _ in }
+            for item in report.items {
+                if let safety = item.safety { note(safety.rawValue, volume, isSafety: true) }
+            }
+            known.contents[volume] = known.snapshots.first { $0.id == id }?.content
+        }
+    }
+}

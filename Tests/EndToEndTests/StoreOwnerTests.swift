@@ -1,0 +1,129 @@
+import Foundation
+import SnapshotModel
+import Testing
+
+/// One state for a store, and one store for a volume.
+@Suite(.enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
+struct StoreOwnerTests {
+    private func volume() throws -> CommandLineHarness {
+        let harness = try CommandLineHarness()
+        try harness.json("volume", "create", "data", "--origin", "data.img", "--create-size", "1M")
+        try harness.json("snapshot", "data", "--name", "one")
+        return harness
+    }
+
+    private func tool(_ harness: CommandLineHarness, _ command: String...) throws {
+        let result = try harness.tool(command)
+        guard result.status == 0 else { throw Problem(.failed, "\(command): \(result.errors)") }
+    }
+
+    @Test("M7: a second state takes a store by an explicit word only, and the first one keeps off")
+    func takeOver() throws {
+        let harness = try volume()
+        let store = harness.folder + "/state/stores/data"
+        let other = ["SNAPMGR_STATE": harness.folder + "/other"]
+        let rebuild = ["catalog", "rebuild", "--store", store]
+        let refused = try harness.run(rebuild, environment: other)
+        #expect(refused.status == 13)
+        for word in [harness.folder + "/state (", harness.folder + "/other", "--take-over"] {
+            #expect(refused.errors.contains(word), "\(word): \(refused.errors)")
+        }
+        #expect(try harness.run("list", "data", environment: other).status == 4)
+
+        let taken = try harness.run(rebuild + ["--take-over"], environment: other)
+        #expect(taken.status == 0, "\(taken.errors)")
+        #expect(try harness.run("snapshot", "data", environment: other).status == 0)
+        for arguments in [["snapshot", "data"], ["delete", "1"], ["serve", "data"]] {
+            let result = try harness.run(arguments)
+            #expect(result.status == 13, "\(arguments): \(result.errors)")
+            #expect(result.errors.contains(harness.folder + "/other"), "\(result.errors)")
+        }
+        let removed = try harness.run("volume", "remove", "data", "--yes")
+        #expect(removed.status == 0, "\(removed.errors)")
+        let check = try harness.run("check", "--data", environment: other)
+        #expect(check.status == 0, "the store of the new owner stays: \(check.output)")
+    }
+
+    @Test("M7: a store that was kept is anybody's")
+    func kept() throws {
+        let harness = try volume()
+        try harness.json("volume", "remove", "data", "--keep-store", "--yes")
+        let result = try harness.run(
+            "catalog", "rebuild", "--store", harness.folder + "/state/stores/data",
+            environment: ["SNAPMGR_STATE": harness.folder + "/other"])
+        #expect(result.status == 0, "\(result.errors)")
+    }
+
+    @Test("M7: the state's identity survives its catalog")
+    func identity() throws {
+        let harness = try volume()
+        for suffix in ["", "-wal", "-shm"] {
+            try tool(harness, "rm", "-f", "state/catalog.sqlite" + suffix)
+        }
+        try harness.json("catalog", "rebuild")
+        try harness.json("snapshot", "data")
+    }
+
+    @Test("M6: a creation that is killed at any moment can be repeated")
+    func killedCreation() throws {
+        let harness = try CommandLineHarness()
+        let create = ["volume", "create", "data", "--origin", "data.img", "--create-size", "1M"]
+        for milliseconds in stride(from: 1, through: 60, by: 4) {
+            let process = try harness.start([CommandLineHarness.binary] + create).process
+            Instant.sleep(Double(milliseconds) / 1000)
+            process.end()
+            let again = try harness.run(create)
+            // It may have been done by then.
+            let isDone = again.status == 1 && again.errors.contains("there is a volume data")
+            #expect(again.status == 0 || isDone, "\(milliseconds) ms: \(again.errors)")
+            try harness.json("snapshot", "data")
+            try harness.json("volume", "remove", "data", "--yes")
+            try tool(harness, "rm", "data.img")
+        }
+    }
+
+    @Test("H2: a copy of a store does not take the store's place")
+    func copy() throws {
+        let harness = try volume()
+        try tool(harness, "cp", "-a", "state/stores/data", "state/stores/data.bak")
+        let result = try harness.run("catalog", "rebuild")
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.contains(harness.folder + "/state/stores/data\n"))
+        #expect(result.errors.contains("data.bak is a copy"), "\(result.errors)")
+        let named = try harness.run("catalog", "rebuild", "--store", "state/stores/data.bak")
+        #expect(named.status == 13)
+        for name in ["/state/stores/data ", "/state/stores/data.bak "] {
+            #expect(named.errors.contains(harness.folder + name), "\(named.errors)")
+        }
+    }
+
+    @Test("H2: of two unknown stores of one volume none is taken")
+    func twoUnknown() throws {
+        let harness = try volume()
+        try tool(harness, "cp", "-a", "state/stores/data", "state/stores/data.bak")
+        for suffix in ["", "-wal", "-shm"] {
+            try tool(harness, "rm", "-f", "state/catalog.sqlite" + suffix)
+        }
+        let result = try harness.run("catalog", "rebuild")
+        #expect(result.status == 13)
+        #expect(result.errors.contains("/data.bak"), "\(result.errors)")
+        #expect(result.errors.contains("move the copy away"), "\(result.errors)")
+        try tool(harness, "rm", "-r", "state/stores/data.bak")
+        try harness.json("catalog", "rebuild")
+        try harness.json("snapshot", "data")
+    }
+
+    @Test("H2: a store of another volume with the same name is refused in clear words")
+    func sameName() throws {
+        let harness = try volume()
+        try harness.json("volume", "remove", "data", "--keep-store", "--yes")
+        try tool(harness, "mv", "state/stores/data", "first")
+        try harness.json("volume", "create", "data", "--origin", "b.img", "--create-size", "1M")
+        let result = try harness.run("catalog", "rebuild", "--store", "first")
+        #expect(result.status == 1)
+        #expect(!result.errors.contains("UNIQUE"))
+        for word in ["/first", "/state/stores/data", "two volumes with the name data"] {
+            #expect(result.errors.contains(word), "\(word): \(result.errors)")
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import BlockIO
+import DeviceMapper
+import Glibc
+
+/// Commands in mount namespaces of their own, as systemd's services run them, and loop devices that are
+/// none of theirs.
+enum NamespaceCases {
+    static let cases = [
+        GuestCase(
+            "DH1: commands in mounts of their own leave no loop device, and deleted space comes back",
+            body: mountsOfItsOwn),
+        GuestCase(
+            "DM5: others' loop devices on a store's files are neither in the way nor detached",
+            body: foreignLoops),
+    ]
+
+    private static func freeBytes() throws -> Int {
+        try FileFolder(path: CommandRig.storeRoot).freeBytes()
+    }
+
+    private static func mountsOfItsOwn(_ context: GuestContext) throws {
+        let rig = try CommandRig(context)
+        rig.snapmgr.launcher = Snapmgr.inMountsOfItsOwn
+        try rig.create("data", on: rig.origins[0])
+        _ = try rig.fill("data", version: 1, seed: 4)
+        let free = try freeBytes()
+        for round in 1...4 {
+            try rig.snapshot("data", "s\(round)")
+            _ = try rig.fill("data", version: round + 1, seed: 4)
+            // The area that grows, and what keeps its device open.
+            try expectEqual(LoopDevice.all().count, 2, "loop devices after \(round) snapshots")
+        }
+        try rig.snapmgr.run("export", "data@s1", "/run/snapmgr-exported")
+        context.cleanUp { unlink("/run/snapmgr-exported") }
+        try expectEqual(LoopDevice.all().count, 2, "loop devices after an export")
+        for round in 1...4 { try rig.snapmgr.run("delete", "data@s\(round)") }
+        try rig.snapmgr.run("deactivate", "data")
+        try expectEqual(LoopDevice.all().map(\.backingPath), [], "loop devices at the end")
+        let freeAgain = try freeBytes()
+        // The newest one's area may stay until there is another: one of four.
+        try expect(freeAgain > free - (32 << 20), "of \(free) bytes \(freeAgain) are free again")
+    }
+
+    private static func foreignLoops(_ context: GuestContext) throws {
+        let rig = try CommandRig(context)
+        try rig.create("data", on: rig.origins[0])
+        _ = try rig.fill("data", version: 1, seed: 4)
+        try rig.snapshot("data", "one")
+        _ = try rig.fill("data", version: 2, seed: 4)
+        let image = CommandRig.store("data") + "/image.img"
+        try Program.run("truncate", "--size", "8M", image)
+        let area = CommandRig.store("data") + "/snapshots/000001/area.cow"
+        let loops = try [image, area].map { path in
+            // As losetup does it.
+            let loop = try LoopDevice.attach(
+                path: path, isReadOnly: true, directIO: false, label: String(path.suffix(63)))
+            context.cleanUp { try loop.detach() }
+            return loop
+        }
+        // Somebody reads them, too.
+        let opened = try loops.map { try DirectDevice(path: $0.path, isReadOnly: true) }
+        try rig.snapshot("data", "two")
+        _ = try rig.fill("data", version: 3, seed: 4)
+        try rig.snapmgr.run("export", "data@one", "/run/snapmgr-exported")
+        context.cleanUp { unlink("/run/snapmgr-exported") }
+        try rig.snapmgr.run("delete", "data@two")
+        try rig.snapmgr.run("deactivate", "data")
+        let left = Set(LoopDevice.all().map(\.path))
+        try expectEqual(left, Set(loops.map(\.path)), "loop devices that are left")
+        withExtendedLifetime(opened) {}
+    }
+}

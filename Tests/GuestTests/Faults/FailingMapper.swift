@@ -1,0 +1,73 @@
+import DeviceMapper
+import Synchronization
+
+/// The kernel's device-mapper, which has no memory for suspends and resumes from a certain one on.
+final class FailingMapper: DeviceMapping {
+    private let kernel = KernelDeviceMapper()
+    /// How many more succeed; nil is all.
+    private let left = Mutex<Int?>(nil)
+
+    func fail(after count: Int) { left.withLock { $0 = count } }
+
+    /// All succeed from now on.
+    ///
+    /// - Returns: whether one has failed.
+    func heal() -> Bool {
+        left.withLock { left in
+            defer { left = nil }
+            return left.map { $0 < 0 } ?? false
+        }
+    }
+
+    private func count(_ action: String, _ name: DeviceName) throws(DeviceFailure) {
+        let fails = left.withLock { left in
+            guard let count = left else { return false }
+            left = count > 0 ? count - 1 : -1
+            return count <= 0
+        }
+        guard fails else { return }
+        throw DeviceFailure(action, name.text, detail: "there is no memory for it", cause: .other)
+    }
+
+    func suspend(
+        _ name: DeviceName, freezesFilesystem: Bool, flushes: Bool
+    ) throws(DeviceFailure) {
+        try count("suspend", name)
+        try kernel.suspend(name, freezesFilesystem: freezesFilesystem, flushes: flushes)
+    }
+
+    func resume(_ name: DeviceName) throws(DeviceFailure) {
+        try count("resume", name)
+        try kernel.resume(name)
+    }
+
+    // MARK: The rest
+
+    func driverVersion() throws(DeviceFailure) -> VersionNumber { try kernel.driverVersion() }
+    func targets() throws(DeviceFailure) -> [String: VersionNumber] { try kernel.targets() }
+    func devices() throws(DeviceFailure) -> [ListedDevice] { try kernel.devices() }
+    func info(_ name: DeviceName) throws(DeviceFailure) -> DeviceInfo? { try kernel.info(name) }
+    func table(_ name: DeviceName) throws(DeviceFailure) -> DeviceTable { try kernel.table(name) }
+    func status(_ name: DeviceName) throws(DeviceFailure) -> [TargetStatus] {
+        try kernel.status(name)
+    }
+    func dependencies(_ name: DeviceName) throws(DeviceFailure) -> [DeviceNumber] {
+        try kernel.dependencies(name)
+    }
+    func create(
+        _ name: DeviceName, uuid: String, isReadOnly: Bool, table: DeviceTable
+    ) throws(DeviceFailure) {
+        try kernel.create(name, uuid: uuid, isReadOnly: isReadOnly, table: table)
+    }
+    func prepare(
+        _ name: DeviceName, uuid: String, isReadOnly: Bool, table: DeviceTable
+    ) throws(DeviceFailure) {
+        try kernel.prepare(name, uuid: uuid, isReadOnly: isReadOnly, table: table)
+    }
+    func load(_ name: DeviceName, table: DeviceTable, isReadOnly: Bool) throws(DeviceFailure) {
+        try kernel.load(name, table: table, isReadOnly: isReadOnly)
+    }
+    func clear(_ name: DeviceName) throws(DeviceFailure) { try kernel.clear(name) }
+    func settle(_ name: DeviceName) throws(DeviceFailure) { try kernel.settle(name) }
+    func remove(_ name: DeviceName) throws(DeviceFailure) { try kernel.remove(name) }
+}
