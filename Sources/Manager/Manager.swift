@@ -73,11 +73,11 @@ package final class Manager: Sendable {
         if catalog.access == .missing {
             context.note(
                 "there is no catalog \(path), so that nothing is known: `--state DIR` names another "
-                    + "state, `snapmgr volume create` makes a first volume")
+                    + "state, `snapmgr volume create NAME --origin PATH` makes a first volume")
         } else if try catalog.volumes().isEmpty {
             context.note(
                 "the catalog \(path) has no volume: `--state DIR` names another state, "
-                    + "`snapmgr volume create` makes a first volume")
+                    + "`snapmgr volume create NAME --origin PATH` makes a first volume")
         }
     }
 

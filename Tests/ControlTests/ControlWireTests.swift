@@ -13,7 +13,7 @@ struct ControlWireTests {
         .previewRevert(SnapshotID(rawValue: 4)), .mergeStatus, .pauseMerge, .resumeMerge,
         .throttleMerge(bytesPerSecond: nil), .throttleMerge(bytesPerSecond: 1 << 40),
         .cancelMerge(RevertID(rawValue: 5)), .waitForMerge,
-        .previewDelete([]), .delete([SnapshotID(rawValue: .max)]), .collect,
+        .previewDelete([]), .delete([SnapshotID(rawValue: 1 << 47)]), .collect,
         .export(SnapshotID(rawValue: 6), path: "/a b"), .resize(bytes: 512),
     ]
 

@@ -240,7 +240,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
         .init(
             "[policies.p]\nnot-mirrored = true",
             "f.toml:2:16: policies.p.not-mirrored would keep nothing: there are no mirrors yet "
-                + "(leave it out; `snapmgr hold` keeps what must stay)"),
+                + "(leave it out; `snapmgr hold ID --reason TEXT` keeps what must stay)"),
         .init(
             "[policies.p]\nnot-mirrored = \"true\"",
             "f.toml:2:16: policies.p.not-mirrored must be true or false, not a text "

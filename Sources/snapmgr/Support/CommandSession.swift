@@ -77,7 +77,9 @@ struct CommandSession {
         if let state = global.state, access(options.state.path, F_OK) != 0, errno == ENOENT {
             throw Problem(
                 .notFound, "there is no folder \(state)",
-                hint: "check --state; `snapmgr volume create` makes it with a first volume")
+                hint:
+                    "check --state; `snapmgr volume create NAME --origin PATH` makes it with a first volume"
+            )
         }
         return try Manager(reading: options)
     }
