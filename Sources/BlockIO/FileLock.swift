@@ -23,7 +23,19 @@ package final class FileLock: Sendable {
             if errno == EWOULDBLOCK { return nil }
             throw .last("lock", path: path)
         }
+        // What who only looks can see without taking anything; a filesystem may not have it.
+        _ = snapmgr_lock_byte(number, 0)
         return FileLock(descriptor, path: path)
+    }
+
+    /// Whether somebody has the lock. Nothing is taken, so that nobody who wants it meets the one
+    /// who looks.
+    package static func isHeld(_ name: String, in folder: FileFolder) throws(IOFailure) -> Bool {
+        guard try folder.exists(name) else { return false }
+        let descriptor = try folder.openLock(name)
+        let answer = snapmgr_byte_is_locked(descriptor.number, 0)
+        guard answer >= 0 else { throw .last("look at", path: folder.path + "/" + name) }
+        return answer == 1
     }
 
     /// As ``acquire(_:in:)``, by the file's path.

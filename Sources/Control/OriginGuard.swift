@@ -36,6 +36,7 @@ package final class OriginGuard: Sendable {
     package static func acquire(
         path: String, volume: String, recorded: OriginIdentity?
     ) throws(Problem) -> OriginGuard {
+        try OwnerTrust.requirePlace(of: "the origin", at: path)
         let candidate = try OriginCandidate(path: path, volume: volume, isWritable: true)
         try candidate.requireRecorded(recorded)
         try candidate.requireNoLoopDevice()

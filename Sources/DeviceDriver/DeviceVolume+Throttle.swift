@@ -122,7 +122,7 @@ extension DeviceVolume {
         for _ in 0..<Self.measuresMaximum {
             BackgroundThread.sleep(milliseconds: Self.measureMilliseconds)
             guard let after = try mergeProgress() else { return (0, percent) }
-            let bytes = after.mergedBytes - before.mergedBytes
+            let bytes = after.mergedBytes.subtractingClamped(before.mergedBytes)
             let seconds = Double(clock.monotonicNanoseconds() - start) / 1e9
             if bytes > 0 { return (Int(Double(bytes) / seconds), percent) }
         }

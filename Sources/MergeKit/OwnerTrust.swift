@@ -19,6 +19,17 @@ package enum OwnerTrust {
                 + "root relies on", hint: hint(flaw, path))
     }
 
+    /// As ``require(_:at:)``, of what lies at a path and may itself be another user's, as an image is
+    /// that belongs to a virtual machine: nobody else may put something in its place.
+    package static func requirePlace(of object: String, at path: String) throws(Problem) {
+        guard geteuid() == 0, path.hasPrefix("/") else { return }
+        let whole = try doing { () throws(IOFailure) in try PathTrust.ofThisProcess.flaw(of: path) }
+        // In a folder such as /tmp, nobody takes the place of what is root's own.
+        guard whole != nil else { return }
+        let folder = FileFolder.parent(of: path)
+        try require("the folder of \(object)", at: folder.isEmpty ? "/" : folder)
+    }
+
     private static func hint(_ flaw: PathFlaw, _ path: String) -> String {
         let first =
             flaw.cause == .owner

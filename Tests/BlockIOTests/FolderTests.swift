@@ -134,6 +134,19 @@ struct FolderTests {
         #expect(try folder.list("store").isEmpty)
     }
 
+    @Test("who looks whether a lock is held is in nobody's way")
+    private func locks() throws {
+        let folder = temporary.folder
+        #expect(try !FileLock.isHeld("lock", in: folder) && !folder.exists("lock"))
+        do {
+            let lock = try #require(try FileLock.acquire("lock", in: folder))
+            #expect(try FileLock.isHeld("lock", in: FileFolder(path: folder.path)))
+            #expect(try FileLock.acquire("lock", in: folder) == nil)
+            withExtendedLifetime(lock) {}
+        }
+        #expect(try !FileLock.isHeld("lock", in: folder))
+    }
+
     @Test("H5: a pipe in a file's place is refused at once")
     private func pipes() throws {
         let folder = temporary.folder

@@ -54,6 +54,21 @@ struct OwnerTrustTests {
         expectRefused { _ = try RebuildService(fixture.options).rebuild(store: nil) }
     }
 
+    @Test("H1: an origin in a folder that another user owns is refused")
+    func origin() throws {
+        let fixture = try ManagerFixture()
+        let folder = fixture.folder + "/images"
+        #expect(mkdir(folder, 0o700) == 0)
+        _ = try fixture.manager.volumes.create(
+            CreateRequest(name: "a", originPath: folder + "/a.img", createBytes: 1 << 20))
+        #expect(chown(folder, Self.stranger, Self.stranger) == 0)
+        expectRefused { try fixture.snapshot("a") }
+        // An image may be another user's, as a virtual machine's is; its place may not.
+        #expect(chown(folder, 0, 0) == 0)
+        #expect(chown(folder + "/a.img", Self.stranger, Self.stranger) == 0)
+        try fixture.snapshot("a")
+    }
+
     @Test("H1: a new store is not made where another user could exchange it")
     func newStore() throws {
         let fixture = try ManagerFixture()

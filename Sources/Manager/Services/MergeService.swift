@@ -173,7 +173,6 @@ enum VolumeLock {
     static func path(_ volume: VolumeRow) -> String { volume.storePath + "/lock" }
 
     static func isTaken(_ volume: VolumeRow) throws -> Bool {
-        guard try Paths.exists(path(volume)) else { return false }
-        return try FileLock.acquire(path: path(volume)) == nil
+        try FileLock.isHeld("lock", in: FileFolder(path: volume.storePath))
     }
 }
