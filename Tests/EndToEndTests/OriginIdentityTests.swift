@@ -57,7 +57,7 @@ struct OriginIdentityTests {
         let harness = try volume()
         try tool(harness, "mkdir", "elsewhere")
         try tool(harness, "mv", "data.img", "elsewhere/disk.img")
-        #expect(try harness.run("snapshot", "data").status == 4)
+        #expect(try harness.run("snapshot", "data").status == 5)
         let small = try harness.tool(["truncate", "--size", "64K", "small.img"])
         #expect(small.status == 0)
         #expect(try harness.run("volume", "set", "data", "--origin", "small.img").status == 13)

@@ -136,7 +136,7 @@ extension ScheduledTests {
             try FileManager.default.moveItem(
                 atPath: harness.path("c.img"), toPath: harness.path("away.img"))
             let result = try harness.run("tick")
-            #expect(result.status == 1 || result.status == 3, "\(result.status)")
+            #expect(result.status == 5, "\(result.status)")
             #expect(result.errors.contains("c.img"), "\(result.errors)")
             #expect(try harness.snapshots().isEmpty)
             try FileManager.default.moveItem(

@@ -77,8 +77,10 @@ extension ServedTests {
             #expect(abs(try freeBytes(served) - before - freed) <= 65_536)
 
             let next = try served.snapshot()
-            #expect(try fill(served).count >= count)
-            try served.qemu("data@\(next)", "read -P 4 1M \(count * 65_536)")
+            // What is left of the deleted one's folder goes with the next collection.
+            let again = try fill(served).count
+            #expect(again >= count - 1)
+            try served.qemu("data@\(next)", "read -P 4 1M \(again * 65_536)")
             try served.stop()
             #expect(try served.commandLine.json("check", "--data")["damaged"] as? Int == 0)
         }

@@ -1,4 +1,5 @@
 import Foundation
+import SnapshotModel
 import TestKit
 import Testing
 
@@ -48,7 +49,9 @@ struct Scribbler {
 
 /// The bytes that a file occupies.
 func allocatedBytes(_ path: String) throws -> Int {
-    try URL(filePath: path).resourceValues(forKeys: [.fileAllocatedSizeKey]).fileAllocatedSize ?? 0
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw Problem(.failed, "\(path): error \(errno)") }
+    return Int(status.st_blocks) * 512
 }
 
 /// Whether a program can be run.

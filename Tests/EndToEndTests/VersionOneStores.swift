@@ -19,7 +19,9 @@ struct VersionOneStores {
 
     init() throws {
         harness = try CommandLineHarness()
-        let result = try harness.tool(["tar", "-xzf", Self.fixture + "/stores.tar.gz"])
+        let result = try harness.tool([
+            "tar", "-xzf", Self.fixture + "/stores.tar.gz", "--no-same-permissions", "--mode=go-w",
+        ])
         guard result.status == 0 else { throw Problem(.failed, result.errors) }
         expected = try harness.text(Self.fixture + "/expected.txt")
             .split(separator: "\n").map { line in
