@@ -33,9 +33,42 @@ package final class FileLock: Sendable {
     package static func isHeld(_ name: String, in folder: FileFolder) throws(IOFailure) -> Bool {
         guard try folder.exists(name) else { return false }
         let descriptor = try folder.openLock(name)
+        let path = folder.path + "/" + name
         let answer = snapmgr_byte_is_locked(descriptor.number, 0)
-        guard answer >= 0 else { throw .last("look at", path: folder.path + "/" + name) }
-        return answer == 1
+        guard answer >= 0 else { throw .last("look at", path: path) }
+        if answer == 1 { return true }
+        return try isFlocked(FileStatus(descriptor: descriptor.number, path: path))
+    }
+
+    /// Whether the kernel lists a lock on a file: that of a program of the first version, which has
+    /// no other. Best effort, for a container sees its own only.
+    private static func isFlocked(_ status: FileStatus) -> Bool {
+        // As glibc packs the two into one number.
+        let device = status.device
+        let major = device >> 8 & 0xfff | device >> 32 & 0xffff_f000
+        let minor = device & 0xff | device >> 12 & 0xffff_ff00
+        let numbers = [major, minor].map { number in
+            let digits = String(number, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }
+        let wanted = "\(numbers[0]):\(numbers[1]):\(status.inode)"
+        return lines(of: "/proc/locks").contains { line in
+            let words = line.split(separator: " ")
+            return words.contains("FLOCK") && words.contains(Substring(wanted))
+        }
+    }
+
+    /// A file whose size the kernel does not tell before it is read.
+    private static func lines(of path: String) -> [Substring] {
+        guard let file = try? OwnedDescriptor(path: path, flags: O_RDONLY) else { return [] }
+        let number = file.number
+        var (text, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 65_536))
+        while true {
+            let count = retryingInterrupts { read(number, &buffer, buffer.count) }
+            guard count > 0, text.count < 16 << 20 else { break }
+            text += buffer[..<count]
+        }
+        return String(decoding: text, as: UTF8.self).split(separator: "\n")
     }
 
     /// As ``acquire(_:in:)``, by the file's path.
