@@ -44,16 +44,19 @@ module() {
 
 rebuilt=
 build_modules() {
+    local source
     printf 'module CSystem { header "%s" export * }\n' "$PWD/Sources/CSystem/include/CSystem.h" \
         >"$objects/CSystem.modulemap"
-    clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
-        -c Sources/CSystem/CSystem.c -o "$objects/CSystem.o"
+    for source in Sources/CSystem/*.c; do
+        clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
+            -c "$source" -o "$objects/C-$(basename "$source" .c).o"
+    done
     module SnapshotModel Sources/SnapshotModel/*.swift
     module Scheduler Sources/Scheduler/*/*.swift
     module BlockIO Sources/BlockIO/*.swift
     module MergeKit Sources/MergeKit/*.swift
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/{CSystem,SnapshotModel,Scheduler,BlockIO,MergeKit,FuzzSupport}.o)
+    modules=("$objects"/C-*.o "$objects"/{SnapshotModel,Scheduler,BlockIO,MergeKit,FuzzSupport}.o)
 }
 
 # What a target looks into that other modules cannot see is compiled into it.

@@ -83,6 +83,10 @@ package final class MemoryFolder: Folder {
         files.withLock { $0[name] != nil } || folders.withLock { $0.contains(name) }
     }
 
+    package func isFolder(_ name: String) throws(IOFailure) -> Bool {
+        folders.withLock { $0.contains(name) }
+    }
+
     package func syncFolder(_ name: String) throws(IOFailure) {}
     package func freeBytes() throws(IOFailure) -> Int { MemoryDevice.byteLimit }
 }

@@ -74,7 +74,10 @@ enum ActivationCases {
             let first = try rig.snapshot("data", "one")
             _ = try rig.fill("data", version: 2, seed: 9)
             let quiet = try rig.snapmgr.run("tick")
-            try expectEqual(quiet.output + quiet.errors, "", "words of a tick")
+            // Nothing but that nothing is scheduled.
+            let words = (quiet.output + quiet.errors).split(separator: "\n")
+                .filter { !$0.contains("there is no configuration") }
+            try expectEqual(words, [], "words of a tick")
             try rig.snapmgr.run("revert", "\(first)", "--yes")
             let deadline = Deadline(milliseconds: 30_000)
             while try !rig.snapmgr.run("events").output.contains("the merge of snapshot") {

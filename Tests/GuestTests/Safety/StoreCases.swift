@@ -39,7 +39,7 @@ enum StoreCases {
             try Program.run("umount", "--lazy", CommandRig.storeRoot)
             for words in [["deactivate", "data"], ["volume", "remove", "data", "--yes"]] {
                 let outcome = try rig.snapmgr.start(words)
-                try expectEqual(outcome.status, 4, "status of \(words): \(outcome.errors)")
+                try expectEqual(outcome.status, 5, "status of \(words): \(outcome.errors)")
                 try expect(
                     outcome.errors.tail(after: "snapmgr deactivate data --without-store") != nil,
                     outcome.errors)
