@@ -25,7 +25,10 @@ extension DeviceVolume {
             }
         }
         known.samplesSince = active.id
-        try store.writeOriginState(known)
+        do throws(Problem) { try store.writeOriginState(known) } catch {
+            // On a full disk everything must go on that frees space; the next command notes them.
+            guard error.code == .noSpace else { throw error }
+        }
     }
 
     /// The first chunks, and some all over the volume.

@@ -47,7 +47,8 @@ enum RemovalCases {
             let show = try rig.snapmgr.run("volume", "show", "data", "--json").output
             // The catalog is lost while the volume is active.
             try Program.run("rm", "-rf", rig.snapmgr.statePath)
-            try rig.snapmgr.run("catalog", "rebuild", "--store", CommandRig.store("data"))
+            try rig.snapmgr.run(
+                "catalog", "rebuild", "--store", CommandRig.store("data"), "--take-over")
             try expectEqual(try rig.snapmgr.run("list", "--json").output, list, "list")
             try expectEqual(
                 try rig.snapmgr.run("volume", "show", "data", "--json").output, show, "volume show")
