@@ -46,8 +46,8 @@ enum BusyCases {
             if index == 5 { try expectWhole(taken[3], rig, checks) }
             usleep(UInt32(pauseMilliseconds * 1000))
         }
-        let atEnd = try busy.committed()
         try busy.stop()
+        let atEnd = try busy.committed()
         try expect(
             taken.last.map { $0.before > taken[0].after + snapshotCount } ?? false,
             "nothing was committed between the snapshots: \(taken)")
