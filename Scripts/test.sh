@@ -28,6 +28,8 @@ if [[ -z ${SNAPMGR_TEST_LOGS:-} ]]; then
     fi
     TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-run-XXXXXX")
     export TMPDIR
+    # Tests run programs as other users, too, who must come to what they are to be kept off.
+    chmod 711 "$TMPDIR"
     echo "$TMPDIR" >"$logs/.folder"
 fi
 apart_logs=$logs/apart

@@ -139,7 +139,7 @@ struct PatienceTests {
         }
         chmod(volume.storePath, 0o700)
         var found: Problem?
-        while found == nil {
+        while found == nil, stranger.isRunning {
             // It has made the socket, and may not listen yet.
             do { _ = try RemoteSession.connect(storePath: volume.storePath) } catch {
                 found = error

@@ -163,6 +163,23 @@ struct DoubtTests {
         #expect(try disk.exists(EngineFixture.area(4)))
     }
 
+    @Test("M4: a revert's record with a number beyond all bounds is damage, and traps nobody")
+    func hostileRevert() throws {
+        let volume = try EngineFixture(opening: makeDisk())
+        try volume.revert(1, to: 1, safety: 4)
+        let disk = volume.crashed(.keepAll)
+        let id = RevertID(rawValue: 1)
+        var record = try #require(try Store(folder: disk).revert(id))
+        record.planChunkCount = .max
+        try disk.writeFile(
+            StoreLayout.revert(id), try RecordCodec.encode(record, as: .revert))
+        let problem = #expect(throws: Problem.self) { try EngineFixture(opening: disk) }
+        #expect(problem?.code == .corrupt)
+        let findings = try StoreVerifier.check(
+            store: disk, origin: disk.origin(), readData: true, repair: false)
+        #expect(findings.contains { $0.severity == .damage })
+    }
+
     @Test("H6: a folder of the next ordinal that has a manifest is never removed to make room")
     func nextOrdinal() throws {
         let disk = try makeDisk()
