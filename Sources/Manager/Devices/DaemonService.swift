@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import DeviceDriver
 internal import DeviceMapper
+internal import MergeKit
 internal import Settings
 internal import SnapshotModel
 
@@ -105,7 +106,8 @@ package struct DaemonService {
             try look.hasLostSnapshots
             || ordinals != watch.ordinals && !context.glance(volume).lostSnapshots().isEmpty
         watch.ordinals = hasLost ? nil : ordinals
-        if hasLost || look.hasEndedMerge {
+        let isOwed = try isEndOwed(volume, look)
+        if hasLost || look.hasEndedMerge || isOwed {
             // Unless a command is at work, it is done by this.
             watch.lookAgain(in: Self.awaitedMilliseconds)
             try watch.care.attempt(at: now) { try DeviceCare(context: context).look(after: volume) }
@@ -124,6 +126,17 @@ package struct DaemonService {
             try watch.queued.attempt(at: now) { try QueuedReverts(context).run(volume) }
         }
         try room.get()
+    }
+
+    /// Whether the catalog still has a merge that a command has ended in the store and not noted.
+    private func isEndOwed(_ volume: VolumeRow, _ look: RoomLook) throws -> Bool {
+        guard !look.isMerging else { return false }
+        let name = volume.record.name
+        guard
+            try context.catalog.unfinishedReverts()
+                .contains(where: { $0.volume == name && $0.state == .merging })
+        else { return false }
+        return try context.reader(volume).runningRevert() == nil
     }
 
     // MARK: A store that runs low

@@ -114,8 +114,10 @@ enum DaemonCases {
         try rig.snapmgr.run("revert", "\(first)", "--no-wait")
         let reverts = FileFolder(path: CommandRig.store("data") + "/reverts")
         try daemon.waitFor("end of the merge") { try reverts.list("").isEmpty }
-        try expect(
-            try rig.snapmgr.run("events").output.contains("the merge of snapshot"), "no event")
+        // The store comes first, then the catalog.
+        try daemon.waitFor("event") {
+            try rig.snapmgr.run("events").output.contains("the merge of snapshot")
+        }
         try old.expect(on: DirectDevice(path: rig.origins[1]), "the origin")
     }
 
