@@ -1,6 +1,6 @@
 import Glibc
 
-/// Commands that are killed, at every fifth point, beginning with another one in each run.
+/// Commands that are killed, at every fifteenth point, beginning with another one in each run.
 /// `SNAPMGR_KILL_STRIDE=1` kills at every one, `SNAPMGR_KILL_POINT` begins with a certain one,
 /// `SNAPMGR_SEED` repeats a run.
 enum KillSuite {
@@ -11,7 +11,7 @@ enum KillSuite {
         cases: KillSweep.Kind.allCases.map { kind in
             GuestCase("\(kind.rawValue): whenever it is killed, nothing is lost") { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)
-                let stride = max(1, number("SNAPMGR_KILL_STRIDE") ?? 5)
+                let stride = max(1, number("SNAPMGR_KILL_STRIDE") ?? 15)
                 var sweep = try KillSweep(context, kind, seed: seed)
                 do {
                     try sweep.run(
