@@ -55,6 +55,8 @@ struct KillSweep {
     private static let missedStatus: Int32 = 3
     private static let slowMilliseconds = 80
     private static let resumeMilliseconds = 30_000
+    /// In a row, of one point.
+    private static let missesMaximum = 20
     /// One point of so many is followed by a revert.
     private static let revertStride = 4
 
@@ -77,11 +79,17 @@ struct KillSweep {
     /// end.
     mutating func run(from first: Int, stride: Int) throws {
         var point = first
+        var misses = 0
         while true {
             do {
                 try prepare()
                 let fate = try killAndMend(at: point)
-                if fate == .missed { continue }
+                if fate == .missed {
+                    misses += 1
+                    try expect(misses < Self.missesMaximum, "the merge is always over too soon")
+                    continue
+                }
+                misses = 0
                 if fate == .ended { return }
             } catch {
                 throw ExpectationFailure(
@@ -108,12 +116,13 @@ struct KillSweep {
         if ids.count < 2 { try takeSnapshot() }
         oldest = expected.snapshots.keys.min()
         try write(12)
-        if kind.steersTheMerge {
-            // What else was written would join the pieces, and a merge of one piece is one step.
+        if kind.needsMerge {
+            // What else was written would join the pieces, and a merge of one piece is one step: it
+            // would be over before anybody looks.
             try takeSnapshot()
             oldest = expected.snapshots.keys.max()
+            try writeScattered()
         }
-        if kind.needsMerge { try writeScattered() }
         if kind == .delete {
             try takeSnapshot()
             try write(6)
@@ -232,6 +241,7 @@ struct KillSweep {
                     do { _ = try $0.perform(.cancelMerge(id)) } catch let problem as Problem
                         where problem.code == .refused || problem.code == .notFound
                     {
+                        if Self.isVerbose { Console.say("    missed: \(problem)") }
                         _exit(Self.missedStatus)
                     }
                 }
