@@ -59,11 +59,11 @@ extension Store {
     }
 
     /// Whether a snapshot's folder is provably that of a creation or a removal which has not ended:
-    /// it has no manifest, and a draft or the mark of a deletion; or nothing in it could be needed.
+    /// it has a draft and no manifest; or nothing in it could be needed. That the snapshot was
+    /// deleted proves nothing: older ones may need its exceptions.
     package func isUnfinished(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
         guard try !hasManifest(ordinal) else { return false }
         if try exists(StoreLayout.draftManifest(ordinal)) { return true }
-        if try exists(StoreLayout.deletedMark(ordinal)) { return true }
         guard try exists(StoreLayout.area(ordinal)) else { return true }
         return try !hasExceptions(openArea(ordinal, writable: false))
     }
@@ -173,12 +173,12 @@ extension Store {
     ) throws(Problem) -> [String] {
         try doing { () throws(IOFailure) in
             if isDurable, try folder.exists(record) {
-                try withdraw(record, to: draft)
+                try withdraw(record, to: draft, in: name)
                 try folder.syncFolder(name)
             }
             let found = try folder.list(name)
-            // What proves that a removal was cut comes last.
-            let proofs = found.filter { name + "/" + $0 == draft || $0 == StoreLayout.deleted }
+            // The draft, which proves that a removal was cut, comes last.
+            let proofs = found.filter { name + "/" + $0 == draft }
             let known = found.filter { names.contains($0) && !proofs.contains($0) } + proofs
             for entry in known { try folder.removeFile(name + "/" + entry) }
             let unknown = found.filter { !names.contains($0) }
@@ -188,11 +188,19 @@ extension Store {
         }
     }
 
-    /// Takes a record its name. Where the disk is too full for even that, the record goes: should a
-    /// crash follow before the folder has, `check` tells what to do.
-    private func withdraw(_ record: String, to draft: String) throws(IOFailure) {
+    /// Takes a record its name. Where the disk is too full for even that, what it stands for goes
+    /// first: a deleted snapshot without an area is as provably on its way out. Should a crash meet
+    /// the removal of a revert there, `check` tells what to do.
+    private func withdraw(
+        _ record: String, to draft: String, in name: String
+    ) throws(IOFailure) {
         do throws(IOFailure) { try folder.rename(record, to: draft) } catch {
             guard error.isNoSpace else { throw error }
+            let area = name + "/" + StoreLayout.areaName
+            if try folder.exists(name + "/" + StoreLayout.deleted), try folder.exists(area) {
+                try folder.removeFile(area)
+                try folder.syncFolder(name)
+            }
             try folder.removeFile(record)
         }
     }

@@ -33,6 +33,7 @@ package enum StoreLayout {
     package static let snapshots = "snapshots"
     package static let reverts = "reverts"
 
+    static let areaName = "area.cow"
     /// The name of the mark of a deleted snapshot.
     static let deleted = "deleted"
     /// The end of the name under which a record is written before it gets its own.
@@ -42,7 +43,7 @@ package enum StoreLayout {
 
     /// All names that there can be in a snapshot's folder.
     static let snapshotNames: Set<String> = [
-        "manifest.json", "manifest.json.new", "area.cow", deleted, "broken",
+        "manifest.json", "manifest.json.new", areaName, deleted, "broken",
     ]
     /// All names that there can be in a revert's folder.
     static let revertNames: Set<String> = [
@@ -76,7 +77,7 @@ package enum StoreLayout {
     }
 
     package static func area(_ ordinal: SnapshotOrdinal) -> String {
-        snapshotFolder(ordinal) + "/area.cow"
+        snapshotFolder(ordinal) + "/" + areaName
     }
 
     package static func deletedMark(_ ordinal: SnapshotOrdinal) -> String {

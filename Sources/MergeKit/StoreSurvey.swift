@@ -67,7 +67,9 @@ package struct StoreSurvey: Sendable {
                     + "\(store.folder.path)/\(StoreLayout.snapshotFolder(last)) holds exceptions",
                 hint: Self.hint(record))
         }
-        for id in doubtfulReverts where runningRevert == nil {
+        // One that is noted as ended has nothing left to do.
+        for id in doubtfulReverts
+        where runningRevert == nil && !record.endedReverts.contains(id) {
             guard try store.hasMerged(id, record.geometry) else { continue }
             throw Problem(
                 .corrupt,

@@ -113,6 +113,22 @@ struct DoubtTests {
         try expectWhole(disk)
     }
 
+    @Test("C1: a deleted snapshot's manifest is gone: the exceptions that older ones need stay")
+    func deletedManifestGone() throws {
+        let volume = try EngineFixture(opening: makeDisk())
+        try volume.delete(2)
+        let disk = volume.crashed(.keepAll)
+        let saved = try disk.readFile(Self.manifest(2), limitBytes: 4096)
+        try disk.removeFile(Self.manifest(2))
+        let open = try EngineFixture(opening: disk)
+        #expect(try disk.exists(EngineFixture.area(2)))
+        #expect(throws: Problem.self) { try open.content(1) }
+        #expect(try open.content(3) == Self.contents[3])
+        try open.engine.close()
+        try disk.writeFile(Self.manifest(2), saved)
+        try expectWhole(disk, ids: [1, 3])
+    }
+
     @Test("C1: check names what holds exceptions without a manifest, and puts it aside on request")
     func checkAside() throws {
         let disk = try makeDisk()
