@@ -1,4 +1,3 @@
-package import BlockIO
 internal import Glibc
 
 // What the kernel says of a device by its number, which no path can lead astray.
@@ -27,51 +26,6 @@ extension BlockDevices {
     package static func disk(ofPartition number: DeviceNumber) -> DeviceNumber? {
         guard SystemFile.line(folder(number) + "/partition") != nil else { return nil }
         return SystemFile.line(folder(number) + "/../dev").flatMap { DeviceNumber(text: $0) }
-    }
-
-    /// The device, and all that it stands on: disks of partitions, what device-mapper and md make
-    /// devices of, and behind loop devices what their files lie on.
-    package static func foundations(of number: DeviceNumber) -> Set<DeviceNumber> {
-        var found: Set<DeviceNumber> = []
-        var open = [number]
-        while let next = open.popLast() {
-            guard found.insert(next).inserted else { continue }
-            open += below(next)
-        }
-        return found
-    }
-
-    /// The same of the filesystem that a file or folder lies on; empty when it lies on no device.
-    package static func foundations(ofPath path: String) throws(IOFailure) -> Set<DeviceNumber> {
-        device(ofPath: try FileFolder.realPath(path), try FileStatus(path: path).device)
-            .map { foundations(of: $0) } ?? []
-    }
-
-    private static func below(_ number: DeviceNumber) -> [DeviceNumber] {
-        let slaves = SystemFile.names(folder(number) + "/slaves").compactMap {
-            SystemFile.line("/sys/class/block/\($0)/dev").flatMap { DeviceNumber(text: $0) }
-        }
-        return slaves + [disk(ofPartition: number), file(ofLoop: number)].compactMap { $0 }
-    }
-
-    private static func file(ofLoop number: DeviceNumber) -> DeviceNumber? {
-        guard SystemFile.line(folder(number) + "/loop/backing_file") != nil,
-            let loop = LoopDevice.all().first(where: { $0.number == number })
-        else { return nil }
-        return loop.backingNumber ?? device(ofPath: loop.backingPath, loop.backing.device)
-    }
-
-    /// - Parameter device: as `stat` tells it: that of a filesystem with numbers of its own, such as
-    ///   Btrfs, is no device's, and what it is mounted from tells.
-    private static func device(ofPath path: String, _ device: UInt64) -> DeviceNumber? {
-        let number = DeviceNumber(encoded: device)
-        guard number.major == 0 else { return number }
-        let mounts = Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "").filter {
-            path == $0.point || path.hasPrefix($0.point == "/" ? "/" : $0.point + "/")
-        }
-        let nearest = mounts.max { $0.point.utf8.count < $1.point.utf8.count }
-        guard let source = nearest?.source, source.hasPrefix("/") else { return nil }
-        return try? Self.number(source)
     }
 }
 

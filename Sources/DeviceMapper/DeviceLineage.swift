@@ -17,41 +17,57 @@ package struct DeviceLineage {
     /// - Parameter path: the nearest folder above counts for what does not exist.
     package init(ofFilesystemAt path: String) throws(IOFailure) {
         self.init(system: KernelBlockSystem())
-        add(filesystem: try Self.nearestFolder(path).device)
+        let (status, found) = try Self.nearest(path)
+        add(filesystem: status.device, at: try FileFolder.realPath(found))
     }
 
-    private static func nearestFolder(_ path: String) throws(IOFailure) -> FileStatus {
+    private static func nearest(_ path: String) throws(IOFailure) -> (FileStatus, String) {
+        let path = path.isEmpty ? "/" : path
         do throws(IOFailure) {
-            return try FileStatus(path: path.isEmpty ? "/" : path)
+            return (try FileStatus(path: path), path)
         } catch {
             guard error.isNotFound, let slash = path.lastIndex(of: "/") else { throw error }
-            return try nearestFolder(String(path[..<slash]))
+            return try nearest(String(path[..<slash]))
         }
     }
 
-    mutating func add(filesystem number: UInt64) {
+    /// - Parameters:
+    ///   - number: of the filesystem, as `stat` tells it.
+    ///   - path: of something in it, without links.
+    mutating func add(filesystem number: UInt64, at path: String) {
         let device = DeviceNumber(encoded: number)
         // Some filesystems have numbers of their own, and name their devices in another way.
         guard device.major == 0 else { return add(device) }
-        for device in system.devices(ofFilesystem: device) { add(device) }
+        for device in system.devices(ofFilesystemAt: path) { add(device) }
     }
 
     mutating func add(_ device: DeviceNumber) {
         guard devices.insert(device).inserted else { return }
         for lower in system.devices(below: device) { add(lower) }
-        guard let file = system.file(behind: device), files.insert(file).inserted else { return }
-        add(filesystem: file.device)
+        guard let backing = system.backing(of: device) else { return }
+        if let number = backing.number { return add(number) }
+        guard files.insert(backing.file).inserted else { return }
+        add(filesystem: backing.file.device, at: backing.path)
     }
+}
+
+/// What is behind a loop device.
+struct LoopBacking {
+    var file: LoopDevice.BackingFile
+    var path: String
+    /// Its own number when it is a block device.
+    var number: DeviceNumber?
 }
 
 /// What the kernel tells of block devices; tests bring their own.
 protocol BlockSystem {
     /// The disk of a partition, and the devices that a device is made of.
     func devices(below device: DeviceNumber) -> [DeviceNumber]
-    /// The file behind a loop device.
-    func file(behind device: DeviceNumber) -> LoopDevice.BackingFile?
-    /// The devices of a mounted filesystem whose number is no device's.
-    func devices(ofFilesystem number: DeviceNumber) -> [DeviceNumber]
+    /// Nil for what is no loop device.
+    func backing(of device: DeviceNumber) -> LoopBacking?
+    /// The devices of the mounted filesystem that a path without links is in, when its number is no
+    /// device's.
+    func devices(ofFilesystemAt path: String) -> [DeviceNumber]
 }
 
 /// The real one.
@@ -69,17 +85,36 @@ struct KernelBlockSystem: BlockSystem {
         return found
     }
 
-    func file(behind device: DeviceNumber) -> LoopDevice.BackingFile? {
+    func backing(of device: DeviceNumber) -> LoopBacking? {
         guard let path = SystemFile.line(Self.folder(device) + "/loop/backing_file") else {
             return nil
         }
-        if let loop = LoopDevice.all().first(where: { $0.number == device }) { return loop.backing }
-        return try? LoopDevice.BackingFile(path: path)
+        if let loop = LoopDevice.all().first(where: { $0.number == device }) {
+            return LoopBacking(file: loop.backing, path: path, number: loop.backingNumber)
+        }
+        guard let status = try? FileStatus(path: path) else { return nil }
+        return LoopBacking(
+            file: LoopDevice.BackingFile(device: status.device, inode: status.inode), path: path,
+            number: status.kind == .blockDevice ? DeviceNumber(encoded: status.blockDevice) : nil)
     }
 
-    func devices(ofFilesystem number: DeviceNumber) -> [DeviceNumber] {
-        Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "").filter { $0.number == number }
-            .compactMap { $0.source.hasPrefix("/") ? try? BlockDevices.number($0.source) : nil }
+    func devices(ofFilesystemAt path: String) -> [DeviceNumber] {
+        let mounts = Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "")
+        // A subvolume of Btrfs has a number that the table does not know: the path finds the mount.
+        guard let source = Mount.holding(path, of: mounts)?.source, source.hasPrefix("/"),
+            let number = try? BlockDevices.number(source)
+        else { return [] }
+        return Self.btrfsDevices(with: number) ?? [number]
+    }
+
+    /// The table names one device of a Btrfs; the others are in sysfs.
+    private static func btrfsDevices(with number: DeviceNumber) -> [DeviceNumber]? {
+        let root = "/sys/fs/btrfs"
+        return SystemFile.names(root).lazy.map { filesystem in
+            SystemFile.names("\(root)/\(filesystem)/devices").compactMap { name in
+                Self.number("\(root)/\(filesystem)/devices/\(name)/dev")
+            }
+        }.first { $0.contains(number) }
     }
 
     static func folder(_ device: DeviceNumber) -> String { "/sys/dev/block/\(device)" }
@@ -100,7 +135,7 @@ extension BlockDevices {
             let value = text.map { $0.split(whereSeparator: \.isWhitespace).joined(separator: "_") }
             return value.flatMap { $0.isEmpty ? nil : "\(kind)=\($0)" }
         }
-        let inode = KernelBlockSystem().file(behind: number).map { String($0.inode) }
+        let inode = KernelBlockSystem().backing(of: number).map { String($0.file.inode) }
         return [
             named(
                 "wwid", SystemFile.line(disk + "/wwid") ?? SystemFile.line(disk + "/device/wwid")),

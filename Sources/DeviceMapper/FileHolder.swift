@@ -41,7 +41,7 @@ extension LoopDevice {
             // The path is in the words of who attached it, and only root may ask the device.
             if let found = try? BackingFile(path: path) { return found == file }
             let device = SystemFile.line(folder + "/dev").flatMap { DeviceNumber(text: $0) }
-            return device.flatMap { KernelBlockSystem().file(behind: $0) } == file
+            return device.flatMap { KernelBlockSystem().backing(of: $0)?.file } == file
         }.map { "/dev/" + $0 }
     }
 
@@ -49,10 +49,6 @@ extension LoopDevice {
     package static func backing(
         of device: DeviceNumber
     ) -> (file: BackingFile, path: String)? {
-        let name = KernelBlockSystem.folder(device) + "/loop/backing_file"
-        guard let path = SystemFile.line(name),
-            let file = KernelBlockSystem().file(behind: device)
-        else { return nil }
-        return (file, path)
+        KernelBlockSystem().backing(of: device).map { ($0.file, $0.path) }
     }
 }

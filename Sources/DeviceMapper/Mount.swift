@@ -24,6 +24,19 @@ struct Mount: Hashable, Sendable {
         text.split(separator: "\n").compactMap { Mount(line: $0) }
     }
 
+    /// The mount that a path without links is in: the last one on the longest folder above it.
+    static func holding(_ path: String, of mounts: [Mount]) -> Mount? {
+        let above = mounts.filter {
+            path == $0.point || path.hasPrefix($0.point == "/" ? "/" : $0.point + "/")
+        }
+        return above.reduce(nil) { nearest, mount in
+            guard let nearest, nearest.point.utf8.count > mount.point.utf8.count else {
+                return mount
+            }
+            return nearest
+        }
+    }
+
     /// The kernel writes blanks, line ends and backslashes as `\040`: three octal digits.
     static func unescaped(_ text: some StringProtocol) -> String {
         let bytes = Array(text.utf8)

@@ -215,9 +215,9 @@ extension ManagerContext {
         for volume in volumes {
             let image = volume.record.driver == .image ? volume.record.originPath : nil
             for (kind, path) in [("store", volume.storePath), ("origin", image)] {
-                guard let path, let below = try? BlockDevices.foundations(ofPath: path),
-                    let other = below.lazy.compactMap({ tops[$0] }).first
-                else { continue }
+                guard let path else { continue }
+                let below = try DeviceLineage(ofFilesystemAt: path).devices
+                guard let other = below.lazy.compactMap({ tops[$0] }).first else { continue }
                 throw Problem(
                     .refused,
                     "the \(kind) \(path) of volume \(volume.record.name) lies on volume \(other), which "
