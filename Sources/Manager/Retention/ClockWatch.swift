@@ -24,11 +24,12 @@ struct ClockWatch {
     /// As ``look()``, and remembers it; a doubt that begins or ends is logged.
     @discardableResult
     func record() throws -> ClockJudgement {
-        let reading = context.clock.reading()
-        let old = try known()
-        let new = try memory(known: old, reading)
-        let judgement = new.judgement(at: reading)
+        // Read and written at once: another command may have learnt something between.
         try context.catalog.atomically("recording the clocks") {
+            let reading = context.clock.reading()
+            let old = try known()
+            let new = try memory(known: old, reading)
+            let judgement = new.judgement(at: reading)
             try context.catalog.setClock(ClockRow(new))
             let wasInDoubt = old?.judgement(at: reading).isInDoubt ?? false
             if judgement.isInDoubt, old?.deviation == nil || !wasInDoubt {
@@ -36,8 +37,8 @@ struct ClockWatch {
             } else if !judgement.isInDoubt, wasInDoubt {
                 try context.log(.clockBelieved, "the clock has run steadily, and is believed")
             }
+            return judgement
         }
-        return judgement
     }
 
     /// Believes the wall clock from now on: people say that it is right.
@@ -58,18 +59,26 @@ struct ClockWatch {
         let slots = marks.values.flatMap(\.served)
         let lastKnown = ([try context.catalog.newestMoment()] + slots).compactMap { $0 }.max()
         return ClockMemory.after(
-            known, reading: reading, lastKnown: lastKnown, reach: reach(marks))
+            known, reading: reading, lastKnown: lastKnown,
+            reach: reach(marks, until: known?.anchor.wall ?? lastKnown))
     }
 
     /// Until when it is normal that no slot is served.
-    private func reach(_ marks: [ScheduleKey: ScheduleMarks]) -> Timestamp? {
-        guard let settings else { return nil }
+    ///
+    /// - Parameter believed: the last moment that is known for certain. A slot after it was served by
+    ///   a clock that nobody had looked at, and explains nothing.
+    private func reach(
+        _ marks: [ScheduleKey: ScheduleMarks], until believed: Timestamp?
+    ) -> Timestamp? {
+        guard let settings, let believed else { return nil }
+        let latest = believed.advanced(bySeconds: ClockMemory.toleranceSeconds)
         let volumes = settings.volumes.values.map { (ScheduleTarget.volume($0.name), $0.schedules) }
         let sets = settings.sets.values.map { (ScheduleTarget.set($0.name), $0.schedules) }
         let next = (volumes + sets).flatMap { target, schedules in
             schedules.compactMap { schedule -> Timestamp? in
                 let key = ScheduleKey(target: target, schedule: schedule.name)
-                return marks[key]?.served.max().flatMap(schedule.nextSlot)
+                let served = marks[key]?.served.filter { $0 <= latest }.max()
+                return served.flatMap(schedule.nextSlot)
             }
         }
         // The schedule that comes most often tells most.

@@ -95,6 +95,16 @@ package struct SnapshotService {
                 .usage, "`\(text.prefix(20))...` is too long",
                 hint: "use \(TextBounds.noteBytes) bytes at most")
         }
+        guard request.tags.count <= TextBounds.tagCount else {
+            throw Problem(
+                .usage, "there are \(request.tags.count) tags",
+                hint: "use \(TextBounds.tagCount) at most")
+        }
+        guard request.volumes.count <= TextBounds.setVolumeCount else {
+            throw Problem(
+                .usage, "there are \(request.volumes.count) volumes",
+                hint: "take at most \(TextBounds.setVolumeCount) at one moment")
+        }
     }
 
     /// Asked with the volumes' locks, so that nobody serves the slot at the same time.
@@ -165,7 +175,13 @@ package struct SnapshotService {
     private func begin(
         _ request: TakeRequest, _ volumes: [VolumeRow]
     ) throws -> (set: SetID?, requests: [SnapshotRequest]) {
-        try context.catalog.atomically("giving out ids") { try giveOutIDs(request, volumes) }
+        try context.catalog.atomically("giving out ids") {
+            // A tick has done so, and what is taken now says nothing of the clock that dates it.
+            if request.slot == nil {
+                try ClockWatch(context, try? context.settings.get()).record()
+            }
+            return try giveOutIDs(request, volumes)
+        }
     }
 
     private func giveOutIDs(

@@ -75,18 +75,20 @@ extension ClockMemory {
         }
     }
 
+    /// A clock that goes on keeps what it has run steadily, also when the machine was off, or stood
+    /// still for less than ``offSeconds``: machines that run by day alone would never come to an end.
     private func deviating(to reading: ClockReading) -> Deviation {
         let fresh = Deviation(since: reading, last: reading, steadyNanoseconds: 0)
-        guard let deviation,
-            case .steady = Self.course(from: deviation.last, to: reading, reach: nil)
-        else { return fresh }
+        guard let deviation, !deviation.last.isFarBehind(reading) else { return fresh }
         let last = deviation.last
-        let isSameBoot = last.isSameBoot(as: reading)
-        let run = isSameBoot ? last.bootNanoseconds : 0
+        guard last.wall.advanced(bySeconds: -Self.toleranceSeconds) <= reading.wall else {
+            return fresh
+        }
+        let passed = reading.wall.nanoseconds.subtractingClamped(last.wall.nanoseconds)
+        let run = min(last.run(until: reading), max(0, passed))
         return Deviation(
             since: deviation.since, last: reading,
-            steadyNanoseconds: deviation.steadyNanoseconds.addingClamped(
-                max(0, reading.bootNanoseconds.subtractingClamped(run))))
+            steadyNanoseconds: deviation.steadyNanoseconds.addingClamped(run))
     }
 
     /// Believes a clock that has run steadily for long enough.
@@ -110,8 +112,9 @@ extension ClockMemory {
             return end.wall < expected.advanced(bySeconds: -tolerance) ? .behind : .steady
         }
         // The machine was off, nobody knows for how long, and has run since.
+        let run = start.isOtherBoot(than: end) ? max(0, end.bootNanoseconds) : 0
         let latest = max(start.wall, reach ?? start.wall)
-            .advanced(byNanoseconds: end.bootNanoseconds).advanced(bySeconds: offSeconds)
+            .advanced(byNanoseconds: run).advanced(bySeconds: offSeconds)
         if end.wall > latest { return .ahead }
         return end.wall < start.wall.advanced(bySeconds: -tolerance) ? .behind : .steady
     }
@@ -151,11 +154,29 @@ extension ClockReading {
         !bootID.isEmpty && bootID == other.bootID && bootNanoseconds <= other.bootNanoseconds
     }
 
+    /// False also when it is not known: where the kernel's files cannot be read, and when a saved
+    /// machine has come back.
+    fileprivate func isOtherBoot(than other: ClockReading) -> Bool {
+        !bootID.isEmpty && !other.bootID.isEmpty && bootID != other.bootID
+    }
+
+    /// For how long the machine has run for certain until a later reading, in nanoseconds.
+    fileprivate func run(until other: ClockReading) -> Int64 {
+        if isOtherBoot(than: other) { return max(0, other.bootNanoseconds) }
+        return max(0, other.bootNanoseconds.subtractingClamped(bootNanoseconds))
+    }
+
     /// What the wall clock should show, as far as the boot clock tells: at least the time that the
-    /// machine has run.
+    /// machine has run. Where no start is known, nobody knows when this reading was.
     fileprivate func expected(at other: ClockReading) -> Timestamp {
-        let start = isSameBoot(as: other) ? bootNanoseconds : 0
-        return wall.advanced(
-            byNanoseconds: max(0, other.bootNanoseconds.subtractingClamped(start)))
+        guard isSameBoot(as: other) || isOtherBoot(than: other) else { return wall }
+        return wall.advanced(byNanoseconds: run(until: other))
+    }
+
+    /// Whether a clock jumped ahead by a day or more between this reading and a later one, while
+    /// nothing says that the machine was off.
+    fileprivate func isFarBehind(_ other: ClockReading) -> Bool {
+        guard !isOtherBoot(than: other) else { return false }
+        return other.wall >= expected(at: other).advanced(bySeconds: ClockMemory.offSeconds)
     }
 }

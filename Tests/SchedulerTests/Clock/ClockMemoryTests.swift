@@ -13,8 +13,12 @@ private final class Machine {
     var lastKnown: Timestamp?
     var reach: Timestamp?
 
+    /// Whether the kernel's files of its start cannot be read.
+    var isBlind = false
+
     var reading: ClockReading {
-        ClockReading(
+        guard !isBlind else { return ClockReading(wall: wall, bootID: "", bootNanoseconds: 0) }
+        return ClockReading(
             wall: wall, bootID: "boot-\(boot)", bootNanoseconds: bootSeconds * 1_000_000_000)
     }
 
@@ -31,6 +35,9 @@ private final class Machine {
         boot += 1
         bootSeconds = 60
     }
+
+    /// Paused, as a virtual machine is: its boot clock stands still, then the wall clock is set.
+    func pause(hours: Int64) { set(byHours: hours) }
 
     /// Whether the clock is in doubt, as a tick finds it.
     @discardableResult
@@ -148,6 +155,68 @@ struct ClockMemoryTests {
         #expect(machine.look())
         machine.run(hours: 2)
         #expect(!machine.look())
+    }
+
+    @Test("M1: a machine that runs by day, and stands still for a weekend now and then, is believed")
+    func weekends() {
+        let machine = Machine()
+        machine.look()
+        machine.set(byHours: Self.century)
+        machine.look()
+        for hours in [62, 14] as [Int64] {
+            machine.run(hours: 9)
+            machine.look()
+            machine.rest(hours: hours)
+            #expect(machine.look())
+        }
+        machine.run(hours: 7)
+        machine.look()
+        #expect(!machine.look())
+    }
+
+    @Test("M1: a virtual machine that is paused every night is believed after a day of running")
+    func paused() {
+        let machine = Machine()
+        machine.look()
+        machine.set(byHours: Self.century)
+        machine.look()
+        for _ in 0..<2 {
+            machine.run(hours: 8)
+            machine.look()
+            machine.pause(hours: 16)
+            #expect(machine.look())
+        }
+        machine.run(hours: 8)
+        #expect(!machine.look())
+    }
+
+    @Test("M1: where the kernel does not tell of its start, a jump is in doubt all the same")
+    func blind() {
+        let machine = Machine()
+        machine.isBlind = true
+        machine.look()
+        let before = machine.now
+        machine.run(hours: 1)
+        #expect(!machine.look())
+        machine.set(byHours: Self.century)
+        for _ in 0..<40 {
+            #expect(machine.look())
+            #expect(machine.believed == before.advanced(bySeconds: 3600))
+            machine.run(hours: 1)
+        }
+        machine.isBlind = false
+        #expect(machine.look())
+        #expect(machine.believed == before.advanced(bySeconds: 3600))
+    }
+
+    @Test("M1: a long uptime explains no jump since what the catalog knows")
+    func uptime() {
+        let machine = Machine()
+        machine.run(hours: 400 * 24)
+        machine.lastKnown = machine.now
+        machine.set(byHours: 30 * 24)
+        #expect(machine.look())
+        #expect(machine.believed == machine.lastKnown)
     }
 
     @Test("M1: slots that are rare explain a long silence, but not those of a clock in doubt")
