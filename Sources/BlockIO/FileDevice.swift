@@ -230,6 +230,9 @@ package final class FileDevice: BlockDevice {
         guard let source = source as? FileDevice, !isBlockDevice, !source.isBlockDevice else {
             return false
         }
+        let (start, from) = (request.destinationOffset, request.sourceOffset)
+        try requireWhole(start..<start + request.byteCount)
+        try source.requireWhole(from..<from + request.byteCount)
         switch method {
         case .reflink: return try reflink(request, from: source)
         case .copyFileRange: return try copyInKernel(request, from: source)

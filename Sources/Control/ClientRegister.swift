@@ -32,8 +32,12 @@ package final class ClientRegister: Sendable {
         let areGone: Bool? = state.wait(milliseconds: Self.farewellMilliseconds) {
             $0.arrivals.isEmpty ? true : nil
         }
-        guard areGone == nil else { return nil }
-        return state.withLock { state in
+        return areGone == nil ? presenceNow() : nil
+    }
+
+    /// As ``presence()``, and nobody is waited for.
+    package func presenceNow() -> ClientPresence? {
+        state.withLock { state in
             state.arrivals.values.min().map {
                 ClientPresence(count: state.arrivals.count, since: $0)
             }

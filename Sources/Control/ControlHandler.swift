@@ -11,6 +11,8 @@ package final class ControlHandler: Sendable {
     /// to collect than the session.
     private let freedBefore = Monitored<Int?>(nil)
     private let overrulesClients = Monitored(false)
+    /// Whether what the session has prepared changes the volume's content.
+    private let stagesRevert = Monitored(false)
 
     package init(host: VolumeHost) {
         self.host = host
@@ -71,6 +73,15 @@ package final class ControlHandler: Sendable {
         throw presence.problem(engine.record.name)
     }
 
+    /// The same at the last moment, while reads and writes wait: one who has come since the first look
+    /// may have read what is about to change.
+    private func checkNobodyCame() throws(Problem) {
+        guard !overrulesClients.withLock({ $0 }), let presence = host.clients.presenceNow() else {
+            return
+        }
+        throw presence.problem(engine.record.name)
+    }
+
     /// The report's freed bytes are those since the session's last deletion.
     private func collect() throws(Problem) -> CollectReport {
         var report = try engine.collect()
@@ -86,8 +97,10 @@ package final class ControlHandler: Sendable {
         let reply = try change.atOnce(for: client) { engine throws(Problem) -> ControlReply in
             switch request {
             case .snapshot(let request): return .snapshot(try engine.takeSnapshot(request))
-            case .revert(let request): return .reverted(try engine.revert(request))
-            case .cancelMerge(let id): return .reverted(try engine.cancelMerge(id))
+            case .revert(let request):
+                return .reverted(try engine.revert(request, isAllowed: checkNobodyCame))
+            case .cancelMerge(let id):
+                return .reverted(try engine.cancelMerge(id, isAllowed: checkNobodyCame))
             case .delete(let ids):
                 let before = engine.freedBytes
                 freedBefore.withLock { $0 = before }
@@ -114,12 +127,17 @@ package final class ControlHandler: Sendable {
             try change.prepare(for: client) { barrier throws(Problem) in
                 try barrier.prepareRevert(request)
             }
+            stagesRevert.withLock { $0 = true }
         case .hold(let milliseconds): try change.hold(milliseconds: milliseconds, for: client)
         case .commit:
+            if stagesRevert.withLock({ $0 }) { try checkNobodyCame() }
             let committed = try change.commit()
             return .committed(snapshot: committed.snapshot, revert: committed.revert)
-        case .rollBack: try change.rollBack()
+        case .rollBack:
+            stagesRevert.withLock { $0 = false }
+            try change.rollBack()
         case .release:
+            stagesRevert.withLock { $0 = false }
             let heldNanoseconds = try change.release()
             host.caretaker?.wake()
             return .released(heldNanoseconds: heldNanoseconds)

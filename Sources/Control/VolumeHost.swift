@@ -121,9 +121,13 @@ package final class VolumeHost: Sendable {
     }
 
     /// Ends the background work, flushes, records the clean close and gives the store free. The
-    /// store is free also when that fails: then the next open recovers.
+    /// store is free also when that fails: then the next open recovers, and who still has the volume
+    /// open here is refused.
     package func close() throws(Problem) {
-        defer { locks.change { $0 = nil } }
+        defer {
+            engine.abandon()
+            locks.change { $0 = nil }
+        }
         caretaker?.stop()
         try engine.close()
     }

@@ -185,6 +185,8 @@ extension LiveEngine {
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }
             gate.close()
             defer { gate.open() }
+            // What somebody has cut would become whole again, with zeroes.
+            try checkOriginIsWhole()
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }
             if bytes > old.volumeBytes {
                 try doing { () throws(IOFailure) in

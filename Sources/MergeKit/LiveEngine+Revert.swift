@@ -26,11 +26,19 @@ extension LiveEngine {
 
     /// Makes the volume read as a snapshot. Answers as soon as it does; the copying is left to
     /// ``mergeStep(byteLimit:)``.
-    package func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
+    ///
+    /// - Parameter isAllowed: asked at the last moment, while nothing is read or written.
+    package func revert(
+        _ request: RevertRequest, isAllowed: () throws(Problem) -> Void = {}
+    ) throws(Problem) -> RevertOutcome {
         let barrier = beginBarrier()
         defer { barrier.release() }
         try barrier.prepareRevert(request)
         try barrier.hold()
+        do throws(Problem) { try isAllowed() } catch {
+            try barrier.rollBack()
+            throw error
+        }
         let committed = try barrier.commit()
         guard let outcome = committed.revert else {
             throw Problem(.failed, "volume “\(record.name)” was not reverted")
@@ -39,8 +47,10 @@ extension LiveEngine {
     }
 
     /// Goes back to the safety snapshot in mid-merge, dropping what was written since.
-    package func cancelMerge(_ id: RevertID) throws(Problem) -> RevertOutcome {
-        try revert(try cancelRequest(id))
+    package func cancelMerge(
+        _ id: RevertID, isAllowed: () throws(Problem) -> Void = {}
+    ) throws(Problem) -> RevertOutcome {
+        try revert(try cancelRequest(id), isAllowed: isAllowed)
     }
 
     // MARK: Planning

@@ -238,6 +238,19 @@ package final class LiveEngine: Sendable {
         gate.close()
         defer { gate.open() }
         try noteCleanClose()
+        refuseAll()
+    }
+
+    /// Refuses everything from now on, whatever could not be noted: somebody else may open the volume
+    /// next, and would not bear a second writer. What is under way ends first.
+    package func abandon() {
+        guard !isAttached, !isClosed.load(ordering: .relaxed) else { return }
+        gate.close()
+        defer { gate.open() }
+        refuseAll()
+    }
+
+    private func refuseAll() {
         isClosed.store(true, ordering: .sequentiallyConsistent)
         // Ends a step's waiting for the throttle; what is kept in the store stays.
         chain.merge?.control.cancel()

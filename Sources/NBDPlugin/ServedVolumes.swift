@@ -55,10 +55,13 @@ final class ServedVolumes: Sendable {
 
     /// Opens all volumes, or none.
     func start() throws(Problem) {
-        for argument in state.withLock(\.arguments) {
-            do throws(Problem) { try start(argument) } catch {
-                stop()
-                throw error
+        // Nobody looks again before all are open: he would open what is about to be.
+        try reloading.withLock { (_) throws(Problem) in
+            for argument in state.withLock(\.arguments) {
+                do throws(Problem) { try start(argument) } catch {
+                    stop()
+                    throw error
+                }
             }
         }
     }
@@ -89,13 +92,14 @@ final class ServedVolumes: Sendable {
     /// Serves what is new and forgets what is gone, as the listing program tells it.
     func reload() {
         reloading.withLock { _ in
-            let (listing, served) = state.withLock { ($0.listing, $0.volumes) }
+            let listing = state.withLock(\.listing)
             do throws(Problem) {
                 let lines = try doing { () throws(IOFailure) in
                     try ProgramOutput.lines(of: listing)
                 }
                 let wanted = try VolumeArgument.listed(lines)
-                let known = served.map { VolumeArgument(name: $0.name, storePath: $0.storePath) }
+                // Read now: a volume may have been let go while the program ran.
+                let known = volumes.map { VolumeArgument(name: $0.name, storePath: $0.storePath) }
                 for volume in known where !wanted.contains(volume) { forget(volume.name) }
                 for volume in wanted where !known.contains(volume) { startNew(volume) }
             } catch {

@@ -82,7 +82,8 @@ struct ServeCommandLine: ManagerCommand {
         let passing = try ServeService.reserveSockets()
         let options = try session.options()
         guard !listVolumes else {
-            let lines = try Manager(options).serving.parameters(volumes)
+            // A catalog that is not there is no list of nothing: all would be forgotten.
+            let lines = try Manager(existing: options).serving.parameters(volumes)
             return Output.write(lines.map { $0 + "\n" }.joined())
         }
         let request = ServeRequest(
