@@ -64,6 +64,8 @@ package final class Manager: Sendable {
     }
 
     init(reading options: ManagerOptions, isQuiet: Bool) throws {
+        try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
+        try options.state.requireCatalogFile()
         SpaceReserve(options.state).giveUpIfScarce()
         let clock = options.clock
         let path = options.state.catalogPath

@@ -73,9 +73,15 @@ struct OriginProbe {
 
     /// - Throws: `exists` when another volume has the same origin, by whatever path.
     func requireUnmanaged(by volumes: [VolumeRow]) throws {
+        try Self.requireUnmanaged(path, status, by: volumes)
+    }
+
+    static func requireUnmanaged(
+        _ path: String, _ status: FileStatus, by volumes: [VolumeRow]
+    ) throws {
         for volume in volumes {
             let other = try? FileStatus(path: volume.record.originPath)
-            let isSameFile = other.map { isSame($0) } ?? false
+            let isSameFile = other.map { isSame(status, $0) } ?? false
             guard !isSameFile, volume.record.originPath != path else {
                 throw Problem(
                     .exists, "the origin \(path) is volume \(volume.record.name)'s already",
@@ -85,10 +91,10 @@ struct OriginProbe {
     }
 
     /// The same file or device, or a loop device and the file behind it.
-    private func isSame(_ other: FileStatus) -> Bool {
+    private static func isSame(_ status: FileStatus, _ other: FileStatus) -> Bool {
         if status.isSame(as: other) { return true }
-        guard let file = Self.backingFile(status) else { return false }
-        return file == Self.backingFile(other)
+        guard let file = backingFile(status) else { return false }
+        return file == backingFile(other)
     }
 
     /// The file behind a loop device, or the file itself; nil for other devices.

@@ -28,10 +28,21 @@ struct StateIdentity {
         guard let uuid = UUID(uuidString: text) else {
             throw Problem(
                 .corrupt, "\(state.path)/\(Self.fileName) holds no UUID",
-                hint: "restore it; without it, take the stores over with `snapmgr catalog rebuild "
-                    + "--store DIR --take-over`")
+                hint: "restore it; without it, move it away, and take the stores over with `snapmgr "
+                    + "catalog rebuild --store DIR --take-over`")
         }
         return StoreOwner(state: uuid.uuidString.lowercased(), path: state.path)
+    }
+
+    /// Where the state that took a store still is, if that is elsewhere than this one.
+    static func twin(of owner: StoreOwner, _ state: StateFolder) throws -> StoreOwner? {
+        guard owner.path != state.path else { return nil }
+        let there = StateIdentity(StateFolder(path: owner.path))
+        guard let twin = try there.read(), twin.state == owner.state else { return nil }
+        // Two ways may lead to one folder.
+        let paths = [owner.path, state.path].map { "\($0)/\(fileName)" }
+        let isSame = try FileStatus(path: paths[0]).isSame(as: FileStatus(path: paths[1]))
+        return isSame ? nil : twin
     }
 
     /// Makes one when there is none. Of two commands that come at once, one makes it.

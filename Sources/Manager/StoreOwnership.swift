@@ -13,7 +13,7 @@ struct StoreOwnership {
     func require(_ record: VolumeRecord, storePath: String) throws {
         guard let owner = record.owner else { return }
         let own = try StateIdentity(context.state).read()
-        guard own?.state != owner.state else { return }
+        guard own?.state != owner.state else { return try requireOnly(owner, record, storePath) }
         let name = own?.description ?? context.state.path
         throw Problem(
             .refused,
@@ -23,12 +23,27 @@ struct StoreOwnership {
                 + "\(storePath) --take-over`")
     }
 
-    /// Writes this state into a store that belongs to none. One that somebody has open is left for
-    /// the next time.
+    /// A copy of a state folder has its identity, too: where the state was when it took the store is
+    /// the state, as long as it is there.
+    private func requireOnly(
+        _ owner: StoreOwner, _ record: VolumeRecord, _ storePath: String
+    ) throws {
+        guard let twin = try StateIdentity.twin(of: owner, context.state) else { return }
+        throw Problem(
+            .refused,
+            "the store \(storePath) of volume \(record.name) belongs to the state \(twin), of which "
+                + "\(context.state.path) is a copy",
+            hint: "use that state; if this one is to go on in its place, move that one away, or take "
+                + "the store over: `snapmgr catalog rebuild --store \(storePath) --take-over`")
+    }
+
+    /// Writes this state into a store that belongs to none, and where this state is now. A store that
+    /// somebody has open is left for the next time.
     func adopt(_ volume: VolumeRow, _ record: VolumeRecord) throws {
-        guard record.owner == nil else { return }
+        guard record.owner?.path != context.state.path else { return }
         _ = try write(volume.storePath) { record in
-            record.owner == nil ? try own() : record.owner
+            let own = try own()
+            return record.owner.map { $0.state == own.state } ?? true ? own : record.owner
         }
     }
 

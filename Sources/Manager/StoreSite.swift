@@ -133,6 +133,8 @@ struct StoreSite {
         var isForeign = false
         /// What lies in the store and is none of ours: it stays, and the folder with it.
         var leftPaths: [String] = []
+        /// What people should know of the folder.
+        var note: String?
     }
 
     /// Removes the store of a volume, and nothing else.
@@ -145,9 +147,12 @@ struct StoreSite {
         case .removed(let names):
             guard names.isEmpty else { return Removal(leftPaths: names.map { path + "/" + $0 }) }
         }
-        guard !includingFolder || rmdir(path) == 0 else {
+        guard includingFolder, rmdir(path) != 0 else { return Removal() }
+        // A mount point, or a folder in one that is not ours to change: an empty folder is in
+        // nobody's way.
+        guard [EBUSY, ENOTEMPTY, EACCES, EPERM, EROFS].contains(errno) else {
             throw IOFailure("remove folder", path: path, code: errno)
         }
-        return Removal()
+        return Removal(note: "the empty folder \(path) stays: \(String(cString: strerror(errno)))")
     }
 }

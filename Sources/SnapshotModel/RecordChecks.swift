@@ -47,12 +47,12 @@ extension SnapshotManifest {
         where !TextBounds.isSnapshotName(name) {
             return "it has a name that no snapshot can have"
         }
-        let volumes = setVolumes ?? []
-        if volumes.count > TextBounds.setVolumeCount || !volumes.allSatisfy(TextBounds.isUUID) {
+        // How many there may be is for commands to say: older ones have set no bounds.
+        if !(setVolumes ?? []).allSatisfy(TextBounds.isUUID) {
             return "its set has members that are no volumes"
         }
         let texts = tags + [note].compactMap { $0 }
         let isLong = texts.contains { $0.utf8.count > TextBounds.noteBytes }
-        return isLong || tags.count > TextBounds.tagCount ? "its note or tags are too long" : nil
+        return isLong ? "its note or tags are too long" : nil
     }
 }

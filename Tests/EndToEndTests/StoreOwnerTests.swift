@@ -44,6 +44,92 @@ struct StoreOwnerTests {
         #expect(check.status == 0, "the store of the new owner stays: \(check.output)")
     }
 
+    @Test("M7: a copied state does not work on the stores of the one that it was copied from")
+    func copiedState() throws {
+        let harness = try volume()
+        try tool(harness, "cp", "-a", "state", "copy")
+        let copy = ["SNAPMGR_STATE": harness.folder + "/copy"]
+        for arguments in [["snapshot", "data"], ["delete", "1"], ["revert", "1"]] {
+            let result = try harness.run(arguments, environment: copy)
+            #expect(result.status == 13, "\(arguments): \(result.errors)")
+            for word in ["/state (", "/copy is a copy", "--take-over"] {
+                #expect(result.errors.contains(word), "\(word): \(result.errors)")
+            }
+        }
+        let removed = try harness.run(["volume", "remove", "data", "--yes"], environment: copy)
+        #expect(removed.status == 0 && removed.errors.contains("it stays"), "\(removed.errors)")
+        try harness.json("snapshot", "data")
+        let check = try harness.run("check", "--data")
+        #expect(check.status == 0, "\(check.output)")
+    }
+
+    @Test("M7: a state that was moved goes on, and a copy left behind does not")
+    func movedState() throws {
+        let harness = try volume()
+        try tool(harness, "mv", "state", "moved")
+        let store = harness.folder + "/moved/stores/data"
+        let moved = ["SNAPMGR_STATE": harness.folder + "/moved"]
+        let found = try harness.run(["catalog", "rebuild", "--store", store], environment: moved)
+        #expect(found.status == 0, "\(found.errors)")
+        let taken = try harness.run("snapshot", "data", environment: moved)
+        #expect(taken.status == 0, "\(taken.errors)")
+        try tool(harness, "cp", "-a", "moved", "state")
+        let again = try harness.run("snapshot", "data", environment: moved)
+        #expect(again.status == 0, "\(again.errors)")
+        let behind = try harness.run("snapshot", "data")
+        #expect(behind.status == 13 && behind.errors.contains("is a copy"), "\(behind.errors)")
+        try tool(harness, "ln", "-s", "moved", "link")
+        let linked = try harness.run(
+            "snapshot", "data", environment: ["SNAPMGR_STATE": harness.folder + "/link"])
+        #expect(linked.status == 0, "\(linked.errors)")
+    }
+
+    @Test("M7: what cannot be read whole does not change hands")
+    func unreadable() throws {
+        let harness = try volume()
+        try harness.json("snapshot", "data", "--name", "two")
+        let store = harness.folder + "/state/stores/data"
+        let names = try FileManager.default.contentsOfDirectory(atPath: store + "/snapshots")
+        let manifest = try #require(names.sorted().first) + "/manifest.json"
+        try tool(harness, "sh", "-c", "echo x >> '\(store)/snapshots/\(manifest)'")
+        let other = ["SNAPMGR_STATE": harness.folder + "/other"]
+        let result = try harness.run(
+            ["catalog", "rebuild", "--store", store, "--take-over"], environment: other)
+        #expect(result.status != 0)
+        let record = try harness.text(store + "/volume.json")
+        #expect(record.contains(harness.folder + "/state"), "\(record)")
+    }
+
+    @Test("M7: without its identity, a state says how to go on, and that works")
+    func damagedIdentity() throws {
+        let harness = try volume()
+        try tool(harness, "sh", "-c", "echo x > state/identity")
+        let result = try harness.run("snapshot", "data")
+        #expect(result.status == 1 && result.errors.contains("move it away"), "\(result.errors)")
+        try tool(harness, "mv", "state/identity", "aside")
+        try harness.json(
+            "catalog", "rebuild", "--take-over", "--store", harness.folder + "/state/stores/data")
+        try harness.json("snapshot", "data")
+    }
+
+    @Test(
+        "C2: a volume is removed when its store's folder cannot be, as that of a mount",
+        .enabled(if: SmallFilesystem.isPossible, "needs root and a mount"))
+    func mountedStore() throws {
+        let harness = try CommandLineHarness()
+        let store = try SmallFilesystem.mount(in: harness.folder, megabytes: 16)
+        defer { SmallFilesystem.unmount(store) }
+        try tool(harness, "chmod", "755", store)
+        try harness.json(
+            "volume", "create", "data", "--origin", "data.img", "--create-size", "1M", "--store",
+            store)
+        try harness.json("snapshot", "data")
+        let result = try harness.run("volume", "remove", "data", "--yes")
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.errors.contains("the empty folder \(store) stays"), "\(result.errors)")
+        #expect(try harness.run("volume", "show", "data").status == 4)
+    }
+
     @Test("M7: a store that was kept is anybody's")
     func kept() throws {
         let harness = try volume()

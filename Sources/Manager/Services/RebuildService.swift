@@ -56,8 +56,7 @@ package struct RebuildService {
             for volume in known { try? BrokenMarks(context: context).writeBack(volume) }
             let stores = FoundStores(known: known, note: options.onNote)
             let paths = try stores.select(try storePaths(store, known: known.map(\.storePath)))
-            try takeOwnership(of: paths, context, takesOver: takesOver)
-            let contents = try paths.map { stores.trusted(try StoreContents.read($0)) }
+            let contents = try read(paths, stores, context, takesOver: takesOver)
             try catalog.atomically("rebuilding") {
                 for volume in contents {
                     try Self.adopt(volume, context)
@@ -116,6 +115,15 @@ extension RebuildService {
         return try Set(known + own).filter { try Paths.exists($0 + "/volume.json") }.sorted()
     }
 
+    /// All are read before one changes hands: of what cannot be read, nothing is taken.
+    private func read(
+        _ paths: [String], _ stores: FoundStores, _ context: ManagerContext, takesOver: Bool
+    ) throws -> [RebuiltCatalog.Volume] {
+        let contents = try paths.map { stores.trusted(try StoreContents.read($0)) }
+        try takeOwnership(of: paths, context, takesOver: takesOver)
+        return contents
+    }
+
     /// Makes stores this state's that belong to none, or that it was told to take.
     private func takeOwnership(
         of paths: [String], _ context: ManagerContext, takesOver: Bool
@@ -167,8 +175,7 @@ extension RebuildService {
         for suffix in ["", "-wal", "-shm"] { try Paths.remove(fresh + suffix) }
         // In a function of its own, so that the new catalog is closed before it is renamed.
         var report = try write(to: fresh, holds) { context in
-            try takeOwnership(of: paths, context, takesOver: takesOver)
-            return try paths.map { stores.trusted(try StoreContents.read($0)) }
+            try read(paths, stores, context, takesOver: takesOver)
         }
         report.damagedCatalogPath = try exchange(fresh)
         return report

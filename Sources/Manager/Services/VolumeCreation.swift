@@ -29,7 +29,7 @@ struct VolumeCreation {
         switch request.driver {
         case .image where request.createBytes != nil:
             let image = NewImage(path: origin, byteCount: request.createBytes ?? 0)
-            try image.requireFree(unfinished: vacancy.unfinished)
+            try image.requireFree(unfinished: vacancy.unfinished, volumes)
             try make(site, origin: origin, image: image)
         case .image: try make(site, origin: origin, image: nil)
         case .dm: try makeDevices(site, origin: origin)
@@ -127,6 +127,8 @@ struct VolumeCreation {
     private func withStore(_ site: StoreSite, _ body: (Bool) throws -> Void) throws {
         let isNewFolder = try !Paths.exists(site.path)
         try Paths.makeFolders(site.path)
+        // Somebody may have been faster, where others can make folders.
+        try OwnerTrust.require("the store", at: site.path)
         let folder = FileFolder(path: site.path)
         guard let lock = try StoreHolder.lock(folder, purpose: "snapmgr volume create") else {
             throw StoreHolder.lockedProblem(store: folder)
@@ -218,7 +220,7 @@ struct NewImage {
 
     /// - Parameter unfinished: the record that a creation which was cut short has left: an image
     ///   that it names, and that holds nothing, is its own.
-    func requireFree(unfinished: VolumeRecord?) throws {
+    func requireFree(unfinished: VolumeRecord?, _ volumes: [VolumeRow]) throws {
         guard byteCount >= OriginProbe.minimumBytes, byteCount % Geometry.sectorBytes == 0,
             byteCount <= Geometry.volumeBytesMaximum
         else {
@@ -228,11 +230,16 @@ struct NewImage {
                     + "\(OriginProbe.minimumBytes)")
         }
         guard try Paths.exists(path) else { return }
-        guard unfinished?.originPath == path, try isEmpty() else {
-            throw Problem(
-                .exists, "the origin \(path) exists already",
-                hint: "leave out --create-size to manage it as it is")
-        }
+        let taken = Problem(
+            .exists, "the origin \(path) exists already",
+            hint: "leave out --create-size to manage it as it is")
+        guard let unfinished, unfinished.originPath == path, try isEmpty() else { throw taken }
+        try OriginProbe.requireUnmanaged(path, FileStatus(path: path), by: volumes)
+        // Whoever has come to use it meanwhile keeps it, and what he may have written.
+        let locked = try OriginGuard.acquire(
+            path: path, volume: unfinished.name, recorded: unfinished.originIdentity)
+        defer { withExtendedLifetime(locked) {} }
+        guard try isEmpty() else { throw taken }
         try Paths.remove(path)
     }
 

@@ -139,10 +139,12 @@ extension VolumeService {
             try devices?.deactivate()
             // The store first: a crash in between leaves a row, and the command can be run again.
             if keepsStore {
-                try giveAway(volume)
+                if !isTakenOver { try giveAway(volume) }
             } else {
                 let site = StoreSite(path: volume.storePath)
-                report.leftPaths = try site.remove(of: volume.record.uuid).leftPaths
+                let removal = try site.remove(of: volume.record.uuid)
+                report.leftPaths = removal.leftPaths
+                if let note = removal.note { context.note(note) }
             }
             try context.catalog.removeVolume(named: name)
             try context.log(
