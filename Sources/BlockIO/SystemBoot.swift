@@ -20,7 +20,8 @@ enum SystemBoot {
     /// Tests that set the clock bring a file of their own; root takes none that others can write.
     private static let path: String = {
         let usual = "/proc/uptime"
-        guard let named = getenv("SNAPMGR_UPTIME").map({ String(cString: $0) }) else { return usual }
+        guard let variable = getenv("SNAPMGR_UPTIME") else { return usual }
+        let named = String(cString: variable)
         guard geteuid() == 0 else { return named }
         let flaw = try? PathTrust.ofThisProcess.flaw(of: named)
         return flaw == .some(nil) ? named : usual

@@ -82,12 +82,16 @@ package final class ControlHandler: Sendable {
         throw presence.problem(engine.record.name)
     }
 
-    /// The report's freed bytes are those since the session's last deletion.
+    /// The report's freed bytes are those since the session's last deletion, and its removed areas all
+    /// that nobody has been told of: the caretaker may have been faster.
     private func collect() throws(Problem) -> CollectReport {
         var report = try engine.collect()
-        if let before = freedBefore.withLock({ $0 }) {
-            report.freedBytes = engine.freedBytes - before
+        report.removedAreas = engine.takeRemovedAreas()
+        let before = freedBefore.withLock { before in
+            defer { before = nil }
+            return before
         }
+        if let before { report.freedBytes = engine.freedBytes - before }
         return report
     }
 
@@ -106,7 +110,9 @@ package final class ControlHandler: Sendable {
                 freedBefore.withLock { $0 = before }
                 return .deleted(try engine.delete(ids))
             case .resize(let bytes):
-                try engine.resize(to: bytes)
+                try engine.resize(to: bytes) { () throws(Problem) in
+                    if bytes < engine.geometry.volumeBytes { try checkNobodyCame() }
+                }
                 return .volume(engine.record)
             default: preconditionFailure("not a change at once: \(request)")
             }
@@ -120,6 +126,7 @@ package final class ControlHandler: Sendable {
     ) throws(Problem) -> ControlReply {
         switch request {
         case .prepareSnapshot(let request):
+            if !change.isUnderWay { stagesRevert.withLock { $0 = false } }
             try change.prepare(for: client) { barrier throws(Problem) in
                 try barrier.prepareSnapshot(request)
             }

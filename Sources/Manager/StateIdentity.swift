@@ -28,8 +28,8 @@ struct StateIdentity {
         guard let uuid = UUID(uuidString: text) else {
             throw Problem(
                 .corrupt, "\(state.path)/\(Self.fileName) holds no UUID",
-                hint: "restore it; without it, move it away, and take the stores over with `snapmgr "
-                    + "catalog rebuild --store DIR --take-over`")
+                hint: "restore it; without it, move it away, and take the stores over with "
+                    + "`snapmgr catalog rebuild --store DIR --take-over`")
         }
         return StoreOwner(state: uuid.uuidString.lowercased(), path: state.path)
     }

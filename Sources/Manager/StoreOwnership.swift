@@ -33,8 +33,8 @@ struct StoreOwnership {
             .refused,
             "the store \(storePath) of volume \(record.name) belongs to the state \(twin), of which "
                 + "\(context.state.path) is a copy",
-            hint: "use that state; if this one is to go on in its place, move that one away, or take "
-                + "the store over: `snapmgr catalog rebuild --store \(storePath) --take-over`")
+            hint: "use that state; if this one is to go on in its place, move that one away, or "
+                + "take the store over: `snapmgr catalog rebuild --store \(storePath) --take-over`")
     }
 
     /// Writes this state into a store that belongs to none, and where this state is now. A store that

@@ -138,6 +138,7 @@ extension LiveEngine {
                 let bytes = (try? area?.allocatedBytes()) ?? 0
                 try store.removeSnapshot(ordinal)
                 noteFreed(bytes, in: &report)
+                withShared { $0.removedAreas.append(ordinal) }
             }
         }
     }
@@ -174,7 +175,11 @@ extension LiveEngine {
 
     /// Grows or shrinks the volume. Snapshots keep their sizes: what a shrink cuts off is preserved
     /// first, as a write would.
-    package func resize(to bytes: Int) throws(Problem) {
+    ///
+    /// - Parameter isAllowed: asked at the last moment, while nothing is read or written.
+    package func resize(
+        to bytes: Int, isAllowed: () throws(Problem) -> Void = {}
+    ) throws(Problem) {
         try turn.during { () throws(Problem) in
             try checkOpen()
             try checkResize(to: bytes)
@@ -185,6 +190,7 @@ extension LiveEngine {
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }
             gate.close()
             defer { gate.open() }
+            try isAllowed()
             // What somebody has cut would become whole again, with zeroes.
             try checkOriginIsWhole()
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }

@@ -42,6 +42,8 @@ package final class LiveEngine: Sendable {
         var collected: [SnapshotOrdinal: SnapshotOrdinal?] = [:]
         /// What collections have given back to the filesystem so far, in bytes.
         var freedBytes = 0
+        /// The areas that collections have removed since somebody took the list.
+        var removedAreas: [SnapshotOrdinal] = []
     }
 
     init(
@@ -88,6 +90,14 @@ package final class LiveEngine: Sendable {
 
     /// The bytes that collections have given back to the filesystem since the volume was opened.
     package var freedBytes: Int { shared.withLock { $0.freedBytes } }
+
+    /// The areas that collections have removed since the last call.
+    package func takeRemovedAreas() -> [SnapshotOrdinal] {
+        withShared { shared in
+            defer { shared.removedAreas = [] }
+            return shared.removedAreas
+        }
+    }
 
     var chain: ChainState { chainState.withLock { $0 } }
 

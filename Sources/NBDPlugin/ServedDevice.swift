@@ -34,6 +34,9 @@ final class ServedDevice: ServedVolume {
             argument, preferredBytes: record.geometry.chunkBytes, access: access)
     }
 
+    /// The kernel keeps a device for whoever has it open.
+    var clients: ClientPresence? { nil }
+
     func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
         let device = readOnly ? try access.openVolume() : try access.openWritable()
         let close: @Sendable () -> Void = { [access] in

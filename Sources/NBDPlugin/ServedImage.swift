@@ -16,6 +16,8 @@ final class ServedImage: ServedVolume {
     var name: String { host.engine.record.name }
     var storePath: String { host.storePath }
 
+    var clients: ClientPresence? { host.clients.presenceNow() }
+
     func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
         guard !readOnly else { return ImageContent(host.engine, isWritable: false) {} }
         let clients = host.clients

@@ -17,6 +17,10 @@ protocol ServedVolume: Sendable {
     /// Opens one of the ``readableSnapshots()`` for a client.
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
 
+    /// The clients that have the volume open for writing, as far as this server must know them; nil
+    /// when there are none.
+    var clients: ClientPresence? { get }
+
     /// The server ends; the connections have ended by now.
     func stop()
 }

@@ -89,6 +89,14 @@ final class ServedVolumes: Sendable {
         NBDKitLog.error("volume \(name) is not served any more")
     }
 
+    /// A list may be wrong, and what a client has open would fail under it.
+    private func forgetUnlessOpen(_ volume: any ServedVolume) {
+        guard let clients = volume.clients else { return forget(volume.name) }
+        NBDKitLog.error(
+            "volume \(volume.name) is not to be served any more, but \(clients.count) clients have "
+                + "it open, the first since \(clients.since): it is served until the next look")
+    }
+
     /// Serves what is new and forgets what is gone, as the listing program tells it.
     func reload() {
         reloading.withLock { _ in
@@ -99,8 +107,11 @@ final class ServedVolumes: Sendable {
                 }
                 let wanted = try VolumeArgument.listed(lines)
                 // Read now: a volume may have been let go while the program ran.
-                let known = volumes.map { VolumeArgument(name: $0.name, storePath: $0.storePath) }
-                for volume in known where !wanted.contains(volume) { forget(volume.name) }
+                let served = volumes
+                let known = served.map { VolumeArgument(name: $0.name, storePath: $0.storePath) }
+                for (volume, argument) in zip(served, known) where !wanted.contains(argument) {
+                    forgetUnlessOpen(volume)
+                }
                 for volume in wanted where !known.contains(volume) { startNew(volume) }
             } catch {
                 NBDKitLog.error("the volumes are served as before: \(error.message)")

@@ -79,6 +79,24 @@ struct FileDeviceTests {
         #expect(try target.copyRange(request, from: foreign, by: .copyFileRange) == false)
     }
 
+    @Test("M2: a file that was cut behind our back is neither copied from nor into")
+    func copyRangeOfCut() throws {
+        func device(_ name: String) throws -> FileDevice {
+            try FileDevice(path: temporary.path + "/" + name, access: .create).resize(to: 8192)
+            return try FileDevice(
+                path: temporary.path + "/" + name, access: .readWrite, isCutAnError: true)
+        }
+        let (cut, whole) = (try device("cut"), try device("whole"))
+        truncate(cut.path, 4096)
+        let request = CopyRange(sourceOffset: 4096, destinationOffset: 4096, byteCount: 4096)
+        #expect(throws: IOFailure.self) {
+            try whole.copyRange(request, from: cut, by: .copyFileRange)
+        }
+        #expect(throws: IOFailure.self) {
+            try cut.copyRange(request, from: whole, by: .copyFileRange)
+        }
+    }
+
     @Test("failures name the operation, the path and the reason")
     func failures() throws {
         let missing = temporary.path + "/missing"

@@ -1,5 +1,7 @@
+import BlockIO
 import Control
 import FoundationEssentials
+import Glibc
 import MergeKit
 import SnapshotModel
 import Testing
@@ -110,6 +112,104 @@ struct SessionTests {
             #expect(try session.perform(.waitForMerge) == .merge(nil))
             #expect(host.engine.mergeProgress() == nil)
         }
+    }
+
+    @Test(
+        "daily 1: a client who comes while a revert is prepared has it refused",
+        arguments: Way.allCases)
+    func lateClient(way: Way) throws {
+        try withSession(way) { session, host, _ in
+            try host.engine.fill(1)
+            _ = try session.perform(.snapshot(.test(1)))
+            try host.engine.fill(2)
+            let revert = RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1), safety: .test(2))
+            _ = try session.perform(.prepareRevert(revert))
+            let client = host.clients.arrive(at: SystemClock().now())
+            _ = try session.perform(.hold(milliseconds: 20_000))
+            let problem = #expect(throws: Problem.self) { try session.perform(.commit) }
+            #expect(problem?.code == .refused)
+            _ = try session.perform(.release)
+            #expect(try host.engine.firstByte() == 2)
+            #expect(host.engine.mergeProgress() == nil)
+            // A snapshot is none of a client's business.
+            _ = try session.perform(.prepareSnapshot(.test(3)))
+            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.commit)
+            _ = try session.perform(.release)
+            host.clients.leave(client)
+            _ = try session.perform(
+                .revert(
+                    RevertRequest(
+                        id: RevertID(rawValue: 2), target: SnapshotID(rawValue: 1), safety: .test(4)
+                    )))
+            #expect(try host.engine.firstByte() == 1)
+        }
+    }
+
+    @Test("daily 1: a change that is refused at the last moment leaves all as it was")
+    func refusedAtLast() throws {
+        try withSession(.local) { session, host, _ in
+            try host.engine.fill(1)
+            _ = try session.perform(.snapshot(.test(1)))
+            try host.engine.fill(2)
+            let revert = RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1), safety: .test(2))
+            let refusal = Problem(.refused, "no")
+            func refuse() throws(Problem) { throw refusal }
+            #expect(throws: refusal) { try host.engine.revert(revert, isAllowed: refuse) }
+            #expect(throws: refusal) { try host.engine.resize(to: 4096, isAllowed: refuse) }
+            #expect(host.engine.geometry.volumeBytes == TestVolume.byteCount)
+            #expect(try host.engine.firstByte() == 2)
+            #expect(try session.snapshotIDs() == [1])
+            try host.engine.fill(3)
+            _ = try session.perform(.revert(revert))
+            #expect(try host.engine.firstByte() == 1)
+        }
+    }
+
+    @Test("H4: areas that the background work removed first are told once", arguments: Way.allCases)
+    func collectedBefore(way: Way) throws {
+        try withSession(way) { session, host, _ in
+            for id: Int64 in 1...3 {
+                try host.engine.fill(UInt8(id))
+                _ = try session.perform(.snapshot(.test(id)))
+            }
+            let gone = try host.engine.status().snapshots[0].manifest.ordinal
+            _ = try session.perform(.delete([SnapshotID(rawValue: 1)]))
+            let first = try host.engine.collect()
+            let expected = CollectReport(removedAreas: [gone], freedBytes: first.freedBytes)
+            #expect(try session.perform(.collect) == .collected(expected))
+            #expect(try session.perform(.collect) == .collected(CollectReport(freedBytes: 0)))
+        }
+    }
+
+    @Test("M2: an origin that somebody has cut is not made whole by a resize")
+    func resizeOfCut() throws {
+        try withSession(.local) { session, host, volume in
+            try host.engine.fill(1, count: TestVolume.byteCount)
+            truncate(volume.originPath, 4096)
+            #expect(throws: Problem.self) {
+                try session.perform(.resize(bytes: 2 * TestVolume.byteCount))
+            }
+            #expect(try FileStatus(path: volume.originPath).byteCount == 4096)
+        }
+    }
+
+    @Test("H3: a volume that could not be closed cleanly is closed all the same")
+    func failedClose() throws {
+        let volume = try TestVolume()
+        let host = try volume.open()
+        try host.engine.fill(1)
+        try FileManager.default.removeItem(atPath: volume.storePath)
+        #expect(throws: Problem.self) { try host.close() }
+        #expect(throws: Problem.self) { try host.engine.fill(2) }
+        let origin = try FileDevice(path: volume.originPath, access: .readOnly)
+        var byte: [UInt8] = [0]
+        var elements = byte.mutableSpan
+        var bytes = elements.mutableBytes
+        try origin.read(into: &bytes, at: 0)
+        #expect(byte == [1])
     }
 
     @Test("A rate of nothing is refused", arguments: Way.allCases)

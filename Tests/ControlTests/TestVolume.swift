@@ -127,4 +127,12 @@ extension LiveEngine {
         let bytes = [UInt8](repeating: byte, count: count)
         try write(bytes.span.bytes, at: offset)
     }
+
+    func firstByte() throws -> UInt8 {
+        var byte: [UInt8] = [0]
+        var elements = byte.mutableSpan
+        var bytes = elements.mutableBytes
+        try read(into: &bytes, at: 0)
+        return byte[0]
+    }
 }

@@ -84,6 +84,14 @@ final class ServedHarness: Sendable {
     /// Has the server look again at what there is to serve.
     func reload() { process()?.send(SIGHUP) }
 
+    /// Whether the server's process has become nbdkit's.
+    var isNBDKit: Bool {
+        guard let process = process(), process.isRunning else { return false }
+        let program = try? FileManager.default.destinationOfSymbolicLink(
+            atPath: "/proc/\(process.id)/exe")
+        return program?.contains("nbdkit") ?? false
+    }
+
     /// Kills the server, without a word to it.
     func kill() { process()?.end() }
 

@@ -76,5 +76,53 @@ extension ServedTests {
             #expect(try client.read(0..<1) == [0])
             try served.stop()
         }
+
+        @Test("daily 23: SIGHUP does not end a server that starts")
+        func reloadWhileStarting() throws {
+            let served = try ServedHarness()
+            try served.stop()
+            for _ in 0..<5 {
+                // From the moment on at which nbdkit has the process.
+                let ringing = Background { isWanted in
+                    while isWanted() {
+                        if served.isNBDKit { served.reload() }
+                        Instant.sleep(0.001)
+                    }
+                }
+                try served.serve()
+                try ringing.stop()
+                #expect(try served.client().read(0..<1) == [0])
+                try served.stop()
+            }
+        }
+
+        @Test(
+            "H5: a list that cannot be had, or leaves out what is open, takes nothing from clients")
+        func reloadWithoutList() throws {
+            let served = try ServedHarness("data", "other")
+            let client = try served.client()
+            let catalog = served.path("state/catalog.sqlite")
+            for (name, after) in [
+                ("gone", "the volumes are served as before"),
+                ("empty", "it is served until the next look"),
+            ] {
+                try FileManager.default.moveItem(atPath: catalog, toPath: catalog + ".aside")
+                if name == "empty" {
+                    try served.commandLine.json(
+                        "volume", "create", "third", "--origin", "third.img", "--create-size", "1M")
+                }
+                served.reload()
+                let deadline = Instant.now + 30
+                while !served.serverMessages.contains(after), Instant.now < deadline {
+                    Instant.sleep(0.02)
+                }
+                #expect(served.serverMessages.contains(after), "\(served.serverMessages)")
+                #expect(try client.read(0..<1) == [0])
+                try? FileManager.default.removeItem(atPath: catalog)
+                try FileManager.default.moveItem(atPath: catalog + ".aside", toPath: catalog)
+            }
+            #expect(throws: (any Error).self) { try served.client("other") }
+            try served.stop()
+        }
     }
 }

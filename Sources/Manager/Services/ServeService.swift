@@ -151,6 +151,12 @@ package struct ServeService {
     private static func become(_ command: ServeCommand) throws {
         var arguments: [UnsafeMutablePointer<CChar>?] = command.arguments.map { strdup($0) }
         arguments.append(nil)
+        // What is asked for while the server starts waits until it can be done; by itself, the
+        // signal would end it.
+        var hangUp = sigset_t()
+        sigemptyset(&hangUp)
+        sigaddset(&hangUp, SIGHUP)
+        pthread_sigmask(SIG_BLOCK, &hangUp, nil)
         execv(command.executable, arguments)
         let code = errno
         for argument in arguments { free(argument) }

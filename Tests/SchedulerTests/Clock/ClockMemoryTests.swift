@@ -157,7 +157,7 @@ struct ClockMemoryTests {
         #expect(!machine.look())
     }
 
-    @Test("M1: a machine that runs by day, and stands still for a weekend now and then, is believed")
+    @Test("M1: a machine that runs by day, and is off for a weekend now and then, is believed")
     func weekends() {
         let machine = Machine()
         machine.look()
