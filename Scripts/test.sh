@@ -148,8 +148,8 @@ qemu() {
 
 # Runs one suite in a guest of its own.
 guest() {
-    if [[ $1 == crash ]]; then
-        Tests/Guest/crash.sh
+    if [[ $1 == crash || $1 == reconnect ]]; then
+        "Tests/Guest/$1.sh"
     else
         Tests/Guest/suite.sh "$1"
     fi
@@ -200,7 +200,7 @@ guest_steps() {
     is_wanted guest-setup || return 0
     step guest-setup 600 "${self[@]}" guest_setup
     if [[ ! -e .build/guest/stamp ]]; then return; fi
-    suites="crash $("$guest_tests" list)" || {
+    suites="crash reconnect $("$guest_tests" list)" || {
         echo 'The suites are not built: Scripts/test.sh build'
         exit 1
     }
