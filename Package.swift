@@ -46,14 +46,16 @@ let package = Package(
         target("Scheduler", ["SnapshotModel"]),
         .target(name: "CSystem"),
         target("BlockIO", ["SnapshotModel", "CSystem"]),
-        target("MergeKit", ["BlockIO", "SnapshotModel"]),
+        // What lies on disk: areas, records, journals; readers, verifier and planners over them.
+        target("StoreFormat", ["BlockIO", "SnapshotModel"]),
+        target("MergeKit", ["StoreFormat", "BlockIO", "SnapshotModel"]),
         // libdevmapper is not safe for threads: DeviceMapper alone calls it.
         .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
         target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
         target(
             "DeviceDriver",
-            ["DeviceMapper", "Control", "MergeKit", "BlockIO", "SnapshotModel"]),
-        target("Control", ["DeviceMapper", "MergeKit", "BlockIO", "SnapshotModel"]),
+            ["DeviceMapper", "Control", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"]),
+        target("Control", ["DeviceMapper", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
@@ -62,14 +64,15 @@ let package = Package(
             "Manager",
             [
                 "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit",
-                "BlockIO",
+                "StoreFormat", "BlockIO",
                 "Scheduler", "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
         target(
             "NBDPlugin",
             [
-                "CNBDKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "BlockIO",
+                "CNBDKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "StoreFormat",
+                "BlockIO",
                 "SnapshotModel",
             ]),
         .executableTarget(
@@ -82,11 +85,11 @@ let package = Package(
 
         // Tests, the heavy suites (an executable, so that they run optimised), benchmarks.
         .target(
-            name: "TestKit", dependencies: ["MergeKit", "BlockIO", "SnapshotModel"],
+            name: "TestKit", dependencies: ["MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"],
             path: "Tests/TestKit", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Torture",
-            dependencies: ["TestKit", "MergeKit", "BlockIO", "SnapshotModel"],
+            dependencies: ["TestKit", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(name: "CDiskRecorder", path: "Tests/CDiskRecorder"),
         // Libraries that tests preload: a clock that the test sets, and look-ups that fail.
@@ -97,13 +100,16 @@ let package = Package(
         .executableTarget(
             name: "CommandTorture",
             dependencies: [
-                "TestKit", "Manager", "Control", "MergeKit", "BlockIO", "Scheduler", "Settings",
+                "TestKit", "Manager", "Control", "MergeKit", "StoreFormat", "BlockIO", "Scheduler",
+                "Settings",
                 "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["Catalog", "MergeKit", "BlockIO", "Scheduler", "SnapshotModel"],
+            dependencies: [
+                "Catalog", "MergeKit", "StoreFormat", "BlockIO", "Scheduler", "SnapshotModel",
+            ],
             path: "Benchmarks", swiftSettings: swiftSettings),
         .executableTarget(
             name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],
@@ -113,7 +119,7 @@ let package = Package(
             name: "GuestTests",
             dependencies: [
                 "CCrashPoint", "TestKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit",
-                "BlockIO", "SnapshotModel",
+                "StoreFormat", "BlockIO", "SnapshotModel",
             ],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
@@ -126,12 +132,17 @@ let package = Package(
         testTarget(
             "DeviceDriverTests",
             [
-                "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "BlockIO", "SnapshotModel",
+                "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "StoreFormat", "BlockIO",
+                "SnapshotModel",
                 "TestKit",
             ]),
+        testTarget("StoreFormatTests", ["StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
-        testTarget("MergeKitTests", ["MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
-        testTarget("ControlTests", ["Control", "MergeKit", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget(
+            "MergeKitTests", ["MergeKit", "StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget(
+            "ControlTests",
+            ["Control", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
         // The probe is a program that the tests start and kill.
         testTarget(
             "HooksTests",
@@ -144,7 +155,7 @@ let package = Package(
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
                 "MergeKit",
-                "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
+                "StoreFormat", "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),
     ]

@@ -7,7 +7,7 @@
 // waste on padding, the 16 bytes of its header and then its entries one after the other.
 import BlockIO
 import FuzzSupport
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 let sample = try? SampleStore.make()

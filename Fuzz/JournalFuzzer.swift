@@ -6,7 +6,7 @@
 // bytes each, so many to a record as the second byte says.
 import BlockIO
 import FuzzSupport
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 let sample = try? SampleStore.make()

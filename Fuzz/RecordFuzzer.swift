@@ -5,7 +5,7 @@
 // `content`, around which a right checksum is put then.
 import FoundationEssentials
 import FuzzSupport
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 let sample = try? SampleStore.make()

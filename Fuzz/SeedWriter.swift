@@ -3,7 +3,7 @@
 import BlockIO
 import FuzzSupport
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 @main

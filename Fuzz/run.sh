@@ -54,9 +54,11 @@ build_modules() {
     module SnapshotModel Sources/SnapshotModel/*.swift
     module Scheduler Sources/Scheduler/*/*.swift
     module BlockIO Sources/BlockIO/*.swift
+    module StoreFormat Sources/StoreFormat/*.swift
     module MergeKit Sources/MergeKit/*.swift
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/C-*.o "$objects"/{SnapshotModel,Scheduler,BlockIO,MergeKit,FuzzSupport}.o)
+    modules=("$objects"/C-*.o
+        "$objects"/{SnapshotModel,Scheduler,BlockIO,StoreFormat,MergeKit,FuzzSupport}.o)
 }
 
 # What a target looks into that other modules cannot see is compiled into it.

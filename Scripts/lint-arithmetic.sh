@@ -19,8 +19,8 @@ decoders=(
     Sources/Catalog/{RowReader,ChunkRunCodec,ChunkSegment,SnapshotSelection}.swift
     Sources/Catalog/CatalogStore+*.swift
     Sources/Control/{ControlWire,LineReader}.swift
-    Sources/MergeKit/{RecordCodec,Store,StoreLayout,StoreReader,MergeJournal,AreaFormat}.swift
-    Sources/MergeKit/{AreaReader,RevertPlan}.swift
+    Sources/StoreFormat/{RecordCodec,Store,StoreLayout,StoreReader,MergeJournal,AreaFormat}.swift
+    Sources/StoreFormat/{AreaReader,RevertPlan,OriginState,RevertRecord,MergeLimits}.swift
     Sources/Manager/StoreContents.swift
     Sources/Scheduler/Time/{TimeZoneFile,TimeSpan}.swift
     Sources/SnapshotModel/{Timestamp,ByteCount,Geometry,Merge}.swift

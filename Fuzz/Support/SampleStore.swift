@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// A small store with a merge in its middle, made by the engine itself: what the targets damage, and

@@ -1,5 +1,6 @@
 package import BlockIO
 package import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// A volume that this process has open, alone: the store's lock, the engine, and the caretaker if

@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Control
 package import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// Looks after the areas of a volume that grow, between commands. It asks the kernel and the store's

@@ -2,7 +2,7 @@ package import BlockIO
 internal import Control
 package import DeviceMapper
 internal import Glibc
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// The devices of a volume for a server, which outlives commands: it has them open while clients are

@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import DeviceMapper
 internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// One change of a volume's chain in steps, so that several volumes change at one instant: prepare

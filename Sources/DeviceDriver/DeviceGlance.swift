@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Control
 package import DeviceMapper
-package import MergeKit
+package import StoreFormat
 package import SnapshotModel
 
 /// A look at a volume's devices without the store's lock: nothing is changed, nothing that is half

@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 // Whether the device at the origin's path is the volume's own. After a crash its content says little:

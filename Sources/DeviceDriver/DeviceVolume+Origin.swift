@@ -1,6 +1,6 @@
 internal import BlockIO
 package import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 // The origin under the volume, and what was written to it while it was not active.

@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 // Merges that are paused. The kernel's merge has no pause: while it shall rest, `base` is a table of

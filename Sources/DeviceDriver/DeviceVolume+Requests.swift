@@ -2,6 +2,7 @@ package import BlockIO
 internal import Control
 package import DeviceMapper
 internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 // What sessions ask for besides snapshots and reverts.

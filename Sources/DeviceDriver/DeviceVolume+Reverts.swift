@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 // Reverts, whose merges the kernel runs.

@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 // Where the machine knows nothing that tells disks apart, their content does: what was overwritten

@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 // Space for the areas that grow, kept ahead of the kernel: an area that finds none is invalidated.

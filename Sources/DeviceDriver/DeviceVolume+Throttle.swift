@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 // Limits of merges. The kernel has one for the whole machine, so the strictest of all volumes' holds,

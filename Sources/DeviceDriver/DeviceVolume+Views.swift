@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Control
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 // Old snapshots as devices: one `linear` table over the areas, falling through to the snapshot that

@@ -1,6 +1,7 @@
 package import BlockIO
 package import DeviceMapper
 internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// A volume under device-mapper that this process has to itself: it holds the store's lock. What

@@ -1,5 +1,5 @@
 package import DeviceMapper
-package import MergeKit
+package import StoreFormat
 package import SnapshotModel
 
 /// The table of `base` while a merge is paused: the volume as the merge shows it, with nobody who

@@ -1,5 +1,5 @@
 internal import BlockIO
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// What a store says about a volume under device-mapper, read afresh: what its devices must agree

@@ -1,4 +1,4 @@
-package import MergeKit
+package import StoreFormat
 package import SnapshotModel
 
 /// The layout of a revert's synthetic exception store: the plan's exceptions in the order of the

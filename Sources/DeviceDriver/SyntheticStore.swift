@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// Writes the files of a revert that the kernel's merge runs from.

@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import DeviceMapper
 internal import Glibc
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 // The loop devices of a volume: those that make devices of its store's files, and those that keep its

@@ -1,6 +1,6 @@
 internal import BlockIO
 package import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// The kernel's devices of one volume, by their parts.

@@ -1,6 +1,7 @@
 internal import Catalog
 internal import MergeKit
 internal import SnapshotModel
+internal import StoreFormat
 
 /// Keeps the catalog's index of frozen areas, and the sizes that follow from it.
 struct AreaBookkeeper {

@@ -1,5 +1,5 @@
 internal import Catalog
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// The chunks that a volume's areas hold: from the catalog where they are recorded, else from the

@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import DeviceDriver
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// Learns which snapshots have lost exceptions, and has both the catalog and the store say so: the one

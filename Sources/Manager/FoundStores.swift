@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import Catalog
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// Chooses among the stores that a rebuild has found: one for each volume, and no copy for the store.

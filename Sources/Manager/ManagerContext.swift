@@ -5,7 +5,7 @@ internal import DeviceDriver
 internal import DeviceMapper
 internal import Glibc
 internal import Hooks
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// What all the use cases share. It holds no state of its own beyond the open catalog.

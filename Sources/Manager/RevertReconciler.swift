@@ -2,6 +2,7 @@ internal import Catalog
 internal import Control
 internal import MergeKit
 internal import SnapshotModel
+internal import StoreFormat
 
 /// Puts one volume's unfinished reverts right.
 struct RevertReconciler {

@@ -1,5 +1,5 @@
 internal import Catalog
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// What to do about a revert that did not end, as far as the catalog knows. Pure.

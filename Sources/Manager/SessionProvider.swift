@@ -3,6 +3,7 @@ package import Control
 package import DeviceDriver
 package import DeviceMapper
 internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// Gives access to the one who has a volume open; tests bring their own.

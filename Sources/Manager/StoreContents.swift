@@ -1,6 +1,6 @@
 internal import BlockIO
 internal import Catalog
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// What a store knows, in the catalog's shape.

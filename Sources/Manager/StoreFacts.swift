@@ -1,5 +1,5 @@
 internal import Catalog
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// What the reconciler reads from one store, each at most once and only when it is asked for.

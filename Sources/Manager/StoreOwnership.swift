@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// Which state a store belongs to. A store that belongs to none, as older versions made them, is

@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Glibc
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// The folder in which a store is made, or from which it is removed.

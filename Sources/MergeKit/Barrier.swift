@@ -1,5 +1,6 @@
 internal import BlockIO
 package import SnapshotModel
+internal import StoreFormat
 
 /// One change of a volume's chain, in steps, so that several volumes can take theirs at one
 /// instant: prepare all, hold all, commit all, release all.

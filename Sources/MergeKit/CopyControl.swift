@@ -1,4 +1,5 @@
 internal import BlockIO
+package import StoreFormat
 
 /// The hand on a running copy: its limit, pause and end, from any thread.
 package final class CopyControl: Sendable {

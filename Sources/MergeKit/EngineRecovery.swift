@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import SnapshotModel
+internal import StoreFormat
 
 /// Opens a volume: reads the store, finishes or sweeps what a crash left half-done, and looks
 /// whether the origin is what it was. Each step may be repeated, so that a crash in recovery needs

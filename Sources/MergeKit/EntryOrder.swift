@@ -1,4 +1,5 @@
 internal import SnapshotModel
+internal import StoreFormat
 
 /// An area's entries in the order of their origin chunks, taken in as they are asked for.
 ///

@@ -1,4 +1,5 @@
 package import SnapshotModel
+package import StoreFormat
 
 /// A growing area's index in memory: origin chunk -> chunk of the area, 16 bytes an exception.
 ///

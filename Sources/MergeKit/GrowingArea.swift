@@ -1,6 +1,7 @@
 package import BlockIO
 internal import Glibc
 package import SnapshotModel
+package import StoreFormat
 
 /// An area that still takes exceptions: the newest snapshot's, and during a merge the safety
 /// snapshot's.

@@ -1,4 +1,5 @@
 internal import SnapshotModel
+internal import StoreFormat
 
 /// A part of the chain that holds chunks for a snapshot: the overlay of frozen areas, or an area that
 /// grows.

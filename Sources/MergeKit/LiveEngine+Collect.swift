@@ -1,5 +1,6 @@
 internal import BlockIO
 package import SnapshotModel
+internal import StoreFormat
 
 // Garbage collection and resizing.
 extension LiveEngine {

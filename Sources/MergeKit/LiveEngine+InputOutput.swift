@@ -1,5 +1,6 @@
 internal import BlockIO
 package import SnapshotModel
+internal import StoreFormat
 
 // The volume as its clients see it.
 extension LiveEngine {

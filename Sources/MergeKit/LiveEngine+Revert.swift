@@ -1,5 +1,6 @@
 internal import BlockIO
 package import SnapshotModel
+internal import StoreFormat
 
 // Reverts and the merges that they start.
 extension LiveEngine {

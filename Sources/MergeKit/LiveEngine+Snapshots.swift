@@ -1,4 +1,5 @@
 package import SnapshotModel
+internal import StoreFormat
 
 // Taking and deleting snapshots.
 extension LiveEngine {

@@ -1,6 +1,7 @@
 package import BlockIO
 package import SnapshotModel
 internal import Synchronization
+internal import StoreFormat
 
 /// A volume in use: reads and writes of its clients, snapshots, reverts, merges, deletions.
 ///

@@ -1,5 +1,6 @@
 internal import BlockIO
 package import SnapshotModel
+package import StoreFormat
 
 /// A revert whose merge runs: its plan, what of it is done, and who waits for it.
 package final class RunningMerge: Sendable {

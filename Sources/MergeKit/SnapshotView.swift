@@ -1,6 +1,7 @@
 internal import BlockIO
 package import SnapshotModel
 internal import Synchronization
+internal import StoreFormat
 
 /// A snapshot's content, for reading; it stays the same whatever happens to the volume. While a
 /// view is open its snapshot cannot be deleted.

@@ -2,7 +2,7 @@ internal import BlockIO
 internal import Control
 internal import DeviceDriver
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// One volume that this server serves.

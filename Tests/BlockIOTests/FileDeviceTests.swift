@@ -116,16 +116,3 @@ struct FileDeviceTests {
         }
     }
 }
-
-extension BlockDevice {
-    /// The bytes of a range, for tests.
-    func content(_ range: Range<Int>) throws -> [UInt8] {
-        var buffer = AlignedBuffer(count: range.count)
-        var bytes = buffer.mutableBytes
-        try read(into: &bytes, at: range.lowerBound)
-        return buffer.bytes.array
-    }
-
-    /// Writes an array, for tests.
-    func write(_ bytes: [UInt8], at offset: Int) throws { try write(bytes.span.bytes, at: offset) }
-}

@@ -3,6 +3,7 @@ import Control
 import Glibc
 import Manager
 import MergeKit
+import StoreFormat
 import Scheduler
 import Settings
 import SnapshotModel

@@ -2,6 +2,7 @@ import BlockIO
 import Control
 import FoundationEssentials
 import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// A volume on real files, in a folder of its own that goes with it.

@@ -1,5 +1,5 @@
 import DeviceMapper
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing

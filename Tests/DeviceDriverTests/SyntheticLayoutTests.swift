@@ -1,5 +1,5 @@
 import BlockIO
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing

@@ -3,7 +3,7 @@ import Catalog
 import Control
 import FoundationEssentials
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import Synchronization
 import TestKit

@@ -1,7 +1,7 @@
 import BlockIO
 import Catalog
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import Testing
 

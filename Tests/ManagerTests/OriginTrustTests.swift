@@ -1,6 +1,6 @@
 import BlockIO
 import Control
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import Testing
 

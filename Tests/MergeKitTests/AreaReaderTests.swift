@@ -1,6 +1,7 @@
 import BlockIO
 import Glibc
 import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing

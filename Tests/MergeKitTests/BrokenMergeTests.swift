@@ -1,8 +1,9 @@
 import BlockIO
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
+import MergeKit
 
 /// In each test snapshot 1 holds 1 1 1 1, and the volume held 2 2 2 1 when it was reverted to it.
 @Suite("Areas that break while a merge runs")

@@ -1,9 +1,10 @@
 import BlockIO
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
+import MergeKit
 
 @Suite("What cannot be looked at is not taken for absent, and nothing is removed on doubt")
 struct DoubtTests {

@@ -1,5 +1,6 @@
 import BlockIO
 import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
@@ -146,18 +147,5 @@ extension Monitored<Int> {
             value += 1
             return value
         }
-    }
-}
-
-extension BlockDevice {
-    func write(_ bytes: [UInt8], at offset: Int) throws {
-        try write(bytes.span.bytes, at: offset)
-    }
-
-    func content(_ range: Range<Int>) throws -> [UInt8] {
-        var buffer = AlignedBuffer(count: range.count)
-        var bytes = buffer.mutableBytes
-        try read(into: &bytes, at: range.lowerBound)
-        return buffer.bytes.array
     }
 }

@@ -1,9 +1,10 @@
 import BlockIO
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
+import MergeKit
 
 @Suite("Interleavings and left-overs that once went wrong")
 struct InterleavingTests {

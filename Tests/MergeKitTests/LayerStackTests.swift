@@ -2,6 +2,7 @@ import SnapshotModel
 import Testing
 
 @testable import MergeKit
+@testable import StoreFormat
 
 /// Where a snapshot's chunks are looked for, while others add to the layers.
 struct LayerStackTests {

@@ -1,8 +1,9 @@
 import BlockIO
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
+import MergeKit
 
 @Suite("A merge's throttle and pause stay with the merge")
 struct MergeLimitsTests {

@@ -1,4 +1,5 @@
 import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing

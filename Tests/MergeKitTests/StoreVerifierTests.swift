@@ -1,8 +1,9 @@
 import BlockIO
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
+import MergeKit
 
 @Suite("The check finds each kind of damage, says what to do, and mends what it says")
 struct StoreVerifierTests {

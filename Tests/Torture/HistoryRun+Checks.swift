@@ -1,6 +1,7 @@
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
+import MergeKit
 
 extension HistoryRun {
     /// Reads everything again and compares it with the oracle.

@@ -1,6 +1,7 @@
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
+import MergeKit
 
 extension HistoryRun {
     func revert(_ pick: Int, withSafety: Bool) throws {

@@ -1,5 +1,6 @@
 import BlockIO
 import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 

@@ -5,6 +5,7 @@ internal import DeviceMapper
 internal import MergeKit
 internal import Settings
 internal import SnapshotModel
+internal import StoreFormat
 
 /// Watches the volumes under device-mapper between commands and ticks: keeps room ahead of the kernel,
 /// makes room in a store that runs low or gives its snapshots up in time, and notes at once what the

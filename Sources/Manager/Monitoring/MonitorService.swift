@@ -4,6 +4,7 @@ internal import MergeKit
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel
+internal import StoreFormat
 
 /// Looks at everything for monitoring. It changes nothing, not even what a crash has left: a check
 /// works on a full disk, and finds what it is there to find.

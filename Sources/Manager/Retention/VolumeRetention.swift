@@ -4,6 +4,7 @@ internal import MergeKit
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel
+internal import StoreFormat
 
 /// What the settings say about keeping one volume's snapshots.
 struct VolumeRetention {

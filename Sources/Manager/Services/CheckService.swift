@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Control
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// What a check found in a volume, or in the catalog itself.

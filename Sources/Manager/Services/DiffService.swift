@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import MergeKit
 internal import SnapshotModel
+internal import StoreFormat
 
 /// Where two states of a volume differ.
 package struct DiffReport: Hashable, Sendable {

@@ -1,6 +1,6 @@
 internal import Catalog
 internal import Control
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 extension MergeService {

@@ -2,7 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// Where a volume's merge stands.

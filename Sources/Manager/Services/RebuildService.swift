@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
 internal import Glibc
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// What a rebuild has put into the catalog.

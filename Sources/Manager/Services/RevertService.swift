@@ -5,6 +5,7 @@ internal import DeviceDriver
 internal import Hooks
 internal import MergeKit
 package import SnapshotModel
+internal import StoreFormat
 
 /// What to revert, and how.
 package struct RevertOptions: Hashable, Sendable {

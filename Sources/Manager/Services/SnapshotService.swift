@@ -4,6 +4,7 @@ internal import Control
 internal import Hooks
 internal import MergeKit
 package import SnapshotModel
+internal import StoreFormat
 
 /// What to take snapshots of, and what to write on them.
 package struct TakeRequest: Hashable, Sendable {

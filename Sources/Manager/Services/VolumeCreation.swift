@@ -3,7 +3,7 @@ internal import Catalog
 internal import Control
 internal import DeviceMapper
 internal import FoundationEssentials
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 /// Makes one volume, while no other command can make one of its name.

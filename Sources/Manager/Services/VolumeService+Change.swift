@@ -3,7 +3,7 @@ internal import Catalog
 internal import Control
 internal import DeviceDriver
 internal import DeviceMapper
-internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 
 /// What resizing a volume does.

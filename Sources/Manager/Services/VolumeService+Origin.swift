@@ -2,7 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
-internal import MergeKit
+internal import StoreFormat
 internal import SnapshotModel
 
 extension VolumeService {

@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 internal import MergeKit
 package import SnapshotModel
+internal import StoreFormat
 
 /// What `volume create` is told.
 package struct CreateRequest: Hashable, Sendable {

@@ -2,7 +2,7 @@ import BlockIO
 import DeviceDriver
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 

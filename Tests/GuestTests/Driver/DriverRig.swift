@@ -3,7 +3,7 @@ import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// A volume under device-mapper on the first scratch disk, its store on an ext4 on the second.

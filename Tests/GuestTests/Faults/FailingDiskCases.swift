@@ -4,6 +4,7 @@ import DeviceDriver
 import DeviceMapper
 import MergeKit
 import SnapshotModel
+import StoreFormat
 
 /// Disks that fail under the origin and under the store.
 enum FailingDiskCases {

@@ -3,7 +3,7 @@ import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// A store that runs full.

@@ -3,7 +3,7 @@ import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// Merges that are paused in their middle, and all that can happen meanwhile.

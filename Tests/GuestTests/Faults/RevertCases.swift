@@ -3,7 +3,7 @@ import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// Reverts after, on top of and against each other, and their extremes.

@@ -1,6 +1,6 @@
 import BlockIO
 import DeviceMapper
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 extension FormatRig {

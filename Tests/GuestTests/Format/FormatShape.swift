@@ -1,4 +1,4 @@
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 

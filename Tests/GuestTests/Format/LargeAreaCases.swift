@@ -1,6 +1,7 @@
 import BlockIO
 import DeviceMapper
 import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 

@@ -1,7 +1,8 @@
 import BlockIO
 import DeviceMapper
-import MergeKit
+import StoreFormat
 import SnapshotModel
+import MergeKit
 
 /// Areas that no orderly run leaves.
 enum OddAreaCases {

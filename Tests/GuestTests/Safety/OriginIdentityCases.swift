@@ -3,7 +3,7 @@ import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// Another disk at the origin's path, as when a machine's disks come in another order.

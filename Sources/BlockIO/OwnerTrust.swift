@@ -1,4 +1,3 @@
-internal import BlockIO
 internal import Glibc
 package import SnapshotModel
 

@@ -1,4 +1,4 @@
-internal import SnapshotModel
+package import SnapshotModel
 
 extension AreaFormat {
     /// More unused chunks than this are left unused: an area with such gaps is not of our making.
@@ -6,7 +6,7 @@ extension AreaFormat {
 
     /// Data chunks that no entry names although later ones are named: of copies that failed. Highest
     /// first, as the last is taken first.
-    func unusedChunks(below end: ChunkIndex, entries: [AreaEntry]) -> [ChunkIndex] {
+    package func unusedChunks(below end: ChunkIndex, entries: [AreaEntry]) -> [ChunkIndex] {
         var unused: [ChunkIndex] = []
         var expected = Self.firstDataChunk
         for used in entries.map(\.area).sorted() + [end] {

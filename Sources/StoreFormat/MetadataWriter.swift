@@ -1,18 +1,23 @@
-internal import BlockIO
+package import BlockIO
 
 /// Writes the metadata blocks of an area that grows.
-struct MetadataWriter: Sendable {
-    let device: any BlockDevice
-    let format: AreaFormat
+package struct MetadataWriter: Sendable {
+    private let device: any BlockDevice
+    private let format: AreaFormat
 
     /// The metadata blocks that one pair of syncs commits at most. Entries behind a gap, which a
     /// power cut may leave, are behind the list's end; this bounds how far.
-    static let blocksPerCommit = 16
+    package static let blocksPerCommit = 16
+
+    package init(device: any BlockDevice, format: AreaFormat) {
+        self.device = device
+        self.format = format
+    }
 
     /// Makes the data written before, and then entries, durable, some metadata blocks at a time.
     ///
     /// - Returns: the block that the next entries go to.
-    func write(
+    package func write(
         _ entries: [AreaEntry], from first: MetadataBlock
     ) -> Result<MetadataBlock, IOFailure> {
         var block = first
@@ -45,7 +50,7 @@ struct MetadataWriter: Sendable {
     }
 
     /// Writes a part of a block; the caller syncs.
-    func write(_ block: MetadataBlock, bytes dirty: Range<Int>) throws(IOFailure) {
+    package func write(_ block: MetadataBlock, bytes dirty: Range<Int>) throws(IOFailure) {
         try block.withBytes(in: dirty) { (bytes: RawSpan) throws(IOFailure) in
             try device.write(
                 bytes, at: format.offset(of: format.metadataChunk(block.index)) + dirty.lowerBound)

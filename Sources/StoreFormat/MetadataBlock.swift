@@ -2,8 +2,8 @@ internal import BlockIO
 internal import SnapshotModel
 
 /// One metadata block of a growing area, as it is on disk, or will be when written.
-struct MetadataBlock: Sendable {
-    let index: Int
+package struct MetadataBlock: Sendable {
+    package let index: Int
     private let format: AreaFormat
     private var entries: [AreaEntry]
 
@@ -11,17 +11,17 @@ struct MetadataBlock: Sendable {
     /// written whole.
     private static let writeBytes = 4096
 
-    init(index: Int, format: AreaFormat, entries: ArraySlice<AreaEntry> = []) {
+    package init(index: Int, format: AreaFormat, entries: ArraySlice<AreaEntry> = []) {
         self.index = index
         self.format = format
         self.entries = Array(entries)
     }
 
-    var freeSlots: Int { format.entriesPerBlock - entries.count }
+    package var freeSlots: Int { format.entriesPerBlock - entries.count }
 
     /// Appends entries; returns the bytes of the block that must be written: those of the entries
     /// and of the terminator behind them, in whole pages.
-    mutating func append(_ new: ArraySlice<AreaEntry>) -> Range<Int> {
+    package mutating func append(_ new: ArraySlice<AreaEntry>) -> Range<Int> {
         precondition(new.count <= freeSlots, "a metadata block overflows")
         let first = entries.count * AreaFormat.entryBytes
         entries.append(contentsOf: new)
@@ -30,7 +30,7 @@ struct MetadataBlock: Sendable {
         return first / unit * unit..<(end + unit - 1) / unit * unit
     }
 
-    func withBytes<Failure: Error>(
+    package func withBytes<Failure: Error>(
         in range: Range<Int>, _ body: (RawSpan) throws(Failure) -> Void
     ) throws(Failure) {
         var buffer = AlignedBuffer(count: range.count)

@@ -1,12 +1,15 @@
 import BlockIO
-import MergeKit
+import StoreFormat
 import SnapshotModel
 import TestKit
 import Testing
 
 @Suite("The store's small files are read whole and unaltered, or refused")
 struct RecordTests {
-    private let record = EngineFixture.record(1 << 20)
+    private let record = VolumeRecord(
+        name: "vol", uuid: "u", driver: .image, originPath: "/simulated/origin.raw",
+        geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096), storeFullPolicy: .breakWrites,
+        createdAt: Timestamp(nanoseconds: VirtualClock.start))
 
     private func decode(
         _ bytes: [UInt8], as format: RecordCodec.Format = .volume

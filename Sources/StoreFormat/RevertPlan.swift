@@ -9,7 +9,7 @@ package import SnapshotModel
 package struct RevertPlan {
     package private(set) var chunks: SourceMap
     /// Areas of the plan that were given up and could not be read to their ends.
-    private(set) var damaged: [SnapshotOrdinal] = []
+    package private(set) var damaged: [SnapshotOrdinal] = []
 
     /// - Parameters:
     ///   - manifests: the snapshots of the store, by ordinal.
@@ -39,7 +39,7 @@ package struct RevertPlan {
     }
 
     /// The damaged areas' ordinals, for messages.
-    var damagedNames: String { damaged.map(\.description).joined(separator: ", ") }
+    package var damagedNames: String { damaged.map(\.description).joined(separator: ", ") }
 
     /// Refuses a plan that is not the one of the revert's time.
     package func check(against record: RevertRecord) throws(Problem) {
@@ -90,5 +90,5 @@ private struct StoredArea {
 extension Problem {
     /// Whether a file of the store is damaged or gone for certain. A disk that does not read is
     /// something else: it may read the next time.
-    var isDamage: Bool { code == .corrupt || code == .notFound }
+    package var isDamage: Bool { code == .corrupt || code == .notFound }
 }

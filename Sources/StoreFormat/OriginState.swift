@@ -1,0 +1,33 @@
+package import BlockIO
+package import SnapshotModel
+
+/// The origin when it was last closed in order.
+package struct OriginState: Hashable, Sendable, Codable {
+    /// False while the origin is, or was when a process ended badly, open for writing.
+    package var isClosed: Bool
+    package var stamp: OriginStamp?
+    /// Of an origin under device-mapper, which has no time of change: a checksum of places that
+    /// change whenever it is used.
+    package var fingerprint: UInt32?
+    /// Of an active one: what some chunks held while the area of the snapshot `samplesSince` grew, so
+    /// that one that has changed since is in that area or in a later one.
+    package var samples: [ChunkSum]?
+    package var samplesSince: SnapshotID?
+
+    package init(isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil) {
+        self.isClosed = isClosed
+        self.stamp = stamp
+        self.fingerprint = fingerprint
+    }
+}
+
+/// The CRC-32C of one chunk of the origin.
+package struct ChunkSum: Hashable, Sendable, Codable {
+    package var chunk: Int
+    package var checksum: UInt32
+
+    package init(chunk: Int, checksum: UInt32) {
+        self.chunk = chunk
+        self.checksum = checksum
+    }
+}
