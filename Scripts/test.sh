@@ -227,6 +227,8 @@ step lookups 2400 .build/release/snapmgr-command-torture lookups
 step faults 1800 "$torture" faults
 step stress 600 "$torture" stress
 step reflink 600 "${self[@]}" reflinked
+# Whether the benchmarks run; what they say is no test.
+step benchmarks 300 .build/release/snapmgr-bench first-writes
 step end-to-end 3000 "${self[@]}" swift_tests --filter EndToEndTests
 step qemu 900 "${self[@]}" qemu
 guest_steps

@@ -17,6 +17,8 @@ final class ServedVolumes: Sendable {
         var volumes: [any ServedVolume] = []
         /// The program, with its arguments, that prints what is to be served now.
         var listing: [String] = []
+        /// Whether what was asked for is open.
+        var isStarted = false
         var isStopped = false
     }
 
@@ -55,15 +57,13 @@ final class ServedVolumes: Sendable {
 
     /// Opens all volumes, or none.
     func start() throws(Problem) {
-        // Nobody looks again before all are open: he would open what is about to be.
-        try reloading.withLock { (_) throws(Problem) in
-            for argument in state.withLock(\.arguments) {
-                do throws(Problem) { try start(argument) } catch {
-                    stop()
-                    throw error
-                }
+        for argument in state.withLock(\.arguments) {
+            do throws(Problem) { try start(argument) } catch {
+                stop()
+                throw error
             }
         }
+        state.change { $0.isStarted = true }
     }
 
     private func start(_ argument: VolumeArgument) throws(Problem) {
@@ -97,8 +97,10 @@ final class ServedVolumes: Sendable {
                 + "it open, the first since \(clients.since): it is served until the next look")
     }
 
-    /// Serves what is new and forgets what is gone, as the listing program tells it.
+    /// Serves what is new and forgets what is gone, as the listing program tells it. Nobody looks
+    /// before all is open: he would open what is about to be.
     func reload() {
+        let _: Bool? = state.wait { $0.isStarted || $0.isStopped ? true : nil }
         reloading.withLock { _ in
             let listing = state.withLock(\.listing)
             do throws(Problem) {
@@ -133,7 +135,7 @@ final class ServedVolumes: Sendable {
 
     /// Closes all volumes; the connections have ended by now.
     func stop() {
-        let volumes = state.withLock { state in
+        let volumes = state.change { state in
             state.isStopped = true
             defer { state.volumes = [] }
             return state.volumes
