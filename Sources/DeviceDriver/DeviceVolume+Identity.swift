@@ -34,8 +34,16 @@ extension DeviceVolume {
         try reload()
     }
 
-    /// Remembers by what the origin is known.
-    func noteIdentity() throws(Problem) {
+    /// Remembers by what the origin is known. That it cannot be noted is no reason not to be active.
+    func noteIdentity() {
+        do throws(Problem) { try noteMarks() } catch {
+            warn(
+                "by what the origin of volume \(record.name) is known could not be noted: "
+                    + error.message)
+        }
+    }
+
+    private func noteMarks() throws(Problem) {
         guard let number = try stack.liveOrigin() else { return }
         let found = DeviceMarks.of(number)
         // What is not known now, because udev has not come to it yet, may be later.

@@ -67,10 +67,25 @@ extension DeviceVolume {
             hint: "check \(record.originPath); the snapshots in the store are untouched")
     }
 
-    /// While the volume is active, what the origin looks like says nothing.
+    /// While the volume is active, what the origin looks like says nothing. A full store has no room
+    /// to say so; then nothing is said, which comes to the same.
     func noteOpen() throws(Problem) {
         guard try store.originState()?.isClosed ?? true else { return }
-        try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
+        do throws(Problem) {
+            try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
+        } catch {
+            guard error.code == .noSpace else { throw error }
+            try store.removeOriginState()
+        }
+    }
+
+    /// The same of a volume that is active already: no reason to keep anybody from it.
+    func noteOpenIfPossible() {
+        do throws(Problem) { try noteOpen() } catch {
+            warn(
+                "that the origin of volume \(record.name) is in use could not be noted: "
+                    + error.message)
+        }
     }
 
     /// - Parameter number: the origin that the volume had, whatever its path leads to by now.

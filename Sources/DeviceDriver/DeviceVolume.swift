@@ -88,6 +88,8 @@ extension DeviceVolume {
         if state.revert?.phase == .committed { try finishCommitted() }
         if let merging = state.merging { try carryOn(merging) }
         try attachLate()
+        // From the next step on somebody may write.
+        try noteOpen()
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)
         }
@@ -95,9 +97,8 @@ extension DeviceVolume {
         try finishKernel()
         try tidy()
         try resumeAll()
-        try noteIdentity()
+        noteIdentity()
         renewLimit()
-        try noteOpen()
         try noteSamples()
     }
 
@@ -203,6 +204,7 @@ extension DeviceVolume {
         try tidy()
         try resumeAll()
         try refill()
+        noteOpenIfPossible()
         try noteSamples()
     }
 

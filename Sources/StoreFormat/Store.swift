@@ -54,6 +54,15 @@ package struct Store: Sendable {
         try replace(StoreLayout.originState, state, as: .originState)
     }
 
+    /// Forgets how the origin was, durably; takes no space.
+    package func removeOriginState() throws(Problem) {
+        guard try exists(StoreLayout.originState) else { return }
+        try doing { () throws(IOFailure) in
+            try folder.removeFile(StoreLayout.originState)
+            try folder.syncFolder("")
+        }
+    }
+
     // MARK: Snapshots
 
     /// The ordinals of all snapshot folders, ascending, finished or not.

@@ -7,6 +7,12 @@ final class FailingMapper: DeviceMapping {
     /// How many more succeed; nil is all.
     private let left = Mutex<Int?>(nil)
 
+    /// A device behind whose making all ends, as by a crash.
+    private let last = Mutex<DeviceName?>(nil)
+
+    /// Makes this device once more, and fails then.
+    func fail(behind name: DeviceName) { last.withLock { $0 = name } }
+
     func fail(after count: Int) { left.withLock { $0 = count } }
 
     /// All succeed from now on.
@@ -58,6 +64,14 @@ final class FailingMapper: DeviceMapping {
         _ name: DeviceName, uuid: String, isReadOnly: Bool, table: DeviceTable
     ) throws(DeviceFailure) {
         try kernel.create(name, uuid: uuid, isReadOnly: isReadOnly, table: table)
+        let isLast = last.withLock { last in
+            guard last == name else { return false }
+            last = nil
+            return true
+        }
+        guard !isLast else {
+            throw DeviceFailure("create", name.text, detail: "all ends behind it", cause: .other)
+        }
     }
     func prepare(
         _ name: DeviceName, uuid: String, isReadOnly: Bool, table: DeviceTable

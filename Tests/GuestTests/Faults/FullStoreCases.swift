@@ -32,6 +32,9 @@ enum FullStoreCases {
 
     private static let filler = FaultRig.storeFolder + "/filler"
 
+    /// Gives back what ``fill(leaving:)`` has taken.
+    static func empty() { unlink(filler) }
+
     private static func rig(_ context: GuestContext) throws -> FaultRig {
         let rig = try FaultRig(context, volumeBytes: 16 << 20, storeBytes: 48 << 20)
         context.cleanUp { unlink(filler) }
@@ -39,7 +42,7 @@ enum FullStoreCases {
     }
 
     /// Takes all space of the store but for some bytes.
-    private static func fill(leaving bytes: Int = 0) throws {
+    static func fill(leaving bytes: Int = 0) throws {
         let file = try FileDevice(path: filler, access: .create)
         let folder = FileFolder(path: FaultRig.storeFolder)
         let count = max(0, try folder.freeBytes() - bytes)

@@ -2,8 +2,8 @@
 enum SafetySuite {
     static let suite = GuestSuite(
         "safety", machine: FaultRig.machine,
-        cases: OriginIdentityCases.cases + ThrottleCases.cases + FrozenCases.cases
-            + PhysicalVolumeCases.cases)
+        cases: OriginIdentityCases.cases + OriginNoteCases.cases + ThrottleCases.cases
+            + FrozenCases.cases + PhysicalVolumeCases.cases)
 
     /// By the command line.
     static let commandSuite = GuestSuite(

@@ -1,0 +1,88 @@
+import BlockIO
+import DeviceDriver
+import DeviceMapper
+import Glibc
+import MergeKit
+import SnapshotModel
+
+/// What the store notes of the origin: it is right whatever comes in between, and never in the way.
+enum OriginNoteCases {
+    static let cases = [
+        GuestCase(
+            "DH4: a volume whose activation was cut short behind its device is not taken for closed",
+            body: cutShort),
+        GuestCase(
+            "DH4: a volume that is active and noted as closed is noted as open by the next command",
+            body: notedAsClosed),
+        GuestCase("DH4: a full store does not keep a volume from being active") {
+            try fullStore($0, isClosed: true)
+        },
+        GuestCase("DH4: nor does it keep one that a crash has left open") {
+            try fullStore($0, isClosed: false)
+        },
+    ]
+
+    private static let bytes = 4 << 20
+    private static let link = "/run/snapmgr-noted-origin"
+
+    private static func rig(
+        _ context: GuestContext, _ mapper: any DeviceMapping = KernelDeviceMapper()
+    ) throws -> (rig: VolumeRig, disk: String) {
+        let disk = try ScratchDevices(context).make(
+            "noted-disk", bytes: bytes, on: context.disks[0])
+        try Mounting.make("ext4", on: context.disks[1])
+        context.cleanUp { try Mounting.unmount(FaultRig.storeFolder) }
+        try Mounting.mount(context.disks[1], at: FaultRig.storeFolder, "ext4")
+        unlink(link)
+        guard symlink(disk, link) == 0 else { throw IOFailure("link", path: link, code: errno) }
+        context.cleanUp { unlink(link) }
+        let rig = try VolumeRig(
+            context, originPath: link, storeFolder: FaultRig.storeFolder, volumeBytes: bytes,
+            chunkBytes: 16 << 10, mapper: mapper)
+        return (rig, disk)
+    }
+
+    private static func cutShort(_ context: GuestContext) throws {
+        let mapper = FailingMapper()
+        let (rig, _) = try rig(context, mapper)
+        try rig.activate()
+        try rig.takeSnapshot()
+        try rig.deactivate()
+        try expectEqual(try rig.store.originState()?.isClosed, true, "closed, inactive")
+        mapper.fail(behind: DeviceName(volume: rig.name, .top))
+        try expectFailure("an activation") { try rig.activate() }
+        try expect(access(rig.devicePath, F_OK) == 0, "the volume has no device")
+        try expectEqual(try rig.store.originState()?.isClosed, false, "closed, cut short")
+        try DirectDevice(path: rig.devicePath).punch(0..<bytes)
+        try rig.takeDown()
+        try rig.activate()
+    }
+
+    private static func notedAsClosed(_ context: GuestContext) throws {
+        let (rig, _) = try rig(context)
+        try rig.activate()
+        try rig.store.writeOriginState(OriginState(isClosed: true, stamp: nil, fingerprint: 1))
+        _ = try rig.states()
+        try expectEqual(try rig.store.originState()?.isClosed, false, "closed")
+    }
+
+    private static func fullStore(_ context: GuestContext, isClosed: Bool) throws {
+        let faulty = try FaultRig(context, storeBytes: 48 << 20)
+        let rig = faulty.rig
+        context.cleanUp { FullStoreCases.empty() }
+        try faulty.history.takeSnapshot()
+        if isClosed { try rig.deactivate() } else { try rig.takeDown() }
+        var record = try rig.store.volume()
+        record.deviceIdentity = nil
+        try rig.store.writeVolume(record)
+        try FullStoreCases.fill()
+        try rig.activate()
+        try expect(try !(rig.store.originState()?.isClosed ?? false), "it is noted as closed")
+        try faulty.history.expectAll()
+        FullStoreCases.empty()
+        _ = rig.takeWarnings()
+        try rig.activate()
+        try expect(try rig.store.volume().deviceIdentity != nil, "the origin is not known")
+        try faulty.expectGoesOn()
+    }
+}
