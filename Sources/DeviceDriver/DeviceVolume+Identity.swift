@@ -110,19 +110,18 @@ extension DeviceVolume {
     }
 
     /// Nil for what cannot be read, and for a chunk that the volume's end cuts.
-    ///
-    /// - Parameter skipsZeroes: nil for a chunk of zeroes, too, as any disk may have one.
-    func checksum(
-        ofChunk chunk: Int, on origin: FileDevice, skipsZeroes: Bool = false
-    ) -> UInt32? {
+    func content(ofChunk chunk: Int, on origin: FileDevice) -> [UInt8]? {
         let bytes = state.format.chunkBytes
-        guard chunk < record.geometry.volumeBytes / bytes else { return nil }
+        guard (0..<record.geometry.volumeBytes / bytes).contains(chunk) else { return nil }
         var buffer = AlignedBuffer(count: bytes)
         var span = buffer.mutableBytes
         guard (try? origin.read(into: &span, at: chunk * bytes)) != nil else { return nil }
-        let content = buffer.bytes.array
-        if skipsZeroes, content.allSatisfy({ $0 == 0 }) { return nil }
-        return CRC32C.checksum(content)
+        return buffer.bytes.array
+    }
+
+    /// As ``content(ofChunk:on:)``.
+    func checksum(ofChunk chunk: Int, on origin: FileDevice) -> UInt32? {
+        content(ofChunk: chunk, on: origin).map { CRC32C.checksum($0) }
     }
 
     /// Where the origin can be read: the device that an active volume runs on, or else its path.

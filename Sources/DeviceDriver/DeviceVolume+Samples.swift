@@ -13,22 +13,38 @@ extension DeviceVolume {
     private static let proofMinimum = 2
 
     /// Notes what some chunks hold, once for each chain of areas. A merge changes them meanwhile.
-    func noteSamples() throws(Problem) {
+    ///
+    /// Whatever fails keeps nobody from the volume, and is done by the next command. On a full disk
+    /// that is nothing to tell: everything goes on there that frees space.
+    func noteSamples() {
+        do throws(Problem) { try takeSamples() } catch {
+            guard error.code != .noSpace else { return }
+            warn(
+                "what the origin of volume \(record.name) holds could not be noted: "
+                    + error.message)
+        }
+    }
+
+    private func takeSamples() throws(Problem) {
         guard let active = state.active, state.revert == nil, var known = try store.originState(),
             !known.isClosed, manifests(since: known) == nil
         else { return }
         try flushOrigin()
         let origin = try directly(stack.name(.real).path)
-        known.samples = sampledChunks.compactMap { chunk in
-            checksum(ofChunk: chunk, on: origin, skipsZeroes: true).map {
-                ChunkSum(chunk: chunk, checksum: $0)
-            }
+        let chunks = sampledChunks
+        let contents = chunks.compactMap { chunk in
+            content(ofChunk: chunk, on: origin).map { (chunk: chunk, bytes: $0) }
+        }
+        // A volume of less than a chunk has none.
+        guard !contents.isEmpty || chunks.isEmpty else {
+            throw Problem(.inputOutput, "nothing of it can be read", hint: "see `dmesg`")
+        }
+        // Any disk may have zeroes.
+        known.samples = contents.filter { $0.bytes.contains { $0 != 0 } }.map {
+            ChunkSum(chunk: $0.chunk, checksum: CRC32C.checksum($0.bytes))
         }
         known.samplesSince = active.id
-        do throws(Problem) { try store.writeOriginState(known) } catch {
-            // On a full disk everything must go on that frees space; the next command notes them.
-            guard error.code == .noSpace else { throw error }
-        }
+        try store.writeOriginState(known)
     }
 
     /// The first chunks, and some all over the volume.

@@ -99,7 +99,7 @@ extension DeviceVolume {
         try resumeAll()
         noteIdentity()
         renewLimit()
-        try noteSamples()
+        noteSamples()
     }
 
     /// What hangs on `real`: the safety snapshot of a merge, and the newest unless it was taken in
@@ -205,7 +205,7 @@ extension DeviceVolume {
         try resumeAll()
         try refill()
         noteOpenIfPossible()
-        try noteSamples()
+        noteSamples()
     }
 
     /// Sweeps creations that were never finished.

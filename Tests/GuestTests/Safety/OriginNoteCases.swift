@@ -20,6 +20,9 @@ enum OriginNoteCases {
         GuestCase("DH4: nor does it keep one that a crash has left open") {
             try fullStore($0, isClosed: false)
         },
+        GuestCase(
+            "DH4: what cannot be noted of an origin that fails keeps no command from its work",
+            body: failingOrigin),
     ]
 
     private static let bytes = 4 << 20
@@ -84,5 +87,22 @@ enum OriginNoteCases {
         try rig.activate()
         try expect(try rig.store.volume().deviceIdentity != nil, "the origin is not known")
         try faulty.expectGoesOn()
+    }
+
+    private static func failingOrigin(_ context: GuestContext) throws {
+        let faulty = try FaultRig(context)
+        try faulty.history.takeSnapshot()
+        for fail in [faulty.origin.failWrites, faulty.origin.failAll] {
+            try fail()
+            let volume = try faulty.rig.volume()
+            try volume.recover()
+            try expect(
+                volume.warnings.contains { $0.contains("could not be noted") },
+                "what was said: \(volume.warnings)")
+            try expect(try faulty.rig.store.originState()?.samples == nil, "samples of nothing")
+        }
+        try faulty.origin.heal()
+        _ = try faulty.rig.states()
+        try expect(try faulty.rig.store.originState()?.samples?.isEmpty == false, "no samples")
     }
 }
