@@ -260,7 +260,7 @@ final class DeviceChange {
             tookSafetySnapshot: safety != nil || state.revert?.record.tookSafetySnapshot ?? false,
             safetyEntryCount: kept.count, planChunkCount: plan.count,
             startedAt: volume.clock.now(),
-            overwrittenSums: try volume.overwrittenSums(plan.chunks.subtracting(kept.chunks)))
+            overwrittenSums: try volume.overwrittenSums(plan.chunks))
         // From here on only a command finishes it: I/O that went on would be lost by it.
         try endGuard()
         try store.writeRevert(record)

@@ -52,57 +52,7 @@ extension DeviceVolume {
         try changeRecord { $0.deviceIdentity = marks }
     }
 
-    // MARK: What a merge overwrites
-
-    /// How many chunks of a plan are looked at, and how many bytes at most.
-    private static let sampleCount = 32
-    private static let sampleBytesMaximum = 4 << 20
-
-    /// The sums of some chunks that a revert's merge will overwrite, from all over its plan. Only while
-    /// the volume is held, or nobody can write.
-    func overwrittenSums(_ plan: ChunkSet) throws(Problem) -> [ChunkSum] {
-        // What an earlier merge has written may be in the disk's cache, and be lost with it.
-        try flushOrigin()
-        let most = min(Self.sampleCount, max(1, Self.sampleBytesMaximum / state.format.chunkBytes))
-        let origin = try directly(stack.name(.real).path)
-        let step = max(1, plan.count / most)
-        var sums: [ChunkSum] = []
-        var passed = 0
-        for range in plan.ranges {
-            // The multiples of the step, counted over all ranges.
-            for index in stride(from: (step - passed % step) % step, to: range.count, by: step) {
-                let chunk = range.lowerBound.rawValue + index
-                // A chunk that cannot be read proves nothing.
-                guard let sum = checksum(ofChunk: chunk, on: origin) else { continue }
-                sums.append(.init(chunk: chunk, checksum: sum))
-            }
-            passed += range.count
-        }
-        return sums
-    }
-
-    /// Refuses a device on which a merge that is pending would overwrite something else than what was
-    /// there at the revert. What the merge has overwritten already is preserved in the area of the
-    /// safety snapshot, and says nothing.
-    func requireMergeable() throws(Problem) {
-        guard let revert = state.revert, revert.phase != .merged,
-            let sums = revert.record.overwrittenSums,
-            let safety = state.manifest(revert.record.safety), !state.isBroken(safety.ordinal)
-        else { return }
-        let preserved = try map(of: safety)
-        let origin = try directly(record.originPath)
-        for sum in sums where !preserved.contains(ChunkIndex(sum.chunk)) {
-            guard let found = checksum(ofChunk: sum.chunk, on: origin), found != sum.checksum
-            else { continue }
-            throw Problem(
-                .refused,
-                "the device at \(record.originPath) is not the origin of volume \(record.name), or was "
-                    + "written past it: the pending merge of snapshot \(revert.record.targetID) would "
-                    + "overwrite what was not there",
-                hint: "have the path lead to the right device; if it is the right one, run "
-                    + "`snapmgr activate \(record.name) --accept-device`")
-        }
-    }
+    // MARK: Looking
 
     /// What lies on the disk, whatever the page cache has.
     func directly(_ path: String) throws(Problem) -> FileDevice {

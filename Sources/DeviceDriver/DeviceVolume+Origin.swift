@@ -19,7 +19,7 @@ extension DeviceVolume {
         try use.requireWritable()
         try requireContent()
         try requireSamples()
-        try requireMergeable()
+        try requireMergeable(number)
         return number
     }
 

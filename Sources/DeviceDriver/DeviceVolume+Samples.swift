@@ -60,28 +60,36 @@ extension DeviceVolume {
     /// Refuses a device that has none of what the volume's origin must have after a crash. One that
     /// lacks some of it may be the right one all the same, whose areas have missed something.
     func requireSamples() throws(Problem) {
-        guard let known = try store.originState(), !known.isClosed, let samples = known.samples,
-            let manifests = manifests(since: known)
-        else { return }
-        var overwritten: [ChunkMap] = []
-        for manifest in manifests {
-            // What the kernel gave up says nothing.
-            guard let map = try? map(of: manifest) else { return }
-            overwritten.append(map)
-        }
-        let rest = samples.filter { sample in
-            !overwritten.contains { $0.contains(ChunkIndex(sample.chunk)) }
-        }
-        let origin = try directly(record.originPath)
-        guard rest.count >= Self.proofMinimum,
-            !rest.contains(where: { checksum(ofChunk: $0.chunk, on: origin) == $0.checksum })
-        else { return }
+        let (read, fitting) = try comparedSamples()
+        guard read >= Self.proofMinimum, fitting == 0 else { return }
         throw Problem(
             .refused,
             "the device at \(record.originPath) is not the origin of volume \(record.name), or was "
                 + "written all over past it: nothing is there of what must be",
             hint: "have the path lead to the right device; if it is the right one, run "
                 + "`snapmgr activate \(record.name) --accept-device`")
+    }
+
+    /// How many of the samples that must be at the origin's path still could be read there, and how
+    /// many of them are. What cannot be read says nothing.
+    func comparedSamples() throws(Problem) -> (read: Int, fitting: Int) {
+        guard let known = try store.originState(), !known.isClosed, let samples = known.samples,
+            let manifests = manifests(since: known)
+        else { return (0, 0) }
+        var overwritten: [ChunkMap] = []
+        for manifest in manifests {
+            // What the kernel gave up says nothing.
+            guard let map = try? map(of: manifest) else { return (0, 0) }
+            overwritten.append(map)
+        }
+        let rest = samples.filter { sample in
+            !overwritten.contains { $0.contains(ChunkIndex(sample.chunk)) }
+        }
+        let origin = try directly(record.originPath)
+        let found = rest.compactMap { sample in
+            checksum(ofChunk: sample.chunk, on: origin).map { $0 == sample.checksum }
+        }
+        return (found.count, found.filter(\.self).count)
     }
 
     /// The snapshots whose areas have all that was overwritten since the samples; nil when some are

@@ -16,7 +16,7 @@ package enum DeviceMarks {
     package static func difference(
         _ known: [String: String], _ found: [String: String]
     ) -> (mark: String, known: String, found: String)? {
-        for marks in [diskMarks, ["partuuid", "partition"]] {
+        for marks in [diskMarks, partitionMarks] {
             for mark in marks {
                 guard let one = known[mark], let other = found[mark] else { continue }
                 if one != other { return (mark, one, other) }
@@ -25,6 +25,20 @@ package enum DeviceMarks {
         }
         return nil
     }
+
+    /// Whether marks say that two devices are one: the disk's strongest that both have is the same, and
+    /// so is the partition's where there is one. The inode of a loop device's file proves nothing:
+    /// another filesystem has one of the same number.
+    package static func agree(_ known: [String: String], _ found: [String: String]) -> Bool {
+        func isShared(_ marks: [String]) -> Bool {
+            marks.contains { known[$0] != nil && found[$0] != nil }
+        }
+        let isPart = partitionMarks.contains { known[$0] != nil || found[$0] != nil }
+        return difference(known, found) == nil && isShared(diskMarks.filter { $0 != "loop_inode" })
+            && (!isPart || isShared(partitionMarks))
+    }
+
+    private static let partitionMarks = ["partuuid", "partition"]
 
     /// The strongest first.
     private static let diskMarks = [

@@ -16,6 +16,12 @@ enum OriginIdentityCases {
             "DH4: a pending merge is not let loose on a disk that does not hold what it overwrites",
             body: otherContent),
         GuestCase(
+            "DH4: nor is the merge of a revert whose snapshot has preserved all of that before",
+            body: keptContent),
+        GuestCase(
+            "DH4: a merge's cancellation is not let loose on a disk that nothing proves to be the origin",
+            body: cancelledContent),
+        GuestCase(
             "DH4: after a crash, a disk with other content is refused where nothing else tells disks apart",
             body: unmarkedDisk),
         GuestCase(
@@ -105,24 +111,85 @@ enum OriginIdentityCases {
         try faulty.slowMerges()
         try history.revert(to: first)
         try rig.takeDown()
+        try expectElsewhereRefused(context, faulty, "the pending merge of snapshot \(first)")
+        try rig.activate()
+        try rig.finishMerge()
+        try faulty.expectGoesOn()
+    }
+
+    /// Another disk at the origin's path, on a machine that knows nothing of its disks, and in a store
+    /// that has not noted what else was where. Leaves the origin's own path.
+    private static func expectElsewhereRefused(
+        _ context: GuestContext, _ faulty: FaultRig, _ text: String,
+        fileID: StaticString = #fileID, line: Int = #line
+    ) throws {
+        let rig = faulty.rig
         try faulty.origin.heal()
         let wrong = context.disks[2]
         try DirectDevice(path: wrong).punch(0..<faulty.volumeBytes)
         var record = try rig.store.volume()
         let path = record.originPath
-        // On a machine that knows nothing of its disks.
         record.deviceIdentity = nil
         record.originPath = wrong
         try rig.store.writeVolume(record)
-        // Nor has the store noted what else was where.
         try rig.store.writeOriginState(OriginState(isClosed: false, stamp: nil))
-        try expectRefused(rig, "the pending merge of snapshot \(first)")
+        try expectRefused(rig, text, fileID: fileID, line: line)
         let content = DiskContent(seed: 0, byteCount: faulty.volumeBytes, blockBytes: 4096)
         let disk = try DirectDevice(path: wrong, isReadOnly: true)
-        try content.expect(on: FirstBytes(faulty.volumeBytes, of: disk), "the other disk")
+        try content.expect(
+            on: FirstBytes(faulty.volumeBytes, of: disk), "the other disk", fileID: fileID,
+            line: line)
         record.originPath = path
         try rig.store.writeVolume(record)
+    }
+
+    /// All that the merge overwrites is in the newest snapshot's area when it begins.
+    private static func keptContent(_ context: GuestContext) throws {
+        let faulty = try FaultRig(context)
+        let (rig, history) = (faulty.rig, faulty.history)
+        let first = try history.takeSnapshot()
+        try faulty.writeScattered(history)
+        try faulty.slowMerges()
+        try history.revert(to: first, takingSafety: false)
+        // What is merged is not as it was: the merge's list tells.
+        try waitForMerge(rig, bytes: 8 * faulty.chunkBytes)
+        try rig.takeDown()
+        try expectElsewhereRefused(context, faulty, "the pending merge of snapshot \(first)")
         try rig.activate()
+        try history.expectAll()
+        try rig.finishMerge()
+        try faulty.expectGoesOn()
+    }
+
+    private static func waitForMerge(_ rig: VolumeRig, bytes: Int) throws {
+        let deadline = Deadline(milliseconds: 60_000)
+        while try rig.mergeProgress()?.mergedBytes ?? .max < bytes {
+            try expect(!deadline.hasPassed, "the merge does not go on")
+            BackgroundThread.sleep(milliseconds: 50)
+        }
+        try expect(try rig.mergeProgress() != nil, "the merge was too fast")
+    }
+
+    private static func cancelledContent(_ context: GuestContext) throws {
+        let faulty = try FaultRig(context)
+        let (rig, history) = (faulty.rig, faulty.history)
+        let first = try history.takeSnapshot()
+        try faulty.writeScattered(history)
+        try faulty.slowMerges()
+        let outcome = try history.revert(to: first)
+        let safety = try require(outcome.safety?.id, "safety snapshot")
+        // Something is merged, and is to be taken back.
+        try waitForMerge(rig, bytes: 1)
+        try rig.perform(.cancelMerge(rig.revertID()))
+        try history.noteRevert(to: safety, safety: nil)
+        let identity = try rig.store.volume().deviceIdentity
+        try rig.takeDown()
+        try expectElsewhereRefused(context, faulty, "the pending merge of snapshot \(safety)")
+        var record = try rig.store.volume()
+        record.deviceIdentity = identity
+        try rig.store.writeVolume(record)
+        try rig.activate()
+        try history.expectAll()
         try rig.finishMerge()
         try faulty.expectGoesOn()
     }
