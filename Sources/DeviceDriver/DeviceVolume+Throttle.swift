@@ -49,41 +49,63 @@ extension DeviceVolume {
         }
     }
 
-    /// Lifts the limit of a merge that ends, or is to have none any more. The kernel's goes with the
-    /// last one on the machine.
+    /// Lifts the limit of a merge that is to have none any more. The kernel's goes with the last one
+    /// on the machine: as long as nobody knows whether there is another one, it stays, and so does
+    /// what this merge knows of how the kernel was before.
     func liftLimit(of revert: RevertID) throws(Problem) {
-        guard var limits = try store.mergeLimits(revert), limits.kernelPercent != nil else {
-            return
-        }
-        let before = limits.kernelPercentBefore ?? 100
+        guard var limits = try store.mergeLimits(revert), limits.concernsKernel else { return }
         let others = try limitsOfOthers()
-        // Of a merge whose limits cannot be read, nobody knows that it has none.
-        if !others.contains(where: { $0 == nil }) {
-            try apply(others.compactMap { $0 }, fallback: before)
-        }
         limits.bytesPerSecond = nil
         limits.kernelPercent = nil
-        limits.kernelPercentBefore = nil
+        if others.contains(where: { $0 == nil }) {
+            warn(
+                "the limit of the kernel's merges stays as it is: whether a merge on another volume "
+                    + "needs it is not known, as its store is not mounted here")
+        } else {
+            try apply(others.compactMap { $0 }, fallback: limits.kernelPercentBefore ?? 100)
+            limits.kernelPercentBefore = nil
+        }
         try store.writeMergeLimits(limits, of: revert)
     }
 
     /// As ``liftLimit(of:)``, where that it fails is no reason not to go on.
     func dropLimit(of revert: RevertID) {
-        do throws(Problem) { try liftLimit(of: revert) } catch {
+        do throws(Problem) { try liftLimit(of: revert) } catch { warn(ofLimit: error, 100) }
+    }
+
+    /// Lifts the limit of a merge that ends, together with what it knows of how the kernel was before:
+    /// so that is restored now, but for the limits of others that are known. No reason not to go on.
+    func endLimit(of revert: RevertID) {
+        var before = 100
+        do throws(Problem) {
+            guard let limits = try store.mergeLimits(revert), limits.concernsKernel else { return }
+            before = limits.kernelPercentBefore ?? before
+            let others = try limitsOfOthers()
+            try apply(others.compactMap { $0 }, fallback: before)
+            guard others.contains(where: { $0 == nil }) else { return }
             warn(
-                "the limit of the kernel's merges could not be lifted at a merge's end: \(error.message); "
-                    + "do so with `echo 100 > /sys/module/dm_snapshot/parameters/snapshot_copy_throttle`"
-            )
-        }
+                "the limit of the kernel's merges is lifted; if a merge on a volume whose store is not "
+                    + "mounted here needs one, set it again with `snapmgr merge throttle`")
+        } catch { warn(ofLimit: error, before) }
+    }
+
+    private func warn(ofLimit problem: Problem, _ percent: Int) {
+        warn(
+            "the limit of the kernel's merges could not be lifted: \(problem.message); do so with "
+                + "`echo \(percent) > /sys/module/dm_snapshot/parameters/snapshot_copy_throttle`")
     }
 
     private func apply(_ limits: [MergeLimits], fallback: Int) throws(Problem) {
         let percent = limits.compactMap(\.kernelPercent).min() ?? fallback
-        try doing { () throws(IOFailure) in try KernelThrottle.set(percent: percent) }
+        // Whatever a store says, the kernel's merges go on.
+        try doing { () throws(IOFailure) in
+            try KernelThrottle.set(percent: min(100, max(1, percent)))
+        }
     }
 
     /// The limits of the merges that the kernel runs for other volumes; nil for those that cannot be
-    /// told. The overlay's loop device tells where each store is.
+    /// told. The file behind the overlay's loop device tells where each store is, by whichever mount
+    /// it is seen.
     private func limitsOfOthers() throws(Problem) -> [MergeLimits?] {
         let mapper = stack.mapper
         let own = DeviceIdentity.prefix(volumeUUID: record.uuid)
@@ -96,10 +118,8 @@ extension DeviceVolume {
                 (try? asking { () throws(DeviceFailure) in try mapper.dependencies(device.name) })
                 ?? []
             let suffix = "/" + StoreLayout.syntheticOverlay(revert)
-            let path = loops.first {
-                below.contains($0.number) && $0.backingPath.hasSuffix(suffix)
-            }?
-            .backingPath
+            let path = loops.lazy.filter { below.contains($0.number) }
+                .compactMap { $0.reachablePath(endingIn: suffix) }.first
             limits.append(path.flatMap { Self.limits(ofRevert: revert, $0.dropLast(suffix.count)) })
         }
         return limits
@@ -131,4 +151,9 @@ extension DeviceVolume {
 
     private static let measureMilliseconds = 500
     private static let measuresMaximum = 10
+}
+
+extension MergeLimits {
+    /// Whether the kernel's limit was ever set for it, and is not restored yet.
+    fileprivate var concernsKernel: Bool { kernelPercent != nil || kernelPercentBefore != nil }
 }

@@ -229,7 +229,7 @@ extension DeviceVolume {
         try stack.remove(.overlay(id))
         try stack.remove(.synthetic(id))
         try stack.detachUnusedLoops()
-        dropLimit(of: id)
+        endLimit(of: id)
         try store.removeRevert(id)
     }
 

@@ -144,6 +144,16 @@ extension LoopDevice {
         return try? look(at: node, index: index)
     }
 
+    /// A path of the backing file in the mounts of this process, with this end; nil when none leads to
+    /// that very file.
+    package func reachablePath(endingIn suffix: String) -> String? {
+        let mounts = Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "")
+        return Mount.paths(of: backingPath, on: DeviceNumber(encoded: backing.device), mounts)
+            .first { path in
+                path.hasSuffix(suffix) && (try? BackingFile(path: path)) == backing
+            }
+    }
+
     /// The loop devices of a file, by number: after a crash, say.
     package static func find(backing: BackingFile, isReadOnly: Bool) -> [LoopDevice] {
         all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }

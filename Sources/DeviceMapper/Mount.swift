@@ -37,6 +37,21 @@ struct Mount: Hashable, Sendable {
         }
     }
 
+    /// The paths by which a file of a filesystem may be seen through its mounts. The kernel tells a
+    /// path by the mount that the file was opened through, which may be gone, or another namespace's:
+    /// then only some of the path's end is the same here.
+    static func paths(of path: String, on filesystem: DeviceNumber, _ mounts: [Mount]) -> [String] {
+        let words = path.split(separator: "/")
+        let points = mounts.filter { mount in
+            if filesystem.major != 0 { return mount.number == filesystem }
+            // A Btrfs has numbers that the table does not know. A network's filesystem is not asked:
+            // it might not answer.
+            return mount.number.major == 0 && mount.source.hasPrefix("/dev/")
+        }.map { $0.point == "/" ? "" : $0.point }
+        let ends = words.indices.map { "/" + words[$0...].joined(separator: "/") }
+        return [path] + points.flatMap { point in ends.map { point + $0 } }
+    }
+
     /// The kernel writes blanks, line ends and backslashes as `\040`: three octal digits.
     static func unescaped(_ text: some StringProtocol) -> String {
         let bytes = Array(text.utf8)

@@ -24,6 +24,27 @@ struct MountTests {
         #expect(mounts[2].point == "/x" && mounts[2].number == DeviceNumber(major: 254, minor: 3))
     }
 
+    @Test("DM1: a file is looked for by each mount of its filesystem, and by no other")
+    func paths() {
+        let text = """
+            36 35 8:1 / / rw - ext4 /dev/sda1 rw
+            37 36 8:16 / /mnt/one rw - ext4 /dev/sdb rw
+            38 36 8:16 /sub /mnt/two rw - ext4 /dev/sdb rw
+            39 36 0:40 / /data rw - btrfs /dev/sdc rw
+            40 36 0:41 / /net rw - nfs4 host:/export rw
+            """
+        let mounts = Mount.all(text)
+        let disk = DeviceNumber(major: 8, minor: 16)
+        #expect(
+            Mount.paths(of: "/a/b", on: disk, mounts) == [
+                "/a/b", "/mnt/one/a/b", "/mnt/one/b", "/mnt/two/a/b", "/mnt/two/b",
+            ])
+        let root = DeviceNumber(major: 8, minor: 1)
+        #expect(Mount.paths(of: "/a/b", on: root, mounts) == ["/a/b", "/a/b", "/b"])
+        let subvolume = DeviceNumber(major: 0, minor: 77)
+        #expect(Mount.paths(of: "/f", on: subvolume, mounts) == ["/f", "/data/f"])
+    }
+
     @Test("a backslash without three octal digits is itself")
     func unescapes() {
         #expect(Mount.unescaped("a\\04") == "a\\04")

@@ -17,19 +17,25 @@ final class ScratchDevices {
 
     /// Makes a device of exactly this size from a disk's start on, and returns its path.
     ///
-    /// - Parameter vacant: bytes of the device that are on no disk; they read as zeroes, and what is
-    ///   written there is lost.
+    /// - Parameters:
+    ///   - start: where it begins on the disk, in bytes.
+    ///   - vacant: bytes of the device that are on no disk; they read as zeroes, and what is written
+    ///     there is lost.
     func make(
-        _ label: String, bytes: Int, on disk: String, vacant: Range<Int> = 0..<0
+        _ label: String, bytes: Int, on disk: String, from start: Int = 0,
+        vacant: Range<Int> = 0..<0
     ) throws -> String {
         let name = Self.name(label)
         let sector = Geometry.sectorBytes
         let parts: [(sectorCount: Int, target: Target)] = [
-            (vacant.lowerBound / sector, .linear(device: .path(disk), offset: 0)),
+            (
+                vacant.lowerBound / sector,
+                .linear(device: .path(disk), offset: start / sector)
+            ),
             (vacant.count / sector, .zero),
             (
                 (bytes - vacant.upperBound) / sector,
-                .linear(device: .path(disk), offset: vacant.lowerBound / sector)
+                .linear(device: .path(disk), offset: (start + vacant.lowerBound) / sector)
             ),
         ]
         try create(name, DeviceTable(consecutive: parts.filter { $0.sectorCount > 0 }))

@@ -1,6 +1,8 @@
 import Control
 import DeviceDriver
 import DeviceMapper
+import Glibc
+import MergeKit
 import SnapshotModel
 
 /// Limits of merges, of which the kernel has one for the machine.
@@ -42,7 +44,64 @@ enum ThrottleCases {
             try other.finishMerge()
             try faulty.finishMerge()
         },
+        GuestCase(
+            "DM1: a limit of another volume holds wherever its store is mounted by now",
+            body: otherMount),
     ]
+
+    private static func otherMount(_ context: GuestContext) throws {
+        let faulty = try merging(context)
+        let (first, second) = ("/mnt/snapmgr-other", "/mnt/snapmgr-elsewhere")
+        let devices = ScratchDevices(context)
+        let disk = try FaultyDisk(
+            devices, "faulty-other", on: context.disks[2], bytes: faulty.volumeBytes)
+        let store = try devices.make(
+            "other-store", bytes: 64 << 20, on: context.disks[1], from: 1 << 30)
+        try Mounting.make("ext4", on: store)
+        context.cleanUp {
+            try Mounting.unmount(second)
+            try Mounting.unmount(first)
+        }
+        try Mounting.mount(store, at: first, "ext4")
+        let other = try VolumeRig(
+            context, name: "other", originPath: disk.path, storeFolder: first,
+            volumeBytes: faulty.volumeBytes, chunkBytes: faulty.chunkBytes)
+        context.cleanUp { try disk.heal() }
+        try other.activate()
+        let history = VolumeHistory(other, volumeBytes: faulty.volumeBytes)
+        let id = try history.takeSnapshot()
+        try faulty.writeScattered(history)
+        try disk.delayWrites(milliseconds: 100)
+        try history.revert(to: id)
+        try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
+        try other.perform(.throttleMerge(bytesPerSecond: 1))
+        let revert = try require(try other.store.revertFolders().first, "revert")
+        var limits = try require(try other.store.mergeLimits(revert), "limits")
+        try expectEqual(limits.kernelPercentBefore, 100, "percent before all limits")
+        limits.kernelPercent = 40
+        try other.store.writeMergeLimits(limits, of: revert)
+        // As the store of a service is seen by all others.
+        try Program.run("umount", "--lazy", first)
+        try Mounting.mount(store, at: second, "ext4")
+        try faulty.rig.perform(.throttleMerge(bytesPerSecond: nil))
+        try expectEqual(try KernelThrottle.percent(), 40, "percent with the other's limit")
+        try Program.run("umount", "--lazy", second)
+        try Mounting.mount(store, at: first, "ext4")
+        try other.perform(.throttleMerge(bytesPerSecond: nil))
+        try expectEqual(try KernelThrottle.percent(), 100, "percent behind all limits")
+        // With no mount of it at all nobody knows that the other has none.
+        try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
+        try Program.run("umount", "--lazy", first)
+        try faulty.rig.perform(.throttleMerge(bytesPerSecond: nil))
+        try Mounting.mount(store, at: first, "ext4")
+        try faulty.rig.perform(.throttleMerge(bytesPerSecond: nil))
+        try expectEqual(try KernelThrottle.percent(), 100, "percent once it is known")
+        try disk.heal()
+        try other.finishMerge()
+        try faulty.finishMerge()
+        try other.deactivate()
+        try faulty.expectGoesOn()
+    }
 
     /// A volume with a merge that goes on for long.
     private static func merging(_ context: GuestContext) throws -> FaultRig {
