@@ -2,6 +2,8 @@ internal import BlockIO
 internal import Catalog
 internal import Control
 internal import DeviceDriver
+internal import DeviceMapper
+internal import MergeKit
 internal import StoreFormat
 internal import SnapshotModel
 
@@ -43,6 +45,7 @@ extension VolumeService {
         defer { withExtendedLifetime(locked) {} }
         record.originPath = path
         if record.driver == .image { record.originIdentity = locked.identity }
+        if record.driver == .dm { record.deviceIdentity = try Self.marks(path) }
         let stamp = try locked.open().stamp()
         // A crash after this leaves a store that names another origin than the catalog, which is
         // refused until this command is run again.
@@ -53,6 +56,12 @@ extension VolumeService {
         row.record.originPath = path
         try context.catalog.updateVolume(row)
         try context.log(.originSet, "the volume's origin is \(path)", volume: record.name)
+    }
+
+    /// By what a device under device-mapper is known from now on; nil where the machine knows nothing.
+    private static func marks(_ path: String) throws -> [String: String]? {
+        let marks = DeviceMarks.of(try BlockDevices.number(path))
+        return marks.isEmpty ? nil : marks
     }
 
     private static func require(_ probe: OriginProbe, _ record: VolumeRecord) throws {

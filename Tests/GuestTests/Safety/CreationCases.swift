@@ -1,6 +1,8 @@
 import BlockIO
 import DeviceMapper
 import Glibc
+import MergeKit
+import SnapshotModel
 
 /// What `volume create` and `resize` look at.
 enum CreationCases {
@@ -58,6 +60,29 @@ enum CreationCases {
             try rig.snapmgr.run("deactivate", "data")
             try Program.run("blockdev", "--setro", disk)
             try rig.snapmgr.fails(13, "activate", "data", saying: ["is read-only"])
+        },
+        GuestCase("DH4: an origin that was moved by an explicit word is known from then on") {
+            context in
+            let rig = try CommandRig(context)
+            let paths = try (0..<2).map {
+                try mapped(
+                    context, rig, "moved-\($0)", table: "0 40960 linear \(rig.origins[$0]) 0")
+            }
+            try rig.create("data", on: paths[0])
+            try rig.snapshot("data", "one")
+            let content = try rig.fill("data", version: 1, seed: 4)
+            try rig.snapmgr.run("deactivate", "data")
+            try Program.run("dd", "if=\(paths[0])", "of=\(paths[1])", "bs=1M", "conv=fsync")
+            try rig.snapmgr.run("volume", "set", "data", "--origin", paths[1])
+            try rig.snapmgr.run("activate", "data")
+            try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
+            try rig.snapmgr.run("deactivate", "data")
+            try rig.snapmgr.run("volume", "set", "data", "--origin", paths[0])
+            let marks = try Store(folder: FileFolder(path: CommandRig.store("data"))).volume()
+                .deviceIdentity
+            try expectEqual(marks?["dm_name"], "moved-0", "by what the origin is known")
+            try rig.snapmgr.run("activate", "data")
+            try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
         },
         GuestCase("a store whose filesystem takes no files as large as an area is refused") {
             context in
