@@ -99,6 +99,20 @@ has_manuals() {
     return "$missing"
 }
 
+# The sandbox is made when a unit starts: a path of a module that is loaded later is read-only in it.
+loads_modules() {
+    local module missing=0
+    while read -r module; do
+        for key in Wants After; do
+            if ! grep -qx "$key=modprobe@$module.service" "$1"; then
+                echo "$key=modprobe@$module.service is missing"
+                missing=1
+            fi
+        done
+    done < <(sed -nE 's,^ReadWritePaths=-?/sys/module/([^/]+)/.*,\1,p' "$1")
+    return "$missing"
+}
+
 make_root >/dev/null
 for unit in "${units[@]}"; do
     if [[ ${1:-} == --security ]]; then
@@ -123,6 +137,9 @@ for line in "${drop_ins[@]}"; do
     rm -r "$folder"
 done
 [[ ${1:-} == --security ]] && exit
+for file in Config/systemd/*.service Config/systemd/drop-ins/*.conf; do
+    check "modules of $file" loads_modules "$file"
+done
 # A drop-in that nobody checks is forgotten here.
 count=$(find Config/systemd/drop-ins -type f | wc -l)
 checked=$(printf '%s\n' "${drop_ins[@]%% *}" | sort -u | wc -l)
