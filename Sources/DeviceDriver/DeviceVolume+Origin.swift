@@ -88,13 +88,40 @@ extension DeviceVolume {
         }
     }
 
+    /// Notes how the origin is, now that the volume is taken down: what cannot be noted does not
+    /// change that. Until then it is taken for open, which is always safe.
+    ///
     /// - Parameter number: the origin that the volume had, whatever its path leads to by now.
-    func noteClosed(_ number: DeviceNumber?) throws(Problem) {
-        if let number, try originNumber() != number { return }
-        let origin = try openOrigin(.readOnly)
-        let print = try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes)
-        try store.writeOriginState(
-            OriginState(isClosed: true, stamp: nil, fingerprint: print))
+    func noteClosed(_ number: DeviceNumber?) {
+        guard let number else { return }
+        do throws(Problem) {
+            let origin = try closedOrigin(number)
+            let print = try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes)
+            try store.writeOriginState(
+                OriginState(isClosed: true, stamp: nil, fingerprint: print))
+        } catch {
+            warn(
+                "how the origin of volume \(record.name) is now could not be noted, so that the next "
+                    + "`snapmgr activate` does not see whether it was written meanwhile: "
+                    + error.message)
+        }
+    }
+
+    /// By its node, wherever there is one.
+    private func closedOrigin(_ number: DeviceNumber) throws(Problem) -> FileDevice {
+        if (try? originNumber()) != number, let path = BlockDevices.path(number),
+            (try? BlockDevices.number(path)) == number
+        {
+            return try doing { () throws(IOFailure) in
+                try FileDevice(path: path, access: .readOnly)
+            }
+        }
+        guard try originNumber() == number else {
+            throw Problem(
+                .missing, "\(record.originPath) leads to another device, and the origin has no node"
+            )
+        }
+        return try openOrigin(.readOnly)
     }
 
     /// Makes all that users have written durable on the origin.

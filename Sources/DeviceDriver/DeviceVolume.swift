@@ -167,7 +167,7 @@ extension DeviceVolume {
         for case .view(let id) in try stack.existing() { try closeView(id) }
         let origin = try stack.liveOrigin()
         try removeAll()
-        try noteClosed(origin)
+        noteClosed(origin)
     }
 
     private func removeAll() throws(Problem) {

@@ -23,6 +23,9 @@ enum OriginNoteCases {
         GuestCase(
             "DH4: what cannot be noted of an origin that fails keeps no command from its work",
             body: failingOrigin),
+        GuestCase(
+            "DM6: a volume whose origin's path is gone is taken down, and known again",
+            body: goneOrigin),
     ]
 
     private static let bytes = 4 << 20
@@ -104,5 +107,18 @@ enum OriginNoteCases {
         try faulty.origin.heal()
         _ = try faulty.rig.states()
         try expect(try faulty.rig.store.originState()?.samples?.isEmpty == false, "no samples")
+    }
+
+    private static func goneOrigin(_ context: GuestContext) throws {
+        let (rig, disk) = try rig(context)
+        try rig.activate()
+        try rig.takeSnapshot()
+        unlink(link)
+        try rig.deactivate()
+        let state = try require(try rig.store.originState(), "state of the origin")
+        try expect(state.isClosed && state.fingerprint != nil, "what is noted: \(state)")
+        guard symlink(disk, link) == 0 else { throw IOFailure("link", path: link, code: errno) }
+        try rig.activate()
+        try rig.deactivate()
     }
 }
