@@ -33,8 +33,8 @@ extension DeviceVolume {
 
     /// Has a merge go on that is paused or has stopped at an error, at full speed if it was slowed down.
     func resumeMerge() throws(Problem) {
+        if let revert = state.revert?.record.id { dropLimit(of: revert) }
         guard let merging = state.merging, merging.phase == .paused else {
-            try throttleMerge(bytesPerSecond: nil)
             return try restartMerge()
         }
         try requireActive()

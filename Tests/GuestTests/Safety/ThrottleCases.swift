@@ -47,7 +47,50 @@ enum ThrottleCases {
         GuestCase(
             "DM1: a limit of another volume holds wherever its store is mounted by now",
             body: otherMount),
+        GuestCase("DM1: a resume lifts a merge's limit also behind a pause") { context in
+            let faulty = try merging(context)
+            try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
+            try faulty.rig.perform(.pauseMerge)
+            try faulty.rig.perform(.resumeMerge)
+            try expectEqual(try KernelThrottle.percent(), 100, "percent afterwards")
+            try faulty.finishMerge()
+            try faulty.expectGoesOn()
+        },
+        GuestCase("DM1: a limit that cannot be lifted keeps no merge from going on") {
+            try fixedLimit($0, isPaused: false)
+        },
+        GuestCase("DM1: nor one that is paused") { try fixedLimit($0, isPaused: true) },
     ]
+
+    /// The kernel's parameter, mounted so that nobody can write to it.
+    private static func withFixedThrottle<Result>(
+        _ body: () throws -> Result
+    ) throws -> Result {
+        let path = "/sys/module/dm_snapshot/parameters/snapshot_copy_throttle"
+        try Program.run("mount", "--bind", path, path)
+        defer { _ = umount(path) }
+        try Program.run("mount", "-o", "remount,ro,bind", path)
+        return try body()
+    }
+
+    private static func fixedLimit(_ context: GuestContext, isPaused: Bool) throws {
+        let faulty = try merging(context)
+        let rig = faulty.rig
+        try rig.perform(.throttleMerge(bytesPerSecond: 1))
+        if isPaused { try rig.perform(.pauseMerge) }
+        let said = try withFixedThrottle {
+            let session = try rig.session()
+            defer { session.close() }
+            _ = try session.perform(.resumeMerge) { _ in }
+            return session.warnings
+        }
+        try expect(
+            said.contains { $0.contains("could not be lifted") }, "what was said: \(said)")
+        try expect(try rig.mergeProgress()?.state != .paused, "it is paused")
+        try faulty.finishMerge()
+        try faulty.expectGoesOn()
+        try expectEqual(try KernelThrottle.percent(), 100, "percent afterwards")
+    }
 
     private static func otherMount(_ context: GuestContext) throws {
         let faulty = try merging(context)
