@@ -23,7 +23,16 @@ package enum DeviceMarks {
                 break
             }
         }
-        return nil
+        return partDifference(known, found)
+    }
+
+    /// Of a partition the kernel always knows its number: a disk and a part of it are two devices.
+    private static func partDifference(
+        _ known: [String: String], _ found: [String: String]
+    ) -> (mark: String, known: String, found: String)? {
+        let (one, other) = (known["partition"], found["partition"])
+        guard !known.isEmpty, !found.isEmpty, (one == nil) != (other == nil) else { return nil }
+        return ("partition", one ?? "none", other ?? "none")
     }
 
     /// Whether marks say that two devices are one: the disk's strongest that both have is the same, and

@@ -22,6 +22,14 @@ struct DeviceMarksTests {
         #expect(DeviceMarks.difference(part("1"), part("2"))?.mark == "partition")
     }
 
+    @Test("DH4: a disk is not one of its partitions, nor the other way round")
+    func wholeDisk() {
+        #expect(DeviceMarks.difference(part("1", "u"), disk)?.found == "none")
+        #expect(DeviceMarks.difference(disk, part("1", "u"))?.known == "none")
+        #expect(DeviceMarks.difference(part("1"), [:]) == nil)
+        #expect(!DeviceMarks.agree(disk, part("1")) && !DeviceMarks.agree(part("1"), disk))
+    }
+
     @Test("DH4: only what both have, the disk's and the partition's, proves that they are one")
     func agreement() {
         #expect(DeviceMarks.agree(disk, disk))
