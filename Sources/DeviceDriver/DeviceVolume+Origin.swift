@@ -49,10 +49,8 @@ extension DeviceVolume {
             hint: "to accept that, run `snapmgr activate \(record.name) --accept-origin`")
     }
 
-    /// Takes the origin as it is from now on.
-    package func acceptOrigin() throws(Problem) {
-        try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
-    }
+    /// Takes the origin as it is from now on. By what it is known stays.
+    package func acceptOrigin() throws(Problem) { try noteOpen() }
 
     private func openOrigin(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
         do throws(IOFailure) {

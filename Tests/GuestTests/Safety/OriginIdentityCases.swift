@@ -212,6 +212,9 @@ enum OriginIdentityCases {
         record.originPath = wrong
         try rig.store.writeVolume(record)
         try expectRefused(rig, "nothing is there of what must be")
+        // To accept what was written to the origin is not to accept another one.
+        try rig.volume().acceptOrigin()
+        try expectRefused(rig, "nothing is there of what must be")
         record.originPath = path
         try rig.store.writeVolume(record)
         try rig.activate()
