@@ -40,7 +40,8 @@ extension DeviceVolume {
                 hint: "put the right device there, or extend it")
         }
         guard let known = try store.originState(), known.isClosed, let print = known.fingerprint,
-            try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes) != print
+            try OriginFingerprint.of(
+                directly(origin.path), byteCount: record.geometry.volumeBytes) != print
         else { return }
         throw Problem(
             .refused,
@@ -93,7 +94,7 @@ extension DeviceVolume {
     func noteClosed(_ number: DeviceNumber?) {
         guard let number else { return }
         do throws(Problem) {
-            let origin = try closedOrigin(number)
+            let origin = try directly(closedPath(number))
             let print = try OriginFingerprint.of(origin, byteCount: record.geometry.volumeBytes)
             try store.writeOriginState(
                 OriginState(isClosed: true, stamp: nil, fingerprint: print))
@@ -105,21 +106,14 @@ extension DeviceVolume {
         }
     }
 
-    /// By its node, wherever there is one.
-    private func closedOrigin(_ number: DeviceNumber) throws(Problem) -> FileDevice {
-        if (try? originNumber()) != number, let path = BlockDevices.path(number),
-            (try? BlockDevices.number(path)) == number
-        {
-            return try doing { () throws(IOFailure) in
-                try FileDevice(path: path, access: .readOnly)
-            }
-        }
-        guard try originNumber() == number else {
+    /// The origin's path, or else its node.
+    private func closedPath(_ number: DeviceNumber) throws(Problem) -> String {
+        let paths = [record.originPath, BlockDevices.path(number)].compactMap { $0 }
+        guard let path = paths.first(where: { (try? BlockDevices.number($0)) == number }) else {
             throw Problem(
-                .missing, "\(record.originPath) leads to another device, and the origin has no node"
-            )
+                .missing, "\(record.originPath) does not lead to it, and it has no node")
         }
-        return try openOrigin(.readOnly)
+        return path
     }
 
     /// Makes all that users have written durable on the origin.
@@ -132,7 +126,8 @@ extension DeviceVolume {
 }
 
 /// A checksum of places in which every filesystem writes when it is mounted or changed: the first
-/// mebibyte, with its superblock and times, and some all over the device.
+/// mebibyte, with its superblock and times, and some all over the device. Of what lies on the disk: as
+/// long as anybody has the origin open, its page cache may hold what it was before the volume wrote.
 enum OriginFingerprint {
     private static let headBytes = 1 << 20
     private static let sampleBytes = 4096

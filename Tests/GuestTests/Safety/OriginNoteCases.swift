@@ -26,6 +26,9 @@ enum OriginNoteCases {
         GuestCase(
             "DM6: a volume whose origin's path is gone is taken down, and known again",
             body: goneOrigin),
+        GuestCase(
+            "DH4: an origin that somebody has open all the while is known by what lies on the disk",
+            body: cachedOrigin),
     ]
 
     private static let bytes = 4 << 20
@@ -107,6 +110,24 @@ enum OriginNoteCases {
         try faulty.origin.heal()
         _ = try faulty.rig.states()
         try expect(try faulty.rig.store.originState()?.samples?.isEmpty == false, "no samples")
+    }
+
+    private static func cachedOrigin(_ context: GuestContext) throws {
+        let (rig, disk) = try rig(context)
+        let reader = try FileDevice(path: disk, access: .readOnly)
+        var buffer = AlignedBuffer(count: 1 << 20)
+        var span = buffer.mutableBytes
+        try reader.read(into: &span, at: 0)
+        try rig.activate()
+        let history = VolumeHistory(rig, volumeBytes: bytes)
+        try DirectDevice(path: rig.devicePath).punch(0..<bytes)
+        try history.write(0..<16)
+        try rig.deactivate()
+        _ = try reader.byteCount()
+        try BlockDevices.flush(disk)
+        try Program.run("sh", "-c", "echo 1 > /proc/sys/vm/drop_caches")
+        try rig.activate()
+        try history.expectVolume()
     }
 
     private static func goneOrigin(_ context: GuestContext) throws {
