@@ -71,13 +71,22 @@ extension VolumeStack {
         }
     }
 
+    /// Whether it was attached to a file of the store, which need not be there any more: then its path
+    /// may be any, and one that an earlier version attached is known by its name alone.
+    func isOfStore(_ loop: LoopDevice) -> Bool {
+        guard loop.backingNumber == nil else { return false }
+        return isOwn(loop) || loop.label.isEmpty && Self.isStoreFile(loop.backingPath)
+    }
+
+    private static func isStoreFile(_ path: String) -> Bool {
+        path.hasSuffix(".cow") || path.hasSuffix(".cow (deleted)")
+    }
+
     /// Whether a version that gave no labels has attached it, and the volume has been active since:
     /// other programs write the file's path there, and the file has a name that only stores have.
     private func isOfEarlierVersion(_ loop: LoopDevice) -> Bool {
-        guard loop.label.isEmpty, loop.backingPath.hasPrefix(folder.path + "/"),
-            let name = loop.backingPath.split(separator: "/").last
-        else { return false }
-        return name.hasSuffix(".cow") || name.hasSuffix(".cow (deleted)")
+        loop.label.isEmpty && loop.backingPath.hasPrefix(folder.path + "/")
+            && Self.isStoreFile(loop.backingPath)
     }
 }
 

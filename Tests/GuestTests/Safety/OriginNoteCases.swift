@@ -29,6 +29,9 @@ enum OriginNoteCases {
         GuestCase(
             "DH4: an origin that somebody has open all the while is known by what lies on the disk",
             body: cachedOrigin),
+        GuestCase("DM6: without its store, no loop device of others goes with a volume") {
+            try takenDown($0)
+        },
     ]
 
     private static let bytes = 4 << 20
@@ -128,6 +131,26 @@ enum OriginNoteCases {
         try Program.run("sh", "-c", "echo 1 > /proc/sys/vm/drop_caches")
         try rig.activate()
         try history.expectVolume()
+    }
+
+    /// Devices that a killed command has only begun to make, over a loop device of somebody's.
+    private static func takenDown(_ context: GuestContext) throws {
+        let (rig, disk) = try rig(context)
+        let file = FaultRig.storeFolder + "/disk"
+        try Program.run("truncate", "--size", "\(bytes)", file)
+        let loop = try LoopDevice.attach(path: file, isReadOnly: false, directIO: false)
+        context.cleanUp { try loop.detach() }
+        let record = try rig.store.volume()
+        let name = DeviceName(volume: rig.name, .real)
+        try rig.mapper.prepare(
+            name, uuid: DeviceIdentity.uuid(volumeUUID: record.uuid, .real), isReadOnly: false,
+            table: DeviceTable(
+                sectorCount: bytes / Geometry.sectorBytes,
+                .linear(device: .path(loop.path), offset: 0)))
+        try DeviceTakedown(record, storePath: rig.storePath, mapper: rig.mapper).run()
+        try expectEqual(try rig.mapper.info(name)?.uuid, nil, "the device")
+        try expect(LoopDevice.all().contains { $0.number == loop.number }, "the loop is gone")
+        _ = disk
     }
 
     private static func goneOrigin(_ context: GuestContext) throws {
