@@ -203,7 +203,12 @@ extension DeviceVolume {
         try finishKernel()
         try tidy()
         try resumeAll()
-        try refill()
+        // What was reserved is there still.
+        do throws(Problem) { try refill() } catch {
+            warn(
+                "no more room could be reserved for the snapshots of volume \(record.name): "
+                    + error.message)
+        }
         noteOpenIfPossible()
         noteSamples()
     }

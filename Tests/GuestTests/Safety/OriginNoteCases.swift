@@ -29,6 +29,9 @@ enum OriginNoteCases {
         GuestCase(
             "DH4: an origin that somebody has open all the while is known by what lies on the disk",
             body: cachedOrigin),
+        GuestCase(
+            "DM6: areas that take no writes keep nobody from taking the volume down",
+            body: readOnlyStore),
         GuestCase("DM6: without its store, no loop device of others goes with a volume") {
             try takenDown($0)
         },
@@ -131,6 +134,18 @@ enum OriginNoteCases {
         try Program.run("sh", "-c", "echo 1 > /proc/sys/vm/drop_caches")
         try rig.activate()
         try history.expectVolume()
+    }
+
+    private static func readOnlyStore(_ context: GuestContext) throws {
+        let faulty = try FaultRig(context)
+        try faulty.history.takeSnapshot()
+        try faulty.history.write(faulty.blocks(0..<20))
+        let snapshots = faulty.rig.storePath + "/" + StoreLayout.snapshots
+        try Program.run("mount", "--bind", snapshots, snapshots)
+        context.cleanUp { try Mounting.unmount(snapshots) }
+        try Program.run("mount", "-o", "remount,ro,bind", snapshots)
+        try faulty.rig.deactivate()
+        try faulty.history.expectOrigin()
     }
 
     /// Devices that a killed command has only begun to make, over a loop device of somebody's.
