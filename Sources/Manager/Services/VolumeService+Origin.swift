@@ -35,7 +35,9 @@ extension VolumeService {
 
     private func setOrigin(of volume: VolumeRow, to path: String, _ store: Store) throws {
         var record = try store.volume()
-        let path = try VolumeCreation.originPath(path, driver: record.driver)
+        let named = try VolumeCreation.originPath(path, driver: record.driver)
+        let path =
+            record.driver == .dm ? DeviceOrigin.lastingPath(named, note: context.note) : named
         let probe = try OriginProbe(path: path)
         try probe.requireUnmanaged(
             by: try context.catalog.volumes().filter { $0.record.uuid != record.uuid })

@@ -77,7 +77,10 @@ enum CreationCases {
             try rig.snapmgr.run("activate", "data")
             try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
             try rig.snapmgr.run("deactivate", "data")
-            try rig.snapmgr.run("volume", "set", "data", "--origin", paths[0])
+            let own = try require(BlockDevices.path(BlockDevices.number(paths[0])), "kernel's name")
+            try makeNode(own, of: paths[0])
+            let said = try rig.snapmgr.run("volume", "set", "data", "--origin", own).errors
+            try expect(said.tail(after: "is remembered as \(paths[0])") != nil, said)
             let marks = try Store(folder: FileFolder(path: CommandRig.store("data"))).volume()
                 .deviceIdentity
             try expectEqual(marks?["dm_name"], "moved-0", "by what the origin is known")
