@@ -20,8 +20,10 @@ extension DeviceVolume {
                 + "`snapmgr activate \(record.name) --accept-device`")
     }
 
-    /// Takes the device at the origin's path as the volume's from now on, whatever it is.
+    /// Takes the device at the origin's path as the volume's from now on, whatever it is, and knows it
+    /// at once: should the activation fail, no third one is taken by the next.
     package func acceptDevice() throws(Problem) {
+        let marks = DeviceMarks.of(try originNumber())
         if var revert = state.revert?.record, revert.overwrittenSums != nil {
             revert.overwrittenSums = nil
             try store.writeRevert(revert)
@@ -30,7 +32,8 @@ extension DeviceVolume {
             origin.samples = nil
             try store.writeOriginState(origin)
         }
-        if record.deviceIdentity != nil { try changeRecord { $0.deviceIdentity = nil } }
+        let identity = marks.isEmpty ? nil : marks
+        if record.deviceIdentity != identity { try changeRecord { $0.deviceIdentity = identity } }
         try reload()
     }
 

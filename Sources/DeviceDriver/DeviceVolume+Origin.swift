@@ -23,7 +23,7 @@ extension DeviceVolume {
         return number
     }
 
-    private func originNumber() throws(Problem) -> DeviceNumber {
+    func originNumber() throws(Problem) -> DeviceNumber {
         do throws(IOFailure) { return try BlockDevices.number(record.originPath) } catch {
             throw unusable(error)
         }

@@ -97,6 +97,10 @@ enum OriginIdentityCases {
         try expectRefused(rig, "is not the origin of volume vol")
         try rig.volume().acceptDevice()
         try rig.volume().acceptOrigin()
+        // As after an activation that has failed then.
+        try lead(to: own)
+        try expectRefused(rig, "is not the origin of volume vol")
+        try lead(to: other)
         try rig.activate()
         try expectEqual(
             try rig.store.volume().deviceIdentity?["dm_uuid"], "SNAPMGR-TEST-snapmgr-other-disk",
