@@ -2,6 +2,7 @@ internal import BlockIO
 internal import DeviceMapper
 internal import MergeKit
 internal import SnapshotModel
+internal import StoreFormat
 
 // What a merge that is pending would overwrite: it must be there still, or the merge is not let loose.
 extension DeviceVolume {

@@ -1,7 +1,7 @@
 import BlockIO
 import DeviceMapper
 import Glibc
-import MergeKit
+import StoreFormat
 import SnapshotModel
 
 /// What `volume create` and `resize` look at.

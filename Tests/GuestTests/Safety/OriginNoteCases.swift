@@ -4,6 +4,7 @@ import DeviceMapper
 import Glibc
 import MergeKit
 import SnapshotModel
+import StoreFormat
 
 /// What the store notes of the origin: it is right whatever comes in between, and never in the way.
 enum OriginNoteCases {

@@ -4,6 +4,7 @@ import DeviceMapper
 import Glibc
 import MergeKit
 import SnapshotModel
+import StoreFormat
 
 /// Limits of merges, of which the kernel has one for the machine.
 enum ThrottleCases {
