@@ -176,11 +176,11 @@ package struct SnapshotService {
     private func begin(
         _ request: TakeRequest, _ volumes: [VolumeRow]
     ) throws -> (set: SetID?, requests: [SnapshotRequest]) {
-        try context.catalog.atomically("giving out ids") {
-            // A tick has done so, and what is taken now says nothing of the clock that dates it.
-            if request.slot == nil {
-                try ClockWatch(context, try? context.settings.get()).record()
-            }
+        // A tick has looked at the clock, which what is taken now says nothing of. Files are read before
+        // the catalog is locked.
+        let watch = request.slot == nil ? ClockWatch(context, try? context.settings.get()) : nil
+        return try context.catalog.atomically("giving out ids") {
+            try watch?.record()
             return try giveOutIDs(request, volumes)
         }
     }
