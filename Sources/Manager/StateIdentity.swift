@@ -38,11 +38,12 @@ struct StateIdentity {
     static func twin(of owner: StoreOwner, _ state: StateFolder) throws -> StoreOwner? {
         guard owner.path != state.path else { return nil }
         let there = StateIdentity(StateFolder(path: owner.path))
-        guard let twin = try there.read(), twin.state == owner.state else { return nil }
+        // What cannot be looked at there is no state that this user could use.
+        guard let twin = try? there.read(), twin.state == owner.state else { return nil }
         // Two ways may lead to one folder.
         let paths = [owner.path, state.path].map { "\($0)/\(fileName)" }
-        let isSame = try FileStatus(path: paths[0]).isSame(as: FileStatus(path: paths[1]))
-        return isSame ? nil : twin
+        guard let other = try? FileStatus(path: paths[0]) else { return nil }
+        return try other.isSame(as: FileStatus(path: paths[1])) ? nil : twin
     }
 
     /// Makes one when there is none. Of two commands that come at once, one makes it.

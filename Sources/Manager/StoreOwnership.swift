@@ -33,17 +33,22 @@ struct StoreOwnership {
             .refused,
             "the store \(storePath) of volume \(record.name) belongs to the state \(twin), of which "
                 + "\(context.state.path) is a copy",
-            hint: "use that state; if this one is to go on in its place, move that one away, or "
+            hint: "use that state; if that one is a backup of this one, move it away, or "
                 + "take the store over: `snapmgr catalog rebuild --store \(storePath) --take-over`")
     }
 
     /// Writes this state into a store that belongs to none, and where this state is now. A store that
     /// somebody has open is left for the next time.
     func adopt(_ volume: VolumeRow, _ record: VolumeRecord) throws {
-        guard record.owner?.path != context.state.path else { return }
-        _ = try write(volume.storePath) { record in
+        guard let owner = record.owner else {
+            _ = try write(volume.storePath) { $0.owner == nil ? try own() : $0.owner }
+            return
+        }
+        guard owner.path != context.state.path else { return }
+        // Whose it is is known: a full store is no reason to refuse it.
+        _ = try? write(volume.storePath) { record in
             let own = try own()
-            return record.owner.map { $0.state == own.state } ?? true ? own : record.owner
+            return record.owner?.state == own.state ? own : record.owner
         }
     }
 

@@ -133,7 +133,7 @@ struct EngineRecovery {
 
     // MARK: Snapshots
 
-    /// Removes what is provably unfinished; returns the snapshots, which must be one unbroken chain.
+    /// Removes what is provably unfinished; returns the snapshots.
     private func sweepSnapshots(
         _ survey: StoreSurvey, _ warnings: inout [String]
     ) throws(Problem) -> [SnapshotManifest] {
@@ -142,16 +142,7 @@ struct EngineRecovery {
             warnings.append("swept the unfinished snapshot folder \(ordinal)")
             warnings += left.map(Self.foreign)
         }
-        var manifests: [SnapshotManifest] = []
-        for manifest in survey.manifests {
-            // A removal that a crash cut: the area went, the manifest's removal was lost.
-            if manifest.isDeleted, try !store.exists(StoreLayout.area(manifest.ordinal)) {
-                try store.removeSnapshot(manifest.ordinal)
-            } else {
-                manifests.append(manifest)
-            }
-        }
-        return manifests
+        return survey.manifests
     }
 
     private static func foreign(_ path: String) -> String {

@@ -50,11 +50,16 @@ struct ImageContent: ExportContent {
 /// A snapshot of an image.
 struct ImageSnapshotContent: ExportContent {
     private let view: SnapshotView
+    private let onClose: @Sendable () -> Void
     let description: String
     let preferredBytes: Int
 
-    init(_ view: SnapshotView, of record: VolumeRecord) {
+    /// - Parameter onClose: called when the client has gone.
+    init(
+        _ view: SnapshotView, of record: VolumeRecord, onClose: @escaping @Sendable () -> Void
+    ) {
         self.view = view
+        self.onClose = onClose
         description = ExportDescription.snapshot(view.manifest, of: record.name)
         preferredBytes = record.geometry.chunkBytes
     }
@@ -69,5 +74,8 @@ struct ImageSnapshotContent: ExportContent {
         try view.extents(in: range, limit: limit)
     }
 
-    func close() { view.close() }
+    func close() {
+        view.close()
+        onClose()
+    }
 }

@@ -7,6 +7,8 @@ internal import SnapshotModel
 final class ServedImage: ServedVolume {
     private let host: VolumeHost
     private let control: ControlServer
+    /// Those who have the volume open for reading, or one of its snapshots.
+    private let readers = ClientRegister()
 
     private init(host: VolumeHost, control: ControlServer) {
         self.host = host
@@ -16,17 +18,18 @@ final class ServedImage: ServedVolume {
     var name: String { host.engine.record.name }
     var storePath: String { host.storePath }
 
-    var clients: ClientPresence? { host.clients.presenceNow() }
+    var clients: ClientPresence? { readers.presenceNow() ?? host.clients.presenceNow() }
 
     func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
-        guard !readOnly else { return ImageContent(host.engine, isWritable: false) {} }
-        let clients = host.clients
+        let clients = readOnly ? readers : host.clients
         let client = clients.arrive(at: SystemClock().now())
-        return ImageContent(host.engine, isWritable: true) { clients.leave(client) }
+        return ImageContent(host.engine, isWritable: !readOnly) { clients.leave(client) }
     }
 
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
-        ImageSnapshotContent(try host.engine.openView(of: manifest.id), of: host.engine.record)
+        let view = try host.engine.openView(of: manifest.id)
+        let (clients, client) = (readers, readers.arrive(at: SystemClock().now()))
+        return ImageSnapshotContent(view, of: host.engine.record) { clients.leave(client) }
     }
 
     /// Opens the image, starts its background work, and listens for commands.

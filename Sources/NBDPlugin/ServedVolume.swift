@@ -17,8 +17,8 @@ protocol ServedVolume: Sendable {
     /// Opens one of the ``readableSnapshots()`` for a client.
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
 
-    /// The clients that have the volume open for writing, as far as this server must know them; nil
-    /// when there are none.
+    /// Clients that have the volume or a snapshot open, and for whom it would end with this server's
+    /// part in it; nil when there are none.
     var clients: ClientPresence? { get }
 
     /// The server ends; the connections have ended by now.

@@ -103,22 +103,32 @@ final class ServedVolumes: Sendable {
         let _: Bool? = state.wait { $0.isStarted || $0.isStopped ? true : nil }
         reloading.withLock { _ in
             let listing = state.withLock(\.listing)
+            let before = known
             do throws(Problem) {
                 let lines = try doing { () throws(IOFailure) in
                     try ProgramOutput.lines(of: listing)
                 }
                 let wanted = try VolumeArgument.listed(lines)
                 // Read now: a volume may have been let go while the program ran.
-                let served = volumes
-                let known = served.map { VolumeArgument(name: $0.name, storePath: $0.storePath) }
-                for (volume, argument) in zip(served, known) where !wanted.contains(argument) {
+                for volume in volumes where !wanted.contains(Self.argument(volume)) {
                     forgetUnlessOpen(volume)
                 }
-                for volume in wanted where !known.contains(volume) { startNew(volume) }
+                let known = known
+                // One that was let go while the program ran is not taken up by an old list.
+                for volume in wanted
+                where !known.contains(volume) && !before.contains(volume) {
+                    startNew(volume)
+                }
             } catch {
                 NBDKitLog.error("the volumes are served as before: \(error.message)")
             }
         }
+    }
+
+    private var known: [VolumeArgument] { volumes.map(Self.argument) }
+
+    private static func argument(_ volume: any ServedVolume) -> VolumeArgument {
+        VolumeArgument(name: volume.name, storePath: volume.storePath)
     }
 
     private func startNew(_ argument: VolumeArgument) {

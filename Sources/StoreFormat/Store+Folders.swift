@@ -189,7 +189,7 @@ extension Store {
     }
 
     /// Takes a record its name. Where the disk is too full for even that, what it stands for goes
-    /// first: a deleted snapshot without an area is as provably on its way out. Should a crash meet
+    /// first: a deleted snapshot whose area is empty is as provably on its way out. Should a crash meet
     /// the removal of a revert there, `check` tells what to do.
     private func withdraw(
         _ record: String, to draft: String, in name: String
@@ -198,8 +198,9 @@ extension Store {
             guard error.isNoSpace else { throw error }
             let area = name + "/" + StoreLayout.areaName
             if try folder.exists(name + "/" + StoreLayout.deleted), try folder.exists(area) {
-                try folder.removeFile(area)
-                try folder.syncFolder(name)
+                let device = try folder.openFile(area, writable: true)
+                try device.resize(to: 0)
+                try device.sync()
             }
             try folder.removeFile(record)
         }

@@ -10,6 +10,9 @@ package struct StoreSurvey: Sendable {
     package private(set) var unfinished: [SnapshotOrdinal] = []
     /// Folders that hold exceptions and whose manifests were lost: they stay, and are not served.
     package private(set) var doubtful: [SnapshotOrdinal] = []
+    /// Deleted snapshots whose areas were lost while older snapshots may need them: they stay, and
+    /// those are not served.
+    package private(set) var withoutArea: [SnapshotOrdinal] = []
 
     package private(set) var runningRevert: RevertRecord?
     /// Folders of reverts that have not begun, have ended, or were replaced by the running one.
@@ -18,9 +21,16 @@ package struct StoreSurvey: Sendable {
     package private(set) var doubtfulReverts: [RevertID] = []
 
     package init(_ store: Store) throws(Problem) {
+        var hasLive = false
         for ordinal in try store.snapshotFolders() {
             if try store.hasManifest(ordinal) {
-                manifests.append(try store.manifest(ordinal))
+                let manifest = try store.manifest(ordinal)
+                switch try store.removal(of: manifest, isNeeded: hasLive) {
+                case .none: manifests.append(manifest)
+                case .cut: unfinished.append(ordinal)
+                case .unproven: withoutArea.append(ordinal)
+                }
+                hasLive = hasLive || !manifest.isDeleted
             } else if try store.isUnfinished(ordinal) {
                 unfinished.append(ordinal)
             } else {
@@ -42,10 +52,12 @@ package struct StoreSurvey: Sendable {
         }
     }
 
-    /// The live snapshots up to this one need exceptions that lie in a doubtful folder; nil when
-    /// none does.
+    private var lost: SnapshotOrdinal? { (doubtful + withoutArea).max() }
+
+    /// The live snapshots up to this one need exceptions that lie in a doubtful folder, or were lost;
+    /// nil when none does.
     package var unreachableThrough: SnapshotOrdinal? {
-        guard let last = doubtful.last, manifests.contains(where: { needs(last, $0) }) else {
+        guard let last = lost, manifests.contains(where: { needs(last, $0) }) else {
             return nil
         }
         return manifests.last { $0.ordinal < last }?.ordinal
@@ -58,13 +70,16 @@ package struct StoreSurvey: Sendable {
     /// Refuses a volume that nobody may write to before its store is whole again: exceptions would
     /// go into the wrong area, or the origin is half merged and nobody knows how far.
     package func requireWritable(_ store: Store, _ record: VolumeRecord) throws(Problem) {
-        if let last = doubtful.last, manifests.last.map({ $0.ordinal < last }) ?? false,
+        if let last = lost, manifests.last.map({ $0.ordinal < last }) ?? false,
             manifests.contains(where: { needs(last, $0) })
         {
+            let folder = "\(store.folder.path)/\(StoreLayout.snapshotFolder(last))"
+            let isManifest = doubtful.last == last
             throw Problem(
                 .corrupt,
-                "the manifest of the newest snapshot of volume \(record.name) is gone: "
-                    + "\(store.folder.path)/\(StoreLayout.snapshotFolder(last)) holds exceptions",
+                "the \(isManifest ? "manifest" : "area") of the newest snapshot of volume "
+                    + "\(record.name) is gone: \(folder) "
+                    + (isManifest ? "holds exceptions" : "has no \(StoreLayout.areaName)"),
                 hint: Self.hint(record))
         }
         // One that is noted as ended has nothing left to do.
@@ -98,6 +113,10 @@ package struct StoreSurvey: Sendable {
             "\(StoreLayout.snapshotFolder($0)) of volume \(record.name) holds exceptions and has no "
                 + "manifest: it is left alone; see `snapmgr check \(record.name)`"
         }
+            + withoutArea.map {
+                "\(StoreLayout.snapshotFolder($0)) of volume \(record.name) has lost its area, which "
+                    + "older snapshots may need: see `snapmgr check \(record.name)`"
+            }
             + doubtfulReverts.map {
                 "\(StoreLayout.revertFolder($0)) of volume \(record.name) has no record: it is left "
                     + "alone; see `snapmgr check \(record.name)`"
@@ -105,13 +124,40 @@ package struct StoreSurvey: Sendable {
             + (unreachableThrough.map {
                 [
                     "the snapshots up to ordinal \($0) of volume \(record.name) cannot be read "
-                        + "while a later manifest is missing"
+                        + "while a later manifest or area is missing"
                 ]
             } ?? [])
     }
 }
 
 extension Store {
+    /// What is known of the removal of a snapshot that has a manifest.
+    package enum SnapshotRemoval {
+        case none
+        /// It was cut: all that is left may go.
+        case cut
+        /// There is no area, and nothing shows that it was to go.
+        case unproven
+    }
+
+    /// An emptied area is that of a removal; one that is not there proves none, as long as an older
+    /// snapshot may need it.
+    ///
+    /// - Parameter isNeeded: whether there is an older live snapshot.
+    package func removal(
+        of manifest: SnapshotManifest, isNeeded: Bool
+    ) throws(Problem) -> SnapshotRemoval {
+        guard manifest.isDeleted else { return .none }
+        let ordinal = manifest.ordinal
+        if try exists(StoreLayout.area(ordinal)) {
+            let device = try openArea(ordinal, writable: false)
+            return try doing { () throws(IOFailure) in try device.byteCount() } == 0 ? .cut : .none
+        }
+        guard isNeeded else { return .cut }
+        // One that was given up has nothing to lose.
+        return try isBroken(ordinal) ? .none : .unproven
+    }
+
     /// Whether the merge of a revert may have changed the origin.
     package func hasMerged(_ id: RevertID, _ geometry: Geometry) throws(Problem) -> Bool {
         if try exists(StoreLayout.begunMark(id)) { return true }

@@ -89,6 +89,7 @@ package struct StoreVerifier {
         _ record: VolumeRecord
     ) throws(Problem) -> [(manifest: SnapshotManifest, map: ChunkMap)] {
         var sound: [(manifest: SnapshotManifest, map: ChunkMap)] = []
+        var hasLive = false
         for ordinal in try store.snapshotFolders() {
             do throws(Problem) {
                 guard try store.hasManifest(ordinal) else {
@@ -96,6 +97,14 @@ package struct StoreVerifier {
                     continue
                 }
                 let manifest = try store.manifest(ordinal)
+                defer { hasLive = hasLive || !manifest.isDeleted }
+                if case .cut = try store.removal(of: manifest, isNeeded: hasLive) {
+                    let store = store
+                    try mend("snapshot folder \(ordinal)", "its removal was not finished") {
+                        () throws(Problem) in try store.removeSnapshot(ordinal)
+                    }
+                    continue
+                }
                 if let map = try checkArea(manifest, record) { sound.append((manifest, map)) }
             } catch {
                 report(

@@ -96,11 +96,25 @@ extension ServedTests {
             }
         }
 
+        @Test("M7: a copied state ends nothing that the one which it was copied from serves")
+        func copiedState() throws {
+            let served = try ServedHarness()
+            let client = try served.client()
+            _ = try served.commandLine.tool(["cp", "-a", "state", "copy"])
+            let result = try served.commandLine.run(
+                "volume", "remove", "data", "--yes", "--force",
+                environment: ["SNAPMGR_STATE": served.path("copy")])
+            #expect(result.status == 0 && result.errors.contains("it stays"), "\(result.errors)")
+            #expect(try client.read(0..<1) == [0])
+            try served.snapshot()
+        }
+
         @Test(
             "H5: a list that cannot be had, or leaves out what is open, takes nothing from clients")
         func reloadWithoutList() throws {
-            let served = try ServedHarness("data", "other")
+            let served = try ServedHarness("data", "other", "read")
             let client = try served.client()
+            let reader = try served.client("read@\(served.snapshot("read"))")
             let catalog = served.path("state/catalog.sqlite")
             for (name, after) in [
                 ("gone", "the volumes are served as before"),
@@ -118,6 +132,7 @@ extension ServedTests {
                 }
                 #expect(served.serverMessages.contains(after), "\(served.serverMessages)")
                 #expect(try client.read(0..<1) == [0])
+                #expect(try reader.read(0..<1) == [0])
                 try? FileManager.default.removeItem(atPath: catalog)
                 try FileManager.default.moveItem(atPath: catalog + ".aside", toPath: catalog)
             }

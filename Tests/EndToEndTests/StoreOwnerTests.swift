@@ -73,6 +73,11 @@ struct StoreOwnerTests {
         #expect(found.status == 0, "\(found.errors)")
         let taken = try harness.run("snapshot", "data", environment: moved)
         #expect(taken.status == 0, "\(taken.errors)")
+        // Whatever else has come to lie there.
+        try tool(harness, "sh", "-c", "mkdir state && echo x > state/identity")
+        let beside = try harness.run("snapshot", "data", environment: moved)
+        #expect(beside.status == 0, "\(beside.errors)")
+        try tool(harness, "rm", "-r", "state")
         try tool(harness, "cp", "-a", "moved", "state")
         let again = try harness.run("snapshot", "data", environment: moved)
         #expect(again.status == 0, "\(again.errors)")

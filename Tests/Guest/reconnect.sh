@@ -52,8 +52,9 @@ write_files() {
     local number=0
     while true; do
         number=$((number + 1))
-        { echo "$number" >mnt/count && sync mnt/count; } || break
-        echo "$number" >/tmp/durable
+        { echo "$number" >mnt/new && sync mnt/new && mv mnt/new mnt/count && sync mnt; } || break
+        echo "$number" >/tmp/durable.new
+        mv /tmp/durable.new /tmp/durable
     done
     echo "an error at $number" >/tmp/failed
 }

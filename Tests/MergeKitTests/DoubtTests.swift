@@ -130,6 +130,38 @@ struct DoubtTests {
         try expectWhole(disk, ids: [1, 3])
     }
 
+    @Test("C1: a deleted snapshot's area is gone: the snapshots that need it are refused, not wrong")
+    func deletedAreaGone() throws {
+        let volume = try EngineFixture(opening: makeDisk())
+        try volume.delete(2)
+        let disk = volume.crashed(.keepAll)
+        try disk.removeFile(EngineFixture.area(2))
+        let open = try EngineFixture(opening: disk)
+        #expect(throws: Problem.self) { try open.content(1) }
+        #expect(try open.content(3) == Self.contents[3])
+        #expect(try disk.exists(Self.manifest(2)))
+        try open.engine.close()
+        let findings = try StoreVerifier.check(
+            store: disk, origin: disk.origin(), readData: false, repair: true)
+        #expect(!findings.isEmpty)
+        let mended = try EngineFixture(opening: disk)
+        #expect(throws: Problem.self) { try mended.content(1) }
+        #expect(try mended.content(3) == Self.contents[3])
+    }
+
+    @Test("C1: a removal that a full disk made in another order is finished by the next open")
+    func emptiedArea() throws {
+        let volume = try EngineFixture(opening: makeDisk())
+        try volume.delete(2)
+        let disk = volume.crashed(.keepAll)
+        let area = try disk.openFile(EngineFixture.area(2), writable: true)
+        try area.resize(to: 0)
+        try area.sync()
+        let open = try EngineFixture(opening: disk)
+        #expect(try !disk.exists(Self.manifest(2)))
+        #expect(try open.content(3) == Self.contents[3])
+    }
+
     @Test("C1: check names what holds exceptions without a manifest, and puts it aside on request")
     func checkAside() throws {
         let disk = try makeDisk()

@@ -169,12 +169,13 @@ extension RebuildService {
         let old = try? open(options.state.catalogPath)
         let known = (try? old?.volumes()) ?? []
         let holds = (try? old?.holds()) ?? []
+        let clock = try? old?.clock()
         let stores = FoundStores(known: known, note: options.onNote)
         let paths = try stores.select(try storePaths(store, known: known.map(\.storePath)))
         let fresh = options.state.catalogPath + ".rebuilt"
         for suffix in ["", "-wal", "-shm"] { try Paths.remove(fresh + suffix) }
         // In a function of its own, so that the new catalog is closed before it is renamed.
-        var report = try write(to: fresh, holds) { context in
+        var report = try write(to: fresh, holds, clock) { context in
             try read(paths, stores, context, takesOver: takesOver)
         }
         report.damagedCatalogPath = try exchange(fresh)
@@ -182,7 +183,7 @@ extension RebuildService {
     }
 
     private func write(
-        to path: String, _ holds: [HoldRow],
+        to path: String, _ holds: [HoldRow], _ clock: ClockRow?,
         _ read: (ManagerContext) throws -> [RebuiltCatalog.Volume]
     ) throws -> RebuildReport {
         let context = ManagerContext(catalog: try open(path), options: options)
@@ -190,6 +191,8 @@ extension RebuildService {
         var report = RebuildReport(volumes: [], damagedCatalogPath: nil)
         for volume in contents { report.add(volume) }
         try context.catalog.replaceAll(with: RebuiltCatalog(volumes: contents))
+        // A clock in doubt stays so.
+        if let clock { try context.catalog.setClock(clock) }
         for hold in holds {
             // A hold on a snapshot that no store has holds nothing.
             try? context.catalog.hold(

@@ -224,7 +224,12 @@ package struct RevertService {
 extension RevertService {
     /// Gives out the ids: of the reverts, of their safety snapshots, and of the set that these make.
     private func begin(_ members: inout [RevertMember], _ options: RevertOptions) throws {
-        try context.catalog.atomically("giving out ids") { try giveOutIDs(&members, options) }
+        // As for a snapshot: the safety snapshot is dated by a clock that must not explain itself.
+        let watch = ClockWatch(context, try? context.settings.get())
+        try context.catalog.atomically("giving out ids") {
+            try watch.record()
+            try giveOutIDs(&members, options)
+        }
     }
 
     private func giveOutIDs(_ members: inout [RevertMember], _ options: RevertOptions) throws {

@@ -113,11 +113,12 @@ extension VolumeService {
         _ name: String, keepsStore: Bool, isDryRun: Bool, overrulesClients: Bool = false
     ) throws -> RemoveReport {
         try Reconciler(context).withVolume(name) { volume in
-            let isLetGo = try overrulesClients && hasServer(volume)
-            if !overrulesClients { try requireNoClients(volume) }
+            // What another state serves is none of this one's business.
+            let isTakenOver = try isTakenOver(volume)
+            let isLetGo = try overrulesClients && !isTakenOver && hasServer(volume)
+            if !overrulesClients, !isTakenOver { try requireNoClients(volume) }
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
-            let isTakenOver = try isTakenOver(volume)
             let keepsStore = keepsStore || isTakenOver
             if !isTakenOver { try requireRemovable(volume) }
             if isLetGo, !isDryRun { try letGo(volume) }
