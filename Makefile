@@ -34,7 +34,7 @@ examples := $(filter-out $(units),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo test test-host soak bench install install-data uninstall format \
+.PHONY: help build static demo test test-host soak mutants bench install install-data uninstall format \
     lint clean
 
 help:
@@ -43,6 +43,7 @@ help:
 	@echo 'make test       every suite; what continuous integration runs'
 	@echo 'make test-host  the suites on real block devices, with this kernel (root); else in a guest'
 	@echo 'make soak       the randomized suites, much longer (SNAPMGR_SOAK, default 10 times)'
+	@echo 'make mutants    whether tests notice when a mend is taken out (hours)'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make uninstall  removes what install put there'
@@ -73,6 +74,10 @@ soak:
 	@Scripts/setup.sh build
 	swift build $(build_flags) --product snapmgr-torture
 	@Scripts/soak.sh
+
+mutants:
+	@Scripts/setup.sh test
+	@Scripts/mutants.sh
 
 bench:
 	@Scripts/setup.sh bench
@@ -120,7 +125,7 @@ format:
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
 	shellcheck Config/hooks/* Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
-	    Scripts/lint-arithmetic.sh
+	    Scripts/lint-arithmetic.sh Scripts/mutants.sh
 	Scripts/lint-arithmetic.sh
 
 clean:

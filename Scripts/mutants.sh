@@ -1,0 +1,166 @@
+#!/bin/bash
+# Proves that tests notice what they are for: takes one mend after the other out of a copy of the
+# sources (Tests/Mutants/NAME.patch), builds, and runs the tests that are named for it. They must fail.
+# Usage: Scripts/mutants.sh [NAME...]     all of them by default
+#
+# A mutant is a patch for `git apply` below a few lines: `Fault:` says what is wrong with it, each
+# `Test:` is a filter for `swift test --filter`. Each filter must find tests that pass without the
+# mutant, and that fail with it: by an expectation or by a crash, but neither by an error of the build
+# nor by going on for ever. A patch that does not apply any more is stale: it has to be made anew.
+#
+# The copy, with its build, stays in .build-mutants, so that the next run takes minutes less.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+sources=$PWD/Tests/Mutants
+folder=$PWD/.build-mutants
+tree=$folder/tree
+logs=$folder/logs
+build_seconds=${SNAPMGR_MUTANT_BUILD_SECONDS:-3600}
+test_seconds=${SNAPMGR_MUTANT_TEST_SECONDS:-600}
+build_flags=(
+    -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error)
+
+mkdir -p "$tree" "$logs"
+exec 9>"$folder/.lock"
+flock --nonblock 9 || {
+    echo 'Another run is at work in .build-mutants' >&2
+    exit 1
+}
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-mutants-XXXXXX")
+export TMPDIR
+# Tests run programs as other users, too.
+chmod 711 "$TMPDIR"
+applied=
+take_back() {
+    if [[ -n $applied ]]; then in_tree apply --reverse "$applied"; fi
+    applied=
+}
+# shellcheck disable=SC2317 # The trap calls it.
+clean_up() {
+    take_back
+    rm -rf --one-file-system "$TMPDIR"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# The copy is no repository, though it lies in one.
+in_tree() { GIT_CEILING_DIRECTORIES=$folder git -C "$tree" "$@"; }
+
+# Makes the copy what the tracked files are now. What has not changed keeps its time, so that it is
+# not built again.
+copy() {
+    local file
+    git ls-files -z >"$folder/files"
+    while IFS= read -r -d '' file; do
+        if [[ ! -f $file && ! -L $file ]]; then continue; fi
+        if [[ ! -L $file ]] && cmp --silent "$file" "$tree/$file"; then continue; fi
+        mkdir -p "$tree/$(dirname "$file")"
+        cp --no-dereference --preserve=mode "$file" "$tree/$file"
+    done <"$folder/files"
+    (cd "$tree" && find . -name .build -prune -o \( -type f -o -type l \) -printf '%P\0') |
+        while IFS= read -r -d '' file; do
+            if [[ ! -f $file && ! -L $file ]] || ! grep -qzxF -- "$file" "$folder/files"; then
+                rm -f "$tree/$file"
+            fi
+        done
+}
+
+build() {
+    (cd "$tree" && timeout --kill-after=30 "$build_seconds" \
+        swift build "${build_flags[@]}" --build-tests) >"$1" 2>&1 </dev/null
+}
+
+run_tests() {
+    local log=$1
+    shift
+    (cd "$tree" && timeout --kill-after=30 "$test_seconds" swift test "${build_flags[@]}" \
+        --skip-build --ignore-lock --disable-xctest "$@") >"$log" 2>&1 </dev/null
+}
+
+field() { sed -n "/^$/q; s/^$2: //p" "$sources/$1.patch"; }
+
+# Says what became of a mutant: killed, survived, stale, or what kept that from being seen.
+judge() {
+    local name=$1 filter status number=0
+    in_tree apply --check "$sources/$name.patch" 2>"$logs/$name.apply" || {
+        echo stale
+        return
+    }
+    in_tree apply "$sources/$name.patch"
+    applied=$sources/$name.patch
+    build "$logs/$name.build" || {
+        echo 'does not build'
+        return
+    }
+    while IFS= read -r filter; do
+        number=$((number + 1))
+        status=0
+        run_tests "$logs/$name.$number" --filter "$filter" || status=$?
+        case $status in
+            0)
+                echo "survived $filter"
+                return
+                ;;
+            124 | 137)
+                echo "hangs in $filter"
+                return
+                ;;
+        esac
+    done < <(field "$name" Test)
+    echo killed
+}
+
+names=("$@")
+if ((${#names[@]} == 0)); then
+    mapfile -t names < <(cd "$sources" && printf '%s\n' *.patch | sed 's/\.patch$//')
+fi
+for name in "${names[@]}"; do
+    if [[ ! -f $sources/$name.patch ]]; then
+        echo "There is no Tests/Mutants/$name.patch" >&2
+        exit 1
+    fi
+done
+
+copy
+echo 'building without a mutant'
+build "$logs/build" || {
+    tail -n 40 "$logs/build"
+    exit 1
+}
+(cd "$tree" && swift test list "${build_flags[@]}" --skip-build --ignore-lock --disable-xctest) \
+    >"$logs/list" 2>/dev/null
+filters=()
+for name in "${names[@]}"; do
+    while IFS= read -r filter; do
+        grep -qE -- "$filter" "$logs/list" || {
+            echo "$name: no test is $filter" >&2
+            exit 1
+        }
+        filters+=(--filter "$filter")
+    done < <(field "$name" Test)
+    if [[ -z $(field "$name" Test) || -z $(field "$name" Fault) ]]; then
+        echo "$name: a line Fault: or Test: is missing" >&2
+        exit 1
+    fi
+done
+echo 'running the tests without a mutant'
+test_seconds=$((test_seconds + 60 * ${#names[@]})) run_tests "$logs/tests" "${filters[@]}" || {
+    grep -a -E '✘|error:' "$logs/tests" | head -n 20 || true
+    echo "They must pass first; the whole log is $logs/tests" >&2
+    exit 1
+}
+
+killed=0
+for name in "${names[@]}"; do
+    start=$SECONDS
+    # In no subshell: it notes what is applied.
+    judge "$name" >"$folder/result"
+    result=$(<"$folder/result")
+    take_back
+    if [[ $result == killed ]]; then killed=$((killed + 1)); fi
+    printf '%-24s %-9s %5d s  %s\n' \
+        "$name" "$result" $((SECONDS - start)) "$(field "$name" Fault)"
+done
+echo "$killed of ${#names[@]} mutants were killed; logs are in .build-mutants/logs"
+((killed == ${#names[@]}))
