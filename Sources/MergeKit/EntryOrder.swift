@@ -1,20 +1,22 @@
 internal import SnapshotModel
 internal import StoreFormat
 
-/// An area's entries in the order of their origin chunks, taken in as they are asked for.
+/// An area's entries in the order of their origin chunks, taken in as they are asked for: a first
+/// write pays nothing for it.
 ///
 /// Sorted levels, each at least twice as long as the next: what is new becomes the last level, and
 /// levels that come too close are merged. An entry is moved a logarithmic number of times, however
 /// small the pieces are in which entries come.
 struct EntryOrder {
     private var levels: [[AreaEntry]] = []
-    private var count = 0
+    /// How many were taken in.
+    private(set) var count = 0
 
-    /// Takes in what was appended to `entries` since the last call.
+    /// Takes in what came after the ``count`` entries that it has.
     mutating func absorb(_ entries: [AreaEntry]) {
-        guard entries.count > count else { return }
-        levels.append(entries[count...].sorted { $0.origin < $1.origin })
-        count = entries.count
+        guard !entries.isEmpty else { return }
+        levels.append(entries.sorted { $0.origin < $1.origin })
+        count += entries.count
         while levels.count > 1, levels[levels.count - 2].count < 2 * levels[levels.count - 1].count
         {
             let last = levels.removeLast()

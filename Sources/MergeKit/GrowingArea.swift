@@ -22,12 +22,13 @@ package final class GrowingArea: Sendable {
     private let metadata: MetadataWriter
     private let monitor = Monitor()
     private let state: State
+    /// The entries by origin chunk, as far as somebody has asked for that order. Its own lock is taken
+    /// before the monitor, which writers need, and never within it.
+    let order = Monitored(EntryOrder())
 
     /// What the monitor guards.
     private final class State: @unchecked Sendable {
         var committed = ExceptionTable()
-        /// The entries by origin chunk, as far as somebody has asked for that order.
-        var order = EntryOrder()
         /// In the order of commitment: what a frozen area's metadata says.
         var entries: [AreaEntry] = []
         /// Reserved and not yet committed, in allocation order.
@@ -50,7 +51,6 @@ package final class GrowingArea: Sendable {
 
         func forgetExceptions(format: AreaFormat) {
             committed = ExceptionTable()
-            order = EntryOrder()
             entries = []
             nextFree = AreaFormat.firstDataChunk
             recycled = []
@@ -178,20 +178,34 @@ package final class GrowingArea: Sendable {
     /// consecutive chunks of the area. Nil when the range has none. The cost follows the number of
     /// exceptions, never the length of the range.
     package func firstRun(in range: Range<ChunkIndex>) -> ChunkRun? {
-        monitor.withLock {
-            // Absorbed under the lock, by those who look: a first write pays nothing for it.
-            state.order.absorb(state.entries)
-            guard let first = state.order.first(from: range.lowerBound),
-                first.origin < range.upperBound
+        order.withLock { order in
+            while true {
+                let entries = newEntries(after: order.count)
+                guard !entries.isEmpty else { break }
+                order.absorb(entries)
+            }
+            guard let first = order.first(from: range.lowerBound), first.origin < range.upperBound
             else { return nil }
-            var run = ChunkRun(origin: first.origin, area: first.area, count: 1)
-            let limit = min(Self.runMaximum, first.origin.distance(to: range.upperBound))
-            while run.count < limit,
-                state.committed[run.originRange.upperBound]
-                    == run.area.advanced(by: run.count)
-            { run.count += 1 }
-            return run
+            return monitor.withLock { run(from: first, upTo: range.upperBound) }
         }
+    }
+
+    /// A copy of the entries behind the first so many, some at a time: they are sorted beside the
+    /// lock that writers need.
+    private func newEntries(after count: Int) -> [AreaEntry] {
+        monitor.withLock { state.entries.dropFirst(count).prefix(Self.copyMaximum).map { $0 } }
+    }
+
+    private static let copyMaximum = 65_536
+
+    /// With the monitor held: the run that begins with an entry.
+    private func run(from first: AreaEntry, upTo end: ChunkIndex) -> ChunkRun {
+        var run = ChunkRun(origin: first.origin, area: first.area, count: 1)
+        let limit = min(Self.runMaximum, first.origin.distance(to: end))
+        while run.count < limit,
+            state.committed[run.originRange.upperBound] == run.area.advanced(by: run.count)
+        { run.count += 1 }
+        return run
     }
 
     /// Longer runs are given in parts, so that the lock is not held for long.
@@ -455,17 +469,20 @@ package final class GrowingArea: Sendable {
     /// Forgets all exceptions and frees their space, when no snapshot is left that needs any; needs
     /// none itself. EBUSY while somebody preserves something.
     package func empty() throws(IOFailure) {
-        try monitor.withLock { () throws(IOFailure) in
-            guard !state.isObserved, state.queue.isEmpty, !state.isCommitting else {
-                throw IOFailure("empty", path: device.path, code: EBUSY)
+        try order.withLock { (order) throws(IOFailure) in
+            try monitor.withLock { () throws(IOFailure) in
+                guard !state.isObserved, state.queue.isEmpty, !state.isCommitting else {
+                    throw IOFailure("empty", path: device.path, code: EBUSY)
+                }
+                order = EntryOrder()
+                state.forgetExceptions(format: format)
+                // The entries and what they name go together: whatever a power cut leaves of them is
+                // a list of exceptions that nobody reads.
+                let start = format.offset(of: format.metadataChunk(0))
+                try device.punch(start..<max(start, device.byteCount()))
+                try device.sync()
+                state.needsScrub = false
             }
-            state.forgetExceptions(format: format)
-            // The entries and what they name go together: whatever a power cut leaves of them is a
-            // list of exceptions that nobody reads.
-            let start = format.offset(of: format.metadataChunk(0))
-            try device.punch(start..<max(start, device.byteCount()))
-            try device.sync()
-            state.needsScrub = false
         }
     }
 

@@ -1,8 +1,9 @@
 import BlockIO
-import MergeKit
 import SnapshotModel
 import TestKit
 import Testing
+
+@testable import MergeKit
 
 /// Counted, not timed.
 @Suite("What a snapshot's reader costs follows the exceptions, never the volume's size")
@@ -60,6 +61,29 @@ struct ViewCostTests {
         for id in 1...5 as ClosedRange<Int64> { try check(id) }
         try volume.merge()
         for id in 1...5 as ClosedRange<Int64> { try check(id) }
+    }
+
+    @Test("sorting what a reader looks for keeps no writer waiting")
+    func sortsBesideWriters() throws {
+        let volume = try EngineFixture(chunks: 64)
+        try volume.snapshot(1)
+        try volume.write(1, to: 0..<8)
+        let area = try #require(volume.engine.chain.active)
+        let isDone = Monitored(false)
+        area.order.withLock { _ in
+            // Waits for the order, as for one that takes long to make.
+            let reader = BackgroundThread.start(name: "reader") {
+                let view = try? volume.engine.openView(of: SnapshotID(rawValue: 1))
+                _ = try? view?.extents(in: 0..<64 * Self.chunk, limit: 64)
+            }
+            let writer = BackgroundThread.start(name: "writer") {
+                BackgroundThread.sleep(milliseconds: 200)
+                try? volume.write(2, to: 32)
+                isDone.change { $0 = true }
+            }
+            #expect(isDone.wait(milliseconds: 60_000) { $0 ? true : nil } == true)
+            withExtendedLifetime((reader, writer)) {}
+        }
     }
 
     @Test("an export reads the chunks that there are")
