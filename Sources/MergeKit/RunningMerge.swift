@@ -21,7 +21,7 @@ package final class RunningMerge: Sendable {
         /// Every chunk of the plan below this one is merged.
         var cursor = ChunkIndex(0)
         /// Chunks of the plan from the cursor on that are merged already.
-        var ahead: Set<ChunkIndex> = []
+        var ahead = MergedAhead()
         var mergedChunks = 0
         var preservedBytes = 0
         var isBusy = false
@@ -98,19 +98,13 @@ package final class RunningMerge: Sendable {
     }
 
     /// With the monitor held: up to where the chunks of a run of the plan are merged, or not, as the
-    /// first is. The cost follows the chunks that were merged ahead of the others.
+    /// first is.
     private func endOfAlike(from first: ChunkIndex, upTo limit: ChunkIndex) -> ChunkIndex {
-        guard isMerged(first) else {
-            if state.ahead.count < first.distance(to: limit) {
-                return state.ahead.reduce(limit) { $1 > first ? min($0, $1) : $0 }
-            }
-            var end = first.advanced(by: 1)
-            while end < limit, !state.ahead.contains(end) { end = end.advanced(by: 1) }
-            return end
+        guard first < state.cursor else {
+            return state.ahead.endOfAlike(from: first, upTo: limit)
         }
-        var end = max(first.advanced(by: 1), min(limit, state.cursor))
-        while end < limit, state.ahead.contains(end) { end = end.advanced(by: 1) }
-        return end
+        let end = min(limit, state.cursor)
+        return state.ahead.contains(end) ? state.ahead.endOfAlike(from: end, upTo: limit) : end
     }
 
     /// With the monitor held, for chunks of the plan only.
@@ -123,8 +117,8 @@ package final class RunningMerge: Sendable {
         let (cursor, ahead) = monitor.withLock { (state.cursor, state.ahead) }
         var merged = ChunkSet()
         if cursor.rawValue > 0 { merged.append(ChunkIndex(0)..<cursor) }
-        for chunk in ahead.sorted() where chunk >= cursor {
-            merged.append(chunk..<chunk.advanced(by: 1))
+        for range in ahead.ranges where range.upperBound > cursor {
+            merged.append(max(range.lowerBound, cursor)..<range.upperBound)
         }
         return plan.subtracting(merged)
     }
@@ -198,11 +192,11 @@ package final class RunningMerge: Sendable {
         for run in batch.runs {
             merged += run.count
             // What the background merges lies below its new cursor.
-            if batch.cursor == nil { state.ahead.formUnion(run.originRange) }
+            if batch.cursor == nil { state.ahead.insert(run.originRange) }
         }
         if let cursor = batch.cursor {
             state.cursor = max(state.cursor, cursor)
-            if !state.ahead.isEmpty { state.ahead = state.ahead.filter { $0 >= cursor } }
+            state.ahead.removeAll(below: cursor)
         }
         state.mergedChunks += merged
         state.preservedBytes += preservedBytes
