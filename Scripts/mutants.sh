@@ -26,7 +26,7 @@ flock --nonblock 9 || {
     echo 'Another run is at work in .build-mutants' >&2
     exit 1
 }
-TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-mutants-XXXXXX")
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-run-XXXXXX")
 export TMPDIR
 # Tests run programs as other users, too.
 chmod 711 "$TMPDIR"
