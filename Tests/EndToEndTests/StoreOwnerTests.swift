@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SnapshotModel
 import Testing
 
@@ -35,7 +36,7 @@ struct StoreOwnerTests {
         #expect(try harness.run("snapshot", "data", environment: other).status == 0)
         for arguments in [["snapshot", "data"], ["delete", "1"], ["serve", "data"]] {
             let result = try harness.run(arguments)
-            #expect(result.status == 13, "\(arguments): \(result.errors)")
+            try #require(result.status == 13, "\(arguments): \(result.errors)")
             #expect(result.errors.contains(harness.folder + "/other"), "\(result.errors)")
         }
         let removed = try harness.run("volume", "remove", "data", "--yes")
@@ -171,6 +172,37 @@ struct StoreOwnerTests {
             try harness.json("volume", "remove", "data", "--yes")
             try tool(harness, "rm", "data.img")
         }
+    }
+
+    @Test(
+        "H1: what root once made in a user's store is not forgotten by the user's rebuild",
+        .enabled(if: getuid() == 0, "needs root"))
+    func rootsSnapshot() throws {
+        let harness = try CommandLineHarness()
+        chmod(harness.folder, 0o755)
+        let theirs = harness.folder + "/theirs"
+        try tool(harness, "install", "-d", "-m", "700", "-o", "65534", "-g", "65534", theirs)
+        // Where the program lies, others may not come.
+        let program = harness.folder + "/snapmgr"
+        try tool(harness, "install", "-m", "755", CommandLineHarness.binary, program)
+        func run(_ arguments: String...) throws -> CommandLineHarness.Result {
+            try harness.tool(
+                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program]
+                    + arguments,
+                environment: ["SNAPMGR_STATE": theirs + "/state", "HOME": theirs])
+        }
+        let made = try run(
+            "volume", "create", "data", "--origin", theirs + "/data.img", "--create-size", "1M")
+        try #require(made.status == 0, "\(made.errors)")
+        for name in ["one", "two"] {
+            #expect(try run("snapshot", "data", "--name", name).status == 0)
+        }
+        let snapshot = theirs + "/state/stores/data/snapshots/000001"
+        try tool(harness, "chown", "-R", "0:0", snapshot)
+        let rebuilt = try run("catalog", "rebuild")
+        #expect(rebuilt.status != 0)
+        #expect(rebuilt.errors.contains("000001"), "\(rebuilt.errors)")
+        #expect(try run("list", "data").output.contains("one"))
     }
 
     @Test("H2: a copy of a store does not take the store's place")

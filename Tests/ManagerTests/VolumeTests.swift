@@ -123,6 +123,7 @@ import Testing
                 == ["notes", "snapshots/000001/mine", "snapshots/000009"])
         #expect(try store.list("").sorted() == ["notes", "snapshots"])
         #expect(try !store.exists("snapshots/000001/area.cow"))
+        #expect(try store.exists("snapshots/000001/mine") && store.exists("notes/x"))
         #expect(try FileFolder.exists(path: "/etc/passwd"))
     }
 
@@ -210,5 +211,20 @@ import Testing
             try fixture.manager.exports.export("1", to: path) { _ in }
         }
         #expect(problem?.code == .exists)
+    }
+
+    @Test("a file that appears during an export is not replaced by it")
+    func exportsBesideOthers() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        let files = FileFolder(path: fixture.folder)
+        let problem = #expect(throws: Problem.self) {
+            try fixture.manager.exports.export("1", to: "\(fixture.folder)/out.img") { _ in
+                try? files.writeFile("out.img", [7])
+            }
+        }
+        #expect(problem?.code == .exists)
+        #expect(try files.readFile("out.img", limitBytes: 10) == [7])
     }
 }
