@@ -160,6 +160,28 @@ struct FolderTests {
             code { _ = try FileDevice(path: folder.path + "/pipe", access: .readWrite) } != nil)
     }
 
+    @Test("H5: opening a pipe in a file's place waits for no other end")
+    private func pipesWithoutEnd() throws {
+        let folder = temporary.folder
+        let path = folder.path + "/pipe"
+        #expect(mkfifo(path, 0o600) == 0)
+        let (isDone, wasStuck) = (Monitored(false), Monitored(false))
+        // Who waits for ever is let go, and told.
+        let rescuer = BackgroundThread.start(name: "rescuer") {
+            let isFree = isDone.wait(milliseconds: 60_000) { $0 ? true : nil }
+            guard isFree == nil else { return }
+            wasStuck.withLock { $0 = true }
+            let end = Glibc.open(path, O_RDWR | O_NONBLOCK)
+            _ = isDone.wait { $0 ? true : nil }
+            close(end)
+        }
+        #expect(code { _ = try folder.openFile("pipe", writable: false) } != nil)
+        #expect(code { _ = try FileDevice(path: path, access: .readOnly) } != nil)
+        isDone.change { $0 = true }
+        rescuer.join()
+        #expect(!wasStuck.withLock { $0 })
+    }
+
     @Test("a file open under no name can still be read and written", arguments: Kind.allCases)
     private func unlinked(kind: Kind) throws {
         let folder = folder(kind)

@@ -172,10 +172,12 @@ private enum FakeServer {
         let thread = BackgroundThread.start(name: "fake-server") {
             guard let socket = try? listener.accept() else { return }
             for line in lines { try? socket.send(line.span.bytes) }
-            while let endless, (try? socket.send(endless.span.bytes)) != nil {
+            let end = Deadline(milliseconds: 60_000)
+            while !end.hasPassed, let endless, (try? socket.send(endless.span.bytes)) != nil {
                 BackgroundThread.sleep(milliseconds: 10)
             }
-            _ = isEnding.wait { $0 ? true : nil }
+            // Whoever waits for ever for it sees the connection end.
+            _ = isEnding.wait(milliseconds: 60_000) { $0 ? true : nil }
         }
         defer {
             isEnding.change { $0 = true }

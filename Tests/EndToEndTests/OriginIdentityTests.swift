@@ -24,7 +24,8 @@ struct OriginIdentityTests {
         try tool(harness, "mv", "copy.img", "data.img")
         for arguments in [["snapshot", "data"], ["revert", "1"], ["serve", "data"]] {
             let result = try harness.run(arguments)
-            #expect(result.status == 13, "\(arguments): \(result.errors)")
+            // A server that is not refused would not end.
+            try #require(result.status == 13, "\(arguments): \(result.errors)")
             #expect(result.errors.contains("volume set data --origin"), "\(result.errors)")
         }
         let check = try harness.run("check")
@@ -43,7 +44,8 @@ struct OriginIdentityTests {
         try tool(harness, "ln", "-s", "secret", "data.img")
         for arguments in [["snapshot", "data"], ["revert", "1"], ["serve", "data"]] {
             let result = try harness.run(arguments)
-            #expect(result.status == 13, "\(arguments): \(result.errors)")
+            // A server that is not refused would not end.
+            try #require(result.status == 13, "\(arguments): \(result.errors)")
             #expect(result.errors.contains("symbolic link"), "\(result.errors)")
         }
         try harness.json("volume", "set", "data", "--origin", "moved.img")
@@ -64,6 +66,30 @@ struct OriginIdentityTests {
         try harness.json("volume", "set", "data", "--origin", "elsewhere/disk.img")
         try harness.json("snapshot", "data")
         #expect((try harness.json("list")["snapshots"] as? [Any])?.count == 2)
+    }
+
+    @Test("daily 25: a revert across a resize names the one command that makes it possible")
+    func resized() throws {
+        let harness = try volume()
+        try harness.json("volume", "resize", "data", "2M")
+        let refused = try harness.run("revert", "1")
+        try #require(refused.status == 13, "\(refused.errors)")
+        let command = try #require(
+            refused.errors.firstMatch(of: /`snapmgr ([^`]+)`/)?.1, "\(refused.errors)")
+        let resize = try harness.run(command.split(separator: " ").map(String.init) + ["--yes"])
+        #expect(resize.status == 0, "\(command): \(resize.errors)")
+        try harness.json("revert", "1")
+        let volume = try harness.json("volume", "show", "data")["volume"] as? [String: Any]
+        #expect(volume?["size"] as? Int == 1 << 20)
+    }
+
+    @Test("M4: an origin that was written in a far century is one as any other")
+    func farTime() throws {
+        let harness = try volume()
+        try tool(harness, "touch", "-d", "2400-01-01", "data.img")
+        let snapshot = try harness.run("snapshot", "data")
+        #expect(snapshot.status == 0, "\(snapshot.errors)")
+        #expect(try harness.run("check", "--data").status == 0)
     }
 
     /// QEMU's formats, and what each is called here.

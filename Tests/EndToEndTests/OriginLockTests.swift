@@ -49,7 +49,7 @@ struct OriginLockTests {
         try whileQEMUWrites("data.img", harness) {
             for arguments in [["snapshot", "data"], ["revert", "1"], ["serve", "data"]] {
                 let result = try harness.run(arguments)
-                #expect(result.status == 13, "\(arguments): \(result.errors)")
+                try #require(result.status == 13, "\(arguments): \(result.errors)")
                 #expect(result.errors.contains("qemu-nbd"), "\(result.errors)")
             }
             let check = try harness.run("check")
@@ -84,6 +84,21 @@ struct OriginLockTests {
         #expect(try served.commandLine.tool(write).status == 0)
     }
 
+    @Test("H3: an image that another program has locked by flock is refused")
+    func refusesFlocked() throws {
+        let harness = try volume()
+        let holder = try harness.start([
+            "flock", "--no-fork", "data.img", "sh", "-c", "touch held; exec sleep 600",
+        ]).process
+        defer { holder.end() }
+        let deadline = Instant.now + 60
+        while !FileManager.default.fileExists(atPath: harness.folder + "/held") {
+            try #require(Instant.now < deadline && holder.isRunning)
+            Instant.sleep(0.01)
+        }
+        try expectRefusal(harness, 11, ["data.img", "in use by"], "snapshot", "data")
+    }
+
     @Test("H3: another state is told that a server has the image")
     func refusesSecondState() throws {
         let served = try ServedHarness()
@@ -104,7 +119,7 @@ struct OriginLockTests {
             let loop = try LoopImage(over: "data.img", in: harness)
             for arguments in [["snapshot", "data"], ["serve", "data"]] {
                 let result = try harness.run(arguments)
-                #expect(result.status == 13)
+                try #require(result.status == 13)
                 #expect(result.errors.contains("losetup -d \(loop.device)"), "\(result.errors)")
             }
             try expectRefusal(

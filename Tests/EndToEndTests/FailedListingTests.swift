@@ -1,0 +1,107 @@
+import Foundation
+import Glibc
+import SnapshotModel
+import Testing
+
+/// Look-ups below one folder fail, one after the other, by a preloaded library
+/// (`Tests/CLookupFault`).
+@Suite(
+    .timeLimit(.minutes(30)),
+    .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
+struct FailedListingTests {
+    /// A look-up that failed, and what became of the command.
+    private struct Failed {
+        var call: String
+        var path: String
+        var result: CommandLineHarness.Result
+    }
+
+    /// As `struct snapmgr_lookup_fault` has them.
+    private enum Field {
+        static let (index, code, failures, root, call, path, end) = (8, 16, 24, 32, 800, 832, 1088)
+    }
+
+    private static let library = URL(filePath: TestClock.library).deletingLastPathComponent()
+        .appending(path: "libsnapmgr-lookup-fault.so").path
+
+    private func volume() throws -> CommandLineHarness {
+        let harness = try CommandLineHarness()
+        try harness.json("volume", "create", "data", "--origin", "data.img", "--create-size", "1M")
+        for name in ["one", "two", "three"] {
+            try harness.json("snapshot", "data", "--name", name)
+        }
+        return harness
+    }
+
+    private func realPath(_ path: String) throws -> String {
+        let real = try #require(realpath(path, nil))
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    /// Runs a command with its look-up number `index` below a folder failing; nil when it has fewer.
+    private func run(
+        _ harness: CommandLineHarness, failing index: Int, below folder: String,
+        _ arguments: [String]
+    ) throws -> Failed? {
+        let file = harness.folder + "/fault"
+        var bytes = Data(count: Field.end)
+        bytes[Field.index] = UInt8(index)
+        bytes[Field.code] = UInt8(EIO)
+        let root = Data(try realPath(folder).utf8)
+        bytes.replaceSubrange(Field.root..<Field.root + root.count, with: root)
+        try bytes.write(to: URL(filePath: file))
+        let result = try harness.run(
+            arguments,
+            environment: ["LD_PRELOAD": Self.library, "SNAPMGR_LOOKUP_FAULT": file])
+        let told = try Data(contentsOf: URL(filePath: file))
+        guard told[Field.failures] > 0 else { return nil }
+        func text(_ offset: Int) -> String {
+            String(decoding: told[offset...].prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return Failed(call: text(Field.call), path: text(Field.path), result: result)
+    }
+
+    @Test("H6: a listing that fails is no listing's end: it is told, and no snapshot is lost")
+    func listing() throws {
+        let harness = try volume()
+        let folder = harness.folder + "/state/stores/data/snapshots"
+        var listings = 0
+        for index in 1..<200 {
+            let failed = try run(
+                harness, failing: index, below: folder, ["snapshot", "data", "--name", "n\(index)"])
+            guard let failed else { break }
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            for name in ["000001", "000002", "000003"] { #expect(names.contains(name)) }
+            guard failed.call == "readdir", failed.path.isEmpty else { continue }
+            listings += 1
+            #expect(failed.result.status == 1, "\(index): \(failed)")
+            #expect(failed.result.errors.contains(folder), "\(index): \(failed)")
+        }
+        #expect(listings > 0)
+        #expect(try harness.run("check", "--data").status == 0)
+    }
+
+    @Test("an export is there when its folder was synced, and not before")
+    func export() throws {
+        let harness = try volume()
+        let folder = harness.folder + "/out"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: false)
+        var isSynced = false
+        for index in 1..<200 {
+            let path = folder + "/\(index).img"
+            let failed = try run(
+                harness, failing: index, below: folder, ["export", "data@one", path])
+            guard let failed else { break }
+            // The folder is opened to be synced when the file has its name.
+            guard ["", ".", "/."].contains(failed.path),
+                FileManager.default.fileExists(atPath: path)
+            else {
+                continue
+            }
+            if failed.result.status != 0 { isSynced = true }
+        }
+        #expect(isSynced)
+    }
+}
