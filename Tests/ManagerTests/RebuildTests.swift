@@ -2,6 +2,7 @@ import BlockIO
 import Catalog
 import FoundationEssentials
 import Glibc
+import MergeKit
 import SnapshotModel
 import Testing
 
@@ -98,5 +99,45 @@ import Testing
         #expect(try fixture.list().map(\.id) == [id])
         #expect(
             try fixture.manager.checks.check([], readsData: false, repairs: false).damageCount == 0)
+    }
+
+    /// A store of one snapshot whose manifest somebody has changed, and no catalog.
+    private func changed(
+        _ change: (inout SnapshotManifest) -> Void
+    ) throws -> (fixture: ManagerFixture, problem: Problem?) {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        let store = Store(folder: FileFolder(path: fixture.storePath("a")))
+        var manifest = try #require(try store.manifests().first)
+        change(&manifest)
+        try store.writeManifest(manifest)
+        let problem = #expect(throws: Problem.self) {
+            try RebuildService(fixture.options).rebuild(store: nil)
+        }
+        return (fixture, problem)
+    }
+
+    @Test("M5: a store whose identities would leave none for others is not taken over")
+    func farIdentities() throws {
+        let (fixture, problem) = try changed {
+            $0.id = SnapshotID(rawValue: IdentityBounds.readable.upperBound - 1)
+        }
+        #expect(problem?.code == .refused)
+        #expect(problem?.message.contains("identities") == true)
+        try fixture.makeVolume("b")
+        #expect(try fixture.snapshot("b").allSatisfy { $0.rawValue < 100 })
+    }
+
+    @Test(
+        "M5: a store with names that no snapshot can have is not taken over",
+        arguments: ["../../x", "a\u{1B}[31m", "", "a b"])
+    func strangeNames(name: String) throws {
+        let (fixture, problem) = try changed { $0.name = name }
+        #expect(problem?.code == .corrupt)
+        #expect(
+            try fixture.catalog().snapshots(query: SnapshotQuery()).allSatisfy {
+                $0.manifest.name == nil
+            })
     }
 }

@@ -222,6 +222,7 @@ struct DoubtTests {
         record.planChunkCount = .max
         try disk.writeFile(
             StoreLayout.revert(id), try RecordCodec.encode(record, as: .revert))
+        #expect(throws: Problem.self) { try Store(folder: disk).revert(id) }
         let problem = #expect(throws: Problem.self) { try EngineFixture(opening: disk) }
         #expect(problem?.code == .corrupt)
         let findings = try StoreVerifier.check(
