@@ -13,6 +13,15 @@ extension ServedTests {
             } catch let refusal as NBDClient.Refusal { return refusal.code }
         }
 
+        @Test("what a client calls an export is escaped in the server's log")
+        func exportName() throws {
+            let served = try ServedHarness()
+            #expect(throws: (any Error).self) { try served.client("x\u{1B}[31m\nforged") }
+            try served.stop()
+            #expect(served.serverMessages.contains("x\\u{1B}[31m\\nforged"))
+            #expect(!served.serverMessages.contains("\u{1B}"))
+        }
+
         @Test("M2: a served origin that was cut is an I/O error, never zeroes, and is warned of")
         func cut() throws {
             let served = try ServedHarness()
