@@ -1,6 +1,7 @@
-import Catalog
 import SnapshotModel
 import Testing
+
+@testable import Catalog
 
 @Suite("The event log")
 struct EventTests {
@@ -33,6 +34,17 @@ struct EventTests {
         let third = try store.events(limit: 3)[2].id
         #expect(try store.events(after: third, limit: 9).map(\.message) == ["4", "5"])
         #expect(try store.events(limit: 0).isEmpty)
+    }
+
+    @Test("the log does not grow for ever: the oldest events go")
+    func bounded() throws {
+        let count = CatalogStore.eventsMaximum + 2000
+        try store.atomically("filling the log") {
+            for _ in 0..<count { try store.record(Event(.info, kind: "n", message: "")) }
+        }
+        let all = try store.events(limit: Int(count) + 1)
+        #expect(all.count == CatalogStore.eventsMaximum)
+        #expect(all.last?.id == count)
     }
 
     @Test("details that are no JSON are refused")

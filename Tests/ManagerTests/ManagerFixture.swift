@@ -175,6 +175,13 @@ final class FaultySessions: SessionProvider {
     }
 
     let fault = Mutex<Fault?>(nil)
+    /// What sessions were asked for while there was a fault, by their stores' paths.
+    private let requests = Mutex<[(storePath: String, request: ControlRequest)]>([])
+
+    /// The stores whose sessions were asked for this.
+    func storePaths(askedFor request: ControlRequest) -> [String] {
+        requests.withLock { $0 }.filter { $0.request == request }.map(\.storePath)
+    }
     private let real: ControlSessions
 
     init(clock: TestClock) { real = ControlSessions(purpose: "test", clock: clock) }
@@ -197,18 +204,26 @@ final class FaultySessions: SessionProvider {
     func open(storePath: String) throws(Problem) -> any VolumeSession {
         let session = try real.open(storePath: storePath)
         let fault = fault.withLock { $0 }
-        guard let fault, storePath.hasSuffix("/" + fault.volume) else { return session }
-        return FaultySession(session, fault)
+        guard let fault else { return session }
+        let isFaulty = storePath.hasSuffix("/" + fault.volume)
+        return FaultySession(session, isFaulty ? fault : nil) { request in
+            self.requests.withLock { $0.append((storePath, request)) }
+        }
     }
 }
 
 private final class FaultySession: VolumeSession {
     private let session: any VolumeSession
-    private let fault: FaultySessions.Fault
+    private let fault: FaultySessions.Fault?
+    private let note: @Sendable (ControlRequest) -> Void
 
-    init(_ session: any VolumeSession, _ fault: FaultySessions.Fault) {
+    init(
+        _ session: any VolumeSession, _ fault: FaultySessions.Fault?,
+        note: @escaping @Sendable (ControlRequest) -> Void
+    ) {
         self.session = session
         self.fault = fault
+        self.note = note
     }
 
     var isServed: Bool { session.isServed }
@@ -217,11 +232,12 @@ private final class FaultySession: VolumeSession {
     func perform(
         _ request: ControlRequest, onProgress: (TransferProgress) -> Void
     ) throws(Problem) -> ControlReply {
-        guard fault.matches(request) else {
+        note(request)
+        guard let fault, fault.matches(request) else {
             return try session.perform(request, onProgress: onProgress)
         }
         if fault.isLate { _ = try session.perform(request, onProgress: onProgress) }
-        throw Problem(.inputOutput, "injected")
+        throw Problem(.inputOutput, "injected into \(request)")
     }
 
     func close() { session.close() }

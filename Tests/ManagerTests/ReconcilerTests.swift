@@ -1,3 +1,4 @@
+import BlockIO
 import Catalog
 import MergeKit
 import SnapshotModel
@@ -155,6 +156,58 @@ import Testing
         #expect(try fixture.manager.merges.status([]).isEmpty)
         #expect(try fixture.catalog().unfinishedReverts().isEmpty)
         #expect(fixture.notes.all == [])
+    }
+
+    /// Begins a set of two volumes, which only the first one takes.
+    private func beginSet(_ fixture: ManagerFixture, _ names: [String]) throws {
+        let catalog = try fixture.catalog()
+        let volumes = try catalog.volumes().filter { names.contains($0.record.name) }
+        let description = SnapshotDescription(
+            setID: try catalog.beginSet(name: nil), setVolumes: volumes.map(\.record.uuid))
+        for name in names {
+            let id = try catalog.beginSnapshot(volume: name, description: description)
+            guard name == names[0] else { continue }
+            try fixture.withEngine(name) {
+                _ = try $0.takeSnapshot(SnapshotRequest(id: id, description: description))
+            }
+        }
+    }
+
+    @Test("what belongs together through a third volume is put right together")
+    func transitive() throws {
+        let fixture = try fixture("a", "b", "c")
+        try beginSet(fixture, ["a", "b"])
+        try beginSet(fixture, ["b", "c"])
+        try fixture.snapshot("c")
+        for volume in ["a", "b", "c"] {
+            #expect(try fixture.catalog().unfinished(volume: volume).isEmpty, "\(volume)")
+        }
+    }
+
+    @Test(
+        "what came to belong together while a lock was waited for is not touched without its lock")
+    func belongsMeanwhile() throws {
+        let fixture = try fixture("a", "b")
+        let state = fixture.options.state
+        try Paths.makeFolders(state.locksPath)
+        let lockA = try FileLock.acquire(path: state.lockPath(volume: "a"))
+        var lockB = try FileLock.acquire(path: state.lockPath(volume: "b"))
+        #expect(lockA != nil && lockB != nil)
+        let options = fixture.options
+        let code = Monitored<Problem.Code?>(nil)
+        let thread = BackgroundThread.start(name: "command") {
+            do { _ = try Manager(options).snapshots.take(TakeRequest(volumes: ["b"])) } catch {
+                code.change { $0 = Problem(error).code }
+            }
+        }
+        // So that it waits for b alone; if it does not yet, it waits for both from the beginning.
+        BackgroundThread.sleep(milliseconds: 300)
+        try beginSet(fixture, ["a", "b"])
+        lockB = nil
+        thread.join()
+        #expect(code.withLock { $0 } == .locked)
+        #expect(try fixture.catalog().unfinished(volume: "a").count == 1)
+        withExtendedLifetime((lockA, lockB)) {}
     }
 
     @Test("with nothing unfinished, nothing is written")

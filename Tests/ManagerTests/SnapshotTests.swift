@@ -53,6 +53,27 @@ import Testing
         #expect(ids.allSatisfy { $0.rawValue > 2 }, "ids of failed snapshots stay burnt")
     }
 
+    @Test("what fails while a set is undone does not take the first error's place")
+    func firstErrorStays() throws {
+        let fixture = try ManagerFixture()
+        for volume in ["a", "b"] { try fixture.makeVolume(volume) }
+        fixture.sessions.fail("b") { $0.isCommit || $0 == .rollBack || $0 == .release }
+        let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b") }
+        #expect(problem?.message.contains("commit") == true, "\(String(describing: problem))")
+    }
+
+    @Test("a member that cannot be released keeps no other one of its set waiting")
+    func releases() throws {
+        let fixture = try ManagerFixture()
+        for volume in ["a", "b"] { try fixture.makeVolume(volume) }
+        fixture.sessions.fail("a") { $0 == .release }
+        let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b") }
+        #expect(problem?.message.contains("volume a") == true)
+        #expect(
+            fixture.sessions.storePaths(askedFor: .release)
+                == ["a", "b"].map(fixture.storePath))
+    }
+
     @Test("a single snapshot whose answer is lost is kept")
     func lostAnswer() throws {
         let fixture = try ManagerFixture()

@@ -69,6 +69,22 @@ struct BadLuckTests {
         #expect(last.engine.snapshots().map(\.manifest.id.rawValue) == [3])
     }
 
+    @Test("what an area's header alone calls broken is so for the engine, and for who only reads")
+    func brokenByHeader() throws {
+        let volume = try EngineFixture(chunks: 4)
+        for id in 1...3 as ClosedRange<Int64> {
+            try volume.snapshot(id)
+            try volume.write(UInt8(id), to: 0..<4)
+        }
+        try volume.engine.flush()
+        let disk = volume.crashed(.keepAll)
+        // The second word says whether the area is valid: it is all that the kernel writes.
+        try disk.openFile(EngineFixture.area(2), writable: true).write([0, 0, 0, 0], at: 4)
+        #expect(try StoreReader(folder: disk).brokenThrough()?.rawValue == 2)
+        let opened = try EngineFixture(opening: disk)
+        #expect(opened.engine.snapshots().map(\.state) == [.broken, .broken, .active])
+    }
+
     @Test("H4: a full disk gets its space back when the last snapshot goes, its growing area too")
     func emptied() throws {
         let volume = try EngineFixture(chunks: 600)
