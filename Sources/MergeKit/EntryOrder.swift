@@ -25,6 +25,15 @@ struct EntryOrder {
         }
     }
 
+    /// Takes in what comes piece by piece after so many entries, until a piece is empty.
+    mutating func absorb(pieces: (_ count: Int) -> [AreaEntry]) {
+        while true {
+            let piece = pieces(count)
+            guard !piece.isEmpty else { return }
+            absorb(piece)
+        }
+    }
+
     /// The entry with the lowest origin chunk at or after `chunk`.
     func first(from chunk: ChunkIndex) -> AreaEntry? {
         var best: AreaEntry?

@@ -179,24 +179,17 @@ package final class GrowingArea: Sendable {
     /// exceptions, never the length of the range.
     package func firstRun(in range: Range<ChunkIndex>) -> ChunkRun? {
         order.withLock { order in
-            while true {
-                let entries = newEntries(after: order.count)
-                guard !entries.isEmpty else { break }
-                order.absorb(entries)
-            }
+            order.absorb(pieces: newEntries)
             guard let first = order.first(from: range.lowerBound), first.origin < range.upperBound
             else { return nil }
             return monitor.withLock { run(from: first, upTo: range.upperBound) }
         }
     }
 
-    /// A copy of the entries behind the first so many, some at a time: they are sorted beside the
-    /// lock that writers need.
+    /// A copy of some entries behind the first so many, to be sorted beside the writers' lock.
     private func newEntries(after count: Int) -> [AreaEntry] {
         monitor.withLock { state.entries.dropFirst(count).prefix(Self.copyMaximum).map { $0 } }
     }
-
-    private static let copyMaximum = 65_536
 
     /// With the monitor held: the run that begins with an entry.
     private func run(from first: AreaEntry, upTo end: ChunkIndex) -> ChunkRun {
@@ -210,6 +203,7 @@ package final class GrowingArea: Sendable {
 
     /// Longer runs are given in parts, so that the lock is not held for long.
     private static let runMaximum = 4096
+    private static let copyMaximum = 65_536
 
     package var entryCount: Int { monitor.withLock { state.entries.count } }
     package var isInvalid: Bool { monitor.withLock { state.isInvalid } }
@@ -218,9 +212,8 @@ package final class GrowingArea: Sendable {
     package func chunkMap() -> ChunkMap {
         // A real copy: others append to the array as soon as the lock is free.
         let entries = monitor.withLock { state.entries.map { $0 } }
-        let sorted = entries.sorted { $0.origin < $1.origin }
         var map = ChunkMap()
-        for entry in sorted {
+        for entry in entries.sorted(by: { $0.origin < $1.origin }) {
             map.append(ChunkRun(origin: entry.origin, area: entry.area, count: 1))
         }
         return map
