@@ -4,6 +4,7 @@ import FoundationEssentials
 import Glibc
 import MergeKit
 import SnapshotModel
+import StoreFormat
 import Testing
 
 @testable import Manager

@@ -130,7 +130,7 @@ struct DoubtTests {
         try expectWhole(disk, ids: [1, 3])
     }
 
-    @Test("C1: a deleted snapshot's area is gone: the snapshots that need it are refused, not wrong")
+    @Test("C1: a deleted snapshot's area is gone: what needs it is refused, not wrong")
     func deletedAreaGone() throws {
         let volume = try EngineFixture(opening: makeDisk())
         try volume.delete(2)

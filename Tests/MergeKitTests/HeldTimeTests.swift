@@ -1,5 +1,6 @@
 import BlockIO
 import SnapshotModel
+import StoreFormat
 import TestKit
 import Testing
 
