@@ -48,6 +48,8 @@ extension ActivationReport: JSONConvertible {
 /// Makes the devices of volumes under device-mapper, and takes them down.
 package struct ActivationService {
     let context: ManagerContext
+    /// Another one may have been started since the volume was created.
+    var kernel = KernelRelease.current
 
     /// Makes the devices, and finishes whatever was half done. One volume's trouble does not keep the
     /// others from it.
@@ -130,7 +132,7 @@ package struct ActivationService {
     func activate(
         _ volume: VolumeRow, acceptsOrigin: Bool, acceptsDevice: Bool = false, isDryRun: Bool
     ) throws -> Bool {
-        try DeviceOrigin.requireKernel(KernelRelease.current)
+        try DeviceOrigin.requireKernel(kernel)
         return try context.withDevices(volume) { devices in
             let wasActive = try devices.isActive
             guard !isDryRun else {
