@@ -4,7 +4,8 @@
 # Usage: Scripts/mutants.sh [NAME...]     all of them by default
 #
 # A mutant is a patch for `git apply` below a few lines: `Fault:` says what is wrong with it, each
-# `Test:` is a filter for `swift test --filter`. Each filter must find tests that pass without the
+# `Test:` is a filter for `swift test --filter`, each `Guest: SUITE FILTER` one for the cases of a suite
+# of Tests/Guest/suite.sh, in whose guest they run. Each filter must find tests that pass without the
 # mutant, and that fail with it: by an expectation or by a crash, but neither by an error of the build
 # nor by going on for ever. A patch that does not apply any more is stale: it has to be made anew.
 #
@@ -17,6 +18,8 @@ tree=$folder/tree
 logs=$folder/logs
 build_seconds=${SNAPMGR_MUTANT_BUILD_SECONDS:-3600}
 test_seconds=${SNAPMGR_MUTANT_TEST_SECONDS:-600}
+# The guest's parts are the same whatever is tested in it.
+export SNAPMGR_GUEST_HOME=${SNAPMGR_GUEST_HOME:-$PWD/.build/guest}
 build_flags=(
     -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error)
 
@@ -78,11 +81,21 @@ run_tests() {
         --skip-build --ignore-lock --disable-xctest "$@") >"$log" 2>&1 </dev/null
 }
 
+# Runs the cases of a line `Guest:`. There must be some.
+run_guest() {
+    local log=$1 suite=${2%% *} filter=${2#* } status=0
+    (cd "$tree" && timeout --kill-after=30 "$test_seconds" \
+        Tests/Guest/suite.sh "$suite" --filter "$filter") >"$log" 2>&1 </dev/null || status=$?
+    # Neither is a test that fails: the guest did not come up, or no case has the filter's words.
+    if ((status == 125)) || ! grep -aqE '^(✔|✘) ' "$log"; then return 125; fi
+    return "$status"
+}
+
 field() { sed -n "/^$/q; s/^$2: //p" "$sources/$1.patch"; }
 
 # Says what became of a mutant: killed, survived, stale, or what kept that from being seen.
 judge() {
-    local name=$1 filter status number=0
+    local name=$1 kind filter status number=0
     in_tree apply --check "$sources/$name.patch" 2>"$logs/$name.apply" || {
         echo stale
         return
@@ -93,10 +106,13 @@ judge() {
         echo 'does not build'
         return
     }
-    while IFS= read -r filter; do
+    while read -r kind filter; do
         number=$((number + 1))
         status=0
-        run_tests "$logs/$name.$number" --filter "$filter" || status=$?
+        case $kind in
+            Test) run_tests "$logs/$name.$number" --filter "$filter" || status=$? ;;
+            Guest) run_guest "$logs/$name.$number" "$filter" || status=$? ;;
+        esac
         case $status in
             0)
                 echo "survived $filter"
@@ -106,8 +122,12 @@ judge() {
                 echo "hangs in $filter"
                 return
                 ;;
+            125)
+                echo "no case of the guest ran for $filter"
+                return
+                ;;
         esac
-    done < <(field "$name" Test)
+    done < <(for kind in Test Guest; do field "$name" "$kind" | sed "s/^/$kind /"; done)
     echo killed
 }
 
@@ -131,6 +151,7 @@ build "$logs/build" || {
 (cd "$tree" && swift test list "${build_flags[@]}" --skip-build --ignore-lock --disable-xctest) \
     >"$logs/list" 2>/dev/null
 filters=()
+cases=()
 for name in "${names[@]}"; do
     while IFS= read -r filter; do
         grep -qE -- "$filter" "$logs/list" || {
@@ -139,17 +160,27 @@ for name in "${names[@]}"; do
         }
         filters+=(--filter "$filter")
     done < <(field "$name" Test)
-    if [[ -z $(field "$name" Test) || -z $(field "$name" Fault) ]]; then
-        echo "$name: a line Fault: or Test: is missing" >&2
+    while IFS= read -r filter; do cases+=("$filter"); done < <(field "$name" Guest)
+    if [[ -z $(field "$name" Test; field "$name" Guest) || -z $(field "$name" Fault) ]]; then
+        echo "$name: a line Fault:, or both Test: and Guest:, are missing" >&2
         exit 1
     fi
 done
 echo 'running the tests without a mutant'
-test_seconds=$((test_seconds + 60 * ${#names[@]})) run_tests "$logs/tests" "${filters[@]}" || {
-    grep -a -E '✘|error:' "$logs/tests" | head -n 20 || true
-    echo "They must pass first; the whole log is $logs/tests" >&2
+must_pass_first() {
+    grep -a -E '✘|error:' "$1" | head -n 20 || true
+    echo "They must pass first; the whole log is $1" >&2
     exit 1
 }
+if ((${#filters[@]} > 0)); then
+    test_seconds=$((test_seconds + 60 * ${#names[@]})) run_tests "$logs/tests" "${filters[@]}" ||
+        must_pass_first "$logs/tests"
+fi
+if ((${#cases[@]} > 0)); then
+    while IFS= read -r filter; do
+        run_guest "$logs/guest" "$filter" || must_pass_first "$logs/guest"
+    done < <(printf '%s\n' "${cases[@]}" | sort -u)
+fi
 
 killed=0
 for name in "${names[@]}"; do
