@@ -37,6 +37,7 @@ struct DeviceMarksTests {
         #expect(!DeviceMarks.agree(disk, ["dm_name": "x"]))
         #expect(!DeviceMarks.agree(disk, [:]) && !DeviceMarks.agree([:], [:]))
         #expect(!DeviceMarks.agree(part("1"), part("2")))
+        #expect(!DeviceMarks.agree(disk.merging(["partuuid": "u"]) { $1 }, disk))
         #expect(!DeviceMarks.agree(["loop_inode": "12"], ["loop_inode": "12"]))
     }
 }

@@ -13,6 +13,12 @@ final class FailingMapper: DeviceMapping {
     /// Makes this device once more, and fails then.
     func fail(behind name: DeviceName) { last.withLock { $0 = name } }
 
+    /// A device whose next new table the kernel does not take.
+    private let refused = Mutex<DeviceName?>(nil)
+
+    /// Fails the next resume of this device, which drops the table that waits for it.
+    func refuseTable(of name: DeviceName) { refused.withLock { $0 = name } }
+
     func fail(after count: Int) { left.withLock { $0 = count } }
 
     /// All succeed from now on.
@@ -44,6 +50,15 @@ final class FailingMapper: DeviceMapping {
 
     func resume(_ name: DeviceName) throws(DeviceFailure) {
         try count("resume", name)
+        let isRefused = refused.withLock { refused in
+            guard refused == name else { return false }
+            refused = nil
+            return true
+        }
+        guard !isRefused else {
+            try kernel.clear(name)
+            throw DeviceFailure("resume", name.text, detail: "a table is not taken", cause: .other)
+        }
         try kernel.resume(name)
     }
 

@@ -1,7 +1,9 @@
 import BlockIO
+import Control
 import DeviceMapper
 import Glibc
 import SnapshotModel
+import StoreFormat
 
 /// Suspends and resumes that the kernel refuses, and devices that were left suspended: nothing stays so,
 /// and nobody waits for ever.
@@ -16,19 +18,22 @@ enum SuspensionCases {
         GuestCase(
             "DH8: a command resumes what was left suspended without waiting for itself",
             body: leftSuspended),
+        GuestCase(
+            "DH6: a device whose new table fails at its resume goes on with the one that it had",
+            body: refusedTable),
     ]
 
     private static let storeFolder = "/mnt/snapmgr-stores"
     private static let volumeBytes = 4 << 20
 
     private static func volume(
-        _ context: GuestContext, _ mapper: any DeviceMapping
+        _ context: GuestContext, _ mapper: any DeviceMapping, originBytes: Int = volumeBytes
     ) throws -> VolumeRig {
         try Mounting.make("ext4", on: context.disks[1])
         context.cleanUp { try Mounting.unmount(storeFolder) }
         try Mounting.mount(context.disks[1], at: storeFolder, "ext4")
         let origin = try ScratchDevices(context).make(
-            "origin", bytes: volumeBytes, on: context.disks[0])
+            "origin", bytes: originBytes, on: context.disks[0])
         let rig = try VolumeRig(
             context, originPath: origin, storeFolder: storeFolder, volumeBytes: volumeBytes,
             chunkBytes: 16 << 10, mapper: mapper)
@@ -108,6 +113,24 @@ enum SuspensionCases {
             try (isOld ? old : new).expect(on: device, "the volume at the end")
             try history.expectSnapshot(target)
         }
+    }
+
+    private static func refusedTable(_ context: GuestContext) throws {
+        let mapper = FailingMapper()
+        let rig = try volume(context, mapper, originBytes: 2 * volumeBytes)
+        let history = VolumeHistory(rig, volumeBytes: volumeBytes)
+        try history.write(0..<64)
+        for part in [DeviceName.Part.real, .base, .top] {
+            mapper.refuseTable(of: DeviceName(volume: rig.name, part))
+            _ = try rig.problem(of: .resize(bytes: 2 * volumeBytes))
+            try expectEqual(try suspended(rig), [], "what is suspended behind \(part)")
+            try expectEqual(
+                try rig.store.volume().geometry.volumeBytes, volumeBytes, "size in the store")
+            try history.expectVolume()
+        }
+        try rig.perform(.resize(bytes: 2 * volumeBytes))
+        try expectEqual(
+            try DirectDevice(path: rig.devicePath).byteCount(), 2 * volumeBytes, "size at the end")
     }
 
     /// As a command leaves it that is killed in the hold with its guard.
