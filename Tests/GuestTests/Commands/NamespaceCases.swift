@@ -58,15 +58,18 @@ enum NamespaceCases {
             return loop
         }
         // Somebody reads them, too.
-        let opened = try loops.map { try DirectDevice(path: $0.path, isReadOnly: true) }
+        var opened = try loops.map { try DirectDevice(path: $0.path, isReadOnly: true) }
         try rig.snapshot("data", "two")
         _ = try rig.fill("data", version: 3, seed: 4)
         try rig.snapmgr.run("export", "data@one", "/run/snapmgr-exported")
         context.cleanUp { unlink("/run/snapmgr-exported") }
         try rig.snapmgr.run("delete", "data@two")
         try rig.snapmgr.run("deactivate", "data")
-        let left = Set(LoopDevice.all().map(\.path))
-        try expectEqual(left, Set(loops.map(\.path)), "loop devices that are left")
+        func left() -> Set<String> { Set(LoopDevice.all().map(\.path)) }
+        try expectEqual(left(), Set(loops.map(\.path)), "loop devices that are left")
+        // One that is detached while it is open goes when it is closed.
         withExtendedLifetime(opened) {}
+        opened.removeAll()
+        try expectEqual(left(), Set(loops.map(\.path)), "loop devices behind their readers")
     }
 }

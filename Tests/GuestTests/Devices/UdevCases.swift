@@ -1,11 +1,30 @@
 import BlockIO
 import DeviceMapper
 import Glibc
+import SnapshotModel
 
 enum UdevCases {
     static let cases = [
-        GuestCase("udev links a filesystem's UUID to the top alone", body: links)
+        GuestCase("udev links a filesystem's UUID to the top alone", body: links),
+        GuestCase("DM7: udev's rules look for nothing in any device but the top", body: flags),
     ]
+
+    private static func flags(_ context: GuestContext) throws {
+        let rig = DeviceRig(context)
+        let ordinal = SnapshotOrdinal(rawValue: 1)
+        let inner: [DeviceName.Part] = [
+            .real, .base, .under, .snapshot(ordinal), .view(SnapshotID(rawValue: 1)),
+        ]
+        for part in inner + [.top] {
+            let name = try rig.create(DeviceRig.name(part), rig.linear(1024))
+            let number = try rig.info(name).number
+            let text = try TextFile.read("/run/udev/data/b\(number)")
+            for rules in ["SUBSYSTEM", "DISK", "OTHER"] {
+                let flag = text.tail(after: "E:DM_UDEV_DISABLE_\(rules)_RULES_FLAG=1")
+                try expectEqual(flag != nil, part != .top, "\(rules) is left out of \(name)")
+            }
+        }
+    }
 
     private static func links(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
