@@ -38,13 +38,23 @@ struct StateIdentity {
     static func twin(of owner: StoreOwner, _ state: StateFolder) throws -> StoreOwner? {
         guard owner.path != state.path else { return nil }
         let there = StateIdentity(StateFolder(path: owner.path))
-        // What cannot be looked at there is no state that this user could use.
-        guard let twin = try? there.read(), twin.state == owner.state else { return nil }
-        // Two ways may lead to one folder.
-        let paths = [owner.path, state.path].map { "\($0)/\(fileName)" }
-        guard let other = try? FileStatus(path: paths[0]) else { return nil }
-        return try other.isSame(as: FileStatus(path: paths[1])) ? nil : twin
+        do {
+            guard let twin = try there.read(), twin.state == owner.state else { return nil }
+            // Two ways may lead to one folder.
+            let paths = [owner.path, state.path].map { "\($0)/\(fileName)" }
+            return try FileStatus(path: paths[0]).isSame(as: FileStatus(path: paths[1]))
+                ? nil : twin
+        } catch let failure as IOFailure where unclear.contains(failure.code) {
+            // It may be there: that it is not must be known, or be said by people.
+            return owner
+        } catch {
+            // Whatever lies there is no state's identity.
+            return nil
+        }
     }
+
+    /// Errors of a look-up that leave open whether the file is there.
+    private static let unclear = [EIO, EACCES, EPERM, ESTALE, ETIMEDOUT, ENOMEM, EMFILE, ENFILE]
 
     /// Makes one when there is none. Of two commands that come at once, one makes it.
     func readOrMake() throws -> StoreOwner {

@@ -31,8 +31,8 @@ struct StoreOwnership {
         guard let twin = try StateIdentity.twin(of: owner, context.state) else { return }
         throw Problem(
             .refused,
-            "the store \(storePath) of volume \(record.name) belongs to the state \(twin), of which "
-                + "\(context.state.path) is a copy",
+            "the store \(storePath) of volume \(record.name) belongs to the state \(twin): as far as "
+                + "can be told, \(context.state.path) is a copy of it",
             hint: "use that state; if that one is a backup of this one, move it away, or "
                 + "take the store over: `snapmgr catalog rebuild --store \(storePath) --take-over`")
     }

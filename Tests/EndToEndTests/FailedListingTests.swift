@@ -104,4 +104,20 @@ struct FailedListingTests {
         }
         #expect(isSynced)
     }
+
+    @Test("M7: a copied state stays off when the state that it was copied from cannot be looked at")
+    func copiedState() throws {
+        let harness = try volume()
+        _ = try harness.tool(["cp", "-a", "state", "copy"])
+        let arguments = ["--state", harness.folder + "/copy", "snapshot", "data"]
+        for index in 1..<250 {
+            let failed = try run(
+                harness, failing: index, below: harness.folder + "/state", arguments)
+            guard let failed else { break }
+            #expect(failed.result.status != 0, "\(failed.call) \(failed.path)")
+        }
+        let listed = try harness.json("list", "data")
+        #expect((listed["snapshots"] as? [Any])?.count == 3)
+        #expect(try harness.run(arguments).status == 13)
+    }
 }
