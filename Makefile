@@ -125,8 +125,9 @@ format:
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
 	shellcheck Config/hooks/* Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
-	    Scripts/lint-arithmetic.sh Scripts/mutants.sh
+	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/mutants.sh
 	Scripts/lint-arithmetic.sh
+	Scripts/lint-folders.sh
 
 clean:
 	rm -rf .build .build-*

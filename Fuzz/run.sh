@@ -44,18 +44,17 @@ module() {
 
 rebuilt=
 build_modules() {
-    local source
+    local source name sources_of
     printf 'module CSystem { header "%s" export * }\n' "$PWD/Sources/CSystem/include/CSystem.h" \
         >"$objects/CSystem.modulemap"
     for source in Sources/CSystem/*.c; do
         clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
             -c "$source" -o "$objects/C-$(basename "$source" .c).o"
     done
-    module SnapshotModel Sources/SnapshotModel/*.swift
-    module Scheduler Sources/Scheduler/*/*.swift
-    module BlockIO Sources/BlockIO/*.swift
-    module StoreFormat Sources/StoreFormat/*.swift
-    module MergeKit Sources/MergeKit/*.swift
+    for name in SnapshotModel Scheduler BlockIO StoreFormat MergeKit; do
+        mapfile -t sources_of < <(find "Sources/$name" -name '*.swift' | sort)
+        module "$name" "${sources_of[@]}"
+    done
     module FuzzSupport Fuzz/Support/*.swift
     modules=("$objects"/C-*.o
         "$objects"/{SnapshotModel,Scheduler,BlockIO,StoreFormat,MergeKit,FuzzSupport}.o)
@@ -66,10 +65,10 @@ declare -A sources=(
     [area]=Fuzz/AreaFuzzer.swift
     [record]=Fuzz/RecordFuzzer.swift
     [journal]=Fuzz/JournalFuzzer.swift
-    [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkRunCodec.swift
-        Sources/Catalog/ChunkSegment.swift Sources/Catalog/CatalogError.swift'
-    [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlRequest.swift
-        Sources/Control/ControlWire.swift'
+    [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkMaps/ChunkRunCodec.swift
+        Sources/Catalog/ChunkMaps/ChunkSegment.swift Sources/Catalog/File/CatalogError.swift'
+    [control]='Fuzz/ControlFuzzer.swift Sources/Control/Wire/ControlRequest.swift
+        Sources/Control/Wire/ControlWire.swift'
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
@@ -97,7 +96,7 @@ write_seeds() {
     mkdir -p "$run/seeds"
     # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
-        Fuzz/SeedWriter.swift Sources/Control/Control{Request,Wire}.swift
+        Fuzz/SeedWriter.swift Sources/Control/Wire/Control{Request,Wire}.swift
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$run/seeds"

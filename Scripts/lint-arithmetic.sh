@@ -16,14 +16,15 @@ fields+='|exclusiveBytes|heldNanoseconds|bytesPerSecond|modifiedNanoseconds|take
 
 # What turns bytes and rows into values.
 decoders=(
-    Sources/Catalog/{RowReader,ChunkRunCodec,ChunkSegment,SnapshotSelection}.swift
-    Sources/Catalog/CatalogStore+*.swift
-    Sources/Control/{ControlWire,LineReader}.swift
-    Sources/StoreFormat/{RecordCodec,Store,StoreLayout,StoreReader,MergeJournal,AreaFormat}.swift
-    Sources/StoreFormat/{AreaReader,RevertPlan,OriginState,RevertRecord,MergeLimits}.swift
-    Sources/Manager/StoreContents.swift
+    Sources/Catalog/{Rows/{RowReader,SnapshotSelection},ChunkMaps/{ChunkRunCodec,ChunkSegment}}.swift
+    Sources/Catalog/Store/CatalogStore+*.swift
+    Sources/Control/Wire/{ControlWire,LineReader}.swift
+    Sources/StoreFormat/Records/{RecordCodec,MergeJournal,OriginState,RevertRecord}.swift
+    Sources/StoreFormat/{Store/{Store,StoreLayout,StoreReader},Areas/{AreaFormat,AreaReader}}.swift
+    Sources/StoreFormat/Planning/{RevertPlan,MergeLimits}.swift
+    Sources/Manager/Volumes/StoreContents.swift
     Sources/Scheduler/Time/{TimeZoneFile,TimeSpan}.swift
-    Sources/SnapshotModel/{Timestamp,ByteCount,Geometry,Merge}.swift
+    Sources/SnapshotModel/{Time/Timestamp,Numbers/ByteCount,Chunks/Geometry,Merge}.swift
 )
 
 # Code without comments and texts, as PATH: LINE.

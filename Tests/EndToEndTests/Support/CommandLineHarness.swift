@@ -25,6 +25,7 @@ final class CommandLineHarness: Sendable {
     static let binary: String = {
         if let path = ProcessInfo.processInfo.environment["SNAPMGR_BINARY"] { return path }
         let package = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
         return package.appending(path: ".build/release/snapmgr").path
     }()

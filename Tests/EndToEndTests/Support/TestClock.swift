@@ -13,6 +13,7 @@ final class TestClock: Sendable {
     /// The preloaded library, which is built with the tests.
     static let library: String = {
         let package = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
         return package.appending(path: ".build/release/libsnapmgr-test-clock.so").path
     }()

@@ -15,6 +15,7 @@ struct VersionOneStores {
     let expected: [Expected]
 
     private static let fixture = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Fixtures/version-1").path
 
     init() throws {
