@@ -48,14 +48,28 @@ let package = Package(
         target("BlockIO", ["SnapshotModel", "CSystem"]),
         // What lies on disk: areas, records, journals; readers, verifier and planners over them.
         target("StoreFormat", ["BlockIO", "SnapshotModel"]),
-        target("MergeKit", ["StoreFormat", "BlockIO", "SnapshotModel"]),
+        // What can be asked of a volume, whatever has it open: protocols and values.
+        target("VolumeAccess", ["SnapshotModel"]),
+        target("MergeKit", ["StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel"]),
         // libdevmapper is not safe for threads: DeviceMapper alone calls it.
         .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
         target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
+        // Who else uses an origin, and how he is kept off.
+        target("OriginAccess", ["DeviceMapper", "BlockIO", "SnapshotModel"]),
+        target("Control", ["VolumeAccess", "BlockIO", "SnapshotModel"]),
+        // The drivers.
+        target(
+            "ImageDriver",
+            [
+                "Control", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "BlockIO",
+                "SnapshotModel",
+            ]),
         target(
             "DeviceDriver",
-            ["DeviceMapper", "Control", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"]),
-        target("Control", ["DeviceMapper", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"]),
+            [
+                "DeviceMapper", "MergeKit", "StoreFormat", "VolumeAccess", "BlockIO",
+                "SnapshotModel",
+            ]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
@@ -63,17 +77,16 @@ let package = Package(
         target(
             "Manager",
             [
-                "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "MergeKit",
-                "StoreFormat", "BlockIO",
-                "Scheduler", "Settings", "SnapshotModel",
+                "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "ImageDriver",
+                "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "BlockIO", "Scheduler",
+                "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
         target(
             "NBDPlugin",
             [
-                "CNBDKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "StoreFormat",
-                "BlockIO",
-                "SnapshotModel",
+                "CNBDKit", "DeviceDriver", "DeviceMapper", "ImageDriver", "StoreFormat",
+                "VolumeAccess", "BlockIO", "SnapshotModel",
             ]),
         .executableTarget(
             name: "snapmgr",
@@ -100,9 +113,8 @@ let package = Package(
         .executableTarget(
             name: "CommandTorture",
             dependencies: [
-                "TestKit", "Manager", "Control", "MergeKit", "StoreFormat", "BlockIO", "Scheduler",
-                "Settings",
-                "SnapshotModel",
+                "TestKit", "Manager", "ImageDriver", "MergeKit", "OriginAccess", "StoreFormat",
+                "VolumeAccess", "BlockIO", "Scheduler", "Settings", "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
@@ -118,8 +130,8 @@ let package = Package(
         .executableTarget(
             name: "GuestTests",
             dependencies: [
-                "CCrashPoint", "TestKit", "DeviceDriver", "DeviceMapper", "Control", "MergeKit",
-                "StoreFormat", "BlockIO", "SnapshotModel",
+                "CCrashPoint", "TestKit", "DeviceDriver", "DeviceMapper", "MergeKit",
+                "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel",
             ],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
@@ -132,9 +144,8 @@ let package = Package(
         testTarget(
             "DeviceDriverTests",
             [
-                "DeviceDriver", "DeviceMapper", "Control", "MergeKit", "StoreFormat", "BlockIO",
-                "SnapshotModel",
-                "TestKit",
+                "DeviceDriver", "DeviceMapper", "MergeKit", "StoreFormat", "VolumeAccess",
+                "BlockIO", "SnapshotModel", "TestKit",
             ]),
         testTarget("StoreFormatTests", ["StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
@@ -142,7 +153,10 @@ let package = Package(
             "MergeKitTests", ["MergeKit", "StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget(
             "ControlTests",
-            ["Control", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
+            [
+                "Control", "ImageDriver", "MergeKit", "StoreFormat", "VolumeAccess", "BlockIO",
+                "SnapshotModel", "TestKit",
+            ]),
         // The probe is a program that the tests start and kill.
         testTarget(
             "HooksTests",
@@ -154,7 +168,7 @@ let package = Package(
             "ManagerTests",
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
-                "MergeKit",
+                "ImageDriver", "MergeKit", "OriginAccess", "VolumeAccess",
                 "StoreFormat", "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),

@@ -78,7 +78,7 @@ struct SeedWriter {
         "2 weeks", "quarter",
     ]
 
-    private var requests: [ControlRequest] {
+    private var requests: [VolumeRequest] {
         let snapshot = SnapshotRequest(
             id: SnapshotID(rawValue: 4),
             description: SnapshotDescription(name: "a", setVolumes: ["b"], tags: ["c"]))

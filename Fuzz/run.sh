@@ -67,8 +67,8 @@ declare -A sources=(
     [journal]=Fuzz/JournalFuzzer.swift
     [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkMaps/ChunkRunCodec.swift
         Sources/Catalog/ChunkMaps/ChunkSegment.swift Sources/Catalog/File/CatalogError.swift'
-    [control]='Fuzz/ControlFuzzer.swift Sources/Control/Wire/ControlRequest.swift
-        Sources/Control/Wire/ControlWire.swift'
+    [control]='Fuzz/ControlFuzzer.swift Sources/VolumeAccess/VolumeRequest.swift
+        Sources/Control/ControlWire.swift'
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
@@ -96,7 +96,7 @@ write_seeds() {
     mkdir -p "$run/seeds"
     # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
-        Fuzz/SeedWriter.swift Sources/Control/Wire/Control{Request,Wire}.swift
+        Fuzz/SeedWriter.swift Sources/{VolumeAccess/VolumeRequest,Control/ControlWire}.swift
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$run/seeds"

@@ -18,7 +18,7 @@ fields+='|exclusiveBytes|heldNanoseconds|bytesPerSecond|modifiedNanoseconds|take
 decoders=(
     Sources/Catalog/{Rows/{RowReader,SnapshotSelection},ChunkMaps/{ChunkRunCodec,ChunkSegment}}.swift
     Sources/Catalog/Store/CatalogStore+*.swift
-    Sources/Control/Wire/{ControlWire,LineReader}.swift
+    Sources/Control/{ControlWire,LineReader}.swift
     Sources/StoreFormat/Records/{RecordCodec,MergeJournal,OriginState,RevertRecord}.swift
     Sources/StoreFormat/{Store/{Store,StoreLayout,StoreReader},Areas/{AreaFormat,AreaReader}}.swift
     Sources/StoreFormat/Planning/{RevertPlan,MergeLimits}.swift

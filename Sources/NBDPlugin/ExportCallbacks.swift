@@ -1,7 +1,7 @@
 internal import CNBDKit
 internal import Glibc
-internal import MergeKit
 internal import SnapshotModel
+internal import VolumeAccess
 
 // nbdkit's callbacks for one client; see nbdkit-plugin(3). This is the edge: here raw pointers turn
 // into an object and into spans. nbdkit has checked offsets and counts against the export's size.

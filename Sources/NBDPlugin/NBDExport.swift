@@ -1,6 +1,6 @@
 internal import Glibc
-internal import MergeKit
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// An export as one client has it open. Its size stays what it was when the client connected.
 final class NBDExport: Sendable {

@@ -1,6 +1,6 @@
 internal import CNBDKit
-internal import Control
 internal import SnapshotModel
+internal import VolumeAccess
 
 // nbdkit's callbacks for the server as a whole; see nbdkit-plugin(3).
 

@@ -1,29 +1,10 @@
 internal import BlockIO
-internal import Control
 internal import DeviceDriver
 internal import DeviceMapper
+internal import ImageDriver
 internal import StoreFormat
 internal import SnapshotModel
-
-/// One volume that this server serves.
-protocol ServedVolume: Sendable {
-    var name: String { get }
-    /// The store's folder.
-    var storePath: String { get }
-
-    /// Opens the volume itself for a client.
-    func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent
-
-    /// Opens one of the ``readableSnapshots()`` for a client.
-    func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
-
-    /// Clients that have the volume or a snapshot open, and for whom it would end with this server's
-    /// part in it; nil when there are none.
-    var clients: ClientPresence? { get }
-
-    /// The server ends; the connections have ended by now.
-    func stop()
-}
+internal import VolumeAccess
 
 extension ServedVolume {
     /// The snapshots that can be read. From the store: the engine would count their exceptions.
@@ -83,8 +64,12 @@ extension VolumeArgument {
     func start(letGo: @escaping @Sendable () -> Void) throws(Problem) -> any ServedVolume {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
         switch record.driver {
-        case .image: return try ServedImage.start(self, letGo: letGo)
-        case .dm: return ServedDevice.start(self, record, mapper: KernelDeviceMapper())
+        case .image:
+            return try ServedImage.start(
+                self, report: NBDKitLog.error, letGo: letGo)
+        case .dm:
+            return ServedDevice.start(
+                self, record, mapper: KernelDeviceMapper(), report: NBDKitLog.error)
         }
     }
 }

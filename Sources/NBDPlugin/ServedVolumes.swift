@@ -1,7 +1,6 @@
 internal import BlockIO
-internal import Control
-internal import MergeKit
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// All that this server serves: what was asked for on the command line and, from the fork on, the
 /// open volumes. SIGHUP has it look again at what there is.

@@ -1,8 +1,8 @@
 internal import BlockIO
 internal import CNBDKit
 internal import Glibc
-internal import MergeKit
 internal import SnapshotModel
+internal import VolumeAccess
 internal import Synchronization
 
 /// How the server ends: no client ever gets an error because of it.

@@ -8,6 +8,8 @@ import Scheduler
 import Settings
 import SnapshotModel
 import Synchronization
+import OriginAccess
+import ImageDriver
 
 /// A folder with a catalog, stores and origins in it, and what a command does there.
 final class Machine: Sendable {

@@ -1,5 +1,8 @@
 import BlockIO
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import MergeKit
 import SnapshotModel
 import Testing

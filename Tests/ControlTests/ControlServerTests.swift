@@ -1,5 +1,8 @@
 import BlockIO
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import FoundationEssentials
 import MergeKit
 import SnapshotModel
@@ -107,7 +110,9 @@ struct ControlServerTests {
     func stop() throws {
         let volume = try TestVolume()
         let host = try volume.open()
-        let server = try ControlServer.start(host: host)
+        let server = try ControlServer.start(storePath: host.storePath) {
+            LocalSession(host: host, ownsHost: false)
+        }
         let session = try volume.connect()
         _ = try session.perform(.prepareSnapshot(.test(1)))
         _ = try session.perform(.hold(milliseconds: 20_000))

@@ -1,10 +1,13 @@
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import SnapshotModel
 import Testing
 
 @Suite("Control messages")
 struct ControlWireTests {
-    static let requests: [ControlRequest] = [
+    static let requests: [VolumeRequest] = [
         .status, .snapshot(.test(1, name: "ü \"quoted\"\n")), .prepareSnapshot(.test(2)),
         .prepareRevert(
             RevertRequest(
@@ -18,7 +21,7 @@ struct ControlWireTests {
     ]
 
     @Test("A request survives the way over the wire", arguments: requests)
-    func requestRoundTrip(request: ControlRequest) throws {
+    func requestRoundTrip(request: VolumeRequest) throws {
         #expect(try ControlWire.decodeRequest(Self.body(ControlWire.encode(request))) == request)
     }
 

@@ -1,4 +1,7 @@
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import SnapshotModel
 import Testing
 

@@ -1,5 +1,8 @@
 import BlockIO
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import MergeKit
 import SnapshotModel
 import Testing
@@ -80,7 +83,7 @@ struct HoldTests {
             _ = try session.perform(.hold(milliseconds: 50))
             let (_, thread) = try write(to: host.engine)
             thread.join()
-            for request in [ControlRequest.commit, .rollBack, .release] {
+            for request in [VolumeRequest.commit, .rollBack, .release] {
                 let problem = #expect(throws: Problem.self) { try session.perform(request) }
                 #expect(problem?.code == .interrupted, "\(request)")
             }
@@ -117,7 +120,7 @@ struct HoldTests {
             _ = try first.perform(.prepareSnapshot(.test(1)))
             let second = try volume.connect()
             for request in [
-                ControlRequest.prepareSnapshot(.test(2)), .hold(milliseconds: 10),
+                VolumeRequest.prepareSnapshot(.test(2)), .hold(milliseconds: 10),
                 .snapshot(.test(2)), .delete([SnapshotID(rawValue: 1)]),
             ] {
                 let problem = #expect(throws: Problem.self) { try second.perform(request) }

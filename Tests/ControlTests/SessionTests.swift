@@ -1,5 +1,8 @@
 import BlockIO
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import FoundationEssentials
 import Glibc
 import MergeKit
@@ -45,7 +48,7 @@ struct SessionTests {
     @Test("A failure is the same problem", arguments: Way.allCases)
     func failure(way: Way) throws {
         try withSession(way) { session, _, volume in
-            let request = ControlRequest.export(
+            let request = VolumeRequest.export(
                 SnapshotID(rawValue: 99), path: volume.folder + "/x")
             let problem = #expect(throws: Problem.self) { try session.perform(request) }
             #expect(problem?.code == .notFound)
@@ -86,7 +89,7 @@ struct SessionTests {
     @Test("Steps out of order are refused and change nothing", arguments: Way.allCases)
     func outOfOrder(way: Way) throws {
         try withSession(way) { session, _, _ in
-            for request in [ControlRequest.commit, .rollBack, .hold(milliseconds: 0)] {
+            for request in [VolumeRequest.commit, .rollBack, .hold(milliseconds: 0)] {
                 let problem = #expect(throws: Problem.self) { try session.perform(request) }
                 #expect(problem?.code == .usage, "\(request)")
             }

@@ -1,4 +1,7 @@
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import FoundationEssentials
 import SnapshotModel
 import Testing
@@ -77,10 +80,10 @@ struct SnapshotExportTests {
     @Test("An export whose client goes away leaves nothing")
     func clientGone() throws {
         try withSnapshot { _, host, volume in
-            let handler = ControlHandler(host: host)
-            defer { handler.close() }
+            let session = LocalSession(host: host, ownsHost: false)
+            defer { session.close() }
             let problem = #expect(throws: Problem.self) {
-                try handler.perform(
+                try session.perform(
                     .export(SnapshotID(rawValue: 1), path: volume.folder + "/out/x"),
                     for: ImpatientClient())
             }

@@ -1,5 +1,8 @@
 import BlockIO
 import Control
+import ImageDriver
+import StoreFormat
+import VolumeAccess
 import FoundationEssentials
 import MergeKit
 import StoreFormat
@@ -47,7 +50,9 @@ final class TestVolume: Sendable {
         _ body: (VolumeHost) throws -> Result
     ) throws -> Result {
         let host = try open(hasCaretaker: hasCaretaker, patience: patience)
-        let server = try ControlServer.start(host: host)
+        let server = try ControlServer.start(storePath: host.storePath) {
+            LocalSession(host: host, ownsHost: false)
+        }
         defer {
             server.stop()
             try? host.close()

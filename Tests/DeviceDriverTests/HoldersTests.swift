@@ -1,9 +1,9 @@
-import Control
 import DeviceMapper
 import SnapshotModel
 import Testing
 
 @testable import DeviceDriver
+import VolumeAccess
 
 struct HoldersTests {
     private let export = ExportName(volume: "data", snapshot: SnapshotID(rawValue: 7))

@@ -10,6 +10,8 @@ import SnapshotModel
 import Synchronization
 
 @testable import Manager
+import VolumeAccess
+import ImageDriver
 
 /// A state folder with real volumes in a temporary folder, removed when the test ends.
 final class ManagerFixture {
@@ -169,17 +171,17 @@ final class FaultySessions: SessionProvider {
         /// The end of the store's path.
         var volume: String
         /// Whether this request is the one.
-        var matches: @Sendable (ControlRequest) -> Bool
+        var matches: @Sendable (VolumeRequest) -> Bool
         /// Whether the request is carried out before it fails, as when an answer is lost.
         var isLate = false
     }
 
     let fault = Mutex<Fault?>(nil)
     /// What sessions were asked for while there was a fault, by their stores' paths.
-    private let requests = Mutex<[(storePath: String, request: ControlRequest)]>([])
+    private let requests = Mutex<[(storePath: String, request: VolumeRequest)]>([])
 
     /// The stores whose sessions were asked for this.
-    func storePaths(askedFor request: ControlRequest) -> [String] {
+    func storePaths(askedFor request: VolumeRequest) -> [String] {
         requests.withLock { $0 }.filter { $0.request == request }.map(\.storePath)
     }
     private let real: ControlSessions
@@ -188,7 +190,7 @@ final class FaultySessions: SessionProvider {
 
     func fail(
         _ volume: String, late: Bool = false,
-        on matches: @escaping @Sendable (ControlRequest) -> Bool
+        on matches: @escaping @Sendable (VolumeRequest) -> Bool
     ) {
         fault.withLock { $0 = Fault(volume: volume, matches: matches, isLate: late) }
     }
@@ -215,11 +217,11 @@ final class FaultySessions: SessionProvider {
 private final class FaultySession: VolumeSession {
     private let session: any VolumeSession
     private let fault: FaultySessions.Fault?
-    private let note: @Sendable (ControlRequest) -> Void
+    private let note: @Sendable (VolumeRequest) -> Void
 
     init(
         _ session: any VolumeSession, _ fault: FaultySessions.Fault?,
-        note: @escaping @Sendable (ControlRequest) -> Void
+        note: @escaping @Sendable (VolumeRequest) -> Void
     ) {
         self.session = session
         self.fault = fault
@@ -230,20 +232,20 @@ private final class FaultySession: VolumeSession {
     var warnings: [String] { session.warnings }
 
     func perform(
-        _ request: ControlRequest, onProgress: (TransferProgress) -> Void
-    ) throws(Problem) -> ControlReply {
+        _ request: VolumeRequest, for client: any RequestClient
+    ) throws(Problem) -> VolumeReply {
         note(request)
         guard let fault, fault.matches(request) else {
-            return try session.perform(request, onProgress: onProgress)
+            return try session.perform(request, for: client)
         }
-        if fault.isLate { _ = try session.perform(request, onProgress: onProgress) }
+        if fault.isLate { _ = try session.perform(request, for: client) }
         throw Problem(.inputOutput, "injected into \(request)")
     }
 
     func close() { session.close() }
 }
 
-extension ControlRequest {
+extension VolumeRequest {
     var isCommit: Bool { self == .commit }
 
     var isPreparation: Bool {

@@ -5,6 +5,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 @Suite struct SnapshotTests {
     @Test("a set is taken of all volumes, and known as one")

@@ -1,5 +1,4 @@
 internal import BlockIO
-internal import Control
 package import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel

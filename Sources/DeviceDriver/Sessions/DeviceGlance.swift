@@ -1,8 +1,8 @@
 internal import BlockIO
-internal import Control
 package import DeviceMapper
 package import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 /// A look at a volume's devices without the store's lock: nothing is changed, nothing that is half
 /// done is finished. What it tells may be over by the time it is read.

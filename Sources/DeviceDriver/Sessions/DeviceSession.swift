@@ -1,12 +1,12 @@
 package import BlockIO
-package import Control
 package import DeviceMapper
 internal import MergeKit
 package import SnapshotModel
+package import VolumeAccess
 
 /// A session with a volume under device-mapper: answers what a server of an image answers, by asking
 /// and changing the kernel. What it finds half done when it opens, it finishes.
-package final class DeviceSession: VolumeSession {
+package final class DeviceSession: OpenVolume {
     private let volume: DeviceVolume
     private var change: DeviceChange?
     /// One that has been released, and is to be tidied up after.
@@ -47,100 +47,105 @@ package final class DeviceSession: VolumeSession {
         try change.tidy()
     }
 
-    package func perform(
-        _ request: ControlRequest, onProgress: (TransferProgress) -> Void
-    ) throws(Problem) -> ControlReply {
+    package func status(for client: any RequestClient) throws(Problem) -> VolumeStatus {
         try tidy()
-        switch request {
-        case .status: return .status(try volume.status())
-        case .prepareSnapshot, .prepareRevert, .hold, .commit, .rollBack, .release:
-            return try changeInSteps(request)
-        case .snapshot, .revert, .cancelMerge, .resize: return try changeAtOnce(request)
-        case .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .waitForMerge:
-            return try superviseMerge(request, onProgress)
-        case .previewRevert(let id):
-            return .preview(
-                try volume.withEngine { engine throws(Problem) in
-                    try engine.previewRevert(to: id)
-                })
-        case .previewDelete(let ids):
-            try volume.requireUnviewed(ids)
-            return .deleted(
-                try volume.withEngine { engine throws(Problem) in try engine.previewDelete(ids) })
-        case .delete(let ids): return .deleted(try volume.delete(ids))
-        case .collect: return .collected(try volume.collect())
-        // Whoever has its device open is found when the volume is about to be changed.
-        case .clients: return .clients(nil)
-        case .overruleClients, .letGo: return .done
-        case .export(let id, let path):
-            return .exported(bytes: try volume.export(id, to: path, onProgress: onProgress))
-        }
+        return try volume.status()
     }
 
-    // MARK: Changes
+    /// Whoever has its device open is found when the volume is about to be changed.
+    package func clients(for client: any RequestClient) throws(Problem) -> ClientPresence? { nil }
+    package func overruleClients(for client: any RequestClient) throws(Problem) {}
+    package func letGo(for client: any RequestClient) throws(Problem) {}
+}
 
-    private func changeInSteps(_ request: ControlRequest) throws(Problem) -> ControlReply {
+// MARK: - Changes
+
+extension DeviceSession {
+    package func prepareSnapshot(
+        _ request: SnapshotRequest, for client: any RequestClient
+    ) throws(Problem) {
+        try step { change throws(Problem) in try change.prepareSnapshot(request) }
+    }
+
+    package func prepareRevert(
+        _ request: RevertRequest, for client: any RequestClient
+    ) throws(Problem) {
+        try step { change throws(Problem) in try change.prepareRevert(request) }
+    }
+
+    package func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
+        guard (1...VolumeLimits.holdMilliseconds).contains(milliseconds) else {
+            throw Problem(.usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
+        }
+        try step { change throws(Problem) in try change.hold(milliseconds: milliseconds) }
+    }
+
+    package func commit(
+        for client: any RequestClient
+    ) throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
+        try underWay().commit()
+    }
+
+    package func rollBack(for client: any RequestClient) throws(Problem) {
+        try underWay().rollBack()
+    }
+
+    package func release(for client: any RequestClient) throws(Problem) -> Int64 {
+        let change = try underWay()
+        self.change = nil
+        released = change
+        return try change.release()
+    }
+
+    private func underWay() throws(Problem) -> DeviceChange {
+        try tidy()
         let change = self.change ?? DeviceChange(volume)
         self.change = change
-        switch request {
-        case .prepareSnapshot(let request):
-            try prepared { () throws(Problem) in try change.prepareSnapshot(request) }
-        case .prepareRevert(let request):
-            try prepared { () throws(Problem) in try change.prepareRevert(request) }
-        case .hold(let milliseconds):
-            guard (1...ControlLimits.holdMilliseconds).contains(milliseconds) else {
-                throw Problem(
-                    .usage, "I/O can be held for 1 to \(ControlLimits.holdMilliseconds) ms")
-            }
-            try prepared { () throws(Problem) in try change.hold(milliseconds: milliseconds) }
-        case .commit:
-            let committed = try change.commit()
-            return .committed(snapshot: committed.snapshot, revert: committed.revert)
-        case .rollBack: try change.rollBack()
-        case .release:
-            self.change = nil
-            released = change
-            return .released(heldNanoseconds: try change.release())
-        default: preconditionFailure("not a step: \(request)")
-        }
-        return .done
+        return change
     }
 
     /// When it fails, everything is undone.
-    private func prepared(_ body: () throws(Problem) -> Void) throws(Problem) {
-        do throws(Problem) { try body() } catch {
-            if let change { _ = try? change.release() }
-            change = nil
+    private func step(_ body: (DeviceChange) throws(Problem) -> Void) throws(Problem) {
+        let change = try underWay()
+        do throws(Problem) { try body(change) } catch {
+            _ = try? change.release()
+            self.change = nil
             throw error
         }
     }
 
-    private func changeAtOnce(_ request: ControlRequest) throws(Problem) -> ControlReply {
-        guard change == nil else {
-            throw Problem(.usage, "this session has a change in steps under way")
-        }
-        switch request {
-        case .snapshot(let request):
-            return .snapshot(
-                try changing { change throws(Problem) in
-                    try change.prepareSnapshot(request)
-                    try change.hold(milliseconds: ControlLimits.holdMilliseconds)
-                    return try change.commitAlone()
-                })
-        case .revert(let request): return .reverted(try revert(request))
-        case .cancelMerge(let id): return .reverted(try revert(try volume.cancelRequest(id)))
-        case .resize(let bytes):
-            try volume.grow(to: bytes)
-            return .volume(volume.record)
-        default: preconditionFailure("not a change at once: \(request)")
+    package func takeSnapshot(
+        _ request: SnapshotRequest, for client: any RequestClient
+    ) throws(Problem) -> SnapshotOutcome {
+        try changing { change throws(Problem) in
+            try change.prepareSnapshot(request)
+            try change.hold(milliseconds: VolumeLimits.holdMilliseconds)
+            return try change.commitAlone()
         }
     }
 
-    private func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
+    package func cancelMerge(
+        _ id: RevertID, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome {
+        try requireNoSteps()
+        return try revert(try volume.cancelRequest(id), for: client)
+    }
+
+    package func resize(
+        to bytes: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeRecord {
+        try requireNoSteps()
+        try volume.grow(to: bytes)
+        return volume.record
+    }
+
+    package func revert(
+        _ request: RevertRequest, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome {
         let begunAt = volume.clock.monotonicNanoseconds()
         let reverted = try changing { change throws(Problem) in
             try change.prepareRevert(request)
-            try change.hold(milliseconds: ControlLimits.holdMilliseconds)
+            try change.hold(milliseconds: VolumeLimits.holdMilliseconds)
             let reverted = try change.commit().revert
             _ = try change.release()
             try change.tidy()
@@ -157,6 +162,7 @@ package final class DeviceSession: VolumeSession {
     private func changing<Result>(
         _ body: (DeviceChange) throws(Problem) -> Result
     ) throws(Problem) -> Result {
+        try requireNoSteps()
         let change = DeviceChange(volume)
         do throws(Problem) { return try body(change) } catch {
             _ = try? change.release()
@@ -164,23 +170,48 @@ package final class DeviceSession: VolumeSession {
         }
     }
 
-    // MARK: Merges
-
-    private func superviseMerge(
-        _ request: ControlRequest, _ onProgress: (TransferProgress) -> Void
-    ) throws(Problem) -> ControlReply {
-        switch request {
-        case .mergeStatus: return .merge(try volume.mergeProgress())
-        case .pauseMerge: try volume.pauseMerge()
-        case .resumeMerge: try volume.resumeMerge()
-        case .throttleMerge(let rate): try volume.throttleMerge(bytesPerSecond: rate)
-        case .waitForMerge: try waitForMerge(onProgress)
-        default: preconditionFailure("not about the merge: \(request)")
+    private func requireNoSteps() throws(Problem) {
+        try tidy()
+        guard change == nil else {
+            throw Problem(.usage, "this session has a change in steps under way")
         }
-        return request == .waitForMerge ? .merge(try volume.mergeProgress()) : .done
+    }
+}
+
+// MARK: - Merges
+
+extension DeviceSession {
+    package func previewRevert(
+        to id: SnapshotID, for client: any RequestClient
+    ) throws(Problem) -> RevertPreview {
+        try tidy()
+        return try volume.withEngine { engine throws(Problem) in try engine.previewRevert(to: id) }
     }
 
-    private func waitForMerge(_ onProgress: (TransferProgress) -> Void) throws(Problem) {
+    package func mergeProgress(for client: any RequestClient) throws(Problem) -> MergeProgress? {
+        try tidy()
+        return try volume.mergeProgress()
+    }
+
+    package func pauseMerge(for client: any RequestClient) throws(Problem) {
+        try tidy()
+        try volume.pauseMerge()
+    }
+
+    package func resumeMerge(for client: any RequestClient) throws(Problem) {
+        try tidy()
+        try volume.resumeMerge()
+    }
+
+    package func throttleMerge(
+        bytesPerSecond: Int?, for client: any RequestClient
+    ) throws(Problem) {
+        try tidy()
+        try volume.throttleMerge(bytesPerSecond: bytesPerSecond)
+    }
+
+    package func waitForMerge(for client: any RequestClient) throws(Problem) {
+        try tidy()
         var meter = RateMeter()
         var doneBytes = 0
         var refilled = Deadline(milliseconds: DeviceVolume.refillMilliseconds)
@@ -193,7 +224,7 @@ package final class DeviceSession: VolumeSession {
             if let problem = try volume.restingProblem() { throw problem }
             meter.add(merge.mergedBytes.subtractingClamped(doneBytes))
             doneBytes = merge.mergedBytes
-            onProgress(
+            client.report(
                 TransferProgress(
                     doneBytes: doneBytes, totalBytes: merge.planBytes,
                     rate: meter.bytesPerSecond))
@@ -203,5 +234,36 @@ package final class DeviceSession: VolumeSession {
                 BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
             }
         }
+    }
+}
+
+// MARK: - Deleting, exporting
+
+extension DeviceSession {
+    package func previewDelete(
+        _ ids: [SnapshotID], for client: any RequestClient
+    ) throws(Problem) -> DeleteReport {
+        try tidy()
+        try volume.requireUnviewed(ids)
+        return try volume.withEngine { engine throws(Problem) in try engine.previewDelete(ids) }
+    }
+
+    package func delete(
+        _ ids: [SnapshotID], for client: any RequestClient
+    ) throws(Problem) -> DeleteReport {
+        try tidy()
+        return try volume.delete(ids)
+    }
+
+    package func collect(for client: any RequestClient) throws(Problem) -> CollectReport {
+        try tidy()
+        return try volume.collect()
+    }
+
+    package func export(
+        _ id: SnapshotID, path: String, for client: any RequestClient
+    ) throws(Problem) -> Int {
+        try tidy()
+        return try volume.export(id, to: path, for: client)
     }
 }

@@ -1,7 +1,7 @@
 internal import BlockIO
-internal import Control
 internal import DeviceMapper
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Who has a device open, in words.
 struct Holders {

@@ -1,9 +1,9 @@
 package import BlockIO
-internal import Control
 package import DeviceMapper
 internal import MergeKit
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 // What sessions ask for besides snapshots and reverts.
 extension DeviceVolume {
@@ -70,40 +70,46 @@ extension DeviceVolume {
 
     /// Copies a snapshot to a new file, through its device.
     func export(
-        _ id: SnapshotID, to path: String, onProgress: (TransferProgress) -> Void
+        _ id: SnapshotID, to path: String, for client: any RequestClient
     ) throws(Problem) -> Int {
-        let device = try openView(id)
+        let view = try openView(id)
         // Stays when somebody else has it open.
         defer { try? sweepViews([id]) }
-        // The daemon leaves the volume to whoever has its lock.
-        var refilled = Deadline(milliseconds: Self.refillMilliseconds)
-        return try copy(device, named: "snapshot \(id)", to: path) { progress in
-            onProgress(progress)
-            guard refilled.hasPassed else { return }
-            try? refill()
-            refilled = Deadline(milliseconds: Self.refillMilliseconds)
+        let source = try doing { () throws(IOFailure) in
+            try FileDevice(path: view, access: .readOnly)
         }
+        return try SnapshotExport(path: path).write(
+            source, named: "snapshot \(id)", for: RefillingClient(client, self))
     }
 
     /// How often what is reserved ahead is looked after by a command that takes long.
     static let refillMilliseconds = 1000
 
-    private func copy(
-        _ device: String, named name: String, to path: String,
-        onProgress: (TransferProgress) -> Void
-    ) throws(Problem) -> Int {
-        let source = try doing { () throws(IOFailure) in
-            try FileDevice(path: device, access: .readOnly)
-        }
-        return try withoutActuallyEscaping(onProgress) { onProgress throws(Problem) in
-            try SnapshotExport(path: path).write(
-                source, named: name, for: LocalClient(onProgress: onProgress))
-        }
-    }
-
     // MARK: Merges
 
     func cancelRequest(_ id: RevertID) throws(Problem) -> RevertRequest {
         try withEngine { engine throws(Problem) in try engine.cancelRequest(id) }
+    }
+}
+
+/// Looks after what is reserved ahead whenever there is progress: the daemon leaves the volume to
+/// whoever has its lock.
+private final class RefillingClient: RequestClient {
+    private let client: any RequestClient
+    private let volume: DeviceVolume
+    private var refilled = Deadline(milliseconds: DeviceVolume.refillMilliseconds)
+
+    init(_ client: any RequestClient, _ volume: DeviceVolume) {
+        self.client = client
+        self.volume = volume
+    }
+
+    var isGone: Bool { client.isGone }
+
+    func report(_ progress: TransferProgress) {
+        client.report(progress)
+        guard refilled.hasPassed else { return }
+        try? volume.refill()
+        refilled = Deadline(milliseconds: DeviceVolume.refillMilliseconds)
     }
 }

@@ -1,8 +1,8 @@
 internal import BlockIO
-internal import Control
 internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 // Old snapshots as devices: one `linear` table over the areas, falling through to the snapshot that
 // grows.

@@ -1,5 +1,5 @@
-internal import Control
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// A session that passes on, when it is closed, what has come up since it was opened.
 final class AttendedSession: VolumeSession {
@@ -17,9 +17,9 @@ final class AttendedSession: VolumeSession {
     var warnings: [String] { session.warnings }
 
     func perform(
-        _ request: ControlRequest, onProgress: (TransferProgress) -> Void
-    ) throws(Problem) -> ControlReply {
-        try session.perform(request, onProgress: onProgress)
+        _ request: VolumeRequest, for client: any RequestClient
+    ) throws(Problem) -> VolumeReply {
+        try session.perform(request, for: client)
     }
 
     func close() {

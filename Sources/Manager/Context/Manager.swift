@@ -1,7 +1,6 @@
 package import BlockIO
 internal import Catalog
 package import Hooks
-internal import MergeKit
 internal import SnapshotModel
 
 /// What a manager works with: where, and which clock, zone and sessions.

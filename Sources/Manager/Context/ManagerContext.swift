@@ -1,12 +1,12 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceDriver
 internal import DeviceMapper
 internal import Glibc
 internal import Hooks
 internal import StoreFormat
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// What all the use cases share. It holds no state of its own beyond the open catalog.
 final class ManagerContext: Sendable {

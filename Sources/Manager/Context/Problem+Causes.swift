@@ -2,7 +2,6 @@ internal import BlockIO
 internal import Catalog
 internal import DeviceDriver
 internal import DeviceMapper
-internal import MergeKit
 package import SnapshotModel
 
 extension Problem {

@@ -1,9 +1,9 @@
 package import BlockIO
-package import Control
 package import DeviceDriver
 package import DeviceMapper
-internal import MergeKit
 internal import StoreFormat
+internal import ImageDriver
+package import VolumeAccess
 package import SnapshotModel
 
 /// Gives access to the one who has a volume open; tests bring their own.
@@ -45,8 +45,7 @@ package struct ControlSessions: SessionProvider {
         case .image:
             return try SessionOpener.open(
                 storePath: storePath,
-                options: VolumeHost.Options(
-                    purpose: purpose, engine: EngineOptions(clock: clock)))
+                options: VolumeHost.Options(purpose: purpose, clock: clock))
         case .dm:
             let volume = try openDevices(storePath: storePath)
             try volume.recover()
@@ -57,7 +56,7 @@ package struct ControlSessions: SessionProvider {
     }
 
     package func openDevices(storePath: String) throws(Problem) -> DeviceVolume {
-        try SessionOpener.waitingForHolder(of: storePath) { () throws(Problem) -> DeviceVolume? in
+        try StoreHolder.waiting(for: storePath) { () throws(Problem) -> DeviceVolume? in
             try DeviceVolume.openUnlessHeld(
                 storePath: storePath, purpose: purpose, mapper: mapper, clock: clock)
         }

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import MergeKit
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel

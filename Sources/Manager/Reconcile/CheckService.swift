@@ -1,8 +1,9 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
+internal import OriginAccess
 
 /// What a check found in a volume, or in the catalog itself.
 package struct CheckReport: Hashable, Sendable {

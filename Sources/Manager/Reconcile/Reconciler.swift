@@ -1,8 +1,7 @@
 internal import Catalog
-internal import Control
-internal import MergeKit
 internal import SnapshotModel
 internal import StoreFormat
+internal import VolumeAccess
 
 /// Compares what the catalog has left unfinished with the stores, and finishes or abandons it.
 ///

@@ -1,8 +1,7 @@
 internal import Catalog
-internal import Control
-internal import MergeKit
 internal import SnapshotModel
 internal import StoreFormat
+internal import VolumeAccess
 
 /// Puts one volume's unfinished reverts right.
 struct RevertReconciler {
@@ -101,10 +100,7 @@ struct RevertReconciler {
                 SnapshotRequest(id: $0.id, description: SnapshotDescription(of: $0.manifest))
             })
         let outcome = try context.withSession(facts.volume) { session in
-            guard case .reverted(let outcome) = try session.perform(.revert(request)) else {
-                throw Problem.unexpectedReply(to: "revert", of: volume)
-            }
-            return outcome
+            try session.revert(request)
         }
         try RevertCommit(context).record(outcome, volume: facts.volume)
     }

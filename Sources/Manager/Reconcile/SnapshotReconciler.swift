@@ -1,7 +1,6 @@
 internal import Catalog
-internal import Control
-internal import MergeKit
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Carries out what was decided about one volume's unfinished snapshots.
 struct SnapshotReconciler {

@@ -1,5 +1,5 @@
-internal import Control
 package import SnapshotModel
+internal import VolumeAccess
 
 /// What one volume's revert would do, or did.
 package struct RevertItem: Hashable, Sendable {

@@ -1,6 +1,6 @@
 internal import Catalog
-internal import Control
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Waits until a volume's merge has ended, which it drives itself where nobody serves the volume.
 struct MergeFollower {

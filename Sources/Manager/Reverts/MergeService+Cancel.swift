@@ -1,7 +1,7 @@
 internal import Catalog
-internal import Control
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 extension MergeService {
     /// Forgets the revert that waits until the volume is closed; else goes back to the safety
@@ -87,9 +87,7 @@ extension MergeService {
     private func preview(
         _ session: any VolumeSession, name: String, safety: SnapshotID
     ) throws -> RevertItem {
-        guard case .preview(let preview) = try session.perform(.previewRevert(safety)) else {
-            throw Problem.unexpectedReply(to: "a preview of a revert", of: name)
-        }
+        let preview = try session.previewRevert(to: safety)
         return RevertItem(
             id: nil, volume: name, target: safety, safety: nil, planBytes: preview.planBytes,
             preserveBytes: preview.preserveBytes, usableAfterNanoseconds: nil, state: nil)
@@ -101,9 +99,7 @@ extension MergeService {
     ) throws -> RevertOutcome {
         let id = try context.catalog.beginRevert(volume: volume.record.name, snapshot: safety)
         do {
-            guard case .reverted(let outcome) = try session.perform(.cancelMerge(id)) else {
-                throw Problem.unexpectedReply(to: "merge cancel", of: volume.record.name)
-            }
+            let outcome = try session.cancelMerge(id)
             if let row = try context.catalog.revert(running.id) {
                 try MergeEnd(context, volume).record(row, .cancelled)
             }

@@ -1,9 +1,9 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceDriver
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 /// Where a volume's merge stands.
 package struct MergeSummary: Hashable, Sendable {
@@ -86,7 +86,7 @@ package struct MergeService {
     }
 
     /// The store remembers it until the merge ends: whoever opens the volume next keeps to it.
-    private func steer(_ names: [String], _ request: ControlRequest) throws -> [MergeSummary] {
+    private func steer(_ names: [String], _ request: VolumeRequest) throws -> [MergeSummary] {
         for volume in try merging(names) {
             try Reconciler(context).withVolume(volume.record.name) { volume in
                 try context.withSession(volume) { _ = try $0.perform(request) }
@@ -159,9 +159,7 @@ package struct MergeService {
     /// gives no answers.
     func progressOfServer(of volume: VolumeRow) throws -> MergeProgress? {
         do {
-            let reply = try context.withSession(volume) { try $0.perform(.mergeStatus) }
-            guard case .merge(let progress) = reply else { return nil }
-            return progress
+            return try context.withSession(volume) { try $0.mergeProgress() }
         } catch let problem as Problem where problem.code == .locked {
             return nil
         }

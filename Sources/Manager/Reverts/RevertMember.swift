@@ -1,6 +1,6 @@
 internal import Catalog
-internal import Control
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// One volume of a revert, with its session and what was begun for it.
 struct RevertMember {
@@ -18,10 +18,7 @@ struct RevertMember {
         let session = try context.openSession(volume)
         self.session = session
         do {
-            guard case .preview(let preview) = try session.perform(.previewRevert(target.id)) else {
-                throw Problem.unexpectedReply(to: "a preview of a revert", of: volume.record.name)
-            }
-            self.preview = preview
+            preview = try session.previewRevert(to: target.id)
         } catch {
             session.close()
             throw error

@@ -1,11 +1,10 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceDriver
 internal import Hooks
-internal import MergeKit
 package import SnapshotModel
 internal import StoreFormat
+internal import VolumeAccess
 
 /// What to revert, and how.
 package struct RevertOptions: Hashable, Sendable {
@@ -280,10 +279,10 @@ extension RevertService {
     }
 
     private func revertOne(_ member: RevertMember) throws -> RevertOutcome {
-        guard let request = member.request,
-            case .reverted(let outcome) = try member.session.perform(.revert(request))
-        else { throw Problem.unexpectedReply(to: "revert", of: member.name) }
-        return outcome
+        guard let request = member.request else {
+            throw Problem.unexpectedReply(to: "revert", of: member.name)
+        }
+        return try member.session.revert(request)
     }
 
     private func revertAll(

@@ -1,8 +1,8 @@
 package import BlockIO
 internal import Catalog
-internal import Control
 internal import Glibc
 internal import SnapshotModel
+internal import OriginAccess
 
 /// How `serve` is to serve.
 package struct ServeRequest: Hashable, Sendable {

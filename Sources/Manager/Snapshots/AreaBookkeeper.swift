@@ -1,5 +1,4 @@
 internal import Catalog
-internal import MergeKit
 internal import SnapshotModel
 internal import StoreFormat
 

@@ -1,6 +1,6 @@
 internal import Catalog
-internal import Control
 package import SnapshotModel
+internal import VolumeAccess
 
 /// What deleting frees, or freed.
 package struct DeletionReport: Hashable, Sendable {
@@ -146,25 +146,15 @@ struct Deletion {
 
     /// The bytes that deleting these together frees.
     func preview(_ ids: [SnapshotID]) throws -> Int {
-        guard case .deleted(let report) = try session.perform(.previewDelete(ids)) else {
-            throw Problem.unexpectedReply(to: "a preview of a deletion", of: volume)
-        }
-        return report.freedBytes
+        try session.previewDelete(ids).freedBytes
     }
 
     /// Marks durably, then frees.
     func carryOut(_ ids: [SnapshotID]) throws -> CollectReport {
-        guard case .deleted = try session.perform(.delete(ids)) else {
-            throw Problem.unexpectedReply(to: "a deletion", of: volume)
-        }
+        _ = try session.delete(ids)
         return try collect()
     }
 
     /// Frees what no live snapshot needs.
-    func collect() throws -> CollectReport {
-        guard case .collected(let report) = try session.perform(.collect) else {
-            throw Problem.unexpectedReply(to: "a collection", of: volume)
-        }
-        return report
-    }
+    func collect() throws -> CollectReport { try session.collect() }
 }

@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 package import SnapshotModel
+internal import VolumeAccess
 
 /// What was exported, and where.
 package struct ExportReport: Hashable, Sendable {
@@ -62,11 +62,7 @@ package struct ExportService {
         _ onProgress: (TransferProgress) -> Void
     ) throws -> Int {
         try context.withSession(try context.volume(volume)) { session in
-            let reply = try session.perform(.export(id, path: path), onProgress: onProgress)
-            guard case .exported(let bytes) = reply else {
-                throw Problem.unexpectedReply(to: "export", of: volume)
-            }
-            return bytes
+            try session.export(id, path: path, onProgress: onProgress)
         }
     }
 }

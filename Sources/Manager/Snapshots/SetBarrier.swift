@@ -1,6 +1,6 @@
 internal import BlockIO
-internal import Control
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Acts on several volumes at one instant: all of them or none.
 ///
@@ -11,7 +11,7 @@ struct SetBarrier {
         var volume: String
         var session: any VolumeSession
         /// The prepared snapshot or revert.
-        var preparation: ControlRequest
+        var preparation: VolumeRequest
     }
 
     /// What one volume's commit did.
@@ -73,11 +73,13 @@ struct SetBarrier {
     }
 
     private func commit(_ member: Member) throws -> Committed {
-        let reply = try perform(.commit, on: member)
-        guard case .committed(let snapshot, let revert) = reply else {
-            throw Problem.unexpectedReply(to: "commit", of: member.volume)
+        do {
+            let committed = try member.session.commit()
+            return Committed(
+                volume: member.volume, snapshot: committed.snapshot, revert: committed.revert)
+        } catch {
+            throw error.about("volume \(member.volume)")
         }
-        return Committed(volume: member.volume, snapshot: snapshot, revert: revert)
     }
 
     /// Errors in here are swallowed on purpose: the first one is the one to report, sessions that
@@ -91,7 +93,7 @@ struct SetBarrier {
     }
 
     @discardableResult
-    private func perform(_ request: ControlRequest, on member: Member) throws -> ControlReply {
+    private func perform(_ request: VolumeRequest, on member: Member) throws -> VolumeReply {
         do {
             return try member.session.perform(request)
         } catch {

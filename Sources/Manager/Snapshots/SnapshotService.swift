@@ -1,10 +1,9 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import Hooks
-internal import MergeKit
 package import SnapshotModel
 internal import StoreFormat
+internal import VolumeAccess
 
 /// What to take snapshots of, and what to write on them.
 package struct TakeRequest: Hashable, Sendable {
@@ -232,10 +231,7 @@ package struct SnapshotService {
     private func takeOne(_ requests: [SnapshotRequest], of volumes: [VolumeRow]) throws -> Taken {
         let outcomes = try zip(requests, volumes).map { request, volume in
             try context.withSession(volume) { session in
-                guard case .snapshot(let outcome) = try session.perform(.snapshot(request)) else {
-                    throw Problem.unexpectedReply(to: "snapshot", of: volume.record.name)
-                }
-                return outcome
+                try session.takeSnapshot(request)
             }
         }
         return (outcomes, outcomes.map(\.heldNanoseconds).max() ?? 0)

@@ -1,6 +1,6 @@
 internal import Catalog
-internal import Control
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// What a volume under device-mapper needs between commands, and nobody else does: the ends of merges
 /// are noted, room for the kernel's exceptions is reserved ahead, what it gave up is said.

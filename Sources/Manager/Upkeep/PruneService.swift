@@ -1,10 +1,10 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import Glibc
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Deletes what the retention policies let go.
 ///

@@ -1,9 +1,9 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceDriver
 internal import Scheduler
 package import SnapshotModel
+internal import VolumeAccess
 
 /// How one volume is doing.
 package struct VolumeHealth: Hashable, Sendable {
@@ -123,9 +123,7 @@ package struct StatusService {
     /// What the server has found; a command that has the volume open has no such list.
     private func serverWarnings(_ volume: VolumeRow) throws -> [String] {
         do {
-            let reply = try context.withSession(volume) { try $0.perform(.status) }
-            guard case .status(let status) = reply else { return [] }
-            return status.warnings
+            return try context.withSession(volume) { try $0.status().warnings }
         } catch let problem as Problem where problem.code == .locked {
             return []
         }

@@ -3,7 +3,6 @@ internal import Catalog
 internal import DeviceDriver
 internal import DeviceMapper
 internal import Glibc
-internal import MergeKit
 internal import SnapshotModel
 
 /// Looks at a block device that is to become the origin of a volume under device-mapper.

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import StoreFormat
 internal import SnapshotModel
 

@@ -1,10 +1,10 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceMapper
 internal import FoundationEssentials
 internal import StoreFormat
 internal import SnapshotModel
+internal import OriginAccess
 
 /// Makes one volume, while no other command can make one of its name.
 ///

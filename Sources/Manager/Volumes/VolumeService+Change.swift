@@ -1,10 +1,11 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceDriver
 internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
+internal import Control
 
 /// What resizing a volume does.
 package struct ResizeReport: Hashable, Sendable {
@@ -227,7 +228,7 @@ extension VolumeService {
 
     /// Waits for a server that is just letting go.
     private func acquireLock(_ volume: VolumeRow) throws -> FileLock? {
-        let deadline = Deadline(milliseconds: ControlLimits.openPatienceMilliseconds)
+        let deadline = Deadline(milliseconds: StoreHolder.patienceMilliseconds)
         while true {
             do { return try VolumeLock.acquire(volume) } catch let problem as Problem {
                 guard problem.code == .locked, !deadline.hasPassed else { throw problem }

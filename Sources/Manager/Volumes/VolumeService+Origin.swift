@@ -1,11 +1,10 @@
 internal import BlockIO
 internal import Catalog
-internal import Control
 internal import DeviceDriver
 internal import DeviceMapper
-internal import MergeKit
 internal import StoreFormat
 internal import SnapshotModel
+internal import OriginAccess
 
 extension VolumeService {
     /// Takes what the path leads to for the volume's origin from now on: it was moved, restored or

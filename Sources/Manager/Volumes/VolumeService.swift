@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import MergeKit
 package import SnapshotModel
 internal import StoreFormat
 

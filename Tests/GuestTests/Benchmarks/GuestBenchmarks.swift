@@ -1,5 +1,4 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc

@@ -1,8 +1,8 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import SnapshotModel
+import VolumeAccess
 
 /// For how long I/O waits for snapshots while writers are at work.
 enum WindowBenchmark {
@@ -86,7 +86,7 @@ enum WindowBenchmark {
         }
     }
 
-    private static func held(_ reply: ControlReply) throws -> Double {
+    private static func held(_ reply: VolumeReply) throws -> Double {
         guard case .snapshot(let outcome) = reply else { throw Problem(.failed, "no snapshot") }
         return Double(outcome.heldNanoseconds) / 1e6
     }

@@ -1,9 +1,9 @@
 import CCrashPoint
-import Control
 import DeviceMapper
 import Glibc
 import SnapshotModel
 import TestKit
+import VolumeAccess
 
 /// One boot of a guest that is crashed again and again: verifies what the crash before has left, by
 /// the ledger, and goes on changing the volume until it crashes.
@@ -194,7 +194,7 @@ struct CrashBoot {
         }
     }
 
-    private mutating func chooseChange() throws -> (ExpectedVolume.Change, ControlRequest)? {
+    private mutating func chooseChange() throws -> (ExpectedVolume.Change, VolumeRequest)? {
         let ids = expected.snapshots.keys.sorted()
         let isMerging = try rig.mergeProgress() != nil
         let choice = random.below(10)

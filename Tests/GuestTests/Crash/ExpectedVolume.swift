@@ -1,7 +1,7 @@
 import BlockIO
-import Control
 import SnapshotModel
 import TestKit
+import VolumeAccess
 
 /// What a volume and its snapshots must hold, and what one change that was cut short may have made
 /// of them.

@@ -1,12 +1,12 @@
 import BlockIO
 import CCrashPoint
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import MergeKit
 import SnapshotModel
 import TestKit
+import VolumeAccess
 
 /// Kills the process that makes one kind of change before each of its steps, and has the next one
 /// bring everything right. The kernel's devices stay as the killed process has left them.
@@ -262,7 +262,7 @@ struct KillSweep {
     }
 
     private static func steer(
-        _ rig: DriverRig, _ request: ControlRequest, into state: MergeState
+        _ rig: DriverRig, _ request: VolumeRequest, into state: MergeState
     ) throws {
         try rig.withSession { session in
             _ = try session.perform(request)

@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import StoreFormat
 import SnapshotModel
+import VolumeAccess
 
 /// A volume under device-mapper on the first scratch disk, its store on an ext4 on the second.
 final class DriverRig {
@@ -131,7 +131,7 @@ final class DriverRig {
         return try body(session)
     }
 
-    func perform(_ request: ControlRequest) throws -> ControlReply {
+    func perform(_ request: VolumeRequest) throws -> VolumeReply {
         try withSession { try $0.perform(request) }
     }
 

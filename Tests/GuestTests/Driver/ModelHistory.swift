@@ -1,9 +1,9 @@
 import BlockIO
-import Control
 import DeviceDriver
 import Glibc
 import SnapshotModel
 import TestKit
+import VolumeAccess
 
 /// A random history of a volume under device-mapper, against arrays of block versions: after each
 /// operation the volume and every live snapshot are read whole.
@@ -139,7 +139,7 @@ struct ModelHistory {
         try noteMergeEnd()
         guard let safety = merge?.safety, let content = snapshots.first(where: { $0.id == safety })
         else { return "nothing" }
-        let reply: ControlReply
+        let reply: VolumeReply
         do {
             reply = try rig.perform(.cancelMerge(rig.revertID()))
         } catch let problem as Problem where problem.code == .notFound {

@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import MergeKit
 import SnapshotModel
 import StoreFormat
+import VolumeAccess
 
 /// Disks that fail under the origin and under the store.
 enum FailingDiskCases {

@@ -1,7 +1,7 @@
-import Control
 import DeviceDriver
 import DeviceMapper
 import SnapshotModel
+import VolumeAccess
 
 /// A volume whose origin and store lie on disks that can fail.
 final class FaultRig {

@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import StoreFormat
 import SnapshotModel
+import VolumeAccess
 
 /// A store that runs full.
 enum FullStoreCases {

@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import SnapshotModel
 import TestKit
+import VolumeAccess
 
 /// Power that is lost with the disks' write caches.
 enum LostCacheCases {

@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import StoreFormat
 import SnapshotModel
+import VolumeAccess
 
 /// Reverts after, on top of and against each other, and their extremes.
 enum RevertCases {

@@ -1,9 +1,9 @@
 import BlockIO
-import Control
 import DeviceMapper
 import Glibc
 import SnapshotModel
 import StoreFormat
+import VolumeAccess
 
 /// Suspends and resumes that the kernel refuses, and devices that were left suspended: nothing stays so,
 /// and nobody waits for ever.

@@ -1,8 +1,8 @@
 import BlockIO
-import Control
 import DeviceMapper
 import Glibc
 import SnapshotModel
+import VolumeAccess
 
 /// Mounted and busy filesystems under snapshots.
 enum BusyCases {

@@ -1,6 +1,6 @@
-import Control
 import DeviceMapper
 import SnapshotModel
+import VolumeAccess
 
 /// A logical volume as the origin, with lvm2 at work beside it.
 enum LogicalVolumeCases {

@@ -1,8 +1,8 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import SnapshotModel
+import VolumeAccess
 
 /// Sets of snapshots over three volumes that one program writes in an order: a, then b, then c, each
 /// made durable before the next.

@@ -1,9 +1,9 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import SnapshotModel
+import VolumeAccess
 
 /// Filesystems that are mounted from a volume while it is held.
 enum FrozenCases {

@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import StoreFormat
 import SnapshotModel
+import VolumeAccess
 
 /// Another disk at the origin's path, as when a machine's disks come in another order.
 enum OriginIdentityCases {

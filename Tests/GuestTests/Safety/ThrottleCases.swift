@@ -1,10 +1,10 @@
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import MergeKit
 import SnapshotModel
 import StoreFormat
+import VolumeAccess
 
 /// Limits of merges, of which the kernel has one for the machine.
 enum ThrottleCases {

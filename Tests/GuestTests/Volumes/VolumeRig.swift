@@ -1,10 +1,10 @@
 import BlockIO
-import Control
 import DeviceDriver
 import DeviceMapper
 import Glibc
 import StoreFormat
 import SnapshotModel
+import VolumeAccess
 
 /// A volume under device-mapper, on any origin, with its store in any folder. It is left inactive at
 /// first, and taken away when the case ends.
@@ -94,7 +94,7 @@ final class VolumeRig {
     }
 
     @discardableResult
-    func perform(_ request: ControlRequest) throws -> ControlReply {
+    func perform(_ request: VolumeRequest) throws -> VolumeReply {
         let session = try session()
         defer { session.close() }
         return try session.perform(request) { _ in }
@@ -102,7 +102,7 @@ final class VolumeRig {
 
     /// The problem of a request that must fail.
     func problem(
-        of request: ControlRequest, fileID: StaticString = #fileID, line: Int = #line
+        of request: VolumeRequest, fileID: StaticString = #fileID, line: Int = #line
     ) throws -> Problem {
         let error = try expectFailure("\(request)", fileID: fileID, line: line) {
             try perform(request)

@@ -1,0 +1,66 @@
+internal import BlockIO
+package import DeviceMapper
+package import SnapshotModel
+package import VolumeAccess
+
+/// A volume under device-mapper. The kernel has it; this server opens its devices for clients, and
+/// commands go on without knowing of it.
+package final class ServedDevice: ServedVolume {
+    package let name: String
+    package let storePath: String
+    private let preferredBytes: Int
+    private let access: DeviceAccess
+
+    private init(_ argument: VolumeArgument, preferredBytes: Int, access: DeviceAccess) {
+        name = argument.name
+        storePath = argument.storePath
+        self.preferredBytes = preferredBytes
+        self.access = access
+    }
+
+    /// Nothing is opened, but what a killed server has left is swept.
+    ///
+    /// - Parameter report: hears of what is found meanwhile.
+    package static func start(
+        _ argument: VolumeArgument, _ record: VolumeRecord, mapper: any DeviceMapping,
+        report: @escaping @Sendable (String) -> Void
+    ) -> ServedDevice {
+        let name = argument.name
+        let access = DeviceAccess(
+            volume: name, storePath: argument.storePath,
+            purpose: "nbdkit opening a snapshot of \(name)", mapper: mapper, clock: SystemClock()
+        ) { report("volume \(name): \($0)") }
+        access.sweep()
+        return ServedDevice(
+            argument, preferredBytes: record.geometry.chunkBytes, access: access)
+    }
+
+    /// The kernel keeps a device for whoever has it open.
+    package var clients: ClientPresence? { nil }
+
+    package func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
+        let device = readOnly ? try access.openVolume() : try access.openWritable()
+        let close: @Sendable () -> Void = { [access] in
+            if !readOnly { access.closedWritable() }
+        }
+        do throws(IOFailure) {
+            return DeviceContent(
+                device, byteCount: try device.byteCount(), isWritable: !readOnly,
+                description: ExportDescription.volume(name), preferredBytes: preferredBytes,
+                onClose: close)
+        } catch {
+            close()
+            throw Problem(error)
+        }
+    }
+
+    package func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
+        try DeviceContent(
+            access.openSnapshot(manifest.id), byteCount: manifest.volumeBytes, isWritable: false,
+            description: ExportDescription.snapshot(manifest, of: name),
+            preferredBytes: preferredBytes
+        ) { [access] in access.closed(manifest.id) }
+    }
+
+    package func stop() {}
+}

@@ -1,0 +1,250 @@
+internal import BlockIO
+internal import MergeKit
+package import SnapshotModel
+package import VolumeAccess
+
+/// A session with an image that this process has open. It undoes at its end what it has left
+/// half-done. Only one thread at a time performs requests; any may ask whether a change is under way.
+package final class LocalSession: OpenVolume, HostedSession {
+    private let host: VolumeHost
+    private let ownsHost: Bool
+    private let change: SteppedChange
+    /// What collections had freed before the session's last deletion; the caretaker may be faster
+    /// to collect than the session.
+    private let freedBefore = Monitored<Int?>(nil)
+    private let overrulesClients = Monitored(false)
+    /// Whether what the session has prepared changes the volume's content.
+    private let stagesRevert = Monitored(false)
+
+    /// - Parameter ownsHost: whether the volume is closed with the session.
+    package init(host: VolumeHost, ownsHost: Bool) {
+        self.host = host
+        self.ownsHost = ownsHost
+        change = SteppedChange(host: host)
+    }
+
+    private var engine: LiveEngine { host.engine }
+
+    package var isServed: Bool { false }
+
+    package var warnings: [String] { engine.warnings }
+
+    package var isUnderWay: Bool { change.isUnderWay }
+
+    package func close() {
+        change.abandon()
+        // What could not be flushed is found by the next open, which recovers.
+        if ownsHost { try? host.close() }
+    }
+
+    package func status(for client: any RequestClient) throws(Problem) -> VolumeStatus {
+        try engine.status()
+    }
+}
+
+// MARK: - Clients
+
+extension LocalSession {
+    package func clients(for client: any RequestClient) throws(Problem) -> ClientPresence? {
+        host.clients.presence()
+    }
+
+    package func overruleClients(for client: any RequestClient) throws(Problem) {
+        overrulesClients.withLock { $0 = true }
+    }
+
+    package func letGo(for client: any RequestClient) throws(Problem) {
+        try requireNoClients()
+        guard let letGo = host.letGo.withLock({ $0 }) else {
+            throw Problem(.usage, "this process does not let volumes go")
+        }
+        letGo()
+    }
+
+    /// `.refused` when the volume's content would change under clients that have it open.
+    private func requireNoClients() throws(Problem) {
+        guard !overrulesClients.withLock({ $0 }), let presence = host.clients.presence() else {
+            return
+        }
+        throw presence.problem(engine.record.name)
+    }
+
+    /// The same at the last moment, while reads and writes wait: one who has come since the first look
+    /// may have read what is about to change.
+    private func requireNobodyCame() throws(Problem) {
+        guard !overrulesClients.withLock({ $0 }), let presence = host.clients.presenceNow() else {
+            return
+        }
+        throw presence.problem(engine.record.name)
+    }
+}
+
+// MARK: - Changes
+
+extension LocalSession {
+    package func takeSnapshot(
+        _ request: SnapshotRequest, for client: any RequestClient
+    ) throws(Problem) -> SnapshotOutcome {
+        defer { host.caretaker?.wake() }
+        return try change.atOnce(for: client) { engine throws(Problem) in
+            try engine.takeSnapshot(request)
+        }
+    }
+
+    package func revert(
+        _ request: RevertRequest, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome {
+        try requireNoClients()
+        defer { host.caretaker?.wake() }
+        return try change.atOnce(for: client) { engine throws(Problem) in
+            try engine.revert(request, isAllowed: requireNobodyCame)
+        }
+    }
+
+    package func cancelMerge(
+        _ id: RevertID, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome {
+        try requireNoClients()
+        defer { host.caretaker?.wake() }
+        return try change.atOnce(for: client) { engine throws(Problem) in
+            try engine.cancelMerge(id, isAllowed: requireNobodyCame)
+        }
+    }
+
+    package func resize(
+        to bytes: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeRecord {
+        if bytes < engine.geometry.volumeBytes { try requireNoClients() }
+        defer { host.caretaker?.wake() }
+        return try change.atOnce(for: client) { engine throws(Problem) in
+            try engine.resize(to: bytes) { () throws(Problem) in
+                if bytes < engine.geometry.volumeBytes { try requireNobodyCame() }
+            }
+            return engine.record
+        }
+    }
+
+    package func prepareSnapshot(
+        _ request: SnapshotRequest, for client: any RequestClient
+    ) throws(Problem) {
+        if !change.isUnderWay { stagesRevert.withLock { $0 = false } }
+        try change.prepare(for: client) { barrier throws(Problem) in
+            try barrier.prepareSnapshot(request)
+        }
+    }
+
+    package func prepareRevert(
+        _ request: RevertRequest, for client: any RequestClient
+    ) throws(Problem) {
+        try requireNoClients()
+        try change.prepare(for: client) { barrier throws(Problem) in
+            try barrier.prepareRevert(request)
+        }
+        stagesRevert.withLock { $0 = true }
+    }
+
+    package func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
+        try change.hold(milliseconds: milliseconds, for: client)
+    }
+
+    package func commit(
+        for client: any RequestClient
+    ) throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
+        if stagesRevert.withLock({ $0 }) { try requireNobodyCame() }
+        return try change.commit()
+    }
+
+    package func rollBack(for client: any RequestClient) throws(Problem) {
+        stagesRevert.withLock { $0 = false }
+        try change.rollBack()
+    }
+
+    package func release(for client: any RequestClient) throws(Problem) -> Int64 {
+        stagesRevert.withLock { $0 = false }
+        let heldNanoseconds = try change.release()
+        host.caretaker?.wake()
+        return heldNanoseconds
+    }
+}
+
+// MARK: - Merges
+
+extension LocalSession {
+    package func previewRevert(
+        to id: SnapshotID, for client: any RequestClient
+    ) throws(Problem) -> RevertPreview {
+        try engine.previewRevert(to: id)
+    }
+
+    package func mergeProgress(for client: any RequestClient) throws(Problem) -> MergeProgress? {
+        defer { host.caretaker?.wake() }
+        return engine.mergeProgress()
+    }
+
+    package func pauseMerge(for client: any RequestClient) throws(Problem) {
+        try engine.pauseMerge()
+        host.caretaker?.wake()
+    }
+
+    package func resumeMerge(for client: any RequestClient) throws(Problem) {
+        try engine.resumeMerge()
+        host.caretaker?.wake()
+    }
+
+    package func throttleMerge(
+        bytesPerSecond rate: Int?, for client: any RequestClient
+    ) throws(Problem) {
+        guard rate.map({ $0 > 0 }) ?? true else {
+            throw Problem(.usage, "a merge's rate must be more than 0 bytes per second")
+        }
+        try engine.throttleMerge(bytesPerSecond: rate)
+        host.caretaker?.wake()
+    }
+
+    package func waitForMerge(for client: any RequestClient) throws(Problem) {
+        try MergeWait(host: host).run(for: client)
+    }
+}
+
+// MARK: - Deleting, exporting
+
+extension LocalSession {
+    package func previewDelete(
+        _ ids: [SnapshotID], for client: any RequestClient
+    ) throws(Problem) -> DeleteReport {
+        try engine.previewDelete(ids)
+    }
+
+    package func delete(
+        _ ids: [SnapshotID], for client: any RequestClient
+    ) throws(Problem) -> DeleteReport {
+        let report = try change.atOnce(for: client) { engine throws(Problem) in
+            let before = engine.freedBytes
+            freedBefore.withLock { $0 = before }
+            return try engine.delete(ids)
+        }
+        host.caretaker?.collectSoon()
+        return report
+    }
+
+    /// The report's freed bytes are those since the session's last deletion, and its removed areas all
+    /// that nobody has been told of: the caretaker may have been faster.
+    package func collect(for client: any RequestClient) throws(Problem) -> CollectReport {
+        var report = try engine.collect()
+        report.removedAreas = engine.takeRemovedAreas()
+        let before = freedBefore.withLock { before in
+            defer { before = nil }
+            return before
+        }
+        if let before { report.freedBytes = engine.freedBytes - before }
+        return report
+    }
+
+    package func export(
+        _ id: SnapshotID, path: String, for client: any RequestClient
+    ) throws(Problem) -> Int {
+        let view = try engine.openView(of: id)
+        defer { view.close() }
+        return try SnapshotExport(path: path).write(view, for: client)
+    }
+}

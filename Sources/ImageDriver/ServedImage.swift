@@ -1,0 +1,79 @@
+internal import BlockIO
+internal import Control
+internal import MergeKit
+package import SnapshotModel
+package import VolumeAccess
+
+/// An image that this server has open, with the socket through which commands reach it.
+package final class ServedImage: ServedVolume {
+    private let host: VolumeHost
+    private let control: ControlServer
+    /// Those who have the volume open for reading, or one of its snapshots.
+    private let readers = ClientRegister()
+
+    private let report: @Sendable (String) -> Void
+
+    private init(
+        host: VolumeHost, control: ControlServer, report: @escaping @Sendable (String) -> Void
+    ) {
+        self.host = host
+        self.control = control
+        self.report = report
+    }
+
+    package var name: String { host.engine.record.name }
+    package var storePath: String { host.storePath }
+
+    package var clients: ClientPresence? { readers.presenceNow() ?? host.clients.presenceNow() }
+
+    package func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
+        let clients = readOnly ? readers : host.clients
+        let client = clients.arrive(at: SystemClock().now())
+        return ImageContent(host.engine, isWritable: !readOnly) { clients.leave(client) }
+    }
+
+    package func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
+        let view = try host.engine.openView(of: manifest.id)
+        let (clients, client) = (readers, readers.arrive(at: SystemClock().now()))
+        return ImageSnapshotContent(view, of: host.engine.record) { clients.leave(client) }
+    }
+
+    /// Opens the image, starts its background work, and listens for commands.
+    ///
+    /// - Parameters:
+    ///   - report: hears of what goes wrong meanwhile.
+    ///   - letGo: ends the serving of this volume in the background.
+    package static func start(
+        _ argument: VolumeArgument, report: @escaping @Sendable (String) -> Void,
+        letGo: @escaping @Sendable () -> Void
+    ) throws(Problem) -> ServedImage {
+        let name = argument.name
+        let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasCaretaker: true) {
+            report("volume \(name): \($0)")
+        }
+        let host = try VolumeHost.open(storePath: argument.storePath, options: options)
+        host.letGo.withLock { $0 = letGo }
+        for warning in host.engine.warnings {
+            report("warning: \(warning)")
+        }
+        do throws(Problem) {
+            let control = try ControlServer.start(storePath: host.storePath) {
+                LocalSession(host: host, ownsHost: false)
+            }
+            return ServedImage(host: host, control: control, report: report)
+        } catch {
+            try? host.close()
+            throw error
+        }
+    }
+
+    /// Ends commands first, then the background work, then flushes and closes the engine.
+    package func stop() {
+        control.stop()
+        do throws(Problem) {
+            try host.close()
+        } catch {
+            report(error.message + (error.hint.map { "; \($0)" } ?? ""))
+        }
+    }
+}

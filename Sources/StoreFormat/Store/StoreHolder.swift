@@ -1,0 +1,87 @@
+package import BlockIO
+internal import Glibc
+package import SnapshotModel
+
+/// Who has a store open: the content of its lock file, for those who find it locked.
+package struct StoreHolder: Equatable {
+    var processID: Int32
+    /// What the process does: `nbdkit`, `snapmgr revert`.
+    var purpose: String
+
+    /// The lock file's name in the store.
+    static let fileName = "lock"
+
+    init(processID: Int32 = getpid(), purpose: String) {
+        self.processID = processID
+        self.purpose = purpose
+    }
+
+    /// Reads the content of a lock file; nil when it says nothing.
+    init?(fileContent: String) {
+        let words = fileContent.split(whereSeparator: \.isWhitespace)
+        guard let first = words.first, let processID = Int32(first), processID > 0 else {
+            return nil
+        }
+        self.init(processID: processID, purpose: words.dropFirst().joined(separator: " "))
+    }
+
+    /// Reads the lock file of a store that is locked; nil when it says nothing.
+    init?(of store: FileFolder) {
+        guard let bytes = try? store.readFile(Self.fileName, limitBytes: 4096) else { return nil }
+        self.init(fileContent: String(decoding: bytes, as: UTF8.self))
+    }
+
+    var fileContent: String { "\(processID) \(purpose)\n" }
+
+    /// Takes a store's lock, and says in it who has it; nil when another process has it.
+    package static func lock(
+        _ store: FileFolder, purpose: String
+    ) throws(Problem) -> FileLock? {
+        do throws(IOFailure) {
+            let lock = try FileLock.acquire(path: store.path + "/" + fileName)
+            lock?.describeHolder(StoreHolder(purpose: purpose).fileContent)
+            return lock
+        } catch {
+            guard error.isReadOnly else { throw Problem(error) }
+            throw Problem(
+                .failed, error.description,
+                hint: "run the command as the user who owns \(store.path), or as root")
+        }
+    }
+
+    /// Why the store cannot be opened now.
+    package static func lockedProblem(store: FileFolder) -> Problem {
+        guard let holder = StoreHolder(of: store) else {
+            return Problem(
+                .locked, "the store \(store.path) is in use by another process",
+                hint: "see who has \(store.path)/\(fileName) open: fuser -v")
+        }
+        let purpose = holder.purpose.isEmpty ? "" : " (\(holder.purpose))"
+        return Problem(
+            .locked, "the store \(store.path) is in use by process \(holder.processID)\(purpose)",
+            hint: "wait until it has ended, or end it: kill \(holder.processID)")
+    }
+}
+
+extension StoreHolder {
+    /// How long an opener waits for a holder that is just starting or ending.
+    package static let patienceMilliseconds = 2_000
+    /// Between two looks at a holder that is just starting or ending.
+    private static let lookMilliseconds = 50
+
+    /// Tries until `attempt` gives something, with patience for a command that is at work on the
+    /// store just now. `.locked`, naming the holder, when it takes longer.
+    package static func waiting<Result>(
+        for storePath: String, milliseconds: Int = patienceMilliseconds,
+        _ attempt: () throws(Problem) -> Result?
+    ) throws(Problem) -> Result {
+        let deadline = Deadline(milliseconds: milliseconds)
+        while true {
+            if let result = try attempt() { return result }
+            guard !deadline.hasPassed else {
+                throw lockedProblem(store: FileFolder(path: storePath))
+            }
+            BackgroundThread.sleep(milliseconds: lookMilliseconds)
+        }
+    }
+}

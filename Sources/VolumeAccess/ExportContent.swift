@@ -1,0 +1,63 @@
+package import SnapshotModel
+
+/// What an export reads and writes. Several threads may call at once; none does after `close`.
+package protocol ExportContent: Sendable {
+    /// The size in bytes when the client connected.
+    var byteCount: Int { get }
+    /// For people: what it is.
+    var description: String { get }
+    /// The size in bytes below which a write may cost the copy of more than itself.
+    var preferredBytes: Int { get }
+    var isWritable: Bool { get }
+    /// Whether a client's hint that it does not need a range any more is of use: it is then zeroed.
+    var canTrim: Bool { get }
+    /// Whether zeroes never take longer than to write them.
+    var isZeroFast: Bool { get }
+
+    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
+
+    /// - Parameter isDurable: whether it is durable when this returns; else after ``flush()``.
+    func write(_ bytes: RawSpan, at offset: Int, isDurable: Bool) throws(Problem)
+
+    /// Has a range read as zeroes.
+    func zero(_ range: Range<Int>, isDurable: Bool) throws(Problem)
+
+    /// Returns when everything that was written before, by whichever client, is durable.
+    func flush() throws(Problem)
+
+    /// Consecutive extents from the range's start on, at most `limit`.
+    func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent]
+
+    /// The client has gone.
+    func close()
+}
+
+// What is read-only.
+extension ExportContent {
+    package var isWritable: Bool { false }
+    package var canTrim: Bool { false }
+    package var isZeroFast: Bool { false }
+
+    package func write(_ bytes: RawSpan, at offset: Int, isDurable: Bool) throws(Problem) {
+        throw readOnlyProblem
+    }
+
+    package func zero(_ range: Range<Int>, isDurable: Bool) throws(Problem) {
+        throw readOnlyProblem
+    }
+
+    /// A snapshot does not change: there is nothing to flush.
+    package func flush() throws(Problem) {}
+
+    package var readOnlyProblem: Problem { Problem(.refused, "\(description) is read-only") }
+}
+
+/// What exports are called for people.
+package enum ExportDescription {
+    package static func volume(_ name: String) -> String { "volume \(name)" }
+
+    package static func snapshot(_ manifest: SnapshotManifest, of volume: String) -> String {
+        let name = manifest.name.map { " (\($0))" } ?? ""
+        return "snapshot \(manifest.id)\(name) of volume \(volume), taken \(manifest.takenAt)"
+    }
+}

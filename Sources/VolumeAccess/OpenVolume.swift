@@ -1,0 +1,125 @@
+package import SnapshotModel
+
+/// A volume that this process has open, as a driver gives it to one session. Whoever asks is told of
+/// progress, and what he asked for ends when he goes away.
+package protocol OpenVolume: VolumeSession {
+    func status(for client: any RequestClient) throws(Problem) -> VolumeStatus
+    /// Who has the volume open for writing through this process; nil when nobody has.
+    func clients(for client: any RequestClient) throws(Problem) -> ClientPresence?
+    /// From now on this session changes the volume's content under its clients, too.
+    func overruleClients(for client: any RequestClient) throws(Problem)
+    /// Has this process let the volume go, soon.
+    func letGo(for client: any RequestClient) throws(Problem)
+
+    /// Takes one snapshot: prepare, hold, commit and release at once.
+    func takeSnapshot(
+        _ request: SnapshotRequest, for client: any RequestClient
+    ) throws(Problem) -> SnapshotOutcome
+    /// - Throws: `refused` when clients have the volume open, or its chain is broken.
+    func revert(
+        _ request: RevertRequest, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome
+
+    // The same in steps, so that several volumes change at one instant.
+    /// Makes ready what takes long, while writes go on.
+    func prepareSnapshot(
+        _ request: SnapshotRequest, for client: any RequestClient) throws(Problem)
+    func prepareRevert(_ request: RevertRequest, for client: any RequestClient) throws(Problem)
+    /// Flushes the origin and keeps all I/O waiting, for as long as `milliseconds` at most.
+    func hold(milliseconds: Int, for client: any RequestClient) throws(Problem)
+    /// Makes what is prepared durable, within the hold.
+    func commit(
+        for client: any RequestClient
+    ) throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?)
+    /// Takes back what this session committed within the present hold.
+    func rollBack(for client: any RequestClient) throws(Problem)
+    /// Lets I/O go on, and returns how long it was held, in nanoseconds; 0 when it was not.
+    func release(for client: any RequestClient) throws(Problem) -> Int64
+
+    /// What a revert would do.
+    func previewRevert(
+        to id: SnapshotID, for client: any RequestClient
+    ) throws(Problem) -> RevertPreview
+    /// How far the merge is; nil when none runs.
+    func mergeProgress(for client: any RequestClient) throws(Problem) -> MergeProgress?
+    func pauseMerge(for client: any RequestClient) throws(Problem)
+    func resumeMerge(for client: any RequestClient) throws(Problem)
+    /// Limits the merge to so many bytes per second; nil lifts the limit.
+    func throttleMerge(bytesPerSecond: Int?, for client: any RequestClient) throws(Problem)
+    /// Back to the safety snapshot, dropping what was written since.
+    func cancelMerge(
+        _ id: RevertID, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome
+    /// Returns when no merge runs.
+    func waitForMerge(for client: any RequestClient) throws(Problem)
+
+    /// What deleting snapshots would free.
+    func previewDelete(
+        _ ids: [SnapshotID], for client: any RequestClient
+    ) throws(Problem) -> DeleteReport
+    /// Marks as deleted; the bytes are freed in the background, or by ``collect(for:)``.
+    func delete(
+        _ ids: [SnapshotID], for client: any RequestClient
+    ) throws(Problem) -> DeleteReport
+    /// Frees what no live snapshot needs.
+    func collect(for client: any RequestClient) throws(Problem) -> CollectReport
+    /// Writes a snapshot's content to a new file, and returns its size in bytes.
+    func export(
+        _ id: SnapshotID, path: String, for client: any RequestClient
+    ) throws(Problem) -> Int
+    /// - Returns: the volume's record as it is now.
+    func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord
+}
+
+/// What holds for all drivers.
+package enum VolumeLimits {
+    /// How long I/O may be held at most: guests give up on a disk after 30 seconds.
+    package static let holdMilliseconds = 20_000
+}
+
+/// A session that a server gives to another process.
+package protocol HostedSession: OpenVolume, Sendable {
+    /// Whether the session has something prepared or held.
+    var isUnderWay: Bool { get }
+}
+
+// The one place where requests become calls.
+extension OpenVolume {
+    package func perform(
+        _ request: VolumeRequest, for client: any RequestClient
+    ) throws(Problem) -> VolumeReply {
+        switch request {
+        case .status: return .status(try status(for: client))
+        case .clients: return .clients(try clients(for: client))
+        case .overruleClients: try overruleClients(for: client)
+        case .letGo: try letGo(for: client)
+        case .snapshot(let request):
+            return .snapshot(try takeSnapshot(request, for: client))
+        case .revert(let request): return .reverted(try revert(request, for: client))
+        case .prepareSnapshot(let request): try prepareSnapshot(request, for: client)
+        case .prepareRevert(let request): try prepareRevert(request, for: client)
+        case .hold(let milliseconds): try hold(milliseconds: milliseconds, for: client)
+        case .commit:
+            let committed = try commit(for: client)
+            return .committed(snapshot: committed.snapshot, revert: committed.revert)
+        case .rollBack: try rollBack(for: client)
+        case .release: return .released(heldNanoseconds: try release(for: client))
+        case .previewRevert(let id): return .preview(try previewRevert(to: id, for: client))
+        case .mergeStatus: return .merge(try mergeProgress(for: client))
+        case .pauseMerge: try pauseMerge(for: client)
+        case .resumeMerge: try resumeMerge(for: client)
+        case .throttleMerge(let rate): try throttleMerge(bytesPerSecond: rate, for: client)
+        case .cancelMerge(let id): return .reverted(try cancelMerge(id, for: client))
+        case .waitForMerge:
+            try waitForMerge(for: client)
+            return .merge(try mergeProgress(for: client))
+        case .previewDelete(let ids): return .deleted(try previewDelete(ids, for: client))
+        case .delete(let ids): return .deleted(try delete(ids, for: client))
+        case .collect: return .collected(try collect(for: client))
+        case .export(let id, let path):
+            return .exported(bytes: try export(id, path: path, for: client))
+        case .resize(let bytes): return .volume(try resize(to: bytes, for: client))
+        }
+        return .done
+    }
+}

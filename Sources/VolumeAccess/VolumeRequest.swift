@@ -1,0 +1,83 @@
+package import SnapshotModel
+
+/// What can be asked of an open volume, as a value that can be sent to the process that has it open.
+/// Its form on the wire is that of the cases' names.
+package enum VolumeRequest: Hashable, Sendable, Codable {
+    case status
+
+    /// Takes one snapshot: prepare, hold, commit and release at once.
+    case snapshot(SnapshotRequest)
+
+    // The same in steps, for snapshots and reverts of several volumes at one instant.
+    /// Makes ready what takes long, while writes go on.
+    case prepareSnapshot(SnapshotRequest)
+    case prepareRevert(RevertRequest)
+    /// Flushes the origin and keeps all I/O waiting, for as long as `milliseconds` at most.
+    case hold(milliseconds: Int)
+    /// Makes the prepared snapshot or revert durable, within the hold.
+    case commit
+    /// Takes back what this session committed within the present hold.
+    case rollBack
+    /// Lets I/O go on.
+    case release
+
+    case previewRevert(SnapshotID)
+    case revert(RevertRequest)
+    case mergeStatus
+    case pauseMerge
+    case resumeMerge
+    /// Limits the merge to so many bytes per second; nil lifts the limit.
+    case throttleMerge(bytesPerSecond: Int?)
+    /// Back to the safety snapshot, dropping what was written since.
+    case cancelMerge(RevertID)
+    /// Answers when no merge runs; sends progress until then.
+    case waitForMerge
+
+    case previewDelete([SnapshotID])
+    /// Marks as deleted; the bytes are freed in the background, or by `collect`.
+    case delete([SnapshotID])
+    case collect
+    /// Writes a snapshot's content to a new file; sends progress.
+    case export(SnapshotID, path: String)
+    case resize(bytes: Int)
+
+    /// Who has the volume open for writing.
+    case clients
+    /// From now on this session changes the volume's content under its clients, too.
+    case overruleClients
+    /// Has the server let the volume go, soon.
+    case letGo
+}
+
+extension VolumeRequest {
+    /// Whether it does no work on the disk to speak of.
+    package var onlyLooks: Bool {
+        switch self {
+        case .status, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack, .release,
+            .clients, .overruleClients:
+            true
+        case .snapshot, .prepareSnapshot, .prepareRevert, .hold, .commit, .previewRevert, .revert,
+            .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .export, .resize,
+            .letGo:
+            false
+        }
+    }
+}
+
+/// The answers, one for each request that succeeds.
+package enum VolumeReply: Hashable, Sendable, Codable {
+    case done
+    case status(VolumeStatus)
+    case snapshot(SnapshotOutcome)
+    /// A commit's result: what was taken, and what was reverted.
+    case committed(snapshot: SnapshotOutcome?, revert: RevertOutcome?)
+    case released(heldNanoseconds: Int64)
+    case preview(RevertPreview)
+    case reverted(RevertOutcome)
+    case merge(MergeProgress?)
+    case deleted(DeleteReport)
+    case collected(CollectReport)
+    case exported(bytes: Int)
+    case volume(VolumeRecord)
+    case clients(ClientPresence?)
+}

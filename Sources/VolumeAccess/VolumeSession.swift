@@ -1,0 +1,128 @@
+package import SnapshotModel
+
+/// The one way to act on a volume: directly when this process has it open (``OpenVolume``), else
+/// through the process that has. One session is one connection: what it prepared or holds is undone
+/// when it ends, so that a killed client leaves no held volume.
+package protocol VolumeSession: AnyObject {
+    /// Whether another process, or the kernel, serves the volume, so that a merge goes on without us.
+    var isServed: Bool { get }
+
+    /// What opening the volume here has found; empty when another process has it open, which keeps
+    /// its own for `status`.
+    var warnings: [String] { get }
+
+    /// Performs a request; a failure is always a `Problem`.
+    func perform(
+        _ request: VolumeRequest, for client: any RequestClient
+    ) throws(Problem) -> VolumeReply
+
+    /// Ends the session; what it prepared or holds is undone.
+    func close()
+}
+
+extension VolumeSession {
+    /// Performs a request for somebody who does not go away.
+    @discardableResult
+    package func perform(
+        _ request: VolumeRequest, onProgress: (TransferProgress) -> Void = { _ in }
+    ) throws(Problem) -> VolumeReply {
+        try withoutActuallyEscaping(onProgress) { onProgress throws(Problem) in
+            try perform(request, for: LocalClient(onProgress: onProgress))
+        }
+    }
+}
+
+// MARK: - Requests and what they are answered with
+
+extension VolumeSession {
+    package func status() throws(Problem) -> VolumeStatus {
+        try ask(.status) { if case .status(let status) = $0 { status } else { nil } }
+    }
+
+    package func takeSnapshot(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
+        try ask(.snapshot(request)) { if case .snapshot(let taken) = $0 { taken } else { nil } }
+    }
+
+    package func commit() throws(Problem) -> (
+        snapshot: SnapshotOutcome?, revert: RevertOutcome?
+    ) {
+        try ask(.commit) { reply in
+            guard case .committed(let snapshot, let revert) = reply else { return nil }
+            return (snapshot, revert)
+        }
+    }
+
+    /// - Returns: how long I/O was held, in nanoseconds.
+    package func release() throws(Problem) -> Int64 {
+        try ask(.release) { if case .released(let held) = $0 { held } else { nil } }
+    }
+
+    package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
+        try ask(.previewRevert(id)) { if case .preview(let plan) = $0 { plan } else { nil } }
+    }
+
+    package func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
+        try ask(.revert(request)) { if case .reverted(let done) = $0 { done } else { nil } }
+    }
+
+    package func cancelMerge(_ id: RevertID) throws(Problem) -> RevertOutcome {
+        try ask(.cancelMerge(id)) { if case .reverted(let done) = $0 { done } else { nil } }
+    }
+
+    /// - Returns: nil when no merge runs.
+    package func mergeProgress() throws(Problem) -> MergeProgress? {
+        try ask(.mergeStatus) { reply -> MergeProgress?? in
+            if case .merge(let progress) = reply { .some(progress) } else { nil }
+        }
+    }
+
+    package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
+        try ask(.previewDelete(ids)) { if case .deleted(let report) = $0 { report } else { nil } }
+    }
+
+    package func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
+        try ask(.delete(ids)) { if case .deleted(let report) = $0 { report } else { nil } }
+    }
+
+    package func collect() throws(Problem) -> CollectReport {
+        try ask(.collect) { if case .collected(let report) = $0 { report } else { nil } }
+    }
+
+    /// - Returns: the file's size in bytes.
+    package func export(
+        _ id: SnapshotID, path: String, onProgress: (TransferProgress) -> Void
+    ) throws(Problem) -> Int {
+        try ask(.export(id, path: path), onProgress) {
+            if case .exported(let bytes) = $0 { bytes } else { nil }
+        }
+    }
+
+    /// Who has the volume open for writing; nil when nobody has.
+    package func clients() throws(Problem) -> ClientPresence? {
+        guard case .clients(let presence) = try performIfKnown(.clients) else { return nil }
+        return presence
+    }
+
+    /// Has the changes to come done whoever has the volume open.
+    package func overruleClients() throws(Problem) { _ = try performIfKnown(.overruleClients) }
+
+    /// A server of an older version neither counts clients nor cares for them; nil then.
+    private func performIfKnown(_ request: VolumeRequest) throws(Problem) -> VolumeReply? {
+        do throws(Problem) { return try perform(request) } catch {
+            guard error.code == .usage else { throw error }
+            return nil
+        }
+    }
+
+    private func ask<Value>(
+        _ request: VolumeRequest, _ onProgress: (TransferProgress) -> Void = { _ in },
+        _ value: (VolumeReply) -> Value?
+    ) throws(Problem) -> Value {
+        guard let value = value(try perform(request, onProgress: onProgress)) else {
+            throw Problem(
+                .failed, "the volume's server gave no fitting answer",
+                hint: "restart the server, so that it has the same version as this command")
+        }
+        return value
+    }
+}
