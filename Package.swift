@@ -67,9 +67,11 @@ let package = Package(
         target(
             "DeviceDriver",
             [
-                "DeviceMapper", "MergeKit", "StoreFormat", "VolumeAccess", "BlockIO",
+                "DeviceMapper", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "BlockIO",
                 "SnapshotModel",
             ]),
+        target(
+            "Drivers", ["DeviceDriver", "ImageDriver", "VolumeAccess", "BlockIO", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
@@ -77,22 +79,20 @@ let package = Package(
         target(
             "Manager",
             [
-                "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks", "ImageDriver",
-                "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "BlockIO", "Scheduler",
-                "Settings", "SnapshotModel",
+                "Catalog", "DeviceMapper", "Hooks", "StoreFormat", "VolumeAccess", "BlockIO",
+                "Scheduler", "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
         target(
             "NBDPlugin",
             [
-                "CNBDKit", "DeviceDriver", "DeviceMapper", "ImageDriver", "StoreFormat",
-                "VolumeAccess", "BlockIO", "SnapshotModel",
+                "CNBDKit", "Drivers", "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel",
             ]),
         .executableTarget(
             name: "snapmgr",
             dependencies: [
-                "CSystem", "Manager", "Hooks", "Scheduler", "Settings", "SnapshotModel",
-                argumentParser,
+                "CSystem", "Drivers", "Manager", "Hooks", "Scheduler", "Settings", "SnapshotModel",
+                "VolumeAccess", argumentParser,
             ],
             swiftSettings: swiftSettings),
 
@@ -113,7 +113,8 @@ let package = Package(
         .executableTarget(
             name: "CommandTorture",
             dependencies: [
-                "TestKit", "Manager", "ImageDriver", "MergeKit", "OriginAccess", "StoreFormat",
+                "TestKit", "Drivers", "Manager", "ImageDriver", "MergeKit", "OriginAccess",
+                "StoreFormat",
                 "VolumeAccess", "BlockIO", "Scheduler", "Settings", "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),

@@ -34,7 +34,7 @@ enum CommandBenchmark {
         let geometry = Geometry(volumeBytes: 1 << 40, chunkBytes: 16 << 10)
         let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
         let record = VolumeRecord(
-            name: "data", uuid: "data", driver: .image, originPath: store + ".img",
+            name: "data", uuid: "data", driver: "image", originPath: store + ".img",
             geometry: geometry, storeFullPolicy: .breakWrites, createdAt: start)
         let manifests = (1...snapshots).map { number in
             SnapshotManifest(

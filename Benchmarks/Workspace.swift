@@ -50,7 +50,7 @@ final class Workspace {
         let geometry = Geometry(volumeBytes: try origin.byteCount(), chunkBytes: chunkBytes)
         try Store(folder: folder).create(
             VolumeRecord(
-                name: "bench", uuid: "bench", driver: .image, originPath: origin.path,
+                name: "bench", uuid: "bench", driver: "image", originPath: origin.path,
                 geometry: geometry, storeFullPolicy: .breakWrites, createdAt: SystemClock().now()))
         return try LiveEngine.open(store: folder, origin: origin)
     }

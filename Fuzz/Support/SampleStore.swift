@@ -23,7 +23,7 @@ package struct SampleStore {
         let origin = MemoryDevice(
             path: "origin", Array(repeating: 7, count: Self.volumeBytes))
         let record = VolumeRecord(
-            name: "sample", uuid: "00000000-0000-4000-8000-000000000001", driver: .image,
+            name: "sample", uuid: "00000000-0000-4000-8000-000000000001", driver: "image",
             originPath: "/origin",
             geometry: Geometry(volumeBytes: volumeBytes, chunkBytes: chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: 1))

@@ -44,14 +44,14 @@ package final class ServedImage: ServedVolume {
     ///   - report: hears of what goes wrong meanwhile.
     ///   - letGo: ends the serving of this volume in the background.
     package static func start(
-        _ argument: VolumeArgument, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> ServedImage {
-        let name = argument.name
+        let name = place.name
         let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasCaretaker: true) {
             report("volume \(name): \($0)")
         }
-        let host = try VolumeHost.open(storePath: argument.storePath, options: options)
+        let host = try VolumeHost.open(storePath: place.storePath, options: options)
         host.letGo.withLock { $0 = letGo }
         for warning in host.engine.warnings {
             report("warning: \(warning)")

@@ -86,7 +86,7 @@ package final class VolumeHost: Sendable {
         _ = try StoreReader(folder: store)
         guard let lock = try StoreHolder.lock(store, purpose: options.purpose) else { return nil }
         var record = try StoreReader(folder: store).record
-        guard record.driver == .image else {
+        guard record.driver == ImageVolumeDriver.driverName else {
             throw Problem(
                 .refused,
                 "volume \(record.name) is under device-mapper: its writes are the kernel's",

@@ -1,7 +1,5 @@
 internal import BlockIO
-internal import DeviceDriver
-internal import DeviceMapper
-internal import ImageDriver
+internal import Drivers
 internal import StoreFormat
 internal import SnapshotModel
 internal import VolumeAccess
@@ -38,14 +36,8 @@ extension VolumeArgument {
                 "the store \(storePath) is of volume \(record.name), not of \(name)",
                 hint: "see which store belongs to which volume: `snapmgr volume list`")
         }
-        switch record.driver {
-        case .image:
-            _ = try doing { () throws(IOFailure) in try FileStatus(path: record.originPath) }
-        case .dm:
-            guard (try? FileStatus(path: DeviceGlance.devicePath(ofVolume: name))) != nil else {
-                throw DeviceGlance.inactiveProblem(name)
-            }
-        }
+        try Self.drivers(name).driver(of: record).requirePresent(
+            VolumePlace(record, storePath: storePath))
     }
 
     /// The volumes that a listing names, each in a line `volume=NAME:STOREPATH`; other lines are
@@ -63,13 +55,11 @@ extension VolumeArgument {
     /// - Parameter letGo: ends the serving of this volume in the background.
     func start(letGo: @escaping @Sendable () -> Void) throws(Problem) -> any ServedVolume {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
-        switch record.driver {
-        case .image:
-            return try ServedImage.start(
-                self, report: NBDKitLog.error, letGo: letGo)
-        case .dm:
-            return ServedDevice.start(
-                self, record, mapper: KernelDeviceMapper(), report: NBDKitLog.error)
-        }
+        return try Self.drivers(name).driver(of: record).serve(
+            VolumePlace(record, storePath: storePath), report: NBDKitLog.error, letGo: letGo)
+    }
+
+    private static func drivers(_ volume: String) -> DriverRegistry {
+        Drivers.all(purpose: "nbdkit serving \(volume)")
     }
 }

@@ -1,11 +1,3 @@
-/// Which driver serves a volume.
-package enum VolumeDriver: String, Sendable, Codable, CaseIterable {
-    /// An image or device served over NBD in user space.
-    case image
-    /// A block device under device-mapper.
-    case dm
-}
-
 /// What a volume does when its store is full.
 package enum StoreFullPolicy: String, Sendable, Codable, CaseIterable {
     /// The guest's write fails with ENOSPC; every snapshot stays whole.
@@ -18,7 +10,7 @@ package enum StoreFullPolicy: String, Sendable, Codable, CaseIterable {
 package struct VolumeRecord: Hashable, Sendable, Codable {
     package var name: String
     package var uuid: String
-    package var driver: VolumeDriver
+    package var driver: DriverName
     /// The absolute path of the origin.
     package var originPath: String
     package var geometry: Geometry
@@ -43,7 +35,7 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     package static let endedRevertsMaximum = 8
 
     package init(
-        name: String, uuid: String, driver: VolumeDriver, originPath: String, geometry: Geometry,
+        name: String, uuid: String, driver: DriverName, originPath: String, geometry: Geometry,
         storeFullPolicy: StoreFullPolicy, createdAt: Timestamp, idFloor: IDFloor = IDFloor()
     ) {
         self.name = name

@@ -48,7 +48,7 @@ extension VolumeRow {
     static func sample(_ name: String) -> VolumeRow {
         VolumeRow(
             record: VolumeRecord(
-                name: name, uuid: "uuid-of-\(name)", driver: .image, originPath: "/images/\(name)",
+                name: name, uuid: "uuid-of-\(name)", driver: "image", originPath: "/images/\(name)",
                 geometry: Geometry(volumeBytes: 1 << 30, chunkBytes: 65_536),
                 storeFullPolicy: .breakSnapshots, createdAt: Timestamp(nanoseconds: 7),
                 idFloor: IDFloor(snapshot: SnapshotID(rawValue: 3))),

@@ -10,6 +10,7 @@ import SnapshotModel
 import Synchronization
 import OriginAccess
 import ImageDriver
+import Drivers
 
 /// A folder with a catalog, stores and origins in it, and what a command does there.
 final class Machine: Sendable {
@@ -28,8 +29,9 @@ final class Machine: Sendable {
 
     var options: ManagerOptions {
         ManagerOptions(
-            state: StateFolder(path: root + "/state"), clock: clock, timeZone: UTCTimeZone(),
-            sessions: ControlSessions(purpose: "test", clock: clock),
+            state: StateFolder(path: root + "/state"),
+            drivers: Drivers.all(purpose: "test", clock: clock), clock: clock,
+            timeZone: UTCTimeZone(),
             settings: SettingsSource { Self.settings },
             onNote: { note in self.noted.withLock { $0.append(note) } })
     }

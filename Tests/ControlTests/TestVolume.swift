@@ -26,7 +26,7 @@ final class TestVolume: Sendable {
             atPath: storePath, withIntermediateDirectories: true)
         _ = try FileFolder(path: folder).createFile("origin.raw", byteCount: Self.byteCount)
         let record = VolumeRecord(
-            name: "data", uuid: UUID().uuidString, driver: .image, originPath: originPath,
+            name: "data", uuid: UUID().uuidString, driver: "image", originPath: originPath,
             geometry: Geometry(volumeBytes: Self.byteCount, chunkBytes: 4096),
             storeFullPolicy: .breakWrites, createdAt: SystemClock().now())
         try Store(folder: FileFolder(path: storePath)).create(record)

@@ -45,7 +45,7 @@ import Testing
 
     private func record(_ fixture: ManagerFixture) throws -> VolumeRecord {
         var record = VolumeRecord(
-            name: "a", uuid: UUID().uuidString.lowercased(), driver: .image,
+            name: "a", uuid: UUID().uuidString.lowercased(), driver: "image",
             originPath: "\(fixture.folder)/a.img",
             geometry: Geometry(volumeBytes: Self.byteCount, chunkBytes: 4096),
             storeFullPolicy: .breakWrites, createdAt: fixture.clock.now())

@@ -6,11 +6,12 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 /// Volumes under device-mapper as far as they need no kernel: what has devices is tested in the guest.
 @Suite struct DeviceVolumeTests {
     /// A fixture with a volume whose devices are not there: its store is taken over from elsewhere.
-    private static func fixture() throws -> ManagerFixture {
+    static func fixture() throws -> ManagerFixture {
         let fixture = try ManagerFixture()
         let origin = fixture.folder + "/origin"
         try FileDevice(path: origin, access: .create).resize(
@@ -19,7 +20,7 @@ import Testing
         try Paths.makeFolders(store)
         try Store(folder: FileFolder(path: store)).create(
             VolumeRecord(
-                name: "device", uuid: "7a0d7c1e-5a5e-4f6e-9d3b-000000000001", driver: .dm,
+                name: "device", uuid: "7a0d7c1e-5a5e-4f6e-9d3b-000000000001", driver: "dm",
                 originPath: origin,
                 geometry: Geometry(
                     volumeBytes: ManagerFixture.chunkBytes * ManagerFixture.chunkCount,

@@ -38,8 +38,10 @@ final class ManagerFixture {
         folder: String, clock: TestClock, sessions: FaultySessions, notes: Notes
     ) -> ManagerOptions {
         ManagerOptions(
-            state: StateFolder(path: folder + "/state"), clock: clock, timeZone: UTCTimeZone(),
-            sessions: sessions, onNote: { notes.add($0) })
+            state: StateFolder(path: folder + "/state"),
+            drivers: DriverRegistry([
+                sessions, DeviceVolumeDriver(purpose: "test", clock: clock),
+            ]), clock: clock, timeZone: UTCTimeZone(), onNote: { notes.add($0) })
     }
 
     var options: ManagerOptions {
@@ -163,86 +165,6 @@ final class Notes: Sendable {
     func add(_ text: String) { texts.withLock { $0.append(text) } }
 
     var all: [String] { texts.withLock { $0 } }
-}
-
-/// Real sessions, of which one can be made to fail.
-final class FaultySessions: SessionProvider {
-    struct Fault: Sendable {
-        /// The end of the store's path.
-        var volume: String
-        /// Whether this request is the one.
-        var matches: @Sendable (VolumeRequest) -> Bool
-        /// Whether the request is carried out before it fails, as when an answer is lost.
-        var isLate = false
-    }
-
-    let fault = Mutex<Fault?>(nil)
-    /// What sessions were asked for while there was a fault, by their stores' paths.
-    private let requests = Mutex<[(storePath: String, request: VolumeRequest)]>([])
-
-    /// The stores whose sessions were asked for this.
-    func storePaths(askedFor request: VolumeRequest) -> [String] {
-        requests.withLock { $0 }.filter { $0.request == request }.map(\.storePath)
-    }
-    private let real: ControlSessions
-
-    init(clock: TestClock) { real = ControlSessions(purpose: "test", clock: clock) }
-
-    func fail(
-        _ volume: String, late: Bool = false,
-        on matches: @escaping @Sendable (VolumeRequest) -> Bool
-    ) {
-        fault.withLock { $0 = Fault(volume: volume, matches: matches, isLate: late) }
-    }
-
-    func heal() { fault.withLock { $0 = nil } }
-
-    var mapper: any DeviceMapping { real.mapper }
-
-    func openDevices(storePath: String) throws(Problem) -> DeviceVolume {
-        try real.openDevices(storePath: storePath)
-    }
-
-    func open(storePath: String) throws(Problem) -> any VolumeSession {
-        let session = try real.open(storePath: storePath)
-        let fault = fault.withLock { $0 }
-        guard let fault else { return session }
-        let isFaulty = storePath.hasSuffix("/" + fault.volume)
-        return FaultySession(session, isFaulty ? fault : nil) { request in
-            self.requests.withLock { $0.append((storePath, request)) }
-        }
-    }
-}
-
-private final class FaultySession: VolumeSession {
-    private let session: any VolumeSession
-    private let fault: FaultySessions.Fault?
-    private let note: @Sendable (VolumeRequest) -> Void
-
-    init(
-        _ session: any VolumeSession, _ fault: FaultySessions.Fault?,
-        note: @escaping @Sendable (VolumeRequest) -> Void
-    ) {
-        self.session = session
-        self.fault = fault
-        self.note = note
-    }
-
-    var isServed: Bool { session.isServed }
-    var warnings: [String] { session.warnings }
-
-    func perform(
-        _ request: VolumeRequest, for client: any RequestClient
-    ) throws(Problem) -> VolumeReply {
-        note(request)
-        guard let fault, fault.matches(request) else {
-            return try session.perform(request, for: client)
-        }
-        if fault.isLate { _ = try session.perform(request, for: client) }
-        throw Problem(.inputOutput, "injected into \(request)")
-    }
-
-    func close() { session.close() }
 }
 
 extension VolumeRequest {

@@ -3,6 +3,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 /// When the daemon looks again, reserves more, and gives up.
 @Suite struct RoomWatchTests {

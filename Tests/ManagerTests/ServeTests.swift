@@ -1,10 +1,12 @@
 import BlockIO
+import DeviceDriver
 import Foundation
 import Glibc
 import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 @Suite struct ServeTests {
     static let tools = ServeTools(nbdkitPath: "/usr/bin/nbdkit", pluginPath: "/lib/plugin.so")
@@ -83,11 +85,20 @@ import Testing
         #expect(throws: Problem.self) { try NBDSocket(path: fixture.folder + "/f").makeFree() }
     }
 
+    /// As the driver under device-mapper tells them.
+    private static func reasons(_ volumes: [String]) -> [String: Problem] {
+        volumes.reduce(into: [:]) { reasons, name in
+            reasons[name] = DeviceVolumeDriver(purpose: "test").devices?.inactiveProblem(name)
+        }
+    }
+
     @Test("where none is named, inactive volumes are left out")
     func selection() throws {
-        let all = ServeSelection(volumes: ["a", "b", "c"], inactive: ["b"], areNamed: false)
+        let all = ServeSelection(
+            volumes: ["a", "b", "c"], inactive: Self.reasons(["b"]), areNamed: false)
         #expect(try all.served() == ["a", "c"])
-        let active = ServeSelection(volumes: ["a", "c"], inactive: ["b"], areNamed: true)
+        let active = ServeSelection(
+            volumes: ["a", "c"], inactive: Self.reasons(["b"]), areNamed: true)
         #expect(try active.served() == ["a", "c"])
     }
 
@@ -100,7 +111,9 @@ import Testing
         ])
     func inactive(volumes: [String], inactive: [String], areNamed: Bool, hint: String) {
         let problem = #expect(throws: Problem.self) {
-            try ServeSelection(volumes: volumes, inactive: inactive, areNamed: areNamed).served()
+            try ServeSelection(
+                volumes: volumes, inactive: Self.reasons(inactive), areNamed: areNamed
+            ).served()
         }
         #expect(problem?.code == .refused)
         #expect(problem?.hint == hint)
@@ -109,7 +122,7 @@ import Testing
     @Test("without any volume there is nothing to serve")
     func noVolume() {
         let problem = #expect(throws: Problem.self) {
-            try ServeSelection(volumes: [], inactive: [], areNamed: false).served()
+            try ServeSelection(volumes: [], inactive: [:], areNamed: false).served()
         }
         #expect(problem?.code == .notFound)
     }

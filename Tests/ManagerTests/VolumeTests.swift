@@ -4,6 +4,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 @Suite struct VolumeTests {
     /// What is wrong with a request, and how it is made so.

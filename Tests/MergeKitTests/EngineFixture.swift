@@ -39,7 +39,7 @@ final class EngineFixture: Sendable {
         _ bytes: Int, _ policy: StoreFullPolicy = .breakWrites, _ chunkBytes: Int = chunkBytes
     ) -> VolumeRecord {
         VolumeRecord(
-            name: "vol", uuid: "u", driver: .image, originPath: "/simulated/origin.raw",
+            name: "vol", uuid: "u", driver: "image", originPath: "/simulated/origin.raw",
             geometry: Geometry(volumeBytes: bytes, chunkBytes: chunkBytes),
             storeFullPolicy: policy, createdAt: Timestamp(nanoseconds: VirtualClock.start))
     }

@@ -24,7 +24,7 @@ struct EngineTests {
         let store = FileFolder(path: temporary.path + "/store")
         var record = EngineFixture.record(64 * 65_536)
         record = VolumeRecord(
-            name: "v", uuid: "u", driver: .image, originPath: temporary.path + "/origin",
+            name: "v", uuid: "u", driver: "image", originPath: temporary.path + "/origin",
             geometry: Geometry(volumeBytes: 64 * 65_536, chunkBytes: 65_536),
             storeFullPolicy: .breakWrites, createdAt: record.createdAt)
         try Store(folder: store).create(record)

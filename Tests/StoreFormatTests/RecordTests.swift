@@ -7,7 +7,7 @@ import Testing
 @Suite("The store's small files are read whole and unaltered, or refused")
 struct RecordTests {
     private let record = VolumeRecord(
-        name: "vol", uuid: "u", driver: .image, originPath: "/simulated/origin.raw",
+        name: "vol", uuid: "u", driver: "image", originPath: "/simulated/origin.raw",
         geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096), storeFullPolicy: .breakWrites,
         createdAt: Timestamp(nanoseconds: VirtualClock.start))
 

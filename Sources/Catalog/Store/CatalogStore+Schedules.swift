@@ -60,22 +60,24 @@ extension CatalogStore {
         try read("reading the schedules") { try Self.scheduleMarks($0) }
     }
 
-    /// As ``scheduleMarks()``, and whether any volume is under device-mapper, of a catalog that nobody
+    /// As ``scheduleMarks()``, and whether any volume has one of the drivers, of a catalog that nobody
     /// has open, without a lock and without a file beside it: the file alone is the whole catalog
     /// then. Nil when somebody has it open, or had it and died. Who opens it meanwhile may make this
     /// fail, or show what was true before.
     package static func peek(
-        _ path: String
-    ) throws -> (marks: [ScheduleKey: ScheduleMarks], hasDevices: Bool)? {
+        _ path: String, drivers: [DriverName]
+    ) throws -> (marks: [ScheduleKey: ScheduleMarks], hasDrivers: Bool)? {
         guard Glibc.access(path + "-wal", F_OK) != 0 else { return nil }
         try CatalogFile.require(path)
         let queue = try CatalogFile.openImmutable(path)
         return try queue.read { database in
             try SchemaCheck.requirePlainTables(database, path)
-            let device = try Int.fetchOne(
-                database, sql: "SELECT 1 FROM volume WHERE driver = ? LIMIT 1",
-                arguments: [VolumeDriver.dm.rawValue])
-            return (try scheduleMarks(database), device != nil)
+            let found = try drivers.contains { driver in
+                try Int.fetchOne(
+                    database, sql: "SELECT 1 FROM volume WHERE driver = ? LIMIT 1",
+                    arguments: [driver.rawValue]) != nil
+            }
+            return (try scheduleMarks(database), found)
         }
     }
 

@@ -2,6 +2,7 @@ internal import BlockIO
 package import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
+package import VolumeAccess
 
 /// Looks after the areas of a volume that grow, between commands. It asks the kernel and the store's
 /// filesystem only, so that a look costs the same however many snapshots there are.

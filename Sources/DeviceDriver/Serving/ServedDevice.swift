@@ -11,9 +11,9 @@ package final class ServedDevice: ServedVolume {
     private let preferredBytes: Int
     private let access: DeviceAccess
 
-    private init(_ argument: VolumeArgument, preferredBytes: Int, access: DeviceAccess) {
-        name = argument.name
-        storePath = argument.storePath
+    private init(_ place: VolumePlace, preferredBytes: Int, access: DeviceAccess) {
+        name = place.name
+        storePath = place.storePath
         self.preferredBytes = preferredBytes
         self.access = access
     }
@@ -22,17 +22,17 @@ package final class ServedDevice: ServedVolume {
     ///
     /// - Parameter report: hears of what is found meanwhile.
     package static func start(
-        _ argument: VolumeArgument, _ record: VolumeRecord, mapper: any DeviceMapping,
+        _ place: VolumePlace, mapper: any DeviceMapping,
         report: @escaping @Sendable (String) -> Void
     ) -> ServedDevice {
-        let name = argument.name
+        let name = place.name
         let access = DeviceAccess(
-            volume: name, storePath: argument.storePath,
+            volume: name, storePath: place.storePath,
             purpose: "nbdkit opening a snapshot of \(name)", mapper: mapper, clock: SystemClock()
         ) { report("volume \(name): \($0)") }
         access.sweep()
         return ServedDevice(
-            argument, preferredBytes: record.geometry.chunkBytes, access: access)
+            place, preferredBytes: place.record.geometry.chunkBytes, access: access)
     }
 
     /// The kernel keeps a device for whoever has it open.

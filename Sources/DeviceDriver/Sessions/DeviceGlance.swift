@@ -1,12 +1,12 @@
 internal import BlockIO
 package import DeviceMapper
-package import StoreFormat
+internal import StoreFormat
 package import SnapshotModel
-internal import VolumeAccess
+package import VolumeAccess
 
 /// A look at a volume's devices without the store's lock: nothing is changed, nothing that is half
 /// done is finished. What it tells may be over by the time it is read.
-package struct DeviceGlance {
+package struct DeviceGlance: VolumeGlance {
     private let stack: VolumeStack
 
     package init(_ record: VolumeRecord, storePath: String, mapper: any DeviceMapping) {
@@ -99,7 +99,7 @@ package struct DeviceGlance {
     }
 
     /// How far the merge of a revert is, in the kernel's own figures.
-    package func progress(of revert: RevertRecord) throws(Problem) -> MergeProgress {
+    func progress(of revert: RevertRecord) throws(Problem) -> MergeProgress {
         let chunkBytes = stack.format.chunkBytes
         let planBytes = revert.planBytes(chunkBytes: chunkBytes)
         var rest = planBytes
@@ -131,4 +131,39 @@ package struct DeviceGlance {
             rate: 0, state: hasFailed ? .failed : role == .paused || !isActive ? .paused : .merging,
             failure: hasFailed ? "the kernel says that its merge failed; see `dmesg`" : nil)
     }
+    /// The kernel tells no rate: it is the average since the revert began.
+    package func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? {
+        guard let running = try StoreReader(folder: stack.folder).runningRevert() else {
+            return nil
+        }
+        var progress = try progress(of: running)
+        guard try isServed else {
+            progress.state = .paused
+            return progress
+        }
+        if progress.state == .merging {
+            let seconds = now.nanoseconds(since: running.startedAt) / 1_000_000_000
+            progress.rate = progress.mergedBytes / Int(max(1, seconds))
+        }
+        return progress
+    }
+}
+
+extension DeviceGlance {
+    /// Without the right to ask the kernel, the device's node tells.
+    package var isServed: Bool {
+        get throws(Problem) {
+            if let isActive = try? isActive { return isActive }
+            return (try? FileStatus(path: stack.name(.top).path)) != nil
+        }
+    }
+
+    package func state(isMerging: Bool) throws(Problem) -> VolumeState {
+        guard try isServed else { return .inactive }
+        return isMerging ? .merging : .active
+    }
+
+    package var devicePath: String? { stack.name(.top).path }
+
+    package func serverWarnings() throws(Problem) -> [String] { [] }
 }

@@ -15,7 +15,7 @@ extension DeviceVolume {
         let path = try doing { () throws(IOFailure) in try FileFolder.realPath(storePath) }
         let folder = FileFolder(path: path)
         let record = try StoreReader(folder: folder).record
-        guard record.driver == .dm else {
+        guard record.driver == DeviceVolumeDriver.driverName else {
             throw Problem(
                 .refused, "volume \(record.name) is an image, and has no devices",
                 hint: "serve it: `snapmgr serve \(record.name)`")

@@ -2,6 +2,7 @@ internal import BlockIO
 internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 // Space for the areas that grow, kept ahead of the kernel: an area that finds none is invalidated.
 extension DeviceVolume {
@@ -24,7 +25,7 @@ extension DeviceVolume {
             try usedBytes(of: manifest) / 2 * 3
         }
         try doing { () throws(IOFailure) in
-            let wanted = max(last ?? AreaReserve.headroomBytes, Self.leastWrittenBytes)
+            let wanted = max(last ?? RoomLook.headroomBytes, Self.leastWrittenBytes)
             let start = state.format.offset(of: AreaFormat.firstDataChunk)
             let end = min(wanted, try areaReserve.headroom(area, usedBytes: 0))
             // A store that is nearly full has no room for it.

@@ -2,13 +2,14 @@ package import BlockIO
 internal import Catalog
 package import Hooks
 internal import SnapshotModel
+package import VolumeAccess
 
-/// What a manager works with: where, and which clock, zone and sessions.
+/// What a manager works with: where, and which drivers, clock and zone.
 package struct ManagerOptions: Sendable {
     package var state: StateFolder
     package var clock: any Clock
     package var timeZone: any LocalTimeZone
-    package var sessions: any SessionProvider
+    package var drivers: DriverRegistry
     package var cancellation: Cancellation
     package var settings: SettingsSource
     /// Starts the process that undoes what hooks did when this one ends early.
@@ -17,9 +18,8 @@ package struct ManagerOptions: Sendable {
     package var onNote: @Sendable (String) -> Void
 
     package init(
-        state: StateFolder, clock: any Clock = SystemClock(),
+        state: StateFolder, drivers: DriverRegistry, clock: any Clock = SystemClock(),
         timeZone: any LocalTimeZone = SystemTimeZone(),
-        sessions: any SessionProvider = ControlSessions(),
         cancellation: Cancellation = Cancellation(), settings: SettingsSource = .none,
         watchdog: WatchdogCommand = .ownProgram(ManagerOptions.watchdogMode),
         onNote: @escaping @Sendable (String) -> Void = { _ in }
@@ -27,7 +27,7 @@ package struct ManagerOptions: Sendable {
         self.state = state
         self.clock = clock
         self.timeZone = timeZone
-        self.sessions = sessions
+        self.drivers = drivers
         self.cancellation = cancellation
         self.settings = settings
         self.watchdog = watchdog

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import DeviceMapper
 internal import Glibc
 internal import Hooks
@@ -14,7 +13,7 @@ final class ManagerContext: Sendable {
     let catalog: CatalogStore
     let clock: any Clock
     let timeZone: any LocalTimeZone
-    let sessions: any SessionProvider
+    let drivers: DriverRegistry
     let cancellation: Cancellation
     let settings: SettingsSource
     let watchdog: WatchdogCommand
@@ -28,7 +27,7 @@ final class ManagerContext: Sendable {
         self.catalog = catalog
         clock = options.clock
         timeZone = options.timeZone
-        sessions = options.sessions
+        drivers = options.drivers
         cancellation = options.cancellation
         settings = options.settings
         watchdog = options.watchdog
@@ -96,7 +95,7 @@ extension ManagerContext {
     /// Devices of the kernel's are in the way of all that could be done without a store.
     private func missingStoreHint(_ volume: VolumeRow) -> String {
         let name = volume.record.name
-        let hasDevices = volume.record.driver == .dm && (try? glance(volume).hasDevices) ?? false
+        let hasDevices = (try? glance(volume).hasDevices) ?? false
         return hasDevices
             ? "mount or restore it; to do without, take the devices down first: "
                 + "`snapmgr deactivate \(name) --without-store`"
@@ -129,7 +128,7 @@ extension ManagerContext {
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
         writeBackMarks(volume)
         do {
-            let session = try sessions.open(storePath: volume.storePath)
+            let session = try driver(of: volume).open(volume.place)
             tell(session.warnings, of: volume)
             return AttendedSession(session) { [self] in tell($0, of: volume) }
         } catch {
@@ -166,29 +165,48 @@ extension ManagerContext {
     }
 }
 
-// MARK: - Volumes under device-mapper
+// MARK: - Drivers
 
 extension ManagerContext {
-    /// A look at a volume's devices that changes nothing.
-    func glance(_ volume: VolumeRow) -> DeviceGlance {
-        DeviceGlance(volume.record, storePath: volume.storePath, mapper: sessions.mapper)
+    /// - Throws: `newer_version` when the volume's driver is not known.
+    func driver(of volume: VolumeRow) throws(Problem) -> any VolumeDriver {
+        try drivers.driver(of: volume.record)
     }
 
-    /// Whether the volume's device is there. Without the right to ask the kernel, its node tells.
+    /// What can be done with the volume's devices; nil when it has none of the kernel's.
+    func devices(of volume: VolumeRow) -> (any DeviceAbility)? {
+        (try? driver(of: volume))?.devices
+    }
+
+    /// A look at a volume that changes nothing.
+    func glance(_ volume: VolumeRow) throws(Problem) -> any VolumeGlance {
+        try driver(of: volume).glance(at: volume.place)
+    }
+
+    /// Whether the device that users mount is there.
     func isActive(_ volume: VolumeRow) -> Bool {
-        (try? glance(volume).isActive)
-            ?? (try? Paths.exists(DeviceGlance.devicePath(ofVolume: volume.record.name))) ?? false
+        devices(of: volume) != nil && (try? glance(volume).isServed) ?? false
+    }
+
+    /// Whether snapshots can lose exceptions: by policy, or whatever the policy is.
+    func canBreak(_ volume: VolumeRow) -> Bool {
+        volume.record.storeFullPolicy == .breakSnapshots
+            || (try? driver(of: volume))?.traits.lossCause != nil
     }
 
     /// Runs `body` with a volume's devices, which this process has to itself.
+    ///
+    /// - Throws: `refused` when it has none; `sentence` says what cannot be done then.
     func withDevices<Result>(
-        _ volume: VolumeRow, _ body: (DeviceVolume) throws -> Result
+        _ volume: VolumeRow, else sentence: String = "it has no devices of the kernel's",
+        _ body: (any OpenDevices) throws -> Result
     ) throws -> Result {
+        let ability = try requireDevices(volume, sentence)
         try prepareStore(volume)
         writeBackMarks(volume)
-        let devices: DeviceVolume
+        let devices: any OpenDevices
         do {
-            devices = try sessions.openDevices(storePath: volume.storePath)
+            devices = try ability.open(volume.place)
         } catch {
             throw error.about("volume \(volume.record.name)")
         }
@@ -205,16 +223,16 @@ extension ManagerContext {
     /// - Parameter volumes: one of them alone must not lie on itself, either.
     func requireIndependent(_ volumes: [VolumeRow]) throws {
         var tops: [DeviceNumber: String] = [:]
-        for volume in volumes where volume.record.driver == .dm {
-            let name = DeviceName(volume: volume.record.name, .top)
-            if let number = try sessions.mapper.info(name)?.number {
-                tops[number] = volume.record.name
+        for volume in volumes {
+            if let number = try devices(of: volume)?.number(of: volume.place) {
+                tops[DeviceNumber(encoded: number)] = volume.record.name
             }
         }
         guard !tops.isEmpty else { return }
         for volume in volumes {
-            let image = volume.record.driver == .image ? volume.record.originPath : nil
-            for (kind, path) in [("store", volume.storePath), ("origin", image)] {
+            let isByPath = try driver(of: volume).traits.opensOriginByPath
+            let origin = isByPath ? volume.record.originPath : nil
+            for (kind, path) in [("store", volume.storePath), ("origin", origin)] {
                 guard let path else { continue }
                 let below = try DeviceLineage(ofFilesystemAt: path).devices
                 guard let other = below.lazy.compactMap({ tops[$0] }).first else { continue }
@@ -229,13 +247,22 @@ extension ManagerContext {
         }
     }
 
-    /// - Throws: `refused` when the volume is an image; `sentence` says what cannot be done then.
-    func requireDevices(_ volume: VolumeRow, _ sentence: String) throws {
-        guard volume.record.driver != .dm else { return }
+    /// - Throws: `refused` when the volume has no devices of the kernel's; `sentence` says what cannot
+    ///   be done then.
+    @discardableResult
+    func requireDevices(
+        _ volume: VolumeRow, _ sentence: String
+    ) throws -> any DeviceAbility {
+        let driver = try driver(of: volume)
+        if let devices = driver.devices { return devices }
         throw Problem(
-            .refused, "volume \(volume.record.name) is an image: \(sentence)",
+            .refused, "volume \(volume.record.name) is \(driver.traits.noun): \(sentence)",
             hint: "serve it over NBD: `snapmgr serve \(volume.record.name)`")
     }
+}
+
+extension VolumeRow {
+    var place: VolumePlace { VolumePlace(record, storePath: storePath) }
 }
 
 // MARK: - Locks

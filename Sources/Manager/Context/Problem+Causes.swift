@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import DeviceMapper
 package import SnapshotModel
 

@@ -1,6 +1,7 @@
 internal import Catalog
 internal import Scheduler
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// What a reading means. Pure.
 struct MonitorJudge {
@@ -90,13 +91,12 @@ struct MonitorJudge {
             return (.critical, "the merge failed \(rest)\(cause)")
         }
         guard volume.health.isServed else {
-            let isImage = volume.health.volume.record.driver == .image
             return (
                 .warning,
                 "a merge waits \(rest), and nobody runs it: "
-                    + (isImage
-                        ? "serve the volume, or run `snapmgr merge resume \(volume.name)`"
-                        : "run `snapmgr activate \(volume.name)`")
+                    + (volume.mergesByItself
+                        ? "run `snapmgr activate \(volume.name)`"
+                        : "serve the volume, or run `snapmgr merge resume \(volume.name)`")
             )
         }
         if merge.state == .paused { return (.warning, "the merge is paused \(rest)") }

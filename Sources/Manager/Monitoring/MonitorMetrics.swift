@@ -1,5 +1,6 @@
 internal import Catalog
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// A reading as metrics for Prometheus: base units, moments instead of ages, always in the same
 /// order. Names and labels only grow.

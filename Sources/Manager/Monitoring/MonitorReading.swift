@@ -37,6 +37,8 @@ struct VolumeReading: Hashable {
     var floorBytes: Int?
     /// Whether the server says that the merge does not move although it should.
     var isMergeStill = false
+    /// Whether the merge goes on by itself while the volume is up.
+    var mergesByItself = false
     /// When the revert began whose merge is to be done.
     var mergeBegunAt: Timestamp?
     var holds: [HoldRow] = []

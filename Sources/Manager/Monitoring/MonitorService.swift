@@ -4,6 +4,7 @@ internal import Scheduler
 internal import Settings
 internal import SnapshotModel
 internal import StoreFormat
+internal import VolumeAccess
 
 /// Looks at everything for monitoring. It changes nothing, not even what a crash has left: a check
 /// works on a full disk, and finds what it is there to find.
@@ -82,6 +83,7 @@ package struct MonitorService {
         let name = volume.record.name
         var reading = VolumeReading(health: try StatusService(context: context).health(of: volume))
         reading.holds = try context.catalog.holds(volume: name)
+        reading.mergesByItself = try context.driver(of: volume).traits.mergesByItself
         reading.lastPruneAt = log.lastPrune(of: name)
         reading.failure = log.failure(of: name, lastSlot: lastSlot)
         reading.mergeBegunAt = try context.catalog.reverts(volume: name)
@@ -94,13 +96,13 @@ package struct MonitorService {
             reading.missing = whatIsMissing(volume)
             return reading
         }
-        if volume.record.driver == .image, let merge = reading.health.merge,
+        if try context.driver(of: volume).traits.tellsMergeRate, let merge = reading.health.merge,
             merge.state == .merging, merge.rate == 0
         {
-            let second = try MergeService(context: context).progressOfServer(of: volume)
+            let second = try MergeService(context: context).progress(of: volume)
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
-        if volume.record.canBreak {
+        if context.canBreak(volume) {
             reading.hasBrokenChain =
                 try BrokenMarks(context: context).lostInKernel(volume) != nil
                 || context.reader(volume).brokenThrough() != nil

@@ -3,7 +3,6 @@ internal import Catalog
 internal import StoreFormat
 package import SnapshotModel
 internal import VolumeAccess
-internal import OriginAccess
 
 /// What a check found in a volume, or in the catalog itself.
 package struct CheckReport: Hashable, Sendable {
@@ -107,7 +106,7 @@ package struct CheckService {
             ]
         }
         // What a killed command has left is no damage: it is finished first.
-        if volume.record.driver == .dm, context.isActive(volume) {
+        if context.isActive(volume) {
             try context.withSession(volume) { _ in }
         }
         let findings =
@@ -119,19 +118,11 @@ package struct CheckService {
     /// What would keep the volume from being opened: another origin, or one that others write to. Of
     /// a volume that is open, its server has seen to that.
     private func originFindings(_ volume: VolumeRow, _ record: VolumeRecord) throws -> [Finding] {
-        guard record.driver == .image, try !VolumeLock.isTaken(volume) else { return [] }
-        do throws(Problem) {
-            try OriginGuard.look(
-                path: record.originPath, volume: record.name, recorded: record.originIdentity)
-            return []
-        } catch {
-            // One that is missing is told by the verifier.
-            guard error.code == .refused || error.code == .locked else { return [] }
-            return [
-                Finding(
-                    .damage, object: "origin", message: error.message, remedy: error.hint)
-            ]
-        }
+        let place = VolumePlace(record, storePath: volume.storePath)
+        guard let problem = try context.driver(of: volume).originProblem(place) else { return [] }
+        return [
+            Finding(.damage, object: "origin", message: problem.message, remedy: problem.hint)
+        ]
     }
 
     private func verify(
@@ -153,7 +144,8 @@ package struct CheckService {
         return try findings
             + StoreVerifier.check(
                 store: FileFolder(path: volume.storePath), origin: origin, readData: readsData,
-                repair: repairs)
+                repair: repairs,
+                mergesByItself: context.driver(of: volume).traits.mergesByItself)
     }
 
     private func compare(

@@ -151,7 +151,7 @@ extension Reconciler {
     /// The kernel ends a merge and tells nobody: whoever opens the volume sees it. Best effort: what
     /// fails here fails again in the verb itself.
     private func noteEndOfMerge(_ volume: VolumeRow) {
-        guard volume.record.driver == .dm, let reader = try? context.reader(volume),
+        guard context.devices(of: volume) != nil, let reader = try? context.reader(volume),
             (try? reader.runningRevert()) != nil, context.isActive(volume)
         else { return }
         try? context.withSession(volume) { _ in }

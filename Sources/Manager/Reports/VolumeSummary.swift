@@ -1,24 +1,6 @@
 internal import Catalog
-internal import DeviceDriver
 package import SnapshotModel
-
-/// How a volume is at the moment.
-package enum VolumeState: String, Sendable, CaseIterable {
-    /// An image that nobody has open.
-    case idle
-    /// An image that a server, or a command, has open.
-    case served
-    /// Under device-mapper, and its device is there.
-    case active
-    /// Under device-mapper, and its device is not there.
-    case inactive
-    /// A revert's merge is not done yet.
-    case merging
-    /// Some of its snapshots lost exceptions.
-    case broken
-    /// Its store or origin cannot be read.
-    case missing
-}
+package import VolumeAccess
 
 /// What `volume list` and `volume show` say.
 package struct VolumeSummary: Hashable, Sendable {
@@ -28,11 +10,8 @@ package struct VolumeSummary: Hashable, Sendable {
     /// Bytes that the store occupies; nil when it cannot be read.
     package var storeBytes: Int?
     package var state: VolumeState
-
     /// What users mount; nil for an image.
-    package var devicePath: String? {
-        record.driver == .dm ? DeviceGlance.devicePath(ofVolume: record.name) : nil
-    }
+    package var devicePath: String?
 }
 
 extension VolumeSummary: JSONConvertible {

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import StoreFormat
 package import SnapshotModel
 internal import VolumeAccess
@@ -56,15 +55,9 @@ package struct MergeService {
     package func throttle(_ names: [String], bytesPerSecond: Int?) throws -> [MergeSummary] {
         let summaries = try steer(names, .throttleMerge(bytesPerSecond: bytesPerSecond))
         let volumes = Set(summaries.map(\.volume))
-        if bytesPerSecond != nil,
-            try context.volumes([]).contains(where: {
-                $0.record.driver == .dm && volumes.contains($0.record.name)
-            })
-        {
-            context.note(
-                "the kernel's limit is the machine's: merges and first writes of all volumes under "
-                    + "device-mapper are slower until the merge ends")
-        }
+        let throttled = try context.volumes([]).filter { volumes.contains($0.record.name) }
+        let notes = throttled.compactMap { (try? context.driver(of: $0))?.traits.throttleNote }
+        if bytesPerSecond != nil, let note = notes.first { context.note(note) }
         return summaries
     }
 
@@ -110,67 +103,18 @@ package struct MergeService {
     }
 
     /// Whether somebody has an image open, or the device of the volume is there.
-    func isServed(_ volume: VolumeRow) throws -> Bool {
-        switch volume.record.driver {
-        case .image: try VolumeLock.isTaken(volume)
-        case .dm: context.isActive(volume)
-        }
-    }
+    func isServed(_ volume: VolumeRow) throws -> Bool { try context.glance(volume).isServed }
 
     /// From the server when there is one, or from the kernel; else from the store.
     func progress(of volume: VolumeRow) throws -> MergeProgress? {
-        let reader = try context.reader(volume)
-        guard let running = try reader.runningRevert() else { return nil }
-        let isHeld = try isServed(volume)
-        guard volume.record.driver == .image else {
-            return try kernelProgress(of: running, volume, isActive: isHeld)
-        }
-        if isHeld, let progress = try progressOfServer(of: volume) { return progress }
-        let limits = try reader.mergeLimits()
-        let chunkBytes = reader.record.geometry.chunkBytes
-        let restChunks = try reader.unmergedChunks().count
-        return MergeProgress(
-            revertID: running.id, targetID: running.targetID,
-            safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
-            mergedBytes: max(0, running.planChunkCount - restChunks)
-                .multipliedClamped(by: chunkBytes),
-            planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
-            state: isHeld && limits?.isPaused != true ? .merging : .paused,
-            bytesPerSecondLimit: limits?.bytesPerSecond)
-    }
-
-    /// The kernel tells no rate: it is the average since the revert began.
-    private func kernelProgress(
-        of running: RevertRecord, _ volume: VolumeRow, isActive: Bool
-    ) throws -> MergeProgress {
-        var progress = try context.glance(volume).progress(of: running)
-        guard isActive else {
-            progress.state = .paused
-            return progress
-        }
-        let seconds = running.startedAt.seconds(until: context.clock.now())
-        if progress.state == .merging {
-            progress.rate = progress.mergedBytes / Int(max(1, seconds))
-        }
-        return progress
-    }
-
-    /// As the one says who has the volume open; nil when that is a command, which merges, too, but
-    /// gives no answers.
-    func progressOfServer(of volume: VolumeRow) throws -> MergeProgress? {
-        do {
-            return try context.withSession(volume) { try $0.mergeProgress() }
-        } catch let problem as Problem where problem.code == .locked {
-            return nil
-        }
+        _ = try context.reader(volume)
+        return try context.glance(volume).mergeProgress(at: context.clock.now())
     }
 }
 
 /// The lock of whoever has a volume open.
 enum VolumeLock {
-    static func path(_ volume: VolumeRow) -> String { volume.storePath + "/lock" }
-
-    static func isTaken(_ volume: VolumeRow) throws -> Bool {
-        try FileLock.isHeld("lock", in: FileFolder(path: volume.storePath))
+    static func path(_ volume: VolumeRow) -> String {
+        volume.storePath + "/" + StoreHolder.fileName
     }
 }

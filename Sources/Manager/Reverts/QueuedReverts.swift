@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Reverts that wait until their volumes are closed, one for a volume at most.
 ///

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import Hooks
 package import SnapshotModel
 internal import StoreFormat
@@ -146,14 +145,8 @@ package struct RevertService {
 
     private func requireClosed(_ members: [RevertMember]) throws {
         for member in members {
-            switch member.volume.record.driver {
-            case .dm:
-                if let problem = try context.glance(member.volume).openProblem() { throw problem }
-            case .image:
-                if let clients = try member.session.clients() {
-                    throw clients.problem(member.name)
-                }
-            }
+            if let problem = try context.glance(member.volume).openProblem() { throw problem }
+            if let clients = try member.session.clients() { throw clients.problem(member.name) }
         }
     }
 

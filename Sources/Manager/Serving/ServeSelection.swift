@@ -1,18 +1,17 @@
-internal import DeviceDriver
 internal import SnapshotModel
 
 /// Which volumes a server takes. Pure.
 struct ServeSelection {
     /// Those that were named, or all.
     var volumes: [String]
-    /// Those under device-mapper whose devices do not exist.
-    var inactive: Set<String>
+    /// Those whose devices do not exist, and why that keeps them from being served.
+    var inactive: [String: Problem]
     /// Whether somebody asked for these very volumes.
     var areNamed: Bool
 
-    init(volumes: [String], inactive: [String], areNamed: Bool) {
+    init(volumes: [String], inactive: [String: Problem], areNamed: Bool) {
         self.volumes = volumes
-        self.inactive = Set(inactive)
+        self.inactive = inactive
         self.areNamed = areNamed
     }
 
@@ -26,12 +25,12 @@ struct ServeSelection {
                 .notFound, "there is no volume to serve",
                 hint: "make one: `snapmgr volume create NAME --origin PATH`")
         }
-        if areNamed, let name = volumes.first(where: inactive.contains) {
-            throw DeviceGlance.inactiveProblem(name)
+        if areNamed, let problem = volumes.lazy.compactMap({ inactive[$0] }).first {
+            throw problem
         }
-        let served = volumes.filter { !inactive.contains($0) }
+        let served = volumes.filter { inactive[$0] == nil }
         guard served.isEmpty else { return served }
-        guard volumes.count > 1 else { throw DeviceGlance.inactiveProblem(first) }
+        if volumes.count == 1, let problem = inactive[first] { throw problem }
         throw Problem(
             .refused, "no volume is active: their devices do not exist",
             hint: "run `snapmgr activate --all`")

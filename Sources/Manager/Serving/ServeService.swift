@@ -2,7 +2,7 @@ package import BlockIO
 internal import Catalog
 internal import Glibc
 internal import SnapshotModel
-internal import OriginAccess
+internal import VolumeAccess
 
 /// How `serve` is to serve.
 package struct ServeRequest: Hashable, Sendable {
@@ -104,9 +104,8 @@ package struct ServeService {
         let tools = try ServeTools(environment: environment)
         if case .socket(let path) = request.endpoint { try NBDSocket(path: path).makeFree() }
         return try Reconciler(context).withVolumes(request.volumes) { volumes in
-            let inactive = volumes.filter { $0.record.driver == .dm && !context.isActive($0) }
             let names = try ServeSelection(
-                volumes: volumes.map(\.record.name), inactive: inactive.map(\.record.name),
+                volumes: volumes.map(\.record.name), inactive: inactive(volumes),
                 areNamed: !request.volumes.isEmpty
             ).served()
             let served = volumes.filter { names.contains($0.record.name) }
@@ -114,6 +113,16 @@ package struct ServeService {
             return ServeCommand(
                 request, tools, volumes: served.map { ($0.record.name, $0.storePath) },
                 listing: try listing(request))
+        }
+    }
+
+    /// Why volumes that need devices of the kernel's, and have none now, are not served.
+    private func inactive(_ volumes: [VolumeRow]) -> [String: Problem] {
+        volumes.reduce(into: [:]) { inactive, volume in
+            guard let devices = context.devices(of: volume), !context.isActive(volume) else {
+                return
+            }
+            inactive[volume.record.name] = devices.inactiveProblem(volume.record.name)
         }
     }
 
@@ -129,7 +138,7 @@ package struct ServeService {
     package func parameters(_ names: [String]) throws -> [String] {
         try context.catalog.volumes().filter { volume in
             guard names.isEmpty || names.contains(volume.record.name) else { return false }
-            return volume.record.driver == .image || context.isActive(volume)
+            return context.devices(of: volume) == nil || context.isActive(volume)
         }.map { ServeCommand.parameter(($0.record.name, $0.storePath)) }
     }
 
@@ -138,14 +147,11 @@ package struct ServeService {
         // The server asks the store alone.
         try BrokenMarks(context: context).writeBack(volume)
         // The kernel has its origin, and its store's lock stays free.
-        guard volume.record.driver == .image else { return }
+        guard context.devices(of: volume) == nil else { return }
         _ = try OriginProbe(path: volume.record.originPath)
-        // Given back at once: the plugin takes them when it opens the volume.
         let record = try context.prepareStore(volume)
-        let lock = try VolumeLock.acquire(volume)
-        defer { withExtendedLifetime(lock) {} }
-        _ = try OriginGuard.acquire(
-            path: record.originPath, volume: record.name, recorded: record.originIdentity)
+        try context.driver(of: volume).requireServable(
+            VolumePlace(record, storePath: volume.storePath))
     }
 
     private static func become(_ command: ServeCommand) throws {

@@ -1,8 +1,8 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import StoreFormat
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Learns which snapshots have lost exceptions, and has both the catalog and the store say so: the one
 /// who served the volume has marked them in the store, and cannot write to the catalog; and a store
@@ -12,7 +12,7 @@ struct BrokenMarks {
 
     /// Marks are looked for only where snapshots can break.
     func takeOver(_ volumes: [VolumeRow]) throws {
-        for volume in volumes where volume.record.canBreak {
+        for volume in volumes where context.canBreak(volume) {
             try takeOver(volume)
         }
     }
@@ -28,9 +28,7 @@ struct BrokenMarks {
         }
         guard let row = rows.max(by: { $0.ordinal < $1.ordinal }) else { return }
         try context.catalog.markBroken(volume: name, upTo: newest)
-        let cause =
-            volume.record.driver == .dm
-            ? "the store was full, or failed, or a device was removed" : "the store was full"
+        let cause = (try? context.driver(of: volume))?.traits.lossCause ?? "the store was full"
         let text = "\(cause): the snapshots up to \(row.id) are broken"
         context.note("volume \(name): \(text)")
         try context.log(.error, .snapshotsBroken, text, volume: name, snapshot: row.id)
@@ -46,8 +44,7 @@ struct BrokenMarks {
 
     /// What no command has marked in the store yet, or the store has not taken.
     func lostInKernel(_ volume: VolumeRow) -> SnapshotOrdinal? {
-        guard volume.record.driver == .dm else { return nil }
-        return (try? context.glance(volume).lostSnapshots())?.last
+        (try? context.glance(volume).lostSnapshots())?.last
     }
 
     /// Has the store say of a volume's snapshots what the catalog says: it may have failed when it was
@@ -64,10 +61,4 @@ struct BrokenMarks {
         context.note("volume \(name): \(text)")
         try context.log(.warning, .snapshotsBroken, text, volume: name)
     }
-}
-
-extension VolumeRecord {
-    /// Whether snapshots can lose exceptions: by policy, or because the kernel, which writes the
-    /// areas of a volume under device-mapper, gives a snapshot up rather than a write.
-    var canBreak: Bool { storeFullPolicy == .breakSnapshots || driver == .dm }
 }

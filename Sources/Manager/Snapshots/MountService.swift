@@ -1,9 +1,8 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
-internal import DeviceMapper
 internal import Glibc
 package import SnapshotModel
+internal import VolumeAccess
 
 /// A snapshot that was mounted or unmounted.
 package struct MountReport: Hashable, Sendable {
@@ -39,8 +38,9 @@ package struct MountService {
         try Reconciler(context).tidy([row.volume])
         try context.requireWhole(row)
         let volume = try context.volume(row.volume)
-        try context.requireDevices(volume, "its snapshots are no devices of the kernel's")
-        return try context.withDevices(volume) { devices in
+        return try context.withDevices(
+            volume, else: "its snapshots are no devices of the kernel's"
+        ) { devices in
             try devices.recover()
             let device = try devices.openView(row.id)
             do {
@@ -119,19 +119,17 @@ package struct MountService {
             QueuedReverts(context).runQuietly(volume)
         }
         return MountReport(
-            volume: volume.record.name, snapshot: id, devicePath: device.path, folder: folder)
+            volume: volume.record.name, snapshot: id, devicePath: device, folder: folder)
     }
 
     private func mountedDevice(
         _ folder: String
-    ) throws -> (device: DeviceName, volume: VolumeRow, snapshot: SnapshotID?) {
-        let number = DeviceNumber(encoded: try FileStatus(path: folder).device)
-        let device = try context.sessions.mapper.devices().first { $0.number == number }
-        if let device, let (name, part) = device.name.volumePart, isMountPoint(folder) {
-            switch part {
-            case .view(let id): return (device.name, try context.volume(name), id)
-            case .top: return (device.name, try context.volume(name), nil)
-            default: break
+    ) throws -> (device: String, volume: VolumeRow, snapshot: SnapshotID?) {
+        let number = try FileStatus(path: folder).device
+        if isMountPoint(folder) {
+            for devices in context.drivers.deviceAbilities {
+                guard let owner = try devices.owner(ofDevice: number) else { continue }
+                return (owner.path, try context.volume(owner.volume), owner.snapshot)
             }
         }
         throw Problem(

@@ -1,9 +1,8 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
-internal import DeviceMapper
 internal import Settings
 internal import SnapshotModel
+internal import VolumeAccess
 internal import StoreFormat
 
 /// Watches the volumes under device-mapper between commands and ticks: keeps room ahead of the kernel,
@@ -37,7 +36,9 @@ package struct DaemonService {
                 hint: "one is enough; see `systemctl status snapmgr-daemon`")
         }
         defer { withExtendedLifetime(lock) {} }
-        let events = try DeviceEvents()
+        guard let events = try context.drivers.deviceAbilities.first?.events() else {
+            throw Problem(.refused, "no driver of this snapmgr has devices to watch")
+        }
         context.cancellation.onRequest { events.wake() }
         onReady()
         var memory = Memory()
@@ -55,7 +56,7 @@ package struct DaemonService {
     private func lookAtAll(_ memory: inout Memory) -> Int {
         let volumes: [VolumeRow]
         do {
-            volumes = try context.catalog.volumes().filter { $0.record.driver == .dm }
+            volumes = try context.catalog.volumes().filter { context.devices(of: $0) != nil }
             memory.failure = nil
         } catch {
             say(error, &memory.failure)
@@ -90,9 +91,9 @@ package struct DaemonService {
     }
 
     private func look(after volume: VolumeRow, _ watch: inout WatchedVolume) throws {
-        let keeper = AreaKeeper(
-            volume.record, storePath: volume.storePath, mapper: context.sessions.mapper)
-        guard let look = try keeper.look() else {
+        guard let keeper = context.devices(of: volume)?.keeper(of: volume.place),
+            let look = try keeper.look()
+        else {
             watch = WatchedVolume()
             return
         }
@@ -182,7 +183,7 @@ package struct DaemonService {
 
     /// Gives the snapshots up if the kernel will still find no room soon.
     private func giveUp(
-        _ volume: VolumeRow, _ keeper: AreaKeeper, _ room: RoomWatch
+        _ volume: VolumeRow, _ keeper: any RoomKeeper, _ room: RoomWatch
     ) throws {
         try context.cancellation.check()
         guard let look = try keeper.look(), !look.hasLostSnapshots, room.isCritical(look) else {

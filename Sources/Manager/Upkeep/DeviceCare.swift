@@ -10,7 +10,7 @@ struct DeviceCare {
     /// Looks after all active volumes. One volume's trouble is said, and no reason not to look after
     /// the others.
     func run() throws {
-        for volume in try context.catalog.volumes() where volume.record.driver == .dm {
+        for volume in try context.catalog.volumes() where context.devices(of: volume) != nil {
             do { try look(after: volume) } catch {
                 let problem = Problem(error).about("volume \(volume.record.name)")
                 guard problem.code != .interrupted else { throw problem }

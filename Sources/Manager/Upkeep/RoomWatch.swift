@@ -1,5 +1,5 @@
-internal import DeviceDriver
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Judges the room of a volume's growing areas, from one look to the next: what must be done, and when
 /// to look again. Pure; times are those of the clock that never steps back.

@@ -1,6 +1,5 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
 internal import Scheduler
 package import SnapshotModel
 internal import VolumeAccess
@@ -97,15 +96,12 @@ package struct StatusService {
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
             warnings: isServed ? try warnings(volume) : [],
-            queuedRevert: volume.record.driver == .dm
-                ? try QueuedReverts(context).target(of: name) : nil)
+            queuedRevert: context.devices(of: volume) == nil
+                ? nil : try QueuedReverts(context).target(of: name))
     }
 
     private func warnings(_ volume: VolumeRow) throws -> [String] {
-        switch volume.record.driver {
-        case .image: try serverWarnings(volume)
-        case .dm: kernelWarnings(volume)
-        }
+        try context.glance(volume).serverWarnings() + kernelWarnings(volume)
     }
 
     /// What the kernel says that no command has seen yet.
@@ -117,15 +113,6 @@ package struct StatusService {
             return
                 "the kernel gave up snapshot \(name), and the older ones with it: their store was "
                 + "full, or failed, or its device was removed"
-        }
-    }
-
-    /// What the server has found; a command that has the volume open has no such list.
-    private func serverWarnings(_ volume: VolumeRow) throws -> [String] {
-        do {
-            return try context.withSession(volume) { try $0.status().warnings }
-        } catch let problem as Problem where problem.code == .locked {
-            return []
         }
     }
 

@@ -3,6 +3,7 @@ internal import Catalog
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// One run of what is due: snapshots first, then what the policies let go.
 package struct TickService {
@@ -112,7 +113,9 @@ extension Manager {
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
         guard let settings = try? options.settings.get(),
             (try? options.state.requireCatalogFile()) != nil,
-            let peek = try? CatalogStore.peek(options.state.catalogPath), !peek.hasDevices
+            let peek = try? CatalogStore.peek(
+                options.state.catalogPath, drivers: options.drivers.namesWithDevices),
+            !peek.hasDrivers
         else { return false }
         return Agenda(peek.marks, settings, at: options.clock.now()).isEmpty
     }

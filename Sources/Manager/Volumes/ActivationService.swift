@@ -1,8 +1,7 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
-internal import DeviceMapper
 package import SnapshotModel
+internal import VolumeAccess
 
 /// What became of the devices of some volumes.
 package struct ActivationReport: Hashable, Sendable {
@@ -48,8 +47,6 @@ extension ActivationReport: JSONConvertible {
 /// Makes the devices of volumes under device-mapper, and takes them down.
 package struct ActivationService {
     let context: ManagerContext
-    /// Another one may have been started since the volume was created.
-    var kernel = KernelRelease.current
 
     /// Makes the devices, and finishes whatever was half done. One volume's trouble does not keep the
     /// others from it.
@@ -101,7 +98,7 @@ package struct ActivationService {
         _ body: (VolumeRow) throws -> Bool
     ) throws -> ActivationReport {
         let volumes = try context.volumes(names ?? []).filter {
-            names != nil || $0.record.driver == .dm
+            names != nil || context.devices(of: $0) != nil
         }
         for volume in volumes {
             try context.requireDevices(volume, "it has no devices of the kernel's")
@@ -111,7 +108,7 @@ package struct ActivationService {
             try context.cancellation.check()
             var item = ActivationReport.Item(
                 volume: volume.record.name,
-                devicePath: DeviceGlance.devicePath(ofVolume: volume.record.name),
+                devicePath: try context.glance(volume).devicePath ?? "",
                 isActive: becomesActive, hasChanged: false)
             do {
                 item.hasChanged = try body(volume)
@@ -132,11 +129,11 @@ package struct ActivationService {
     func activate(
         _ volume: VolumeRow, acceptsOrigin: Bool, acceptsDevice: Bool = false, isDryRun: Bool
     ) throws -> Bool {
-        try DeviceOrigin.requireKernel(kernel)
+        try context.requireDevices(volume, "it has no devices of the kernel's").requireKernel()
         return try context.withDevices(volume) { devices in
             let wasActive = try devices.isActive
             guard !isDryRun else {
-                if !acceptsOrigin { try devices.checkOrigin() }
+                if !acceptsOrigin { try devices.requireOrigin() }
                 return !wasActive
             }
             if acceptsOrigin, !wasActive { try devices.acceptOrigin() }
@@ -163,9 +160,7 @@ package struct ActivationService {
     /// - Returns: whether there was anything to take down.
     private func takeDown(_ volume: VolumeRow) throws -> Bool {
         guard try context.glance(volume).hasDevices else { return false }
-        try DeviceTakedown(
-            volume.record, storePath: volume.storePath, mapper: context.sessions.mapper
-        ).run()
+        try context.devices(of: volume)?.takeDown(volume.place)
         try context.log(
             .volumeDeactivated, "the volume is not active any more; its store is missing",
             volume: volume.record.name)

@@ -1,10 +1,9 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceMapper
 internal import FoundationEssentials
 internal import StoreFormat
 internal import SnapshotModel
-internal import OriginAccess
+internal import VolumeAccess
 
 /// Makes one volume, while no other command can make one of its name.
 ///
@@ -14,25 +13,27 @@ internal import OriginAccess
 struct VolumeCreation {
     let context: ManagerContext
     let request: CreateRequest
+    let driver: any VolumeDriver
     let volumes: [VolumeRow]
 
     func run() throws {
-        let named = try Self.originPath(request.originPath, driver: request.driver)
-        let origin =
-            request.driver == .dm
-            ? DeviceOrigin.lastingPath(named, note: context.note) : named
+        let origin = try Self.originPath(request.originPath, driver, note: context.note)
         let site = StoreSite(
             path: try Paths.absolute(
                 request.storePath ?? context.state.defaultStorePath(volume: request.name)))
         try site.requireFit(origin: origin, volumes: volumes)
         let vacancy = try vacancy(site)
-        switch request.driver {
-        case .image where request.createBytes != nil:
-            let image = NewImage(path: origin, byteCount: request.createBytes ?? 0)
+        try driver.check(
+            NewVolume(
+                makesOrigin: request.createBytes != nil,
+                storeFullPolicy: request.storeFullPolicy))
+        try driver.requireMachine()
+        if let byteCount = request.createBytes {
+            let image = NewImage(path: origin, byteCount: byteCount, driver: driver)
             try image.requireFree(unfinished: vacancy.unfinished, volumes)
-            try make(site, origin: origin, image: image)
-        case .image: try make(site, origin: origin, image: nil)
-        case .dm: try makeDevices(site, origin: origin)
+            try make(site, image)
+        } else {
+            try make(site, origin: origin)
         }
         noteNesting()
     }
@@ -55,28 +56,33 @@ struct VolumeCreation {
             owner: try StateIdentity(context.state).read())
     }
 
-    /// A device's own name may be another one after the next start of the machine; a file's may be a
-    /// link that others change.
-    static func originPath(_ path: String, driver: VolumeDriver) throws -> String {
+    /// The path under which an origin is remembered, however it was given.
+    static func originPath(
+        _ path: String, _ driver: any VolumeDriver, note: (String) -> Void
+    ) throws -> String {
         let path = try Paths.fromRoot(path)
-        let isDevice = path.hasPrefix("/dev/") && BlockDevices.isBlockDevice(path)
-        return driver == .dm || isDevice ? path : try Paths.absolute(path)
+        return try driver.lastingPath(path, note: note) ?? Paths.absolute(path)
     }
 
-    // MARK: Images
+    // MARK: Origins
 
-    private func make(_ site: StoreSite, origin: String, image: NewImage?) throws {
-        guard let image else {
-            let probe = try OriginProbe(path: origin, isNew: true)
-            try require(probe, site)
-            let locked = try OriginGuard.acquire(
-                path: origin, volume: request.name, recorded: nil)
-            defer { withExtendedLifetime(locked) {} }
-            var record = try record(origin, byteCount: probe.byteCount)
-            record.originIdentity = locked.identity
-            return try withStore(site) { try write(site, record, isNewFolder: $0) }
+    /// Takes what is there for the origin.
+    private func make(_ site: StoreSite, origin: String) throws {
+        let probe = try probe(origin, site)
+        let claim = try driver.claimOrigin(origin, volume: request.name, recorded: nil)
+        defer { withExtendedLifetime(claim) {} }
+        var record = try record(origin, byteCount: probe.byteCount)
+        record.originIdentity = claim?.identity
+        let isNewFolder = try !Paths.exists(site.path)
+        try withStore(site) { try write(site, record, isNewFolder: $0) }
+        if driver.devices != nil {
+            try bringUp(VolumeRow(record: record, storePath: site.path), site, isNewFolder)
         }
-        let record = try record(origin, byteCount: image.byteCount)
+    }
+
+    /// Makes a new image for the origin.
+    private func make(_ site: StoreSite, _ image: NewImage) throws {
+        let record = try record(image.path, byteCount: image.byteCount)
         try withStore(site) { isNewFolder in
             try write(site, record, isNewFolder: isNewFolder) {
                 try finish(image, site, record)
@@ -89,12 +95,11 @@ struct VolumeCreation {
     private func finish(_ image: NewImage, _ site: StoreSite, _ record: VolumeRecord) throws {
         try image.make()
         do {
-            try require(try OriginProbe(path: image.path, isNew: true), site)
-            let locked = try OriginGuard.acquire(
-                path: image.path, volume: request.name, recorded: nil)
-            defer { withExtendedLifetime(locked) {} }
+            _ = try probe(image.path, site)
+            let claim = try driver.claimOrigin(image.path, volume: request.name, recorded: nil)
+            defer { withExtendedLifetime(claim) {} }
             var record = record
-            record.originIdentity = locked.identity
+            record.originIdentity = claim?.identity
             try Store(folder: FileFolder(path: site.path)).writeVolume(record)
             try enter(record, site)
         } catch {
@@ -104,17 +109,24 @@ struct VolumeCreation {
         }
     }
 
-    private func require(_ probe: OriginProbe, _ site: StoreSite) throws {
+    /// What is to become the origin, after everything was asked that could be in its way.
+    private func probe(_ path: String, _ site: StoreSite) throws -> OriginProbe {
+        let probe = try OriginProbe(path: path, isNew: true)
+        try driver.requireKind(
+            isBlockDevice: probe.status.kind == .blockDevice, path: path, volume: nil)
         try probe.requireUnmanaged(by: volumes)
         try probe.requireStoreElsewhere(site.path)
+        try driver.requireUsable(
+            path, byteCount: probe.byteCount, chunkBytes: request.chunkBytes)
+        return probe
     }
 
     private func record(_ origin: String, byteCount: Int) throws -> VolumeRecord {
         var record = VolumeRecord(
-            name: request.name, uuid: UUID().uuidString.lowercased(), driver: request.driver,
+            name: request.name, uuid: UUID().uuidString.lowercased(), driver: driver.name,
             originPath: origin,
             geometry: Geometry(volumeBytes: byteCount, chunkBytes: request.chunkBytes),
-            storeFullPolicy: request.storeFullPolicy ?? request.driver.storeFullPolicy,
+            storeFullPolicy: request.storeFullPolicy ?? driver.traits.storeFullPolicy,
             createdAt: context.clock.now())
         record.owner = try StoreOwnership(context: context).own()
         return record
@@ -164,29 +176,6 @@ struct VolumeCreation {
 
     // MARK: Devices
 
-    private func makeDevices(_ site: StoreSite, origin: String) throws {
-        guard request.createBytes == nil else {
-            throw Problem(
-                .usage, "a block device is not made: it must be there",
-                hint: "leave out --create-size, or use --driver image")
-        }
-        guard request.storeFullPolicy != .breakWrites else {
-            throw Problem(
-                .usage,
-                "a write to a volume under device-mapper cannot fail for want of space in its "
-                    + "store: the kernel gives the snapshots up",
-                hint: "leave out --when-full, and let `snapmgr daemon` make room before")
-        }
-        let mapper = context.sessions.mapper
-        try DeviceOrigin.requireMachine(mapper)
-        let probe = try DeviceOrigin(path: origin, mapper: mapper).probe(
-            store: site.path, volumes: volumes, chunkBytes: request.chunkBytes)
-        let record = try record(origin, byteCount: probe.byteCount)
-        let isNewFolder = try !Paths.exists(site.path)
-        try withStore(site) { try write(site, record, isNewFolder: $0) }
-        try bringUp(VolumeRow(record: record, storePath: site.path), site, isNewFolder)
-    }
-
     /// Makes the devices of a volume that has just been recorded; when that fails, takes down what
     /// there is, and forgets the volume.
     private func bringUp(_ volume: VolumeRow, _ site: StoreSite, _ isNewFolder: Bool) throws {
@@ -202,21 +191,11 @@ struct VolumeCreation {
     }
 }
 
-extension VolumeDriver {
-    /// What is done when the store is full and nobody has chosen: the kernel can only give the
-    /// snapshots up.
-    fileprivate var storeFullPolicy: StoreFullPolicy {
-        switch self {
-        case .image: .breakWrites
-        case .dm: .breakSnapshots
-        }
-    }
-}
-
 /// A sparse image that is to be made.
 struct NewImage {
     let path: String
     let byteCount: Int
+    let driver: any VolumeDriver
 
     /// - Parameter unfinished: the record that a creation which was cut short has left: an image
     ///   that it names, and that holds nothing, is its own.
@@ -236,9 +215,9 @@ struct NewImage {
         guard let unfinished, unfinished.originPath == path, try isEmpty() else { throw taken }
         try OriginProbe.requireUnmanaged(path, FileStatus(path: path), by: volumes)
         // Whoever has come to use it meanwhile keeps it, and what he may have written.
-        let locked = try OriginGuard.acquire(
-            path: path, volume: unfinished.name, recorded: unfinished.originIdentity)
-        defer { withExtendedLifetime(locked) {} }
+        let claim = try driver.claimOrigin(
+            path, volume: unfinished.name, recorded: unfinished.originIdentity)
+        defer { withExtendedLifetime(claim) {} }
         guard try isEmpty() else { throw taken }
         try Paths.remove(path)
     }

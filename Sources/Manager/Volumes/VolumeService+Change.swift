@@ -1,11 +1,8 @@
 internal import BlockIO
 internal import Catalog
-internal import DeviceDriver
-internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
 internal import VolumeAccess
-internal import Control
 
 /// What resizing a volume does.
 package struct ResizeReport: Hashable, Sendable {
@@ -198,9 +195,9 @@ extension VolumeService {
     }
 
     /// A store that is missing, or not this volume's, has no server of it.
-    private func server(of volume: VolumeRow) throws -> RemoteSession? {
-        guard volume.record.driver == .image, try ownsStore(volume) else { return nil }
-        return try RemoteSession.connect(storePath: volume.storePath)
+    private func server(of volume: VolumeRow) throws -> (any VolumeSession)? {
+        guard try ownsStore(volume) else { return nil }
+        return try context.driver(of: volume).server(of: volume.place)
     }
 
     private func hasServer(_ volume: VolumeRow) throws -> Bool {
@@ -239,26 +236,14 @@ extension VolumeService {
 
     private static let lookMilliseconds = 50
 
-    /// A kernel without device-mapper has no devices of it.
-    private func hasDeviceMapper() throws -> Bool {
-        do throws(DeviceFailure) {
-            _ = try context.sessions.mapper.driverVersion()
-            return true
-        } catch {
-            guard error.isMissingModule else { throw error }
-            return false
-        }
-    }
-
-    /// The devices of a volume under device-mapper, with what was half done finished; nil when there
-    /// are none.
-    private func openDevices(_ volume: VolumeRow) throws -> DeviceVolume? {
+    /// The devices of a volume, with what was half done finished; nil when there are none.
+    private func openDevices(_ volume: VolumeRow) throws -> (any OpenDevices)? {
         // What the kernel has cannot be guessed: the store of live devices must not go.
-        guard volume.record.driver == .dm, try hasDeviceMapper(),
+        guard let ability = context.devices(of: volume), try ability.isPresent(),
             try context.glance(volume).hasDevices
         else { return nil }
         _ = try context.reader(volume)
-        let devices = try context.sessions.openDevices(storePath: volume.storePath)
+        let devices = try ability.open(volume.place)
         try devices.recover()
         return devices
     }
@@ -271,10 +256,10 @@ extension VolumeService {
                 .refused,
                 "a merge runs in volume \(name): without its store, the origin would stay half old "
                     + "and half new",
-                hint: volume.record.driver == .image
-                    ? "run `snapmgr merge resume \(name)` first"
-                    : "wait for it with `snapmgr merge status \(name)`; it runs while the volume is "
-                        + "active")
+                hint: try context.driver(of: volume).traits.mergesByItself
+                    ? "wait for it with `snapmgr merge status \(name)`; it runs while the volume is "
+                        + "active"
+                    : "run `snapmgr merge resume \(name)` first")
         }
         let members = Set(try context.catalog.snapshots(volume: name).map(\.id))
         let hold = try context.catalog.holds().first {

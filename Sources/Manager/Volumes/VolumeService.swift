@@ -2,6 +2,7 @@ internal import BlockIO
 internal import Catalog
 package import SnapshotModel
 internal import StoreFormat
+internal import VolumeAccess
 
 /// What `volume create` is told.
 package struct CreateRequest: Hashable, Sendable {
@@ -14,15 +15,16 @@ package struct CreateRequest: Hashable, Sendable {
     package var chunkBytes: Int
     /// Nil is what the driver does by default.
     package var storeFullPolicy: StoreFullPolicy?
-    package var driver: VolumeDriver
+    package var driver: DriverName
 
     /// What a volume gets when nobody chooses, in bytes.
     package static let defaultChunkBytes = 16 * 1024
+    package static let defaultDriver: DriverName = "image"
 
     package init(
         name: String, originPath: String, storePath: String? = nil, createBytes: Int? = nil,
         chunkBytes: Int = CreateRequest.defaultChunkBytes,
-        storeFullPolicy: StoreFullPolicy? = nil, driver: VolumeDriver = .image
+        storeFullPolicy: StoreFullPolicy? = nil, driver: DriverName = CreateRequest.defaultDriver
     ) {
         self.name = name
         self.originPath = originPath
@@ -40,12 +42,15 @@ package struct VolumeService {
 
     package func create(_ request: CreateRequest) throws -> VolumeSummary {
         try validate(request)
+        let driver = try context.drivers.driver(named: request.driver)
         try requireFree(request.name, try context.catalog.volumes())
         try context.withLock(ofName: request.name) {
             let volumes = try context.catalog.volumes()
             // Again: another command may have been faster.
             try requireFree(request.name, volumes)
-            try VolumeCreation(context: context, request: request, volumes: volumes).run()
+            try VolumeCreation(
+                context: context, request: request, driver: driver, volumes: volumes
+            ).run()
         }
         return try show(request.name)
     }
@@ -97,7 +102,8 @@ extension VolumeService {
         return VolumeSummary(
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: name),
-            storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume))
+            storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume),
+            devicePath: try? context.glance(volume).devicePath)
     }
 
     /// What the catalog knows of a volume whose store cannot be looked at.
@@ -106,7 +112,8 @@ extension VolumeService {
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: volume.record.name),
             storeBytes: try? StoreUsage.bytes(volume.storePath),
-            state: (try? state(of: volume)) ?? .missing)
+            state: (try? state(of: volume)) ?? .missing,
+            devicePath: try? context.glance(volume).devicePath)
     }
 
     func state(of volume: VolumeRow) throws -> VolumeState {
@@ -116,13 +123,6 @@ extension VolumeService {
         let latest = try context.catalog.latestSnapshot(volume: volume.record.name)
         if latest?.state == .broken { return .broken }
         let isMerging = (try? reader.runningRevert()) != nil
-        switch volume.record.driver {
-        case .image:
-            if isMerging { return .merging }
-            return try VolumeLock.isTaken(volume) ? .served : .idle
-        case .dm:
-            guard context.isActive(volume) else { return .inactive }
-            return isMerging ? .merging : .active
-        }
+        return try context.glance(volume).state(isMerging: isMerging)
     }
 }

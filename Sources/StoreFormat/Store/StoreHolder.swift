@@ -9,7 +9,7 @@ package struct StoreHolder: Equatable {
     var purpose: String
 
     /// The lock file's name in the store.
-    static let fileName = "lock"
+    package static let fileName = "lock"
 
     init(processID: Int32 = getpid(), purpose: String) {
         self.processID = processID

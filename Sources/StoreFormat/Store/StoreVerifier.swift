@@ -7,23 +7,31 @@ package struct StoreVerifier {
     private let store: Store
     private let origin: (any BlockDevice)?
     private let repair: Bool
+    private let mergesByItself: Bool
     private var findings: [Finding] = []
     /// Areas that were found damaged for certain: given up, or to be given up by `--repair`.
     private var damaged: Set<SnapshotOrdinal> = []
 
-    private init(store: Store, origin: (any BlockDevice)?, repair: Bool) {
+    private init(
+        store: Store, origin: (any BlockDevice)?, repair: Bool, mergesByItself: Bool
+    ) {
         self.store = store
         self.origin = origin
         self.repair = repair
+        self.mergesByItself = mergesByItself
     }
 
     /// Checks a store. `readData` also reads every byte that a live snapshot depends on, and tells
     /// which snapshots share bytes with an origin that others have changed.
+    ///
+    /// - Parameter mergesByItself: a merge goes on by itself while the volume is up.
     package static func check(
-        store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool
+        store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool,
+        mergesByItself: Bool = false
     ) throws(Problem) -> [Finding] {
         var verifier = StoreVerifier(
-            store: Store(folder: folder), origin: origin, repair: repair)
+            store: Store(folder: folder), origin: origin, repair: repair,
+            mergesByItself: mergesByItself)
         let record = try verifier.store.volume()
         try verifier.checkOrigin(record)
         let sound = try verifier.checkSnapshots(record)
@@ -223,10 +231,10 @@ package struct StoreVerifier {
             let rest = plan.chunks.chunks.subtracting(merged).count
             report(
                 .note, "revert \(running.id)",
-                record.driver == .dm
+                mergesByItself
                     ? "its merge of \(running.planChunkCount) chunks is not done"
                     : "its merge has \(rest) of \(running.planChunkCount) chunks to copy",
-                remedy: record.driver == .dm
+                remedy: mergesByItself
                     ? "the kernel runs it while the volume is active"
                     : "it goes on when the volume is served, or by `snapmgr merge resume`")
         } catch {

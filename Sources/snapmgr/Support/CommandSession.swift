@@ -1,4 +1,5 @@
 import ArgumentParser
+import Drivers
 import Glibc
 import Manager
 import Settings
@@ -97,7 +98,7 @@ struct CommandSession {
         let terminal = terminal
         return ManagerOptions(
             state: try StateFolder(absolute: path),
-            sessions: ControlSessions(purpose: "snapmgr"),
+            drivers: Drivers.all(purpose: "snapmgr"),
             cancellation: Interruption.cancellation, settings: settingsSource,
             onNote: { terminal.note($0) })
     }

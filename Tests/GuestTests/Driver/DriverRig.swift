@@ -90,7 +90,7 @@ final class DriverRig {
     ) throws {
         _ = mkdir(path, 0o700)
         let record = VolumeRecord(
-            name: name, uuid: "6f1b0f8e-5b0f-4c55-9a4f-0d7a2d1c9b11", driver: .dm,
+            name: name, uuid: "6f1b0f8e-5b0f-4c55-9a4f-0d7a2d1c9b11", driver: "dm",
             originPath: originPath,
             geometry: Geometry(volumeBytes: volumeBytes, chunkBytes: chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: SystemClock().now())

@@ -30,7 +30,7 @@ final class VolumeRig {
         context.cleanUp { [self] in try takeDown() }
         _ = mkdir(storePath, 0o700)
         let record = VolumeRecord(
-            name: name, uuid: Self.uuid(name), driver: .dm, originPath: originPath,
+            name: name, uuid: Self.uuid(name), driver: "dm", originPath: originPath,
             geometry: Geometry(volumeBytes: volumeBytes, chunkBytes: chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: SystemClock().now())
         try Store(folder: FileFolder(path: storePath)).create(record)

@@ -4,6 +4,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 /// What monitoring makes of a reading.
 @Suite struct MonitoringJudgeTests {

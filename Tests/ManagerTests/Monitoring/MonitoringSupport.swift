@@ -5,6 +5,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import VolumeAccess
 
 /// Readings as monitoring would make them, at 2026-11-22T12:00:00Z.
 enum MonitoringSample {
@@ -17,7 +18,7 @@ enum MonitoringSample {
     /// A volume that is well.
     static func volume(_ name: String = "data") -> VolumeReading {
         let record = VolumeRecord(
-            name: name, uuid: "uuid-\(name)", driver: .image, originPath: "/srv/\(name).img",
+            name: name, uuid: "uuid-\(name)", driver: "image", originPath: "/srv/\(name).img",
             geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096),
             storeFullPolicy: .breakWrites, createdAt: ago(86_400))
         let summary = VolumeSummary(

@@ -67,7 +67,7 @@ final class HistoryRun {
 
     private static func record(of history: History) -> VolumeRecord {
         VolumeRecord(
-            name: "torture", uuid: "00000000-0000-4000-8000-000000000001", driver: .image,
+            name: "torture", uuid: "00000000-0000-4000-8000-000000000001", driver: "image",
             originPath: "/simulated/origin.raw",
             geometry: Geometry(volumeBytes: history.volumeBytes, chunkBytes: history.chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: VirtualClock.start))

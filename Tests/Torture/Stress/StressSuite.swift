@@ -35,7 +35,7 @@ struct StressSuite {
         try store.makeFolder("store")
         let storeFolder = FileFolder(path: folder.path + "/store")
         let record = VolumeRecord(
-            name: "stress", uuid: "00000000-0000-4000-8000-000000000002", driver: .image,
+            name: "stress", uuid: "00000000-0000-4000-8000-000000000002", driver: "image",
             originPath: folder.path + "/origin.raw",
             geometry: Geometry(volumeBytes: layout.volumeBytes, chunkBytes: layout.chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: VirtualClock.start))

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Manager
 import SnapshotModel
+import VolumeAccess
 
 struct StatusCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Drivers
 import Manager
 import SnapshotModel
+import VolumeAccess
 
 struct VolumeCreateCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
@@ -17,18 +19,6 @@ struct VolumeCreateCommand: ManagerCommand {
             "volume create srv --driver dm --origin /dev/vg/srv --store /var/snapmgr/srv",
         ],
         exits: [.done, .failed, .usage, .notFound, .refused])
-
-    enum Driver: String, ExpressibleByArgument, CaseIterable {
-        case image
-        case dm
-
-        var driver: VolumeDriver {
-            switch self {
-            case .image: .image
-            case .dm: .dm
-            }
-        }
-    }
 
     enum WhenFull: String, ExpressibleByArgument, CaseIterable {
         case breakWrites = "break-writes"
@@ -58,7 +48,7 @@ struct VolumeCreateCommand: ManagerCommand {
     var chunk: SizeArgument?
 
     @Option(help: "Who serves the volume: nbdkit an image, the kernel a block device.")
-    var driver = Driver.image
+    var driver = CreateRequest.defaultDriver
 
     @Option(
         help: ArgumentHelp(
@@ -74,11 +64,24 @@ struct VolumeCreateCommand: ManagerCommand {
             CreateRequest(
                 name: name, originPath: origin, storePath: store, createBytes: createSize?.bytes,
                 chunkBytes: chunk?.bytes ?? CreateRequest.defaultChunkBytes,
-                storeFullPolicy: whenFull?.policy, driver: driver.driver))
+                storeFullPolicy: whenFull?.policy, driver: driver))
         try session.show(["volume": volume.json]) {
             let device = volume.devicePath.map { "from now on, use \($0) instead of \(origin)\n" }
             return "volume \(name) created: \(ByteCount(volume.record.geometry.volumeBytes)), "
                 + "store \(volume.storePath)\n\(device ?? "")"
         }
     }
+}
+
+extension DriverName: ExpressibleByArgument {
+    package init?(argument: String) {
+        guard Self.known.contains(argument) else { return nil }
+        self.init(rawValue: argument)
+    }
+
+    package static var allValueStrings: [String] { known }
+
+    package var defaultValueDescription: String { rawValue }
+
+    private static let known = Drivers.all(purpose: "").names.map(\.rawValue)
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Manager
 import SnapshotModel
+import VolumeAccess
 
 struct VolumeListCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Manager
 import SnapshotModel
+import VolumeAccess
 
 struct VolumeShowCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(

@@ -37,8 +37,20 @@ package struct RoomLook: Hashable, Sendable {
 
     /// Whether so much of what was reserved for an area is used up that more is to be reserved.
     package func isShort(_ area: Area) -> Bool {
-        let headroom = AreaReserve.headroom(leftBytes: area.leftBytes, freeBytes: freeBytes)
+        let headroom = Self.headroom(leftBytes: area.leftBytes, freeBytes: freeBytes)
         return area.reservedBytes < headroom / 2
+    }
+
+    /// What is reserved ahead at most, in bytes.
+    package static let headroomBytes = 64 << 20
+
+    /// The part of the store's free space that one area may reserve.
+    private static let freeShare = 4
+
+    /// How many bytes are to be reserved behind the used ones of an area that can still take
+    /// `leftBytes`, in a store with so many free: fewer near the area's end, and when it runs low.
+    package static func headroom(leftBytes: Int, freeBytes: Int) -> Int {
+        max(0, min(leftBytes, headroomBytes, freeBytes / freeShare))
     }
 
     /// The bytes that an area can take before the kernel gives its snapshot up.

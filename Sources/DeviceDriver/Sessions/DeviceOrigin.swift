@@ -1,6 +1,4 @@
 internal import BlockIO
-internal import Catalog
-internal import DeviceDriver
 internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
@@ -18,18 +16,18 @@ struct DeviceOrigin {
     /// What the machine must have, whatever the device is.
     ///
     /// - Throws: `failed` without root or device-mapper, `refused` on a kernel that could lose data.
-    static func requireMachine(_ mapper: any DeviceMapping) throws {
+    static func requireMachine(_ driver: DeviceVolumeDriver) throws(Problem) {
         guard geteuid() == 0 else {
             throw Problem(
                 .failed, "only root can change block devices", hint: "run the command as root")
         }
-        try requireKernel(KernelRelease.current)
+        try requireKernel(driver.kernel)
         // Says in its own words which module is missing.
-        _ = try mapper.driverVersion()
+        _ = try asking { () throws(DeviceFailure) in try driver.mapper.driverVersion() }
     }
 
     /// - Throws: `refused` on a kernel that could lose data.
-    static func requireKernel(_ kernel: KernelRelease?) throws {
+    static func requireKernel(_ kernel: KernelRelease?) throws(Problem) {
         guard let kernel, !kernel.flushesMergedData else { return }
         throw Problem(
             .refused,
@@ -54,35 +52,28 @@ struct DeviceOrigin {
         return lasting
     }
 
-    /// - Parameter store: the folder of the volume's store, which need not exist yet.
-    /// - Returns: the device, after everything was asked that could be in its way.
-    func probe(store: String, volumes: [VolumeRow], chunkBytes: Int) throws -> OriginProbe {
-        let origin = try OriginProbe(path: path, isNew: true)
-        guard origin.status.kind == .blockDevice else {
-            throw Problem(
-                .failed, "the origin \(path) is no block device",
-                hint: "use --driver image, or make a loop device of it: `losetup -f --show`")
-        }
-        let number = try BlockDevices.number(path)
-        try origin.requireUnmanaged(by: volumes)
+    /// Whether nothing is in the way of a volume on the device.
+    func requireUsable(byteCount: Int, chunkBytes: Int) throws(Problem) {
+        let number = try doing { () throws(IOFailure) in try BlockDevices.number(path) }
         try requireForeign(number)
-        try origin.requireStoreElsewhere(store)
         let use = OriginUse(path: path, number: number)
         try use.requireUnused()
         try use.requireWritable()
-        try requireFit(chunkBytes, origin.byteCount)
-        return origin
+        try requireFit(chunkBytes, byteCount)
     }
 
-    private func requireForeign(_ number: DeviceNumber) throws {
-        guard let own = try mapper.devices().first(where: { $0.number == number }) else { return }
+    private func requireForeign(_ number: DeviceNumber) throws(Problem) {
+        let devices = try asking { () throws(DeviceFailure) in try mapper.devices() }
+        guard let own = devices.first(where: { $0.number == number }) else { return }
         throw Problem(
             .refused, "the origin \(path) is snapmgr's own device \(own.name)",
             hint: "name the device that is to be managed")
     }
 
-    private func requireFit(_ chunkBytes: Int, _ byteCount: Int) throws {
-        let sectorBytes = try BlockDevices.logicalBlockSize(path)
+    private func requireFit(_ chunkBytes: Int, _ byteCount: Int) throws(Problem) {
+        let sectorBytes = try doing { () throws(IOFailure) in
+            try BlockDevices.logicalBlockSize(path)
+        }
         guard byteCount % sectorBytes == 0 else {
             throw Problem(
                 .failed,

@@ -1,0 +1,72 @@
+internal import BlockIO
+internal import Control
+internal import StoreFormat
+internal import SnapshotModel
+internal import VolumeAccess
+
+/// A look at an image: whether its store's lock is taken, what its server says, what its store holds.
+struct ImageGlance: VolumeGlance {
+    private let place: VolumePlace
+
+    init(_ place: VolumePlace) { self.place = place }
+
+    private var folder: FileFolder { FileFolder(path: place.storePath) }
+
+    var isServed: Bool {
+        get throws(Problem) {
+            try doing { () throws(IOFailure) in
+                try FileLock.isHeld(StoreHolder.fileName, in: folder)
+            }
+        }
+    }
+
+    func state(isMerging: Bool) throws(Problem) -> VolumeState {
+        isMerging ? .merging : try isServed ? .served : .idle
+    }
+
+    var devicePath: String? { nil }
+    var hasDevices: Bool { false }
+    func openProblem() throws(Problem) -> Problem? { nil }
+    func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] { [] }
+
+    /// As the server says; else from the store: a command that has the volume open merges, too, but
+    /// gives no answers.
+    func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? {
+        let reader = try StoreReader(folder: folder)
+        guard let running = try reader.runningRevert() else { return nil }
+        let isServed = try isServed
+        if isServed,
+            let progress = try fromServer({ session throws(Problem) in
+                try session.mergeProgress()
+            })
+        {
+            return progress
+        }
+        let limits = try reader.mergeLimits()
+        let chunkBytes = reader.record.geometry.chunkBytes
+        let restChunks = try reader.unmergedChunks().count
+        return MergeProgress(
+            revertID: running.id, targetID: running.targetID,
+            safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
+            mergedBytes: max(0, running.planChunkCount - restChunks)
+                .multipliedClamped(by: chunkBytes),
+            planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
+            state: isServed && limits?.isPaused != true ? .merging : .paused,
+            bytesPerSecondLimit: limits?.bytesPerSecond)
+    }
+
+    func serverWarnings() throws(Problem) -> [String] {
+        try fromServer { session throws(Problem) in try session.status().warnings } ?? []
+    }
+
+    /// Nil when no server answers.
+    private func fromServer<Answer>(
+        _ ask: (RemoteSession) throws(Problem) -> Answer?
+    ) throws(Problem) -> Answer? {
+        guard let session = try RemoteSession.connect(storePath: place.storePath) else {
+            return nil
+        }
+        defer { session.close() }
+        return try ask(session)
+    }
+}

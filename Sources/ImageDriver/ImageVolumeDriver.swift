@@ -1,0 +1,123 @@
+package import BlockIO
+internal import Control
+internal import MergeKit
+internal import OriginAccess
+package import SnapshotModel
+internal import StoreFormat
+package import VolumeAccess
+
+/// Raw images and block devices that the engine reads and writes in user space, served over NBD.
+package struct ImageVolumeDriver: VolumeDriver {
+    static let driverName: DriverName = "image"
+
+    /// What this process does, told to those who find a store locked by it.
+    private let purpose: String
+    private let clock: any Clock
+
+    package init(purpose: String, clock: any Clock = SystemClock()) {
+        self.purpose = purpose
+        self.clock = clock
+    }
+
+    package var name: DriverName { Self.driverName }
+    package var devices: (any DeviceAbility)? { nil }
+
+    package var traits: DriverTraits {
+        DriverTraits(
+            noun: "an image", storeFullPolicy: .breakWrites, lossCause: nil,
+            opensOriginByPath: true, tellsMergeRate: true, throttleNote: nil, mergesByItself: false)
+    }
+
+    // MARK: Origins, and new volumes
+
+    package func requireMachine() throws(Problem) {}
+    package func check(_ wish: NewVolume) throws(Problem) {}
+    package func requireKind(isBlockDevice: Bool, path: String, volume: String?) throws(Problem) {}
+    package func requireUsable(
+        _ path: String, byteCount: Int, chunkBytes: Int
+    ) throws(Problem) {}
+
+    /// A device's own name may be another one after the next start of the machine; a file's may be a
+    /// link that others change.
+    package func lastingPath(_ path: String, note: (String) -> Void) -> String? {
+        path.hasPrefix("/dev/") && (try? FileStatus(path: path))?.kind == .blockDevice ? path : nil
+    }
+
+    package func claimOrigin(
+        _ path: String, volume: String, recorded: OriginIdentity?
+    ) throws(Problem) -> (any OriginClaim)? {
+        try OriginGuard.acquire(path: path, volume: volume, recorded: recorded)
+    }
+
+    package func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) {
+        let origin = try OriginGuard.acquire(path: path, volume: place.name, recorded: nil)
+        let store = Store(folder: FileFolder(path: place.storePath))
+        var record = try store.volume()
+        record.originPath = path
+        record.originIdentity = origin.identity
+        let device = try origin.open()
+        let stamp = try doing { () throws(IOFailure) in try device.stamp() }
+        // A crash after this leaves a store that names another origin than the catalog, which is
+        // refused until the command is run again.
+        try store.writeVolume(record)
+        try store.writeOriginState(OriginState(isClosed: stamp != nil, stamp: stamp))
+    }
+
+    /// Of a volume that is open, its server has seen to that.
+    package func originProblem(_ place: VolumePlace) throws(Problem) -> Problem? {
+        guard try !glance(at: place).isServed else { return nil }
+        let record = place.record
+        do throws(Problem) {
+            try OriginGuard.look(
+                path: record.originPath, volume: record.name, recorded: record.originIdentity)
+            return nil
+        } catch {
+            // One that is missing is told by the verifier.
+            return error.code == .refused || error.code == .locked ? error : nil
+        }
+    }
+
+    // MARK: Looking, opening, serving
+
+    package func glance(at place: VolumePlace) -> any VolumeGlance { ImageGlance(place) }
+
+    package func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession {
+        try SessionOpener.open(
+            storePath: place.storePath,
+            options: VolumeHost.Options(purpose: purpose, clock: clock))
+    }
+
+    package func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? {
+        try RemoteSession.connect(storePath: place.storePath)
+    }
+
+    /// What is taken for a moment is what the server takes when it opens the volume.
+    package func requireServable(_ place: VolumePlace) throws(Problem) {
+        let folder = FileFolder(path: place.storePath)
+        let lock = try doing { () throws(IOFailure) in
+            try FileLock.acquire(path: folder.path + "/" + StoreHolder.fileName)
+        }
+        guard let lock else {
+            throw Problem(
+                .locked, "volume \(place.name) is open in another process",
+                hint: "stop its server (`snapmgr serve`), then run the command again")
+        }
+        defer { withExtendedLifetime(lock) {} }
+        _ = try OriginGuard.acquire(
+            path: place.record.originPath, volume: place.name,
+            recorded: place.record.originIdentity)
+    }
+
+    package func requirePresent(_ place: VolumePlace) throws(Problem) {
+        _ = try doing { () throws(IOFailure) in try FileStatus(path: place.record.originPath) }
+    }
+
+    package func serve(
+        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        letGo: @escaping @Sendable () -> Void
+    ) throws(Problem) -> any ServedVolume {
+        try ServedImage.start(place, report: report, letGo: letGo)
+    }
+}
+
+extension OriginGuard: OriginClaim {}
