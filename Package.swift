@@ -98,7 +98,10 @@ let package = Package(
 
         // Tests, the heavy suites (an executable, so that they run optimised), benchmarks.
         .target(
-            name: "TestKit", dependencies: ["MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"],
+            name: "TestKit",
+            dependencies: [
+                "MergeKit", "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel",
+            ],
             path: "Tests/TestKit", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Torture",
@@ -147,6 +150,11 @@ let package = Package(
             [
                 "DeviceDriver", "DeviceMapper", "MergeKit", "StoreFormat", "VolumeAccess",
                 "BlockIO", "SnapshotModel", "TestKit",
+            ]),
+        testTarget(
+            "DriverTests",
+            [
+                "ImageDriver", "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel", "TestKit",
             ]),
         testTarget("StoreFormatTests", ["StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),

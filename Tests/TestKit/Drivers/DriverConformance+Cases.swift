@@ -1,0 +1,168 @@
+internal import BlockIO
+internal import SnapshotModel
+internal import VolumeAccess
+
+extension DriverConformance {
+    package static let cases: [Case] = [
+        Case(name: "what is written is read, by other clients, too") { test in
+            try test.expect(try test.read(3) == 0, "a new volume reads as zeroes")
+            try test.write(7, chunk: 3)
+            try test.expect(try test.read(3) == 7, "what was written is read")
+            try test.expect(try test.read(4) == 0, "and nothing beside it")
+        },
+        Case(name: "a snapshot keeps what the volume was, whatever is written later") { test in
+            try test.write(1, chunk: 0, count: 4)
+            let first = try test.snapshot(11)
+            try test.write(2, chunk: 1)
+            let second = try test.snapshot(12)
+            try test.write(3, chunk: 1, count: 2)
+            try test.expect(try test.read(1, of: first) == 1, "the first keeps what it was")
+            try test.expect(try test.read(1, of: second) == 2, "the second, too")
+            try test.expect(try test.read(2, of: first) == 1, "where nothing was written between")
+            try test.expect(try test.read(1) == 3, "and the volume has what was written last")
+            try test.expect(try test.manifests().map(\.id) == [first, second], "oldest first")
+        },
+        Case(name: "a change in steps counts when it is committed, and not when it is rolled back")
+        {
+            test in
+            try test.withSession { session in
+                try session.perform(.prepareSnapshot(request(21)))
+                try session.perform(.hold(milliseconds: 10_000))
+                try session.perform(.commit)
+                try session.perform(.rollBack)
+                _ = try session.release()
+            }
+            try test.expect(try test.manifests().isEmpty, "what was rolled back is gone")
+            let held = try test.withSession { session in
+                try session.perform(.prepareSnapshot(request(22)))
+                try session.perform(.hold(milliseconds: 10_000))
+                let committed = try session.commit()
+                try test.expect(committed.snapshot?.manifest.id == request(22).id, "one is told")
+                try test.expect(committed.revert == nil, "and no revert")
+                return try session.release()
+            }
+            try test.expect(held > 0, "how long I/O was held is told")
+            try test.expect(try test.manifests().map(\.id) == [request(22).id], "it counts")
+            try test.write(1, chunk: 0)
+        },
+        Case(name: "a session that ends undoes what it prepared, and I/O goes on") { test in
+            try test.withSession { session in
+                try session.perform(.prepareSnapshot(request(31)))
+                try session.perform(.hold(milliseconds: 10_000))
+            }
+            try test.expect(try test.manifests().isEmpty, "nothing was taken")
+            try test.write(9, chunk: 5)
+            try test.expect(try test.read(5) == 9, "the volume goes on")
+        },
+        Case(name: "I/O is held for a bounded time") { test in
+            try test.withSession { session in
+                for milliseconds in [0, -1, VolumeLimits.holdMilliseconds + 1, .max] {
+                    try test.expectProblem(.usage, "a hold of \(milliseconds) ms") {
+                        try session.perform(.hold(milliseconds: milliseconds))
+                    }
+                }
+            }
+        },
+        Case(name: "a revert reads at once as the snapshot, keeps all others, and can be undone") {
+            test in
+            try test.write(1, chunk: 0, count: 8)
+            let first = try test.snapshot(41)
+            try test.write(2, chunk: 2, count: 4)
+            let second = try test.snapshot(42)
+            try test.write(3, chunk: 3)
+            let plan = try test.withSession { try $0.previewRevert(to: first) }
+            try test.expect(plan.refusal == nil && plan.planBytes > 0, "a preview tells the plan")
+            try test.expect(try test.read(3) == 3, "and changes nothing")
+            let outcome = try test.withSession { try $0.revert(revert(1, to: first, safety: 43)) }
+            try test.expect(outcome.safety?.id == request(43).id, "the safety snapshot is told")
+            try test.expect(try test.read(3) == 1, "the volume reads as the snapshot")
+            try test.withSession { _ = try $0.perform(.waitForMerge) }
+            try test.expect(try test.read(2) == 1, "when the merge is done, too")
+            try test.expect(try test.read(3, of: second) == 2, "a sibling keeps what it was")
+            try test.expect(try test.read(3, of: first) == 1, "and so does the target")
+            try test.expect(
+                try test.withSession { try $0.mergeProgress() } == nil, "no merge runs")
+            _ = try test.withSession { try $0.revert(revert(2, to: request(43).id, safety: 44)) }
+            try test.withSession { _ = try $0.perform(.waitForMerge) }
+            try test.expect(try test.read(3) == 3 && test.read(2) == 2, "it is undone")
+        },
+        Case(name: "a deleted snapshot is gone, and the others stay whole") { test in
+            try test.write(1, chunk: 0, count: 2)
+            let ids = try [Int64(51), 52, 53].map { number in
+                let id = try test.snapshot(number)
+                try test.write(UInt8(number), chunk: 0)
+                return id
+            }
+            _ = try test.withSession { try $0.previewDelete([ids[1]]) }
+            try test.expect(try test.manifests().count == 3, "a preview deletes nothing")
+            let report = try test.withSession { session in
+                let report = try session.delete([ids[1]])
+                _ = try session.collect()
+                return report
+            }
+            try test.expect(report.deleted == [ids[1]], "what was deleted is told")
+            try test.expect(try test.manifests().map(\.id) == [ids[0], ids[2]], "it is gone")
+            try test.expect(try test.read(0, of: ids[0]) == 1, "the older one is whole")
+            try test.expect(try test.read(0, of: ids[2]) == 52, "the newer one, too")
+        },
+        Case(name: "what does not exist is not found") { test in
+            let id = SnapshotID(rawValue: 99)
+            try test.withSession { session in
+                try test.expectProblem(.notFound, "a preview") {
+                    _ = try session.previewRevert(to: id)
+                }
+                try test.expectProblem(.notFound, "a revert") {
+                    _ = try session.revert(revert(3, to: id, safety: 98))
+                }
+                try test.expectProblem(.notFound, "a deletion") { _ = try session.delete([id]) }
+                try test.expectProblem(.notFound, "an export") {
+                    _ = try session.export(id, path: test.rig.scratchPath + "/none") { _ in }
+                }
+            }
+            try test.expect(try test.manifests().isEmpty, "and nothing was done")
+        },
+        Case(name: "an export has the snapshot's bytes") { test in
+            try test.write(6, chunk: 10)
+            let id = try test.snapshot(61)
+            try test.write(7, chunk: 10)
+            let path = test.rig.scratchPath + "/export"
+            let count = try test.withSession { try $0.export(id, path: path) { _ in } }
+            try test.expect(count == byteCount, "its size is told")
+            let file = try FileDevice(path: path, access: .readOnly)
+            var bytes = [UInt8](repeating: 0, count: 1)
+            var elements = bytes.mutableSpan
+            var span = elements.mutableBytes
+            try file.read(into: &span, at: 10 * chunkBytes)
+            try test.expect(bytes == [6], "and the file has them")
+        },
+        Case(name: "a volume that has grown keeps its snapshots' size") { test in
+            try test.write(4, chunk: 0)
+            let id = try test.snapshot(71)
+            let record = try test.withSession { session in
+                guard case .volume(let record) = try session.perform(.resize(bytes: 2 * byteCount))
+                else { throw Failure(description: "another answer") }
+                return record
+            }
+            try test.expect(record.geometry.volumeBytes == 2 * byteCount, "the new size is told")
+            let content = try test.served.openVolume(readOnly: true)
+            defer { content.close() }
+            try test.expect(content.byteCount == 2 * byteCount, "and served")
+            try test.expect(try test.manifest(id).volumeBytes == byteCount, "not the snapshot's")
+            try test.expect(try test.read(0, of: id) == 4, "which is whole")
+        },
+        Case(name: "a look tells what a session tells") { test in
+            let glance = test.rig.driver.glance(at: test.place)
+            try test.expect(try glance.isServed, "the volume is served")
+            try test.expect(
+                try ![.missing, .broken, .inactive].contains(glance.state(isMerging: false)),
+                "and its state says so")
+            try test.expect(try glance.openProblem() == nil, "nobody has it open")
+            try test.expect(try glance.lostSnapshots().isEmpty, "nothing is lost")
+            try test.expect(
+                try glance.mergeProgress(at: SystemClock().now()) == nil, "no merge runs")
+            try test.expect(
+                try glance.hasDevices == (test.rig.driver.devices != nil), "devices are known")
+            try test.expect(try test.withSession { try $0.clients() } == nil, "no client is told")
+        },
+    ]
+}

@@ -1,0 +1,128 @@
+internal import BlockIO
+internal import SnapshotModel
+package import VolumeAccess
+
+/// What a driver's conformance is tried on.
+package protocol ConformanceRig: AnyObject {
+    var driver: any VolumeDriver { get }
+    /// Where a test may write files.
+    var scratchPath: String { get }
+
+    /// A volume of ``DriverConformance/byteCount`` bytes that reads as zeroes, and is up; it can grow
+    /// to twice that.
+    func makeVolume() throws -> VolumePlace
+}
+
+/// What every driver must do, whatever it is made of: a case for each promise of the interface.
+package struct DriverConformance {
+    package static let byteCount = 1 << 20
+    package static let chunkBytes = 4096
+
+    let rig: any ConformanceRig
+    let place: VolumePlace
+    let served: any ServedVolume
+
+    package struct Case: Sendable, CustomStringConvertible {
+        package let name: String
+        let body: @Sendable (DriverConformance) throws -> Void
+        package var description: String { name }
+    }
+
+    /// A promise that was not kept.
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// Runs a case on a volume of its own, which is served meanwhile.
+    package static func run(_ test: Case, on rig: any ConformanceRig) throws {
+        let place = try rig.makeVolume()
+        try rig.driver.requireServable(place)
+        try rig.driver.requirePresent(place)
+        let served = try rig.driver.serve(place, report: { _ in }, letGo: {})
+        defer { served.stop() }
+        try test.body(DriverConformance(rig: rig, place: place, served: served))
+    }
+}
+
+// MARK: - Tools
+
+extension DriverConformance {
+    func expect(_ isKept: Bool, _ promise: String, line: Int = #line) throws {
+        guard isKept else { throw Failure(description: "line \(line): \(promise)") }
+    }
+
+    func expectProblem(
+        _ code: Problem.Code, _ what: String, line: Int = #line, _ body: () throws -> Void
+    ) throws {
+        do { try body() } catch let problem as Problem {
+            try expect(
+                problem.code == code && !problem.message.isEmpty,
+                "\(what): \(code) was expected, not \(problem.code): \(problem.message)", line: line
+            )
+            return
+        }
+        try expect(false, "\(what) must fail", line: line)
+    }
+
+    func withSession<Value>(_ body: (any VolumeSession) throws -> Value) throws -> Value {
+        let session = try rig.driver.open(place)
+        defer { session.close() }
+        return try body(session)
+    }
+
+    func write(_ byte: UInt8, chunk: Int, count: Int = 1) throws {
+        let content = try served.openVolume(readOnly: false)
+        defer { content.close() }
+        let bytes = [UInt8](repeating: byte, count: count * Self.chunkBytes)
+        try content.write(bytes.span.bytes, at: chunk * Self.chunkBytes, isDurable: false)
+        try content.flush()
+    }
+
+    /// The first byte of a chunk of the volume.
+    func read(_ chunk: Int) throws -> UInt8 {
+        try Self.byte(of: try served.openVolume(readOnly: true), chunk)
+    }
+
+    /// The first byte of a chunk of a snapshot.
+    func read(_ chunk: Int, of id: SnapshotID) throws -> UInt8 {
+        try Self.byte(of: try served.openSnapshot(try manifest(id)), chunk)
+    }
+
+    func manifest(_ id: SnapshotID) throws -> SnapshotManifest {
+        guard let manifest = try manifests().first(where: { $0.id == id }) else {
+            throw Failure(description: "snapshot \(id) is not in the status")
+        }
+        return manifest
+    }
+
+    func manifests() throws -> [SnapshotManifest] {
+        try withSession { try $0.status().snapshots.map(\.manifest).filter { !$0.isDeleted } }
+    }
+
+    private static func byte(of content: any ExportContent, _ chunk: Int) throws -> UInt8 {
+        defer { content.close() }
+        var bytes = [UInt8](repeating: 0, count: Self.chunkBytes)
+        var elements = bytes.mutableSpan
+        var span = elements.mutableBytes
+        try content.read(into: &span, at: chunk * Self.chunkBytes)
+        return bytes[0]
+    }
+
+    @discardableResult
+    func snapshot(_ number: Int64) throws -> SnapshotID {
+        let request = Self.request(number)
+        let outcome = try withSession { try $0.takeSnapshot(request) }
+        try expect(outcome.manifest.id == request.id, "the snapshot that was asked for is taken")
+        return request.id
+    }
+
+    static func request(_ number: Int64, _ kind: SnapshotKind = .manual) -> SnapshotRequest {
+        SnapshotRequest(
+            id: SnapshotID(rawValue: number), description: SnapshotDescription(kind: kind))
+    }
+
+    static func revert(_ number: Int64, to target: SnapshotID, safety: Int64) -> RevertRequest {
+        RevertRequest(
+            id: RevertID(rawValue: number), target: target, safety: request(safety, .safety))
+    }
+}
