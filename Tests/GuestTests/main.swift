@@ -5,6 +5,7 @@ let guestSuites: [GuestSuite] = [
     DevicesSuite.suite,
     DevicesSuite.udevSuite,
     FormatSuite.suite,
+    ConformanceSuite.suite,
     ModelSuite.suite,
     CommandsSuite.suite,
     CommandsSuite.namespaceSuite,

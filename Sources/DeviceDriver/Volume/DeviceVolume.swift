@@ -38,7 +38,7 @@ package final class DeviceVolume {
         kernel = CopyKernel(options: options)
     }
 
-    var record: VolumeRecord { state.record }
+    package var record: VolumeRecord { state.record }
     var store: Store { state.store }
 
     package var isActive: Bool { get throws(Problem) { try stack.isActive() } }
