@@ -67,7 +67,8 @@ let package = Package(
         target(
             "DeviceDriver",
             [
-                "DeviceMapper", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "BlockIO",
+                "DeviceMapper", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess",
+                "BlockIO",
                 "SnapshotModel",
             ]),
         target(
