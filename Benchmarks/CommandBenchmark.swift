@@ -32,7 +32,7 @@ enum CommandBenchmark {
     private static func fill(_ path: String, store: String) throws {
         let catalog = try CatalogStore(path: path, now: { SystemClock().now() })
         let geometry = Geometry(volumeBytes: 1 << 40, chunkBytes: 16 << 10)
-        let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
+        let start = Timestamp(stored: 1_700_000_000_000_000_000)
         let record = VolumeRecord(
             name: "data", uuid: "data", driver: "image", originPath: store + ".img",
             geometry: geometry, storeFullPolicy: .breakWrites, createdAt: start)

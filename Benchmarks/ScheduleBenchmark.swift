@@ -38,7 +38,7 @@ enum ScheduleBenchmark {
         print("\nhighest resident size of this process: \(usage.ru_maxrss / 1024) MiB")
     }
 
-    private static let start = Timestamp(nanoseconds: 1_700_000_100_000_000_000)
+    private static let start = Timestamp(stored: 1_700_000_100_000_000_000)
     private static let end = start.advanced(bySeconds: Int64(snapshotCount) * 900)
 
     private static let policy = RetentionPolicy(rules: [

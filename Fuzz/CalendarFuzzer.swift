@@ -34,10 +34,10 @@ private func checkSpan(_ text: String) {
 
 private func checkSlots(_ expression: CalendarExpression, _ zone: TimeZoneRules) {
     // A day before the clocks change in Europe.
-    var moment = Timestamp(nanoseconds: 1_774_659_600_000_000_000)
+    var moment = Timestamp(stored: 1_774_659_600_000_000_000)
     for _ in 0..<20 {
         guard let slot = expression.next(after: moment, in: zone) else { return }
-        let before = Timestamp(nanoseconds: slot.nanoseconds - 1)
+        let before = Timestamp(stored: slot.stored - 1)
         guard slot > moment, expression.latest(notAfter: slot, in: zone) == slot,
             expression.latest(notAfter: before, in: zone).map({ $0 <= moment }) ?? true
         else { fatalError("\(expression): \(slot) comes after \(moment)") }

@@ -29,12 +29,12 @@ func fuzzClock(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
 /// What is reckoned with the moment afterwards.
 private func check(spansBefore moment: Timestamp) {
     guard let span = try? CalendarSpan(parsing: "99999y9999m99999d"),
-        span.before(moment) <= moment || moment.nanoseconds < 0
+        span.before(moment) <= moment || moment.stored < 0
     else { fatalError("a span before \(moment) lies after it") }
     let schedule = Schedule(
         name: "often", timetable: .every(TimeSpan(seconds: 900)), zone: .utc)
     _ = schedule.due(served: [moment], since: moment, at: moment.advanced(bySeconds: 86_400))
-    guard Timestamp(moment.description) == moment || abs(moment.nanoseconds) > 1 << 62 else {
+    guard Timestamp(moment.description) == moment || abs(moment.stored) > 1 << 62 else {
         fatalError("not read again: \(moment)")
     }
 }
@@ -59,13 +59,13 @@ private struct Input {
     }
 
     var optionalMoment: Timestamp? {
-        mutating get { flag ? Timestamp(nanoseconds: number()) : nil }
+        mutating get { flag ? Timestamp(stored: number()) : nil }
     }
 
     var reading: ClockReading {
         mutating get {
             ClockReading(
-                wall: Timestamp(nanoseconds: number()), bootID: ["", "a", "b"][Int(byte()) % 3],
+                wall: Timestamp(stored: number()), bootID: ["", "a", "b"][Int(byte()) % 3],
                 bootNanoseconds: number())
         }
     }

@@ -50,9 +50,9 @@ private func read<Value>(_ text: String, _ parse: (String) throws -> Value) -> V
 /// Around a month's end, and the ends of time.
 private let moments: [Timestamp] = {
     // 2026-02-26T00:00:00Z.
-    let start = Timestamp(nanoseconds: 1_772_064_000_000_000_000)
+    let start = Timestamp(stored: 1_772_064_000_000_000_000)
     let days = (0..<9).map { start.advanced(bySeconds: $0 * 43_200 * 3 + $0) }
-    return [Timestamp(nanoseconds: .min)] + days + [Timestamp(nanoseconds: .max)]
+    return [Timestamp.first] + days + [Timestamp.last]
 }()
 
 private func check(_ rule: KeepRule) {
@@ -64,7 +64,7 @@ private func check(_ rule: KeepRule) {
                 ordinal: SnapshotOrdinal(rawValue: index), takenAt: moment)
         }
         let scope = RetentionScope(name: "fuzz", policy: policy) { moment in
-            moment.nanoseconds < 1 << 62 ? moment.advanced(bySeconds: 40_000_000) : nil
+            moment.stored < 1 << 62 ? moment.advanced(bySeconds: 40_000_000) : nil
         }
         let plan = PrunePlan(of: subjects, scopes: [scope], now: moments[9]) { _ in 0 }
         for (index, decision) in plan.decisions.enumerated()

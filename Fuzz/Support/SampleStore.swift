@@ -26,7 +26,7 @@ package struct SampleStore {
             name: "sample", uuid: "00000000-0000-4000-8000-000000000001", driver: "image",
             originPath: "/origin",
             geometry: Geometry(volumeBytes: volumeBytes, chunkBytes: chunkBytes),
-            storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: 1))
+            storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: 1))
         try Store(folder: folder).create(record)
         let engine = try LiveEngine.open(store: folder, origin: origin)
         for id in 1...2 {

@@ -16,6 +16,10 @@
 
 #define SECOND INT64_C(1000000000)
 
+// Nanoseconds of any year.
+typedef __int128 wide;
+
+// In microseconds.
 static int64_t own_offset;
 // NULL as long as nobody asked for another clock.
 static _Atomic(const _Atomic int64_t *) offset;
@@ -52,22 +56,22 @@ __attribute__((constructor)) static void begin(void) {
   if (path && *path) {
     offset = map(path);
   } else if (start && *start) {
-    own_offset = strtoll(start, NULL, 10) * SECOND - read_clock(CLOCK_MONOTONIC);
+    own_offset = strtoll(start, NULL, 10) * 1000000 - read_clock(CLOCK_MONOTONIC) / 1000;
     offset = (const _Atomic int64_t *)&own_offset;
   }
   is_ready = 1;
 }
 
-static int64_t wall_clock(void) {
+static wide wall_clock(void) {
   if (!is_ready) begin();
-  return offset ? read_clock(CLOCK_MONOTONIC) + *offset : read_clock(CLOCK_REALTIME);
+  return offset ? read_clock(CLOCK_MONOTONIC) + (wide)*offset * 1000 : read_clock(CLOCK_REALTIME);
 }
 
 // Rounds down before 1970, too: nanoseconds are never negative.
 static struct timespec wall_time(void) {
-  int64_t now = wall_clock(), rest = now % SECOND;
+  wide now = wall_clock(), rest = now % SECOND;
   if (rest < 0) rest += SECOND;
-  return (struct timespec){.tv_sec = (now - rest) / SECOND, .tv_nsec = rest};
+  return (struct timespec){.tv_sec = (time_t)((now - rest) / SECOND), .tv_nsec = (long)rest};
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
@@ -101,9 +105,9 @@ int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict dea
   static int (*real)(sem_t *, const struct timespec *);
   if (!real) real = (int (*)(sem_t *, const struct timespec *))dlsym(RTLD_NEXT, "sem_timedwait");
   if (deadline->tv_nsec < 0 || deadline->tv_nsec >= SECOND) return real(semaphore, deadline);
-  int64_t rest = (int64_t)deadline->tv_sec * SECOND + deadline->tv_nsec - wall_clock();
-  int64_t moment = read_clock(CLOCK_REALTIME) + rest;
+  wide rest = (wide)deadline->tv_sec * SECOND + deadline->tv_nsec - wall_clock();
+  wide moment = read_clock(CLOCK_REALTIME) + rest;
   if (moment < 0) moment = 0;
-  struct timespec translated = {.tv_sec = moment / SECOND, .tv_nsec = moment % SECOND};
+  struct timespec translated = {.tv_sec = (time_t)(moment / SECOND), .tv_nsec = (long)(moment % SECOND)};
   return real(semaphore, &translated);
 }

@@ -8,7 +8,7 @@ import Testing
 final class Fixture: Sendable {
     let folder: String
     let path: String
-    private let clock = Mutex(Timestamp(nanoseconds: 1_000_000_000_000))
+    private let clock = Mutex(Timestamp(stored: 1_000_000_000_000))
 
     init() throws {
         folder = FileManager.default.temporaryDirectory.path + "/catalog-\(UUID().uuidString)"
@@ -50,7 +50,7 @@ extension VolumeRow {
             record: VolumeRecord(
                 name: name, uuid: "uuid-of-\(name)", driver: "image", originPath: "/images/\(name)",
                 geometry: Geometry(volumeBytes: 1 << 30, chunkBytes: 65_536),
-                storeFullPolicy: .breakSnapshots, createdAt: Timestamp(nanoseconds: 7),
+                storeFullPolicy: .breakSnapshots, createdAt: Timestamp(stored: 7),
                 idFloor: IDFloor(snapshot: SnapshotID(rawValue: 3))),
             storePath: "/stores/\(name)")
     }
@@ -65,7 +65,7 @@ extension CatalogStore {
         let id = try beginSnapshot(volume: volume, description: description)
         let manifest = SnapshotManifest(
             ordinal: SnapshotOrdinal(rawValue: ordinal), id: id, volumeBytes: 1 << 30,
-            takenAt: Timestamp(nanoseconds: Int64(ordinal) * 1000), description: description)
+            takenAt: Timestamp(stored: Int64(ordinal) * 1000), description: description)
         try commitSnapshot(manifest, volume: volume)
         return manifest
     }

@@ -17,7 +17,7 @@ struct QueryTests {
                     SnapshotManifest(
                         ordinal: SnapshotOrdinal(rawValue: number),
                         id: SnapshotID(rawValue: Int64(number)), volumeBytes: 512,
-                        takenAt: Timestamp(nanoseconds: Int64(number * 7919 % 1_000_003)),
+                        takenAt: Timestamp(stored: Int64(number * 7919 % 1_000_003)),
                         description: SnapshotDescription(
                             name: number % 100 == 0 ? "hundred" : nil, tags: ["t"]))
                 })

@@ -147,7 +147,7 @@ struct SnapshotTests {
             try store.snapshots(volume: "data", named: "even").map(\.ordinal.rawValue) == [2, 4])
         #expect(try store.latestSnapshot(volume: "data")?.ordinal.rawValue == 4)
         func ordinal(notAfter nanoseconds: Int64) throws -> Int? {
-            let time = Timestamp(nanoseconds: nanoseconds)
+            let time = Timestamp(stored: nanoseconds)
             return try store.latestSnapshot(volume: "data", notAfter: time)?.ordinal.rawValue
         }
         #expect(try ordinal(notAfter: 3000) == 3)

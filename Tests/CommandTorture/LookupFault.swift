@@ -92,7 +92,7 @@ final class CommandClock {
     ///
     /// - Parameter seconds: since 1970.
     func set(_ seconds: Int64) {
-        let offset = seconds * 1_000_000_000 - SystemClock().monotonicNanoseconds()
+        let offset = seconds * 1_000_000 - SystemClock().monotonicNanoseconds() / 1000
         memory.storeBytes(of: offset, as: Int64.self)
     }
 }

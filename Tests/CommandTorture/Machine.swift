@@ -105,14 +105,14 @@ final class MachineClock: BlockIO.Clock {
     func now() -> Timestamp {
         state.withLock {
             $0.nanoseconds += 1000
-            return Timestamp(nanoseconds: $0.seconds * 1_000_000_000 + $0.nanoseconds)
+            return Timestamp(clampingSeconds: $0.seconds, nanoseconds: $0.nanoseconds)
         }
     }
 
     func reading() -> ClockReading {
         let now = now()
         return ClockReading(
-            wall: now, bootID: "machine", bootNanoseconds: max(0, now.nanoseconds))
+            wall: now, bootID: "machine", bootNanoseconds: max(0, now.stored))
     }
 
     func monotonicNanoseconds() -> Int64 {

@@ -12,7 +12,7 @@ struct ExportNameTests {
     ) -> SnapshotManifest {
         SnapshotManifest(
             ordinal: SnapshotOrdinal(rawValue: Int(id)), id: SnapshotID(rawValue: id),
-            volumeBytes: 0, takenAt: Timestamp(nanoseconds: 0),
+            volumeBytes: 0, takenAt: Timestamp(stored: 0),
             description: SnapshotDescription(name: name), isDeleted: isDeleted)
     }
 

@@ -155,7 +155,7 @@ final class TestClock: Clock {
             bootNanoseconds: boot.multipliedClamped(by: 1_000_000_000))
     }
 
-    func monotonicNanoseconds() -> Int64 { now().nanoseconds }
+    func monotonicNanoseconds() -> Int64 { now().stored }
 }
 
 /// The notes that people would have seen.

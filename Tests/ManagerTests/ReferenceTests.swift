@@ -14,16 +14,16 @@ import Testing
         ("data@1h30m", .inVolume("data", .olderThan(seconds: 5400))),
         (
             "data@1970-01-02T00:00Z",
-            .inVolume("data", .notAfter(Timestamp(nanoseconds: 86_400_000_000_000)))
+            .inVolume("data", .notAfter(Timestamp(stored: 86_400_000_000_000)))
         ),
         // The zone of the test is one hour east of UTC.
         (
             "data@1970-01-02T01:00",
-            .inVolume("data", .notAfter(Timestamp(nanoseconds: 86_400_000_000_000)))
+            .inVolume("data", .notAfter(Timestamp(stored: 86_400_000_000_000)))
         ),
         (
             "data@1970-01-02",
-            .inVolume("data", .notAfter(Timestamp(nanoseconds: 82_800_000_000_000)))
+            .inVolume("data", .notAfter(Timestamp(stored: 82_800_000_000_000)))
         ),
         ("data@1970-13-02", .inVolume("data", .name("1970-13-02"))),
         ("set:7", .set(SetID(rawValue: 7))),

@@ -30,7 +30,7 @@ import Testing
     @Test("the pace of growth is that of the bytes since the oldest snapshot")
     func pace() {
         func day(_ count: Int64) -> Timestamp {
-            Timestamp(nanoseconds: count * 86_400_000_000_000)
+            Timestamp(stored: count * 86_400_000_000_000)
         }
         let pace = GrowthPace([(day(3), 100), (day(2), 200), (day(1), 7000)])
         #expect(pace.bytesPerDay == 150)

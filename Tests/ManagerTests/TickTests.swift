@@ -121,7 +121,7 @@ struct TickTests {
         fixture.sessions.fail("a", late: true) { $0.isSnapshot }
         fixture.clock.advance(bySeconds: 900)
         // As a killed command leaves it: the store has the snapshot, the catalog has begun it.
-        let slot = Timestamp(nanoseconds: 1_795_349_700_000_000_000)
+        let slot = Timestamp(stored: 1_795_349_700_000_000_000)
         let id = try fixture.catalog().beginSnapshot(
             volume: "a",
             description: SnapshotDescription(kind: .scheduled, schedule: "quarter", slot: slot))
@@ -153,7 +153,7 @@ struct TickTests {
         let settings = settings(set: ["a", "b"])
         try tick(settings)
         fixture.clock.advance(bySeconds: 900)
-        let slot = Timestamp(nanoseconds: 1_795_349_700_000_000_000)
+        let slot = Timestamp(stored: 1_795_349_700_000_000_000)
         let catalog = try fixture.catalog()
         let set = try catalog.beginSet(name: "both")
         var description = SnapshotDescription(

@@ -41,7 +41,7 @@ final class EngineFixture: Sendable {
         VolumeRecord(
             name: "vol", uuid: "u", driver: "image", originPath: "/simulated/origin.raw",
             geometry: Geometry(volumeBytes: bytes, chunkBytes: chunkBytes),
-            storeFullPolicy: policy, createdAt: Timestamp(nanoseconds: VirtualClock.start))
+            storeFullPolicy: policy, createdAt: Timestamp(stored: VirtualClock.start))
     }
 
     var chunkBytes: Int { engine.geometry.chunkBytes }

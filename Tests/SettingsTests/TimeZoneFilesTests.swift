@@ -6,7 +6,7 @@ import Testing
 @testable import Settings
 
 @Suite struct TimeZoneFilesTests {
-    private let summer = Timestamp(nanoseconds: 1_783_944_000 * 1_000_000_000)
+    private let summer = Timestamp(stored: 1_783_944_000 * 1_000_000_000)
 
     private func zones(
         _ files: MemoryFiles = .withZones(), _ environment: [String: String] = [:]

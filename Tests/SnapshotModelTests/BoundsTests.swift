@@ -17,15 +17,18 @@ struct BoundsTests {
 
     @Test("M4: moments beyond what is representable are the first or last one")
     func moments() {
-        let last = Timestamp(nanoseconds: .max)
+        let last = Timestamp.last
         #expect(last.advanced(bySeconds: 1) == last)
-        #expect(Timestamp(nanoseconds: .min).advanced(bySeconds: .min).nanoseconds == .min)
-        #expect(last.nanoseconds(since: Timestamp(nanoseconds: .min)) == .max)
-        // 2500-01-01, as a clock may show it.
-        let clock = Timestamp(clampingSeconds: 16_725_225_600)
-        #expect(clock == last && !Timestamp.recordable.contains(clock))
+        #expect(Timestamp.first.advanced(bySeconds: .min).stored == .min)
+        #expect(last.nanoseconds(since: Timestamp.first) == .max)
+        for seconds in [16_756_761_600, 1 << 40, Int64.max] {
+            let clock = Timestamp(clampingSeconds: seconds, nanoseconds: 999_999_999)
+            #expect(clock <= last && !Timestamp.recordable.contains(clock))
+        }
+        #expect(Timestamp(clampingSeconds: .min) == .first && Timestamp(seconds: .max) == nil)
+        #expect(Timestamp(clampingSeconds: .max, nanoseconds: .max) == last)
         #expect(Timestamp.recordable.lowerBound.description.hasPrefix("1900-01-01T00:00:00"))
-        #expect(Timestamp.recordable.upperBound.description.hasPrefix("2261-12-31T23:59:59"))
+        #expect(Timestamp.recordable.upperBound.description.hasPrefix("2500-12-31T23:59:59.999999"))
     }
 
     private func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
@@ -60,7 +63,7 @@ struct BoundsTests {
         func manifest(_ description: SnapshotDescription) -> SnapshotManifest {
             SnapshotManifest(
                 ordinal: SnapshotOrdinal(rawValue: 1), id: SnapshotID(rawValue: 1),
-                volumeBytes: 4096, takenAt: Timestamp(nanoseconds: 0), description: description)
+                volumeBytes: 4096, takenAt: Timestamp(stored: 0), description: description)
         }
         #expect(manifest(SnapshotDescription(name: "before-upgrade", tags: ["a b"])).flaw == nil)
         let hostile = [

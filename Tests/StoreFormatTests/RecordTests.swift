@@ -9,7 +9,7 @@ struct RecordTests {
     private let record = VolumeRecord(
         name: "vol", uuid: "u", driver: "image", originPath: "/simulated/origin.raw",
         geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096), storeFullPolicy: .breakWrites,
-        createdAt: Timestamp(nanoseconds: VirtualClock.start))
+        createdAt: Timestamp(stored: VirtualClock.start))
 
     private func decode(
         _ bytes: [UInt8], as format: RecordCodec.Format = .volume

@@ -13,14 +13,14 @@ package final class VirtualClock: BlockIO.Clock {
         self.nanoseconds = Atomic(nanoseconds)
     }
 
-    package func now() -> Timestamp { Timestamp(nanoseconds: tick()) }
+    package func now() -> Timestamp { Timestamp(stored: tick()) }
     package func monotonicNanoseconds() -> Int64 { tick() }
 
     /// Both clocks move together.
     package func reading() -> ClockReading {
         let now = now()
         return ClockReading(
-            wall: now, bootID: "virtual", bootNanoseconds: now.nanoseconds - Self.start)
+            wall: now, bootID: "virtual", bootNanoseconds: now.stored - Self.start)
     }
 
     package func advance(bySeconds seconds: Int64) {

@@ -14,20 +14,28 @@ package protocol Clock: Sendable {
 package struct SystemClock: Clock {
     package init() {}
 
-    package func now() -> Timestamp { Self.read(CLOCK_REALTIME) }
-    package func monotonicNanoseconds() -> Int64 { Self.read(CLOCK_MONOTONIC).nanoseconds }
+    package func now() -> Timestamp {
+        let time = Self.read(CLOCK_REALTIME)
+        return Timestamp(clampingSeconds: time.seconds, nanoseconds: time.nanoseconds)
+    }
+
+    package func monotonicNanoseconds() -> Int64 { Self.count(CLOCK_MONOTONIC) }
 
     package func reading() -> ClockReading {
         ClockReading(
             wall: now(), bootID: SystemBoot.identity,
-            bootNanoseconds: SystemBoot.nanoseconds ?? Self.read(CLOCK_BOOTTIME).nanoseconds)
+            bootNanoseconds: SystemBoot.nanoseconds ?? Self.count(CLOCK_BOOTTIME))
     }
 
-    /// A clock of any year is read: beyond what a timestamp holds, as its end.
-    private static func read(_ clock: clockid_t) -> Timestamp {
+    /// The nanoseconds of a clock that counts from the machine's start.
+    private static func count(_ clock: clockid_t) -> Int64 {
+        let time = read(clock)
+        return time.seconds.multipliedClamped(by: 1_000_000_000).addingClamped(time.nanoseconds)
+    }
+
+    private static func read(_ clock: clockid_t) -> (seconds: Int64, nanoseconds: Int64) {
         var time = timespec()
         clock_gettime(clock, &time)
-        return Timestamp(
-            clampingSeconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
+        return (Int64(time.tv_sec), Int64(time.tv_nsec))
     }
 }

@@ -79,10 +79,10 @@ struct RowReader {
         return geometry
     }
 
-    mutating func timestamp() throws -> Timestamp { Timestamp(nanoseconds: try value()) }
+    mutating func timestamp() throws -> Timestamp { Timestamp(stored: try value()) }
 
     mutating func optionalTimestamp() throws -> Timestamp? {
-        try optional(Int64.self).map(Timestamp.init(nanoseconds:))
+        try optional(Int64.self).map(Timestamp.init(stored:))
     }
 
     mutating func idFloor() throws -> IDFloor {

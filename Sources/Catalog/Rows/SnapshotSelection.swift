@@ -43,7 +43,7 @@ struct SnapshotSelection {
 
     func rows(_ database: Database, at now: Timestamp) throws -> [SnapshotRow] {
         try Row.map(
-            database, sql: sql, arguments: [now.nanoseconds] + pageArguments, SnapshotRow.init)
+            database, sql: sql, arguments: [now.stored] + pageArguments, SnapshotRow.init)
     }
 
     /// How SQLite would find the page, a step per line.

@@ -50,10 +50,10 @@ struct SnapshotWriter {
         _ manifest: SnapshotManifest, _ phase: SnapshotPhase
     ) throws -> StatementArguments {
         [
-            phase.rawValue, manifest.ordinal.rawValue, manifest.takenAt.nanoseconds,
+            phase.rawValue, manifest.ordinal.rawValue, manifest.takenAt.stored,
             manifest.volumeBytes, manifest.kind.rawValue, manifest.consistency.rawValue,
             manifest.name, manifest.setID?.rawValue, try RowReader.column(manifest.setVolumes),
-            manifest.schedule, manifest.slot?.nanoseconds,
+            manifest.schedule, manifest.slot?.stored,
             try RowReader.column(manifest.tags.isEmpty ? nil : manifest.tags),
             manifest.note, manifest.revertID?.rawValue, manifest.idFloor.snapshot.rawValue,
             manifest.idFloor.set.rawValue, manifest.idFloor.revert.rawValue,

@@ -56,7 +56,7 @@ extension CatalogStore {
                         VALUES (?, ?, ?, ?, ?)
                         """,
                     arguments: [
-                        role, reading.wall.nanoseconds, reading.bootID, reading.bootNanoseconds,
+                        role, reading.wall.stored, reading.bootID, reading.bootNanoseconds,
                         row.steadyNanoseconds,
                     ])
             }
@@ -68,7 +68,7 @@ extension CatalogStore {
         try read("looking for the newest snapshot") {
             try Int64.fetchOne(
                 $0, sql: "SELECT max(taken_at) FROM snapshot WHERE phase <> 'creating'"
-            ).map(Timestamp.init(nanoseconds:))
+            ).map(Timestamp.init(stored:))
         }
     }
 }

@@ -19,7 +19,7 @@ extension CatalogStore {
                     VALUES (?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    now().nanoseconds, event.level.rawValue, event.volume,
+                    now().stored, event.level.rawValue, event.volume,
                     event.snapshot?.rawValue, event.kind, event.message, event.details,
                 ])
             try Self.trimEvents(database, after: database.lastInsertedRowID)

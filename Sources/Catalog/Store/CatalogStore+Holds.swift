@@ -19,7 +19,7 @@ extension CatalogStore {
                         held_at = excluded.held_at, until = excluded.until
                     """,
                 arguments: [
-                    owner, reason, now().nanoseconds, until?.nanoseconds, id.rawValue,
+                    owner, reason, now().stored, until?.stored, id.rawValue,
                 ])
             guard database.changesCount == 1 else {
                 throw CatalogError.noSnapshot("snapshot \(id)")

@@ -56,7 +56,7 @@ extension CatalogStore {
     package func latestSnapshot(volume: String, notAfter time: Timestamp) throws -> SnapshotRow? {
         try select("looking for snapshot \(volume)@\(time)", volume: volume) {
             $0.require("s.phase = 'present'")
-            $0.require("s.taken_at <= ?", [time.nanoseconds])
+            $0.require("s.taken_at <= ?", [time.stored])
             $0.order(by: "s.taken_at DESC, s.id DESC")
             $0.page(limit: 1)
         }.first

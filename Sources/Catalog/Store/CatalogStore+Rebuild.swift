@@ -32,7 +32,7 @@ extension CatalogStore {
                         created_at = min(created_at, excluded.created_at)
                     """
             ).execute(arguments: [
-                id.rawValue, manifest.setName, manifest.takenAt.nanoseconds,
+                id.rawValue, manifest.setName, manifest.takenAt.stored,
             ])
         }
     }

@@ -48,7 +48,7 @@ extension CatalogStore {
     ///
     /// - Throws: `notFound` when there is no committed revert of that id.
     package func finishRevert(_ id: RevertID, state: MergeState) throws {
-        let endedAt = state == .done || state == .cancelled ? now().nanoseconds : nil
+        let endedAt = state == .done || state == .cancelled ? now().stored : nil
         try write("recording the state of revert \(id)") { database in
             try database.execute(
                 sql: "UPDATE revert SET state = ?, ended_at = ? WHERE id = ? AND state IS NOT NULL",
@@ -110,7 +110,7 @@ extension CatalogStore {
         ).execute(arguments: [
             id?.rawValue, volume, row.snapshot.rawValue, row.safetySnapshot?.rawValue,
             row.groupKey, try RowReader.column(row.group), row.planBytes, row.state?.rawValue,
-            row.begunAt.nanoseconds, row.endedAt?.nanoseconds,
+            row.begunAt.stored, row.endedAt?.stored,
         ])
     }
 

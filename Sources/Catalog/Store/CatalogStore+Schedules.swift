@@ -142,7 +142,7 @@ extension CatalogStore {
                 INSERT INTO schedule_beginning (target, schedule, since) VALUES (?, ?, ?)
                 ON CONFLICT DO NOTHING
                 """,
-            arguments: [key.target.description, key.schedule, since.nanoseconds])
+            arguments: [key.target.description, key.schedule, since.stored])
     }
 
     private static func note(
@@ -154,7 +154,7 @@ extension CatalogStore {
                 INSERT INTO served_slot (target, schedule, slot) VALUES (?, ?, ?)
                 ON CONFLICT DO NOTHING
                 """,
-            arguments: [target, key.schedule, slot.nanoseconds])
+            arguments: [target, key.schedule, slot.stored])
         try database.execute(
             sql: """
                 DELETE FROM served_slot WHERE target = ?1 AND schedule = ?2 AND slot NOT IN (

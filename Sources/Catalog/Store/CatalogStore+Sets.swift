@@ -8,7 +8,7 @@ extension CatalogStore {
             _ = try Self.idFloor(database)
             try database.execute(
                 sql: "INSERT INTO snapshot_set (name, created_at) VALUES (?, ?)",
-                arguments: [name, now().nanoseconds])
+                arguments: [name, now().stored])
             return try Self.insertedID(database)
         }
     }

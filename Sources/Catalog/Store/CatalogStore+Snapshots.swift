@@ -153,7 +153,7 @@ extension CatalogStore {
                     SELECT owner FROM hold
                     WHERE snapshot_id = ? AND (until IS NULL OR until > ?) ORDER BY owner
                     """),
-            arguments: [id.rawValue, now().nanoseconds])
+            arguments: [id.rawValue, now().stored])
         guard let owner else { return }
         throw CatalogError(
             .held, "snapshot \(id) is held by \(owner)",

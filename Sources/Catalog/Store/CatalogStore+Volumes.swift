@@ -106,7 +106,7 @@ extension CatalogStore {
         return [
             record.name, record.uuid, record.driver.rawValue, record.originPath,
             record.geometry.volumeBytes, record.geometry.chunkBytes,
-            record.storeFullPolicy.rawValue, record.createdAt.nanoseconds,
+            record.storeFullPolicy.rawValue, record.createdAt.stored,
             record.idFloor.snapshot.rawValue, record.idFloor.set.rawValue,
             record.idFloor.revert.rawValue, volume.storePath, volume.snapshotsSeen.rawValue,
         ]

@@ -41,9 +41,7 @@ package struct SystemTimeZone: LocalTimeZone {
         fields.tm_sec = Int32(time.second)
         // The library decides whether summer time applies.
         fields.tm_isdst = -1
-        let seconds = mktime(&fields)
-        let (nanoseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? nil : Timestamp(nanoseconds: Int64(nanoseconds))
+        return Timestamp(seconds: Int64(mktime(&fields)))
     }
 
     package func civilTime(_ moment: Timestamp) -> CivilTime {
@@ -67,14 +65,13 @@ package struct UTCTimeZone: LocalTimeZone {
     package func moment(_ time: CivilTime) -> Timestamp? {
         let seconds =
             time.date.daysSinceEpoch * 86_400 + time.hour * 3600 + time.minute * 60 + time.second
-        let (nanoseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? nil : Timestamp(nanoseconds: Int64(nanoseconds))
+        return Timestamp(seconds: Int64(seconds))
     }
 
     package func civilTime(_ moment: Timestamp) -> CivilTime {
         let seconds = Int(moment.secondsSinceEpoch)
-        let day = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
-        let second = seconds - day * 86_400
+        let day = seconds.floorDivided(by: 86_400)
+        let second = seconds.floorRemainder(by: 86_400)
         return CivilTime(
             date: CivilDate(daysSinceEpoch: day), hour: second / 3600, minute: second / 60 % 60,
             second: second % 60)

@@ -25,7 +25,7 @@ package enum TimeText {
         return total
     }
 
-    /// A hundred years: moments in nanoseconds overflow after 292.
+    /// A hundred years: what is longer is a slip.
     private static let maximumSeconds: Int64 = 100 * 365 * 86_400
 
     /// Reads `2026-11-22`, `2026-11-22T12:45` and `2026-11-22T12:45:30` as local times, and RFC 3339
@@ -37,8 +37,7 @@ package enum TimeText {
         if text.hasSuffix("Z") { return utc }
         let time = UTCTimeZone().civilTime(utc)
         guard let local = zone.moment(time) else { return nil }
-        let fraction = utc.nanoseconds(since: Timestamp(clampingSeconds: utc.secondsSinceEpoch))
-        return local.advanced(byNanoseconds: fraction)
+        return local.advanced(byNanoseconds: utc.fraction)
     }
 
     /// `2026-11-22 12:45:30` in a zone.

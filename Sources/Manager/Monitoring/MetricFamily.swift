@@ -65,12 +65,12 @@ extension MetricFamily.Value: CustomStringConvertible {
         case .number(let value) where value.isNaN: "NaN"
         case .number(let value) where value.isInfinite: value < 0 ? "-Inf" : "+Inf"
         case .number(let value): "\(value)"
-        case .moment(let moment): Self.seconds(moment.nanoseconds)
+        case .moment(let moment): Self.seconds(moment.nanosecondsSinceEpoch)
         }
     }
 
     /// Exact, and without a fraction where there is none.
-    private static func seconds(_ nanoseconds: Int64) -> String {
+    private static func seconds(_ nanoseconds: Int128) -> String {
         let (whole, fraction) = nanoseconds.magnitude
             .quotientAndRemainder(dividingBy: 1_000_000_000)
         let sign = nanoseconds < 0 ? "-" : ""

@@ -125,7 +125,7 @@ extension ManagerContext {
     var clockProblem: Problem? {
         let now = clock.now()
         guard !Timestamp.recordable.contains(now) else { return nil }
-        let side = now < Timestamp.recordable.lowerBound ? "before 1900" : "after 2261"
+        let side = now < Timestamp.recordable.lowerBound ? "before 1900" : "after 2500"
         return Problem(
             .failed, "the clock shows a time \(side), which cannot be recorded",
             hint: "set the clock of this machine, then run the command again")

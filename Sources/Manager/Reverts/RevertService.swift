@@ -227,7 +227,7 @@ extension RevertService {
     private func giveOutIDs(_ members: inout [RevertMember], _ options: RevertOptions) throws {
         let isSet = members.count > 1
         let names = isSet ? members.map(\.name) : nil
-        let key = isSet ? context.clock.now().nanoseconds : nil
+        let key = isSet ? context.clock.now().stored : nil
         let set = try isSet && !options.skipsSafety ? context.catalog.beginSet(name: nil) : nil
         let uuids = set.map { _ in members.map(\.volume.record.uuid) }
         for (index, member) in members.enumerated() {

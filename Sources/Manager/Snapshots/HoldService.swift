@@ -60,6 +60,11 @@ package struct HoldService {
                 .usage, "`\(text)` is neither a time nor a duration",
                 hint: "write 2026-11-22T12:45 or 30d")
         }
+        guard moment <= Timestamp.recordable.upperBound else {
+            throw Problem(
+                .usage, "`\(text)` lies beyond the year 2500, the last one that is reckoned with",
+                hint: "leave out --until to hold for good")
+        }
         guard moment > now else {
             throw Problem(.usage, "`\(text)` is in the past", hint: "name a time to come")
         }

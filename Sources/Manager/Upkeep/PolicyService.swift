@@ -123,12 +123,11 @@ package struct PolicyService {
 
     /// - Throws: `usage` for a moment that cannot be represented.
     private static func moment(_ span: CalendarSpan, after now: Timestamp) throws -> Timestamp {
-        // A span is laid back from a moment: as far ahead as it reaches back.
-        let end = now.advanced(byNanoseconds: now.nanoseconds(since: span.before(now)))
+        let end = span.after(now)
         guard Timestamp.recordable.contains(end) else {
             throw Problem(
                 .usage,
-                "\(span) from now lies beyond the year 2261, the last one that is reckoned with",
+                "\(span) from now lies beyond the year 2500, the last one that is reckoned with",
                 hint: "look less far ahead, as with --for 10y")
         }
         return end

@@ -18,9 +18,10 @@ package struct TickService {
         // First: it also makes room, and the settings may have errors.
         if !isDryRun { try DeviceCare(context: context).run() }
         let settings = try context.settings.get()
+        // No slot is due beyond the years that can be recorded, and that is no reason for silence.
+        if !settings.schedules.isEmpty { try context.requireClock() }
         let agenda = try Agenda(context, settings)
         guard !agenda.isEmpty else { return TickReport() }
-        try context.requireClock()
         guard !isDryRun else { return TickReport(slots: agenda.due.map { $0.slot(.due) }) }
         var report = try serve(settings)
         if prunes, !report.slots.isEmpty {
@@ -117,7 +118,8 @@ extension Manager {
                 options.state.catalogPath, drivers: options.drivers.namesWithDevices),
             !peek.hasDrivers
         else { return false }
-        return Agenda(peek.marks, settings, at: options.clock.now()).isEmpty
+        let now = options.clock.now()
+        return Timestamp.recordable.contains(now) && Agenda(peek.marks, settings, at: now).isEmpty
     }
 }
 

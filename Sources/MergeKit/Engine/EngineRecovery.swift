@@ -127,8 +127,7 @@ struct EngineRecovery {
         if old.byteCount != new.byteCount {
             return "\(new.byteCount) bytes instead of \(old.byteCount)"
         }
-        let time = Timestamp(nanoseconds: new.modifiedNanoseconds)
-        return "written at \(time)"
+        return "written at \(new.modifiedAt)"
     }
 
     // MARK: Snapshots

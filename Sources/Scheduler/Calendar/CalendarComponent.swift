@@ -36,7 +36,8 @@ enum CalendarField: String {
     case minute
     case second
 
-    static let years = 1970...2199
+    /// systemd ends in 2199.
+    static let years = 1970...2500
     /// How many of the units in which seconds are counted.
     static let perSecond = 1_000_000
 

@@ -34,7 +34,7 @@ package struct CalendarExpression: Hashable, Sendable {
         self = try parser.parse()
     }
 
-    /// The first slot after a moment; nil when there is none before the year 2200.
+    /// The first slot after a moment; nil when there is none before the year 2501.
     package func next(after moment: Timestamp, in zone: TimeZoneRules) -> Timestamp? {
         SlotSearch(pattern: pattern, zone: zone).next(after: moment)
     }

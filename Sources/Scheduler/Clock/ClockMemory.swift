@@ -84,7 +84,7 @@ extension ClockMemory {
         guard last.wall.advanced(bySeconds: -Self.toleranceSeconds) <= reading.wall else {
             return fresh
         }
-        let passed = reading.wall.nanoseconds.subtractingClamped(last.wall.nanoseconds)
+        let passed = reading.wall.nanoseconds(since: last.wall)
         let run = min(last.run(until: reading), max(0, passed))
         return Deviation(
             since: deviation.since, last: reading,

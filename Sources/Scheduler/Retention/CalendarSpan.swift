@@ -66,6 +66,20 @@ package struct CalendarSpan: Hashable, Sendable {
     /// change. Only so do rules that count back from the newest snapshot never want back what they
     /// let go.
     package func before(_ moment: Timestamp) -> Timestamp {
+        let (seconds, fraction) = shifted(moment)
+        return Timestamp(clampingSeconds: seconds, nanoseconds: fraction)
+    }
+
+    /// The moment that lies as far after another as ``before(_:)`` reaches back from it.
+    package func after(_ moment: Timestamp) -> Timestamp {
+        let (seconds, fraction) = shifted(moment)
+        // Not by the moment before, which may be out of reach.
+        return moment.advanced(bySeconds: moment.secondsSinceEpoch - seconds)
+            .advanced(byNanoseconds: moment.fraction - fraction)
+    }
+
+    /// The moment before another, in seconds since 1970 and nanoseconds.
+    private func shifted(_ moment: Timestamp) -> (seconds: Int64, fraction: Int64) {
         let seconds = Int(moment.secondsSinceEpoch)
         let day = seconds.floorDivided(by: 86_400)
         let date = CivilDate(daysSinceEpoch: day)
@@ -73,9 +87,8 @@ package struct CalendarSpan: Hashable, Sendable {
         let isShort = date.day > month.length
         let shiftedDay = isShort ? month.advanced(by: 1).firstDay : month.firstDay + date.day - 1
         let ofDay = isShort ? 0 : seconds - day * 86_400
-        let fraction = isShort ? 0 : moment.fraction
-        return Timestamp(
-            seconds: (shiftedDay - days) * 86_400 + ofDay - minutes * 60, nanoseconds: fraction)
+        let shifted = (shiftedDay - days) * 86_400 + ofDay - minutes * 60
+        return (Int64(shifted), isShort ? 0 : moment.fraction)
     }
 
     /// The moment that restic finds this span before another: the wall clock's date moves, a day
@@ -88,12 +101,12 @@ package struct CalendarSpan: Hashable, Sendable {
         let day = MonthNumber(of: date).advanced(by: -months).firstDay + date.day - 1 - days
         let ofDay = Int(clock.localSeconds) - clock.day * 86_400
         // Beyond what a timestamp holds, zones do not matter.
-        guard abs(day) < 100_000 else {
-            return Timestamp(seconds: day * 86_400, nanoseconds: 0)
+        guard abs(day) < 250_000 else {
+            return Timestamp(clampingSeconds: Int64(day) * 86_400)
         }
         let shifted = zone.earliestMoment(localSeconds: Int64(day * 86_400 + ofDay))
         return Timestamp(
-            seconds: Int(shifted.secondsSinceEpoch) - minutes * 60,
+            clampingSeconds: shifted.secondsSinceEpoch - Int64(minutes) * 60,
             nanoseconds: moment.fraction)
     }
 }
@@ -132,13 +145,6 @@ struct MonthNumber: Hashable {
     var length: Int { advanced(by: 1).firstDay - firstDay }
 }
 
-extension Int {
-    /// The quotient, rounded down; `divisor` is above 0.
-    func floorDivided(by divisor: Int) -> Int {
-        self / divisor - (self % divisor < 0 ? 1 : 0)
-    }
-}
-
 extension TextReader {
     /// A whole number from 0 to a bound.
     mutating func number(atMost bound: Int) throws(SyntaxError) -> Int {
@@ -150,15 +156,5 @@ extension TextReader {
             throw SyntaxError("the number is above the limit of \(bound)", offset: start)
         }
         return number
-    }
-}
-
-extension Timestamp {
-    /// The nanoseconds since the last whole second.
-    fileprivate var fraction: Int64 { nanoseconds.floorRemainder(by: 1_000_000_000) }
-
-    /// The closest moment that a timestamp can hold.
-    init(seconds: Int, nanoseconds: Int64) {
-        self.init(clampingSeconds: Int64(seconds), nanoseconds: nanoseconds)
     }
 }

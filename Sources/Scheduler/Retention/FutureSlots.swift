@@ -65,7 +65,7 @@ final class FutureSlots {
             var found: Timestamp?
             while found == nil {
                 // A clock set back over midnight shows the end of a day twice: always go forward.
-                let later = Timestamp(seconds: Int(current.utcSeconds) + 1, nanoseconds: 0)
+                let later = Timestamp(clampingSeconds: current.utcSeconds + 1)
                 let bucketEnd = max(span.end(of: current, in: zone), later)
                 guard case .at(let slot) = slot(notBefore: bucketEnd) else { return end }
                 current = LocalMoment(slot, in: zone)

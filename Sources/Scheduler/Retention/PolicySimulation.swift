@@ -41,17 +41,19 @@ package struct PolicySimulation: Sendable {
     ) {
         var player = Player(scope: scope, existing: existing, start: start)
         var samples: [Sample] = []
-        let step = max(1, end.nanoseconds(since: start) / Int64(max(1, sampleCount)))
-        var at = start.nanoseconds
+        // Wide, for a span may be longer than 64 bits of nanoseconds.
+        let (first, last) = (start.nanosecondsSinceEpoch, end.nanosecondsSinceEpoch)
+        let step = max(1, (last - first) / Int128(max(1, sampleCount)))
+        var count = first
         repeat {
-            let rest = end.nanoseconds(since: Timestamp(nanoseconds: at))
-            at = rest > step ? at.addingClamped(step) : end.nanoseconds
-            let plan = player.play(until: Timestamp(nanoseconds: at))
+            count = min(count + step, last)
+            let at = Timestamp(clampingNanoseconds: count)
+            let plan = player.play(until: at)
             samples.append(
                 Sample(
-                    at: Timestamp(nanoseconds: at), count: player.subjects.count,
+                    at: at, count: player.subjects.count,
                     countOfRule: plan.countOfRule(scope: 0)))
-        } while at < end.nanoseconds
+        } while count < last
         let existingIDs = Set(existing.map(\.id))
         survivors = player.plan(at: end).decisions.map {
             Survivor(

@@ -40,7 +40,7 @@ extension Schedule {
                 return .clockWentBack(reached: reached, next: nextSlot(after: reached))
             }
         }
-        guard let slot = latestSlot(notAfter: now), slot > passed ?? .distantPast else {
+        guard let slot = latestSlot(notAfter: now), slot > passed ?? .first else {
             return .notDue(next: nextSlot(after: now))
         }
         let missed = passed.map { countSlots(after: $0, before: slot) } ?? 0
@@ -63,8 +63,4 @@ extension Schedule {
         }
         return count
     }
-}
-
-extension Timestamp {
-    fileprivate static let distantPast = Timestamp(nanoseconds: .min)
 }

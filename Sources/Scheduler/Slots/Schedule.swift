@@ -32,7 +32,7 @@ package struct Schedule: Hashable, Sendable {
         timetable.latestSlot(notAfter: moment, in: zone)
     }
 
-    /// The first slot after a moment; nil when there is none before the year 2200.
+    /// The first slot after a moment; nil when there is none before the year 2501.
     package func nextSlot(after moment: Timestamp) -> Timestamp? {
         timetable.nextSlot(after: moment, in: zone)
     }

@@ -20,18 +20,22 @@ struct SlotSearch<Pattern: WallClockPattern> {
     let pattern: Pattern
     let zone: TimeZoneRules
 
-    /// The first slot after a moment; nil when there is none before the year 2200.
+    /// The first slot after a moment; nil when there is none before the year 2501.
     func next(after moment: Timestamp) -> Timestamp? {
-        next(after: moment.nanoseconds.floorDivided(by: 1000), upTo: .max).map(Self.timestamp)
+        next(after: Self.microseconds(moment), upTo: .max).map(Self.timestamp)
     }
 
     /// The last slot at or before a moment; nil when there is none since 1970.
     func latest(notAfter moment: Timestamp) -> Timestamp? {
-        latest(notAfter: moment.nanoseconds.floorDivided(by: 1000)).map(Self.timestamp)
+        latest(notAfter: Self.microseconds(moment)).map(Self.timestamp)
     }
 
     private static func timestamp(_ moment: Int64) -> Timestamp {
-        Timestamp(nanoseconds: moment * 1000)
+        Timestamp(clampingNanoseconds: Int128(moment) * 1000)
+    }
+
+    private static func microseconds(_ moment: Timestamp) -> Int64 {
+        moment.secondsSinceEpoch * 1_000_000 + moment.fraction / 1000
     }
 }
 

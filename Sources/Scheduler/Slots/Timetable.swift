@@ -20,7 +20,7 @@ package enum Timetable: Hashable, Sendable {
     /// The shortest span that `every` takes.
     package static let shortestSpan = TimeSpan.minute
 
-    /// The first slot after a moment; nil when there is none before the year 2200.
+    /// The first slot after a moment; nil when there is none before the year 2501.
     package func nextSlot(after moment: Timestamp, in zone: TimeZoneRules) -> Timestamp? {
         switch self {
         case .every(let span):

@@ -1,3 +1,5 @@
+import SnapshotModel
+
 /// A set of times on the wall clock, which a zone then turns into moments.
 ///
 /// Times are in millionths of a second since the clock showed 1970-01-01 00:00:00, as if every day
@@ -6,15 +8,15 @@ protocol WallClockPattern: Sendable {
     /// Whether the pattern follows real hours where it has a time in each of them.
     var mayRun: Bool { get }
 
-    /// The first time at or after `clock`, from 1970 to 2199.
+    /// The first time at or after `clock`, from 1970 to 2500.
     func first(atOrAfter clock: Int64) -> Int64?
 }
 
 extension WallClockPattern {
     static var hour: Int64 { 3600 * 1_000_000 }
     static var day: Int64 { 24 * hour }
-    /// 2200-01-01 00:00:00.
-    static var end: Int64 { 84_006 * day }
+    /// 2501-01-01 00:00:00.
+    static var end: Int64 { 193_944 * day }
 }
 
 /// Times with the same distance from one to the next.

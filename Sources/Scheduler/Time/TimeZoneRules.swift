@@ -101,10 +101,10 @@ extension TimeZoneRules {
     static let largestOffset: Int64 = 93_599
 
     /// The first and last whole seconds that a `Timestamp` reaches.
-    static let reach = Int64.min / 1_000_000_000...Int64.max / 1_000_000_000
+    static let reach = Timestamp.first.secondsSinceEpoch + 1...Timestamp.last.secondsSinceEpoch
 
     static func timestamp(_ seconds: Int64) -> Timestamp {
         let reached = min(max(seconds, reach.lowerBound), reach.upperBound)
-        return Timestamp(nanoseconds: reached * 1_000_000_000)
+        return Timestamp(clampingSeconds: reached)
     }
 }

@@ -30,16 +30,3 @@ package struct WallClock: Hashable, Comparable, Sendable {
         (left.date, left.secondOfDay) < (right.date, right.secondOfDay)
     }
 }
-
-extension Int64 {
-    /// The quotient, rounded down, also for moments before 1970; `divisor` is above 0.
-    func floorDivided(by divisor: Int64) -> Int64 {
-        self / divisor - (self % divisor < 0 ? 1 : 0)
-    }
-
-    /// The remainder of that, 0 or above.
-    func floorRemainder(by divisor: Int64) -> Int64 {
-        let remainder = self % divisor
-        return remainder < 0 ? remainder + divisor : remainder
-    }
-}

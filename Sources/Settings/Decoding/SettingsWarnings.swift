@@ -19,7 +19,7 @@ extension SettingsBuilder {
             }
         }
         for (name, table) in tables.tables(.schedules) {
-            let start = Timestamp(nanoseconds: 0)
+            let start = Timestamp(clampingSeconds: 0)
             guard let schedule = settings.schedules[name], schedule.nextSlot(after: start) == nil
             else { continue }
             diagnostics.warn(

@@ -27,3 +27,18 @@ extension Sequence where Element: FixedWidthInteger {
     /// The sum, at most the type's highest value.
     package var clampedSum: Element { reduce(0) { $0.addingClamped($1) } }
 }
+
+// Division that rounds down, also what is before 1970. Divisors are above 0.
+extension SignedInteger {
+    @inlinable
+    package func floorDivided(by divisor: Self) -> Self {
+        self / divisor - (self % divisor < 0 ? 1 : 0)
+    }
+
+    /// The remainder of that, 0 or above.
+    @inlinable
+    package func floorRemainder(by divisor: Self) -> Self {
+        let remainder = self % divisor
+        return remainder < 0 ? remainder + divisor : remainder
+    }
+}

@@ -1,70 +1,110 @@
-/// A moment in UTC, in nanoseconds since 1970-01-01T00:00:00Z.
+/// A moment in UTC, from 1677 to 2538: to the nanosecond until the end of 2261, to the microsecond
+/// after that.
 package struct Timestamp: Hashable, Comparable, Sendable {
-    package let nanoseconds: Int64
+    /// The moment as a number, as catalogs have it. It is the nanoseconds since
+    /// 1970-01-01T00:00:00Z up to ``seam`` and goes on in microseconds there, so that a greater one
+    /// is later; nothing else may be reckoned with it.
+    package let stored: Int64
 
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    package init(stored: Int64) { self.stored = stored }
 
     package static func < (left: Timestamp, right: Timestamp) -> Bool {
-        left.nanoseconds < right.nanoseconds
+        left.stored < right.stored
     }
 
+    /// What ``stored`` is of 2262-01-01T00:00:00Z: nanoseconds alone would end in that year's April.
+    private static let seam: Int64 = seamSeconds * 1_000_000_000
+    private static let seamSeconds: Int64 = 9_214_646_400
+
+    package static let first = Timestamp(stored: .min)
+    package static let last = Timestamp(stored: .max)
+
+    /// The moments at which something may be done and recorded: the years 1900 to 2500. A clock
+    /// beyond is told and nothing is changed by it.
+    package static let recordable: ClosedRange<Timestamp> =
+        Timestamp(
+            clampingSeconds: -2_208_988_800)...Timestamp(
+            clampingSeconds: 16_756_761_599, nanoseconds: 999_999_999)
+}
+
+// MARK: - What it counts
+
+extension Timestamp {
+    /// Rounded down.
     package var secondsSinceEpoch: Int64 {
-        nanoseconds / 1_000_000_000 - (nanoseconds % 1_000_000_000 < 0 ? 1 : 0)
+        stored < Self.seam
+            ? stored.floorDivided(by: 1_000_000_000)
+            : Self.seamSeconds + (stored - Self.seam) / 1_000_000
+    }
+
+    /// The nanoseconds since the last whole second.
+    package var fraction: Int64 {
+        stored < Self.seam
+            ? stored.floorRemainder(by: 1_000_000_000) : (stored - Self.seam) % 1_000_000 * 1000
+    }
+
+    package var nanosecondsSinceEpoch: Int128 {
+        guard stored >= Self.seam else { return Int128(stored) }
+        return Int128(Self.seam) + Int128(stored - Self.seam) * 1000
+    }
+
+    /// What ``stored`` is of a moment, were it wide enough; rounded down.
+    private static func stored(nanosecondsSinceEpoch count: Int128) -> Int128 {
+        count < seam ? count : Int128(seam) + (count - Int128(seam)) / 1000
     }
 
     // A moment that cannot be represented becomes the first or last one: clocks, records and people
     // may say anything, and nothing that is reckoned with them may trap.
 
+    /// The nearest moment that is not after so many nanoseconds since 1970.
+    package init(clampingNanoseconds count: Int128) {
+        self.init(stored: Int64(clamping: Self.stored(nanosecondsSinceEpoch: count)))
+    }
+
+    /// The same of a count of seconds and nanoseconds.
+    package init(clampingSeconds seconds: Int64, nanoseconds: Int64 = 0) {
+        self.init(clampingNanoseconds: Int128(seconds) * 1_000_000_000 + Int128(nanoseconds))
+    }
+
+    /// Nil when it cannot be represented.
+    package init?(seconds: Int64, nanoseconds: Int64 = 0) {
+        let count = Int128(seconds) * 1_000_000_000 + Int128(nanoseconds)
+        guard let stored = Int64(exactly: Self.stored(nanosecondsSinceEpoch: count)) else {
+            return nil
+        }
+        self.init(stored: stored)
+    }
+
     package func advanced(bySeconds seconds: Int64) -> Timestamp {
-        advanced(byNanoseconds: seconds.multipliedClamped(by: Self.nanosecondsPerSecond))
+        Timestamp(
+            clampingNanoseconds: nanosecondsSinceEpoch + Int128(seconds) * 1_000_000_000)
     }
 
     package func advanced(byNanoseconds distance: Int64) -> Timestamp {
-        Timestamp(nanoseconds: nanoseconds.addingClamped(distance))
+        Timestamp(clampingNanoseconds: nanosecondsSinceEpoch + Int128(distance))
     }
 
-    /// How long after another moment it is; negative before it.
+    /// How long after another moment it is; negative before it. At most 292 years, what the type
+    /// holds.
     package func nanoseconds(since other: Timestamp) -> Int64 {
-        nanoseconds.subtractingClamped(other.nanoseconds)
+        Int64(clamping: nanosecondsSinceEpoch - other.nanosecondsSinceEpoch)
     }
-
-    /// The moment that is nearest to a count of seconds and nanoseconds.
-    package init(clampingSeconds seconds: Int64, nanoseconds: Int64 = 0) {
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: Self.nanosecondsPerSecond)
-        let (sum, carried) = product.addingReportingOverflow(nanoseconds)
-        guard !overflow, !carried else {
-            self.init(nanoseconds: seconds < 0 ? .min : .max)
-            return
-        }
-        self.init(nanoseconds: sum)
-    }
-
-    private static let nanosecondsPerSecond: Int64 = 1_000_000_000
-
-    /// The moments at which something may be done and recorded: the years 1900 to 2261. Nanoseconds
-    /// in 64 bits end in April 2262; a clock beyond is told and nothing is changed by it.
-    package static let recordable: ClosedRange<Timestamp> =
-        Timestamp(
-            clampingSeconds: -2_208_988_800)...Timestamp(
-            clampingSeconds: 9_214_646_399, nanoseconds: 999_999_999)
 }
 
 extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC with nine decimals: `2026-11-22T12:45:00.000000000Z`.
     package var description: String {
         let seconds = secondsSinceEpoch
-        let remainder = nanoseconds % 1_000_000_000
-        let fraction = remainder < 0 ? remainder + 1_000_000_000 : remainder
-        let day = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
-        let second = seconds - day * 86_400
+        let day = seconds.floorDivided(by: 86_400)
+        let second = seconds.floorRemainder(by: 86_400)
         let date = CivilDate(daysSinceEpoch: Int(day))
         return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))"
             + "T\(padded(Int(second / 3600), 2)):\(padded(Int(second / 60 % 60), 2))"
             + ":\(padded(Int(second % 60), 2)).\(padded(Int(fraction), 9))Z"
     }
 
-    /// Reads RFC 3339 in UTC (`Z` or no zone), with or without time and decimals; nil when it is
-    /// not a valid moment.
+    /// Reads RFC 3339 in UTC (`Z` or no zone), with or without time and decimals, of which those that
+    /// it cannot hold are left out; nil when it is not a valid moment.
     package init?(_ text: some StringProtocol) {
         var scanner = DigitScanner(text)
         guard let year = scanner.number(4), scanner.skip("-"), let month = scanner.number(2),
@@ -89,15 +129,7 @@ extension Timestamp: CustomStringConvertible {
         _ = scanner.skip("Z")
         guard scanner.isAtEnd else { return nil }
         let seconds = date.daysSinceEpoch * 86_400 + hour * 3600 + minute * 60 + second
-        // Towards zero first, so that a moment just above the lowest one does not overflow.
-        let isNegative = seconds < 0
-        let (total, overflow) = (isNegative ? seconds + 1 : seconds)
-            .multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return nil }
-        let (sum, carried) = total.addingReportingOverflow(
-            isNegative ? fraction - 1_000_000_000 : fraction)
-        guard !carried else { return nil }
-        self.init(nanoseconds: Int64(sum))
+        self.init(seconds: Int64(seconds), nanoseconds: Int64(fraction))
     }
 }
 

@@ -18,16 +18,21 @@ final class ScheduledHarness: Sendable {
     private let servers = Mutex<[Started]>([])
     private let moment = Mutex(0.0)
     private let testClock: TestClock
+    /// Seconds since 1970 at which the machine was started.
+    private let boot: Double
     private let stateFolder: String
 
     /// - Parameters:
     ///   - settings: the content of the settings file.
     ///   - start: where the clock begins, as `2026-11-23 00:14:01` in UTC.
+    ///   - boot: when the machine was started, in the same form.
     ///   - state: the state folder, if it is not in the folder of the test.
     init(
         _ settings: String, volumes: [String] = ["data"], size: String = "1M", start: String,
-        state: String? = nil, options: [String] = []
+        bootedAt boot: String = "2026-01-01 00:00:00", state: String? = nil,
+        options: [String] = []
     ) throws {
+        self.boot = try Self.seconds(boot)
         commandLine = try CommandLineHarness()
         testClock = try TestClock(path: commandLine.folder + "/clock")
         stateFolder = state ?? commandLine.folder + "/state"
@@ -80,8 +85,7 @@ final class ScheduledHarness: Sendable {
 
     /// - Parameter seconds: since 1970. For the machine, the time to there has passed.
     func setClock(_ seconds: Double) throws {
-        // 2026-01-01T00:00:00Z, at which the machine was started.
-        try write("\(max(0, seconds - 1_767_225_600)) 0\n", to: "uptime")
+        try write("\(max(0, seconds - boot)) 0\n", to: "uptime")
         try jumpClock(to: seconds)
     }
 

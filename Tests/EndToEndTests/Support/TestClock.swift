@@ -7,7 +7,7 @@ import SnapshotModel
 /// that nothing else on the machine can touch it and nothing is left of it.
 final class TestClock: Sendable {
     private let path: String
-    /// What is added to the monotonic clock, in nanoseconds; written by this object alone.
+    /// What is added to the monotonic clock, in microseconds; written by this object alone.
     nonisolated(unsafe) private let offset: UnsafeMutablePointer<Int64>
 
     /// The preloaded library, which is built with the tests.
@@ -46,7 +46,7 @@ final class TestClock: Sendable {
     ///
     /// - Parameter seconds: since 1970.
     func set(_ seconds: Double) throws {
-        guard let value = Int64(exactly: ((seconds - Instant.now) * 1e9).rounded()) else {
+        guard let value = Int64(exactly: ((seconds - Instant.now) * 1e6).rounded()) else {
             throw Problem(.failed, "no clock shows \(seconds)")
         }
         offset.pointee = value

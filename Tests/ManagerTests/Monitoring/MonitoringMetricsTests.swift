@@ -11,7 +11,7 @@ import Testing
 
     private var reading: MonitorReading {
         var volume = Sample.volume()
-        volume.health.newest = Timestamp(nanoseconds: Sample.now.nanoseconds - 250_000_000)
+        volume.health.newest = Timestamp(stored: Sample.now.stored - 250_000_000)
         volume.health.merge = Sample.merge(.merging, rate: 512)
         volume.mergeBegunAt = Sample.ago(60)
         volume.holds = [
@@ -128,9 +128,9 @@ import Testing
         let values: [(MetricFamily.Value, String)] = [
             (.integer(.max), "9223372036854775807"), (.number(.nan), "NaN"),
             (.number(.infinity), "+Inf"), (.number(-.infinity), "-Inf"), (.number(0.5), "0.5"),
-            (.moment(Timestamp(nanoseconds: 1)), "0.000000001"),
-            (.moment(Timestamp(nanoseconds: -1_500_000_000)), "-1.5"),
-            (.moment(Timestamp(nanoseconds: 2_000_000_000)), "2"),
+            (.moment(Timestamp(stored: 1)), "0.000000001"),
+            (.moment(Timestamp(stored: -1_500_000_000)), "-1.5"),
+            (.moment(Timestamp(stored: 2_000_000_000)), "2"),
         ]
         for (value, text) in values { #expect(value.description == text) }
     }

@@ -9,7 +9,7 @@ import VolumeAccess
 
 /// Readings as monitoring would make them, at 2026-11-22T12:00:00Z.
 enum MonitoringSample {
-    static let now = Timestamp(nanoseconds: 1_795_348_800_000_000_000)
+    static let now = Timestamp(stored: 1_795_348_800_000_000_000)
 
     static func moment(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
 

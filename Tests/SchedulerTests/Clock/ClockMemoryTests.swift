@@ -5,7 +5,7 @@ import Testing
 
 /// A machine whose wall clock can be set, and which can be off.
 private final class Machine {
-    private static let start = Timestamp(nanoseconds: 1_795_348_800_000_000_000)
+    private static let start = Timestamp(stored: 1_795_348_800_000_000_000)
     private var wall = Machine.start
     private var boot = 1
     private var bootSeconds: Int64 = 3600
@@ -259,7 +259,7 @@ struct ClockMemoryTests {
             ends.flatMap { boot in
                 ["", "a", "b"].map {
                     ClockReading(
-                        wall: Timestamp(nanoseconds: wall), bootID: $0, bootNanoseconds: boot)
+                        wall: Timestamp(stored: wall), bootID: $0, bootNanoseconds: boot)
                 }
             }
         }

@@ -25,7 +25,7 @@ struct ExpiryTests {
     static func every(_ seconds: Int64) -> (Timestamp) -> Timestamp? {
         { moment in
             let slot = (moment.secondsSinceEpoch / seconds + 1) * seconds
-            return Timestamp(nanoseconds: slot * 1_000_000_000)
+            return Timestamp(clampingSeconds: slot)
         }
     }
 
@@ -108,7 +108,7 @@ struct ExpiryTests {
 
     @Test("the ends of time have an expiry like any other moment")
     func endsOfTime() {
-        let all = snapshots(at: [Timestamp(nanoseconds: .min + 1), moment("2026-01-01")])
+        let all = snapshots(at: [Timestamp(stored: .min + 1), moment("2026-01-01")])
         let rule = KeepRule.within(CalendarSpan(months: 506 * 12 + 1))
         let scope = RetentionScope(
             name: "standard", policy: RetentionPolicy(rule), nextSlot: Self.every(900))

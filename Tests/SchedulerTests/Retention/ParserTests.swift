@@ -36,7 +36,7 @@ struct RetentionParserTests {
 
     @Test("a later moment never gives an earlier one, not even at the ends of time")
     func ascending() throws {
-        let ends = [.min, .min + 1, .max - 1, .max].map(Timestamp.init(nanoseconds:))
+        let ends = [.min, .min + 1, .max - 1, .max].map(Timestamp.init(stored:))
         let days = slots(every: 10_000, from: "2027-12-20", count: 9000)
         for text in ["1min", "1m", "13m", "1y1d", "99999y99999d"] {
             let span = try CalendarSpan(parsing: text)

@@ -53,7 +53,7 @@ struct RetentionCase: Sendable, CustomStringConvertible {
         try list.apply(cursor)
         (subjects, names) = list.subjects(of: family)
         // Without one, every snapshot lies in the past.
-        self.now = now ?? Timestamp(nanoseconds: .max)
+        self.now = now ?? Timestamp.last
         (keep, remove, reasons) = (nil, nil, [:])
         try readExpectation(expect)
     }

@@ -42,7 +42,7 @@ extension RetentionPolicy {
 
     /// The numbers of those that the rules keep, oldest first.
     func survivors(of subjects: [RetentionSubject], now: Timestamp? = nil) -> [Int64] {
-        let now = now ?? subjects.map(\.takenAt).max() ?? Timestamp(nanoseconds: 0)
+        let now = now ?? subjects.map(\.takenAt).max() ?? Timestamp(stored: 0)
         return PolicyEvaluation(self, of: subjects, now: now).survivors.map(\.id.rawValue)
     }
 }
@@ -52,7 +52,7 @@ extension PrunePlan {
     init(_ policy: RetentionPolicy, of subjects: [RetentionSubject], now: Timestamp? = nil) {
         self.init(
             of: subjects, scopes: [RetentionScope(name: "standard", policy: policy)],
-            now: now ?? subjects.map(\.takenAt).max() ?? Timestamp(nanoseconds: 0)
+            now: now ?? subjects.map(\.takenAt).max() ?? Timestamp(stored: 0)
         ) { _ in 0 }
     }
 

@@ -123,10 +123,10 @@ import Testing
 
     @Test func fractionsOfASecondAreServed() throws {
         let expression = try CalendarExpression(parsing: "*:*:0/0.25")
-        let start = Timestamp(nanoseconds: 1_800_000_000_100_000_000)
+        let start = Timestamp(stored: 1_800_000_000_100_000_000)
         let first = try #require(expression.next(after: start, in: .utc))
-        #expect(first.nanoseconds == 1_800_000_000_250_000_000)
-        #expect(expression.next(after: first, in: .utc)?.nanoseconds == 1_800_000_000_500_000_000)
+        #expect(first.stored == 1_800_000_000_250_000_000)
+        #expect(expression.next(after: first, in: .utc)?.stored == 1_800_000_000_500_000_000)
         #expect(expression.latest(notAfter: first, in: .utc) == first)
     }
 

@@ -72,7 +72,7 @@ import Testing
         of timetable: Timetable, in zone: TimeZoneRules, from start: Int, to end: Int
     ) -> [Int] {
         var slots: [Int] = []
-        var last = Timestamp(nanoseconds: Timestamp(second: start).nanoseconds - 1)
+        var last = Timestamp(stored: Timestamp(second: start).stored - 1)
         while let slot = timetable.nextSlot(after: last, in: zone), slot.second < end {
             slots.append(slot.second)
             last = slot

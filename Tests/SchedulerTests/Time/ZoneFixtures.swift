@@ -96,7 +96,7 @@ struct SlotRandom: RandomNumberGenerator {
 }
 
 extension Timestamp {
-    init(second: Int) { self.init(nanoseconds: Int64(second) * 1_000_000_000) }
+    init(second: Int) { self.init(clampingSeconds: Int64(second)) }
 
     var second: Int { Int(secondsSinceEpoch) }
 }

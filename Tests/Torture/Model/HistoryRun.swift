@@ -70,7 +70,7 @@ final class HistoryRun {
             name: "torture", uuid: "00000000-0000-4000-8000-000000000001", driver: "image",
             originPath: "/simulated/origin.raw",
             geometry: Geometry(volumeBytes: history.volumeBytes, chunkBytes: history.chunkBytes),
-            storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: VirtualClock.start))
+            storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: VirtualClock.start))
     }
 
     /// Gives the origin its first content: version 1 in most places, holes in others.

@@ -38,7 +38,7 @@ struct StressSuite {
             name: "stress", uuid: "00000000-0000-4000-8000-000000000002", driver: "image",
             originPath: folder.path + "/origin.raw",
             geometry: Geometry(volumeBytes: layout.volumeBytes, chunkBytes: layout.chunkBytes),
-            storeFullPolicy: .breakWrites, createdAt: Timestamp(nanoseconds: VirtualClock.start))
+            storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: VirtualClock.start))
         try Store(folder: storeFolder).create(record)
         let engine = try LiveEngine.open(store: storeFolder, origin: origin)
         let seconds = max(1, options.stressSeconds / Self.chunkSizes.count)

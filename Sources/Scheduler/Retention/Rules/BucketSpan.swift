@@ -125,7 +125,7 @@ package struct BucketSpan: Hashable, Sendable {
         let start = localStart(of: moment)
         if let minutes {
             guard minutes > 60 else {
-                return Timestamp(seconds: key(of: moment) + minutes * 60, nanoseconds: 0)
+                return Timestamp(clampingSeconds: Int64(key(of: moment) + minutes * 60))
             }
             let midnight = (start.floorDivided(by: 86_400) + 1) * 86_400
             let end = start + minutes * 60

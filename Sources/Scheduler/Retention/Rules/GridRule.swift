@@ -43,9 +43,10 @@ package struct GridRule: Rule {
                 marks.append(RuleMark(index: index, rank: 0))
                 continue
             }
-            let (age, overflow) = start.nanoseconds
-                .subtractingReportingOverflow(takenAt.nanoseconds)
-            guard !overflow, let interval = grid.interval(age: age) else { continue }
+            // The highest age is beyond the longest grid.
+            guard let interval = grid.interval(age: start.nanoseconds(since: takenAt)) else {
+                continue
+            }
             if interval.number != current.number { current = (interval.number, 0) }
             guard interval.section.keep.limit(.max) > current.kept else { continue }
             current.kept += 1

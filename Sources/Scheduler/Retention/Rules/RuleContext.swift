@@ -32,21 +32,21 @@ struct RuleContext: Sendable {
 
     /// When a new snapshot moves the cut-off of a span to a moment or beyond it.
     func expiry(of span: CalendarSpan, reaching moment: Timestamp, future: FutureSlots) -> Expiry {
-        func reaches(_ reference: Int64) -> Bool {
-            let reference = Timestamp(nanoseconds: reference)
+        func reaches(_ stored: Int64) -> Bool {
+            let reference = Timestamp(stored: stored)
             return switch prefer {
             case .oldest: span.before(reference) >= moment
             case .newest: span.beforeAsRestic(reference, in: zone) >= moment
             }
         }
         guard reaches(.max) else { return .never }
-        var (low, high) = (moment.nanoseconds, Int64.max)
+        var (low, high) = (moment.stored, Int64.max)
         while low < high {
             // Their distance may be more than a number holds.
             let middle = (low & high) + ((low ^ high) >> 1)
             if reaches(middle) { high = middle } else { low = middle + 1 }
         }
-        return future.slot(notBefore: Timestamp(nanoseconds: low))
+        return future.slot(notBefore: Timestamp(stored: low))
     }
 }
 

@@ -82,11 +82,13 @@ struct PolicySimulateCommand: ManagerCommand {
         let survivors = report.simulation.survivors
         guard let first = survivors.first?.takenAt else { return "" }
         let start = min(first, report.from)
-        let length = max(1, report.until.nanoseconds(since: start))
+        func distance(_ moment: Timestamp) -> Double {
+            Double(moment.nanosecondsSinceEpoch - start.nanosecondsSinceEpoch)
+        }
+        let length = max(1, distance(report.until))
         var cells = [Int](repeating: 0, count: Self.timelineWidth)
         for survivor in survivors {
-            let distance = Double(survivor.takenAt.nanoseconds(since: start))
-            let place = Int(distance / Double(length) * Double(cells.count))
+            let place = Int(distance(survivor.takenAt) / length * Double(cells.count))
             cells[min(max(place, 0), cells.count - 1)] += 1
         }
         let line = cells.map { count in
