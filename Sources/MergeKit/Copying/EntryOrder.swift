@@ -38,21 +38,12 @@ struct EntryOrder {
     func first(from chunk: ChunkIndex) -> AreaEntry? {
         var best: AreaEntry?
         for level in levels {
-            let index = Self.index(from: chunk, in: level)
+            let index = level.lowestIndex { $0.origin >= chunk }
             guard index < level.count else { continue }
             if let known = best, known.origin < level[index].origin { continue }
             best = level[index]
         }
         return best
-    }
-
-    private static func index(from chunk: ChunkIndex, in level: [AreaEntry]) -> Int {
-        var (low, high) = (0, level.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if level[middle].origin < chunk { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 
     private static func merged(_ first: [AreaEntry], _ second: [AreaEntry]) -> [AreaEntry] {

@@ -61,17 +61,7 @@ final class ChainState: Sendable {
 
     /// The index of the first snapshot at or after an ordinal.
     func index(from ordinal: SnapshotOrdinal) -> Int {
-        var low = 0
-        var high = snapshots.count
-        while low < high {
-            let middle = (low + high) / 2
-            if snapshots[middle].manifest.ordinal < ordinal {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
+        snapshots.lowestIndex { $0.manifest.ordinal >= ordinal }
     }
 
     func entry(_ ordinal: SnapshotOrdinal) -> SnapshotEntry? {

@@ -8,13 +8,13 @@ struct MergedAhead {
     var isEmpty: Bool { ranges.isEmpty }
 
     func contains(_ chunk: ChunkIndex) -> Bool {
-        let index = firstIndex { $0.upperBound > chunk }
+        let index = ranges.lowestIndex { $0.upperBound > chunk }
         return index < ranges.count && ranges[index].lowerBound <= chunk
     }
 
     /// Up to where the chunks from `first` on are among them, or are not, as `first` is.
     func endOfAlike(from first: ChunkIndex, upTo limit: ChunkIndex) -> ChunkIndex {
-        let index = firstIndex { $0.upperBound > first }
+        let index = ranges.lowestIndex { $0.upperBound > first }
         guard index < ranges.count else { return limit }
         let range = ranges[index]
         return min(limit, range.lowerBound <= first ? range.upperBound : range.lowerBound)
@@ -23,8 +23,8 @@ struct MergedAhead {
     mutating func insert(_ range: Range<ChunkIndex>) {
         guard !range.isEmpty else { return }
         // What it overlaps or touches becomes one with it.
-        let start = firstIndex { $0.upperBound >= range.lowerBound }
-        let end = max(start, firstIndex { $0.lowerBound > range.upperBound })
+        let start = ranges.lowestIndex { $0.upperBound >= range.lowerBound }
+        let end = max(start, ranges.lowestIndex { $0.lowerBound > range.upperBound })
         var whole = range
         if start < end {
             let (first, last) = (ranges[start], ranges[end - 1])
@@ -35,19 +35,9 @@ struct MergedAhead {
     }
 
     mutating func removeAll(below cursor: ChunkIndex) {
-        ranges.removeFirst(firstIndex { $0.upperBound > cursor })
+        ranges.removeFirst(ranges.lowestIndex { $0.upperBound > cursor })
         if let first = ranges.first, first.lowerBound < cursor {
             ranges[0] = cursor..<first.upperBound
         }
-    }
-
-    /// The first range of which something is true that is then true of all later ones.
-    private func firstIndex(where isTrue: (Range<ChunkIndex>) -> Bool) -> Int {
-        var (low, high) = (0, ranges.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if isTrue(ranges[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -56,13 +56,8 @@ package enum FreeSpacePlanner {
             (tooFew, enough) = (enough, enough * 2)
         }
         enough = min(enough, candidates.count)
-        while tooFew + 1 < enough {
-            let middle = (tooFew + enough) / 2
-            if freed(middle, of: candidates) < missingBytes {
-                tooFew = middle
-            } else {
-                enough = middle
-            }
+        if tooFew < enough {
+            enough = (tooFew + 1..<enough).lowest { freed($0, of: candidates) >= missingBytes }
         }
         let bytes = freed(enough, of: candidates)
         return FreeSpacePlan(

@@ -16,7 +16,7 @@ package struct PolicyEvaluation: Sendable {
 
         /// The mark of a subject, if the rule keeps it.
         func mark(of index: Int) -> RuleMark? {
-            let place = marks.lowerIndex { $0.index >= index }
+            let place = marks.lowestIndex { $0.index >= index }
             return place < marks.count && marks[place].index == index ? marks[place] : nil
         }
     }

@@ -42,17 +42,7 @@ package struct TimeZoneRules: Sendable {
 
     /// How many changes of the clock lie at or before that second.
     func periodIndex(at seconds: Int64) -> Int {
-        var low = 0
-        var high = transitions.count
-        while low < high {
-            let middle = (low + high) / 2
-            if transitions[middle] <= seconds {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
+        transitions.lowestIndex { $0 > seconds }
     }
 }
 

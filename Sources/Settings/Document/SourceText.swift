@@ -1,3 +1,5 @@
+import SnapshotModel
+
 /// A settings file's content, known to be text, and how to tell lines and columns in it.
 struct SourceText {
     let file: String
@@ -34,13 +36,10 @@ struct SourceText {
 
     /// The line and column of a byte.
     func position(of offset: Int) -> SourcePosition {
-        var (low, high) = (0, lineStarts.count)
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if lineStarts[middle] <= offset { low = middle } else { high = middle }
-        }
-        let column = scalars(before: offset) - scalars(before: lineStarts[low]) + 1
-        return SourcePosition(file: file, line: low + 1, column: column)
+        // The first line starts at 0.
+        let line = lineStarts.lowestIndex { $0 > offset }
+        let column = scalars(before: offset) - scalars(before: lineStarts[line - 1]) + 1
+        return SourcePosition(file: file, line: line, column: column)
     }
 
     private func scalars(before offset: Int) -> Int {

@@ -38,17 +38,7 @@ package struct ChunkMap: Hashable, Sendable {
 
     /// The index of the first run that ends after `chunk`; `runs.count` when there is none.
     package func firstRun(endingAfter chunk: ChunkIndex) -> Int {
-        var low = 0
-        var high = runs.count
-        while low < high {
-            let middle = (low + high) / 2
-            if runs[middle].originRange.upperBound <= chunk {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
+        runs.lowestIndex { $0.originRange.upperBound > chunk }
     }
 
     /// The area's chunk for an origin's chunk, or nil when the area has no exception for it.

@@ -40,13 +40,8 @@ package struct ChunkSet: Hashable, Sendable {
     }
 
     package func contains(_ chunk: ChunkIndex) -> Bool {
-        var low = 0
-        var high = ranges.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].upperBound <= chunk { low = middle + 1 } else { high = middle }
-        }
-        return low < ranges.count && ranges[low].lowerBound <= chunk
+        let index = ranges.lowestIndex { $0.upperBound > chunk }
+        return index < ranges.count && ranges[index].lowerBound <= chunk
     }
 
     /// Chunks that are in either set. Linear in the ranges of both.

@@ -97,7 +97,7 @@ enum BucketSieve {
             context.prefer == .oldest ? span.key(of: moment) : span.wallKey(of: moment)
         }
         let own = key(moment)
-        let place = marks.lowerIndex { key(context.moments[Int($0.index)]) >= own }
+        let place = marks.lowestIndex { key(context.moments[Int($0.index)]) >= own }
         guard place < marks.count, key(context.moments[Int(marks[place].index)]) == own else {
             return nil
         }
@@ -120,7 +120,7 @@ enum BucketSieve {
             }
             // A clock that was set back over midnight may show an earlier day once more.
             guard key < last.key else { continue }
-            let place = result.lowerIndex { $0.key >= key }
+            let place = result.lowestIndex { $0.key >= key }
             guard result[place].key != key else { continue }
             result.insert(Representative(key: key, index: index), at: place)
         }

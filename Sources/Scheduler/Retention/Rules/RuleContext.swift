@@ -40,13 +40,8 @@ struct RuleContext: Sendable {
             }
         }
         guard reaches(.max) else { return .never }
-        var (low, high) = (moment.stored, Int64.max)
-        while low < high {
-            // Their distance may be more than a number holds.
-            let middle = (low & high) + ((low ^ high) >> 1)
-            if reaches(middle) { high = middle } else { low = middle + 1 }
-        }
-        return future.slot(notBefore: Timestamp(stored: low))
+        let lowest = (moment.stored..<Int64.max).lowest(where: reaches)
+        return future.slot(notBefore: Timestamp(stored: lowest))
     }
 }
 

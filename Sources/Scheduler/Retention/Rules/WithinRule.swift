@@ -13,7 +13,7 @@ package struct WithinRule: Rule {
     func marks(in context: RuleContext) -> [RuleMark] {
         let cutoff = context.cutoff(span)
         let count = context.subjects.count
-        let start = context.subjects.lowerIndex { $0.takenAt > cutoff }
+        let start = context.subjects.lowestIndex { $0.takenAt > cutoff }
         return (start..<count).map { RuleMark(index: $0, rank: count - $0) }
     }
 
@@ -28,17 +28,5 @@ package struct WithinRule: Rule {
 
     func refusal(of index: Int, marks: [RuleMark], in context: RuleContext) -> String {
         "taken \(span) or more before the newest one"
-    }
-}
-
-extension Array {
-    /// The first index at which a condition holds that holds for all after it, too.
-    func lowerIndex(where holds: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if holds(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }
