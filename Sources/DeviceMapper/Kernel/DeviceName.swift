@@ -74,9 +74,9 @@ extension DeviceName.Part {
         case .base: ":base"
         case .real: ":real"
         case .under: ":under"
-        case .snapshot(let ordinal): ":snap-" + Self.padded(ordinal.rawValue)
-        case .synthetic(let revert): ":synth-" + Self.padded(revert.rawValue)
-        case .overlay(let revert): ":overlay-" + Self.padded(revert.rawValue)
+        case .snapshot(let ordinal): ":snap-" + ordinal.rawValue.padded(to: 6)
+        case .synthetic(let revert): ":synth-" + revert.rawValue.padded(to: 6)
+        case .overlay(let revert): ":overlay-" + revert.rawValue.padded(to: 6)
         case .view(let snapshot): "@\(snapshot)"
         }
     }
@@ -105,12 +105,6 @@ extension DeviceName.Part {
     private static func number(_ suffix: Substring, after prefix: String) -> Int64? {
         guard suffix.hasPrefix(prefix) else { return nil }
         return Int64(digits: suffix.dropFirst(prefix.count))
-    }
-
-    /// Six digits at least, so that names sort as numbers do.
-    private static func padded(_ number: some BinaryInteger) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, 6 - digits.count)) + digits
     }
 
     /// Whether users and their filesystems meet the device. Of the others, udev makes no links by

@@ -75,8 +75,7 @@ extension MetricFamily.Value: CustomStringConvertible {
             .quotientAndRemainder(dividingBy: 1_000_000_000)
         let sign = nanoseconds < 0 ? "-" : ""
         guard fraction > 0 else { return "\(sign)\(whole)" }
-        var digits = "\(fraction)"
-        digits = String(repeating: "0", count: 9 - digits.count) + digits
+        var digits = fraction.padded(to: 9)
         while digits.hasSuffix("0") { digits.removeLast() }
         return "\(sign)\(whole).\(digits)"
     }

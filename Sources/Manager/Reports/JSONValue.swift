@@ -95,8 +95,7 @@ extension JSONValue: CustomStringConvertible {
             case "\t": text += "\\t"
             case "\r": text += "\\r"
             case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                text += "\\u" + scalar.value.padded(to: 4, radix: 16)
             default: text.unicodeScalars.append(scalar)
             }
         }

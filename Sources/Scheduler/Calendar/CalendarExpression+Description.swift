@@ -1,3 +1,5 @@
+import SnapshotModel
+
 extension CalendarExpression: CustomStringConvertible {
     /// The normalised form, as `systemd-analyze calendar` prints it.
     package var description: String {
@@ -50,11 +52,7 @@ extension CalendarExpression: CustomStringConvertible {
 
     private static func number(_ value: Int, width: Int, unit: Int) -> String {
         let fraction = value % unit
-        return padded(value / unit, width) + (fraction > 0 ? "." + padded(fraction, 6) : "")
-    }
-
-    private static func padded(_ value: Int, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+        return (value / unit).padded(to: width)
+            + (fraction > 0 ? "." + fraction.padded(to: 6) : "")
     }
 }

@@ -1,3 +1,5 @@
+import SnapshotModel
+
 extension TOMLNode {
     /// The value as it would stand in a file, on one line.
     var text: String {
@@ -29,8 +31,7 @@ enum TOMLText {
             case "\n": result += "\\n"
             case "\t": result += "\\t"
             case "\u{00}"..."\u{1F}", "\u{7F}"..."\u{9F}":
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                result += "\\u" + scalar.value.padded(to: 4, radix: 16)
             default: result.unicodeScalars.append(scalar)
             }
         }

@@ -98,9 +98,8 @@ extension Timestamp: CustomStringConvertible {
         let day = seconds.floorDivided(by: 86_400)
         let second = seconds.floorRemainder(by: 86_400)
         let date = CivilDate(daysSinceEpoch: Int(day))
-        return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))"
-            + "T\(padded(Int(second / 3600), 2)):\(padded(Int(second / 60 % 60), 2))"
-            + ":\(padded(Int(second % 60), 2)).\(padded(Int(fraction), 9))Z"
+        return "\(date)T\((second / 3600).padded(to: 2)):\((second / 60 % 60).padded(to: 2))"
+            + ":\((second % 60).padded(to: 2)).\(fraction.padded(to: 9))Z"
     }
 
     /// Reads RFC 3339 in UTC (`Z` or no zone), with or without time and decimals, of which those that
@@ -194,9 +193,11 @@ package struct CivilDate: Hashable, Comparable, Sendable {
     }
 }
 
-private func padded(_ value: Int, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+extension CivilDate: CustomStringConvertible {
+    /// `2026-11-22`.
+    package var description: String {
+        "\(year.padded(to: 4))-\(month.padded(to: 2))-\(day.padded(to: 2))"
+    }
 }
 
 /// Reads digits and separators from the front of a text.

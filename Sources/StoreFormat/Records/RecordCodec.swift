@@ -135,7 +135,6 @@ package enum RecordCodec {
     }
 
     private static func checksum(of bytes: [UInt8]) -> String {
-        let digits = String(CRC32C.checksum(bytes), radix: 16)
-        return String(repeating: "0", count: zeroes.utf8.count - digits.count) + digits
+        CRC32C.checksum(bytes).padded(to: zeroes.utf8.count, radix: 16)
     }
 }

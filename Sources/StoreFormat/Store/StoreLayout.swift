@@ -63,7 +63,7 @@ package enum StoreLayout {
     package static let smallFileBytesMaximum = 1 << 20
 
     package static func snapshotFolder(_ ordinal: SnapshotOrdinal) -> String {
-        "\(snapshots)/\(padded(ordinal.rawValue))"
+        "\(snapshots)/\(ordinal.rawValue.padded(to: 6))"
     }
 
     package static func manifest(_ ordinal: SnapshotOrdinal) -> String {
@@ -89,7 +89,7 @@ package enum StoreLayout {
     }
 
     package static func revertFolder(_ id: RevertID) -> String {
-        "\(reverts)/\(padded(Int(id.rawValue)))"
+        "\(reverts)/\(id.rawValue.padded(to: 6))"
     }
 
     package static func revert(_ id: RevertID) -> String { revertFolder(id) + "/revert.json" }
@@ -118,7 +118,7 @@ package enum StoreLayout {
     package static func number(of folder: String) -> Int? {
         guard folder.count >= 6, folder.allSatisfy({ $0.isASCII && $0.isNumber }),
             let number = Int(folder), (1...numberMaximum).contains(number),
-            padded(number) == folder
+            number.padded(to: 6) == folder
         else { return nil }
         return number
     }
@@ -131,9 +131,4 @@ package enum StoreLayout {
 
     /// More than there can be folders, and far from where numbers end.
     package static let numberMaximum = 1 << 50
-
-    private static func padded(_ number: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-    }
 }

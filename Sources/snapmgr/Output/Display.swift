@@ -26,8 +26,8 @@ extension DisplayOptions {
     /// `1:02:03` or `0:42`.
     static func duration(seconds: Int) -> String {
         let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60)
-        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
+        return (hours > 0 ? "\(hours):\(minutes.padded(to: 2))" : "\(minutes)")
+            + ":\(rest.padded(to: 2))"
     }
 
     /// `42 %`, `97 MiB/s`, `0:12 left`.

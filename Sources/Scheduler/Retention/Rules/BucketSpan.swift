@@ -170,12 +170,12 @@ extension BucketSpan: CustomStringConvertible {
         switch unit {
         case .minute, .hour:
             let minute = (start - day * 86_400) / 60
-            let clock = "\(date.text) \(twoDigits(minute / 60)):\(twoDigits(minute % 60))"
+            let clock = "\(date) \((minute / 60).padded(to: 2)):\((minute % 60).padded(to: 2))"
             let isRepeated = zone.isRepeated(localSeconds: moment.localSeconds)
             return isRepeated ? "\(clock) \(moment.offsetText)" : clock
-        case .day: return date.text
+        case .day: return date.description
         case .week: return date.isoWeek.description
-        case .month: return "\(date.year)-\(twoDigits(date.month))"
+        case .month: return "\(date.year)-\(date.month.padded(to: 2))"
         case .quarter: return "\(date.year)-Q\(date.quarter)"
         case .year: return "\(date.year)"
         }
@@ -187,18 +187,13 @@ extension LocalMoment {
     fileprivate var offsetText: String {
         let minutes = Int(localSeconds - utcSeconds) / 60
         let magnitude = abs(minutes)
-        return "\(minutes < 0 ? "-" : "+")\(twoDigits(magnitude / 60)):\(twoDigits(magnitude % 60))"
+        return (minutes < 0 ? "-" : "+")
+            + "\((magnitude / 60).padded(to: 2)):\((magnitude % 60).padded(to: 2))"
     }
 
     /// `2026-11-22 14:15`.
     var text: String {
         let date = CivilDate(daysSinceEpoch: day)
-        return "\(date.text) \(twoDigits(minuteOfDay / 60)):\(twoDigits(minuteOfDay % 60))"
+        return "\(date) \((minuteOfDay / 60).padded(to: 2)):\((minuteOfDay % 60).padded(to: 2))"
     }
 }
-
-extension CivilDate {
-    fileprivate var text: String { "\(year)-\(twoDigits(month))-\(twoDigits(day))" }
-}
-
-private func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
