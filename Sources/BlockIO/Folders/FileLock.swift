@@ -1,5 +1,6 @@
 internal import CSystem
 internal import Glibc
+internal import SnapshotModel
 
 /// An exclusive lock on a file, held until this goes; the kernel drops it when the process dies.
 package final class FileLock: Sendable {
@@ -73,11 +74,8 @@ package final class FileLock: Sendable {
 
     /// As ``acquire(_:in:)``, by the file's path.
     package static func acquire(path: String) throws(IOFailure) -> FileLock? {
-        guard let slash = path.lastIndex(of: "/") else {
-            return try acquire(path, in: FileFolder(path: "."))
-        }
-        let folder = slash == path.startIndex ? "/" : String(path[..<slash])
-        return try acquire(String(path[path.index(after: slash)...]), in: FileFolder(path: folder))
+        let halves = PathHalves(path)
+        return try acquire(halves.name, in: FileFolder(path: halves.folder))
     }
 
     /// Replaces the file's content, which says who holds the lock. It only explains: that it cannot

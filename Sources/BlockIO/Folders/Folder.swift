@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 /// A tree of files under one root, named by paths relative to it. What happens to names (creation,
 /// renaming, removal) is durable only after ``syncFolder(_:)`` of the folder that holds them.
 package protocol Folder: Sendable {
@@ -38,15 +40,9 @@ extension Folder {
         let temporary = name + Self.temporarySuffix
         try writeFile(temporary, bytes)
         try rename(temporary, to: name)
-        try syncFolder(Self.parent(of: name))
+        try syncFolder(PathHalves(name).parent ?? "")
     }
 
     /// The end of a temporary file's name; such files are left-overs when found at open.
     package static var temporarySuffix: String { ".new" }
-
-    /// The folder part of a relative path; `""` for a name in the root.
-    package static func parent(of name: String) -> String {
-        guard let slash = name.lastIndex(of: "/") else { return "" }
-        return String(name[..<slash])
-    }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SnapshotModel
 
 /// The open descriptor of a folder, below which names are looked up.
 ///
@@ -35,11 +36,12 @@ final class FolderDescriptor: Sendable {
         of name: String, _ body: (Int32, String) throws(IOFailure) -> Result
     ) throws(IOFailure) -> Result {
         let root = try root()
-        guard let slash = name.lastIndex(of: "/") else {
+        let halves = PathHalves(name)
+        guard let parent = halves.parent else {
             return try body(root, name.isEmpty ? "." : name)
         }
-        let parent = try find(name[..<slash], below: root)
-        return try body(parent.number, String(name[name.index(after: slash)...]))
+        let folder = try find(parent, below: root)
+        return try body(folder.number, halves.name)
     }
 
     /// Opens a folder below this one, to list or to sync; `""` is this one.
@@ -49,15 +51,13 @@ final class FolderDescriptor: Sendable {
         }
     }
 
-    private func find(_ name: Substring, below root: Int32) throws(IOFailure) -> OwnedDescriptor {
-        let path = full(String(name))
-        guard let slash = name.lastIndex(of: "/") else {
-            return try openOne(String(name), in: root, flags: Self.lookUp, path: path)
+    private func find(_ name: String, below root: Int32) throws(IOFailure) -> OwnedDescriptor {
+        let (path, halves) = (full(name), PathHalves(name))
+        guard let parent = halves.parent else {
+            return try openOne(name, in: root, flags: Self.lookUp, path: path)
         }
-        let parent = try find(name[..<slash], below: root)
-        return try openOne(
-            String(name[name.index(after: slash)...]), in: parent.number, flags: Self.lookUp,
-            path: path)
+        let folder = try find(parent, below: root)
+        return try openOne(halves.name, in: folder.number, flags: Self.lookUp, path: path)
     }
 
     private func openOne(

@@ -25,8 +25,7 @@ package enum OwnerTrust {
         let whole = try doing { () throws(IOFailure) in try PathTrust.ofThisProcess.flaw(of: path) }
         // In a folder such as /tmp, nobody takes the place of what is root's own.
         guard whole != nil else { return }
-        let folder = FileFolder.parent(of: path)
-        try require("the folder of \(object)", at: folder.isEmpty ? "/" : folder)
+        try require("the folder of \(object)", at: PathHalves(path).folder)
     }
 
     private static func hint(_ flaw: PathFlaw, _ path: String) -> String {

@@ -1,5 +1,6 @@
 import GRDB
 import Glibc
+import SnapshotModel
 
 /// How the catalog's file is opened.
 enum CatalogFile {
@@ -34,10 +35,9 @@ enum CatalogFile {
     static func access(_ path: String) throws -> CatalogStore.Access {
         guard try kind(path) != nil else { return .missing }
         try require(path)
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         let mayWrite =
             Glibc.access(path, W_OK) == 0
-            && Glibc.access(folder.isEmpty ? "/" : folder, W_OK) == 0
+            && Glibc.access(PathHalves(path).folder, W_OK) == 0
         return mayWrite ? .writable : .readOnly
     }
 

@@ -2,6 +2,7 @@ package import BlockIO
 internal import CDeviceMapper
 internal import CSystem
 internal import Glibc
+internal import SnapshotModel
 
 /// What can be asked of any block device.
 package enum BlockDevices {
@@ -21,7 +22,7 @@ package enum BlockDevices {
     /// The kernel's own name of a device, such as `sda1` or `dm-3`; nil if there is none.
     package static func kernelName(_ number: DeviceNumber) -> String? {
         guard let target = SystemFile.link("/sys/dev/block/\(number)") else { return nil }
-        return target.split(separator: "/").last.map(String.init)
+        return PathHalves(target).name
     }
 
     /// The device's node, as the kernel names it: `/dev/sda1`, `/dev/dm-3`. Nil if the number is no

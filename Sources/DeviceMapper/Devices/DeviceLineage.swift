@@ -1,4 +1,5 @@
 package import BlockIO
+internal import SnapshotModel
 
 /// What lies below a block device or a filesystem: disks of partitions, devices of logical volumes,
 /// files of loop devices, and so on down.
@@ -26,8 +27,8 @@ package struct DeviceLineage {
         do throws(IOFailure) {
             return (try FileStatus(path: path), path)
         } catch {
-            guard error.isNotFound, let slash = path.lastIndex(of: "/") else { throw error }
-            return try nearest(String(path[..<slash]))
+            guard error.isNotFound, let parent = PathHalves(path).parent else { throw error }
+            return try nearest(parent)
         }
     }
 

@@ -8,8 +8,7 @@ enum Paths {
     /// power cut must not take away a store or a catalog with the folder that it lies in.
     static func makeFolders(_ path: String) throws {
         guard try !exists(path) else { return }
-        let parent = Folder.parent(of: path)
-        if !parent.isEmpty { try makeFolders(parent) }
+        if let parent = PathHalves(path).parent, !parent.isEmpty { try makeFolders(parent) }
         // EEXIST: another command was faster.
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
             throw IOFailure("make folder", path: path, code: errno)
@@ -19,9 +18,7 @@ enum Paths {
 
     /// Makes the name of a file or folder durable.
     static func syncName(of path: String) throws {
-        let parent = Folder.parent(of: path)
-        try FileFolder(path: parent.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : parent)
-            .syncFolder("")
+        try FileFolder(path: PathHalves(path).folder).syncFolder("")
     }
 
     /// The path from the root, without `.`, `..`, and symbolic links as far as it exists.
@@ -29,9 +26,11 @@ enum Paths {
         let full = path.hasPrefix("/") ? path : try currentFolder() + "/" + path
         if let real = realPath(full) { return real }
         // A path that does not exist yet: its folder tells.
-        let (parent, name) = (Folder.parent(of: full), Folder.name(of: full))
-        guard !name.isEmpty, name != "..", name != "." else { return full }
-        return (try parent.isEmpty ? "" : absolute(parent)) + "/" + name
+        let halves = PathHalves(full)
+        guard let parent = halves.parent, !["", ".", ".."].contains(halves.name) else {
+            return full
+        }
+        return (try parent.isEmpty ? "" : absolute(parent)) + "/" + halves.name
     }
 
     /// The path from the root, with its symbolic links: of a device, whose own name may be another
@@ -66,10 +65,10 @@ enum Paths {
 
     /// Gives a file its durable name, unless there is something of that name already.
     static func renameUnlessTaken(_ path: String, to newPath: String) throws {
-        let (folder, name) = (Folder.parent(of: newPath), Folder.name(of: newPath))
-        let files = FileFolder(path: folder.isEmpty ? "/" : folder)
+        let target = PathHalves(newPath)
+        let files = FileFolder(path: target.folder)
         do throws(IOFailure) {
-            try files.renameUnlessTaken(Folder.name(of: path), to: name)
+            try files.renameUnlessTaken(PathHalves(path).name, to: target.name)
         } catch {
             guard error.code == EEXIST else { throw error }
             throw Problem(
@@ -91,18 +90,5 @@ enum Paths {
         guard let pointer = realpath(path, nil) else { return nil }
         defer { free(pointer) }
         return String(cString: pointer)
-    }
-
-    /// The two halves of a path.
-    private enum Folder {
-        static func parent(of path: String) -> String {
-            guard let slash = path.lastIndex(of: "/") else { return "" }
-            return String(path[..<slash])
-        }
-
-        static func name(of path: String) -> String {
-            guard let slash = path.lastIndex(of: "/") else { return path }
-            return String(path[path.index(after: slash)...])
-        }
     }
 }

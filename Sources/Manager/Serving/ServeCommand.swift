@@ -69,7 +69,7 @@ struct ServeTools: Hashable, Sendable {
             return try Paths.absolute(path)
         }
         let binary = try Paths.absolute("/proc/self/exe")
-        let folder = binary.lastIndex(of: "/").map { String(binary[..<$0]) } ?? ""
+        let folder = PathHalves(binary).parent ?? ""
         let candidates = [
             "\(folder)/\(pluginName)", "\(folder)/../lib/snapmgr/\(pluginName)",
         ]

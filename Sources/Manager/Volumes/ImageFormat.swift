@@ -70,8 +70,7 @@ extension ImageFormat {
     static func requireRaw(_ path: String, byteCount: Int) throws {
         let device = try FileDevice(path: path, access: .readOnly)
         guard let format = try detect(device, byteCount: byteCount) else { return }
-        let name = path.split(separator: "/").last.map(String.init) ?? ""
-        let stem = name.prefix { $0 != "." }
+        let stem = PathHalves(path).name.prefix { $0 != "." }
         let target = "\(stem.isEmpty ? "disk" : stem).raw"
         throw Problem(
             .refused, "the origin \(path) is a \(format.title) image, not a raw one",

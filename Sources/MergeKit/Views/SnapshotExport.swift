@@ -10,13 +10,12 @@ package struct SnapshotExport {
 
     /// `.usage` when the path is not absolute: client and server may be in different folders.
     package init(path: String) throws(Problem) {
-        guard path.hasPrefix("/"), let slash = path.lastIndex(of: "/"),
-            path.index(after: slash) < path.endIndex
-        else {
+        let halves = PathHalves(path)
+        guard path.hasPrefix("/"), !halves.name.isEmpty else {
             throw Problem(.usage, "a file to export to needs an absolute path, not \(path)")
         }
-        folder = FileFolder(path: slash == path.startIndex ? "/" : String(path[..<slash]))
-        name = String(path[path.index(after: slash)...])
+        folder = FileFolder(path: halves.folder)
+        name = halves.name
     }
 
     /// Returns the file's size in bytes. `.exists` when the name is taken, `.interrupted` when the

@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 /// Which file holds the settings.
 package struct SettingsLocation: Hashable, Sendable {
     package var path: String
@@ -22,7 +24,6 @@ package struct SettingsLocation: Hashable, Sendable {
 
     /// The folder beside it whose `*.toml` files are read, too, in the order of their names.
     package var folder: String {
-        guard let slash = path.lastIndex(of: "/") else { return "conf.d" }
-        return String(path[...slash]) + "conf.d"
+        PathHalves(path).parent.map { $0 + "/conf.d" } ?? "conf.d"
     }
 }

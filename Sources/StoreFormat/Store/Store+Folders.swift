@@ -155,7 +155,7 @@ extension Store {
     /// Puts a folder of snapshots or reverts where nobody looks for it; all of it stays.
     package func putAside(_ name: String) throws(Problem) {
         try doing { () throws(IOFailure) in
-            let parent = FileFolder.parent(of: name)
+            let parent = PathHalves(name).parent ?? ""
             let leaf = name.dropFirst(parent.count + 1)
             var aside = "\(parent)/\(StoreLayout.asidePrefix)\(leaf)"
             while try folder.exists(aside) { aside += "+" }
@@ -183,7 +183,7 @@ extension Store {
             for entry in known { try folder.removeFile(name + "/" + entry) }
             let unknown = found.filter { !names.contains($0) }
             if unknown.isEmpty { try folder.removeFolder(name) }
-            if isDurable { try folder.syncFolder(FileFolder.parent(of: name)) }
+            if isDurable { try folder.syncFolder(PathHalves(name).parent ?? "") }
             return unknown.sorted().map { name + "/" + $0 }
         }
     }

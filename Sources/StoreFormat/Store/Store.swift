@@ -124,7 +124,7 @@ package struct Store: Sendable {
         guard try !exists(name) else { return }
         do throws(IOFailure) {
             _ = try folder.createFile(name, byteCount: 0)
-            try folder.syncFolder(Self.parent(of: name))
+            try folder.syncFolder(PathHalves(name).parent ?? "")
         } catch {
             // What was not acknowledged shall not come into force at the next open.
             try? folder.removeFile(name)
@@ -137,7 +137,7 @@ package struct Store: Sendable {
         guard try exists(name) else { return }
         try doing { () throws(IOFailure) in
             try folder.removeFile(name)
-            try folder.syncFolder(Self.parent(of: name))
+            try folder.syncFolder(PathHalves(name).parent ?? "")
         }
     }
 
@@ -261,9 +261,5 @@ package struct Store: Sendable {
         Problem(
             .corrupt, "\(folder.path)/\(name) cannot be right: \(flaw)",
             hint: "run `snapmgr check`")
-    }
-
-    private static func parent(of name: String) -> String {
-        name.lastIndex(of: "/").map { String(name[..<$0]) } ?? ""
     }
 }

@@ -1,5 +1,6 @@
 package import BlockIO
 internal import Glibc
+internal import SnapshotModel
 
 extension SimulatedDisk {
     private func full(_ name: String) -> String { name.isEmpty ? path : path + "/" + name }
@@ -12,11 +13,11 @@ extension SimulatedDisk {
     private func place(
         of name: String, _ operation: String
     ) throws(IOFailure) -> (folder: Int, leaf: String) {
-        guard case .folder(let number) = state.node(at: Self.parent(of: name)) else {
+        let halves = PathHalves(name)
+        guard case .folder(let number) = state.node(at: halves.parent ?? "") else {
             throw failure(operation, name, ENOENT)
         }
-        let leaf = name.lastIndex(of: "/").map { name[name.index(after: $0)...] } ?? name[...]
-        return (number, String(leaf))
+        return (number, halves.name)
     }
 
     // MARK: files
