@@ -1,4 +1,4 @@
-internal import FoundationEssentials
+internal import BlockIO
 package import SnapshotModel
 package import VolumeAccess
 
@@ -65,10 +65,8 @@ package enum ControlWire {
     }
 
     private static func line(_ value: some Encodable) throws(Problem) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            return [UInt8](try encoder.encode(value)) + [UInt8(ascii: "\n")]
+            return try LineCodec.encode(value)
         } catch {
             throw Problem(.failed, "a control message cannot be written: \(error)")
         }
@@ -78,7 +76,7 @@ package enum ControlWire {
         _ type: Value.Type, from line: [UInt8], orThrow code: Problem.Code
     ) throws(Problem) -> Value {
         do {
-            return try JSONDecoder().decode(type, from: Data(line))
+            return try LineCodec.decode(type, line)
         } catch {
             throw Problem(code, "a control message cannot be understood: \(Self.reason(error))")
         }

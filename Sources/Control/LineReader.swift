@@ -2,17 +2,16 @@ internal import BlockIO
 internal import Glibc
 internal import SnapshotModel
 
-/// Cuts what comes in on a socket into lines.
+/// Waits for the lines that come in on a socket.
 struct LineReader {
     private let socket: LocalSocket
-    private let limitBytes: Int
-    private var pending: [UInt8] = []
+    private var pending: LineBuffer
     private var space = [UInt8](repeating: 0, count: 16 << 10)
 
     /// A line longer than `limitBytes` is an error.
     init(_ socket: LocalSocket, limitBytes: Int) {
         self.socket = socket
-        self.limitBytes = limitBytes
+        pending = LineBuffer(limitBytes: limitBytes)
     }
 
     /// What can go wrong with a line.
@@ -34,16 +33,9 @@ struct LineReader {
     /// - Parameter limit: EAGAIN after so long a silence, ETIMEDOUT after the deadline; nil waits for
     ///   ever.
     mutating func next(within limit: Limit? = nil) throws(Failure) -> [UInt8]? {
-        var searchedBytes = 0
         while true {
-            let unsearched = pending[searchedBytes...]
-            if let end = unsearched.firstIndex(of: UInt8(ascii: "\n")) {
-                let line = [UInt8](pending[..<end])
-                pending.removeSubrange(...end)
-                return line
-            }
-            guard pending.count <= limitBytes else { throw .tooLong }
-            searchedBytes = pending.count
+            if let line = pending.next() { return line }
+            guard !pending.isTooLong else { throw .tooLong }
             var isShort = false
             if let limit { isShort = try apply(limit) }
             do throws(Failure) {
@@ -73,7 +65,7 @@ struct LineReader {
     private mutating func receive() throws(Failure) -> Bool {
         do throws(IOFailure) {
             let count = try Self.receive(from: socket, into: &space)
-            pending += space[..<count]
+            pending.append(space[..<count])
             return count > 0
         } catch {
             throw .socket(error)

@@ -5,7 +5,7 @@ internal import Glibc
 /// one thread.
 final class HookChannel {
     private let descriptor: OwnedDescriptor
-    private var incoming: [UInt8] = []
+    private var incoming = LineBuffer(limitBytes: HookWire.limitBytes)
     private var outgoing: [UInt8] = []
     private var space = [UInt8](repeating: 0, count: 64 << 10)
     /// The other end sends no more.
@@ -29,8 +29,8 @@ final class HookChannel {
     func next(_ deadline: Deadline?) -> Event {
         while true {
             receive()
-            if let line = takeLine() { return .line(line) }
-            if incoming.count > HookWire.limitBytes { return .tooLong }
+            if let line = incoming.next() { return .line(line) }
+            if incoming.isTooLong { return .tooLong }
             if hasEnded { return .ended }
             guard waitReadable(deadline) else { return .timedOut }
         }
@@ -39,22 +39,15 @@ final class HookChannel {
     /// Whether a whole line, or the end, has come: whatever it is, somebody wants something.
     func hasNews() -> Bool {
         receive()
-        return hasEnded || incoming.contains(UInt8(ascii: "\n"))
-            || incoming.count > HookWire.limitBytes
-    }
-
-    private func takeLine() -> [UInt8]? {
-        guard let end = incoming.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-        defer { incoming.removeSubrange(...end) }
-        return [UInt8](incoming[..<end])
+        return hasEnded || incoming.hasLine() || incoming.isTooLong
     }
 
     /// Takes what is there, without waiting.
     private func receive() {
-        while !hasEnded, incoming.count <= HookWire.limitBytes {
+        while !hasEnded, !incoming.isTooLong {
             let count = recv(descriptor.number, &space, space.count, Int32(MSG_DONTWAIT))
             if count > 0 {
-                incoming += space[..<count]
+                incoming.append(space[..<count])
             } else if count == 0 || (errno != EINTR && errno != EAGAIN) {
                 hasEnded = true
             } else if errno == EAGAIN {
@@ -76,7 +69,7 @@ final class HookChannel {
 
     /// Sends a line, or as much of it as the other end takes at once; never waits.
     func send(_ message: some Encodable) {
-        guard let line = HookWire.encode(message) else { return }
+        guard let line = try? LineCodec.encode(message) else { return }
         outgoing += line
         transmit()
     }

@@ -1,4 +1,3 @@
-internal import FoundationEssentials
 internal import SnapshotModel
 
 /// What a caller tells the watchdog. One request is under way at a time; only ``cancel`` may follow
@@ -57,23 +56,11 @@ enum Takeover: String, Codable {
     }
 }
 
-/// The form of the messages: JSON, one to a line.
+/// Of the connection.
 enum HookWire {
     /// Rises when an older watchdog would misunderstand a request. Caller and watchdog are the same
     /// program, so any other version means that it was replaced in between.
     static let version = 1
     /// A longer line is an error.
     static let limitBytes = 16 << 20
-
-    /// A message as a line, with its line feed; nil when it holds what JSON cannot.
-    static func encode(_ message: some Encodable) -> [UInt8]? {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return (try? encoder.encode(message)).map { [UInt8]($0) + [UInt8(ascii: "\n")] }
-    }
-
-    /// Reads a message from a line without its line feed; nil when it is none.
-    static func decode<Message: Decodable>(_ type: Message.Type, _ line: [UInt8]) -> Message? {
-        try? JSONDecoder().decode(type, from: Data(line))
-    }
 }

@@ -31,7 +31,7 @@ private final class WatchdogService {
         while true {
             switch channel.next(deadline) {
             case .line(let line):
-                guard let request = HookWire.decode(HookRequest.self, line) else {
+                guard let request = try? LineCodec.decode(HookRequest.self, line) else {
                     return takeOver(.badRequest)
                 }
                 if let status = perform(request) { return status }
@@ -48,7 +48,8 @@ private final class WatchdogService {
     private func greet() -> Bool {
         guard
             case .line(let line) = channel.next(Deadline(Self.greetingMilliseconds)),
-            case .hello(HookWire.version, let window) = HookWire.decode(HookRequest.self, line)
+            case .hello(HookWire.version, let window) = try? LineCodec.decode(
+                HookRequest.self, line)
         else { return false }
         windowMilliseconds = window
         channel.send(HookReply.ready(version: HookWire.version))

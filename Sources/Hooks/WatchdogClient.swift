@@ -45,7 +45,7 @@ final class WatchdogClient {
         while let channel {
             let glance = min(deadline.remainingMilliseconds, Self.glanceMilliseconds)
             switch channel.next(Deadline(glance)) {
-            case .line(let line): return HookWire.decode(HookReply.self, line)
+            case .line(let line): return try? LineCodec.decode(HookReply.self, line)
             case .ended, .tooLong: return nil
             case .timedOut: if deadline.hasPassed { return nil }
             }

@@ -246,7 +246,7 @@ import Testing
             }
         }
 
-        func send(_ request: HookRequest) { send(HookWire.encode(request) ?? []) }
+        func send(_ request: HookRequest) { send((try? LineCodec.encode(request)) ?? []) }
 
         consuming func endStatus() -> ProgramResult.Ending? { Self.reap(process) }
 
@@ -274,8 +274,9 @@ import Testing
         "no JSON": Array("nonsense\n".utf8),
         "an empty line": Array("\n".utf8),
         "an unknown request": Array("{\"thaw\":{}}\n".utf8),
-        "a second greeting": HookWire.encode(
-            HookRequest.hello(version: HookWire.version, windowMilliseconds: 1)) ?? [],
+        "a second greeting":
+            (try? LineCodec.encode(
+                HookRequest.hello(version: HookWire.version, windowMilliseconds: 1))) ?? [],
         "a line without an end": [UInt8](
             repeating: UInt8(ascii: " "), count: HookWire.limitBytes + (1 << 20)),
         "bytes": [0, 255, 10],
@@ -326,7 +327,7 @@ import Testing
         bare.send(hello)
         bare.send(try step("one"))
         try folder.wait { folder.log.count == 1 }
-        bare.send(Array((HookWire.encode(HookRequest.finish([])) ?? []).dropLast(3)))
+        bare.send(Array(try LineCodec.encode(HookRequest.finish([])).dropLast(3)))
         close(bare.socket)
         #expect(bare.endStatus() == .exited(0))
         #expect(folder.log == ["before-freeze one", "after-thaw one"])
@@ -357,14 +358,14 @@ import Testing
             for reply in [
                 HookReply.ran(result), .undid(UndoRun(step: 1, program: program, result: result)),
             ] {
-                let line = try #require(HookWire.encode(reply))
+                let line = try LineCodec.encode(reply)
                 #expect(line.filter { $0 == UInt8(ascii: "\n") }.count == 1)
-                #expect(HookWire.decode(HookReply.self, Array(line.dropLast())) == reply)
+                #expect(try LineCodec.decode(HookReply.self, Array(line.dropLast())) == reply)
             }
         }
         for reply in [HookReply.undone(nil), .undone(.windowExceeded), .frozen, .ran(nil)] {
-            let line = try #require(HookWire.encode(reply))
-            #expect(HookWire.decode(HookReply.self, Array(line.dropLast())) == reply)
+            let line = try LineCodec.encode(reply)
+            #expect(try LineCodec.decode(HookReply.self, Array(line.dropLast())) == reply)
         }
     }
 }
