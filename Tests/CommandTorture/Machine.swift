@@ -31,7 +31,7 @@ final class Machine: Sendable {
         ManagerOptions(
             state: StateFolder(path: root + "/state"),
             drivers: Drivers.all(purpose: "test", clock: clock), clock: clock,
-            timeZone: UTCTimeZone(),
+            timeZone: .utc,
             settings: SettingsSource { Self.settings },
             onNote: { note in self.noted.withLock { $0.append(note) } })
     }

@@ -41,7 +41,7 @@ final class ManagerFixture {
             state: StateFolder(path: folder + "/state"),
             drivers: DriverRegistry([
                 sessions, DeviceVolumeDriver(purpose: "test", clock: clock),
-            ]), clock: clock, timeZone: UTCTimeZone(), onNote: { notes.add($0) })
+            ]), clock: clock, timeZone: .utc, onNote: { notes.add($0) })
     }
 
     var options: ManagerOptions {

@@ -1,3 +1,4 @@
+import Settings
 import SnapshotModel
 import Testing
 
@@ -31,15 +32,20 @@ import Testing
         ("nightly", .setNamed("nightly")),
     ]
 
+    /// One hour east of UTC, always.
+    private static func eastZone() throws -> LocalZone {
+        .rules(try TimeZoneFiles(environment: ["TZ": "XXX-1"]).systemZone().zone)
+    }
+
     @Test("a reference is read as cli.md says", arguments: texts)
     func parses(text: String, expected: SnapshotReference) throws {
-        #expect(try SnapshotReference(text, zone: EastZone()) == expected)
+        #expect(try SnapshotReference(text, zone: Self.eastZone()) == expected)
     }
 
     @Test("what names nothing is wrong usage", arguments: ["", "@latest", "data@", "a b", "a/b@1"])
     func rejects(text: String) {
         let problem = #expect(throws: Problem.self) {
-            try SnapshotReference(text, zone: EastZone())
+            try SnapshotReference(text, zone: Self.eastZone())
         }
         #expect(problem?.code == .usage)
     }
@@ -91,16 +97,5 @@ import Testing
         let problem = #expect(throws: Problem.self) { try fixture.manager.details.show("data") }
         #expect(problem?.code == .usage)
         #expect(problem?.hint?.contains("data@latest") == true)
-    }
-}
-
-/// One hour east of UTC, always.
-private struct EastZone: LocalTimeZone {
-    func moment(_ time: CivilTime) -> Timestamp? {
-        UTCTimeZone().moment(time)?.advanced(bySeconds: -3600)
-    }
-
-    func civilTime(_ moment: Timestamp) -> CivilTime {
-        UTCTimeZone().civilTime(moment.advanced(bySeconds: 3600))
     }
 }

@@ -8,7 +8,7 @@ package import VolumeAccess
 package struct ManagerOptions: Sendable {
     package var state: StateFolder
     package var clock: any Clock
-    package var timeZone: any LocalTimeZone
+    package var timeZone: LocalZone
     package var drivers: DriverRegistry
     package var cancellation: Cancellation
     package var settings: SettingsSource
@@ -19,7 +19,7 @@ package struct ManagerOptions: Sendable {
 
     package init(
         state: StateFolder, drivers: DriverRegistry, clock: any Clock = SystemClock(),
-        timeZone: any LocalTimeZone = SystemTimeZone(),
+        timeZone: LocalZone = .machine,
         cancellation: Cancellation = Cancellation(), settings: SettingsSource = .none,
         watchdog: WatchdogCommand = .ownProgram(ManagerOptions.watchdogMode),
         onNote: @escaping @Sendable (String) -> Void = { _ in }

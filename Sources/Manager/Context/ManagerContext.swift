@@ -12,7 +12,7 @@ final class ManagerContext: Sendable {
     let state: StateFolder
     let catalog: CatalogStore
     let clock: any Clock
-    let timeZone: any LocalTimeZone
+    let timeZone: LocalZone
     let drivers: DriverRegistry
     let cancellation: Cancellation
     let settings: SettingsSource

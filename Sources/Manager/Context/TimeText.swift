@@ -1,3 +1,4 @@
+internal import Scheduler
 package import SnapshotModel
 
 /// How people write durations and moments.
@@ -31,20 +32,18 @@ package enum TimeText {
     /// Reads `2026-11-22`, `2026-11-22T12:45` and `2026-11-22T12:45:30` as local times, and RFC 3339
     /// with a final `Z` as UTC; nil when it is no moment.
     package static func moment(
-        _ text: some StringProtocol, in zone: any LocalTimeZone
+        _ text: some StringProtocol, in zone: LocalZone
     ) -> Timestamp? {
         guard let utc = Timestamp(text) else { return nil }
         if text.hasSuffix("Z") { return utc }
-        let time = UTCTimeZone().civilTime(utc)
-        guard let local = zone.moment(time) else { return nil }
-        return local.advanced(byNanoseconds: utc.fraction)
+        return zone.rules.earliestMoment(localSeconds: utc.secondsSinceEpoch)
+            .advanced(byNanoseconds: utc.fraction)
     }
 
     /// `2026-11-22 12:45:30` in a zone.
-    package static func describe(_ moment: Timestamp, in zone: any LocalTimeZone) -> String {
-        let time = zone.civilTime(moment)
-        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return "\(time.date.year)-\(two(time.date.month))-\(two(time.date.day)) "
-            + "\(two(time.hour)):\(two(time.minute)):\(two(time.second))"
+    package static func describe(_ moment: Timestamp, in zone: LocalZone) -> String {
+        let clock = zone.rules.wallClock(at: moment)
+        return "\(clock.date) \(clock.hour.padded(to: 2)):\(clock.minute.padded(to: 2))"
+            + ":\(clock.second.padded(to: 2))"
     }
 }

@@ -6,7 +6,7 @@ internal import SnapshotModel
 struct ReferenceResolver {
     let catalog: CatalogStore
     let clock: any Clock
-    let timeZone: any LocalTimeZone
+    let timeZone: LocalZone
 
     init(_ context: ManagerContext) {
         catalog = context.catalog

@@ -26,7 +26,7 @@ package enum SnapshotReference: Hashable, Sendable {
 
     /// - Parameter zone: the zone of times without a final `Z`.
     /// - Throws: `usage` when the text cannot be a reference.
-    package init(_ text: String, zone: any LocalTimeZone) throws(Problem) {
+    package init(_ text: String, zone: LocalZone) throws(Problem) {
         if let id = Self.number(text) {
             self = .id(SnapshotID(rawValue: id))
         } else if let id = text.split(separator: ":", maxSplits: 1).last.flatMap(Self.number),
@@ -61,7 +61,7 @@ package enum SnapshotReference: Hashable, Sendable {
 }
 
 extension SnapshotReference.Selector {
-    fileprivate init(_ text: String, zone: any LocalTimeZone) {
+    fileprivate init(_ text: String, zone: LocalZone) {
         if let id = SnapshotReference.number(text) {
             self = .id(SnapshotID(rawValue: id))
         } else if text == "latest" {
@@ -91,7 +91,7 @@ package enum SnapshotName {
                 "`\(name)` cannot be a name: letters, digits, `.`, `_` and `-`, "
                     + "\(TextBounds.nameLength) at most, are allowed")
         }
-        guard case .name = SnapshotReference.Selector(name, zone: UTCTimeZone()) else {
+        guard case .name = SnapshotReference.Selector(name, zone: .utc) else {
             throw Problem(
                 .usage, "`\(name)` cannot be a name: VOL@\(name) has another meaning",
                 hint: "choose a name that is no number, time, duration, `latest` or `live`")

@@ -1,4 +1,4 @@
-import SnapshotModel
+package import SnapshotModel
 
 /// A moment with what the clock on the wall shows, worked out once for all rules.
 struct LocalMoment: Hashable, Sendable {
@@ -24,7 +24,7 @@ struct LocalMoment: Hashable, Sendable {
 
 extension TimeZoneRules {
     /// The first moment at which the wall clock shows this or, where it skips it, more.
-    func earliestMoment(localSeconds: Int64) -> Timestamp {
+    package func earliestMoment(localSeconds: Int64) -> Timestamp {
         switch moments(of: WallClock(secondsSinceEpoch: localSeconds)) {
         case .once(let moment): moment
         case .skipped(let transition): transition

@@ -17,8 +17,7 @@ struct DisplayOptions: ParsableArguments {
 
     func time(_ value: Timestamp?) -> String {
         guard let value else { return "-" }
-        let zone: any LocalTimeZone = utc ? UTCTimeZone() : SystemTimeZone()
-        return TimeText.describe(value, in: zone) + (utc ? "Z" : "")
+        return TimeText.describe(value, in: utc ? .utc : .machine) + (utc ? "Z" : "")
     }
 }
 
