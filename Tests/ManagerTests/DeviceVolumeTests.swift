@@ -144,6 +144,8 @@ import VolumeAccess
         (82, Array("FAT32".utf8), .vfat, ""),
         (0, Array("LUKS".utf8) + [0xBA, 0xBE], .encrypted, nil),
         (536, Array("LVM2 001".utf8), .lvmVolume, nil),
+        (1560, Array("LVM2 001".utf8), .lvmVolume, nil),
+        (65_526, Array("SWAPSPACE2".utf8), .swap, nil),
     ]
 
     @Test("a filesystem is known by its superblock, with how it is mounted", arguments: heads)
@@ -156,5 +158,28 @@ import VolumeAccess
         #expect(FilesystemKind.detect(head) == kind)
         #expect(FilesystemKind.detect(Array(head.prefix(offset + magic.count - 1))) == nil)
         #expect(kind.mountOptions == options)
+    }
+
+    /// What makes a filesystem in a file, and how large the file is, in MiB.
+    static let makers: [(words: [String], size: Int)] = [
+        (["mkfs.ext2", "-q", "-F"], 16), (["mkfs.ext4", "-q", "-F", "-b", "1024"], 16),
+        (["mkfs.ext4", "-q", "-F"], 16), (["mkfs.xfs", "-q"], 320), (["mkswap"], 16),
+        (["mkswap", "-p", "65536"], 16), (["mkfs.btrfs", "-q"], 128), (["mkfs.f2fs"], 64),
+        (["mkfs.exfat"], 64), (["mkfs.ntfs", "-q", "-F"], 64), (["mkfs.vfat", "-F", "32"], 64),
+        (["mkfs.vfat", "-F", "16"], 16), (["mkfs.vfat", "-F", "12"], 2),
+    ].filter { access("/usr/sbin/\($0.0[0])", X_OK) == 0 }
+
+    @Test("what is made is known as libblkid knows it", arguments: makers)
+    func made(words: [String], size: Int) throws {
+        let fixture = try ManagerFixture()
+        let path = fixture.folder + "/image"
+        let device = try FileDevice(path: path, access: .create)
+        try device.resize(to: size << 20)
+        _ = try ProgramOutput.lines(of: ["/usr/sbin/" + words[0]] + words.dropFirst() + [path])
+        let told = try ProgramOutput.lines(
+            of: ["/usr/sbin/blkid", "-p", "-o", "value", "-s", "TYPE", path])
+        let names = ["ext2": "ext4", "ext3": "ext4", "ntfs": "ntfs3"]
+        let expected = try #require(told.first)
+        #expect(try FilesystemKind.detect(device)?.rawValue == names[expected] ?? expected)
     }
 }

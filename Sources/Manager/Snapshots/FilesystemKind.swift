@@ -2,7 +2,7 @@ internal import BlockIO
 internal import SnapshotModel
 
 /// What is on a device, as far as it matters for mounting it. Known by the magic numbers of
-/// superblocks; see libblkid and the kernel's headers.
+/// superblocks; see libblkid and the kernel's headers, and docs/architecture.md, "Libraries".
 enum FilesystemKind: String, CaseIterable {
     case ext4
     case xfs
@@ -68,8 +68,10 @@ enum FilesystemKind: String, CaseIterable {
         case .squashfs: [(0, text("hsqs"))]
         case .erofs: [(1024, [0xE2, 0xE1, 0xF5, 0xE0])]
         case .iso9660: [(32769, text("CD001"))]
-        case .swap: [(4086, text("SWAPSPACE2"))]
-        case .lvmVolume: [(536, text("LVM2 001")), (24, text("LVM2 001"))]
+        // At the end of a page, of whatever size.
+        case .swap: (12...16).map { ((1 << $0) - 10, text("SWAPSPACE2")) }
+        // In one of the first sectors.
+        case .lvmVolume: (0..<4).map { ($0 * 512 + 24, text("LVM2 001")) }
         case .raidMember: [(0, [0xFC, 0x4E, 0x2B, 0xA9]), (4096, [0xFC, 0x4E, 0x2B, 0xA9])]
         case .encrypted: [(0, text("LUKS") + [0xBA, 0xBE])]
         }
