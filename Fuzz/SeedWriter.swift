@@ -5,6 +5,7 @@ import FuzzSupport
 import Glibc
 import StoreFormat
 import SnapshotModel
+import VolumeAccess
 
 @main
 struct SeedWriter {

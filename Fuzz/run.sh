@@ -51,13 +51,14 @@ build_modules() {
         clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
             -c "$source" -o "$objects/C-$(basename "$source" .c).o"
     done
-    for name in SnapshotModel Scheduler BlockIO StoreFormat MergeKit; do
+    for name in SnapshotModel Scheduler BlockIO VolumeAccess StoreFormat MergeKit; do
         mapfile -t sources_of < <(find "Sources/$name" -name '*.swift' | sort)
         module "$name" "${sources_of[@]}"
     done
     module FuzzSupport Fuzz/Support/*.swift
     modules=("$objects"/C-*.o
-        "$objects"/{SnapshotModel,Scheduler,BlockIO,StoreFormat,MergeKit,FuzzSupport}.o)
+        "$objects"/{SnapshotModel,Scheduler,BlockIO,VolumeAccess,StoreFormat,MergeKit}.o
+        "$objects/FuzzSupport.o")
 }
 
 # What a target looks into that other modules cannot see is compiled into it.
@@ -67,8 +68,7 @@ declare -A sources=(
     [journal]=Fuzz/JournalFuzzer.swift
     [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkMaps/ChunkRunCodec.swift
         Sources/Catalog/ChunkMaps/ChunkSegment.swift Sources/Catalog/File/CatalogError.swift'
-    [control]='Fuzz/ControlFuzzer.swift Sources/VolumeAccess/VolumeRequest.swift
-        Sources/Control/ControlWire.swift'
+    [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlWire.swift'
     [settings]="Fuzz/SettingsFuzzer.swift $(find Sources/Settings -name '*.swift' -printf '%p ')"
     [time-zone]=Fuzz/TimeZoneFuzzer.swift
     [calendar]=Fuzz/CalendarFuzzer.swift
@@ -96,7 +96,7 @@ write_seeds() {
     mkdir -p "$run/seeds"
     # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
-        Fuzz/SeedWriter.swift Sources/{VolumeAccess/VolumeRequest,Control/ControlWire}.swift
+        Fuzz/SeedWriter.swift Sources/Control/ControlWire.swift
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
         "$objects/SeedWriter.o" "${modules[@]}"
     "$scratch/seed-writer" "$run/seeds"
