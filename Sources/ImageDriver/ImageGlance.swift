@@ -27,6 +27,8 @@ struct ImageGlance: VolumeGlance {
     var devicePath: String? { nil }
     var hasDevices: Bool { false }
     func openProblem() throws(Problem) -> Problem? { nil }
+    func suspensionProblem() throws(Problem) -> Problem? { nil }
+
     func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] { [] }
 
     /// As the server says; else from the store: a command that has the volume open merges, too, but

@@ -19,6 +19,9 @@ package protocol VolumeGlance {
     /// them; nil when they have not. Clients of a server are its own to tell.
     func openProblem() throws(Problem) -> Problem?
 
+    /// Why I/O of the volume waits that snapmgr does not hold; nil when it does not.
+    func suspensionProblem() throws(Problem) -> Problem?
+
     /// Snapshots that have lost exceptions without anybody having noted it, ascending.
     func lostSnapshots() throws(Problem) -> [SnapshotOrdinal]
 
@@ -29,6 +32,15 @@ package protocol VolumeGlance {
 
     /// What the process that has the volume open has found, and keeps for those who ask.
     func serverWarnings() throws(Problem) -> [String]
+}
+
+extension VolumeGlance {
+    /// ``suspensionProblem()`` as one line.
+    package func suspensionWarning() throws(Problem) -> String? {
+        try suspensionProblem().map {
+            [$0.message, $0.hint].compactMap(\.self).joined(separator: "; ")
+        }
+    }
 }
 
 /// How a volume is at the moment.

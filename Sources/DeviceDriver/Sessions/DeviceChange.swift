@@ -19,6 +19,11 @@ final class DeviceChange {
     private var isCommitted = false
     /// The volume reads the origin, of which an earlier merge has overwritten some.
     private var hasStoppedMerge = false
+    /// It is noted that the volume's devices are suspended by this.
+    private var isNoted = false
+    private var goesOn = false
+
+    private static let heldParts: [VolumeStack.Part] = [.base, .top]
 
     private struct StagedSnapshot {
         var request: SnapshotRequest
@@ -47,6 +52,7 @@ final class DeviceChange {
     /// Makes a snapshot ready while writes go on: its folder, its area, its device.
     func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
         try volume.requireActive()
+        try volume.requireRunning()
         try stage(request, on: state.merging == nil ? .real : .base, isWrittenAhead: true)
         try stack.syncFilesystem()
     }
@@ -104,6 +110,7 @@ final class DeviceChange {
     /// Makes a revert ready: its safety snapshot, its folder. `.refused` when the volume is open.
     func prepareRevert(_ request: RevertRequest) throws(Problem) {
         try volume.requireActive()
+        try volume.requireRunning()
         let target = try volume.readable(request.target)
         let refusal = try volume.withEngine { engine throws(Problem) in
             try engine.refusal(ofRevertTo: request.target, takingSafety: request.safety != nil)
@@ -171,8 +178,11 @@ final class DeviceChange {
     func hold(milliseconds: Int) throws(Problem) {
         guard heldSince == nil else { throw Problem(.usage, "I/O is held already") }
         try volume.requireActive()
+        for part in Self.heldParts { try stack.requireRunning(part) }
+        try stack.noteSuspension(of: Self.heldParts)
+        isNoted = true
         try volume.flushOrigin()
-        let devices = [stack.name(.base), stack.name(.top)]
+        let devices = Self.heldParts.map { stack.name($0) }
         suspension = try asking { () throws(DeviceFailure) in
             try SuspensionGuard.begin(devices: devices, milliseconds: milliseconds)
         }
@@ -207,6 +217,7 @@ final class DeviceChange {
         }
         try letGo()
         let held = heldNanoseconds
+        noteResumption()
         try store.writeManifest(manifest)
         isCommitted = true
         try volume.reload()
@@ -332,6 +343,8 @@ final class DeviceChange {
         }
         if problem == nil || canGoOn() { try letGo() }
         let held = heldNanoseconds
+        // Of a set that is committed, others are held still.
+        if problem != nil || !isCommitted { noteResumption() }
         if let problem { throw problem }
         // Nothing is left to be finished or undone by a second release.
         revert = nil
@@ -342,6 +355,7 @@ final class DeviceChange {
     /// store again, and removes what is needed no more.
     func tidy() throws(Problem) {
         guard isCommitted else { return }
+        noteResumption()
         try volume.reload()
         _ = try volume.finishMergeIfDone()
         try volume.tidy()
@@ -364,13 +378,21 @@ final class DeviceChange {
         return true
     }
 
+    private func noteResumption() {
+        guard isNoted, goesOn else { return }
+        stack.noteResumption(of: Self.heldParts)
+        isNoted = false
+    }
+
     private func letGo() throws(Problem) {
-        guard heldSince != nil else { return }
         let guarding = suspension
         suspension = nil
-        let parts = [VolumeStack.Part.base, .top]
-        guard let guarding else { return try stack.letGoUnguarded(parts) }
-        try stack.letGo(parts, guarding)
+        if let guarding {
+            try stack.letGo(Self.heldParts, guarding)
+        } else if heldSince != nil {
+            try stack.letGoUnguarded(Self.heldParts)
+        }
+        goesOn = true
     }
 
     /// Removes what was staged, the record first, so that the store is as before.

@@ -51,6 +51,12 @@ package struct DeviceGlance: VolumeGlance {
                 ?? "close it, then run the command again; see `fuser -v \(path)`")
     }
 
+    /// Why I/O of the volume waits that snapmgr does not hold; nil when it does not.
+    package func suspensionProblem() throws(Problem) -> Problem? {
+        let parts = try stack.suspendedByOthers()
+        return parts.isEmpty ? nil : stack.suspensionProblem(parts)
+    }
+
     /// The snapshots that have lost exceptions: those that the kernel has given up, and those whose
     /// device is gone while users can write to the volume.
     package func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] {

@@ -244,6 +244,7 @@ extension DeviceSession {
         _ ids: [SnapshotID], for client: any RequestClient
     ) throws(Problem) -> DeleteReport {
         try tidy()
+        try volume.requireRunning()
         try volume.requireUnviewed(ids)
         return try volume.withEngine { engine throws(Problem) in try engine.previewDelete(ids) }
     }

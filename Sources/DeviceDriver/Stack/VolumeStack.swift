@@ -260,6 +260,9 @@ struct VolumeStack: Sendable {
     /// Suspends and resumes a device that somebody may be using: a guard sees to the resume if this
     /// process does not.
     private func cycle(_ part: Part) throws(Problem) {
+        try requireRunning(part)
+        // Where it cannot be noted, as in a store that fails, the guard sees to it.
+        try? noteSuspension(of: [part])
         let guarding = try asking { () throws(DeviceFailure) in
             try SuspensionGuard.begin(
                 devices: [name(part)], milliseconds: Self.cycleMilliseconds,
@@ -273,6 +276,7 @@ struct VolumeStack: Sendable {
             throw error
         }
         guarding.end()
+        noteResumption(of: [part])
     }
 
     /// Resumes with the new table, or, where the kernel does not take it and so has dropped it, with
@@ -292,6 +296,8 @@ struct VolumeStack: Sendable {
     func replaceHeld(
         _ part: Part, _ table: () throws(Problem) -> DeviceTable
     ) throws(Problem) {
+        try requireRunning(part)
+        try? noteSuspension(of: [part])
         let guarding = try asking { () throws(DeviceFailure) in
             try SuspensionGuard.begin(devices: [name(part)], milliseconds: Self.heldMilliseconds)
         }
@@ -310,6 +316,7 @@ struct VolumeStack: Sendable {
             throw error
         }
         try letGo([part], guarding)
+        noteResumption(of: [part])
     }
 
     /// Has I/O go on, and dismisses the guard once that is seen; else the guard sees to it.

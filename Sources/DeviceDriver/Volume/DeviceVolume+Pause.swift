@@ -14,6 +14,7 @@ extension DeviceVolume {
     /// so whoever resumes it in between does no harm.
     func pauseMerge() throws(Problem) {
         try requireActive()
+        try requireRunning()
         guard let merging = state.merging, merging.phase != .paused else { return }
         if let failure = try mergeFailure() { throw failure }
         if try finishMergeIfDone() { return try tidy() }
@@ -33,6 +34,7 @@ extension DeviceVolume {
 
     /// Has a merge go on that is paused or has stopped at an error, at full speed if it was slowed down.
     func resumeMerge() throws(Problem) {
+        try requireRunning()
         if let revert = state.revert?.record.id { dropLimit(of: revert) }
         guard let merging = state.merging, merging.phase == .paused else {
             return try restartMerge()
@@ -63,6 +65,7 @@ extension DeviceVolume {
     /// Why nobody can wait for the merge's end; nil when one can.
     func restingProblem() throws(Problem) -> Problem? {
         try requireActive()
+        if let problem = try DeviceGlance(stack).suspensionProblem() { return problem }
         guard let merging = state.merging, merging.phase == .paused else { return nil }
         return Problem(
             .refused, "the merge of snapshot \(merging.record.targetID) is paused", hint: mergeHint)

@@ -52,6 +52,7 @@ extension DeviceVolume {
 
     /// `.refused` while somebody has one of the snapshots open, naming who.
     func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
+        try requireRunning()
         try requireUnviewed(ids)
         try sweepViews(Set(ids))
         let report = try withEngine { engine throws(Problem) in try engine.delete(ids) }

@@ -8,6 +8,7 @@ extension DeviceVolume {
     /// Takes over an origin that has grown. Snapshots keep their sizes.
     func grow(to bytes: Int) throws(Problem) {
         try requireActive()
+        try requireRunning()
         let old = record.geometry.volumeBytes
         guard bytes != old else { return }
         guard bytes > old else {

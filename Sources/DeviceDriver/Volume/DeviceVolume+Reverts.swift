@@ -122,6 +122,7 @@ extension DeviceVolume {
     func restartMerge() throws(Problem) {
         guard let merging = state.merging, try mergeFailure() != nil else { return }
         let id = merging.record.id
+        try stack.noteSuspension(of: [.base, .top])
         try stack.suspend(.top, freezesFilesystem: false)
         do throws(Problem) {
             try stopMerge()
@@ -138,6 +139,7 @@ extension DeviceVolume {
             throw error
         }
         try stack.letGoUnguarded([.base, .top])
+        stack.noteResumption(of: [.base, .top])
     }
 
     /// Has the kernel take an overlay again that it gave up because the store failed.

@@ -12,6 +12,7 @@ extension DeviceVolume {
     package func openView(_ id: SnapshotID) throws(Problem) -> String {
         try requireActive()
         let manifest = try readable(id)
+        try requireReadable(id)
         let table = try viewTable(of: manifest)
         try stack.ensure(.view(id), isReadOnly: true) { () throws(Problem) in table }
         return stack.name(.view(id)).path

@@ -3,6 +3,7 @@ package import DeviceMapper
 internal import MergeKit
 internal import StoreFormat
 package import SnapshotModel
+internal import VolumeAccess
 
 /// A volume under device-mapper that this process has to itself: it holds the store's lock. What
 /// runs, runs in the kernel; this looks at it and changes it, and may end at any moment.
@@ -65,6 +66,7 @@ extension DeviceVolume {
     package func activate() throws(Problem) {
         // First: a device that a killed command has only begun to make proves nothing of the origin.
         try stack.removeHalfMade()
+        try requireRunning()
         let origin = try checkOrigin()
         try store.settle()
         try finishStore()
@@ -97,6 +99,7 @@ extension DeviceVolume {
         try finishKernel()
         try tidy()
         try resumeAll()
+        stack.settleNote(makesNote: true)
         noteIdentity()
         renewLimit()
         noteSamples()
@@ -156,6 +159,7 @@ extension DeviceVolume {
     /// showed. `.refused` while somebody has it open or a merge runs, naming who.
     package func deactivate() throws(Problem) {
         try requireClosed()
+        try requireRunning()
         try recover()
         if let failure = try mergeFailure() { throw failure }
         guard state.revert == nil else {
@@ -194,23 +198,34 @@ extension DeviceVolume {
 
 extension DeviceVolume {
     /// Finishes, in an active volume, whatever a killed command or the end of a merge has left; does
-    /// and writes nothing when there is nothing.
+    /// and writes nothing when there is nothing. While somebody else has a device suspended, all that
+    /// waits.
     package func recover() throws(Problem) {
         guard try stack.isActive() else { return }
+        if let warning = try DeviceGlance(stack).suspensionWarning() {
+            warn(warning)
+            try noteInvalid()
+            return refillIfPossible()
+        }
         try stack.removeHalfMade()
         try finishStore()
         try finishResize()
         try finishKernel()
         try tidy()
         try resumeAll()
+        stack.settleNote(makesNote: false)
+        refillIfPossible()
+        noteOpenIfPossible()
+        noteSamples()
+    }
+
+    private func refillIfPossible() {
         // What was reserved is there still.
         do throws(Problem) { try refill() } catch {
             warn(
                 "no more room could be reserved for the snapshots of volume \(record.name): "
                     + error.message)
         }
-        noteOpenIfPossible()
-        noteSamples()
     }
 
     /// Sweeps creations that were never finished.
@@ -336,7 +351,7 @@ extension DeviceVolume {
 
 extension DeviceName.Part {
     /// Devices stand on those of a lesser height.
-    fileprivate var height: Int {
+    var height: Int {
         switch self {
         case .real: 0
         case .under: 1

@@ -108,7 +108,9 @@ package struct DaemonService {
             || ordinals != watch.ordinals && !context.glance(volume).lostSnapshots().isEmpty
         watch.ordinals = hasLost ? nil : ordinals
         let isOwed = try isEndOwed(volume, look)
-        if hasLost || look.hasEndedMerge || isOwed {
+        // Then nothing can be changed, and each try would say so.
+        let suspension = try context.glance(volume).suspensionWarning()
+        if suspension == nil, hasLost || look.hasEndedMerge || isOwed {
             // Unless a command is at work, it is done by this.
             watch.lookAgain(in: Self.awaitedMilliseconds)
             try watch.care.attempt(at: now) { try DeviceCare(context: context).look(after: volume) }
@@ -122,10 +124,11 @@ package struct DaemonService {
             try makeRoom(volume, isCritical: judgement.isCritical, &watch, at: now)
             if judgement.isCritical, watch.isExhausted { try giveUp(volume, keeper, watch.room) }
         }
-        if try QueuedReverts(context).target(of: volume.record.name) != nil {
+        if suspension == nil, try QueuedReverts(context).target(of: volume.record.name) != nil {
             watch.lookAgain(in: Self.awaitedMilliseconds)
             try watch.queued.attempt(at: now) { try QueuedReverts(context).run(volume) }
         }
+        if let suspension { throw Problem(.refused, suspension) }
         try room.get()
     }
 

@@ -106,14 +106,18 @@ package struct StatusService {
 
     /// What the kernel says that no command has seen yet.
     private func kernelWarnings(_ volume: VolumeRow) -> [String] {
-        let lost = (try? context.glance(volume).lostSnapshots()) ?? []
-        return lost.map { ordinal in
-            let row = try? context.catalog.snapshot(volume: volume.record.name, ordinal: ordinal)
-            let name = row?.id.description ?? "with the ordinal \(ordinal)"
-            return
-                "the kernel gave up snapshot \(name), and the older ones with it: their store was "
-                + "full, or failed, or its device was removed"
-        }
+        guard let glance = try? context.glance(volume) else { return [] }
+        let suspension = (try? glance.suspensionWarning()).flatMap(\.self)
+        let lost = (try? glance.lostSnapshots()) ?? []
+        return [suspension].compactMap(\.self)
+            + lost.map { ordinal in
+                let row = try? context.catalog.snapshot(
+                    volume: volume.record.name, ordinal: ordinal)
+                let name = row?.id.description ?? "with the ordinal \(ordinal)"
+                return
+                    "the kernel gave up snapshot \(name), and the older ones with it: their store was "
+                    + "full, or failed, or its device was removed"
+            }
     }
 
     private func daysToFull(_ name: String, freeBytes: Int?) throws -> Double? {

@@ -20,11 +20,12 @@ package enum RecordCodec {
         case revert = "snapmgr-revert"
         case mergeLimits = "snapmgr-merge-limits"
         case originState = "snapmgr-origin"
+        case suspension = "snapmgr-suspension"
 
         /// The version that is written; all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .manifest, .revert, .mergeLimits, .originState: 2
+            case .volume, .manifest, .revert, .mergeLimits, .originState, .suspension: 2
             }
         }
     }
@@ -49,14 +50,18 @@ package enum RecordCodec {
         beginning.utf8.count..<beginning.utf8.count + zeroes.utf8.count
     }
 
+    /// - Parameter byteCount: how long the record is to be, by blanks before the line feed, so that one
+    ///   can take another one's place in a file.
     package static func encode(
-        _ content: some Codable, as format: Format
+        _ content: some Codable, as format: Format, paddedTo byteCount: Int? = nil
     ) throws(Problem) -> [UInt8] {
         do {
             let envelope = Envelope(
                 checksum: zeroes, content: content, format: format.rawValue,
                 version: format.version)
-            var bytes = [UInt8](try makeEncoder().encode(envelope)) + [UInt8(ascii: "\n")]
+            var bytes = [UInt8](try makeEncoder().encode(envelope))
+            if let byteCount { try pad(&bytes, to: byteCount) }
+            bytes.append(UInt8(ascii: "\n"))
             guard bytes.starts(with: (beginning + zeroes).utf8) else {
                 throw Problem(.failed, "the checksum is not where it belongs")
             }
@@ -65,6 +70,13 @@ package enum RecordCodec {
         } catch {
             throw Problem(.failed, "cannot encode a \(format.rawValue) record: \(error)")
         }
+    }
+
+    private static func pad(_ bytes: inout [UInt8], to byteCount: Int) throws(Problem) {
+        guard bytes.count < byteCount else {
+            throw Problem(.failed, "a record takes more than \(byteCount) bytes")
+        }
+        while bytes.count.distance(to: byteCount) > 1 { bytes.append(UInt8(ascii: " ")) }
     }
 
     /// Reads a record; `path` names it in the error.

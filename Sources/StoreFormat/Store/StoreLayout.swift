@@ -5,6 +5,8 @@ package import SnapshotModel
 ///
 ///     volume.json                     identity, geometry, origin
 ///     origin.json                     size and time of change of the origin at the last clean close
+///     suspended.json                  of a volume under device-mapper: the devices that snapmgr has
+///                                     suspended
 ///     volume.json.removed             the first of a store whose removal has begun
 ///     lock, control.sock              of the process that has the volume open
 ///     snapshots/000042/manifest.json  a snapshot
@@ -28,6 +30,7 @@ package import SnapshotModel
 package enum StoreLayout {
     package static let volume = "volume.json"
     package static let originState = "origin.json"
+    package static let suspensionNote = "suspended.json"
     package static let lock = "lock"
     package static let controlSocket = "control.sock"
     package static let snapshots = "snapshots"
@@ -53,7 +56,7 @@ package enum StoreLayout {
     /// All files that there can be in the store's own folder.
     static let storeNames: Set<String> = [
         "volume.json", "volume.json.new", "volume.json.removed", "origin.json", "origin.json.new",
-        "lock", "control.sock",
+        "suspended.json", "lock", "control.sock",
     ]
 
     /// The record of a store that is being removed.

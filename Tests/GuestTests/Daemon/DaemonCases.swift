@@ -30,6 +30,9 @@ enum DaemonCases {
             body: idleInFullStore),
         GuestCase("snapshots that the kernel has given up are told of at once", body: lost),
         GuestCase(
+            "low: a volume that somebody has suspended is told of once, and the others are watched",
+            body: suspended),
+        GuestCase(
             "SIGTERM ends it with 0, a second one with 11, and volumes that come later are watched",
             body: life),
     ]
@@ -158,6 +161,26 @@ enum DaemonCases {
         try expectEqual(tries, 1, "tries")
         try expectEqual(try daemon.log.count(of: "no room for this revert"), 1, "notes")
         try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
+    }
+
+    private static func suspended(_ context: GuestContext) throws {
+        let rig = try rig(context)
+        try rig.create("data", on: rig.origins[1])
+        try rig.create("other", on: rig.origins[0])
+        var content = try rig.fill("other", version: 1, seed: 3)
+        try fill(leaving: 12 << 20)
+        try rig.snapshot("other", "one")
+        unlink(filler)
+        context.cleanUp { try Program.run("dmsetup", "resume", "snapmgr-data") }
+        try Program.run("dmsetup", "suspend", "snapmgr-data")
+        let daemon = try RunningDaemon(context, rig.snapmgr)
+        try daemon.waitFor("word of it") {
+            try daemon.said("dmsetup resume snapmgr-data`")
+        }
+        let area = try area("other", 1)
+        try daemon.waitFor("reserve of the other") { try area.allocatedBytes() > 32 << 20 }
+        try write(&content, 0..<100, version: 2, to: "other", pauseMilliseconds: 20)
+        try expectEqual(try daemon.log.count(of: "is suspended"), 1, "notes")
     }
 
     private static func prune(_ context: GuestContext) throws {

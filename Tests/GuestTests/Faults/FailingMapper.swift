@@ -19,6 +19,12 @@ final class FailingMapper: DeviceMapping {
     /// Fails the next resume of this device, which drops the table that waits for it.
     func refuseTable(of name: DeviceName) { refused.withLock { $0 = name } }
 
+    /// A device that somebody suspends when the next one is prepared.
+    private let intrusion = Mutex<DeviceName?>(nil)
+
+    /// Suspends a device in the middle of the next snapshot, as an administrator may.
+    func intrude(on name: DeviceName) { intrusion.withLock { $0 = name } }
+
     func fail(after count: Int) { left.withLock { $0 = count } }
 
     /// All succeed from now on.
@@ -92,6 +98,12 @@ final class FailingMapper: DeviceMapping {
         _ name: DeviceName, uuid: String, isReadOnly: Bool, table: DeviceTable
     ) throws(DeviceFailure) {
         try kernel.prepare(name, uuid: uuid, isReadOnly: isReadOnly, table: table)
+        let victim = intrusion.withLock { victim in
+            defer { victim = nil }
+            return victim
+        }
+        guard let victim else { return }
+        try kernel.suspend(victim, freezesFilesystem: false, flushes: true)
     }
     func load(_ name: DeviceName, table: DeviceTable, isReadOnly: Bool) throws(DeviceFailure) {
         try kernel.load(name, table: table, isReadOnly: isReadOnly)

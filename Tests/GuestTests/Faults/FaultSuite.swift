@@ -3,7 +3,7 @@ enum FaultSuite {
     static let suite = GuestSuite(
         "faults", machine: FaultRig.machine,
         cases: FailingDiskCases.cases + FullStoreCases.cases + OriginCases.cases
-            + SuspensionCases.cases)
+            + SuspensionCases.cases + StrangeSuspensionCases.cases)
 
     /// Reverts, on the same disks.
     static let revertSuite = GuestSuite(

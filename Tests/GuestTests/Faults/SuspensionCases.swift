@@ -147,6 +147,7 @@ enum SuspensionCases {
         )
         try mapper.suspend(top, freezesFilesystem: true, flushes: true)
         try mapper.suspend(base, freezesFilesystem: false, flushes: true)
+        try rig.noteSuspension([base, top])
         let child = try ChildProcess.begin { _ = try rig.status() }
         let deadline = Deadline(milliseconds: 30_000)
         var status: Int32 = 0
@@ -163,5 +164,6 @@ enum SuspensionCases {
         try expectGoesOn(rig, 0)
         try TextFile.write("after", to: point + "/file")
         try Mounting.unmount(point)
+        try expectEqual(rig.store.suspensionNote()?.devices, [], "what is noted at the end")
     }
 }

@@ -8,5 +8,6 @@ enum SafetySuite {
     /// By the command line.
     static let commandSuite = GuestSuite(
         "safety-commands", machine: CommandsSuite.suite.machine,
-        cases: CreationCases.cases + StoreCases.cases + SnapshotMountCases.cases)
+        cases: CreationCases.cases + StoreCases.cases + SnapshotMountCases.cases
+            + SuspendedVolumeCases.cases)
 }

@@ -179,6 +179,12 @@ final class VolumeRig {
         return result
     }
 
+    /// Notes what a command notes that suspends devices.
+    func noteSuspension(_ devices: [DeviceName]) throws {
+        let note = try require(store.suspensionNote(), "note of what is suspended")
+        try store.writeSuspensionNote(note.next(Set(devices.map(\.text))))
+    }
+
     // MARK: The end
 
     /// Removes all devices of the volume, whatever state they are in.

@@ -71,6 +71,8 @@ private struct MemoryGlance: VolumeGlance {
     var devicePath: String? { nil }
     var hasDevices: Bool { false }
     func openProblem() throws(Problem) -> Problem? { nil }
+    func suspensionProblem() throws(Problem) -> Problem? { nil }
+
     func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] { [] }
     func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? { nil }
     func serverWarnings() throws(Problem) -> [String] { [] }
