@@ -11,6 +11,7 @@ bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
+ruledir := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 
 # The same flags wherever the release is built (and in Scripts/test.sh), so that nothing is compiled
 # twice.
@@ -29,7 +30,8 @@ swift_sources := Sources Tests Benchmarks Fuzz Package.swift
 plugin := libsnapmgr-nbdkit.so
 manuals := $(wildcard man/*.[1-8])
 units := $(wildcard Config/systemd/*.service Config/systemd/*.timer)
-examples := $(filter-out $(units),$(sort $(shell find Config -type f)))
+rules := $(wildcard Config/udev/*.rules)
+examples := $(filter-out $(units) $(rules),$(sort $(shell find Config -type f)))
 
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
@@ -106,6 +108,7 @@ install-data:
 	    $(relocated) "$$1" | install -m "$$mode" /dev/stdin "$$2"; \
 	}; \
 	for unit in $(units); do put "$$unit" "$(unitdir)/$${unit##*/}"; done; \
+	for file in $(rules); do put "$$file" "$(ruledir)/$${file##*/}"; done; \
 	for page in $(manuals); do put "$$page" "$(mandir)/man$${page##*.}/$${page##*/}"; done; \
 	for file in $(examples); do put "$$file" "$(docdir)/examples/$${file#Config/}"; done
 
@@ -113,6 +116,7 @@ uninstall:
 	rm -f '$(bindir)/snapmgr' '$(plugindir)/$(plugin)'
 	rm -f '$(bashdir)/snapmgr' '$(zshdir)/_snapmgr' '$(fishdir)/snapmgr.fish'
 	rm -f $(patsubst Config/systemd/%,'$(unitdir)/%',$(units))
+	rm -f $(patsubst Config/udev/%,'$(ruledir)/%',$(rules))
 	@for page in $(notdir $(manuals)); do \
 	    rm -f "$(mandir)/man$${page##*.}/$$page"; \
 	done

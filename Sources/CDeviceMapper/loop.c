@@ -6,6 +6,7 @@
 #include <linux/loop.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int snapmgr_loop_free(int control) { return ioctl(control, LOOP_CTL_GET_FREE); }
@@ -49,6 +50,10 @@ int snapmgr_loop_refresh_capacity(int loop) { return ioctl(loop, LOOP_SET_CAPACI
 
 int snapmgr_block_logical_size(int descriptor, int *bytes) {
   return ioctl(descriptor, BLKSSZGET, bytes);
+}
+
+int snapmgr_has_access_list(const char *path) {
+  return getxattr(path, "system.posix_acl_access", NULL, 0) > 0;
 }
 
 int snapmgr_sync_filesystem(int descriptor) { return syncfs(descriptor); }

@@ -19,6 +19,13 @@ import Testing
         #expect(modes == ["mixed"] || modes == ["process"])
     }
 
+    @Test("low: units that change devices may set who opens the nodes", arguments: deviceUnits)
+    func owners(_ unit: String) throws {
+        let powers = try Self.values("CapabilityBoundingSet", of: unit)
+            .flatMap { $0.split(separator: " ") }
+        #expect(powers.contains("CAP_CHOWN") && powers.contains("CAP_FOWNER"))
+    }
+
     @Test("DM9: units that change devices leave the guard its powers", arguments: deviceUnits)
     func powers(_ unit: String) throws {
         let powers = try Self.values("CapabilityBoundingSet", of: unit)

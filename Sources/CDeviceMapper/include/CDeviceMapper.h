@@ -128,6 +128,9 @@ int snapmgr_loop_refresh_capacity(int loop);
 /// The size of a block device's logical sectors in bytes (BLKSSZGET): 0, or -1.
 int snapmgr_block_logical_size(int descriptor, int *bytes);
 
+/// Whether a file has an access list (acl(5)) besides its mode.
+int snapmgr_has_access_list(const char *path);
+
 /// Writes out the filesystem that an open file or folder lies on; see syncfs(2).
 int snapmgr_sync_filesystem(int descriptor);
 

@@ -44,7 +44,11 @@ extension VolumeStack {
                 $0.backing == backing && $0.isReadOnly == isReadOnly
                     && (isOwn($0) || isOfEarlierVersion($0))
             }
-            if let found { return found }
+            if let found {
+                // An earlier version, or udev, may have let others have it.
+                try? found.restrict()
+                return found
+            }
             return try LoopDevice.attach(
                 path: path, isReadOnly: isReadOnly, directIO: true, label: label)
         }

@@ -211,6 +211,13 @@ struct VolumeStack: Sendable {
     /// Has a device's node made, if the command that made the device was killed before.
     func settle(_ part: Part) throws(Problem) {
         try asking { () throws(DeviceFailure) in try mapper.settle(name(part)) }
+        restrict(part)
+    }
+
+    /// Leaves what users have no business with to root alone. Best effort: udev may change it again, and
+    /// does not where it has snapmgr's rules.
+    func restrict(_ part: Part) {
+        if part != .top { try? NodeAccess.rootOnly.apply(to: name(part).path) }
     }
 
     /// Takes away what a killed command has prepared in the kernel: tables that no resume has made

@@ -55,6 +55,25 @@ extension DeviceVolume {
         try changeRecord { $0.deviceIdentity = marks }
     }
 
+    /// Lets those have the volume who may have its origin, and nobody else.
+    func giveAccess() {
+        do throws(IOFailure) {
+            try NodeAccess(path: originNodePath()).apply(to: stack.name(.top).path)
+        } catch {
+            warn(
+                "the device of volume \(record.name) is not given to those who may open its origin: "
+                    + "\(error)")
+        }
+    }
+
+    /// The origin's own node: of several, the one that the volume was created with.
+    private func originNodePath() -> String {
+        guard let number = (try? stack.liveOrigin()).flatMap(\.self),
+            (try? BlockDevices.number(record.originPath)) != number
+        else { return record.originPath }
+        return BlockDevices.path(number) ?? record.originPath
+    }
+
     // MARK: Looking
 
     /// What lies on the disk, whatever the page cache has.

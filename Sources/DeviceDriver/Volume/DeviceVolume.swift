@@ -95,6 +95,7 @@ extension DeviceVolume {
         try stack.ensure(.top) { () throws(Problem) in
             try stack.originTable(on: .base, bytes: volumeBytes)
         }
+        giveAccess()
         try finishResize()
         try finishKernel()
         try tidy()
@@ -306,7 +307,10 @@ extension DeviceVolume {
     private func resumeAll() throws(Problem) {
         let parts = try stack.existing().filter(isResumed).sorted { $0.height < $1.height }
         for part in parts { try stack.resumeIfSuspended(part) }
-        for part in parts { if case .snapshot = part { continue } else { try stack.settle(part) } }
+        for part in parts {
+            // Nobody waits for the node of a snapshot, which is used by its number.
+            if case .snapshot = part { stack.restrict(part) } else { try stack.settle(part) }
+        }
     }
 
     private func isResumed(_ part: DeviceName.Part) -> Bool {

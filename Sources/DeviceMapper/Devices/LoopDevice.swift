@@ -65,7 +65,12 @@ extension LoopDevice {
             options.offset = UInt64(part?.lowerBound ?? 0)
             options.size_limit = UInt64(part?.count ?? 0)
             if try configure(node, with: file, path, options, label: label) {
-                return try look(at: node, index: Int(index))
+                let loop = try look(at: node, index: Int(index))
+                do throws(IOFailure) { try loop.restrict() } catch {
+                    try? loop.detach()
+                    throw error
+                }
+                return loop
             }
         }
         throw IOFailure("find a free loop device for", path: path, code: EBUSY)
@@ -99,7 +104,7 @@ extension LoopDevice {
         do throws(IOFailure) { return try OwnedDescriptor(path: path, flags: flags) } catch {
             guard error.isNotFound, let number = number(index) else { throw error }
             // Nobody has made the node: there is neither udev nor devtmpfs.
-            guard mknod(path, S_IFBLK | 0o660, dev_t(number.encoded)) == 0 || errno == EEXIST else {
+            guard mknod(path, S_IFBLK | 0o600, dev_t(number.encoded)) == 0 || errno == EEXIST else {
                 throw .last("make", path)
             }
         }
@@ -159,6 +164,9 @@ extension LoopDevice {
         all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }
     }
 
+    /// Leaves the node to root alone, as the backing file is.
+    package func restrict() throws(IOFailure) { try NodeAccess.rootOnly.apply(to: path) }
+
     /// Lets go of the backing file. One that is still open is let go of by the kernel when it is
     /// closed, and the last one to do so may be udev: waits a little for this, and then throws
     /// EBUSY. A device that has been detached, or has another file since, is left alone.
@@ -177,6 +185,13 @@ extension LoopDevice {
             }
             usleep(2000)
         }
+        giveBack()
+    }
+
+    /// Leaves a free device to those who may ask for one. Best effort: root may use it in any case.
+    private func giveBack() {
+        guard let access = try? NodeAccess(path: "/dev/loop-control") else { return }
+        try? access.apply(to: path)
     }
 
     private func isBound(_ node: borrowing OwnedDescriptor) -> Bool {

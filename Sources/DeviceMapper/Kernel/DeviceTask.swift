@@ -22,6 +22,15 @@ struct DeviceTask: ~Copyable {
         self.action = action
         self.device = device
         pointer = task
+        setAccess()
+    }
+
+    /// Where libdevmapper makes the node: for root alone, until somebody is given it.
+    private func setAccess() {
+        let access = NodeAccess.rootOnly
+        _ = dm_task_set_uid(pointer, access.owner)
+        _ = dm_task_set_gid(pointer, access.group)
+        _ = dm_task_set_mode(pointer, access.mode)
     }
 
     deinit { dm_task_destroy(pointer) }

@@ -10,9 +10,17 @@ extension KernelDeviceMapper {
         do throws(DeviceFailure) {
             try changeWithUdev(DM_DEVICE_RESUME, "start", name, flags: Self.udevFlags(name))
             try settle(name)
+            try restrict(name)
         } catch {
             try? remove(name)
             throw error
+        }
+    }
+
+    /// udev gives nodes to the group of disks.
+    private func restrict(_ name: DeviceName) throws(DeviceFailure) {
+        do throws(IOFailure) { try NodeAccess.rootOnly.apply(to: name.path) } catch {
+            throw DeviceFailure("restrict the node of", name.text, code: error.code)
         }
     }
 

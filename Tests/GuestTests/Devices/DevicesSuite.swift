@@ -14,5 +14,6 @@ enum DevicesSuite {
     static let udevSuite = GuestSuite(
         "devices-udev",
         machine: GuestMachine(diskMebibytes: [64, 64], runsUdev: true),
-        cases: UdevCases.cases + LifecycleCases.cases + LoopCases.cases + ThreadCases.cases)
+        cases: UdevCases.cases + LifecycleCases.cases + LoopCases.cases + ThreadCases.cases
+            + NodeAccessCases.udevCases)
 }

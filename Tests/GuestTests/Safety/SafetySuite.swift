@@ -3,7 +3,7 @@ enum SafetySuite {
     static let suite = GuestSuite(
         "safety", machine: FaultRig.machine,
         cases: OriginIdentityCases.cases + OriginNoteCases.cases + ThrottleCases.cases
-            + FrozenCases.cases + PhysicalVolumeCases.cases)
+            + FrozenCases.cases + PhysicalVolumeCases.cases + NodeAccessCases.cases)
 
     /// By the command line.
     static let commandSuite = GuestSuite(
