@@ -1,5 +1,6 @@
 @testable import Catalog
 import FoundationEssentials
+import Glibc
 import SnapshotModel
 import Testing
 
@@ -56,6 +57,20 @@ struct OpeningTests {
             path: fixture.path, now: { fixture.now }, busyTimeoutSeconds: 1, migrations: newer)
         #expect(try store.volumes().map(\.record.name) == ["data"])
         #expect(try store.pragma("table_info(n)") != nil)
+    }
+
+    @Test("H5: a pipe in the catalog's place is refused before anything is read from it")
+    func pipe() throws {
+        #expect(mkfifo(fixture.path, 0o600) == 0)
+        // Held open, so that whoever opens it would not wait.
+        let end = Glibc.open(fixture.path, O_RDWR)
+        defer { close(end) }
+        do {
+            _ = try fixture.open()
+            Issue.record("it was opened")
+        } catch {
+            #expect("\(error)".contains("\(fixture.path) is not a file"), "\(error)")
+        }
     }
 
     @Test("an SQLite file of somebody else's is refused")

@@ -85,6 +85,46 @@ struct RecordTests {
         #expect(code { () throws(Problem) in try decode([UInt8](altered.utf8)) } == .corrupt)
     }
 
+    private struct Content: Hashable, Codable { var text = "what a record says" }
+
+    @Test(
+        "each kind of record has a version of its own, and a later one is told as newer",
+        arguments: RecordCodec.Format.allCases)
+    func laterVersion(_ format: RecordCodec.Format) throws {
+        let bytes = try RecordCodec.encode(Content(), as: format)
+        #expect(
+            try RecordCodec.decode(Content.self, from: bytes, as: format, path: "x") == Content())
+        let text = String(decoding: bytes, as: UTF8.self)
+        let (own, next) = ("\(format.version)", "\(format.version + 1)")
+        let later = text.replacing("\"version\":\(own)", with: "\"version\":\(next)")
+        do throws(Problem) {
+            _ = try RecordCodec.decode(
+                Content.self, from: [UInt8](later.utf8), as: format, path: "store/x")
+            Issue.record("a later version was read")
+        } catch {
+            #expect(error.code == .newerVersion)
+            #expect(error.message == "store/x has version \(next); this snapmgr reads up to \(own)")
+        }
+    }
+
+    @Test(
+        "version 1 of each kind of record is read", arguments: RecordCodec.Format.allCases)
+    func firstVersion(_ format: RecordCodec.Format) throws {
+        let content = #"{"text":"what a record says"}"#
+        func record(_ summed: String) -> [UInt8] {
+            let digits = String(CRC32C.checksum(Array(summed.utf8)), radix: 16)
+            let sum = String(repeating: "0", count: 8 - digits.count) + digits
+            let head = #"{"checksum":"\#(sum)","content":\#(content),"#
+            return [UInt8]((head + #""format":"\#(format.rawValue)","version":1}"#).utf8)
+        }
+        #expect(
+            try RecordCodec.decode(Content.self, from: record(content), as: format, path: "x")
+                == Content())
+        #expect(throws: Problem.self) {
+            try RecordCodec.decode(Content.self, from: record("other"), as: format, path: "x")
+        }
+    }
+
     @Test("the checksum is that of the bytes as they stand, whatever is in them")
     func bytesAsTheyStand() throws {
         // A field that this version does not know, and spaces that its encoder would not write.

@@ -19,6 +19,14 @@ final class FailingMapper: DeviceMapping {
     /// Fails the next resume of this device, which drops the table that waits for it.
     func refuseTable(of name: DeviceName) { refused.withLock { $0 = name } }
 
+    /// A device that takes no table, and what is done each time that one is tried.
+    private let unloadable = Mutex<(name: DeviceName, notice: @Sendable () -> Void)?>(nil)
+
+    /// Fails each load of a table into this device; nil is none any more.
+    func refuseLoads(of name: DeviceName?, notice: @escaping @Sendable () -> Void = {}) {
+        unloadable.withLock { $0 = name.map { ($0, notice) } }
+    }
+
     /// A device that somebody suspends when the next one is prepared.
     private let intrusion = Mutex<DeviceName?>(nil)
 
@@ -106,6 +114,11 @@ final class FailingMapper: DeviceMapping {
         try kernel.suspend(victim, freezesFilesystem: false, flushes: true)
     }
     func load(_ name: DeviceName, table: DeviceTable, isReadOnly: Bool) throws(DeviceFailure) {
+        let refusal = unloadable.withLock { $0?.name == name ? $0 : nil }
+        if let refusal {
+            refusal.notice()
+            throw DeviceFailure("load", name.text, detail: "no table is taken", cause: .other)
+        }
         try kernel.load(name, table: table, isReadOnly: isReadOnly)
     }
     func clear(_ name: DeviceName) throws(DeviceFailure) { try kernel.clear(name) }

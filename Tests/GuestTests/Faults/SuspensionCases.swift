@@ -21,6 +21,8 @@ enum SuspensionCases {
         GuestCase(
             "DH6: a device whose new table fails at its resume goes on with the one that it had",
             body: refusedTable),
+        GuestCase(
+            "DH6: a resize tries the table before the store says anything of it", body: triedTable),
     ]
 
     private static let storeFolder = "/mnt/snapmgr-stores"
@@ -131,6 +133,23 @@ enum SuspensionCases {
         try rig.perform(.resize(bytes: 2 * volumeBytes))
         try expectEqual(
             try DirectDevice(path: rig.devicePath).byteCount(), 2 * volumeBytes, "size at the end")
+    }
+
+    private static func triedTable(_ context: GuestContext) throws {
+        let mapper = FailingMapper()
+        let rig = try volume(context, mapper, originBytes: 2 * volumeBytes)
+        let path = rig.storePath
+        let sizes = Monitored<[Int?]>([])
+        mapper.refuseLoads(of: DeviceName(volume: rig.name, .real)) {
+            let size = try? Store(folder: FileFolder(path: path)).volume().geometry.volumeBytes
+            sizes.change { $0.append(size) }
+        }
+        _ = try rig.problem(of: .resize(bytes: 2 * volumeBytes))
+        try expectEqual(sizes.withLock { $0 }, [volumeBytes], "sizes in the store at each try")
+        try expectEqual(
+            try rig.store.volume().geometry.volumeBytes, volumeBytes, "size in the store")
+        mapper.refuseLoads(of: nil)
+        try rig.perform(.resize(bytes: 2 * volumeBytes))
     }
 
     /// As a command leaves it that is killed in the hold with its guard.
