@@ -24,13 +24,14 @@ extension DeviceVolume {
         return try DeviceVolume(folder: folder, lock: lock, mapper: mapper, clock: clock)
     }
 
-    /// The engine, attached for one question about frozen areas.
+    /// The engine, attached for one question about frozen areas. The origin need not be there.
     func withEngine<Result>(
         _ body: (LiveEngine) throws(Problem) -> Result
     ) throws(Problem) -> Result {
         let path = try originDevicePath()
-        let origin = try doing { () throws(IOFailure) in
-            try FileDevice(path: path, access: .readOnly)
+        let origin: any BlockDevice
+        do throws(IOFailure) { origin = try FileDevice(path: path, access: .readOnly) } catch {
+            origin = MissingOrigin(path: path, failure: error)
         }
         return try body(
             try LiveEngine.attach(

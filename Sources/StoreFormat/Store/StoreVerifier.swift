@@ -226,7 +226,7 @@ package struct StoreVerifier {
             if plan.damaged.isEmpty {
                 try plan.check(against: running)
             } else {
-                try mendPlan(plan, of: running, merged: merged)
+                try mendPlan(plan, of: running, merged: merged, record)
             }
             let rest = plan.chunks.chunks.subtracting(merged).count
             report(
@@ -272,8 +272,9 @@ package struct StoreVerifier {
     /// The areas that a merge copies from are damaged, and so is the volume's own content. What the
     /// merge can still do is right to do, and the volume can be opened for it.
     private mutating func mendPlan(
-        _ plan: RevertPlan, of running: RevertRecord, merged: ChunkSet
+        _ plan: RevertPlan, of running: RevertRecord, merged: ChunkSet, _ volume: VolumeRecord
     ) throws(Problem) {
+        guard !mergesByItself else { return reportPlan(plan, of: running, volume) }
         let known = plan.chunks.chunks.union(merged).count
         let object = "revert \(running.id)"
         let message =
@@ -292,6 +293,21 @@ package struct StoreVerifier {
         try mend(object, message, severity: .damage) { () throws(Problem) in
             try store.writeRevert(changed)
         }
+    }
+
+    /// What the kernel merges from was written for the whole plan, and what users have written in
+    /// mid-merge lies where that says: no part of the plan can do without the rest.
+    private mutating func reportPlan(
+        _ plan: RevertPlan, of running: RevertRecord, _ volume: VolumeRecord
+    ) {
+        report(
+            .damage, "revert \(running.id)",
+            "areas that its merge copies from are damaged (ordinal \(plan.damagedNames)): the kernel's "
+                + "merge cannot be set up again without them, and until it ends the origin is a mixture",
+            remedy:
+                "if volume \(volume.name) is active, let its merge end before anything else; else "
+                + "restore these areas from a copy of the store, then run "
+                + "`snapmgr activate \(volume.name)`")
     }
 
     // MARK: Data

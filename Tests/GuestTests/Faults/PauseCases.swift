@@ -17,6 +17,9 @@ enum PauseCases {
         },
         GuestCase("the last chunk is a part of one, and not merged when it pauses", body: lastPart),
         GuestCase("a pause outlasts the machine's end, and is resumed after it", body: reboot),
+        GuestCase(
+            "a repair leaves the plan of a merge as the kernel needs it, and says what to restore",
+            body: damagedPlan),
         GuestCase("a paused merge is cancelled", body: cancel),
         GuestCase("a second revert takes the place of a paused one", body: secondRevert),
         GuestCase("a merge with nothing left to do ends when it is paused", body: nothingLeft),
@@ -264,6 +267,42 @@ enum PauseCases {
         try history.expectAll()
         try expectEqual(rig.takeWarnings(), [], "warnings")
         try expectEnd(scene)
+    }
+
+    private static func damagedPlan(_ context: GuestContext) throws {
+        let scene = try inMiddle(context)
+        let rig = scene.rig
+        try pause(scene)
+        try writeEverywhere(scene, from: 0)
+        try rig.takeDown()
+        let known = try require(try rig.store.revert(scene.outcome.id), "revert")
+        // The sixth entry of the first area names a chunk that there cannot be.
+        let area = try rig.store.openArea(SnapshotOrdinal(rawValue: 1), writable: true)
+        let place = chunkBytes + 5 * 16
+        var entry = AlignedBuffer(count: 8)
+        var bytes = entry.mutableBytes
+        try area.read(into: &bytes, at: place)
+        try area.write([UInt8](repeating: 0x7f, count: 8).span.bytes, at: place)
+        try area.sync()
+        let findings = try StoreVerifier.check(
+            store: FileFolder(path: rig.storePath), origin: nil, readData: false, repair: true,
+            mergesByItself: true)
+        let remedies = findings.filter {
+            $0.object == "revert \(known.id)" && $0.severity == .damage
+        }.compactMap(\.remedy)
+        try expect(
+            remedies.count == 1 && remedies[0].contains("restore these areas"), "\(findings)")
+        try expectEqual(try rig.store.revert(known.id), known, "record of the revert")
+        let failure = try expectFailure("an activation without the area") { try rig.activate() }
+        try expectEqual((failure as? Problem)?.code, .corrupt, "code of \(failure)")
+        try area.write(entry.bytes, at: place)
+        try area.sync()
+        try rig.activate()
+        try scene.history.expectVolume()
+        try rig.finishMerge()
+        try scene.history.expectVolume()
+        try rig.deactivate()
+        try scene.history.expectOrigin()
     }
 
     private static func cancel(_ context: GuestContext) throws {

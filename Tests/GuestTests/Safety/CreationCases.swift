@@ -61,6 +61,9 @@ enum CreationCases {
             try Program.run("blockdev", "--setro", disk)
             try rig.snapmgr.fails(13, "activate", "data", saying: ["is read-only"])
         },
+        GuestCase(
+            "snapshots of a volume whose origin is missing are deleted, and the rest is there with it",
+            body: missingOrigin),
         GuestCase("DH4: an origin that was moved by an explicit word is known from then on") {
             context in
             let rig = try CommandRig(context)
@@ -107,6 +110,35 @@ enum CreationCases {
     }
 
     /// Somebody else's device.
+    private static func missingOrigin(_ context: GuestContext) throws {
+        let rig = try CommandRig(context)
+        let table = "0 40960 linear \(rig.origins[0]) 0"
+        let path = try mapped(context, rig, "missing", table: table)
+        try rig.create("data", on: path)
+        let first = try rig.snapshot("data", "one")
+        let content = try rig.fill("data", version: 1, seed: 5)
+        let second = try rig.snapshot("data", "two")
+        _ = try rig.fill("data", version: 2, seed: 5)
+        let third = try rig.snapshot("data", "three")
+        try rig.snapmgr.run("deactivate", "data")
+        try Program.run("dmsetup", "remove", "missing")
+
+        try rig.snapmgr.run("delete", "\(first)", "--dry-run")
+        let freed = try rig.snapmgr.run("delete", "\(first)", "--json").number("freed_bytes")
+        try expect(freed ?? 0 > 16 << 20, "\(freed ?? 0) bytes are freed")
+        try rig.snapmgr.run("delete", "\(third)")
+        try expectEqual(
+            try rig.snapmgr.run("list", "data", "--json").numbers("id"), [second], "snapshots")
+        try rig.snapmgr.fails(13, "export", "\(second)", "\(CommandRig.storeRoot)/no.img")
+
+        try Program.run("dmsetup", "create", "missing", "--table", table)
+        try rig.snapmgr.run("activate", "data")
+        let file = "\(CommandRig.storeRoot)/two.img"
+        try rig.snapmgr.run("export", "\(second)", file)
+        try content.expect(on: DirectDevice(path: file), "snapshot two")
+        try rig.snapmgr.run("delete", "\(second)")
+    }
+
     private static func mapped(
         _ context: GuestContext, _ rig: CommandRig, _ name: String, table: String
     ) throws -> String {
