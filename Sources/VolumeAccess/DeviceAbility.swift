@@ -19,8 +19,9 @@ package protocol DeviceAbility: Sendable {
 
     /// Takes a volume's devices down without its store, which is missing.
     ///
+    /// - Returns: what somebody must know of it.
     /// - Throws: `refused` while somebody has the volume or a snapshot open, naming who.
-    func takeDown(_ place: VolumePlace) throws(Problem)
+    func takeDown(_ place: VolumePlace) throws(Problem) -> [String]
 
     /// The number of the device that users mount, as stat tells it; nil while it is not there.
     func number(of place: VolumePlace) throws(Problem) -> UInt64?

@@ -14,8 +14,9 @@ package struct DeviceTakedown {
             mapper: mapper, record: record, folder: FileFolder(path: storePath))
     }
 
+    /// - Returns: what somebody must know of it.
     /// - Throws: `refused` while somebody has the volume or a view open, naming who.
-    package func run() throws(Problem) {
+    package func run() throws(Problem) -> [String] {
         if let problem = try DeviceGlance(stack).openProblem() { throw problem }
         let parts = try stack.existing()
         for case .view(let id) in parts {
@@ -30,6 +31,16 @@ package struct DeviceTakedown {
         try remove(parts)
         for loop in loops {
             try doing { () throws(IOFailure) in try loop.detach() }
+        }
+        return limitWarnings(parts)
+    }
+
+    /// A merge that was limited leaves the kernel's limit behind.
+    private func limitWarnings(_ parts: [DeviceName.Part]) -> [String] {
+        let hasMerged = parts.contains { if case .overlay = $0 { true } else { false } }
+        guard hasMerged else { return [] }
+        do throws(Problem) { return [try stack.dropLimitUnknown()].compactMap(\.self) } catch {
+            return ["the limit of the kernel's merges could not be lifted: \(error.message)"]
         }
     }
 

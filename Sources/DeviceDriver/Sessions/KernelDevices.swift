@@ -30,7 +30,7 @@ struct KernelDevices: DeviceAbility {
         try driver.openVolume(place)
     }
 
-    func takeDown(_ place: VolumePlace) throws(Problem) {
+    func takeDown(_ place: VolumePlace) throws(Problem) -> [String] {
         try DeviceTakedown(place.record, storePath: place.storePath, mapper: mapper).run()
     }
 

@@ -25,7 +25,7 @@ extension DeviceVolume {
         }
         let wanted = Double(percent) * Double(bytesPerSecond) / Double(rate)
         var limits = try store.mergeLimits(revert) ?? MergeLimits()
-        let others = try limitsOfOthers()
+        let others = try stack.limitsOfOthers()
         limits.bytesPerSecond = bytesPerSecond
         limits.kernelPercentBefore =
             limits.kernelPercentBefore
@@ -33,7 +33,7 @@ extension DeviceVolume {
         limits.kernelPercent = Int(min(100, max(1, wanted)))
         // First: whatever happens, the end of the merge lifts the limit.
         try store.writeMergeLimits(limits, of: revert)
-        try apply([limits] + others.compactMap { $0 }, fallback: percent)
+        try stack.apply([limits] + others.compactMap { $0 }, fallback: percent)
     }
 
     /// Has the kernel keep to the limit again that the store has: its own is gone with the machine's
@@ -43,7 +43,7 @@ extension DeviceVolume {
             guard let revert = state.merging?.record.id, let limits = try store.mergeLimits(revert),
                 limits.kernelPercent != nil
             else { return }
-            try apply([limits] + limitsOfOthers().compactMap { $0 }, fallback: 100)
+            try stack.apply([limits] + stack.limitsOfOthers().compactMap { $0 }, fallback: 100)
         } catch {
             warn("the merge on volume \(record.name) goes on without its limit: \(error.message)")
         }
@@ -54,7 +54,7 @@ extension DeviceVolume {
     /// what this merge knows of how the kernel was before.
     func liftLimit(of revert: RevertID) throws(Problem) {
         guard var limits = try store.mergeLimits(revert), limits.concernsKernel else { return }
-        let others = try limitsOfOthers()
+        let others = try stack.limitsOfOthers()
         limits.bytesPerSecond = nil
         limits.kernelPercent = nil
         if others.contains(where: { $0 == nil }) {
@@ -62,7 +62,7 @@ extension DeviceVolume {
                 "the limit of the kernel's merges stays as it is: whether a merge on another volume "
                     + "needs it is not known, as its store is not mounted here")
         } else {
-            try apply(others.compactMap { $0 }, fallback: limits.kernelPercentBefore ?? 100)
+            try stack.apply(others.compactMap { $0 }, fallback: limits.kernelPercentBefore ?? 100)
             limits.kernelPercentBefore = nil
         }
         try store.writeMergeLimits(limits, of: revert)
@@ -80,8 +80,8 @@ extension DeviceVolume {
         do throws(Problem) {
             guard let limits = try store.mergeLimits(revert), limits.concernsKernel else { return }
             before = limits.kernelPercentBefore ?? before
-            let others = try limitsOfOthers()
-            try apply(others.compactMap { $0 }, fallback: before)
+            let others = try stack.limitsOfOthers()
+            try stack.apply(others.compactMap { $0 }, fallback: before)
             guard others.contains(where: { $0 == nil }) else { return }
             warn(
                 "the limit of the kernel's merges is lifted; if a merge on a volume whose store is not "
@@ -93,45 +93,6 @@ extension DeviceVolume {
         warn(
             "the limit of the kernel's merges could not be lifted: \(problem.message); do so with "
                 + "`echo \(percent) > /sys/module/dm_snapshot/parameters/snapshot_copy_throttle`")
-    }
-
-    private func apply(_ limits: [MergeLimits], fallback: Int) throws(Problem) {
-        let percent = limits.compactMap(\.kernelPercent).min() ?? fallback
-        // Whatever a store says, the kernel's merges go on.
-        try doing { () throws(IOFailure) in
-            try KernelThrottle.set(percent: min(100, max(1, percent)))
-        }
-    }
-
-    /// The limits of the merges that the kernel runs for other volumes; nil for those that cannot be
-    /// told. The file behind the overlay's loop device tells where each store is, by whichever mount
-    /// it is seen.
-    private func limitsOfOthers() throws(Problem) -> [MergeLimits?] {
-        let mapper = stack.mapper
-        let own = DeviceIdentity.prefix(volumeUUID: record.uuid)
-        let devices = try asking { () throws(DeviceFailure) in try mapper.devices() }
-        let loops = LoopDevice.all()
-        var limits: [MergeLimits?] = []
-        for device in devices where !device.uuid.hasPrefix(own) {
-            guard case .overlay(let revert) = device.name.volumePart?.part else { continue }
-            let below =
-                (try? asking { () throws(DeviceFailure) in try mapper.dependencies(device.name) })
-                ?? []
-            let suffix = "/" + StoreLayout.syntheticOverlay(revert)
-            let path = loops.lazy.filter { below.contains($0.number) }
-                .compactMap { $0.reachablePath(endingIn: suffix) }.first
-            limits.append(path.flatMap { Self.limits(ofRevert: revert, $0.dropLast(suffix.count)) })
-        }
-        return limits
-    }
-
-    /// Nil when they cannot be read.
-    private static func limits(ofRevert id: RevertID, _ store: Substring) -> MergeLimits? {
-        let store = Store(folder: FileFolder(path: String(store)))
-        guard (try? store.revert(id)) != nil else { return nil }
-        do throws(Problem) { return try store.mergeLimits(id) ?? MergeLimits() } catch {
-            return nil
-        }
     }
 
     /// The merge's present rate in bytes per second, and the kernel's parameter at which it runs.

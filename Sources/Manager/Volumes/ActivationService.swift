@@ -160,7 +160,8 @@ package struct ActivationService {
     /// - Returns: whether there was anything to take down.
     private func takeDown(_ volume: VolumeRow) throws -> Bool {
         guard try context.glance(volume).hasDevices else { return false }
-        try context.devices(of: volume)?.takeDown(volume.place)
+        let warnings = try context.devices(of: volume)?.takeDown(volume.place) ?? []
+        for warning in warnings { context.note("volume \(volume.record.name): \(warning)") }
         try context.log(
             .volumeDeactivated, "the volume is not active any more; its store is missing",
             volume: volume.record.name)

@@ -163,7 +163,7 @@ enum OriginNoteCases {
             table: DeviceTable(
                 sectorCount: bytes / Geometry.sectorBytes,
                 .linear(device: .path(loop.path), offset: 0)))
-        try DeviceTakedown(record, storePath: rig.storePath, mapper: rig.mapper).run()
+        _ = try DeviceTakedown(record, storePath: rig.storePath, mapper: rig.mapper).run()
         try expectEqual(try rig.mapper.info(name)?.uuid, nil, "the device")
         try expect(LoopDevice.all().contains { $0.number == loop.number }, "the loop is gone")
         _ = disk

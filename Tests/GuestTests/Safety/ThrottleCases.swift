@@ -57,6 +57,8 @@ enum ThrottleCases {
             try faulty.finishMerge()
             try faulty.expectGoesOn()
         },
+        GuestCase(
+            "DM1: what is taken down without its store leaves no limit behind", body: takenDown),
         GuestCase("DM1: a limit that cannot be lifted keeps no merge from going on") {
             try fixedLimit($0, isPaused: false)
         },
@@ -91,6 +93,30 @@ enum ThrottleCases {
         try faulty.finishMerge()
         try faulty.expectGoesOn()
         try expectEqual(try KernelThrottle.percent(), 100, "percent afterwards")
+    }
+
+    private static func takenDown(_ context: GuestContext) throws {
+        let faulty = try merging(context)
+        try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
+        try expectEqual(try KernelThrottle.percent(), 1, "percent while it is limited")
+        try faulty.origin.heal()
+        let said = try DeviceTakedown(
+            faulty.rig.store.volume(), storePath: faulty.rig.storePath, mapper: faulty.rig.mapper
+        ).run()
+        try expectEqual(try KernelThrottle.percent(), 100, "percent afterwards")
+        try expectEqual(said.filter { $0.contains("1 percent, is lifted") }.count, 1, "\(said)")
+        // The administrator's own stays where no merge has been.
+        try faulty.rig.activate()
+        try faulty.rig.finishMerge()
+        try DriverRig.throttle(percent: 90)
+        let silent = try DeviceTakedown(
+            faulty.rig.store.volume(), storePath: faulty.rig.storePath, mapper: faulty.rig.mapper
+        ).run()
+        try expectEqual(silent, [], "what is said where no merge was")
+        try expectEqual(try KernelThrottle.percent(), 90, "percent where no merge was")
+        try DriverRig.throttle(percent: 100)
+        try faulty.rig.activate()
+        try faulty.expectGoesOn()
     }
 
     private static func otherMount(_ context: GuestContext) throws {
