@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
         target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
         // Who else uses an origin, and how he is kept off.
-        target("OriginAccess", ["DeviceMapper", "BlockIO", "SnapshotModel"]),
+        target("OriginAccess", ["DeviceMapper", "VolumeAccess", "BlockIO", "SnapshotModel"]),
         target("Control", ["VolumeAccess", "BlockIO", "SnapshotModel"]),
         // The drivers.
         target(

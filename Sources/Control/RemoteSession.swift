@@ -76,6 +76,7 @@ package final class RemoteSession: VolumeSession {
     package func perform(
         _ request: VolumeRequest, for client: any RequestClient
     ) throws(Problem) -> VolumeReply {
+        try requireWaiting(client)
         let line = try ControlWire.encode(request, wantsBeats: hasBeats)
         var limit = self.limit(of: request)
         // A server that turns the request away while it is still being sent has left its reason.
@@ -83,10 +84,11 @@ package final class RemoteSession: VolumeSession {
         try? socket.send(line.span.bytes)
         while let line = try receive(within: limit) {
             switch try ControlWire.decodeMessage(line) {
-            case .working: continue
+            case .working: try requireWaiting(client)
             case .progress(let progress):
                 limit.deadline = self.limit(of: request).deadline
                 client.report(progress)
+                try requireWaiting(client)
             case .reply(let reply): return reply
             case .problem(let problem): throw problem
             }
@@ -94,6 +96,13 @@ package final class RemoteSession: VolumeSession {
         throw Problem(
             .interrupted, "the server of \(storePath) ended the connection before it answered",
             hint: "see what was done: `snapmgr status`")
+    }
+
+    /// Whoever asked for it may have gone. What is under way ends with the connection.
+    private func requireWaiting(_ client: any RequestClient) throws(Problem) {
+        guard client.isGone else { return }
+        socket.shutDown()
+        throw Problem(.interrupted, "the client went away")
     }
 
     private func limit(of request: VolumeRequest) -> LineReader.Limit {

@@ -49,7 +49,9 @@ package struct ImageVolumeDriver: VolumeDriver {
         try OriginGuard.acquire(path: path, volume: volume, recorded: recorded)
     }
 
-    package func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) {
+    package func setOrigin(
+        _ path: String, of place: VolumePlace
+    ) throws(Problem) -> any OriginClaim {
         let origin = try OriginGuard.acquire(path: path, volume: place.name, recorded: nil)
         let store = Store(folder: FileFolder(path: place.storePath))
         var record = try store.volume()
@@ -60,7 +62,9 @@ package struct ImageVolumeDriver: VolumeDriver {
         // A crash after this leaves a store that names another origin than the catalog, which is
         // refused until the command is run again.
         try store.writeVolume(record)
-        try store.writeOriginState(OriginState(isClosed: stamp != nil, stamp: stamp))
+        try store.writeOriginState(
+            OriginState(isClosed: stamp != nil, stamp: stamp))
+        return origin
     }
 
     /// Of a volume that is open, its server has seen to that.
@@ -119,5 +123,3 @@ package struct ImageVolumeDriver: VolumeDriver {
         try ServedImage.start(place, report: report, letGo: letGo)
     }
 }
-
-extension OriginGuard: OriginClaim {}

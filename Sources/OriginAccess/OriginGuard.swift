@@ -1,11 +1,12 @@
 package import BlockIO
 internal import DeviceMapper
 package import SnapshotModel
+internal import VolumeAccess
 
 /// An origin that nobody else has open for writing, as far as can be made sure, for as long as this
 /// lives: QEMU's image locks, flock on a file, the kernel's claim on a block device, and the same
 /// locks on the file behind a loop device.
-package final class OriginGuard: Sendable {
+package final class OriginGuard: OriginClaim {
     /// What tells the origin from others.
     package let identity: OriginIdentity
     package let status: FileStatus

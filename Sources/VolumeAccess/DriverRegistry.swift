@@ -4,11 +4,13 @@ package import SnapshotModel
 package struct DriverRegistry: Sendable {
     private let drivers: [DriverName: any VolumeDriver]
 
+    /// In the order in which they were registered.
+    package let names: [DriverName]
+
     package init(_ drivers: [any VolumeDriver]) {
+        names = drivers.map(\.name)
         self.drivers = Dictionary(drivers.map { ($0.name, $0) }) { first, _ in first }
     }
-
-    package var names: [DriverName] { drivers.keys.sorted() }
 
     /// Those whose volumes are devices of the kernel's.
     package var namesWithDevices: [DriverName] { names.filter { drivers[$0]?.devices != nil } }

@@ -55,7 +55,9 @@ package protocol VolumeDriver: Sendable {
 
     /// Writes into a volume's store, whose lock the caller has, that its origin is another one. Its
     /// content is not looked at.
-    func setOrigin(_ path: String, of place: VolumePlace) throws(Problem)
+    ///
+    /// - Returns: what keeps others off it until all has been noted.
+    func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) -> any OriginClaim
 
     /// What would keep the volume from being opened for its origin's sake; nil while it is open, and
     /// when nothing would.

@@ -70,7 +70,9 @@ extension FaultySessions {
     ) throws(Problem) -> (any OriginClaim)? {
         try real.claimOrigin(path, volume: volume, recorded: recorded)
     }
-    func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) {
+    func setOrigin(
+        _ path: String, of place: VolumePlace
+    ) throws(Problem) -> any OriginClaim {
         try real.setOrigin(path, of: place)
     }
     func originProblem(_ place: VolumePlace) throws(Problem) -> Problem? {

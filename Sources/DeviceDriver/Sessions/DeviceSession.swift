@@ -35,7 +35,10 @@ package final class DeviceSession: OpenVolume {
 
     package func close() {
         // Undone as far as it can be; the next command finds the rest.
-        if let change { _ = try? change.release() }
+        if let change {
+            try? change.rollBack()
+            _ = try? change.release()
+        }
         change = nil
         try? tidy()
     }

@@ -85,7 +85,9 @@ package struct DeviceVolumeDriver: VolumeDriver {
         _ path: String, volume: String, recorded: OriginIdentity?
     ) throws(Problem) -> (any OriginClaim)? { nil }
 
-    package func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) {
+    package func setOrigin(
+        _ path: String, of place: VolumePlace
+    ) throws(Problem) -> any OriginClaim {
         let origin = try OriginGuard.acquire(path: path, volume: place.name, recorded: nil)
         let store = Store(folder: FileFolder(path: place.storePath))
         var record = try store.volume()
@@ -98,7 +100,9 @@ package struct DeviceVolumeDriver: VolumeDriver {
         // A crash after this leaves a store that names another origin than the catalog, which is
         // refused until the command is run again.
         try store.writeVolume(record)
-        try store.writeOriginState(OriginState(isClosed: false, stamp: stamp))
+        try store.writeOriginState(
+            OriginState(isClosed: false, stamp: stamp))
+        return origin
     }
 
     /// What is in the way is told by the activation.

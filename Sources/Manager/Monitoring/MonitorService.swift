@@ -77,6 +77,14 @@ package struct MonitorService {
 
     // MARK: one volume
 
+    /// As the server says; nil when a command has the volume open, which merges, too, but gives no
+    /// answers.
+    private func progressOfServer(of volume: VolumeRow) throws -> MergeProgress? {
+        let server = try context.driver(of: volume).server(of: volume.place)
+        defer { server?.close() }
+        return try server?.mergeProgress()
+    }
+
     private func reading(
         of volume: VolumeRow, _ settings: Settings?, _ log: EventDigest, lastSlot: Timestamp?
     ) throws -> VolumeReading {
@@ -99,7 +107,7 @@ package struct MonitorService {
         if try context.driver(of: volume).traits.tellsMergeRate, let merge = reading.health.merge,
             merge.state == .merging, merge.rate == 0
         {
-            let second = try MergeService(context: context).progress(of: volume)
+            let second = try progressOfServer(of: volume)
             reading.isMergeStill = second?.state == .merging && second?.rate == 0
         }
         if context.canBreak(volume) {

@@ -126,11 +126,11 @@ package struct MountService {
         _ folder: String
     ) throws -> (device: String, volume: VolumeRow, snapshot: SnapshotID?) {
         let number = try FileStatus(path: folder).device
-        if isMountPoint(folder) {
-            for devices in context.drivers.deviceAbilities {
-                guard let owner = try devices.owner(ofDevice: number) else { continue }
-                return (owner.path, try context.volume(owner.volume), owner.snapshot)
+        for devices in context.drivers.deviceAbilities {
+            guard let owner = try devices.owner(ofDevice: number), isMountPoint(folder) else {
+                continue
             }
+            return (owner.path, try context.volume(owner.volume), owner.snapshot)
         }
         throw Problem(
             .notFound, "no snapshot is mounted on \(folder)",

@@ -239,7 +239,7 @@ extension VolumeService {
     /// The devices of a volume, with what was half done finished; nil when there are none.
     private func openDevices(_ volume: VolumeRow) throws -> (any OpenDevices)? {
         // What the kernel has cannot be guessed: the store of live devices must not go.
-        guard let ability = context.devices(of: volume), try ability.isPresent(),
+        guard let ability = try context.driver(of: volume).devices, try ability.isPresent(),
             try context.glance(volume).hasDevices
         else { return nil }
         _ = try context.reader(volume)

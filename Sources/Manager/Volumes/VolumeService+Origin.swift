@@ -40,7 +40,9 @@ extension VolumeService {
         try driver.requireKind(
             isBlockDevice: probe.status.kind == .blockDevice, path: path, volume: record.name)
         try Self.require(probe, record)
-        try driver.setOrigin(path, of: VolumePlace(record, storePath: volume.storePath))
+        let claim = try driver.setOrigin(
+            path, of: VolumePlace(record, storePath: volume.storePath))
+        defer { withExtendedLifetime(claim) {} }
         var row = volume
         row.record.originPath = path
         try context.catalog.updateVolume(row)

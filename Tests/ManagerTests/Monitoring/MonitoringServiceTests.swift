@@ -6,6 +6,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import MergeKit
 
 /// Monitoring of real volumes.
 @Suite struct MonitoringServiceTests {
@@ -63,6 +64,47 @@ import Testing
             reading.volumes[0].tallies
                 == [SnapshotTally(volume: "data", kind: .manual, state: .active, count: 1)])
         #expect(throws: Problem.self) { try manager(nil).monitoring.read(["nope"]) }
+    }
+
+    @Test("a merge in a command that has the volume open does not stand still")
+    func mergeOfCommand() throws {
+        try fixture.write(1, to: 0..<8, of: "data")
+        let id = try #require(try fixture.snapshot("data").first)
+        try fixture.write(2, to: 0..<8, of: "data")
+        // As `revert` has it open: with the store's lock, and without a socket.
+        try fixture.withEngine("data") { engine in
+            let safety = SnapshotRequest(
+                id: SnapshotID(rawValue: 70), description: SnapshotDescription(kind: .safety))
+            _ = try engine.revert(
+                RevertRequest(id: RevertID(rawValue: 70), target: id, safety: safety))
+            var reading = try manager(settings()).monitoring.read([])
+            #expect(reading.volumes[0].health.merge?.state == .merging)
+            #expect(!reading.volumes[0].isMergeStill)
+            reading.volumes[0].mergeBegunAt = reading.now.advanced(bySeconds: -3600)
+            #expect(MonitorJudge(reading).findings.isEmpty)
+        }
+    }
+
+    @Test("a volume of a driver that is not known is told, and the others are looked at")
+    func unknownDriver() throws {
+        try fixture.makeVolume("other")
+        let catalog = try fixture.catalog()
+        var row = try #require(try catalog.volume(named: "other"))
+        row.record.driver = "ceph"
+        try catalog.updateVolume(row)
+        let status = try fixture.manager.status.status()
+        #expect(status.map(\.volume.record.name) == ["data", "other"])
+        #expect(status[0].warnings.isEmpty)
+        #expect(status[1].warnings.contains { $0.contains("the driver ceph") })
+        try fixture.snapshot("data")
+        let problem = #expect(throws: Problem.self) { try fixture.snapshot("other") }
+        #expect(problem?.code == .newerVersion)
+        #expect(try fixture.list().count == 1)
+        _ = try manager(settings(every: .hour)).ticks.tick(prunes: true, isDryRun: false)
+        let removal = #expect(throws: Problem.self) {
+            try fixture.manager.volumes.remove("other", keepsStore: true, isDryRun: false)
+        }
+        #expect(removal?.code == .newerVersion)
     }
 
     @Test("ticks that stay away become an alarm, and the next one ends it")

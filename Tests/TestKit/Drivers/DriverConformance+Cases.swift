@@ -54,6 +54,16 @@ extension DriverConformance {
             try test.write(9, chunk: 5)
             try test.expect(try test.read(5) == 9, "the volume goes on")
         },
+        Case(name: "a session that ends between commit and release undoes what it committed") {
+            test in
+            try test.withSession { session in
+                try session.perform(.prepareSnapshot(request(32)))
+                try session.perform(.hold(milliseconds: 10_000))
+                _ = try session.commit()
+            }
+            try test.expect(try test.manifests().isEmpty, "nothing was taken")
+            try test.write(9, chunk: 5)
+        },
         Case(name: "I/O is held for a bounded time") { test in
             try test.withSession { session in
                 for milliseconds in [0, -1, VolumeLimits.holdMilliseconds + 1, .max] {
@@ -61,7 +71,24 @@ extension DriverConformance {
                         try session.perform(.hold(milliseconds: milliseconds))
                     }
                 }
+                try test.expect(try session.release() == 0, "what was not held was held for 0 ns")
             }
+        },
+        Case(name: "a write waits while I/O is held, and goes on when the time is over") { test in
+            let session = try test.rig.driver.open(test.place)
+            defer { session.close() }
+            try session.perform(.prepareSnapshot(request(33)))
+            try session.perform(.hold(milliseconds: 1500))
+            let isWritten = Monitored(false)
+            let served = test.served
+            let writer = BackgroundThread.start(name: "conformance") {
+                try? write(8, chunk: 6, to: served)
+                isWritten.change { $0 = true }
+            }
+            BackgroundThread.sleep(milliseconds: 200)
+            try test.expect(!isWritten.withLock { $0 }, "the write waits")
+            writer.join()
+            try test.expect(try test.read(6) == 8, "the write was made")
         },
         Case(name: "a revert reads at once as the snapshot, keeps all others, and can be undone") {
             test in
@@ -93,7 +120,8 @@ extension DriverConformance {
                 try test.write(UInt8(number), chunk: 0)
                 return id
             }
-            _ = try test.withSession { try $0.previewDelete([ids[1]]) }
+            let plan = try test.withSession { try $0.previewDelete([ids[1]]) }
+            try test.expect(plan.deleted == [ids[1]] && plan.freedBytes > 0, "a preview tells")
             try test.expect(try test.manifests().count == 3, "a preview deletes nothing")
             let report = try test.withSession { session in
                 let report = try session.delete([ids[1]])
@@ -126,14 +154,33 @@ extension DriverConformance {
             let id = try test.snapshot(61)
             try test.write(7, chunk: 10)
             let path = test.rig.scratchPath + "/export"
-            let count = try test.withSession { try $0.export(id, path: path) { _ in } }
+            let progress = Monitored(0)
+            let count = try test.withSession { session in
+                try session.export(id, path: path) { told in
+                    progress.change { $0 = max($0, told.doneBytes) }
+                }
+            }
             try test.expect(count == byteCount, "its size is told")
+            try test.expect(progress.withLock { $0 } > 0, "and its progress")
             let file = try FileDevice(path: path, access: .readOnly)
-            var bytes = [UInt8](repeating: 0, count: 1)
+            try test.expect(try file.byteCount() == byteCount, "the file has that size")
+            var bytes = [UInt8](repeating: 1, count: byteCount)
             var elements = bytes.mutableSpan
             var span = elements.mutableBytes
-            try file.read(into: &span, at: 10 * chunkBytes)
-            try test.expect(bytes == [6], "and the file has them")
+            try file.read(into: &span, at: 0)
+            var expected = [UInt8](repeating: 0, count: byteCount)
+            expected.replaceSubrange(
+                10 * chunkBytes..<11 * chunkBytes, with: repeatElement(6, count: chunkBytes))
+            try test.expect(bytes == expected, "and the snapshot's bytes")
+            try test.expectProblem(.exists, "an export over a file") {
+                _ = try test.withSession { try $0.export(id, path: path) { _ in } }
+            }
+            try test.expectProblem(.interrupted, "an export that nobody waits for") {
+                try test.withSession { session in
+                    _ = try session.perform(
+                        .export(id, path: path + "-2"), for: GoneClient())
+                }
+            }
         },
         Case(name: "a volume that has grown keeps its snapshots' size") { test in
             try test.write(4, chunk: 0)
@@ -150,6 +197,60 @@ extension DriverConformance {
             try test.expect(try test.manifest(id).volumeBytes == byteCount, "not the snapshot's")
             try test.expect(try test.read(0, of: id) == 4, "which is whole")
         },
+        Case(name: "who has the volume open is told, and its content is not changed under him") {
+            test in
+            try test.write(1, chunk: 0)
+            let id = try test.snapshot(81)
+            try test.write(2, chunk: 0)
+            let writer = try test.served.openVolume(readOnly: false)
+            let glance = test.rig.driver.glance(at: test.place)
+            do {
+                defer { writer.close() }
+                let clients = try test.withSession { try $0.clients() }
+                let isOpen = try clients != nil || glance.openProblem() != nil
+                try test.expect(isOpen, "who has it open is told")
+                try test.expectProblem(.refused, "a revert") {
+                    _ = try test.withSession { try $0.revert(revert(81, to: id, safety: 82)) }
+                }
+                try test.expect(try test.read(0) == 2, "the content is what it was")
+            }
+            try test.expect(try test.withSession { try $0.clients() } == nil, "he has gone")
+            try test.expect(try glance.openProblem() == nil, "altogether")
+            _ = try test.withSession { try $0.revert(revert(83, to: id, safety: 84)) }
+        },
+        Case(name: "a merge that does not run is not steered") { test in
+            try test.withSession { session in
+                try test.expect(try session.mergeProgress() == nil, "none runs")
+                try session.perform(.waitForMerge)
+                try test.expectProblem(.notFound, "a cancellation") {
+                    _ = try session.cancelMerge(RevertID(rawValue: 1))
+                }
+            }
+        },
+        Case(name: "a snapshot is read-only, and what is open keeps its size") { test in
+            let id = try test.snapshot(91)
+            let content = try test.served.openSnapshot(try test.manifest(id))
+            defer { content.close() }
+            try test.expect(!content.isWritable && content.byteCount == byteCount, "as it says")
+            try test.expectProblem(.refused, "a write") {
+                try content.write([1].span.bytes, at: 0, isDurable: false)
+            }
+            try test.expectProblem(.refused, "zeroes") {
+                try content.zero(0..<chunkBytes, isDurable: false)
+            }
+            let extents = try content.extents(in: 0..<byteCount, limit: 8)
+            try test.expect(extents.first?.range.lowerBound == 0, "extents begin at the start")
+            try test.expect((1...8).contains(extents.count), "and are no more than asked for")
+        },
+        Case(name: "zeroes are written, and snapshots keep what was there") { test in
+            try test.write(5, chunk: 2, count: 3)
+            let id = try test.snapshot(95)
+            let content = try test.served.openVolume(readOnly: false)
+            try content.zero(3 * chunkBytes..<4 * chunkBytes, isDurable: true)
+            content.close()
+            try test.expect(try test.read(3) == 0 && test.read(2) == 5, "they are read")
+            try test.expect(try test.read(3, of: id) == 5, "the snapshot has what was there")
+        },
         Case(name: "a look tells what a session tells") { test in
             let glance = test.rig.driver.glance(at: test.place)
             try test.expect(try glance.isServed, "the volume is served")
@@ -165,4 +266,10 @@ extension DriverConformance {
             try test.expect(try test.withSession { try $0.clients() } == nil, "no client is told")
         },
     ]
+}
+
+/// Somebody who does not wait for the answer.
+private struct GoneClient: RequestClient {
+    var isGone: Bool { true }
+    func report(_ progress: TransferProgress) {}
 }

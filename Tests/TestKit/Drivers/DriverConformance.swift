@@ -21,6 +21,8 @@ package struct DriverConformance {
     let rig: any ConformanceRig
     let place: VolumePlace
     let served: any ServedVolume
+    /// How often the server was told to let the volume go.
+    let letGoCount: Monitored<Int>
 
     package struct Case: Sendable, CustomStringConvertible {
         package let name: String
@@ -38,9 +40,12 @@ package struct DriverConformance {
         let place = try rig.makeVolume()
         try rig.driver.requireServable(place)
         try rig.driver.requirePresent(place)
-        let served = try rig.driver.serve(place, report: { _ in }, letGo: {})
+        let letGoCount = Monitored(0)
+        let served = try rig.driver.serve(
+            place, report: { _ in }, letGo: { letGoCount.change { $0 += 1 } })
         defer { served.stop() }
-        try test.body(DriverConformance(rig: rig, place: place, served: served))
+        try test.body(
+            DriverConformance(rig: rig, place: place, served: served, letGoCount: letGoCount))
     }
 }
 
@@ -71,6 +76,12 @@ extension DriverConformance {
     }
 
     func write(_ byte: UInt8, chunk: Int, count: Int = 1) throws {
+        try Self.write(byte, chunk: chunk, count: count, to: served)
+    }
+
+    static func write(
+        _ byte: UInt8, chunk: Int, count: Int = 1, to served: any ServedVolume
+    ) throws {
         let content = try served.openVolume(readOnly: false)
         defer { content.close() }
         let bytes = [UInt8](repeating: byte, count: count * Self.chunkBytes)
@@ -78,12 +89,12 @@ extension DriverConformance {
         try content.flush()
     }
 
-    /// The first byte of a chunk of the volume.
+    /// The byte that fills a chunk of the volume.
     func read(_ chunk: Int) throws -> UInt8 {
         try Self.byte(of: try served.openVolume(readOnly: true), chunk)
     }
 
-    /// The first byte of a chunk of a snapshot.
+    /// The byte that fills a chunk of a snapshot.
     func read(_ chunk: Int, of id: SnapshotID) throws -> UInt8 {
         try Self.byte(of: try served.openSnapshot(try manifest(id)), chunk)
     }
@@ -105,6 +116,9 @@ extension DriverConformance {
         var elements = bytes.mutableSpan
         var span = elements.mutableBytes
         try content.read(into: &span, at: chunk * Self.chunkBytes)
+        guard bytes.allSatisfy({ $0 == bytes[0] }) else {
+            throw Failure(description: "chunk \(chunk) is torn")
+        }
         return bytes[0]
     }
 

@@ -39,7 +39,11 @@ package final class MemoryDriver: VolumeDriver {
     package func claimOrigin(
         _ path: String, volume: String, recorded: OriginIdentity?
     ) throws(Problem) -> (any OriginClaim)? { nil }
-    package func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) {}
+    package func setOrigin(
+        _ path: String, of place: VolumePlace
+    ) throws(Problem) -> any OriginClaim {
+        throw Problem(.refused, "volume \(place.name) has no origin but memory")
+    }
     package func originProblem(_ place: VolumePlace) throws(Problem) -> Problem? { nil }
     package func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? { nil }
     package func requireServable(_ place: VolumePlace) throws(Problem) { _ = try volume(place) }
@@ -58,7 +62,10 @@ package final class MemoryDriver: VolumeDriver {
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> any ServedVolume {
         let volume = try volume(place)
-        volume.look { $0.isServed = true }
+        volume.look {
+            $0.isServed = true
+            $0.letGo = letGo
+        }
         return ServedMemory(place: place, volume: volume)
     }
 }

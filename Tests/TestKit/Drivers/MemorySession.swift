@@ -21,7 +21,13 @@ final class MemorySession: OpenVolume {
     var isServed: Bool { true }
     var warnings: [String] { [] }
 
-    func close() { _ = letGoOn() }
+    /// What was committed and not released is undone.
+    func close() {
+        if heldAt != nil { try? rollBack() }
+        _ = letGoOn()
+    }
+
+    private func rollBack() throws(Problem) { try rollBack(for: LocalClient { _ in }) }
 
     private func now() -> Timestamp { SystemClock().now() }
 
@@ -47,7 +53,10 @@ final class MemorySession: OpenVolume {
     }
 
     func overruleClients(for client: any RequestClient) throws(Problem) { overrules = true }
-    func letGo(for client: any RequestClient) throws(Problem) { try requireNoClients() }
+    func letGo(for client: any RequestClient) throws(Problem) {
+        try requireNoClients()
+        volume.look(\.letGo)()
+    }
 
     private func requireNoClients() throws(Problem) {
         guard !overrules, let clients = try clients() else { return }
@@ -91,7 +100,17 @@ final class MemorySession: OpenVolume {
             throw Problem(.usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
         }
         heldAt = SystemClock().monotonicNanoseconds()
-        volume.look { $0.isHeld = true }
+        let number = volume.look { state in
+            state.holdCount += 1
+            state.isHeld = true
+            return state.holdCount
+        }
+        let volume = volume
+        BackgroundThread.start(name: "memory-hold") {
+            BackgroundThread.sleep(milliseconds: milliseconds)
+            // Another one may hold it by now.
+            volume.look { if $0.holdCount == number { $0.isHeld = false } }
+        }
     }
 
     func commit(
@@ -100,7 +119,7 @@ final class MemorySession: OpenVolume {
         guard heldAt != nil else { throw Problem(.usage, "I/O is not held") }
         let (time, steps) = (now(), staged)
         var outcome: (snapshot: SnapshotOutcome?, revert: RevertOutcome?) = (nil, nil)
-        before = volume.look(\.content)
+        before = before ?? volume.look(\.content)
         for step in steps {
             switch step {
             case .snapshot(let request):
@@ -205,6 +224,12 @@ final class MemorySession: OpenVolume {
         _ id: SnapshotID, path: String, for client: any RequestClient
     ) throws(Problem) -> Int {
         let content = try volume.change { state throws(Problem) in try state.live(id) }.content
+        guard try doing({ () throws(IOFailure) in try !FileFolder.exists(path: path) }) else {
+            throw Problem(.exists, "the file \(path) exists")
+        }
+        client.report(
+            TransferProgress(doneBytes: content.count, totalBytes: content.count, rate: 0))
+        guard !client.isGone else { throw Problem(.interrupted, "the client went away") }
         try doing { () throws(IOFailure) in
             let file = try FileDevice(path: path, access: .create)
             try file.write(content.span.bytes, at: 0)

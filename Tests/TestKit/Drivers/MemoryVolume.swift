@@ -15,7 +15,9 @@ package final class MemoryVolume: Sendable {
         var content: [UInt8]
         var snapshots: [Snapshot] = []
         var isHeld = false
+        var holdCount = 0
         var isServed = false
+        var letGo: @Sendable () -> Void = {}
         var writers = 0
     }
 

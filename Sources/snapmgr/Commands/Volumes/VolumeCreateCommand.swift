@@ -1,4 +1,4 @@
-import ArgumentParser
+package import ArgumentParser
 import Drivers
 import Manager
 import SnapshotModel
@@ -80,6 +80,8 @@ extension DriverName: ExpressibleByArgument {
     }
 
     package static var allValueStrings: [String] { known }
+
+    package static var defaultCompletionKind: CompletionKind { .list(known) }
 
     package var defaultValueDescription: String { rawValue }
 
