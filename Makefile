@@ -73,8 +73,8 @@ test-host:
 	@Scripts/test-host.sh
 
 soak:
-	@Scripts/setup.sh build
-	swift build $(build_flags) --product snapmgr-torture
+	@Scripts/setup.sh test
+	swift build $(build_flags)
 	@Scripts/soak.sh
 
 mutants:

@@ -9,7 +9,9 @@ export SNAPMGR_CRASH_POINTS=${SNAPMGR_CRASH_POINTS:-$((100000 * factor))}
 export SNAPMGR_FAULT_POINTS=${SNAPMGR_FAULT_POINTS:-$((20000 * factor))}
 export SNAPMGR_STRESS_SECONDS=${SNAPMGR_STRESS_SECONDS:-$((10 * factor))}
 export SNAPMGR_COMMAND_CRASH_POINTS=${SNAPMGR_COMMAND_CRASH_POINTS:-$((4000 * factor))}
+export SNAPMGR_FUZZ_SECONDS=${SNAPMGR_FUZZ_SECONDS:-$((20 * factor))}
 export SNAPMGR_LOOKUP_POINTS=${SNAPMGR_LOOKUP_POINTS:-$((20000 * factor))}
 .build/release/snapmgr-torture
 .build/release/snapmgr-command-torture lookups
-exec .build/release/snapmgr-command-torture
+.build/release/snapmgr-command-torture
+exec Fuzz/run.sh
