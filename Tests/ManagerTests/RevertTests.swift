@@ -1,3 +1,4 @@
+import BlockIO
 import Catalog
 import MergeKit
 import SnapshotModel
@@ -88,6 +89,51 @@ import Testing
             try fixture.manager.merges.cancel("a", isDryRun: true) { _ in }
         }
         #expect(problem?.code == .refused)
+    }
+
+    @Test("of two operations in one process one is stopped, and the other goes on to its end")
+    func twoOperations() throws {
+        let fixture = try fixture(["a", "b"])
+        try fixture.snapshot("a", "b")
+        let limits = ["a": 4096, "b": 128 << 10]
+        for (volume, limit) in limits {
+            try fixture.write(2, to: 0..<ManagerFixture.chunkCount, of: volume)
+            _ = try fixture.manager.reverts.revert(
+                volume == "a" ? "1" : "2", RevertOptions(waits: false), onProgress: ignore)
+            _ = try fixture.manager.merges.throttle([volume], bytesPerSecond: limit)
+        }
+        let moved = Monitored<Set<String>>([])
+        func operation(_ volume: String) throws -> (Cancellation, () -> Problem?) {
+            var options = fixture.options
+            let cancellation = Cancellation()
+            options.cancellation = cancellation
+            let manager = try Manager(options)
+            let problem = Monitored<Problem?>(nil)
+            let thread = BackgroundThread.start(name: "operation-\(volume)") {
+                do {
+                    _ = try manager.merges.resume([volume]) { name, progress in
+                        if progress.doneBytes > 0 { moved.change { _ = $0.insert(name) } }
+                    }
+                } catch { problem.withLock { $0 = Problem(error) } }
+            }
+            return (
+                cancellation,
+                {
+                    thread.join()
+                    return problem.withLock { $0 }
+                }
+            )
+        }
+        let (stopFirst, endOfFirst) = try operation("a")
+        let (_, endOfSecond) = try operation("b")
+        let _: Bool? = moved.wait { $0.contains("a") ? true : nil }
+        stopFirst.request()
+        #expect(endOfFirst() == Cancellation.problem)
+        #expect(endOfSecond() == nil)
+        #expect(try fixture.manager.merges.status([]).map(\.volume) == ["a"])
+        #expect(try fixture.catalog().reverts(volume: "b").map(\.state) == [.done])
+        _ = try fixture.manager.merges.throttle(["a"], bytesPerSecond: nil)
+        #expect(try fixture.manager.merges.resume(["a"]) { _, _ in }.isEmpty)
     }
 
     @Test("a set is reverted in all its volumes, and its safety snapshots are a set that undoes it")

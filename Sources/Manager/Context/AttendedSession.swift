@@ -1,14 +1,20 @@
 internal import SnapshotModel
 internal import VolumeAccess
 
-/// A session that passes on, when it is closed, what has come up since it was opened.
+/// A session that passes on, when it is closed, what has come up since it was opened, and that ends what
+/// takes long when its operation is to stop.
 final class AttendedSession: VolumeSession {
     private let session: any VolumeSession
+    private let cancellation: Cancellation
     private let knownCount: Int
     private let onWarnings: ([String]) -> Void
 
-    init(_ session: any VolumeSession, onWarnings: @escaping ([String]) -> Void) {
+    init(
+        _ session: any VolumeSession, cancellation: Cancellation,
+        onWarnings: @escaping ([String]) -> Void
+    ) {
         self.session = session
+        self.cancellation = cancellation
         self.onWarnings = onWarnings
         knownCount = session.warnings.count
     }
@@ -19,11 +25,39 @@ final class AttendedSession: VolumeSession {
     func perform(
         _ request: VolumeRequest, for client: any RequestClient
     ) throws(Problem) -> VolumeReply {
-        try session.perform(request, for: client)
+        guard request.canEndEarly else { return try session.perform(request, for: client) }
+        do throws(Problem) {
+            return try session.perform(
+                request, for: AttendedClient(client: client, cancellation: cancellation))
+        } catch {
+            guard error.code == .interrupted, cancellation.isRequested else { throw error }
+            throw Cancellation.problem
+        }
     }
 
     func close() {
         session.close()
         onWarnings(Array(session.warnings.dropFirst(knownCount)))
+    }
+}
+
+/// Goes away when its operation is to stop.
+private struct AttendedClient: RequestClient {
+    let client: any RequestClient
+    let cancellation: Cancellation
+
+    var isGone: Bool { cancellation.isRequested || client.isGone }
+
+    func report(_ progress: TransferProgress) { client.report(progress) }
+}
+
+extension VolumeRequest {
+    /// Whether it may take long, and leaves nothing half done when it is ended. What undoes a change must
+    /// be performed whoever has stopped waiting.
+    fileprivate var canEndEarly: Bool {
+        switch self {
+        case .export, .waitForMerge: true
+        default: false
+        }
     }
 }

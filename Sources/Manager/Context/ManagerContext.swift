@@ -130,7 +130,9 @@ extension ManagerContext {
         do {
             let session = try driver(of: volume).open(volume.place)
             tell(session.warnings, of: volume)
-            return AttendedSession(session) { [self] in tell($0, of: volume) }
+            return AttendedSession(session, cancellation: cancellation) { [self] in
+                tell($0, of: volume)
+            }
         } catch {
             // A store that fails takes no mark, and the kernel forgets with the next restart.
             try? BrokenMarks(context: self).takeOver([volume])
