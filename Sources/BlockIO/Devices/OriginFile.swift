@@ -37,6 +37,10 @@ package final class OriginFile: Sendable {
         self.path = path
     }
 
+    /// Closing alone would leave the locks to a program that is being started, which has a copy of
+    /// the descriptor until it runs.
+    deinit { unlock() }
+
     /// When the file was made, in nanoseconds since 1970; nil where the filesystem does not tell.
     package var bornNanoseconds: Int64? {
         var nanoseconds: Int64 = 0

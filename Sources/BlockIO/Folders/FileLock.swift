@@ -12,6 +12,13 @@ package final class FileLock: Sendable {
         self.path = path
     }
 
+    /// Closing alone would leave it to a program that is being started, which has a copy of the
+    /// descriptor until it runs.
+    deinit {
+        snapmgr_unlock_byte(descriptor.number, 0)
+        flock(descriptor.number, LOCK_UN)
+    }
+
     /// Takes the lock of a file in a folder, or returns nil when another process (or this one)
     /// holds it. The file is made if need be.
     package static func acquire(

@@ -27,6 +27,10 @@ package final class LocalListener: Sendable {
         self.address = address
     }
 
+    /// A program that is being started has a copy of the descriptor until it runs: closing alone
+    /// would let others connect meanwhile.
+    deinit { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+
     package var path: String { address.path }
 
     /// Waits for the next connection; nil after ``stop()``.
