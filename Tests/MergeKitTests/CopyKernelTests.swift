@@ -127,9 +127,22 @@ struct CopyKernelTests {
     func failure(workers: Int) throws {
         let (source, target) = (try file("a", 1 << 20), try file("b", 1 << 20))
         try source.write([UInt8](repeating: 1, count: 1 << 20), at: 0)
+        let ended = Monitored(0)
         let kernel = CopyKernel(
-            options: CopyOptions(workerCount: workers, segmentBytes: 4096, inlineBytes: 0))
+            options: CopyOptions(workerCount: workers, segmentBytes: 4096, inlineBytes: 0)
+        ) { name, body throws(IOFailure) in
+            _ = try BackgroundThread.startIfPossible(name: name) {
+                body()
+                ended.change { $0 += 1 }
+            }
+        }
         disk.faults = FaultPlan(.error(ENOSPC), kinds: [.write], after: 10, isPermanent: false)
+        let writes = Monitored(0)
+        disk.observer = { operation in
+            guard operation.kind == .write, writes.counted() > 11 else { return }
+            // Whoever met the failure may have to wait for a processor before it can tell.
+            _ = ended.wait(milliseconds: 60_000) { $0 > 0 ? true : nil }
+        }
         let operations = disk.operations
         #expect(throws: IOFailure("write", path: "/simulated/b", code: ENOSPC)) {
             try kernel.copy([run(source, 0, target, 0, 1 << 20)])
@@ -146,10 +159,14 @@ struct CopyKernelTests {
             options: CopyOptions(workerCount: workers, segmentBytes: 4096, inlineBytes: 0))
         for stop in [CopyControl.cancel, CopyControl.pause] {
             let control = CopyControl()
-            let writes = Monitored(0)
+            let writes = Monitored(0, .list)
             disk.observer = { operation in
                 guard operation.kind == .write else { return }
-                if writes.counted() == 20 { stop(control)() }
+                // Under the count's lock: no other worker goes on before the copy is stopped.
+                writes.withLock { count in
+                    count += 1
+                    if count == 20 { stop(control)() }
+                }
             }
             let report = try kernel.copy([run(source, 0, target, 0, 1 << 20)], control: control)
             #expect((19 * 4096...26 * 4096).contains(report.doneBytes))
