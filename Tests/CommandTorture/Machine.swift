@@ -30,10 +30,10 @@ final class Machine: Sendable {
     var options: ManagerOptions {
         ManagerOptions(
             state: StateFolder(path: root + "/state"),
-            drivers: Drivers.all(purpose: "test", clock: clock), clock: clock,
-            timeZone: .utc,
-            settings: SettingsSource { Self.settings },
-            onNote: { note in self.noted.withLock { $0.append(note) } })
+            drivers: Drivers.all(purpose: "test", clock: clock), timeZone: .utc,
+            operation: Operation(
+                clock: clock, settings: SettingsSource { Self.settings },
+                onNote: { note in self.noted.withLock { $0.append(note) } }))
     }
 
     static let schedule = "minutely"

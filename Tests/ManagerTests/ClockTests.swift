@@ -19,7 +19,7 @@ struct ClockTests {
 
     private func manager(within days: Int = 30) throws -> Manager {
         var options = fixture.options
-        options.settings = SettingsSource {
+        options.operation.settings = SettingsSource {
             let policy = NamedPolicy(
                 name: "p",
                 policy: RetentionPolicy(

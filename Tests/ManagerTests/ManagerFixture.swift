@@ -41,7 +41,7 @@ final class ManagerFixture {
             state: StateFolder(path: folder + "/state"),
             drivers: DriverRegistry([
                 sessions, DeviceVolumeDriver(purpose: "test", clock: clock),
-            ]), clock: clock, timeZone: .utc, onNote: { notes.add($0) })
+            ]), timeZone: .utc, operation: Operation(clock: clock, onNote: { notes.add($0) }))
     }
 
     var options: ManagerOptions {

@@ -91,7 +91,7 @@ import Testing
         #expect(problem?.code == .refused)
     }
 
-    @Test("of two operations in one process one is stopped, and the other goes on to its end")
+    @Test("of two operations of one manager one is stopped, and the other goes on to its end")
     func twoOperations() throws {
         let fixture = try fixture(["a", "b"])
         try fixture.snapshot("a", "b")
@@ -104,10 +104,9 @@ import Testing
         }
         let moved = Monitored<Set<String>>([])
         func operation(_ volume: String) throws -> (Cancellation, () -> Problem?) {
-            var options = fixture.options
             let cancellation = Cancellation()
-            options.cancellation = cancellation
-            let manager = try Manager(options)
+            let manager = fixture.manager.performing(
+                Operation(clock: fixture.clock, cancellation: cancellation))
             let problem = Monitored<Problem?>(nil)
             let thread = BackgroundThread.start(name: "operation-\(volume)") {
                 do {

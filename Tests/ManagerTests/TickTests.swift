@@ -42,7 +42,7 @@ struct TickTests {
 
     private func manager(_ settings: Settings) throws -> Manager {
         var options = fixture.options
-        options.settings = SettingsSource { settings }
+        options.operation.settings = SettingsSource { settings }
         return try Manager(options)
     }
 
@@ -104,7 +104,7 @@ struct TickTests {
         fixture.sessions.fail("a") { $0.isSnapshot }
         fixture.clock.advance(bySeconds: 900)
         var options = fixture.options
-        options.settings = SettingsSource { settings }
+        options.operation.settings = SettingsSource { settings }
         let failed = try Manager(options).ticks.tick(prunes: true, isDryRun: false)
         #expect(failed.failures.map(\.code) == [.inputOutput])
         fixture.sessions.heal()
@@ -253,7 +253,7 @@ struct TickTests {
     func idle() throws {
         let settings = settings()
         var options = fixture.options
-        options.settings = SettingsSource { settings }
+        options.operation.settings = SettingsSource { settings }
         #expect(!Manager.hasNothingDue(options), "the schedule is new")
         try tick(settings)
         // A second command has the catalog open, so that its log is there: nothing is certain.
@@ -294,7 +294,7 @@ struct TickTests {
             isFatal: true, environment: [:])
         let refusing = settings(hooks: [hook])
         var options = fixture.options
-        options.settings = SettingsSource { refusing }
+        options.operation.settings = SettingsSource { refusing }
         // Nothing was begun when the watchdog cannot be had, either.
         options.watchdog = WatchdogCommand(["/nonexistent/watchdog"])
         fixture.clock.advance(bySeconds: 0)

@@ -1,37 +1,29 @@
-package import BlockIO
+internal import BlockIO
 internal import Catalog
 package import Hooks
 internal import SnapshotModel
 package import VolumeAccess
 
-/// What a manager works with: where, and which drivers, clock and zone.
+/// What a manager works with, whoever asks it for what.
 package struct ManagerOptions: Sendable {
     package var state: StateFolder
-    package var clock: any Clock
     package var timeZone: LocalZone
     package var drivers: DriverRegistry
-    package var cancellation: Cancellation
-    package var settings: SettingsSource
     /// Starts the process that undoes what hooks did when this one ends early.
     package var watchdog: WatchdogCommand
-    /// Receives sentences that people should see although nothing failed: what was reconciled.
-    package var onNote: @Sendable (String) -> Void
+    /// What the manager is opened for.
+    package var operation: Operation
 
     package init(
-        state: StateFolder, drivers: DriverRegistry, clock: any Clock = SystemClock(),
-        timeZone: LocalZone = .machine,
-        cancellation: Cancellation = Cancellation(), settings: SettingsSource = .none,
+        state: StateFolder, drivers: DriverRegistry, timeZone: LocalZone = .machine,
         watchdog: WatchdogCommand = .ownProgram(ManagerOptions.watchdogMode),
-        onNote: @escaping @Sendable (String) -> Void = { _ in }
+        operation: Operation = Operation()
     ) {
         self.state = state
-        self.clock = clock
         self.timeZone = timeZone
         self.drivers = drivers
-        self.cancellation = cancellation
-        self.settings = settings
         self.watchdog = watchdog
-        self.onNote = onNote
+        self.operation = operation
     }
 
     /// The argument that makes this program a watchdog.
@@ -43,6 +35,13 @@ package struct ManagerOptions: Sendable {
 package final class Manager: Sendable {
     private let context: ManagerContext
 
+    private init(context: ManagerContext) { self.context = context }
+
+    /// The same catalog and drivers, for another request. Both may be used at once.
+    package func performing(_ operation: Operation) -> Manager {
+        Manager(context: context.performing(operation))
+    }
+
     /// Opens the catalog, and makes the state folder when there is none.
     ///
     /// - Throws: when the catalog is corrupt, locked, newer, or cannot be made.
@@ -51,7 +50,7 @@ package final class Manager: Sendable {
         try Paths.makeFolders(options.state.path)
         SpaceReserve(options.state).adjust()
         try options.state.requireCatalogFile()
-        let clock = options.clock
+        let clock = options.operation.clock
         let catalog = try CatalogStore(path: options.state.catalogPath, now: { clock.now() })
         context = ManagerContext(catalog: catalog, options: options)
     }
@@ -66,7 +65,7 @@ package final class Manager: Sendable {
         try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try options.state.requireCatalogFile()
         SpaceReserve(options.state).giveUpIfScarce()
-        let clock = options.clock
+        let clock = options.operation.clock
         let path = options.state.catalogPath
         let catalog = try CatalogStore(reading: path, now: { clock.now() })
         context = ManagerContext(catalog: catalog, options: options)

@@ -7,34 +7,37 @@ internal import StoreFormat
 internal import SnapshotModel
 internal import VolumeAccess
 
-/// What all the use cases share. It holds no state of its own beyond the open catalog.
+/// What a use case works with: what the manager's requests share, and the operation that is its own. It
+/// holds no state beyond the open catalog.
 final class ManagerContext: Sendable {
-    let state: StateFolder
+    private let options: ManagerOptions
     let catalog: CatalogStore
-    let clock: any Clock
-    let timeZone: LocalZone
-    let drivers: DriverRegistry
-    let cancellation: Cancellation
-    let settings: SettingsSource
-    let watchdog: WatchdogCommand
-    /// Receives sentences that people should see although nothing failed.
-    private let onNote: @Sendable (String) -> Void
+    private let operation: Operation
 
-    init(
-        catalog: CatalogStore, options: ManagerOptions
-    ) {
-        state = options.state
-        self.catalog = catalog
-        clock = options.clock
-        timeZone = options.timeZone
-        drivers = options.drivers
-        cancellation = options.cancellation
-        settings = options.settings
-        watchdog = options.watchdog
-        onNote = options.onNote
+    convenience init(catalog: CatalogStore, options: ManagerOptions) {
+        self.init(options, catalog, options.operation)
     }
 
-    func note(_ text: String) { onNote(text) }
+    private init(_ options: ManagerOptions, _ catalog: CatalogStore, _ operation: Operation) {
+        self.options = options
+        self.catalog = catalog
+        self.operation = operation
+    }
+
+    func performing(_ operation: Operation) -> ManagerContext {
+        ManagerContext(options, catalog, operation)
+    }
+
+    var state: StateFolder { options.state }
+    var timeZone: LocalZone { options.timeZone }
+    var drivers: DriverRegistry { options.drivers }
+    var watchdog: WatchdogCommand { options.watchdog }
+
+    var clock: any Clock { operation.clock }
+    var cancellation: Cancellation { operation.cancellation }
+    var settings: SettingsSource { operation.settings }
+
+    func note(_ text: String) { operation.onNote(text) }
 }
 
 // MARK: - Volumes

@@ -54,7 +54,7 @@ package struct RebuildService {
         try context.withLocks(known) {
             // What a store does not know would be forgotten; one that is away says so below.
             for volume in known { try? BrokenMarks(context: context).writeBack(volume) }
-            let stores = FoundStores(known: known, note: options.onNote)
+            let stores = FoundStores(known: known, note: options.operation.onNote)
             let paths = try stores.select(try storePaths(store, known: known.map(\.storePath)))
             let contents = try read(paths, stores, context, takesOver: takesOver)
             try catalog.atomically("rebuilding") {
@@ -95,7 +95,7 @@ extension RebuildService {
 
     private func open(_ path: String) throws -> CatalogStore {
         if path == options.state.catalogPath { try options.state.requireCatalogFile() }
-        let clock = options.clock
+        let clock = options.operation.clock
         return try CatalogStore(path: path, now: { clock.now() })
     }
 
@@ -170,7 +170,7 @@ extension RebuildService {
         let known = (try? old?.volumes()) ?? []
         let holds = (try? old?.holds()) ?? []
         let clock = try? old?.clock()
-        let stores = FoundStores(known: known, note: options.onNote)
+        let stores = FoundStores(known: known, note: options.operation.onNote)
         let paths = try stores.select(try storePaths(store, known: known.map(\.storePath)))
         let fresh = options.state.catalogPath + ".rebuilt"
         for suffix in ["", "-wal", "-shm"] { try Paths.remove(fresh + suffix) }
@@ -207,7 +207,7 @@ extension RebuildService {
     /// there is one or the other, so that no command finds none and begins an empty one.
     private func exchange(_ fresh: String) throws -> String {
         let path = options.state.catalogPath
-        let aside = path + ".damaged-\(options.clock.now().secondsSinceEpoch)"
+        let aside = path + ".damaged-\(options.operation.clock.now().secondsSinceEpoch)"
         guard link(path, aside) == 0 else { throw IOFailure("keep", path: path, code: errno) }
         // The old log must not be replayed into the new file.
         for suffix in ["-wal", "-shm"] where try Paths.exists(path + suffix) {

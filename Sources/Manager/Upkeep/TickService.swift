@@ -112,13 +112,13 @@ extension Manager {
     /// Whether a tick would find nothing to do, and nothing to look after. It opens nothing for writing, and writes nothing: a
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
-        guard let settings = try? options.settings.get(),
+        guard let settings = try? options.operation.settings.get(),
             (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(
                 options.state.catalogPath, drivers: options.drivers.namesWithDevices),
             !peek.hasDrivers
         else { return false }
-        let now = options.clock.now()
+        let now = options.operation.clock.now()
         return Timestamp.recordable.contains(now) && Agenda(peek.marks, settings, at: now).isEmpty
     }
 }

@@ -99,8 +99,9 @@ struct CommandSession {
         return ManagerOptions(
             state: try StateFolder(absolute: path),
             drivers: Drivers.all(purpose: "snapmgr"),
-            cancellation: Interruption.cancellation, settings: settingsSource,
-            onNote: { terminal.note($0) })
+            operation: Operation(
+                cancellation: Interruption.cancellation, settings: settingsSource,
+                onNote: { terminal.note($0) }))
     }
 
     /// The name under which this user holds snapshots.

@@ -20,7 +20,7 @@ import MergeKit
     /// A manager with these settings; nil is settings that cannot be read.
     private func manager(_ settings: Settings?) throws -> Manager {
         var options = fixture.options
-        options.settings = SettingsSource {
+        options.operation.settings = SettingsSource {
             guard let settings else { throw Problem(.usage, "the settings are wrong") }
             return settings
         }

@@ -17,7 +17,7 @@ struct ConfigCheckCommand: ManagerCommand {
         guard !settings.files.isEmpty else { return [] }
         var options = try session.options()
         // What the state lacks is what is told here.
-        options.onNote = { _ in }
+        options.operation.onNote = { _ in }
         return try Manager(reading: options).config.findings().map { "warning: \($0)" }
     }
 
