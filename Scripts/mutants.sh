@@ -31,6 +31,8 @@ flock --nonblock 9 || {
 }
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-run-XXXXXX")
 export TMPDIR
+# As all tests have it: docs/locks.md.
+export SNAPMGR_CHECKS_LOCKS=1
 # Tests run programs as other users, too.
 chmod 711 "$TMPDIR"
 applied=

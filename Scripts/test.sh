@@ -32,6 +32,8 @@ if [[ -z ${SNAPMGR_TEST_LOGS:-} ]]; then
     chmod 711 "$TMPDIR"
     echo "$TMPDIR" >"$logs/.folder"
 fi
+# Who takes a lock out of order, or reads and writes under a value's, ends at once.
+export SNAPMGR_CHECKS_LOCKS=1
 apart_logs=$logs/apart
 torture=.build/release/snapmgr-torture
 guest_tests=.build/release/snapmgr-guest-tests

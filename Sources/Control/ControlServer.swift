@@ -7,7 +7,7 @@ package import VolumeAccess
 package final class ControlServer: Sendable {
     private let openSession: @Sendable () -> any HostedSession
     private let listener: LocalListener
-    private let state = Monitored(State())
+    private let state = Monitored(State(), .list)
 
     /// The socket's name in the store.
     package static let socketName = "control.sock"

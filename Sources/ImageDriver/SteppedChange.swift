@@ -10,6 +10,8 @@ final class SteppedChange: Sendable {
     private let engine: LiveEngine
     private let right: ChangeRight
     private let preparedMilliseconds: Int
+    /// One step at a time; the end of the change's time is one, too.
+    private let steps = Turn(.change)
     private let state = Monitored(State())
 
     private enum Phase: Equatable {
@@ -46,19 +48,13 @@ final class SteppedChange: Sendable {
         for client: any RequestClient, _ body: (Barrier) throws(Problem) -> Void
     ) throws(Problem) {
         try begin(for: client)
-        try state.change { state throws(Problem) in
-            let barrier = try requireUnderWay(state)
-            if case .held = state.phase {
+        try steps.during { () throws(Problem) in
+            let (barrier, isHeld) = try requireUnderWay()
+            guard !isHeld else {
                 throw Problem(.usage, "nothing can be prepared while I/O is held")
             }
-            do throws(Problem) {
-                try body(barrier)
-            } catch {
-                undo(&state, into: .idle)
-                throw error
-            }
-            state.phase = .prepared
-            state.underWay?.deadline = Deadline(milliseconds: preparedMilliseconds)
+            try orUndo { () throws(Problem) in try body(barrier) }
+            enter(.prepared, forMilliseconds: preparedMilliseconds)
         }
     }
 
@@ -70,57 +66,48 @@ final class SteppedChange: Sendable {
                 .usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
         }
         try begin(for: client)
-        try state.change { state throws(Problem) in
-            let barrier = try requireUnderWay(state)
-            if case .held = state.phase { throw Problem(.usage, "I/O is held already") }
-            do throws(Problem) {
-                try barrier.hold()
-            } catch {
-                undo(&state, into: .idle)
-                throw error
-            }
-            state.phase = .held(isCommitted: false)
-            state.underWay?.deadline = Deadline(milliseconds: milliseconds)
+        try steps.during { () throws(Problem) in
+            let (barrier, isHeld) = try requireUnderWay()
+            guard !isHeld else { throw Problem(.usage, "I/O is held already") }
+            try orUndo { () throws(Problem) in try barrier.hold() }
+            enter(.held(isCommitted: false), forMilliseconds: milliseconds)
         }
     }
 
     /// Makes what is prepared durable, within the hold.
     func commit() throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
-        try state.change { state throws(Problem) in
-            let committed = try requireHeld(state).commit()
-            state.phase = .held(isCommitted: true)
+        try steps.during { () throws(Problem) in
+            let committed = try requireHeld().commit()
+            state.change { $0.phase = .held(isCommitted: true) }
             return committed
         }
     }
 
     /// Takes back what was committed within this hold.
     func rollBack() throws(Problem) {
-        try state.change { state throws(Problem) in
-            try requireHeld(state).rollBack()
-            state.phase = .held(isCommitted: false)
+        try steps.during { () throws(Problem) in
+            try requireHeld().rollBack()
+            state.change { $0.phase = .held(isCommitted: false) }
         }
     }
 
     /// Lets I/O go on, drops what was prepared and not committed, and returns how long I/O was
     /// held, in nanoseconds; 0 when nothing was held.
     func release() throws(Problem) -> Int64 {
-        let (held, watch) = try state.change { state throws(Problem) in
-            guard state.phase != .lapsed else { throw Self.lapsedProblem }
-            let held = state.underWay?.barrier.release() ?? 0
-            finish(&state, in: .idle)
-            return (held, state.takeWatch())
+        let held = try steps.during { () throws(Problem) in
+            guard state.withLock({ $0.phase }) != .lapsed else { throw Self.lapsedProblem }
+            let held = state.withLock { $0.underWay?.barrier }?.release() ?? 0
+            finish(in: .idle)
+            return held
         }
-        watch?.join()
+        state.withLock { $0.takeWatch() }?.join()
         return held
     }
 
     /// Undoes whatever is under way: the session has ended.
     func abandon() {
-        let watch = state.change { state in
-            undo(&state, into: .idle)
-            return state.takeWatch()
-        }
-        watch?.join()
+        steps.during { undo(into: .idle) }
+        state.withLock { $0.takeWatch() }?.join()
     }
 
     /// Does a change that is no sequence of steps, while no other session changes the volume.
@@ -160,7 +147,7 @@ extension SteppedChange {
             }
             state.withLock { $0.watch = watch }
         } catch {
-            state.withLock { undo(&$0, into: .idle) }
+            steps.during { undo(into: .idle) }
             throw Problem(error)
         }
     }
@@ -173,40 +160,64 @@ extension SteppedChange {
                 $0.underWay?.deadline == deadline ? nil : true
             }
             guard moved == nil else { continue }
-            state.change { state in
-                if state.underWay?.deadline == deadline { undo(&state, into: .lapsed) }
+            steps.during {
+                if state.withLock({ $0.underWay?.deadline == deadline }) { undo(into: .lapsed) }
             }
         }
     }
 
-    private func requireUnderWay(_ state: State) throws(Problem) -> Barrier {
-        guard let underWay = state.underWay else { throw Self.lapsedProblem }
-        return underWay.barrier
+    /// The barrier of the change that is under way, and whether it holds I/O.
+    private func requireUnderWay() throws(Problem) -> (barrier: Barrier, isHeld: Bool) {
+        let found = state.withLock { state -> (Barrier, Bool)? in
+            guard let underWay = state.underWay else { return nil }
+            if case .held = state.phase { return (underWay.barrier, true) }
+            return (underWay.barrier, false)
+        }
+        guard let found else { throw Self.lapsedProblem }
+        return found
     }
 
-    private func requireHeld(_ state: State) throws(Problem) -> Barrier {
-        switch state.phase {
-        case .held: return try requireUnderWay(state)
+    private func requireHeld() throws(Problem) -> Barrier {
+        switch state.withLock({ $0.phase }) {
+        case .held: return try requireUnderWay().barrier
         case .lapsed: throw Self.lapsedProblem
         case .idle, .prepared: throw Problem(.usage, "I/O is not held")
         }
     }
 
-    private func undo(_ state: inout State, into phase: Phase) {
-        if state.phase == .held(isCommitted: true) {
-            // When the disk fails just now, the volume does not wait for it: a set that is not
-            // whole is recognized by its members' manifests.
-            try? state.underWay?.barrier.rollBack()
+    private func enter(_ phase: Phase, forMilliseconds milliseconds: Int) {
+        state.change { state in
+            state.phase = phase
+            state.underWay?.deadline = Deadline(milliseconds: milliseconds)
         }
-        _ = state.underWay?.barrier.release()
-        finish(&state, in: phase)
     }
 
-    private func finish(_ state: inout State, in phase: Phase) {
-        let wasUnderWay = state.underWay != nil
-        state.underWay = nil
-        guard wasUnderWay else { return }
-        state.phase = phase
-        right.giveBack()
+    private func orUndo(_ body: () throws(Problem) -> Void) throws(Problem) {
+        do throws(Problem) { try body() } catch {
+            undo(into: .idle)
+            throw error
+        }
+    }
+
+    private func undo(into phase: Phase) {
+        let (barrier, isCommitted) = state.withLock {
+            ($0.underWay?.barrier, $0.phase == .held(isCommitted: true))
+        }
+        // When the disk fails just now, the volume does not wait for it: a set that is not whole is
+        // recognized by its members' manifests.
+        if isCommitted { try? barrier?.rollBack() }
+        _ = barrier?.release()
+        finish(in: phase)
+    }
+
+    private func finish(in phase: Phase) {
+        // A barrier that nobody else has ends here, outside the lock: it may have to write.
+        let ended = state.change { state -> Barrier? in
+            guard let underWay = state.underWay else { return nil }
+            state.underWay = nil
+            state.phase = phase
+            return underWay.barrier
+        }
+        if ended != nil { right.giveBack() }
     }
 }

@@ -22,7 +22,7 @@ final class ServedVolumes: Sendable {
     }
 
     /// One look at a time.
-    private let reloading = Monitored(())
+    private let reloading = Turn(.reload)
 
     /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
     func configure(key: String, value: String) throws(Problem) {
@@ -100,7 +100,7 @@ final class ServedVolumes: Sendable {
     /// before all is open: he would open what is about to be.
     func reload() {
         let _: Bool? = state.wait { $0.isStarted || $0.isStopped ? true : nil }
-        reloading.withLock { _ in
+        reloading.during {
             let listing = state.withLock(\.listing)
             let before = known
             do throws(Problem) {

@@ -101,6 +101,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func allocate(_ range: Range<Int>) throws(IOFailure) {
+        LockOrder.requireNoValue()
         let number = descriptor.number
         let result = retryingInterrupts {
             snapmgr_allocate(number, Int64(range.lowerBound), Int64(range.count))
@@ -116,6 +117,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(IOFailure) {
+        LockOrder.requireNoValue()
         let (number, isCutAnError) = (descriptor.number, isCutAnError)
         let done = buffer.withUnsafeMutableBytes { bytes in
             var done = 0
@@ -141,6 +143,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
+        LockOrder.requireNoValue()
         try requireWhole(offset..<offset + bytes.byteCount)
         let number = descriptor.number
         let succeeded = bytes.withUnsafeBytes { bytes in
@@ -162,6 +165,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func punch(_ range: Range<Int>) throws(IOFailure) {
+        LockOrder.requireNoValue()
         guard !range.isEmpty else { return }
         try requireWhole(range)
         let number = descriptor.number
@@ -187,6 +191,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func sync() throws(IOFailure) {
+        LockOrder.requireNoValue()
         let number = descriptor.number
         guard retryingInterrupts({ fdatasync(number) }) == 0 else {
             throw .last("sync", path: path)
@@ -194,6 +199,7 @@ package final class FileDevice: BlockDevice {
     }
 
     package func resize(to byteCount: Int) throws(IOFailure) {
+        LockOrder.requireNoValue()
         guard !isBlockDevice else {
             guard try self.byteCount() >= byteCount else {
                 throw IOFailure("resize", path: path, code: ENOSPC)
@@ -227,6 +233,7 @@ package final class FileDevice: BlockDevice {
     package func copyRange(
         _ request: CopyRange, from source: any BlockDevice, by method: CopyMethod
     ) throws(IOFailure) -> Bool {
+        LockOrder.requireNoValue()
         guard let source = source as? FileDevice, !isBlockDevice, !source.isBlockDevice else {
             return false
         }

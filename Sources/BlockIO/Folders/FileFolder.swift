@@ -32,7 +32,8 @@ package struct FileFolder: Folder {
     }
 
     private func open(_ name: String, _ access: FileDevice.Access) throws(IOFailure) -> FileDevice {
-        try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
+        LockOrder.requireNoValue()
+        return try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
             try FileDevice(leaf, in: folder, path: full(name), access: access)
         }
     }
@@ -64,6 +65,7 @@ package struct FileFolder: Folder {
     /// A left-over of the name is used again, so that the name stays; what has other names, too,
     /// may be somebody's data.
     private func openForRewriting(_ name: String) throws(IOFailure) -> FileDevice {
+        LockOrder.requireNoValue()
         guard let status = try status(name) else { return try open(name, .create) }
         if status.kind == .file, status.linkCount == 1 { return try open(name, .readWrite) }
         try removeFile(name)
@@ -71,6 +73,7 @@ package struct FileFolder: Folder {
     }
 
     package func rename(_ name: String, to newName: String) throws(IOFailure) {
+        LockOrder.requireNoValue()
         try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
             try root.withParent(of: newName) { (newFolder, newLeaf) throws(IOFailure) in
                 guard renameat(folder, leaf, newFolder, newLeaf) == 0 else {
@@ -100,6 +103,7 @@ package struct FileFolder: Folder {
     }
 
     private func remove(_ name: String, flags: Int32, _ operation: String) throws(IOFailure) {
+        LockOrder.requireNoValue()
         try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
             guard unlinkat(folder, leaf, flags) == 0 else {
                 throw .last(operation, path: full(name))
@@ -108,6 +112,7 @@ package struct FileFolder: Folder {
     }
 
     package func makeFolder(_ name: String) throws(IOFailure) {
+        LockOrder.requireNoValue()
         try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
             guard mkdirat(folder, leaf, 0o700) == 0 else {
                 throw .last("make folder", path: full(name))
@@ -116,6 +121,7 @@ package struct FileFolder: Folder {
     }
 
     package func list(_ name: String) throws(IOFailure) -> [String] {
+        LockOrder.requireNoValue()
         let number = try root.open(folder: name).release()
         guard let stream = fdopendir(number) else {
             let failure = IOFailure.last("list", path: full(name))
@@ -145,7 +151,8 @@ package struct FileFolder: Folder {
     }
 
     package func exists(_ name: String) throws(IOFailure) -> Bool {
-        try Self.absent(as: false) { () throws(IOFailure) in
+        LockOrder.requireNoValue()
+        return try Self.absent(as: false) { () throws(IOFailure) in
             try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
                 _ = try FileStatus(leaf, in: folder, path: full(name))
                 return true
@@ -159,7 +166,8 @@ package struct FileFolder: Folder {
 
     /// The status of what has a name, of a symbolic link itself; nil when nothing has it.
     package func status(_ name: String) throws(IOFailure) -> FileStatus? {
-        try Self.absent(as: nil) { () throws(IOFailure) in
+        LockOrder.requireNoValue()
+        return try Self.absent(as: nil) { () throws(IOFailure) in
             try root.withParent(of: name) { (folder, leaf) throws(IOFailure) in
                 try FileStatus(leaf, in: folder, path: full(name))
             }
@@ -177,6 +185,7 @@ package struct FileFolder: Folder {
     }
 
     package func syncFolder(_ name: String) throws(IOFailure) {
+        LockOrder.requireNoValue()
         let descriptor = try root.open(folder: name)
         let number = descriptor.number
         guard retryingInterrupts({ fsync(number) }) == 0 else {

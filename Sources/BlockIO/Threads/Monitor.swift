@@ -8,7 +8,10 @@ package final class Monitor: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
-    package init() {
+    private let rank: LockRank
+
+    package init(_ rank: LockRank = .value) {
+        self.rank = rank
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         precondition(pthread_mutex_init(mutex, nil) == 0, "no mutex")
@@ -26,8 +29,15 @@ package final class Monitor: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    package func lock() { pthread_mutex_lock(mutex) }
-    package func unlock() { pthread_mutex_unlock(mutex) }
+    package func lock() {
+        LockOrder.take(rank)
+        pthread_mutex_lock(mutex)
+    }
+
+    package func unlock() {
+        pthread_mutex_unlock(mutex)
+        LockOrder.give(rank)
+    }
 
     package func withLock<Result, Failure: Error>(
         _ body: () throws(Failure) -> Result

@@ -1,9 +1,12 @@
 /// A value that one thread at a time sees and changes, and for whose change others can wait.
 package final class Monitored<Value>: @unchecked Sendable {
-    private let monitor = Monitor()
+    private let monitor: Monitor
     private var value: Value
 
-    package init(_ value: sending Value) { self.value = value }
+    package init(_ value: sending Value, _ rank: LockRank = .value) {
+        self.value = value
+        monitor = Monitor(rank)
+    }
 
     /// Calls with the value, alone; wakes nobody.
     package func withLock<Result, Failure: Error>(

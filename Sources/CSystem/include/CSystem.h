@@ -78,6 +78,25 @@ int snapmgr_process_descriptor(pid_t id);
 /// Whether a child has ended; it can still be waited for, so its id is not another's yet.
 int snapmgr_has_ended(pid_t id);
 
+extern int snapmgr_locks_are_checked;
+
+/// Whether the order of locks is checked: SNAPMGR_CHECKS_LOCKS was set when the process started.
+static inline int snapmgr_checks_locks(void) { return snapmgr_locks_are_checked; }
+
+/// Notes that this thread takes a lock of this rank, or gives one back. One that is taken while the
+/// thread holds another of the same rank or a higher one ends the process.
+void snapmgr_locks_take(int rank, const char *name);
+void snapmgr_locks_give(int rank);
+
+/// Ends the process when this thread holds a lock of this rank or a higher one; `doing` is what it is
+/// about to do.
+void snapmgr_locks_require_below(int rank, const char *doing);
+
+/// Has what this thread holds count for nothing until it is taken up again: a test that plays another
+/// machine's part. What is returned is to be given back.
+int snapmgr_locks_set_aside(void);
+void snapmgr_locks_take_up(int before);
+
 /// The arguments of this process, the program's name first, as the kernel passed them. NULL follows.
 char *const *snapmgr_arguments(void);
 

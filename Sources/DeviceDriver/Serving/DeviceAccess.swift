@@ -16,6 +16,7 @@ package final class DeviceAccess: Sendable {
     private let report: @Sendable (String) -> Void
     /// One thread at a time: to the store's lock, the threads of this process are strangers to each
     /// other.
+    private let turn = Turn(.deviceAccess)
     private let state = Monitored(State())
 
     private struct State {
@@ -72,7 +73,7 @@ package final class DeviceAccess: Sendable {
     ///
     /// - Throws: `refused` also while the volume is mounted, or is another device's, naming which.
     package func openWritable() throws(Problem) -> FileDevice {
-        try state.withLock { state throws(Problem) in
+        try inTurn { state throws(Problem) in
             let device = try open(.readWrite)
             if state.claim == nil { state.claim = try claim() }
             state.writers += 1
@@ -82,7 +83,7 @@ package final class DeviceAccess: Sendable {
 
     /// A client that could write has closed the volume.
     package func closedWritable() {
-        state.withLock { state in
+        inTurn { state in
             state.writers = max(0, state.writers - 1)
             if state.writers == 0 { state.claim = nil }
         }
@@ -115,7 +116,7 @@ package final class DeviceAccess: Sendable {
     /// - Throws: `refused` when the volume is not active, `notFound` or `broken` when the snapshot
     ///   is not to be had, `locked` when a command is at work for more than ten seconds.
     package func openSnapshot(_ id: SnapshotID) throws(Problem) -> FileDevice {
-        try state.withLock { state throws(Problem) in
+        try inTurn { state throws(Problem) in
             let count = state.clients[id] ?? 0
             let known = count > 0 ? reopen(id) : nil
             let device = if let known { known } else { try openFirst(id, &state) }
@@ -150,7 +151,7 @@ package final class DeviceAccess: Sendable {
     /// A client has closed a snapshot's device. Behind the last one the view is removed, unless
     /// somebody else has it open. That it stays is no harm: whoever needs it gone sweeps it.
     package func closed(_ id: SnapshotID) {
-        state.withLock { state in
+        inTurn { state in
             let count = (state.clients[id] ?? 1) - 1
             state.clients[id] = count > 0 ? count : nil
             guard count == 0 else { return }
@@ -160,7 +161,7 @@ package final class DeviceAccess: Sendable {
 
     /// Removes the views that a killed server has left.
     package func sweep() {
-        state.withLock { state in
+        inTurn { state in
             _ = try? withVolume(&state) { volume throws(Problem) in try volume.sweepViews() }
         }
     }
@@ -179,6 +180,17 @@ package final class DeviceAccess: Sendable {
         }
         defer { for warning in volume.warnings { report(warning) } }
         return try body(volume)
+    }
+
+    /// What follows may wait for the disk and for commands: the state's own lock is not held meanwhile.
+    private func inTurn<Result, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try turn.during { () throws(Failure) in
+            var current = state.withLock { $0 }
+            defer { state.withLock { $0 = current } }
+            return try body(&current)
+        }
     }
 
     private func rest(since unlockedAt: Int64?) {

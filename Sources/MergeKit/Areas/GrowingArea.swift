@@ -20,11 +20,11 @@ package final class GrowingArea: Sendable {
     private let format: AreaFormat
     private let kernel: CopyKernel
     private let metadata: MetadataWriter
-    private let monitor = Monitor()
+    private let monitor = Monitor(.area)
     private let state: State
     /// The entries by origin chunk, as far as somebody has asked for that order. Its own lock is taken
     /// before the monitor, which writers need, and never within it.
-    let order = Monitored(EntryOrder())
+    let order = Monitored(EntryOrder(), .areaOrder)
 
     /// What the monitor guards.
     private final class State: @unchecked Sendable {

@@ -11,7 +11,7 @@ internal import StoreFormat
 package final class Barrier: Sendable {
     private let engine: LiveEngine
     /// One step at a time.
-    private let steps = Turn()
+    private let steps = Turn(.barrier)
     private let state: Monitored<State>
 
     private struct State {

@@ -1,5 +1,6 @@
 package import SnapshotModel
 internal import StoreFormat
+internal import BlockIO
 
 // Taking and deleting snapshots.
 extension LiveEngine {

@@ -19,14 +19,14 @@ package final class LiveEngine: Sendable {
     let isAttached: Bool
     let gate = Gate()
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
-    let turn = Turn()
-    let collecting = Turn()
+    let turn = Turn(.chain)
+    let collecting = Turn(.collection)
     /// Serializes changes of the running merge's limits, which are kept in its folder, with the
     /// folder's removal. Taken after ``turn``.
-    let steering = Turn()
+    let steering = Turn(.steering)
     private let chainState: Monitored<ChainState>
     private let shared: Monitored<Shared>
-    private let originMark = Turn()
+    private let originMark = Turn(.originMark)
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
     /// Reads and writes of clients so far: what tells a merge whether anybody waits for it.

@@ -13,7 +13,7 @@ package final class RunningMerge: Sendable {
     /// all the snapshots that the merge could be hurtful to.
     package let safetyArea: GrowingArea?
     private let chunkBytes: Int
-    private let monitor = Monitor()
+    private let monitor = Monitor(.merge)
     private let state: State
 
     /// What the monitor guards.

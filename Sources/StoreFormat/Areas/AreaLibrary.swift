@@ -31,10 +31,13 @@ package final class AreaLibrary: Sendable {
         let (known, generation) = shelves.withLock { ($0.devices[ordinal], $0.generation) }
         if let known { return known }
         let device = try store.openArea(ordinal, writable: false)
+        // Files are closed when the lock is given back.
+        var closed: [SnapshotOrdinal: any BlockDevice] = [:]
+        defer { withExtendedLifetime(closed) {} }
         return shelves.withLock { shelves in
             if let other = shelves.devices[ordinal] { return other }
             guard shelves.generation == generation else { return device }
-            if shelves.devices.count >= Self.devicesMaximum { shelves.devices.removeAll() }
+            if shelves.devices.count >= Self.devicesMaximum { swap(&closed, &shelves.devices) }
             shelves.devices[ordinal] = device
             return device
         }
@@ -73,13 +76,14 @@ package final class AreaLibrary: Sendable {
 
     /// Forgets an area that freezes, goes away or grows again.
     package func forget(_ ordinal: SnapshotOrdinal) {
-        shelves.withLock { shelves in
+        let closed = shelves.withLock { shelves in
             shelves.generation += 1
-            shelves.devices[ordinal] = nil
             if let old = shelves.maps.removeValue(forKey: ordinal) {
                 shelves.runCount -= old.runs.count
             }
+            return shelves.devices.removeValue(forKey: ordinal)
         }
+        withExtendedLifetime(closed) {}
     }
 
     /// Reads an area's committed entries as a map, the first `limit` of them.

@@ -10,7 +10,7 @@ internal import Glibc
 /// of one folder become durable in order, those of different folders independently.
 package final class SimulatedDisk: Folder, @unchecked Sendable {
     package let path: String
-    let monitor = Monitor()
+    let monitor = Monitor(.list)
     var state: State
     /// How many open handles there are to each file, so that an unlinked one can be dropped.
     var handles: [Int: Int] = [:]

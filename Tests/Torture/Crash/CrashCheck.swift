@@ -1,3 +1,4 @@
+import BlockIO
 import MergeKit
 import SnapshotModel
 import TestKit
@@ -46,7 +47,9 @@ final class CrashCheck {
         _ image: SimulatedDisk, _ expectation: CrashExpectation, isNested: Bool
     ) throws -> Observation {
         if isNested {
-            image.observer = { [unowned self] operation in crashDuringRecovery(image, operation) }
+            image.observer = { [unowned self] operation in
+                LockOrder.elsewhere { crashDuringRecovery(image, operation) }
+            }
         }
         let engine = try HistoryRun.open(image)
         image.observer = nil

@@ -1,3 +1,4 @@
+import BlockIO
 import SnapshotModel
 import TestKit
 
@@ -24,7 +25,7 @@ final class CrashSweep {
             let run = try HistoryRun(history: history)
             for (index, step) in history.steps.enumerated() {
                 run.disk.observer = { [unowned self, unowned run] operation in
-                    crash(run, before: operation, in: step)
+                    LockOrder.elsewhere { crash(run, before: operation, in: step) }
                 }
                 try run.perform(step)
                 run.disk.observer = nil
