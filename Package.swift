@@ -44,6 +44,8 @@ let package = Package(
         // Values, then effects on bytes, then the engine: arrows point left to right only.
         target("SnapshotModel"),
         target("Scheduler", ["SnapshotModel"]),
+        // How remedies read in a shell: for the programs, which hand it down.
+        target("ShellWords", ["SnapshotModel"]),
         .target(name: "CSystem"),
         target("BlockIO", ["SnapshotModel", "CSystem"]),
         // What lies on disk: areas, records, journals; readers, verifier and planners over them.
@@ -87,13 +89,14 @@ let package = Package(
         target(
             "NBDPlugin",
             [
-                "CNBDKit", "Drivers", "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel",
+                "CNBDKit", "Drivers", "ShellWords", "StoreFormat", "VolumeAccess", "BlockIO",
+                "SnapshotModel",
             ]),
         .executableTarget(
             name: "snapmgr",
             dependencies: [
-                "CSystem", "Drivers", "Manager", "Hooks", "Scheduler", "Settings", "SnapshotModel",
-                "VolumeAccess", argumentParser,
+                "CSystem", "Drivers", "Manager", "Hooks", "Scheduler", "Settings", "ShellWords",
+                "SnapshotModel", "VolumeAccess", argumentParser,
             ],
             swiftSettings: swiftSettings),
 
@@ -119,7 +122,7 @@ let package = Package(
             dependencies: [
                 "TestKit", "Drivers", "Manager", "ImageDriver", "MergeKit", "OriginAccess",
                 "StoreFormat",
-                "VolumeAccess", "BlockIO", "Scheduler", "Settings", "SnapshotModel",
+                "VolumeAccess", "BlockIO", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
@@ -141,7 +144,7 @@ let package = Package(
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
         // The program itself: what its parser takes, and how it shows things.
-        testTarget("SnapmgrTests", ["snapmgr", "SnapshotModel", argumentParser]),
+        testTarget("SnapmgrTests", ["snapmgr", "ShellWords", "SnapshotModel", argumentParser]),
         .testTarget(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
@@ -179,7 +182,8 @@ let package = Package(
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
                 "ImageDriver", "MergeKit", "OriginAccess", "VolumeAccess",
-                "StoreFormat", "BlockIO", "Scheduler", "Settings", "SnapshotModel", "TestKit",
+                "StoreFormat", "BlockIO", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
+                "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),
     ]

@@ -16,7 +16,7 @@ extension Problem {
         } else if failure.isNoSpace {
             self.init(
                 .noSpace, failure.description,
-                hint: "free space there, or delete snapshots with `snapmgr delete`")
+                hint: "free space there, or delete snapshots with \(.delete)")
         } else if failure.isNotFound {
             self.init(
                 .notFound, failure.description,
@@ -24,7 +24,7 @@ extension Problem {
         } else {
             self.init(
                 .inputOutput, failure.description,
-                hint: "check the permissions, and the disk with `dmesg`; then run `snapmgr check`")
+                hint: "check the permissions, and the disk with `dmesg`; then run \(.check())")
         }
     }
 }

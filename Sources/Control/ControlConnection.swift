@@ -23,9 +23,9 @@ final class ControlConnection: Sendable {
         var thread: BackgroundThread?
     }
 
-    init(socket: LocalSocket, session: any HostedSession) {
+    init(socket: LocalSocket, session: any HostedSession, wording: Wording) {
         self.socket = socket
-        client = SocketClient(socket)
+        client = SocketClient(socket, wording: wording)
         self.session = session
     }
 

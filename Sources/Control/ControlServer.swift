@@ -6,6 +6,7 @@ package import VolumeAccess
 /// session, with a thread of its own, so that a slow client keeps nobody else waiting.
 package final class ControlServer: Sendable {
     private let openSession: @Sendable () -> any HostedSession
+    private let wording: Wording
     private let listener: LocalListener
     private let state = Monitored(State(), .list)
 
@@ -23,8 +24,10 @@ package final class ControlServer: Sendable {
     }
 
     private init(
-        listener: LocalListener, openSession: @escaping @Sendable () -> any HostedSession
+        listener: LocalListener, wording: Wording,
+        openSession: @escaping @Sendable () -> any HostedSession
     ) {
+        self.wording = wording
         self.openSession = openSession
         self.listener = listener
     }
@@ -32,13 +35,17 @@ package final class ControlServer: Sendable {
     /// Listens in a store whose lock this process has, so that a socket found there belongs to a server
     /// that was killed: it is replaced.
     ///
-    /// - Parameter openSession: makes a session with the store's volume.
+    /// - Parameters:
+    ///   - wording: of what clients are told.
+    ///   - openSession: makes a session with the store's volume.
     package static func start(
-        storePath: String, openSession: @escaping @Sendable () -> any HostedSession
+        storePath: String, wording: Wording = .plain,
+        openSession: @escaping @Sendable () -> any HostedSession
     ) throws(Problem) -> ControlServer {
         do throws(IOFailure) {
             let listener = try LocalListener(folder: storePath, name: socketName)
-            let server = ControlServer(listener: listener, openSession: openSession)
+            let server = ControlServer(
+                listener: listener, wording: wording, openSession: openSession)
             let thread = try BackgroundThread.startIfPossible(name: "snapmgr-control") {
                 server.acceptAll()
             }
@@ -112,14 +119,15 @@ package final class ControlServer: Sendable {
             try serve(socket)
         } catch {
             socket.limitSend(milliseconds: 1)
-            if let line = try? ControlWire.encode(.problem(error)) {
+            if let line = try? ControlWire.encode(.problem(error), wording: wording) {
                 try? socket.send(line.span.bytes)
             }
         }
     }
 
     private func serve(_ socket: LocalSocket) throws(Problem) {
-        let connection = ControlConnection(socket: socket, session: openSession())
+        let connection = ControlConnection(
+            socket: socket, session: openSession(), wording: wording)
         try state.change { state throws(Problem) in
             guard !state.isStopping else { return }
             try connection.start()

@@ -25,8 +25,12 @@ package enum ControlWire {
     }
 
     /// An answer as a line, with its line feed.
-    package static func encode(_ message: ControlMessage) throws(Problem) -> [UInt8] {
-        try line(message)
+    ///
+    /// - Parameter wording: that of the program that answers.
+    package static func encode(
+        _ message: ControlMessage, wording: Wording = .plain
+    ) throws(Problem) -> [UInt8] {
+        try line(message, wording)
     }
 
     /// Reads a request from a line without its line feed. `.newerVersion` when the client speaks a
@@ -45,7 +49,7 @@ package enum ControlWire {
                 .newerVersion,
                 "the client speaks version \(envelope.version) of the control protocol, "
                     + "the server only up to \(version)",
-                hint: "restart the server with the newer snapmgr: `snapmgr serve`")
+                hint: "restart the server with the newer snapmgr: \(.serve())")
         }
         let asked = try decode(RequestEnvelope.self, from: line, orThrow: .usage)
         return (asked.request, asked.wantsBeats ?? false)
@@ -64,9 +68,11 @@ package enum ControlWire {
         try decode(ControlMessage.self, from: line, orThrow: .failed)
     }
 
-    private static func line(_ value: some Encodable) throws(Problem) -> [UInt8] {
+    private static func line(
+        _ value: some Encodable, _ wording: Wording = .plain
+    ) throws(Problem) -> [UInt8] {
         do {
-            return try LineCodec.encode(value)
+            return try LineCodec.encode(value, wording: wording)
         } catch {
             throw Problem(.failed, "a control message cannot be written: \(error)")
         }

@@ -71,7 +71,7 @@ package final class RemoteSession: VolumeSession {
 
     package var isServed: Bool { true }
 
-    package var warnings: [String] { [] }
+    package var warnings: [Advice] { [] }
 
     package func perform(
         _ request: VolumeRequest, for client: any RequestClient
@@ -95,7 +95,7 @@ package final class RemoteSession: VolumeSession {
         }
         throw Problem(
             .interrupted, "the server of \(storePath) ended the connection before it answered",
-            hint: "see what was done: `snapmgr status`")
+            hint: "see what was done: \(.status)")
     }
 
     /// Whoever asked for it may have gone. What is under way ends with the connection.

@@ -6,6 +6,7 @@ internal import VolumeAccess
 /// one that answers, and the one that gives signs of life meanwhile.
 final class SocketClient: RequestClient, Sendable {
     private let socket: LocalSocket
+    private let wording: Wording
     private let state = Monitored(State())
 
     private struct State {
@@ -15,7 +16,10 @@ final class SocketClient: RequestClient, Sendable {
         var wantsBeats = false
     }
 
-    init(_ socket: LocalSocket) { self.socket = socket }
+    init(_ socket: LocalSocket, wording: Wording) {
+        self.socket = socket
+        self.wording = wording
+    }
 
     var isGone: Bool { state.withLock(\.hasFailed) || socket.isPeerGone }
 
@@ -30,7 +34,7 @@ final class SocketClient: RequestClient, Sendable {
 
     /// Sends a message; false when the client has gone or does not read.
     func send(_ message: ControlMessage) -> Bool {
-        guard let line = try? ControlWire.encode(message) else {
+        guard let line = try? ControlWire.encode(message, wording: wording) else {
             state.withLock { $0.hasFailed = true }
             return false
         }

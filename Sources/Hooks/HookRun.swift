@@ -29,11 +29,11 @@ package struct HookRun: Hashable, Sendable {
             .failed, words.isEmpty ? message : "\(message): \(words)", hint: hint)
     }
 
-    private var hint: String {
+    private var hint: Advice {
         let key = "\(event.rawValue) in [hooks.\(hook)]"
         return switch result.ending {
         case .couldNotStart:
-            "give \(key) an absolute path of an executable program, then run `snapmgr config check`"
+            "give \(key) an absolute path of an executable program, then run \(.configCheck)"
         case .timedOut:
             "make \(program) faster, or raise timeout in [hooks.\(hook)]"
         case .exited, .signalled, .stopped, .unknown:

@@ -206,7 +206,7 @@ extension HookStack {
 
     private static let interrupted = Problem(
         .interrupted, "interrupted",
-        hint: "what the hooks did was undone: run `snapmgr status` to see what goes on")
+        hint: "what the hooks did was undone: run \(.status) to see what goes on")
 
     private static let lost = Problem(
         .failed, "the watchdog of the hooks was ended in mid-operation",
@@ -216,7 +216,7 @@ extension HookStack {
     private static func problem(_ takeover: Takeover) -> Problem {
         Problem(
             .failed, "\(takeover.text), and what the hooks did was undone in mid-operation",
-            hint: "look into `snapmgr status` and the journal for what held it up, then run the "
+            hint: "look into \(.status) and the journal for what held it up, then run the "
                 + "command again")
     }
 }

@@ -57,7 +57,7 @@ struct ImageGlance: VolumeGlance {
             bytesPerSecondLimit: limits?.bytesPerSecond)
     }
 
-    func serverWarnings() throws(Problem) -> [String] {
+    func serverWarnings() throws(Problem) -> [Advice] {
         try fromServer { session throws(Problem) in try session.status().warnings } ?? []
     }
 

@@ -13,10 +13,15 @@ package struct ImageVolumeDriver: VolumeDriver {
     /// What this process does, told to those who find a store locked by it.
     private let purpose: String
     private let clock: any Clock
+    /// That of those whom this process serves.
+    private let wording: Wording
 
-    package init(purpose: String, clock: any Clock = SystemClock()) {
+    package init(
+        purpose: String, clock: any Clock = SystemClock(), wording: Wording = .plain
+    ) {
         self.purpose = purpose
         self.clock = clock
+        self.wording = wording
     }
 
     package var name: DriverName { Self.driverName }
@@ -104,7 +109,7 @@ package struct ImageVolumeDriver: VolumeDriver {
         guard let lock else {
             throw Problem(
                 .locked, "volume \(place.name) is open in another process",
-                hint: "stop its server (`snapmgr serve`), then run the command again")
+                hint: "stop its server (\(.serve())), then run the command again")
         }
         defer { withExtendedLifetime(lock) {} }
         _ = try OriginGuard.acquire(
@@ -117,9 +122,9 @@ package struct ImageVolumeDriver: VolumeDriver {
     }
 
     package func serve(
-        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> any ServedVolume {
-        try ServedImage.start(place, report: report, letGo: letGo)
+        try ServedImage.start(place, wording: wording, report: report, letGo: letGo)
     }
 }

@@ -27,7 +27,7 @@ package final class LocalSession: OpenVolume, HostedSession {
 
     package var isServed: Bool { false }
 
-    package var warnings: [String] { engine.warnings }
+    package var warnings: [Advice] { engine.warnings }
 
     package var isUnderWay: Bool { change.isUnderWay }
 

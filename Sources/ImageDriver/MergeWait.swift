@@ -33,7 +33,7 @@ struct MergeWait {
                 .failed,
                 "the merge of snapshot \(merge.targetID) stopped: "
                     + (merge.failure ?? "its reason is not known"),
-                hint: "it is tried again by itself; watch it with: `snapmgr merge status`")
+                hint: "it is tried again by itself; watch it with: \(.mergeStatus())")
         }
         BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
     }
@@ -42,7 +42,7 @@ struct MergeWait {
         guard merge.state != .paused else {
             throw Problem(
                 .refused, "the merge of snapshot \(merge.targetID) is paused",
-                hint: "let it go on: `snapmgr merge resume`")
+                hint: "let it go on: \(.mergeResume())")
         }
         _ = try engine.mergeStep(byteLimit: Caretaker.mergeStepBytes)
     }

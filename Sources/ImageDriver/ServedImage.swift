@@ -11,10 +11,10 @@ package final class ServedImage: ServedVolume {
     /// Those who have the volume open for reading, or one of its snapshots.
     private let readers = ClientRegister()
 
-    private let report: @Sendable (String) -> Void
+    private let report: @Sendable (Advice) -> Void
 
     private init(
-        host: VolumeHost, control: ControlServer, report: @escaping @Sendable (String) -> Void
+        host: VolumeHost, control: ControlServer, report: @escaping @Sendable (Advice) -> Void
     ) {
         self.host = host
         self.control = control
@@ -41,10 +41,11 @@ package final class ServedImage: ServedVolume {
     /// Opens the image, starts its background work, and listens for commands.
     ///
     /// - Parameters:
+    ///   - wording: for those who ask.
     ///   - report: hears of what goes wrong meanwhile.
     ///   - letGo: ends the serving of this volume in the background.
     package static func start(
-        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, wording: Wording, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> ServedImage {
         let name = place.name
@@ -57,7 +58,7 @@ package final class ServedImage: ServedVolume {
             report("warning: \(warning)")
         }
         do throws(Problem) {
-            let control = try ControlServer.start(storePath: host.storePath) {
+            let control = try ControlServer.start(storePath: host.storePath, wording: wording) {
                 LocalSession(host: host, ownsHost: false)
             }
             return ServedImage(host: host, control: control, report: report)
@@ -73,7 +74,7 @@ package final class ServedImage: ServedVolume {
         do throws(Problem) {
             try host.close()
         } catch {
-            report(error.message + (error.hint.map { "; \($0)" } ?? ""))
+            report(error.sentence)
         }
     }
 }

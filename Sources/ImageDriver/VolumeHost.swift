@@ -121,7 +121,7 @@ package final class VolumeHost: Sendable {
                     + "one that was closed: it has inode \(origin.status.inode), and had "
                     + "\(stamp.inode)",
                 hint: "put the right one back, or, when it was moved or restored on purpose, run "
-                    + "`snapmgr volume set \(record.name) --origin \(record.originPath)`")
+                    + "\(.volumeSet(record.name, origin: record.originPath))")
         }
         record.originIdentity = origin.identity
         try store.writeVolume(record)

@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import CNBDKit
+internal import ShellWords
 internal import SnapshotModel
 
 /// Where the plugin's messages go: nbdkit's log.
@@ -8,10 +9,10 @@ enum NBDKitLog {
     static func error(_ message: String) { snapmgr_nbdkit_error(message.escapedForPeople) }
     static func debug(_ message: String) { snapmgr_nbdkit_debug(message.escapedForPeople) }
 
+    static func report(_ advice: Advice) { error(Wording.shell.text(advice)) }
+
     /// A problem with its hint, in one line.
-    static func error(_ problem: Problem) {
-        error(problem.message + (problem.hint.map { "; \($0)" } ?? ""))
-    }
+    static func error(_ problem: Problem) { report(problem.sentence) }
 }
 
 /// Logs what fails again and again - a broken disk, a full store - without flooding the log.

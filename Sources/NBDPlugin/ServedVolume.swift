@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import Drivers
 internal import StoreFormat
+internal import ShellWords
 internal import SnapshotModel
 internal import VolumeAccess
 
@@ -34,7 +35,7 @@ extension VolumeArgument {
             throw Problem(
                 .notFound,
                 "the store \(storePath) is of volume \(record.name), not of \(name)",
-                hint: "see which store belongs to which volume: `snapmgr volume list`")
+                hint: "see which store belongs to which volume: \(.volumeList)")
         }
         try Self.drivers(name).driver(of: record).requirePresent(
             VolumePlace(record, storePath: storePath))
@@ -56,10 +57,10 @@ extension VolumeArgument {
     func start(letGo: @escaping @Sendable () -> Void) throws(Problem) -> any ServedVolume {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
         return try Self.drivers(name).driver(of: record).serve(
-            VolumePlace(record, storePath: storePath), report: NBDKitLog.error, letGo: letGo)
+            VolumePlace(record, storePath: storePath), report: NBDKitLog.report, letGo: letGo)
     }
 
     private static func drivers(_ volume: String) -> DriverRegistry {
-        Drivers.all(purpose: "nbdkit serving \(volume)")
+        Drivers.all(purpose: "nbdkit serving \(volume)", wording: .shell)
     }
 }

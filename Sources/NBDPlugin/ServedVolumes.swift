@@ -136,9 +136,7 @@ final class ServedVolumes: Sendable {
             try start(argument)
             NBDKitLog.error("volume \(argument.name) is served from now on")
         } catch {
-            NBDKitLog.error(
-                "volume \(argument.name) is not served: \(error.message)"
-                    + (error.hint.map { "; \($0)" } ?? ""))
+            NBDKitLog.report("volume \(argument.name) is not served: \(error.sentence)")
         }
     }
 

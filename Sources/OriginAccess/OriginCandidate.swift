@@ -35,7 +35,7 @@ struct OriginCandidate {
                 .refused,
                 "the origin \(path) of volume \(volume) is a symbolic link: what it leads to was "
                     + "never put under management",
-                hint: "to accept it, run `snapmgr volume set \(volume) --origin \(path)`")
+                hint: "to accept it, run \(.volumeSet(volume, origin: path))")
         }
         return Problem(
             failure.isNotFound ? .missing : .failed,
@@ -70,7 +70,7 @@ struct OriginCandidate {
             "the origin \(path) of volume \(volume) is another one than recorded: it is "
                 + "\(identity), and was \(recorded)",
             hint: "put the right one back, or, when it was moved or restored on purpose, run "
-                + "`snapmgr volume set \(volume) --origin \(path)`")
+                + "\(.volumeSet(volume, origin: path))")
     }
 
     /// What is written through a loop device is preserved for nobody.

@@ -102,7 +102,8 @@ final class SettingsBuilder {
             zones[name] = zone
             return zone
         } catch {
-            diagnostics.error("\(key): \(error.message)", at: position, hint: error.hint)
+            diagnostics.error(
+                "\(key): \(error.message)", at: position, hint: error.hint)
             return nil
         }
     }

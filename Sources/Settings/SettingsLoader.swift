@@ -1,4 +1,5 @@
 internal import BlockIO
+internal import SnapshotModel
 
 /// Reads the settings: the main file, then those of `conf.d` beside it.
 package struct SettingsLoader: Sendable {
@@ -68,7 +69,7 @@ package struct SettingsLoader: Sendable {
 
 extension SettingsLoader {
     /// What to do about a file that cannot be read.
-    private static func hint(_ failure: IOFailure) -> String? {
+    private static func hint(_ failure: IOFailure) -> Advice? {
         if failure.isNotFound { return "check --config and $\(SettingsLocation.variable)" }
         if failure.isTooLong { return "settings have at most \(limitBytes >> 20) MiB" }
         if failure.isReadOnly { return "its owner or root may read it" }

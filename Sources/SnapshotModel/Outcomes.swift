@@ -163,11 +163,11 @@ package struct VolumeStatus: Hashable, Sendable, Codable {
     package var freeBytes: Int
     /// Things that somebody must know, found at open or since: the origin was written by others, a
     /// chain is broken, left-overs were swept.
-    package var warnings: [String]
+    package var warnings: [Advice]
 
     package init(
         record: VolumeRecord, snapshots: [SnapshotStatus], merge: MergeProgress?, storeBytes: Int,
-        freeBytes: Int, warnings: [String]
+        freeBytes: Int, warnings: [Advice]
     ) {
         self.record = record
         self.snapshots = snapshots
@@ -191,12 +191,12 @@ package struct Finding: Hashable, Sendable, Codable {
     package var object: String
     package var message: String
     /// What to do.
-    package var remedy: String?
+    package var remedy: Advice?
     /// Whether `check --repair` mends it, or has mended it.
     package var isRepairable: Bool
 
     package init(
-        _ severity: Severity, object: String, message: String, remedy: String? = nil,
+        _ severity: Severity, object: String, message: String, remedy: Advice? = nil,
         isRepairable: Bool = false
     ) {
         self.severity = severity

@@ -6,7 +6,7 @@ package struct Problem: Error, Hashable, Sendable, Codable {
     /// The object and the cause, one sentence without a full stop.
     package var message: String
     /// The next command to run, or what to check.
-    package var hint: String?
+    package var hint: Advice?
 
     /// The kinds of errors; `error.code` in JSON. The command line maps them to exit codes.
     package enum Code: String, Sendable, Codable, CaseIterable {
@@ -41,7 +41,7 @@ package struct Problem: Error, Hashable, Sendable, Codable {
         }
     }
 
-    package init(_ code: Code, _ message: String, hint: String? = nil) {
+    package init(_ code: Code, _ message: String, hint: Advice? = nil) {
         self.code = code
         self.message = message
         self.hint = hint
@@ -50,4 +50,55 @@ package struct Problem: Error, Hashable, Sendable, Codable {
 
 extension Problem: CustomStringConvertible {
     package var description: String { hint.map { "\(message)\n\($0)" } ?? message }
+}
+
+extension Problem {
+    /// The message and the hint, as one sentence.
+    package var sentence: Advice {
+        guard let hint else { return Advice(message) }
+        return "\(message); \(hint)"
+    }
+}
+
+// MARK: - The form on the wire
+
+extension Problem {
+    private enum CodingKeys: CodingKey {
+        case code
+        case message
+        /// In the words of the face that sends it, for versions that know of nothing else.
+        case hint
+        /// The hint's parts, when there are remedies among them.
+        case advice
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        code = try values.decode(Code.self, forKey: .code)
+        message = try values.decode(String.self, forKey: .message)
+        hint = try values.decodeIfPresent(Advice.self, forKey: .hint)
+        // A newer version may know remedies that this one does not: then the words have to do.
+        if let parts = try? values.decodeIfPresent([Advice.Part].self, forKey: .advice) {
+            hint = Advice(parts)
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(code, forKey: .code)
+        try values.encode(message, forKey: .message)
+        try values.encodeIfPresent(hint, forKey: .hint)
+        guard let hint, !hint.remedies.isEmpty else { return }
+        try values.encode(hint.parts, forKey: .advice)
+    }
+}
+
+extension Advice.StringInterpolation {
+    /// As ``Problem/description``.
+    package mutating func appendInterpolation(_ problem: Problem) {
+        appendLiteral(problem.message)
+        guard let hint = problem.hint else { return }
+        appendLiteral("\n")
+        appendInterpolation(hint)
+    }
 }

@@ -52,7 +52,7 @@ package struct DeviceOwner: Hashable, Sendable {
 /// The devices of a volume, which this process has to itself.
 package protocol OpenDevices: AnyObject {
     /// What has been found and finished.
-    var warnings: [String] { get }
+    var warnings: [Advice] { get }
 
     /// Whether users can have the volume open.
     var isActive: Bool { get throws(Problem) }

@@ -24,7 +24,7 @@ package struct DriverRegistry: Sendable {
     package func driver(named name: DriverName) throws(Problem) -> any VolumeDriver {
         if let driver = drivers[name] { return driver }
         throw Problem(
-            .usage, "there is no driver \(name)", hint: "choose one of: " + list)
+            .usage, "there is no driver \(name)", hint: "choose one of: \(list)")
     }
 
     private var list: String { names.map(\.rawValue).joined(separator: ", ") }
@@ -37,6 +37,6 @@ package struct DriverRegistry: Sendable {
             .newerVersion,
             "volume \(record.name) has the driver \(record.driver), which this snapmgr does not know",
             hint: "use the version of snapmgr that made the volume, or a newer one; it knows: "
-                + list)
+                + "\(list)")
     }
 }

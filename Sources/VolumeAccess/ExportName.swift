@@ -28,13 +28,13 @@ package struct ExportName: Hashable, Sendable {
         let matches = live.filter { $0.name == reference }.map(\.id)
         guard let only = matches.first else {
             throw Problem(
-                .notFound, "there is no snapshot \(reference)", hint: "see them all: `snapmgr list`"
+                .notFound, "there is no snapshot \(reference)", hint: "see them all: \(.list())"
             )
         }
         guard matches.count == 1 else {
             throw Problem(
                 .ambiguous, "\(matches.count) snapshots are called \(reference)",
-                hint: "give the id: " + matches.map(\.description).joined(separator: ", "))
+                hint: "give the id: \(matches.map(\.description).joined(separator: ", "))")
         }
         return only
     }

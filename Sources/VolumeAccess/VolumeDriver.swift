@@ -89,7 +89,7 @@ package protocol VolumeDriver: Sendable {
     ///   - report: hears of what goes wrong meanwhile.
     ///   - letGo: ends the serving of this volume in the background.
     func serve(
-        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> any ServedVolume
 }

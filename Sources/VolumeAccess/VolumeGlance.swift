@@ -31,15 +31,13 @@ package protocol VolumeGlance {
     func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress?
 
     /// What the process that has the volume open has found, and keeps for those who ask.
-    func serverWarnings() throws(Problem) -> [String]
+    func serverWarnings() throws(Problem) -> [Advice]
 }
 
 extension VolumeGlance {
     /// ``suspensionProblem()`` as one line.
-    package func suspensionWarning() throws(Problem) -> String? {
-        try suspensionProblem().map {
-            [$0.message, $0.hint].compactMap(\.self).joined(separator: "; ")
-        }
+    package func suspensionWarning() throws(Problem) -> Advice? {
+        try suspensionProblem()?.sentence
     }
 }
 

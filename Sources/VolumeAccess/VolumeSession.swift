@@ -9,7 +9,7 @@ package protocol VolumeSession: AnyObject {
 
     /// What opening the volume here has found; empty when another process has it open, which keeps
     /// its own for `status`.
-    var warnings: [String] { get }
+    var warnings: [Advice] { get }
 
     /// Performs a request; a failure is always a `Problem`.
     func perform(

@@ -79,7 +79,7 @@ func expectError(
     let error = #expect(throws: CatalogError.self, sourceLocation: sourceLocation) { try body() }
     #expect(error?.code == code, sourceLocation: sourceLocation)
     #expect(error?.message.isEmpty == false, sourceLocation: sourceLocation)
-    #expect(error?.hint.isEmpty == false, sourceLocation: sourceLocation)
+    #expect(error?.hint.parts.isEmpty == false, sourceLocation: sourceLocation)
 }
 
 /// SplitMix64: the same numbers for the same seed everywhere.

@@ -6,6 +6,7 @@ import MergeKit
 import StoreFormat
 import Scheduler
 import Settings
+import ShellWords
 import SnapshotModel
 import Synchronization
 import OriginAccess
@@ -30,7 +31,8 @@ final class Machine: Sendable {
     var options: ManagerOptions {
         ManagerOptions(
             state: StateFolder(path: root + "/state"),
-            drivers: Drivers.all(purpose: "test", clock: clock), timeZone: .utc,
+            drivers: Drivers.all(purpose: "test", clock: clock, wording: .shell), timeZone: .utc,
+            wording: .shell,
             operation: Operation(
                 clock: clock, settings: SettingsSource { Self.settings },
                 onNote: { note in self.noted.withLock { $0.append(note) } }))

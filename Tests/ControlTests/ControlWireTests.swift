@@ -39,6 +39,14 @@ struct ControlWireTests {
         #expect(message == .problem(Problem(.failed, "a", hint: "b")))
     }
 
+    @Test("What a server advises is sent in its words, and as remedies")
+    func advice() throws {
+        let problem = Problem(.refused, "a", hint: "run \(.check("b"))")
+        let line = try ControlWire.encode(.problem(problem), wording: Wording { _ in "<check>" })
+        #expect(String(decoding: line, as: UTF8.self).contains(#""hint":"run <check>""#))
+        #expect(try ControlWire.decodeMessage(Self.body(line)) == .problem(problem))
+    }
+
     @Test("A newer protocol is recognized whatever its request looks like")
     func newerVersion() {
         let line = [UInt8](#"{"version":2,"request":{"teleport":{}}}"#.utf8)

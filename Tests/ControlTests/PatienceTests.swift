@@ -24,7 +24,7 @@ struct PatienceTests {
             let problem = #expect(throws: Problem.self) { try session.perform(.collect) }
             #expect(problem?.code == .failed)
             #expect(problem?.message.contains("process \(getpid())") == true)
-            #expect(problem?.hint?.contains("kill -CONT \(getpid())") == true)
+            #expect(problem?.hint?.description.contains("kill -CONT \(getpid())") == true)
             // What might still come is no answer to another request.
             #expect(throws: Problem.self) { try session.perform(.status) }
         }
@@ -150,7 +150,7 @@ struct PatienceTests {
         }
         #expect(found?.code == .refused)
         #expect(found?.message.contains("user 65534") == true)
-        #expect(found?.hint?.contains("\(stranger.processIdentifier)") == true)
+        #expect(found?.hint?.description.contains("\(stranger.processIdentifier)") == true)
     }
 
     @Test("What is no socket is not replaced by a server's")

@@ -15,7 +15,7 @@ struct HoldersTests {
     @Test func `an NBD server is named, and the export whose client keeps it open`() {
         let holders = Holders([process("nbdkit")])
         #expect(holders.text == "opened by process 42 (nbdkit)")
-        #expect(holders.clientHint(export)?.contains("export data@7") == true)
+        #expect(holders.clientHint(export)?.description.contains("export data@7") == true)
     }
 
     @Test func `who is no NBD server has no client to disconnect`() {

@@ -29,7 +29,7 @@ struct DriverConformanceTests {
         }
         #expect(problem?.code == .newerVersion)
         #expect(problem?.message.contains("image") == true)
-        #expect(problem?.hint?.contains("memory") == true)
+        #expect(problem?.hint?.description.contains("memory") == true)
         #expect(registry.namesWithDevices == [])
     }
 

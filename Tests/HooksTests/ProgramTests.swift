@@ -163,7 +163,7 @@ import Testing
             problem.message
                 == "hook pg of volume data: before-freeze program \(path) ended with exit status 3: "
                 + "disk is on fire")
-        #expect(problem.hint?.contains("[hooks.pg]") == true)
+        #expect(problem.hint?.description.contains("[hooks.pg]") == true)
     }
 
     @Test("A program inherits no descriptor, however many are open")

@@ -119,7 +119,7 @@ import Testing
         let stack = stack([first])
         let problem = #expect(throws: Problem.self) { try stack.begin() }
         #expect(problem?.message.contains("\(folder.path)/none could not be started") == true)
-        #expect(problem?.hint?.contains("before-freeze in [hooks.one]") == true)
+        #expect(problem?.hint?.description.contains("before-freeze in [hooks.one]") == true)
         #expect(folder.log == [])
     }
 
@@ -140,7 +140,7 @@ import Testing
         try folder.logging("one-before-freeze", "sleep 1000")
         let problem = #expect(throws: Problem.self) { try stack([first]).begin() }
         #expect(problem?.message.contains("longer than its timeout") == true)
-        #expect(problem?.hint?.contains("timeout in [hooks.one]") == true)
+        #expect(problem?.hint?.description.contains("timeout in [hooks.one]") == true)
         #expect(folder.log == ["before-freeze one data", "after-thaw one data"])
     }
 

@@ -85,7 +85,7 @@ extension FaultySessions {
     func requireServable(_ place: VolumePlace) throws(Problem) { try real.requireServable(place) }
     func requirePresent(_ place: VolumePlace) throws(Problem) { try real.requirePresent(place) }
     func serve(
-        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> any ServedVolume {
         try real.serve(place, report: report, letGo: letGo)
@@ -107,7 +107,7 @@ private final class FaultySession: VolumeSession {
     }
 
     var isServed: Bool { session.isServed }
-    var warnings: [String] { session.warnings }
+    var warnings: [Advice] { session.warnings }
 
     func perform(
         _ request: VolumeRequest, for client: any RequestClient

@@ -6,6 +6,7 @@ import DeviceMapper
 import FoundationEssentials
 import Glibc
 import MergeKit
+import ShellWords
 import SnapshotModel
 import Synchronization
 
@@ -41,7 +42,8 @@ final class ManagerFixture {
             state: StateFolder(path: folder + "/state"),
             drivers: DriverRegistry([
                 sessions, DeviceVolumeDriver(purpose: "test", clock: clock),
-            ]), timeZone: .utc, operation: Operation(clock: clock, onNote: { notes.add($0) }))
+            ]), timeZone: .utc, wording: .shell,
+            operation: Operation(clock: clock, onNote: { notes.add($0) }))
     }
 
     var options: ManagerOptions {

@@ -76,6 +76,6 @@ import Testing
             .resize(to: ManagerFixture.chunkBytes * ManagerFixture.chunkCount)
         let problem = #expect(throws: Problem.self) { try fixture.snapshot("a") }
         #expect(problem?.code == .refused)
-        #expect(problem?.hint?.contains("volume set a --origin") == true)
+        #expect(problem?.hint?.description.contains("volumeSet(\"a\", origin: ") == true)
     }
 }

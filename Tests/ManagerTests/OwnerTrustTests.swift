@@ -13,7 +13,7 @@ struct OwnerTrustTests {
     private func expectRefused(_ body: () throws -> Void) {
         let problem = #expect(throws: Problem.self) { try body() }
         #expect(problem?.code == .refused)
-        #expect(problem?.hint?.contains("chown") == true)
+        #expect(problem?.hint?.description.contains("chown") == true)
     }
 
     @Test("H1: a store that another user owns is refused, by every verb, and nothing is changed")

@@ -96,6 +96,6 @@ import Testing
         try fixture.makeVolume("data")
         let problem = #expect(throws: Problem.self) { try fixture.manager.details.show("data") }
         #expect(problem?.code == .usage)
-        #expect(problem?.hint?.contains("data@latest") == true)
+        #expect(problem?.hint?.description.contains("data@latest") == true)
     }
 }

@@ -62,7 +62,7 @@ import VolumeAccess
             try ServeTools(environment: ["PATH": "/nowhere"])
         }
         #expect(problem?.code == .missing)
-        #expect(problem?.hint?.contains("apt-get install nbdkit") == true)
+        #expect(problem?.hint?.description.contains("apt-get install nbdkit") == true)
     }
 
     @Test("a socket's path must fit, and only a dead server's socket is removed")
@@ -105,18 +105,18 @@ import VolumeAccess
     @Test(
         "what is not active is refused with the command that activates it",
         arguments: [
-            (["a", "b"], ["b"], true, "run `snapmgr activate b`"),
-            (["b"], ["b"], false, "run `snapmgr activate b`"),
-            (["b", "c"], ["b", "c"], false, "run `snapmgr activate --all`"),
+            (["a", "b"], ["b"], true, Remedy.activate("b")),
+            (["b"], ["b"], false, .activate("b")),
+            (["b", "c"], ["b", "c"], false, .activateAll),
         ])
-    func inactive(volumes: [String], inactive: [String], areNamed: Bool, hint: String) {
+    func inactive(volumes: [String], inactive: [String], areNamed: Bool, remedy: Remedy) {
         let problem = #expect(throws: Problem.self) {
             try ServeSelection(
                 volumes: volumes, inactive: Self.reasons(inactive), areNamed: areNamed
             ).served()
         }
         #expect(problem?.code == .refused)
-        #expect(problem?.hint == hint)
+        #expect(problem?.hint == "run \(remedy)")
     }
 
     @Test("without any volume there is nothing to serve")
@@ -139,7 +139,7 @@ import VolumeAccess
         }
         #expect(problem?.code == .refused)
         #expect(problem?.message.contains(address) == true)
-        #expect(problem?.hint?.contains("--insecure-tcp") == true)
+        #expect(problem?.hint?.description.contains("--insecure-tcp") == true)
         request.allowsInsecureTCP = true
         try ServeSafety(request, environment: [:]).check()
     }

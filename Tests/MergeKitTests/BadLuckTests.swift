@@ -55,7 +55,7 @@ struct BadLuckTests {
         #expect(problem { _ = try EngineFixture.content(of: view) }?.code == .broken)
         #expect(problem { _ = try volume.content(1) }?.code == .broken)
         #expect(problem { try volume.revert(1, to: 1, safety: 9) }?.code == .broken)
-        #expect(volume.engine.warnings.contains { $0.contains("break-snapshots") })
+        #expect(volume.engine.warnings.contains { $0.description.contains("break-snapshots") })
         let again = try volume.reopened()
         #expect(again.engine.snapshots().map(\.state) == [.broken, .broken])
         again.disk.capacityBytes = nil
@@ -190,7 +190,7 @@ struct BadLuckTests {
         #expect(problem { try volume.engine.flush() }?.code == .inputOutput)
         #expect(problem { try volume.write(2, to: 0) }?.code == .inputOutput)
         #expect(problem { try volume.snapshot(1) }?.code == .inputOutput)
-        #expect(volume.engine.warnings.contains { $0.contains("no more writes") })
+        #expect(volume.engine.warnings.contains { $0.description.contains("no more writes") })
         #expect(try volume.content() == [1, 0])
     }
 
@@ -231,7 +231,7 @@ struct BadLuckTests {
         let refused = problem { _ = try volume.reopened() }
         #expect(refused?.code == .corrupt)
         #expect(refused?.message.contains("4096 bytes") == true)
-        #expect(refused?.hint?.contains("truncate -s 16384") == true)
+        #expect(refused?.hint?.description.contains("truncate -s 16384") == true)
     }
 
     @Test("a store without a volume is not found, and one of impossible geometry is corrupt")
@@ -265,13 +265,14 @@ struct BadLuckTests {
         #expect(try open().warnings.isEmpty)
         BackgroundThread.sleep(milliseconds: 20)
         try origin.write([2], at: 0)
-        #expect(try open().warnings.contains { $0.contains("CHANGED BY SOMEBODY ELSE") })
+        #expect(
+            try open().warnings.contains { $0.description.contains("CHANGED BY SOMEBODY ELSE") })
         let findings = try StoreVerifier.check(
             store: store, origin: origin, readData: false, repair: false)
         #expect(findings.map(\.object) == ["origin"])
         try origin.resize(to: 131_072)
         let warning = try #require(try open().warnings.first)
-        #expect(warning.contains("131072 bytes instead of 65536"))
+        #expect(warning.description.contains("131072 bytes instead of 65536"))
     }
 
     // MARK: other sizes

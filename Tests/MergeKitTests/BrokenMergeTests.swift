@@ -51,7 +51,7 @@ struct BrokenMergeTests {
         try damage(volume, area: 2, at: offset)
         let (again, _) = try repaired(volume.disk)
         #expect(again.engine.snapshots().map(\.state) == [.broken, .broken])
-        #expect(again.engine.warnings.contains { $0.contains("without preserving") })
+        #expect(again.engine.warnings.contains { $0.description.contains("without preserving") })
         #expect(try again.content() == [1, 1, 1, 7])
         // A write in mid-merge merges its chunk first, and is not merged over.
         try again.write(8, to: 2)
@@ -131,7 +131,9 @@ struct BrokenMergeTests {
         let finding = try #require(findings.first { $0.object == "revert 1" })
         #expect(finding.severity == .damage)
         #expect(finding.message.contains("of its 3 chunks 1 keep"))
-        #expect(again.engine.warnings.contains { $0.contains("MAY NOT READ AS SNAPSHOT 1") })
+        #expect(
+            again.engine.warnings.contains { $0.description.contains("MAY NOT READ AS SNAPSHOT 1") }
+        )
         #expect(try again.content() == [1, 1, 2, 7])
         try again.merge()
         #expect(try again.content() == [1, 1, 2, 7])

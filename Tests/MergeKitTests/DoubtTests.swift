@@ -105,7 +105,7 @@ struct DoubtTests {
         let volume = try EngineFixture(opening: disk)
         #expect(try volume.content(3) == Self.contents[3])
         #expect(throws: Problem.self) { try volume.content(1) }
-        #expect(volume.engine.warnings.contains { $0.contains("000002") })
+        #expect(volume.engine.warnings.contains { $0.description.contains("000002") })
         // Life goes on, and what was lost may come back.
         try volume.write(9, to: 0..<4)
         try volume.snapshot(4)
@@ -172,7 +172,9 @@ struct DoubtTests {
         }
         let finding = try #require(try check().first)
         #expect(finding.object == "snapshot folder 3" && finding.severity == .damage)
-        #expect(finding.message.contains("1, 2") && finding.remedy?.contains("aside-") == true)
+        #expect(
+            finding.message.contains("1, 2")
+                && finding.remedy?.description.contains("aside-") == true)
         _ = try check(repair: true)
         #expect(try disk.exists("snapshots/aside-000003/area.cow"))
         let volume = try EngineFixture(opening: disk)
@@ -249,7 +251,7 @@ struct DoubtTests {
         try disk.makeFolder("snapshots/000004")
         try disk.writeFile("snapshots/000004/photo.jpg", [1, 2, 3])
         let volume = try EngineFixture(opening: disk)
-        #expect(volume.engine.warnings.contains { $0.contains("photo.jpg") })
+        #expect(volume.engine.warnings.contains { $0.description.contains("photo.jpg") })
         try volume.snapshot(4)
         #expect(volume.engine.snapshots().map(\.manifest.ordinal.rawValue) == [1, 2, 3, 5])
         #expect(try disk.exists("snapshots/000004/photo.jpg"))

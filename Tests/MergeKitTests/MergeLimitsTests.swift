@@ -27,7 +27,7 @@ struct MergeLimitsTests {
         #expect(again.engine.mergeProgress()?.state == .paused)
         #expect(again.engine.mergeProgress()?.bytesPerSecondLimit == 1 << 40)
         #expect(try StoreReader(folder: again.disk).mergeLimits()?.isPaused == true)
-        #expect(again.engine.warnings.contains { $0.contains("its merge is paused") })
+        #expect(again.engine.warnings.contains { $0.description.contains("its merge is paused") })
         #expect(try again.engine.mergeStep(byteLimit: 4096) == .idle)
         try again.engine.resumeMerge()
         let resumed = try again.reopened()
@@ -94,7 +94,7 @@ struct MergeLimitsTests {
             let volume = try makeMerging()
             try volume.disk.writeFile(limits, content)
             let again = try volume.reopened()
-            #expect(again.engine.warnings.contains { $0.contains("are forgotten") })
+            #expect(again.engine.warnings.contains { $0.description.contains("are forgotten") })
             try again.merge()
             #expect(try again.content() == [1, 1, 1, 1])
         }

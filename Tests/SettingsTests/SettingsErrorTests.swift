@@ -54,9 +54,9 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
         let failure = try #require(throws: SettingsFailure.self) {
             try Settings.load("polcy = \"a\"")
         }
-        #expect(failure.problem.code == .usage)
-        #expect(failure.problem.message == "f.toml:1:1: unknown key \"polcy\"")
-        #expect(failure.problem.hint == "did you mean \"policy\"?")
+        #expect(failure.problem(.plain).code == .usage)
+        #expect(failure.problem(.plain).message == "f.toml:1:1: unknown key \"polcy\"")
+        #expect(failure.problem(.plain).hint == "did you mean \"policy\"?")
     }
 
     @Test func severalErrorsBecomeOneProblemWithALineForEach() throws {
@@ -64,7 +64,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
             try Settings.load("polcy = \"a\"\nnix = 1")
         }
         #expect(
-            failure.problem.message
+            failure.problem(.plain).message
                 == "f.toml:1:1: unknown key \"polcy\" (did you mean \"policy\"?)\n"
                 + "f.toml:2:1: unknown key \"nix\"")
     }
@@ -240,7 +240,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
         .init(
             "[policies.p]\nnot-mirrored = true",
             "f.toml:2:16: policies.p.not-mirrored would keep nothing: there are no mirrors yet "
-                + "(leave it out; `snapmgr hold ID --reason TEXT` keeps what must stay)"),
+                + "(leave it out; `hold` keeps what must stay)"),
         .init(
             "[policies.p]\nnot-mirrored = \"true\"",
             "f.toml:2:16: policies.p.not-mirrored must be true or false, not a text "

@@ -28,8 +28,8 @@ package enum OwnerTrust {
         try require("the folder of \(object)", at: PathHalves(path).folder)
     }
 
-    private static func hint(_ flaw: PathFlaw, _ path: String) -> String {
-        let first =
+    private static func hint(_ flaw: PathFlaw, _ path: String) -> Advice {
+        let first: Advice =
             flaw.cause == .owner
             ? "run the command as \(flaw.owner)" : "take the right away: `chmod go-w \(flaw.path)`"
         return first

@@ -33,7 +33,7 @@ enum ChunkRunCodec {
             else {
                 throw CatalogError(
                     .constraint, "chunk \(run.origin) of a chunk map lies beyond what a volume has",
-                    hint: "run `snapmgr check`")
+                    hint: "run \(.check())")
             }
             writer.append(run.origin.rawValue - origin)
             writer.append(run.count - 1)

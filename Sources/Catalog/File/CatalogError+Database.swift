@@ -1,4 +1,5 @@
 import GRDB
+internal import SnapshotModel
 
 extension CatalogError {
     /// Gives an error from the database the catalog's words.
@@ -36,14 +37,14 @@ extension CatalogError.Code {
         }
     }
 
-    fileprivate var hint: String {
+    fileprivate var hint: Advice {
         switch self {
         case .corrupt: CatalogError.rebuildHint
-        case .locked: "another snapmgr is at work: run `snapmgr status`, then try again"
+        case .locked: "another snapmgr is at work: run \(.status), then try again"
         case .newerSchema: CatalogStore.newerSchemaHint
         case .full: "free space on the catalog's filesystem, then run the command again"
         case .duplicate, .constraint, .held, .notFound:
-            "run `snapmgr check` to compare the catalog with the stores"
+            "run \(.check()) to compare the catalog with the stores"
         case .unreadable: "check the file and its folder with `ls -ld`, then try again"
         }
     }

@@ -1,3 +1,5 @@
+package import SnapshotModel
+
 /// What went wrong in the catalog, on which object, and what to do about it.
 package struct CatalogError: Error, CustomStringConvertible {
     /// The kinds of failure; their words appear in `--json` errors and only grow.
@@ -26,11 +28,11 @@ package struct CatalogError: Error, CustomStringConvertible {
     /// The object and the cause, as a sentence for people.
     package var message: String
     /// The next command to run.
-    package var hint: String
+    package var hint: Advice
     /// The error underneath, when there is one.
     package var cause: (any Error)?
 
-    package init(_ code: Code, _ message: String, hint: String, cause: (any Error)? = nil) {
+    package init(_ code: Code, _ message: String, hint: Advice, cause: (any Error)? = nil) {
         self.code = code
         self.message = message
         self.hint = hint
@@ -41,7 +43,7 @@ package struct CatalogError: Error, CustomStringConvertible {
 }
 
 extension CatalogError {
-    static let rebuildHint = "run `snapmgr catalog rebuild`"
+    static let rebuildHint: Advice = "run \(.catalogRebuild)"
 
     static func corrupt(_ message: String) -> CatalogError {
         CatalogError(.corrupt, message, hint: rebuildHint)
@@ -50,12 +52,12 @@ extension CatalogError {
     static func noVolume(_ name: String) -> CatalogError {
         CatalogError(
             .notFound, "volume \(name) is not in the catalog",
-            hint: "run `snapmgr volume list` to see what is")
+            hint: "run \(.volumeList) to see what is")
     }
 
     static func noSnapshot(_ subject: String) -> CatalogError {
         CatalogError(
-            .notFound, "\(subject) is not in the catalog", hint: "run `snapmgr list` to see what is"
+            .notFound, "\(subject) is not in the catalog", hint: "run \(.list()) to see what is"
         )
     }
 }

@@ -1,4 +1,5 @@
 import GRDB
+internal import SnapshotModel
 
 /// Looks at what a file says of its own structure before anything in it is used: a view in the place
 /// of a table can run for ever, and a trigger can change what was not asked for.
@@ -43,6 +44,6 @@ enum SchemaCheck {
     private static func strange(_ path: String, _ what: String) -> CatalogError {
         CatalogError(
             .unreadable, "the catalog \(path) has something that snapmgr does not make: \(what)",
-            hint: "move the file away, then run `snapmgr catalog rebuild`")
+            hint: "move the file away, then run \(.catalogRebuild)")
     }
 }

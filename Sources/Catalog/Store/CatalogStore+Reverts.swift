@@ -90,7 +90,7 @@ extension CatalogStore {
     private static func requireChange(_ database: Database, _ subject: String) throws {
         guard database.changesCount == 1 else {
             throw CatalogError(
-                .notFound, "the catalog has no \(subject)", hint: "run `snapmgr merge status`")
+                .notFound, "the catalog has no \(subject)", hint: "run \(.mergeStatus())")
         }
     }
 }

@@ -157,6 +157,6 @@ extension CatalogStore {
         guard let owner else { return }
         throw CatalogError(
             .held, "snapshot \(id) is held by \(owner)",
-            hint: "run `snapmgr release \(id) --owner \(owner)`")
+            hint: "run \(.release(id, owner: owner))")
     }
 }

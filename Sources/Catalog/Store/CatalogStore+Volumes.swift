@@ -85,7 +85,7 @@ extension CatalogStore {
             other == volume.record.name
             ? "volume \(other) is in the catalog already"
             : "volume \(other) has the same UUID or store as \(volume.record.name)"
-        throw CatalogError(.duplicate, cause, hint: "run `snapmgr volume show \(other)`")
+        throw CatalogError(.duplicate, cause, hint: "run \(.volumeShow(other))")
     }
 }
 

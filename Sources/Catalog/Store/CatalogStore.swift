@@ -27,8 +27,8 @@ package final class CatalogStore: Sendable {
     /// How long to wait for another process's lock, in seconds.
     package static let busyTimeoutSeconds = 5.0
 
-    static let newerSchemaHint =
-        "use the newer snapmgr, or move the file away and run `snapmgr catalog rebuild`"
+    static let newerSchemaHint: Advice =
+        "use the newer snapmgr, or move the file away and run \(.catalogRebuild)"
 
     /// Opens the catalog, and makes it (mode 0600, in an existing folder) when there is none. A file
     /// of no bytes counts as none: that is what a crash in mid-creation leaves.

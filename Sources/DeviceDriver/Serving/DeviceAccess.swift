@@ -13,7 +13,7 @@ package final class DeviceAccess: Sendable {
     private let purpose: String
     private let mapper: any DeviceMapping
     private let clock: any Clock
-    private let report: @Sendable (String) -> Void
+    private let report: @Sendable (Advice) -> Void
     /// One thread at a time: to the store's lock, the threads of this process are strangers to each
     /// other.
     private let turn = Turn(.deviceAccess)
@@ -43,7 +43,7 @@ package final class DeviceAccess: Sendable {
     package init(
         volume: String, storePath: String, purpose: String, mapper: any DeviceMapping,
         clock: any Clock,
-        report: @escaping @Sendable (String) -> Void
+        report: @escaping @Sendable (Advice) -> Void
     ) {
         self.volume = volume
         self.storePath = storePath

@@ -23,7 +23,7 @@ package final class ServedDevice: ServedVolume {
     /// - Parameter report: hears of what is found meanwhile.
     package static func start(
         _ place: VolumePlace, mapper: any DeviceMapping,
-        report: @escaping @Sendable (String) -> Void
+        report: @escaping @Sendable (Advice) -> Void
     ) -> ServedDevice {
         let name = place.name
         let access = DeviceAccess(

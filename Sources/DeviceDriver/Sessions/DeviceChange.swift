@@ -63,7 +63,7 @@ final class DeviceChange {
         guard !state.manifests.contains(where: { $0.id == request.id }) else {
             throw Problem(
                 .exists, "volume \(volume.record.name) has a snapshot \(request.id) already",
-                hint: "run `snapmgr catalog rebuild`")
+                hint: "run \(.catalogRebuild)")
         }
         let ordinal = try store.freeOrdinal(
             from: state.newest?.ordinal.next ?? SnapshotOrdinal(rawValue: 1))
@@ -124,7 +124,7 @@ final class DeviceChange {
         else {
             throw Problem(
                 .exists, "revert \(request.id) of volume \(volume.record.name) exists already",
-                hint: "run `snapmgr catalog rebuild`")
+                hint: "run \(.catalogRebuild)")
         }
         try volume.changeRecord { $0.idFloor.revert = max($0.idFloor.revert, request.id) }
         // Somebody waits for the revert, and the merge that fills the area can wait itself.

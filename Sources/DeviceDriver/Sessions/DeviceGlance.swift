@@ -33,7 +33,7 @@ package struct DeviceGlance: VolumeGlance {
     package static func inactiveProblem(_ name: String) -> Problem {
         Problem(
             .refused, "volume \(name) is not active: its device does not exist",
-            hint: "run `snapmgr activate \(name)`")
+            hint: "run \(.activate(name))")
     }
 
     /// Whether the kernel has any device of the volume, also of one that is only half up.
@@ -171,5 +171,5 @@ extension DeviceGlance {
 
     package var devicePath: String? { stack.name(.top).path }
 
-    package func serverWarnings() throws(Problem) -> [String] { [] }
+    package func serverWarnings() throws(Problem) -> [Advice] { [] }
 }

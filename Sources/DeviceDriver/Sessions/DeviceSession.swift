@@ -31,7 +31,7 @@ package final class DeviceSession: OpenVolume {
     /// The kernel goes on with a merge when this has ended.
     package var isServed: Bool { true }
 
-    package var warnings: [String] { volume.warnings }
+    package var warnings: [Advice] { volume.warnings }
 
     package func close() {
         // Undone as far as it can be; the next command finds the rest.

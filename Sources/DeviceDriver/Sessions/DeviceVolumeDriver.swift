@@ -55,7 +55,7 @@ package struct DeviceVolumeDriver: VolumeDriver {
                 .usage,
                 "a write to a volume under device-mapper cannot fail for want of space in its "
                     + "store: the kernel gives the snapshots up",
-                hint: "leave out --when-full, and let `snapmgr daemon` make room before")
+                hint: "leave out --when-full, and let \(.daemon) make room before")
         }
     }
 
@@ -142,7 +142,7 @@ package struct DeviceVolumeDriver: VolumeDriver {
     }
 
     package func serve(
-        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> any ServedVolume {
         ServedDevice.start(place, mapper: mapper, report: report)

@@ -34,7 +34,7 @@ struct Holders {
     }
 
     /// What to do when it is open for a client of a server; nil when it is not.
-    func clientHint(_ export: ExportName) -> String? {
+    func clientHint(_ export: ExportName) -> Advice? {
         guard isServed else { return nil }
         return "disconnect the NBD client of export \(export), then run the command again"
     }

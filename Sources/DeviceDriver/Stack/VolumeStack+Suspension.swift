@@ -47,12 +47,12 @@ extension VolumeStack {
     func suspensionProblem(_ parts: [Part]) -> Problem {
         let names = parts.map { name($0).text }
         let isOne = names.count == 1
+        let resuming = names.map { "dmsetup resume \($0)" }.joined(separator: " && ")
         return Problem(
             .refused,
             "\(isOne ? "the device" : "the devices") \(names.joined(separator: ", ")) of volume "
                 + "\(record.name) \(isOne ? "is" : "are") suspended, and not by snapmgr: I/O waits there",
-            hint: "to let it go on, run `"
-                + names.map { "dmsetup resume \($0)" }.joined(separator: " && ") + "`")
+            hint: "to let it go on, run `\(resuming)`")
     }
 
     // MARK: Notes

@@ -60,7 +60,7 @@ struct VolumeStack: Sendable {
         guard let info = try info(part) else {
             throw Problem(
                 .failed, "the device \(name(part)) is missing",
-                hint: "run `snapmgr activate \(record.name)`")
+                hint: "run \(.activate(record.name))")
         }
         return .number(info.number)
     }
@@ -335,7 +335,7 @@ struct VolumeStack: Sendable {
             for part in parts where try info(part)?.isSuspended ?? false {
                 throw Problem(
                     .failed, "the device \(name(part)) is still suspended",
-                    hint: "see `dmesg`, then run `snapmgr activate \(record.name)`")
+                    hint: "see `dmesg`, then run \(.activate(record.name))")
             }
         } catch {
             guarding?.abandon()
@@ -403,11 +403,11 @@ func asking<Value>(_ body: () throws(DeviceFailure) -> Value) throws(Problem) ->
 extension Problem {
     /// The problem that a failed request to the kernel is.
     package init(_ failure: DeviceFailure) {
-        let hint =
+        let hint: Advice =
             switch failure.cause {
             case .noPermission: "run the command as root"
             case .missingModule: "load the kernel's module: `modprobe dm-snapshot`"
-            default: "see `dmesg`, and run `snapmgr check`"
+            default: "see `dmesg`, and run \(.check())"
             }
         self.init(
             failure.isNotFound ? .notFound : failure.isBusy ? .refused : .failed,

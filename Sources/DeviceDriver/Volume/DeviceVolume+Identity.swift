@@ -17,7 +17,7 @@ extension DeviceVolume {
                 + "\(mark) is \(found), not \(own)",
             hint:
                 "have the path lead to the right device; if the volume was copied to this one, run "
-                + "`snapmgr activate \(record.name) --accept-device`")
+                + "\(.activate(record.name, accepting: .device))")
     }
 
     /// Takes the device at the origin's path as the volume's from now on, whatever it is, and knows it
@@ -42,7 +42,7 @@ extension DeviceVolume {
         do throws(Problem) { try noteMarks() } catch {
             warn(
                 "by what the origin of volume \(record.name) is known could not be noted: "
-                    + error.message)
+                    + "\(error.message)")
         }
     }
 

@@ -47,7 +47,7 @@ extension DeviceVolume {
             .refused,
             "the origin \(origin.path) of volume \(record.name) was written while the volume was not "
                 + "active: its snapshots show the changed bytes wherever they share them with it",
-            hint: "to accept that, run `snapmgr activate \(record.name) --accept-origin`")
+            hint: "to accept that, run \(.activate(record.name, accepting: .origin))")
     }
 
     /// Takes the origin as it is from now on. By what it is known stays.
@@ -83,7 +83,7 @@ extension DeviceVolume {
         do throws(Problem) { try noteOpen() } catch {
             warn(
                 "that the origin of volume \(record.name) is in use could not be noted: "
-                    + error.message)
+                    + "\(error.message)")
         }
     }
 
@@ -101,8 +101,8 @@ extension DeviceVolume {
         } catch {
             warn(
                 "how the origin of volume \(record.name) is now could not be noted, so that the next "
-                    + "`snapmgr activate` does not see whether it was written meanwhile: "
-                    + error.message)
+                    + "\(.activate()) does not see whether it was written meanwhile: "
+                    + "\(error.message)")
         }
     }
 

@@ -75,7 +75,7 @@ extension DeviceVolume {
             "the device at \(record.originPath) \(what), and the pending merge of snapshot "
                 + "\(revert.record.targetID) \(threat)",
             hint: "have the path lead to the right device; if it is the right one, run "
-                + "`snapmgr activate \(record.name) --accept-device`")
+                + "\(.activate(record.name, accepting: .device))")
     }
 }
 

@@ -134,6 +134,6 @@ extension DeviceVolume {
             .refused,
             "what is not merged on volume \(record.name) lies in \(unmerged.runs.count) pieces, too "
                 + "many for a merge that is paused",
-            hint: "slow it down with `snapmgr merge throttle RATE \(record.name)`, or try later")
+            hint: "slow it down with \(.mergeThrottle(record.name)), or try later")
     }
 }

@@ -18,7 +18,7 @@ extension DeviceVolume {
         guard record.driver == DeviceVolumeDriver.driverName else {
             throw Problem(
                 .refused, "volume \(record.name) is an image, and has no devices",
-                hint: "serve it: `snapmgr serve \(record.name)`")
+                hint: "serve it: \(.serve(record.name))")
         }
         guard let lock = try StoreHolder.lock(folder, purpose: purpose) else { return nil }
         return try DeviceVolume(folder: folder, lock: lock, mapper: mapper, clock: clock)

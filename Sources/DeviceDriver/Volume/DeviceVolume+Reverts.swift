@@ -94,7 +94,7 @@ extension DeviceVolume {
                 "the store of volume \(record.name) failed in the middle of a merge: what is not "
                     + "merged cannot be read or written now",
                 hint: "see `dmesg`; when the store works again, run "
-                    + "`snapmgr merge resume \(record.name)`")
+                    + "\(.mergeResume(record.name))")
         }
         guard role == .merging, case .mergeFailed = try stack.status(.base) else { return nil }
         return Problem(
@@ -102,7 +102,7 @@ extension DeviceVolume {
             "the kernel's merge on volume \(record.name) has stopped at an I/O error: nothing is "
                 + "lost, the volume reads as the snapshot",
             hint: "see `dmesg`; when the disk works again, run "
-                + "`snapmgr merge resume \(record.name)`")
+                + "\(.mergeResume(record.name))")
     }
 
     /// Whether the kernel has given up what a `snapshot`, or a merge, keeps.

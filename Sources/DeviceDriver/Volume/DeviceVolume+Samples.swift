@@ -21,7 +21,7 @@ extension DeviceVolume {
             guard error.code != .noSpace else { return }
             warn(
                 "what the origin of volume \(record.name) holds could not be noted: "
-                    + error.message)
+                    + "\(error.message)")
         }
     }
 
@@ -67,7 +67,7 @@ extension DeviceVolume {
             "the device at \(record.originPath) is not the origin of volume \(record.name), or was "
                 + "written all over past it: nothing is there of what must be",
             hint: "have the path lead to the right device; if it is the right one, run "
-                + "`snapmgr activate \(record.name) --accept-device`")
+                + "\(.activate(record.name, accepting: .device))")
     }
 
     /// How many of the samples that must be at the origin's path still could be read there, and how

@@ -86,7 +86,7 @@ extension DeviceVolume {
             .noSpace,
             "the store of volume \(record.name) has no room for this revert: its merge takes up to "
                 + "\(ByteCount(preserved * format.chunkBytes + overlayBytes))",
-            hint: "free space there, or delete snapshots with `snapmgr delete`")
+            hint: "free space there, or delete snapshots with \(.delete)")
         let free: Int
         do throws(IOFailure) {
             // The chunks that are there, and those to come, in the order of their allocation.

@@ -21,7 +21,7 @@ extension DeviceVolume {
             throw Problem(
                 .refused,
                 "the merge on volume \(record.name) copies nothing that could be slowed down",
-                hint: "see `snapmgr merge status \(record.name)`")
+                hint: "see \(.mergeStatus(record.name))")
         }
         let wanted = Double(percent) * Double(bytesPerSecond) / Double(rate)
         var limits = try store.mergeLimits(revert) ?? MergeLimits()
@@ -85,7 +85,7 @@ extension DeviceVolume {
             guard others.contains(where: { $0 == nil }) else { return }
             warn(
                 "the limit of the kernel's merges is lifted; if a merge on a volume whose store is not "
-                    + "mounted here needs one, set it again with `snapmgr merge throttle`")
+                    + "mounted here needs one, set it again with \(.mergeThrottle())")
         } catch { warn(ofLimit: error, before) }
     }
 

@@ -50,7 +50,7 @@ extension DeviceVolume {
                 .refused,
                 "snapshot \(id) of volume \(record.name) is in use: "
                     + "\(stack.name(.view(id)).path) is \(holders.text)",
-                hint: holders.mountPoint.map { "run `snapmgr umount \($0)`" }
+                hint: holders.mountPoint.map { "run \(.umount($0))" }
                     ?? holders.clientHint(export)
                     ?? "close it, then run the command again")
         }
@@ -69,12 +69,12 @@ extension DeviceVolume {
         guard let manifest = state.live(id) else {
             throw Problem(
                 .notFound, "volume \(record.name) has no snapshot \(id)",
-                hint: "see `snapmgr list \(record.name)`")
+                hint: "see \(.list(record.name))")
         }
         guard !state.isBroken(manifest.ordinal) else {
             throw Problem(
                 .broken, "snapshot \(id) of volume \(record.name) is broken: exceptions were lost",
-                hint: "choose a newer snapshot; see `snapmgr list \(record.name)`")
+                hint: "choose a newer snapshot; see \(.list(record.name))")
         }
         return manifest
     }
@@ -85,7 +85,7 @@ extension DeviceVolume {
             throw Problem(
                 .broken,
                 "snapshot \(manifest.id) of volume \(record.name) cannot be read: no area "
-                    + "takes exceptions for it", hint: "run `snapmgr check \(record.name)`")
+                    + "takes exceptions for it", hint: "run \(.check(record.name))")
         }
         let map = try frozenMap(from: manifest.ordinal, upTo: growing.ordinal)
         return ViewTable(

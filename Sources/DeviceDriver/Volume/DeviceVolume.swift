@@ -13,7 +13,7 @@ package final class DeviceVolume {
     let clock: any Clock
     let kernel: CopyKernel
     /// Things that somebody must know, found at open or since.
-    package private(set) var warnings: [String] = []
+    package private(set) var warnings: [Advice] = []
     /// The store as it is now; read again after each change.
     private(set) var state: StoreState
     /// A plan of more windows than this is copied into one file instead of looked at through a
@@ -46,13 +46,13 @@ package final class DeviceVolume {
 
     func reload() throws(Problem) { state = try StoreState(folder) }
 
-    func warn(_ text: String) { warnings.append(text) }
+    func warn(_ advice: Advice) { warnings.append(advice) }
 
     /// What to do about a merge that is in the way.
-    var mergeHint: String {
+    var mergeHint: Advice {
         state.revert?.phase == .paused
-            ? "let it go on with `snapmgr merge resume \(record.name)`"
-            : "wait for it with `snapmgr merge status \(record.name)`"
+            ? "let it go on with \(.mergeResume(record.name))"
+            : "wait for it with \(.mergeStatus(record.name))"
     }
 
     func requireActive() throws(Problem) { try DeviceGlance(stack).requireActive() }
@@ -225,7 +225,7 @@ extension DeviceVolume {
         do throws(Problem) { try refill() } catch {
             warn(
                 "no more room could be reserved for the snapshots of volume \(record.name): "
-                    + error.message)
+                    + "\(error.message)")
         }
     }
 

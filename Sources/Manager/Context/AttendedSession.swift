@@ -7,11 +7,11 @@ final class AttendedSession: VolumeSession {
     private let session: any VolumeSession
     private let cancellation: Cancellation
     private let knownCount: Int
-    private let onWarnings: ([String]) -> Void
+    private let onWarnings: ([Advice]) -> Void
 
     init(
         _ session: any VolumeSession, cancellation: Cancellation,
-        onWarnings: @escaping ([String]) -> Void
+        onWarnings: @escaping ([Advice]) -> Void
     ) {
         self.session = session
         self.cancellation = cancellation
@@ -20,7 +20,7 @@ final class AttendedSession: VolumeSession {
     }
 
     var isServed: Bool { session.isServed }
-    var warnings: [String] { session.warnings }
+    var warnings: [Advice] { session.warnings }
 
     func perform(
         _ request: VolumeRequest, for client: any RequestClient

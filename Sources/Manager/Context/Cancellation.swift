@@ -30,5 +30,5 @@ package final class Cancellation: Sendable {
     /// What an interrupted command says.
     package static let problem = Problem(
         .interrupted, "interrupted",
-        hint: "nothing is lost: run `snapmgr status` to see what goes on")
+        hint: "nothing is lost: run \(.status) to see what goes on")
 }

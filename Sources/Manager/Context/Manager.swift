@@ -1,7 +1,7 @@
 internal import BlockIO
 internal import Catalog
 package import Hooks
-internal import SnapshotModel
+package import SnapshotModel
 package import VolumeAccess
 
 /// What a manager works with, whoever asks it for what.
@@ -11,18 +11,21 @@ package struct ManagerOptions: Sendable {
     package var drivers: DriverRegistry
     /// Starts the process that undoes what hooks did when this one ends early.
     package var watchdog: WatchdogCommand
+    /// That of those who read notes, events and what monitoring says.
+    package var wording: Wording
     /// What the manager is opened for.
     package var operation: Operation
 
     package init(
         state: StateFolder, drivers: DriverRegistry, timeZone: LocalZone = .machine,
         watchdog: WatchdogCommand = .ownProgram(ManagerOptions.watchdogMode),
-        operation: Operation = Operation()
+        wording: Wording, operation: Operation = Operation()
     ) {
         self.state = state
         self.timeZone = timeZone
         self.drivers = drivers
         self.watchdog = watchdog
+        self.wording = wording
         self.operation = operation
     }
 
@@ -71,13 +74,13 @@ package final class Manager: Sendable {
         context = ManagerContext(catalog: catalog, options: options)
         guard !isQuiet else { return }
         if catalog.access == .missing {
-            context.note(
+            context.advise(
                 "there is no catalog \(path), so that nothing is known: `--state DIR` names another "
-                    + "state, `snapmgr volume create NAME --origin PATH` makes a first volume")
+                    + "state, \(.volumeCreate()) makes a first volume")
         } else if try catalog.volumes().isEmpty {
-            context.note(
+            context.advise(
                 "the catalog \(path) has no volume: `--state DIR` names another state, "
-                    + "`snapmgr volume create NAME --origin PATH` makes a first volume")
+                    + "\(.volumeCreate()) makes a first volume")
         }
     }
 

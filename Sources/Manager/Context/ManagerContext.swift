@@ -37,7 +37,10 @@ final class ManagerContext: Sendable {
     var cancellation: Cancellation { operation.cancellation }
     var settings: SettingsSource { operation.settings }
 
+    var wording: Wording { options.wording }
+
     func note(_ text: String) { operation.onNote(text) }
+    func advise(_ advice: Advice) { note(wording.text(advice)) }
 }
 
 // MARK: - Volumes
@@ -69,8 +72,7 @@ extension ManagerContext {
                 .refused,
                 "the store \(volume.storePath) of volume \(name) names the origin "
                     + "\(reader.record.originPath), the catalog \(volume.record.originPath)",
-                hint: "say which it is: `snapmgr volume set \(name) --origin "
-                    + "\(volume.record.originPath)`")
+                hint: "say which it is: \(.volumeSet(name, origin: volume.record.originPath))")
         }
         return reader
     }
@@ -90,19 +92,19 @@ extension ManagerContext {
                 .refused,
                 "the store \(volume.storePath) belongs to volume \(reader.record.name) "
                     + "(\(reader.record.uuid)), not to \(volume.record.name)",
-                hint: "put the right store there, or run `snapmgr catalog rebuild`")
+                hint: "put the right store there, or run \(.catalogRebuild)")
         }
         return reader
     }
 
     /// Devices of the kernel's are in the way of all that could be done without a store.
-    private func missingStoreHint(_ volume: VolumeRow) -> String {
+    private func missingStoreHint(_ volume: VolumeRow) -> Advice {
         let name = volume.record.name
         let hasDevices = (try? glance(volume).hasDevices) ?? false
         return hasDevices
             ? "mount or restore it; to do without, take the devices down first: "
-                + "`snapmgr deactivate \(name) --without-store`"
-            : "mount or restore it, or run `snapmgr volume remove \(name)`"
+                + "\(.deactivate(name, withoutStore: true))"
+            : "mount or restore it, or run \(.volumeRemove(name))"
     }
 
     func isStoreMissing(_ volume: VolumeRow) throws -> Bool {
@@ -157,14 +159,14 @@ extension ManagerContext {
         guard let row = try catalog.snapshot(row.id), row.state == .broken else { return }
         throw Problem(
             .broken, "snapshot \(row.id) of volume \(row.volume) is broken: exceptions were lost",
-            hint: "choose a newer snapshot; see `snapmgr list \(row.volume)`")
+            hint: "choose a newer snapshot; see \(.list(row.volume))")
     }
 
     /// Passes on what opening a volume has found. A server keeps it for `status`; here, nobody else
     /// would say it.
-    private func tell(_ warnings: [String], of volume: VolumeRow) {
+    private func tell(_ warnings: [Advice], of volume: VolumeRow) {
         guard !warnings.isEmpty else { return }
-        for warning in warnings { note("volume \(volume.record.name): \(warning)") }
+        for warning in warnings { advise("volume \(volume.record.name): \(warning)") }
         // Best effort: the next command sees the marks in the store again.
         try? BrokenMarks(context: self).takeOver([volume])
     }
@@ -262,7 +264,7 @@ extension ManagerContext {
         if let devices = driver.devices { return devices }
         throw Problem(
             .refused, "volume \(volume.record.name) is \(driver.traits.noun): \(sentence)",
-            hint: "serve it over NBD: `snapmgr serve \(volume.record.name)`")
+            hint: "serve it over NBD: \(.serve(volume.record.name))")
     }
 }
 

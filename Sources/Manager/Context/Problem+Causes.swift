@@ -37,19 +37,19 @@ extension Problem {
     static func noVolume(_ name: String) -> Problem {
         Problem(
             .notFound, "there is no volume \(name)",
-            hint: "run `snapmgr volume list` to see the volumes")
+            hint: "run \(.volumeList) to see the volumes")
     }
 
     static func noSnapshot(_ reference: String) -> Problem {
         Problem(
             .notFound, "there is no snapshot \(reference)",
-            hint: "run `snapmgr list` to see the snapshots")
+            hint: "run \(.list()) to see the snapshots")
     }
 
     static func isLocked(_ volume: String) -> Problem {
         Problem(
             .locked, "another snapmgr is at work on volume \(volume)",
-            hint: "run `snapmgr status`, wait for it to end, then run the command again")
+            hint: "run \(.status), wait for it to end, then run the command again")
     }
 
     /// Says what the error is about, in front of what it says itself.

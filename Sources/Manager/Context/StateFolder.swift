@@ -53,7 +53,7 @@ extension StateFolder {
             guard let status = try FileStatus.ofName(path), status.kind != .file else { continue }
             throw Problem(
                 .corrupt, "\(path) is no file",
-                hint: "move it away, then run `snapmgr catalog rebuild`")
+                hint: "move it away, then run \(.catalogRebuild)")
         }
     }
 

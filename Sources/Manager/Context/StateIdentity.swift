@@ -29,7 +29,7 @@ struct StateIdentity {
             throw Problem(
                 .corrupt, "\(state.path)/\(Self.fileName) holds no UUID",
                 hint: "restore it; without it, move it away, and take the stores over with "
-                    + "`snapmgr catalog rebuild --store DIR --take-over`")
+                    + "\(.catalogRebuildStore(takesOver: true))")
         }
         return StoreOwner(state: uuid.uuidString.lowercased(), path: state.path)
     }

@@ -11,7 +11,7 @@ extension Manager {
             throw Problem(
                 .notFound, "there is no catalog \(options.state.catalogPath)",
                 hint: "check --state and the user that runs this; "
-                    + "`snapmgr volume create NAME --origin PATH` makes one"
+                    + "\(.volumeCreate()) makes one"
             )
         }
     }

@@ -34,15 +34,15 @@ struct MonitorFinding: Hashable {
     var severity: MonitorSeverity
     /// What it is about, as `volume data`.
     var subject: String
-    var text: String
+    var text: Advice
 
-    init(_ severity: MonitorSeverity, _ subject: String, _ text: String) {
+    init(_ severity: MonitorSeverity, _ subject: String, _ text: Advice) {
         self.severity = severity
         self.subject = subject
         self.text = text
     }
 
-    var sentence: String { "\(subject): \(text)" }
+    var sentence: Advice { "\(subject): \(text)" }
 }
 
 extension [MonitorFinding] {

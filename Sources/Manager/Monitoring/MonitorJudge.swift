@@ -21,7 +21,7 @@ struct MonitorJudge {
     }
 
     private var problems: [MonitorFinding] {
-        let found = reading.problems.map { MonitorFinding(.unknown, "check", $0.message) }
+        let found = reading.problems.map { MonitorFinding(.unknown, "check", Advice($0.message)) }
         guard found.isEmpty, reading.volumes.isEmpty else { return found }
         return [MonitorFinding(.unknown, "check", "there is no volume to look at")]
     }
@@ -45,17 +45,17 @@ struct MonitorJudge {
             + (volume.failure.map { [failure(of: subject, $0)] } ?? [])
     }
 
-    private typealias Judgement = (MonitorSeverity, String)
+    private typealias Judgement = (MonitorSeverity, Advice)
 
     private func missing(_ volume: VolumeReading) -> Judgement? {
         guard volume.health.volume.state == .missing else { return nil }
-        return (.critical, volume.missing ?? "its store or origin is missing")
+        return (.critical, volume.missing.map { Advice($0) } ?? "its store or origin is missing")
     }
 
     /// What is written to its origin meanwhile changes what its snapshots show.
     private func inactive(_ volume: VolumeReading) -> Judgement? {
         guard volume.health.volume.state == .inactive else { return nil }
-        return (.warning, "its device is not there; run `snapmgr activate \(volume.name)`")
+        return (.warning, "its device is not there; run \(.activate(volume.name))")
     }
 
     private func broken(_ volume: VolumeReading) -> Judgement? {
@@ -64,7 +64,7 @@ struct MonitorJudge {
         let what = count > 0 ? "\(Self.count(count, "snapshot")) lost data" : "snapshots lost data"
         return (
             .critical,
-            "the chain is broken: \(what); see `snapmgr list \(volume.name)`, and delete them"
+            "the chain is broken: \(what); see \(.list(volume.name)), and delete them"
         )
     }
 
@@ -95,8 +95,8 @@ struct MonitorJudge {
                 .warning,
                 "a merge waits \(rest), and nobody runs it: "
                     + (volume.mergesByItself
-                        ? "run `snapmgr activate \(volume.name)`"
-                        : "serve the volume, or run `snapmgr merge resume \(volume.name)`")
+                        ? "run \(.activate(volume.name))"
+                        : "serve the volume, or run \(.mergeResume(volume.name))")
             )
         }
         if merge.state == .paused { return (.warning, "the merge is paused \(rest)") }
@@ -110,7 +110,7 @@ struct MonitorJudge {
         return (
             .warning,
             "\(Self.count(volume.overdueCount, "snapshot")) should have been pruned "
-                + "\(Self.age(MonitorLimits.pruneSeconds)) ago: does snapmgr prune run?"
+                + "\(Self.age(MonitorLimits.pruneSeconds)) ago: does \(.prune) run?"
         )
     }
 
@@ -123,13 +123,13 @@ struct MonitorJudge {
             return (
                 .warning,
                 "the hold \(what) is \(Self.age(age)) old and has no end; run "
-                    + "`snapmgr release \(hold.snapshot) --owner \(hold.owner)`"
+                    + "\(.release(hold.snapshot, owner: hold.owner))"
             )
         }
     }
 
     private func warnings(_ volume: VolumeReading) -> [Judgement] {
-        volume.health.warnings.map { (.warning, $0) }
+        volume.health.warnings.map { (.warning, Advice($0)) }
     }
 
     private func failure(of subject: String, _ tally: EventTally) -> MonitorFinding {

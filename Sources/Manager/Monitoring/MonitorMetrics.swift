@@ -6,8 +6,12 @@ internal import VolumeAccess
 /// order. Names and labels only grow.
 struct MonitorMetrics {
     private let reading: MonitorReading
+    private let wording: Wording
 
-    init(_ reading: MonitorReading) { self.reading = reading }
+    init(_ reading: MonitorReading, _ wording: Wording) {
+        self.reading = reading
+        self.wording = wording
+    }
 
     var text: String { families.map(\.text).joined() }
 
@@ -34,7 +38,8 @@ struct MonitorMetrics {
     private var findings: MetricFamily {
         let findings = MonitorJudge(reading).findings
         return gauge(
-            "snapmgr_findings", "What `snapmgr status --nagios` would say, by severity.",
+            "snapmgr_findings",
+            wording.text("What \(.statusForMonitoring) would say, by severity."),
             [MonitorSeverity.critical, .unknown, .warning].map { severity in
                 Self.sample(
                     [("severity", severity.word.lowercased())],

@@ -15,12 +15,12 @@ package struct MonitorService {
     ///
     /// - Parameter names: the volumes; all for none.
     package func plugin(_ names: [String]) throws -> PluginOutput {
-        PluginOutput(try read(names))
+        PluginOutput(try read(names), context.wording)
     }
 
     /// For Prometheus.
     package func exposition(_ names: [String]) throws -> String {
-        MonitorMetrics(try read(names)).text
+        MonitorMetrics(try read(names), context.wording).text
     }
 
     /// The exposition when the catalog cannot be read.

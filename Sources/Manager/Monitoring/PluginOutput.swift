@@ -11,19 +11,19 @@ package struct PluginOutput: Hashable, Sendable {
     /// 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     package let status: Int32
 
-    init(_ reading: MonitorReading) {
+    init(_ reading: MonitorReading, _ wording: Wording) {
         let findings = MonitorJudge(reading).findings
         let severity = findings.severity
         let data = Self.performanceData(reading).joined(separator: " ")
-        let first = "SNAPMGR \(severity.word) - \(Self.headline(findings, reading))"
-        let lines = findings.map { "\($0.severity.word): \(Self.clean($0.sentence))" }
+        let first = "SNAPMGR \(severity.word) - \(Self.headline(findings, reading, wording))"
+        let lines = findings.map { "\($0.severity.word): \(Self.clean(wording.text($0.sentence)))" }
         text = ([data.isEmpty ? first : "\(first) | \(data)"] + lines).map { $0 + "\n" }.joined()
         status = severity.rawValue
     }
 
     /// Of a check that could not be made.
-    package init(_ problem: Problem) {
-        let hint = problem.hint.map { "\(Self.clean($0))\n" } ?? ""
+    package init(_ problem: Problem, _ wording: Wording) {
+        let hint = problem.hint.map { "\(Self.clean(wording.text($0)))\n" } ?? ""
         text = "SNAPMGR UNKNOWN - \(Self.clean(problem.message))\n\(hint)"
         status = MonitorSeverity.unknown.rawValue
     }
@@ -31,7 +31,7 @@ package struct PluginOutput: Hashable, Sendable {
     // MARK: words
 
     private static func headline(
-        _ findings: [MonitorFinding], _ reading: MonitorReading
+        _ findings: [MonitorFinding], _ reading: MonitorReading, _ wording: Wording
     ) -> String {
         guard let worst = findings.first, worst.severity != .ok else {
             let snapshots = reading.volumes.reduce(0) { $0 + $1.health.volume.snapshotCount }
@@ -42,7 +42,7 @@ package struct PluginOutput: Hashable, Sendable {
             ].joined(separator: ", ")
         }
         let others = findings.count { $0.severity != .ok } - 1
-        return clean(worst.sentence) + (others > 0 ? " (and \(others) more)" : "")
+        return clean(wording.text(worst.sentence)) + (others > 0 ? " (and \(others) more)" : "")
     }
 
     /// A bar would begin the performance data, and a line break the next line.

@@ -36,7 +36,7 @@ struct CatalogComparison {
                 Finding(
                     isRepaired ? .note : .damage, object: "snapshot \($0)",
                     message: isRepaired ? message + ": mended from the store" : message,
-                    remedy: isRepaired ? nil : "run `snapmgr check --repair`", isRepairable: true)
+                    remedy: isRepaired ? nil : "run \(.checkRepair)", isRepairable: true)
             }
         }
     }

@@ -18,25 +18,6 @@ package struct CheckReport: Hashable, Sendable {
     package var damageCount: Int { items.count { $0.finding.severity == .damage } }
 }
 
-extension CheckReport: JSONConvertible {
-    package var json: JSONValue {
-        [
-            "volumes": JSONValue(volumes), "damaged": JSONValue(damageCount),
-            "findings": .array(
-                items.map { item in
-                    [
-                        "volume": JSONValue(item.volume),
-                        "severity": JSONValue(item.finding.severity),
-                        "object": JSONValue(item.finding.object),
-                        "message": JSONValue(item.finding.message),
-                        "remedy": JSONValue(item.finding.remedy),
-                        "repairable": JSONValue(item.finding.isRepairable),
-                    ]
-                }),
-        ]
-    }
-}
-
 /// Looks for damage in stores and in the catalog, and compares the two.
 package struct CheckService {
     let context: ManagerContext
@@ -88,7 +69,7 @@ package struct CheckService {
                 volume: nil,
                 finding: Finding(
                     .damage, object: "catalog", message: message,
-                    remedy: "run `snapmgr catalog rebuild`"))
+                    remedy: "run \(.catalogRebuild)"))
         }
     }
 

@@ -57,7 +57,7 @@ struct FoundStores {
             .refused,
             "\(store.storePath) and \(other.storePath) are both the store of volume "
                 + "\(store.record.name) (\(store.record.uuid)): one is a copy of the other",
-            hint: "move the copy away, then run `snapmgr catalog rebuild` again")
+            hint: "move the copy away, then run \(.catalogRebuild) again")
     }
 
     private func requireName(_ store: VolumeRow, among chosen: [VolumeRow]) throws {
@@ -69,8 +69,9 @@ struct FoundStores {
             .exists,
             "the stores \(store.storePath) and \(other.storePath) are of two volumes with the name "
                 + store.record.name,
-            hint: "forget the one that is not needed now: `snapmgr volume remove "
-                + "\(store.record.name) --keep-store`, or move its store away")
+            hint:
+                "forget the one that is not needed now: \(.volumeRemove(store.record.name, keepsStore: true)), or move its store away"
+        )
     }
 
     /// A store's content, with the origin that the catalog knows: a store cannot tell this state to

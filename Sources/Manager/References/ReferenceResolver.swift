@@ -42,7 +42,7 @@ struct ReferenceResolver {
         guard case .snapshot(let row) = try target(text) else {
             throw Problem(
                 .usage, "`\(text)` is no single snapshot",
-                hint: "run `snapmgr list` and name one by its id")
+                hint: "run \(.list()) and name one by its id")
         }
         return row
     }
@@ -109,7 +109,7 @@ extension ReferenceResolver {
         guard isVolume else { throw Self.noSet(text) }
         throw Problem(
             .usage, "`\(text)` is a volume, not a snapshot",
-            hint: "write \(text)@latest, or run `snapmgr list \(text)`")
+            hint: "write \(text)@latest, or run \(.list(text))")
     }
 
     private func members(of set: SetRow, _ text: String) throws -> Target {
@@ -125,7 +125,7 @@ extension ReferenceResolver {
     private static func noSet(_ text: String) -> Problem {
         Problem(
             .notFound, "there is no snapshot or set \(text)",
-            hint: "run `snapmgr list` or `snapmgr list --set` to see them")
+            hint: "run \(.list()) or \(.listSets) to see them")
     }
 
     private static func ambiguous(_ text: String, _ candidates: [String]) -> Problem {

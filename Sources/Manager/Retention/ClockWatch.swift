@@ -33,7 +33,8 @@ struct ClockWatch {
             try context.catalog.setClock(ClockRow(new))
             let wasInDoubt = old?.judgement(at: reading).isInDoubt ?? false
             if judgement.isInDoubt, old?.deviation == nil || !wasInDoubt {
-                try context.log(.warning, .clockDoubted, judgement.doubt)
+                try context.log(
+                    .warning, .clockDoubted, context.wording.text(judgement.doubt))
             } else if !judgement.isInDoubt, wasInDoubt {
                 try context.log(.clockBelieved, "the clock has run steadily, and is believed")
             }
@@ -105,12 +106,12 @@ extension ClockMemory {
 
 extension ClockJudgement {
     /// What people should know of a clock in doubt.
-    var doubt: String {
+    var doubt: Advice {
         let hours = ClockMemory.steadySeconds / 3600
         return "the clock shows \(Self.minute(wall)), which the time that this machine has run "
             + "since \(Self.minute(lastBelieved)) does not explain: ages of snapshots are reckoned as "
             + "of \(Self.minute(now)) until the clock has run steadily for \(hours) hours; if it is "
-            + "right, run `snapmgr prune --accept-clock`"
+            + "right, run \(.pruneAcceptingClock)"
     }
 
     private static func minute(_ moment: Timestamp) -> String {

@@ -25,7 +25,7 @@ struct FreeSpace: Hashable {
             .noSpace,
             "the store of volume \(volume) has \(ByteCount(freeBytes)) free, \(ByteCount(missingBytes)) "
                 + "less than the floor of \(ByteCount(floorBytes)): no snapshot is taken",
-            hint: "run `snapmgr prune -n --explain \(volume)`, delete snapshots, give the store "
+            hint: "run \(.pruneExplained(volume)), delete snapshots, give the store "
                 + "more space, or lower free-space-floor")
     }
 }

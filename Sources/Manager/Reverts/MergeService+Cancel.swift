@@ -58,7 +58,7 @@ extension MergeService {
         guard let running = try context.reader(volume).runningRevert() else {
             throw Problem(
                 .notFound, "no merge runs in volume \(volume.record.name)",
-                hint: "run `snapmgr merge status`; to undo a revert that has ended, revert to its "
+                hint: "run \(.mergeStatus()); to undo a revert that has ended, revert to its "
                     + "safety snapshot")
         }
         return running
@@ -70,7 +70,7 @@ extension MergeService {
             throw Problem(
                 .refused,
                 "the revert of volume \(name) was begun without a safety snapshot: there is no way "
-                    + "back", hint: "wait for it: `snapmgr merge status \(name)`")
+                    + "back", hint: "wait for it: \(.mergeStatus(name))")
         }
         let safety = running.safetyID
         guard running.safety == volume.snapshotsSeen else {
@@ -78,8 +78,8 @@ extension MergeService {
                 .refused,
                 "a snapshot of volume \(name) was taken since the merge began, so it cannot be "
                     + "cancelled",
-                hint: "wait for it (`snapmgr merge status \(name)`), then run "
-                    + "`snapmgr revert \(safety)`")
+                hint: "wait for it (\(.mergeStatus(name))), then run "
+                    + "\(.revert(safety))")
         }
         return safety
     }

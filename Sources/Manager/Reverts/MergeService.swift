@@ -97,7 +97,7 @@ package struct MergeService {
             let idle = volumes.first { !merging.contains($0) }
             throw Problem(
                 .notFound, "no merge runs in volume \(idle?.record.name ?? "")",
-                hint: "run `snapmgr merge status`")
+                hint: "run \(.mergeStatus())")
         }
         return merging
     }

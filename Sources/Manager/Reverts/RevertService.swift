@@ -176,7 +176,7 @@ package struct RevertService {
             guard Set(rows.map(\.volume)).count == rows.count else {
                 throw Problem(
                     .corrupt, "set \(set.id) has two snapshots of one volume",
-                    hint: "run `snapmgr check`")
+                    hint: "run \(.check())")
             }
             return (set, rows)
         case .live:
@@ -194,7 +194,7 @@ package struct RevertService {
                     .refused,
                     "a merge runs in volume \(member.name): another revert would drop what was "
                         + "written since it began",
-                    hint: "wait for it (`snapmgr merge status \(member.name)`), or use --no-safety")
+                    hint: "wait for it (\(.mergeStatus(member.name))), or use --no-safety")
             }
             if let refusal = member.preview.refusal {
                 throw refusal.about("volume \(member.name)")

@@ -23,7 +23,7 @@ struct ServeSelection {
         guard let first = volumes.first else {
             throw Problem(
                 .notFound, "there is no volume to serve",
-                hint: "make one: `snapmgr volume create NAME --origin PATH`")
+                hint: "make one: \(.volumeCreate())")
         }
         if areNamed, let problem = volumes.lazy.compactMap({ inactive[$0] }).first {
             throw problem
@@ -33,6 +33,6 @@ struct ServeSelection {
         if volumes.count == 1, let problem = inactive[first] { throw problem }
         throw Problem(
             .refused, "no volume is active: their devices do not exist",
-            hint: "run `snapmgr activate --all`")
+            hint: "run \(.activateAll)")
     }
 }

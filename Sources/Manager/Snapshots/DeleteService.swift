@@ -104,7 +104,7 @@ package struct DeleteService {
             else { continue }
             throw Problem(
                 .refused, "snapshot \(id) is held by \(hold.owner): \(hold.reason)",
-                hint: "run `snapmgr release \(id) --owner \(hold.owner)`")
+                hint: "run \(.release(id, owner: hold.owner))")
         }
     }
 

@@ -75,11 +75,11 @@ package struct HoldService {
         let owners = try context.catalog.holds(snapshot: id).map(\.owner)
         guard let other = owners.first else {
             return Problem(
-                .notFound, "nobody holds snapshot \(id)", hint: "run `snapmgr hold list`")
+                .notFound, "nobody holds snapshot \(id)", hint: "run \(.holdList)")
         }
         return Problem(
             .notFound,
             "\(owner) does not hold snapshot \(id), but \(owners.joined(separator: ", ")) does",
-            hint: "run `snapmgr release \(id) --owner \(other)`")
+            hint: "run \(.release(id, owner: other))")
     }
 }

@@ -66,7 +66,7 @@ package struct MountService {
                 .refused,
                 "snapshot \(id) cannot be mounted: "
                     + (kind?.obstacle ?? "what it holds is no filesystem that is known"),
-                hint: "write it to a file: `snapmgr export \(id) FILE`")
+                hint: "write it to a file: \(.export(id))")
         }
         // What a snapshot holds is data: none of it shall give anybody powers on this machine.
         let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV)
@@ -85,9 +85,9 @@ package struct MountService {
         guard try FilesystemKind.needsRecovery(FileDevice(path: device, access: .readOnly)) else {
             return
         }
-        context.note(
+        context.advise(
             "the ext4 in snapshot \(id) was in use, and its last changes, which are in its journal, are "
-                + "not shown: for those, run `snapmgr export \(id) FILE`, and mount the file")
+                + "not shown: for those, run \(.export(id)), and mount the file")
     }
 
     private func existingFolder(_ path: String) throws -> String {

@@ -85,7 +85,7 @@ package struct SnapshotService {
     private func validate(_ request: TakeRequest) throws {
         guard !request.volumes.isEmpty else {
             throw Problem(
-                .usage, "no volume is named", hint: "run `snapmgr volume list` to see the volumes")
+                .usage, "no volume is named", hint: "run \(.volumeList) to see the volumes")
         }
         if let name = request.name { try SnapshotName.validate(name) }
         if let name = request.setName { try SnapshotName.validate(name) }

@@ -23,8 +23,9 @@ package struct ConfigService {
         let ofSets = settings.sets.values.sorted { $0.name < $1.name }
             .flatMap { set in set.volumes.map { ("set \(set.name)", $0) } }
         return (own + ofSets).filter { !known.contains($0.1) }.map { place, volume in
-            "\(place): there is no volume \(volume) in \(context.catalog.path); run `snapmgr volume "
-                + "create \(volume) --origin PATH`"
+            context.wording.text(
+                "\(place): there is no volume \(volume) in \(context.catalog.path); "
+                    + "run \(.volumeCreate(volume))")
         }
     }
 

@@ -128,7 +128,9 @@ package struct DaemonService {
             watch.lookAgain(in: Self.awaitedMilliseconds)
             try watch.queued.attempt(at: now) { try QueuedReverts(context).run(volume) }
         }
-        if let suspension { throw Problem(.refused, suspension) }
+        if let suspension {
+            throw Problem(.refused, context.wording.text(suspension))
+        }
         try room.get()
     }
 

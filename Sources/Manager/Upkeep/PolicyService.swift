@@ -87,11 +87,11 @@ package struct PolicyService {
         guard let name else {
             return Problem(
                 .notFound, "the settings have no volume or set with a schedule",
-                hint: "give one schedules, then run `snapmgr config check`")
+                hint: "give one schedules, then run \(.configCheck)")
         }
         return Problem(
             .notFound, "there is no volume or set \(name)",
-            hint: "run `snapmgr config show` and `snapmgr volume list`")
+            hint: "run \(.configShow) and \(.volumeList)")
     }
 
     private func report(

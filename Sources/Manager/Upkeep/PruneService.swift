@@ -69,7 +69,7 @@ package struct PruneService {
         guard let lock = try FileLock.acquire(path: context.state.pruneLockPath) else {
             throw Problem(
                 .locked, "another prune is at work",
-                hint: "wait for it to end; `snapmgr events` tells what it did")
+                hint: "wait for it to end; \(.events) tells what it did")
         }
         return lock
     }
@@ -85,7 +85,7 @@ package struct PruneService {
             return ClockJudgement(now: now, wall: now, lastBelieved: now)
         }
         let clock = isDryRun ? try watch.look() : try watch.record()
-        if clock.isInDoubt { context.note(clock.doubt) }
+        if clock.isInDoubt { context.advise(clock.doubt) }
         return clock
     }
 

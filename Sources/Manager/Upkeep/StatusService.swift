@@ -79,7 +79,7 @@ package struct StatusService {
     package func warnings() throws -> [String] {
         let clock = try ClockWatch(context, try? context.settings.get()).look()
         return (context.clockProblem.map { [$0.message] } ?? [])
-            + (clock.isInDoubt ? [clock.doubt] : [])
+            + (clock.isInDoubt ? [context.wording.text(clock.doubt)] : [])
     }
 
     /// As it is, with whatever a crash has left.
@@ -101,7 +101,8 @@ package struct StatusService {
     }
 
     private func warnings(_ volume: VolumeRow) throws -> [String] {
-        try context.glance(volume).serverWarnings() + kernelWarnings(volume)
+        try context.glance(volume).serverWarnings().map(context.wording.text)
+            + kernelWarnings(volume)
     }
 
     /// What the kernel says that no command has seen yet.
@@ -109,7 +110,7 @@ package struct StatusService {
         guard let glance = try? context.glance(volume) else { return [] }
         let suspension = (try? glance.suspensionWarning()).flatMap(\.self)
         let lost = (try? glance.lostSnapshots()) ?? []
-        return [suspension].compactMap(\.self)
+        return [suspension.map(context.wording.text)].compactMap(\.self)
             + lost.map { ordinal in
                 let row = try? context.catalog.snapshot(
                     volume: volume.record.name, ordinal: ordinal)

@@ -35,7 +35,7 @@ package struct TickService {
         guard let lock = try FileLock.acquire(path: context.state.tickLockPath) else {
             throw Problem(
                 .locked, "another tick is at work",
-                hint: "nothing is lost: it serves what is due; see `snapmgr events`")
+                hint: "nothing is lost: it serves what is due; see \(.events)")
         }
         defer { withExtendedLifetime(lock) {} }
         do {

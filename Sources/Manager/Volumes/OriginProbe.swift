@@ -85,7 +85,7 @@ struct OriginProbe {
             guard !isSameFile, volume.record.originPath != path else {
                 throw Problem(
                     .exists, "the origin \(path) is volume \(volume.record.name)'s already",
-                    hint: "run `snapmgr volume show \(volume.record.name)`")
+                    hint: "run \(.volumeShow(volume.record.name))")
             }
         }
     }

@@ -18,8 +18,8 @@ struct StoreOwnership {
             .refused,
             "the store \(storePath) of volume \(record.name) belongs to the state \(owner), not to "
                 + name,
-            hint: "use that state, or take the store over: `snapmgr catalog rebuild --store "
-                + "\(storePath) --take-over`")
+            hint: "use that state, or take the store over: "
+                + "\(.catalogRebuildStore(storePath, takesOver: true))")
     }
 
     /// A copy of a state folder has its identity, too: where the state was when it took the store is
@@ -33,7 +33,7 @@ struct StoreOwnership {
             "the store \(storePath) of volume \(record.name) belongs to the state \(twin): as far as "
                 + "can be told, \(context.state.path) is a copy of it",
             hint: "use that state; if that one is a backup of this one, move it away, or "
-                + "take the store over: `snapmgr catalog rebuild --store \(storePath) --take-over`")
+                + "take the store over: \(.catalogRebuildStore(storePath, takesOver: true))")
     }
 
     /// Writes this state into a store that belongs to none, and where this state is now. A store that

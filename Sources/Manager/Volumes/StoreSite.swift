@@ -84,7 +84,7 @@ struct StoreSite {
     private func belongsToAnother(_ record: VolumeRecord) -> Problem {
         Problem(
             .refused, "the store \(path) belongs to volume \(record.name) already",
-            hint: "run `snapmgr catalog rebuild --store \(path)` to manage it again")
+            hint: "run \(.catalogRebuildStore(path)) to manage it again")
     }
 
     /// Takes back what an unsuccessful creation has made, and nothing else; best effort, since what

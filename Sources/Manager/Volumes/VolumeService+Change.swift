@@ -257,9 +257,9 @@ extension VolumeService {
                 "a merge runs in volume \(name): without its store, the origin would stay half old "
                     + "and half new",
                 hint: try context.driver(of: volume).traits.mergesByItself
-                    ? "wait for it with `snapmgr merge status \(name)`; it runs while the volume is "
+                    ? "wait for it with \(.mergeStatus(name)); it runs while the volume is "
                         + "active"
-                    : "run `snapmgr merge resume \(name)` first")
+                    : "run \(.mergeResume(name)) first")
         }
         let members = Set(try context.catalog.snapshots(volume: name).map(\.id))
         let hold = try context.catalog.holds().first {
@@ -268,7 +268,7 @@ extension VolumeService {
         if let hold {
             throw Problem(
                 .refused, "snapshot \(hold.snapshot) of volume \(name) is held by \(hold.owner)",
-                hint: "run `snapmgr release \(hold.snapshot) --owner \(hold.owner)`")
+                hint: "run \(.release(hold.snapshot, owner: hold.owner))")
         }
     }
 }
@@ -282,7 +282,7 @@ extension VolumeLock {
         guard let lock = try FileLock.acquire(path: path(volume)) else {
             throw Problem(
                 .locked, "volume \(volume.record.name) is open in another process",
-                hint: "stop its server (`snapmgr serve`), then run the command again")
+                hint: "stop its server (\(.serve())), then run the command again")
         }
         return lock
     }

@@ -18,7 +18,7 @@ extension VolumeService {
             guard try !context.glance(volume).hasDevices else {
                 throw Problem(
                     .refused, "volume \(name) is active: the kernel has its origin",
-                    hint: "run `snapmgr deactivate \(name)` first")
+                    hint: "run \(.deactivate(name)) first")
             }
             let folder = FileFolder(path: volume.storePath)
             guard let lock = try StoreHolder.lock(folder, purpose: "snapmgr volume set") else {

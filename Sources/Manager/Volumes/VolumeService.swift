@@ -59,7 +59,7 @@ package struct VolumeService {
         guard volumes.contains(where: { $0.record.name == name }) else { return }
         throw Problem(
             .exists, "there is a volume \(name) already",
-            hint: "run `snapmgr volume show \(name)`, or choose another name")
+            hint: "run \(.volumeShow(name)), or choose another name")
     }
 
     private func validate(_ request: CreateRequest) throws {

@@ -70,7 +70,7 @@ package final class Barrier: Sendable {
                 throw Problem(
                     .exists,
                     "revert \(request.id) of volume “\(engine.record.name)” exists already",
-                    hint: "run `snapmgr catalog rebuild`")
+                    hint: "run \(.catalogRebuild)")
             }
             try engine.burn(request.id)
             if let safety = request.safety { try stage(safety) }
@@ -90,7 +90,7 @@ package final class Barrier: Sendable {
         guard !chain.snapshots.contains(where: { $0.manifest.id == request.id }) else {
             throw Problem(
                 .exists, "volume “\(engine.record.name)” has a snapshot \(request.id) already",
-                hint: "run `snapmgr catalog rebuild`")
+                hint: "run \(.catalogRebuild)")
         }
         let ordinal = try engine.store.freeOrdinal(
             from: chain.newest?.next ?? SnapshotOrdinal(rawValue: 1))

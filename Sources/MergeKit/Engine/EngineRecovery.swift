@@ -17,7 +17,7 @@ struct EngineRecovery {
     }
 
     func run() throws(Problem) -> LiveEngine {
-        var warnings: [String] = []
+        var warnings: [Advice] = []
         let record = try store.volume()
         let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         var copyOptions = options.copyOptions
@@ -69,7 +69,7 @@ struct EngineRecovery {
     /// Looks at a volume that the kernel's device-mapper has in use: as ``run()``, but nothing is
     /// recovered, swept or written, and the areas that grow are those of this moment.
     func attach() throws(Problem) -> LiveEngine {
-        var warnings: [String] = []
+        var warnings: [Advice] = []
         let record = try store.volume()
         let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         var copyOptions = options.copyOptions
@@ -99,7 +99,7 @@ struct EngineRecovery {
     // MARK: The origin
 
     private func checkOrigin(
-        _ record: VolumeRecord, _ warnings: inout [String]
+        _ record: VolumeRecord, _ warnings: inout [Advice]
     ) throws(Problem) {
         let size = try doing { () throws(IOFailure) in try origin.byteCount() }
         guard size >= record.geometry.volumeBytes else {
@@ -118,8 +118,8 @@ struct EngineRecovery {
         warnings.append(
             "THE ORIGIN OF VOLUME “\(record.name)” WAS CHANGED BY SOMEBODY ELSE: \(origin.path) is "
                 + "not as it was closed (\(Self.difference(known, stamp))). Snapshots show the "
-                + "changed bytes wherever they share them with the origin; see `snapmgr check "
-                + "\(record.name) --data`")
+                + "changed bytes wherever they share them with the origin; see "
+                + "\(.check(record.name, readsData: true))")
     }
 
     private static func difference(_ old: OriginStamp, _ new: OriginStamp) -> String {
@@ -134,7 +134,7 @@ struct EngineRecovery {
 
     /// Removes what is provably unfinished; returns the snapshots.
     private func sweepSnapshots(
-        _ survey: StoreSurvey, _ warnings: inout [String]
+        _ survey: StoreSurvey, _ warnings: inout [Advice]
     ) throws(Problem) -> [SnapshotManifest] {
         for ordinal in survey.unfinished {
             let left = try store.removeSnapshot(ordinal)
@@ -144,7 +144,7 @@ struct EngineRecovery {
         return survey.manifests
     }
 
-    private static func foreign(_ path: String) -> String {
+    private static func foreign(_ path: String) -> Advice {
         "\(path) is not snapmgr's: it stays, and its folder with it"
     }
 
@@ -182,7 +182,7 @@ struct EngineRecovery {
 
     /// Removes left-overs: reverts that never began, have ended, or were replaced by a later one.
     private func sweepReverts(
-        _ survey: StoreSurvey, _ warnings: inout [String]
+        _ survey: StoreSurvey, _ warnings: inout [Advice]
     ) throws(Problem) {
         for id in survey.finishedReverts {
             warnings += try store.removeRevert(id).map(Self.foreign)
@@ -200,13 +200,13 @@ struct EngineRecovery {
     /// the chunks that the journal names.
     private func resume(
         _ record: RevertRecord, _ chain: ChainState, format: AreaFormat, kernel: CopyKernel,
-        isObserved: Bool = false, _ warnings: inout [String]
+        isObserved: Bool = false, _ warnings: inout [Advice]
     ) throws(Problem) -> RunningMerge {
         guard let safety = chain.entry(record.safety)?.manifest, chain.entry(record.target) != nil
         else {
             throw Problem(
                 .corrupt, "revert \(record.id) names a snapshot that is not in the store",
-                hint: "run `snapmgr check`")
+                hint: "run \(.check())")
         }
         let safetyArea =
             record.safety == chain.newest
@@ -238,7 +238,7 @@ struct EngineRecovery {
     }
 
     /// What cannot be read is forgotten: the merge is right with any limits.
-    private func restoreLimits(of merge: RunningMerge, _ warnings: inout [String]) {
+    private func restoreLimits(of merge: RunningMerge, _ warnings: inout [Advice]) {
         do throws(Problem) {
             if let limits = try store.mergeLimits(merge.record.id) { merge.control.limits = limits }
         } catch {

@@ -225,7 +225,7 @@ extension LiveEngine {
         if chain.merge != nil {
             throw Problem(
                 .refused, "a merge runs on volume “\(record.name)”",
-                hint: "wait for it with `snapmgr merge status \(record.name)`")
+                hint: "wait for it with \(.mergeStatus(record.name))")
         }
     }
 

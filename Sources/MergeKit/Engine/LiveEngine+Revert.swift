@@ -70,14 +70,14 @@ extension LiveEngine {
         guard let merge = chain.merge else {
             throw Problem(
                 .notFound, "no merge runs on volume “\(record.name)”",
-                hint: "see `snapmgr merge status`; an ended revert is undone by reverting to its "
+                hint: "see \(.mergeStatus()); an ended revert is undone by reverting to its "
                     + "safety snapshot")
         }
         guard merge.record.tookSafetySnapshot, chain.live(merge.record.safetyID) != nil else {
             throw Problem(
                 .refused,
                 "the merge on volume “\(record.name)” cannot be cancelled: it has no safety snapshot",
-                hint: "revert to another snapshot with `snapmgr revert --no-safety`")
+                hint: "revert to another snapshot with \(.revertWithoutSafety)")
         }
         return RevertRequest(id: id, target: merge.record.safetyID, safety: nil)
     }
@@ -90,27 +90,27 @@ extension LiveEngine {
         if chain.isBroken(target.ordinal) {
             return Problem(
                 .broken, "snapshot \(target.id) of \(volume) is broken: exceptions were lost",
-                hint: "choose a newer snapshot; see `snapmgr list \(record.name)`")
+                hint: "choose a newer snapshot; see \(.list(record.name))")
         }
         if target.volumeBytes != chain.geometry.volumeBytes {
             return Problem(
                 .refused,
                 "\(volume) has \(chain.geometry.volumeBytes) bytes, snapshot \(target.id) "
                     + "\(target.volumeBytes)",
-                hint: "run `snapmgr volume resize \(record.name) \(target.volumeBytes)` first")
+                hint: "run \(.volumeResize(record.name, bytes: target.volumeBytes)) first")
         }
         guard let merge = chain.merge else { return nil }
         if chain.newest != merge.record.safety {
             return Problem(
                 .refused, "a merge runs on \(volume) and a snapshot was taken since it began",
-                hint: "wait for it with `snapmgr merge status \(record.name)`")
+                hint: "wait for it with \(.mergeStatus(record.name))")
         }
         guard safety else { return nil }
         return Problem(
             .refused, "a merge runs on \(volume)",
             hint:
-                "wait for it, undo it with `snapmgr merge cancel \(record.name)`, or drop what was "
-                + "written since it began with `snapmgr revert --no-safety`")
+                "wait for it, undo it with \(.mergeCancel(record.name)), or drop what was "
+                + "written since it began with \(.revertWithoutSafety)")
     }
 
     /// The overlay of the areas from the target's on: the frozen ones, and with `newest` the one

@@ -63,7 +63,7 @@ extension LiveEngine {
             if let merge = chain.merge, merge.record.target == manifest.ordinal {
                 throw Problem(
                     .refused, "snapshot \(id) is being merged into volume “\(record.name)”",
-                    hint: "wait until `snapmgr merge status \(record.name)` says done")
+                    hint: "wait until \(.mergeStatus(record.name)) says done")
             }
             if withShared({ $0.readers[manifest.ordinal, default: 0] }) > 0 {
                 throw Problem(
@@ -118,7 +118,7 @@ extension LiveEngine {
     func notFound(_ id: SnapshotID) -> Problem {
         Problem(
             .notFound, "volume “\(record.name)” has no snapshot \(id)",
-            hint: "see `snapmgr list \(record.name)`")
+            hint: "see \(.list(record.name))")
     }
 }
 

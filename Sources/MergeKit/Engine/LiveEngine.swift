@@ -36,7 +36,7 @@ package final class LiveEngine: Sendable {
     /// Small things that change under their own lock.
     struct Shared {
         var record: VolumeRecord
-        var warnings: [String]
+        var warnings: [Advice]
         /// Open views by snapshot.
         var readers: [SnapshotOrdinal: Int] = [:]
         /// Garbage that was freed already: the area, and the live snapshot it was judged by.
@@ -49,7 +49,7 @@ package final class LiveEngine: Sendable {
 
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
-        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [String],
+        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [Advice],
         isAttached: Bool = false
     ) {
         self.isAttached = isAttached
@@ -87,7 +87,7 @@ package final class LiveEngine: Sendable {
     package var storeFolder: any Folder { store.folder }
     package var record: VolumeRecord { shared.withLock { $0.record } }
     package var geometry: Geometry { chain.geometry }
-    package var warnings: [String] { shared.withLock { $0.warnings } }
+    package var warnings: [Advice] { shared.withLock { $0.warnings } }
 
     /// The bytes that collections have given back to the filesystem since the volume was opened.
     package var freedBytes: Int { shared.withLock { $0.freedBytes } }
@@ -127,7 +127,7 @@ package final class LiveEngine: Sendable {
         shared.withLock { body(&$0) }
     }
 
-    func warn(_ text: String) { shared.withLock { $0.warnings.append(text) } }
+    func warn(_ advice: Advice) { shared.withLock { $0.warnings.append(advice) } }
 
     package func snapshots() -> [SnapshotStatus] {
         let chain = chain
@@ -233,7 +233,7 @@ package final class LiveEngine: Sendable {
         guard !isAttached else {
             throw Problem(
                 .refused, "volume “\(record.name)” is active: its writes are the kernel's",
-                hint: "use its device, or run `snapmgr deactivate \(record.name)`")
+                hint: "use its device, or run \(.deactivate(record.name))")
         }
         guard isPoisoned.load(ordering: .relaxed) else { return }
         throw Problem(

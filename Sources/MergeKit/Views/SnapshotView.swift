@@ -275,6 +275,6 @@ extension LiveEngine {
         Problem(
             .broken,
             "snapshot \(manifest.id) of volume “\(record.name)” is broken: exceptions were lost",
-            hint: "choose a newer snapshot; see `snapmgr list \(record.name)`")
+            hint: "choose a newer snapshot; see \(.list(record.name))")
     }
 }

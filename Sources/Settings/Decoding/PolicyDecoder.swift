@@ -63,7 +63,7 @@ struct PolicyRules {
         }
         reader.refuse(
             node, "\(reader.name(.notMirrored)) would keep nothing: there are no mirrors yet",
-            hint: "leave it out; `snapmgr hold ID --reason TEXT` keeps what must stay")
+            hint: "leave it out; \(.hold) keeps what must stay")
     }
 
     private func span(_ key: PolicyKey) -> CalendarSpan? {

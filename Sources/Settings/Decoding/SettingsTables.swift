@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 /// A table with its full name.
 struct NamedTable {
     /// Empty for what stands outside of any table.
@@ -58,7 +60,7 @@ struct SettingsTables {
             guard SettingsName.isValid(table.key) else {
                 diagnostics.error(
                     "\(Quote.text(table.key)) is no name for a \(kind.noun)",
-                    at: table.keyPosition, hint: SettingsName.rule)
+                    at: table.keyPosition, hint: Advice(SettingsName.rule))
                 continue
             }
             if let first = sections[kind]?[table.key]?.position {

@@ -1,4 +1,5 @@
 internal import Scheduler
+internal import SnapshotModel
 
 /// Takes typed values out of a table. Whatever is wrong with one is told to the collector, and the
 /// value is then nil, as if it were not there.
@@ -37,11 +38,11 @@ struct TableReader<Key: SettingsKey> {
     /// A key with its table: `volumes.data.policy`.
     func name(_ key: Key) -> String { Quote.path(path + [key.rawValue]) }
 
-    func refuse(_ node: TOMLNode, _ message: String, hint: String? = nil) {
+    func refuse(_ node: TOMLNode, _ message: String, hint: Advice? = nil) {
         diagnostics.error(message, at: node.position, hint: hint)
     }
 
-    func wrongType(_ key: Key, _ node: TOMLNode, expected: String, hint: String? = nil) {
+    func wrongType(_ key: Key, _ node: TOMLNode, expected: String, hint: Advice? = nil) {
         refuse(node, "\(name(key)) must be \(expected), not \(node.kind)", hint: hint)
     }
 
@@ -146,7 +147,7 @@ struct SettingsText {
 
 extension Suggestion {
     /// A hint with the nearest candidate.
-    static func hint(for text: String, among candidates: some Sequence<String>) -> String? {
+    static func hint(for text: String, among candidates: some Sequence<String>) -> Advice? {
         nearest(to: text, among: candidates).map { "did you mean \"\($0)\"?" }
     }
 }

@@ -15,10 +15,10 @@ package struct Diagnostic: Hashable, Sendable {
     /// One sentence without a full stop.
     package var message: String
     /// What to do about it.
-    package var hint: String?
+    package var hint: Advice?
 
     package init(
-        _ severity: Severity, at position: SourcePosition?, _ message: String, hint: String? = nil
+        _ severity: Severity, at position: SourcePosition?, _ message: String, hint: Advice? = nil
     ) {
         self.severity = severity
         self.position = position
@@ -28,11 +28,13 @@ package struct Diagnostic: Hashable, Sendable {
 }
 
 extension Diagnostic: CustomStringConvertible {
+    package var description: String { text(.plain) }
+
     /// `FILE:LINE:COLUMN: message (hint)`, with `warning: ` before a warning's message.
-    package var description: String {
+    package func text(_ wording: Wording) -> String {
         let place = position.map { "\($0): " } ?? ""
         let kind = severity == .warning ? "warning: " : ""
-        return place + kind + message + (hint.map { " (\($0))" } ?? "")
+        return place + kind + message + (hint.map { " (\(wording.text($0)))" } ?? "")
     }
 }
 
@@ -55,24 +57,27 @@ package struct SettingsFailure: Error, Hashable, Sendable {
 
     init(sorted diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
 
-    init(_ message: String, at position: SourcePosition? = nil, hint: String? = nil) {
+    init(_ message: String, at position: SourcePosition? = nil, hint: Advice? = nil) {
         diagnostics = [Diagnostic(.error, at: position, message, hint: hint)]
     }
 
     package var errors: [Diagnostic] { diagnostics.filter { $0.severity == .error } }
 
     /// The same as other errors are told: one line for each.
-    package var problem: Problem {
+    ///
+    /// - Parameter wording: of the hints that go into the message.
+    package func problem(_ wording: Wording) -> Problem {
         let errors = errors
         guard let only = errors.first, errors.count == 1 else {
             return Problem(
-                .usage, errors.map(\.description).joined(separator: "\n"),
-                hint: "mend them and run 'snapmgr config check'")
+                .usage, errors.map { $0.text(wording) }.joined(separator: "\n"),
+                hint: "mend them and run \(.configCheck)")
         }
         var bare = only
         bare.hint = nil
         return Problem(
-            .usage, bare.description, hint: only.hint ?? "mend it and run 'snapmgr config check'")
+            .usage, bare.text(wording),
+            hint: only.hint ?? "mend it and run \(.configCheck)")
     }
 }
 
@@ -92,14 +97,14 @@ final class DiagnosticCollector {
 
     /// The hint is made only when it is told: looking for the nearest name takes time.
     func error(
-        _ message: String, at position: SourcePosition?, hint: @autoclosure () -> String? = nil
+        _ message: String, at position: SourcePosition?, hint: @autoclosure () -> Advice? = nil
     ) {
         errorCount += 1
         guard errorCount <= Self.limit else { return }
         diagnostics.append(Diagnostic(.error, at: position, message, hint: hint()))
     }
 
-    func warn(_ message: String, at position: SourcePosition?, hint: String? = nil) {
+    func warn(_ message: String, at position: SourcePosition?, hint: Advice? = nil) {
         diagnostics.append(Diagnostic(.warning, at: position, message, hint: hint))
     }
 

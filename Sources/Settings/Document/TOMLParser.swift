@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 /// Reads a TOML document into a tree that knows where everything stands.
 ///
 /// After an error it goes on at the next line that looks like a header or a key, so that one

@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 extension TOMLScanner {
     /// Whether three quotes are next.
     var startsLongString: Bool {

@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 /// Walks over the tokens of a TOML document: blanks, comments, line ends and keys here, scalar
 /// values in extensions. It is given UTF-8 that was checked, and goes forward only.
 ///
@@ -38,7 +40,7 @@ struct TOMLScanner {
     }
 
     /// The error that something else was expected here.
-    func unexpected(_ expected: String, hint: String? = nil) -> TOMLSyntaxError {
+    func unexpected(_ expected: String, hint: Advice? = nil) -> TOMLSyntaxError {
         TOMLSyntaxError("expected \(expected), found \(nextDescription)", at: offset, hint: hint)
     }
 

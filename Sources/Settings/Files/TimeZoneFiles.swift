@@ -66,7 +66,7 @@ package struct TimeZoneFiles: Sendable {
             throw Problem(
                 .usage, "there are no time zones in \(folder)", hint: "install tzdata")
         }
-        let hint = Suggestion.nearest(to: name, among: knownNames()).map {
+        let hint: Advice? = Suggestion.nearest(to: name, among: knownNames()).map {
             "did you mean \"\($0)\"?"
         }
         return Problem(

@@ -118,6 +118,6 @@ extension Problem {
         }
         self.init(
             .corrupt, "the area \(path) is damaged: \(fault)",
-            hint: "run `snapmgr check` to see which snapshots depend on it")
+            hint: "run \(.check()) to see which snapshots depend on it")
     }
 }

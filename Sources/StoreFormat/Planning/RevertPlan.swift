@@ -52,7 +52,7 @@ package struct RevertPlan {
             .corrupt,
             "the plan of revert \(record.id) has \(chunks.count) chunks instead of "
                 + "\(record.planChunkCount)\(cause)",
-            hint: damaged.isEmpty ? "run `snapmgr check`" : "run `snapmgr check --repair`")
+            hint: damaged.isEmpty ? "run \(.check())" : "run \(.checkRepair)")
     }
 }
 

@@ -185,6 +185,6 @@ package final class MergeJournal: Sendable {
     }
 
     private static func damaged(_ device: any BlockDevice, _ cause: String) -> Problem {
-        Problem(.corrupt, "\(device.path) is damaged: \(cause)", hint: "run `snapmgr check`")
+        Problem(.corrupt, "\(device.path) is damaged: \(cause)", hint: "run \(.check())")
     }
 }

@@ -137,7 +137,7 @@ package enum RecordCodec {
     }
 
     private static func damaged(_ path: String, _ cause: String) -> Problem {
-        Problem(.corrupt, "\(path) is damaged: \(cause)", hint: "run `snapmgr check`")
+        Problem(.corrupt, "\(path) is damaged: \(cause)", hint: "run \(.check())")
     }
 
     private static func makeEncoder() -> JSONEncoder {

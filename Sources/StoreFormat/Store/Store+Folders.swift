@@ -39,7 +39,7 @@ extension Store {
                 .corrupt,
                 "\(folder.path)/\(StoreLayout.snapshotFolder(ordinal)) is in the way of a new "
                     + "snapshot: it holds a manifest or exceptions",
-                hint: "stop whoever serves the volume, then run `snapmgr check`")
+                hint: "stop whoever serves the volume, then run \(.check())")
         }
         try removeSnapshot(ordinal)
     }

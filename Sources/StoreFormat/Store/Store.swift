@@ -225,7 +225,7 @@ package struct Store: Sendable {
         guard limits.bytesPerSecond ?? 1 > 0 else {
             throw Problem(
                 .corrupt, "\(folder.path)/\(name) has an impossible limit",
-                hint: "set it again with `snapmgr merge throttle`")
+                hint: "set it again with \(.mergeThrottle())")
         }
         return limits
     }
@@ -260,6 +260,6 @@ package struct Store: Sendable {
     private func impossible(_ name: String, _ flaw: String) -> Problem {
         Problem(
             .corrupt, "\(folder.path)/\(name) cannot be right: \(flaw)",
-            hint: "run `snapmgr check`")
+            hint: "run \(.check())")
     }
 }

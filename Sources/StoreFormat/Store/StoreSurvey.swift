@@ -102,24 +102,24 @@ package struct StoreSurvey: Sendable {
         }
     }
 
-    private static func hint(_ record: VolumeRecord) -> String {
+    private static func hint(_ record: VolumeRecord) -> Advice {
         "restore it from a copy of the store (look in lost+found after a repair of its filesystem); "
-            + "`snapmgr check \(record.name)` tells what can be done without it"
+            + "\(.check(record.name)) tells what can be done without it"
     }
 
     /// What somebody must know of what was left alone.
-    package func warnings(_ record: VolumeRecord) -> [String] {
+    package func warnings(_ record: VolumeRecord) -> [Advice] {
         doubtful.map {
             "\(StoreLayout.snapshotFolder($0)) of volume \(record.name) holds exceptions and has no "
-                + "manifest: it is left alone; see `snapmgr check \(record.name)`"
+                + "manifest: it is left alone; see \(.check(record.name))"
         }
             + withoutArea.map {
                 "\(StoreLayout.snapshotFolder($0)) of volume \(record.name) has lost its area, which "
-                    + "older snapshots may need: see `snapmgr check \(record.name)`"
+                    + "older snapshots may need: see \(.check(record.name))"
             }
             + doubtfulReverts.map {
                 "\(StoreLayout.revertFolder($0)) of volume \(record.name) has no record: it is left "
-                    + "alone; see `snapmgr check \(record.name)`"
+                    + "alone; see \(.check(record.name))"
             }
             + (unreachableThrough.map {
                 [

@@ -41,7 +41,7 @@ package struct StoreVerifier {
     }
 
     private mutating func report(
-        _ severity: Finding.Severity, _ object: String, _ message: String, remedy: String? = nil,
+        _ severity: Finding.Severity, _ object: String, _ message: String, remedy: Advice? = nil,
         isRepairable: Bool = false
     ) {
         findings.append(
@@ -53,7 +53,7 @@ package struct StoreVerifier {
     /// Repairs, or says that `--repair` would.
     private mutating func mend(
         _ object: String, _ message: String, severity: Finding.Severity = .warning,
-        remedy: String = "run `snapmgr check --repair`",
+        remedy: Advice = "run \(.checkRepair)",
         by body: () throws(Problem) -> Void
     ) throws(Problem) {
         if repair { try body() }
@@ -141,9 +141,9 @@ package struct StoreVerifier {
             losers.isEmpty
             ? "no snapshot needs them"
             : "without them, snapshots \(Self.names(losers)) cannot be read"
-        let remedy =
+        let remedy: Advice =
             "restore manifest.json from a copy of the store (look in lost+found); else "
-            + "`snapmgr check --repair` puts the folder aside as "
+            + "\(.checkRepair) puts the folder aside as "
             + "\(StoreLayout.asidePrefix)… and gives up the snapshots that need it"
         try mend(
             object, "it holds exceptions and has no manifest: \(loss)", severity: .damage,
@@ -176,7 +176,7 @@ package struct StoreVerifier {
                 isBroken
                 ? "it and all older snapshots are broken: exceptions were lost"
                 : "its area is invalid: it and all older snapshots are broken"
-            report(.damage, object, text, remedy: "delete them with `snapmgr delete`")
+            report(.damage, object, text, remedy: "delete them with \(.delete)")
             return nil
         }
         do throws(Problem) {
@@ -188,7 +188,7 @@ package struct StoreVerifier {
             guard error.isDamage else {
                 report(
                     .damage, object, error.message,
-                    remedy: "check the disk and the permissions, then run `snapmgr check` again")
+                    remedy: "check the disk and the permissions, then run \(.check()) again")
                 return nil
             }
             damaged.insert(ordinal)
@@ -236,7 +236,7 @@ package struct StoreVerifier {
                     : "its merge has \(rest) of \(running.planChunkCount) chunks to copy",
                 remedy: mergesByItself
                     ? "the kernel runs it while the volume is active"
-                    : "it goes on when the volume is served, or by `snapmgr merge resume`")
+                    : "it goes on when the volume is served, or by \(.mergeResume())")
         } catch {
             report(
                 .damage, "reverts", error.message,
@@ -265,7 +265,7 @@ package struct StoreVerifier {
         try mend(
             "revert \(id)", "its record is gone: \(loss)", severity: .damage,
             remedy: "restore revert.json from a copy of the store (look in lost+found); else "
-                + "`snapmgr check --repair` puts the folder aside, and the volume opens as it is"
+                + "\(.checkRepair) puts the folder aside, and the volume opens as it is"
         ) { () throws(Problem) in try store.putAside(StoreLayout.revertFolder(id)) }
     }
 
@@ -307,7 +307,7 @@ package struct StoreVerifier {
             remedy:
                 "if volume \(volume.name) is active, let its merge end before anything else; else "
                 + "restore these areas from a copy of the store, then run "
-                + "`snapmgr activate \(volume.name)`")
+                + "\(.activate(volume.name))")
     }
 
     // MARK: Data

@@ -1,6 +1,7 @@
 import Synchronization
 import ArgumentParser
 import Manager
+import ShellWords
 import SnapshotModel
 
 /// Parses, runs, and turns errors into messages and exit codes.
@@ -41,9 +42,9 @@ enum CommandRunner {
         let problem =
             isParserError(error)
             ? Problem(
-                .usage, SnapmgrCommand.message(for: error), hint: "see `snapmgr status --help`")
+                .usage, SnapmgrCommand.message(for: error), hint: "see \(.help(["status"]))")
             : Problem(error)
-        let output = PluginOutput(problem)
+        let output = PluginOutput(problem, .shell)
         Output.write(output.text)
         return output.status
     }
@@ -64,7 +65,7 @@ enum CommandRunner {
         }
         guard !json else {
             let message = SnapmgrCommand.message(for: error)
-            return report(Problem(.usage, message, hint: "see `snapmgr --help`"), json: true)
+            return report(Problem(.usage, message, hint: "see \(.help([]))"), json: true)
         }
         Output.tell(SnapmgrCommand.fullMessage(for: error) + "\n")
         return ExitStatus.usage.rawValue
@@ -82,9 +83,11 @@ struct ErrorMessage {
 
     init(_ problem: Problem) { self.problem = problem }
 
+    private var hint: String? { problem.hint.map(Wording.shell.text) }
+
     func text(json: Bool) -> String {
         guard !json else { return "\(document)\n" }
-        let hint = problem.hint.map { "hint: \(shown($0))\n" } ?? ""
+        let hint = hint.map { "hint: \(shown($0))\n" } ?? ""
         return "snapmgr: \(shown(problem.message))\n\(hint)"
     }
 
@@ -97,7 +100,7 @@ struct ErrorMessage {
         [
             "error": [
                 "code": JSONValue(problem.code), "message": JSONValue(problem.message),
-                "hint": JSONValue(problem.hint),
+                "hint": JSONValue(hint), "commands": JSONValue(commandsOf: problem.hint),
             ]
         ]
     }

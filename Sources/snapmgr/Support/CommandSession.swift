@@ -3,6 +3,7 @@ import Drivers
 import Glibc
 import Manager
 import Settings
+import ShellWords
 import SnapshotModel
 
 /// A command that works with the manager.
@@ -22,11 +23,12 @@ protocol CommandGroup: ParsableCommand {}
 extension CommandGroup {
     mutating func run() throws {
         let name = Self.configuration.commandName ?? ""
-        let path = name == "snapmgr" ? name : "snapmgr \(name)"
+        let isProgram = name == "snapmgr"
+        let path = isProgram ? name : "snapmgr \(name)"
         let names = Self.configuration.subcommands.compactMap { $0.configuration.commandName }
         throw Problem(
             .usage, "\(path) needs one of: \(names.joined(separator: ", "))",
-            hint: "run `\(path) --help`")
+            hint: "run \(.help(isProgram ? [] : [name]))")
     }
 }
 
@@ -65,7 +67,7 @@ struct CommandSession {
             do throws(SettingsFailure) {
                 return try SettingsLoader(environment: environment).load(location)
             } catch {
-                throw error.problem
+                throw error.problem(.shell)
             }
         }
     }
@@ -79,7 +81,7 @@ struct CommandSession {
             throw Problem(
                 .notFound, "there is no folder \(state)",
                 hint:
-                    "check --state; `snapmgr volume create NAME --origin PATH` makes it with a first volume"
+                    "check --state; \(.volumeCreate()) makes it with a first volume"
             )
         }
         return try Manager(reading: options)
@@ -98,7 +100,7 @@ struct CommandSession {
         let terminal = terminal
         return ManagerOptions(
             state: try StateFolder(absolute: path),
-            drivers: Drivers.all(purpose: "snapmgr"),
+            drivers: Drivers.all(purpose: "snapmgr", wording: .shell), wording: .shell,
             operation: Operation(
                 cancellation: Interruption.cancellation, settings: settingsSource,
                 onNote: { terminal.note($0) }))

@@ -1,5 +1,6 @@
 import Glibc
 import Manager
+import ShellWords
 import SnapshotModel
 import Synchronization
 
@@ -57,7 +58,7 @@ enum Interruption {
             tv_sec: graceMilliseconds / 1000, tv_nsec: graceMilliseconds % 1000 * 1_000_000)
         sigtimedwait(&signals, nil, &grace)
         guard !isPlugin.load(ordering: .relaxed) else {
-            let output = PluginOutput(Cancellation.problem)
+            let output = PluginOutput(Cancellation.problem, .shell)
             Output.write(output.text)
             _exit(output.status)
         }

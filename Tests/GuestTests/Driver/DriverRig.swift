@@ -111,13 +111,13 @@ final class DriverRig {
     func activate() throws {
         let volume = try volume()
         try volume.activate()
-        warnings += volume.warnings
+        warnings += volume.warnings.map(\.description)
     }
 
     func deactivate() throws {
         let volume = try volume()
         try volume.deactivate()
-        warnings += volume.warnings
+        warnings += volume.warnings.map(\.description)
     }
 
     /// A session, as each command has one.
@@ -127,7 +127,7 @@ final class DriverRig {
                 storePath: storePath, purpose: "test", mapper: mapper, clock: SystemClock()),
             "session with a volume that nobody has open")
         defer { session.close() }
-        warnings += session.warnings
+        warnings += session.warnings.map(\.description)
         return try body(session)
     }
 

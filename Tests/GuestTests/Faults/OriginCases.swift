@@ -121,7 +121,9 @@ enum OriginCases {
         for _ in 0..<2 {
             let problem = try refusal(rig)
             try expectEqual(problem.code, .refused, "code of \(problem)")
-            try expect(problem.hint?.contains("--accept-origin") ?? false, "hint of \(problem)")
+            try expectEqual(
+                problem.hint?.remedies, [.activate(rig.name, accepting: .origin)],
+                "hint of \(problem)")
         }
         try rig.volume().acceptOrigin()
         try rig.activate()

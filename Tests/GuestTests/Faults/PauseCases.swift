@@ -205,7 +205,8 @@ enum PauseCases {
         try history.expectAll()
         let problem = try expectFailure("a deactivation") { try rig.deactivate() } as? Problem
         try expectEqual(problem?.code, .refused, "code of \(String(describing: problem))")
-        try expect(problem?.hint?.contains("merge resume") ?? false, "hint of the refusal")
+        try expect(
+            problem?.hint?.description.contains("mergeResume") ?? false, "hint of the refusal")
         try expectEqual(try rig.problem(of: .waitForMerge).code, .refused, "code of a wait")
         try expectPaused(scene, merged)
         try history.expectAll()
@@ -291,7 +292,8 @@ enum PauseCases {
             $0.object == "revert \(known.id)" && $0.severity == .damage
         }.compactMap(\.remedy)
         try expect(
-            remedies.count == 1 && remedies[0].contains("restore these areas"), "\(findings)")
+            remedies.count == 1 && remedies[0].description.contains("restore these areas"),
+            "\(findings)")
         try expectEqual(try rig.store.revert(known.id), known, "record of the revert")
         let failure = try expectFailure("an activation without the area") { try rig.activate() }
         try expectEqual((failure as? Problem)?.code, .corrupt, "code of \(failure)")

@@ -76,7 +76,7 @@ enum BusyCases {
         try expect(
             refusal.message.contains(mountPoint), "the mount point is not named: \(refusal)")
         try expect(
-            refusal.hint?.contains("umount \(mountPoint)") ?? false,
+            refusal.hint?.description.contains("umount \(mountPoint)") ?? false,
             "the hint does not help: \(refusal)")
         try Mounting.unmount(mountPoint)
         let last = try rig.withView(target.id) { view in

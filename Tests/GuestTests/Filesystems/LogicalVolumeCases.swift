@@ -68,7 +68,7 @@ enum LogicalVolumeCases {
         // Asked for before the origin has the room: refused, and nothing has changed.
         let refusal = try rig.problem(of: .resize(bytes: wider))
         try expectEqual(refusal.code, .refused, "code of \(refusal)")
-        try expect(refusal.hint?.contains("lvextend") ?? false, "hint of \(refusal)")
+        try expect(refusal.hint?.description.contains("lvextend") ?? false, "hint of \(refusal)")
         try manage(context, "lvextend", "-L", "+32M", "\(group)/data")
         try rig.perform(.resize(bytes: wider))
         try expectEqual(

@@ -110,7 +110,7 @@ enum OriginNoteCases {
             let volume = try faulty.rig.volume()
             try volume.recover()
             try expect(
-                volume.warnings.contains { $0.contains("could not be noted") },
+                volume.warnings.contains { $0.description.contains("could not be noted") },
                 "what was said: \(volume.warnings)")
             try expect(try faulty.rig.store.originState()?.samples == nil, "samples of nothing")
         }

@@ -88,7 +88,8 @@ enum ThrottleCases {
             return session.warnings
         }
         try expect(
-            said.contains { $0.contains("could not be lifted") }, "what was said: \(said)")
+            said.contains { $0.description.contains("could not be lifted") },
+            "what was said: \(said)")
         try expect(try rig.mergeProgress()?.state != .paused, "it is paused")
         try faulty.finishMerge()
         try faulty.expectGoesOn()

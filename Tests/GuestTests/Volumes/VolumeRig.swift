@@ -77,8 +77,8 @@ final class VolumeRig {
     func activate() throws -> [String] {
         let volume = try volume()
         try volume.activate()
-        warnings += volume.warnings
-        return volume.warnings
+        warnings += volume.warnings.map(\.description)
+        return volume.warnings.map(\.description)
     }
 
     func deactivate() throws { try volume().deactivate() }
@@ -89,7 +89,7 @@ final class VolumeRig {
             try DeviceSession.openUnlessHeld(
                 storePath: storePath, purpose: "test", mapper: mapper, clock: SystemClock()),
             "session with a volume that nobody has open")
-        warnings += session.warnings
+        warnings += session.warnings.map(\.description)
         return session
     }
 

@@ -1,5 +1,6 @@
 import Catalog
 import Scheduler
+import ShellWords
 import SnapshotModel
 import Testing
 
@@ -120,7 +121,10 @@ import VolumeAccess
         #expect(findings.severity == expected.severity)
         #expect(findings.count == (expected.text == nil ? 0 : 1))
         #expect(findings.allSatisfy { $0.subject == "volume data" })
-        if let text = expected.text { #expect(findings.first?.text.contains(text) == true) }
+        if let text = expected.text {
+            let told = findings.first.map { Wording.shell.text($0.text) }
+            #expect(told?.contains(text) == true)
+        }
     }
 
     @Test(
@@ -186,7 +190,7 @@ import VolumeAccess
         #expect(judge(unseen, now: Sample.now).first?.subject == "schedule auto of set:vm")
         let ahead = Sample.schedule(.every(.hour), served: [Sample.ago(-7200)])
         #expect(judge(ahead, now: Sample.now).map(\.severity) == [.warning])
-        #expect(judge(ahead, now: Sample.now).first?.text.hasSuffix("for 3h") == true)
+        #expect(judge(ahead, now: Sample.now).first?.text.description.hasSuffix("for 3h") == true)
     }
 
     @Test("an alarm outranks what is unknown, which outranks a warning")
@@ -200,12 +204,12 @@ import VolumeAccess
         reading.volumes[0].hasBrokenChain = true
         let findings = MonitorJudge(reading).findings
         #expect(findings.map(\.severity) == [.critical, .unknown, .warning])
-        #expect(PluginOutput(reading).status == 2)
+        #expect(PluginOutput(reading, .shell).status == 2)
     }
 
     @Test("nothing to look at is unknown, not well")
     func nothing() {
-        let output = PluginOutput(MonitorReading(now: Sample.now))
+        let output = PluginOutput(MonitorReading(now: Sample.now), .shell)
         #expect(output.status == 3)
         #expect(output.text.hasPrefix("SNAPMGR UNKNOWN - check: there is no volume"))
     }

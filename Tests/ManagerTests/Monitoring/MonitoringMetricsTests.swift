@@ -1,5 +1,6 @@
 import Catalog
 import Scheduler
+import ShellWords
 import SnapshotModel
 import Testing
 
@@ -34,7 +35,7 @@ import Testing
 
     @Test("the exposition has these names, labels and values")
     func exposition() throws {
-        let text = MonitorMetrics(reading).text
+        let text = MonitorMetrics(reading, .shell).text
         try ExpositionValidator.validate(text)
         let samples = text.split(separator: "\n").filter { !$0.hasPrefix("#") }
         let expected = """
@@ -100,7 +101,7 @@ import Testing
         reading.volumes[0].health.freeBytes = nil
         reading.volumes[0].floorBytes = nil
         reading.problems = [Problem(.failed, "no")]
-        let text = MonitorMetrics(reading).text
+        let text = MonitorMetrics(reading, .shell).text
         try ExpositionValidator.validate(text)
         #expect(text.contains("\nsnapmgr_up 0\n"))
         #expect(!text.contains("snapmgr_store_free"))

@@ -1,4 +1,5 @@
 import Scheduler
+import ShellWords
 import SnapshotModel
 import Testing
 
@@ -12,7 +13,8 @@ import Testing
     func well() throws {
         let schedule = Sample.schedule(.every(.hour), served: [Sample.now])
         let output = PluginOutput(
-            MonitorReading(now: Sample.now, volumes: [Sample.volume()], schedules: [schedule]))
+            MonitorReading(now: Sample.now, volumes: [Sample.volume()], schedules: [schedule]),
+            .shell)
         #expect(output.status == 0)
         #expect(
             output.text
@@ -27,7 +29,7 @@ import Testing
         var volume = Sample.volume()
         volume.health.daysToFull = 3
         volume.hasBrokenChain = true
-        let output = PluginOutput(MonitorReading(now: Sample.now, volumes: [volume]))
+        let output = PluginOutput(MonitorReading(now: Sample.now, volumes: [volume]), .shell)
         let lines = output.text.split(separator: "\n")
         #expect(lines.count == 3)
         #expect(lines[0].hasPrefix("SNAPMGR CRITICAL - volume data: the chain is broken"))
@@ -40,12 +42,12 @@ import Testing
     func escaping() {
         var volume = Sample.volume()
         volume.failure = Sample.event(.hookFailed, volume: "data", "a|b\r\nOK\u{1B}[1m")
-        let output = PluginOutput(MonitorReading(now: Sample.now, volumes: [volume]))
+        let output = PluginOutput(MonitorReading(now: Sample.now, volumes: [volume]), .shell)
         let lines = output.text.split(separator: "\n")
         #expect(lines.count == 2)
         #expect(lines[0].split(separator: "|").count == 2)
         #expect(lines[1].hasSuffix("a/b OK [1m"))
-        let failure = PluginOutput(Problem(.failed, "a|\nb", hint: "c"))
+        let failure = PluginOutput(Problem(.failed, "a|\nb", hint: "c"), .shell)
         #expect(failure.text == "SNAPMGR UNKNOWN - a/ b\nc\n")
         #expect(failure.status == 3)
     }

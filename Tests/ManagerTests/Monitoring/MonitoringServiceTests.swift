@@ -138,7 +138,7 @@ import MergeKit
         fixture.sessions.heal()
         let found = try findings(settings())
         #expect(found.map(\.severity) == [.warning])
-        #expect(found.first?.text.contains("injected") == true)
+        #expect(found.first?.text.description.contains("injected") == true)
         let metrics = try manager(settings()).monitoring.exposition([])
         try ExpositionValidator.validate(metrics)
         #expect(
@@ -186,7 +186,7 @@ import MergeKit
         fixture.clock.advance(bySeconds: 31 * 86_400)
         let found = try findings(settings())
         #expect(found.map(\.severity) == [.warning, .ok])
-        #expect(found.first?.text.contains("of eve on snapshot 1") == true)
+        #expect(found.first?.text.description.contains("of eve on snapshot 1") == true)
     }
 
     @Test("a prune that stays away is told after two days")
@@ -198,7 +198,8 @@ import MergeKit
         fixture.clock.advance(bySeconds: 47 * 3600)
         #expect(try findings(settings).isEmpty)
         fixture.clock.advance(bySeconds: 2 * 3600)
-        #expect(try findings(settings).map(\.text).first?.hasPrefix("2 snapshots should") == true)
+        #expect(
+            try findings(settings).first?.text.description.hasPrefix("2 snapshots should") == true)
         _ = try manager(settings).pruning.prune([], isDryRun: false)
         #expect(try findings(settings).isEmpty)
         #expect(try manager(settings).monitoring.read([]).volumes[0].lastPruneAt != nil)
@@ -213,7 +214,9 @@ import MergeKit
         #expect(origin.first?.text == "the origin \(fixture.folder)/data.img is missing")
         try FileManager.default.removeItem(atPath: fixture.storePath("data"))
         let store = try findings(settings())
-        #expect(store.first?.text.contains("the store \(fixture.storePath("data"))") == true)
+        #expect(
+            store.first?.text.description.contains("the store \(fixture.storePath("data"))") == true
+        )
         #expect(try manager(settings()).monitoring.read([]).volumes.count == 2)
     }
 
@@ -241,7 +244,8 @@ import MergeKit
     @Test("settings that cannot be read are unknown, and hide no alarm")
     func wrongSettings() throws {
         #expect(try findings(nil).map(\.severity) == [.unknown])
-        #expect(try findings(nil).first?.text.contains("the settings are wrong") == true)
+        #expect(
+            try findings(nil).first?.text.description.contains("the settings are wrong") == true)
         try FileManager.default.removeItem(atPath: fixture.folder + "/data.img")
         #expect(try findings(nil).map(\.severity) == [.critical, .unknown])
     }

@@ -58,7 +58,7 @@ package final class MemoryDriver: VolumeDriver {
     }
 
     package func serve(
-        _ place: VolumePlace, report: @escaping @Sendable (String) -> Void,
+        _ place: VolumePlace, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> any ServedVolume {
         let volume = try volume(place)
@@ -82,7 +82,7 @@ private struct MemoryGlance: VolumeGlance {
 
     func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] { [] }
     func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? { nil }
-    func serverWarnings() throws(Problem) -> [String] { [] }
+    func serverWarnings() throws(Problem) -> [Advice] { [] }
 }
 
 private struct ServedMemory: ServedVolume {

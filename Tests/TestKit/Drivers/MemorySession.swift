@@ -19,7 +19,7 @@ final class MemorySession: OpenVolume {
     init(_ volume: MemoryVolume) { self.volume = volume }
 
     var isServed: Bool { true }
-    var warnings: [String] { [] }
+    var warnings: [Advice] { [] }
 
     /// What was committed and not released is undone.
     func close() {

@@ -49,7 +49,7 @@ extension MemoryVolume.State {
         guard let found = snapshots.first(where: { $0.manifest.id == id }) else {
             throw Problem(
                 .notFound, "there is no snapshot \(id) of volume \(record.name)",
-                hint: "see them all: `snapmgr list`")
+                hint: "see them all: \(.list())")
         }
         return found
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Manager
+import ShellWords
 import SnapshotModel
 
 struct RevertCommand: ManagerCommand {
@@ -82,7 +83,7 @@ struct RevertCommand: ManagerCommand {
                     + "merge, \(display.size(item.preserveBytes)) to keep for other snapshots\n"
             }
             let advice = item.clientAdvice.map { "\($0)\n" } ?? ""
-            let undo = item.safety.map { "; `snapmgr revert \($0)` undoes it" } ?? ""
+            let undo = item.safety.map { Wording.shell.text("; \(.revert($0)) undoes it") } ?? ""
             let merge = item.state == .done ? "merged \(plan)" : "merging \(plan)"
             return "volume \(item.volume) reads as snapshot \(item.target): \(merge)\(undo)\n"
                 + advice

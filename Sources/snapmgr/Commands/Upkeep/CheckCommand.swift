@@ -1,5 +1,6 @@
 import ArgumentParser
 import Manager
+import ShellWords
 import SnapshotModel
 
 struct CheckCommand: ManagerCommand {
@@ -22,7 +23,7 @@ struct CheckCommand: ManagerCommand {
     func run(_ session: CommandSession) throws {
         let report = try session.manager().checks.check(
             volumes, readsData: data, repairs: repair)
-        try session.show(report) { text(report) }
+        try session.show(report.json) { text(report) }
         if report.damageCount > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
@@ -30,12 +31,32 @@ struct CheckCommand: ManagerCommand {
         let lines = report.items.map { item in
             let finding = item.finding
             let place = item.volume.map { "volume \($0), \(finding.object)" } ?? finding.object
-            let remedy = finding.remedy.map { "\n    \($0)" } ?? ""
+            let remedy = finding.remedy.map { "\n    \(Wording.shell.text($0))" } ?? ""
             return "\(finding.severity.rawValue): \(place): \(finding.message)\(remedy)\n"
         }
         let count = report.volumes.count
         return lines.joined()
             + "\(count) \(count == 1 ? "volume" : "volumes") checked, "
             + "damage in \(report.damageCount) places\n"
+    }
+}
+
+extension CheckReport {
+    fileprivate var json: JSONValue {
+        [
+            "volumes": JSONValue(volumes), "damaged": JSONValue(damageCount),
+            "findings": .array(
+                items.map { item in
+                    [
+                        "volume": JSONValue(item.volume),
+                        "severity": JSONValue(item.finding.severity),
+                        "object": JSONValue(item.finding.object),
+                        "message": JSONValue(item.finding.message),
+                        "remedy": JSONValue(item.finding.remedy.map(Wording.shell.text)),
+                        "commands": JSONValue(commandsOf: item.finding.remedy),
+                        "repairable": JSONValue(item.finding.isRepairable),
+                    ]
+                }),
+        ]
     }
 }

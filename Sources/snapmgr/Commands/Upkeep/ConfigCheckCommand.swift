@@ -1,6 +1,7 @@
 import ArgumentParser
 import Manager
 import Settings
+import ShellWords
 import SnapshotModel
 
 struct ConfigCheckCommand: ManagerCommand {
@@ -23,7 +24,7 @@ struct ConfigCheckCommand: ManagerCommand {
 
     func run(_ session: CommandSession) throws {
         let settings = try session.settings()
-        let warnings = settings.warnings.map(\.description) + (try missing(settings, session))
+        let warnings = settings.warnings.map { $0.text(.shell) } + (try missing(settings, session))
         try session.show([
             "files": JSONValue(settings.files), "warnings": JSONValue(warnings),
         ]) {

@@ -1,6 +1,7 @@
 package import ArgumentParser
 import Drivers
 import Manager
+import ShellWords
 import SnapshotModel
 import VolumeAccess
 
@@ -85,5 +86,5 @@ extension DriverName: ExpressibleByArgument {
 
     package var defaultValueDescription: String { rawValue }
 
-    private static let known = Drivers.all(purpose: "").names.map(\.rawValue)
+    private static let known = Drivers.all(purpose: "", wording: .shell).names.map(\.rawValue)
 }

@@ -1,0 +1,69 @@
+package import SnapshotModel
+
+extension ShellCommand {
+    /// The command that is a remedy.
+    package init(_ remedy: Remedy) {
+        self =
+            switch remedy {
+            case .volumeCreate(let name):
+                Self(
+                    "volume create", .operand(name, else: "NAME"),
+                    .option("--origin", .open("PATH")))
+            case .volumeList: Self("volume list")
+            case .volumeRemove(let name, let keepsStore):
+                Self("volume remove", .operand(name), keepsStore ? .option("--keep-store") : nil)
+            case .volumeResize(let name, let bytes):
+                Self("volume resize", .operand(name), .operand("\(bytes)"))
+            case .volumeSet(let name, let origin):
+                Self("volume set", .operand(name), .option("--origin", origin))
+            case .volumeShow(let name): Self("volume show", .operand(name))
+            case .activate(let name, let acceptance):
+                Self(
+                    "activate", .operand(name, orUnsaid: "VOLUME"),
+                    acceptance.map { .option("--accept-\($0.rawValue)") })
+            case .activateAll: Self("activate", .option("--all"))
+            case .deactivate(let name, let withoutStore):
+                Self("deactivate", .operand(name), withoutStore ? .option("--without-store") : nil)
+            case .serve(let name): Self("serve", name.map { .operand($0) })
+            case .delete: Self("delete", .operand(.unsaid("ID")))
+            case .export(let id): Self("export", .operand("\(id)"), .operand(.open("FILE")))
+            case .hold:
+                Self("hold", .operand(.open("ID")), .option("--reason", .open("TEXT")))
+            case .holdList: Self("hold list")
+            case .list(let name): Self("list", name.map { .operand($0) })
+            case .listSets: Self("list", .option("--set"))
+            case .release(let id, let owner):
+                Self("release", .operand("\(id)"), .option("--owner", owner))
+            case .umount(let path): Self("umount", .operand(path))
+            case .revert(let id): Self("revert", .operand("\(id)"))
+            case .revertWithoutSafety:
+                Self("revert", .operand(.unsaid("ID")), .option("--no-safety"))
+            case .mergeCancel(let name): Self("merge cancel", .operand(name))
+            case .mergeResume(let name): Self("merge resume", name.map { .operand($0) })
+            case .mergeStatus(let name): Self("merge status", name.map { .operand($0) })
+            case .mergeThrottle(let name):
+                Self(
+                    "merge throttle", .operand(name == nil ? .unsaid("RATE") : .open("RATE")),
+                    name.map { .operand($0) })
+            case .catalogRebuild: Self("catalog rebuild")
+            case .catalogRebuildStore(let path, let takesOver):
+                Self(
+                    "catalog rebuild", .option("--store", path.map { .known($0) } ?? .open("DIR")),
+                    takesOver ? .option("--take-over") : nil)
+            case .check(let name, let readsData):
+                Self("check", name.map { .operand($0) }, readsData ? .option("--data") : nil)
+            case .checkRepair: Self("check", .option("--repair"))
+            case .configCheck: Self("config check")
+            case .configShow: Self("config show")
+            case .daemon: Self("daemon")
+            case .events: Self("events")
+            case .prune: Self("prune")
+            case .pruneAcceptingClock: Self("prune", .option("--accept-clock"))
+            case .pruneExplained(let name):
+                Self("prune", .option("-n"), .option("--explain"), .operand(name))
+            case .status: Self("status")
+            case .statusForMonitoring: Self("status", .option("--nagios"))
+            case .help(let words): Self(words.joined(separator: " "), .option("--help"))
+            }
+    }
+}

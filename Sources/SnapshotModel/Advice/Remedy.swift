@@ -1,0 +1,59 @@
+/// What a person may do next, as a value: a face turns it into a command line, a link or a button.
+///
+/// Where nothing is named that a case could name, the person has to choose it, or all are meant.
+/// Its form on the wire is that of the cases' names.
+package enum Remedy: Hashable, Sendable, Codable {
+    // Volumes
+    case volumeCreate(String? = nil)
+    case volumeList
+    case volumeRemove(String, keepsStore: Bool = false)
+    case volumeResize(String, bytes: Int)
+    case volumeSet(String, origin: String)
+    case volumeShow(String)
+    case activate(String? = nil, accepting: Acceptance? = nil)
+    case activateAll
+    case deactivate(String, withoutStore: Bool = false)
+    case serve(String? = nil)
+
+    // Snapshots
+    case delete
+    case export(SnapshotID)
+    case hold
+    case holdList
+    case list(String? = nil)
+    case listSets
+    case release(SnapshotID, owner: String)
+    case umount(String)
+
+    // Reverts and their merges
+    case revert(SnapshotID)
+    case revertWithoutSafety
+    case mergeCancel(String)
+    case mergeResume(String? = nil)
+    case mergeStatus(String? = nil)
+    case mergeThrottle(String? = nil)
+
+    // Upkeep
+    case catalogRebuild
+    /// - Parameter takesOver: also a store that belongs to another state.
+    case catalogRebuildStore(String? = nil, takesOver: Bool = false)
+    case check(String? = nil, readsData: Bool = false)
+    case checkRepair
+    case configCheck
+    case configShow
+    case daemon
+    case events
+    case prune
+    case pruneAcceptingClock
+    case pruneExplained(String)
+    case status
+    case statusForMonitoring
+    /// What a command takes, by the words that name it; none is the program.
+    case help([String])
+
+    /// What an activation takes although it is not as it was left.
+    package enum Acceptance: String, Hashable, Sendable, Codable, CaseIterable {
+        case device
+        case origin
+    }
+}

@@ -1,0 +1,76 @@
+import SnapshotModel
+
+/// Each remedy, with what it may name and without it.
+enum RemedyExamples {
+    private static let id = SnapshotID(rawValue: 7)
+
+    static let all: [Remedy] = [
+        .volumeCreate(), .volumeCreate("a"), .volumeList, .volumeRemove("a"),
+        .volumeRemove("a", keepsStore: true), .volumeResize("a", bytes: 4096),
+        .volumeSet("a", origin: "/b"), .volumeShow("a"), .activate(), .activate("a"),
+        .activate("a", accepting: .device), .activate("a", accepting: .origin), .activateAll,
+        .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"), .delete,
+        .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .release(id, owner: "eve"),
+        .umount("/mnt"), .revert(id), .revertWithoutSafety, .mergeCancel("a"), .mergeResume(),
+        .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
+        .mergeThrottle("a"), .catalogRebuild, .catalogRebuildStore(takesOver: true),
+        .catalogRebuildStore("/b"), .catalogRebuildStore("/b", takesOver: true), .check(),
+        .check("a"), .check("a", readsData: true), .checkRepair, .configCheck, .configShow,
+        .daemon, .events, .prune, .pruneAcceptingClock, .pruneExplained("a"), .status,
+        .statusForMonitoring, .help([]), .help(["merge", "status"]),
+    ]
+
+    enum Kind: CaseIterable {
+        case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
+        case activate, activateAll, deactivate, serve
+        case delete, export, hold, holdList, list, listSets, release, umount
+        case revert, revertWithoutSafety, mergeCancel, mergeResume, mergeStatus, mergeThrottle
+        case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
+        case daemon, events, prune, pruneAcceptingClock, pruneExplained
+        case status, statusForMonitoring, help
+    }
+
+    /// Without a default, so that nobody forgets a new one: it is also to be in ``all``.
+    static func kind(of remedy: Remedy) -> Kind {
+        switch remedy {
+        case .volumeCreate: .volumeCreate
+        case .volumeList: .volumeList
+        case .volumeRemove: .volumeRemove
+        case .volumeResize: .volumeResize
+        case .volumeSet: .volumeSet
+        case .volumeShow: .volumeShow
+        case .activate: .activate
+        case .activateAll: .activateAll
+        case .deactivate: .deactivate
+        case .serve: .serve
+        case .delete: .delete
+        case .export: .export
+        case .hold: .hold
+        case .holdList: .holdList
+        case .list: .list
+        case .listSets: .listSets
+        case .release: .release
+        case .umount: .umount
+        case .revert: .revert
+        case .revertWithoutSafety: .revertWithoutSafety
+        case .mergeCancel: .mergeCancel
+        case .mergeResume: .mergeResume
+        case .mergeStatus: .mergeStatus
+        case .mergeThrottle: .mergeThrottle
+        case .catalogRebuild: .catalogRebuild
+        case .catalogRebuildStore: .catalogRebuildStore
+        case .check: .check
+        case .checkRepair: .checkRepair
+        case .configCheck: .configCheck
+        case .configShow: .configShow
+        case .daemon: .daemon
+        case .events: .events
+        case .prune: .prune
+        case .pruneAcceptingClock: .pruneAcceptingClock
+        case .pruneExplained: .pruneExplained
+        case .status: .status
+        case .statusForMonitoring: .statusForMonitoring
+        case .help: .help
+        }
+    }
+}
