@@ -62,6 +62,19 @@ struct CommandLineTests {
         return (value as? [String: Any])?["error"] as? [String: Any] ?? [:]
     }
 
+    /// Runs the one command that an error or a finding names.
+    private func runCommand(
+        of advice: [String: Any], status: Int32 = 0, _ harness: CommandLineHarness
+    ) throws {
+        let commands = try #require(advice["commands"] as? [[String: Any]])
+        try #require(commands.count == 1)
+        let verb = try #require(commands[0]["command"] as? String).split(separator: " ")
+        let arguments = try #require(commands[0]["arguments"] as? [String])
+        #expect(commands[0]["placeholders"] as? [Int] == [])
+        let result = try harness.run(verb.map(String.init) + arguments)
+        #expect(result.status == status, "\(verb) \(arguments): \(result.errors)")
+    }
+
     @Test("volumes are made, shown, resized and removed")
     func volumes() throws {
         let harness = try volume()
@@ -131,7 +144,7 @@ struct CommandLineTests {
         #expect(refused.status == 13)
         #expect((try error(refused)["hint"] as? String)?.contains("snapmgr release 1") == true)
         #expect(try harness.run("release", "1", "--owner", "nobody-else").status == 4)
-        _ = try harness.json("release", "1")
+        try runCommand(of: error(refused), harness)
         let dry = try harness.json("delete", "1", "--dry-run")
         #expect(dry["dry_run"] as? Bool == true)
         #expect((try harness.json("delete", "1")["deleted"] as? [Any])?.count == 1)
@@ -217,6 +230,21 @@ struct CommandLineTests {
         let hours = { (text: Substring) in Int(text.dropFirst(11).prefix(2)) ?? -1 }
         #expect(hours(east) == (hours(utc) + 5) % 24)
         #expect(utc.hasSuffix("Z\n"))
+    }
+
+    @Test("what a check finds has the commands that its remedy names")
+    func checkCommands() throws {
+        let harness = try volume()
+        let state = try harness.json("volume", "show", "data")["volume"] as? [String: Any]
+        let store = try #require(state?["store"] as? String)
+        try Data("damaged".utf8).write(to: URL(filePath: store + "/volume.json"))
+        let check = try harness.run("check", "--json")
+        #expect(check.status == 1)
+        let value = try JSONSerialization.jsonObject(with: Data(check.output.utf8))
+        let findings = (value as? [String: Any])?["findings"] as? [[String: Any]]
+        let finding = try #require(findings?.first)
+        #expect(finding["remedy"] as? String == "run `snapmgr check`")
+        try runCommand(of: finding, status: 1, harness)
     }
 
     @Test("global options may stand before the command")
