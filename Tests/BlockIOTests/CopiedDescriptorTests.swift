@@ -56,7 +56,10 @@ import Testing
         _ = try LocalSocket.connect(
             folder: folder, name: "copied-socket", milliseconds: 5000)
         let table = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
-        let line = table.split(separator: "\n").first { $0.hasSuffix("/copied-socket") }
+        // The one that listens, of those with this name.
+        let line = table.split(separator: "\n").first {
+            $0.hasSuffix("/copied-socket") && $0.contains(" 00010000 ")
+        }
         let words = try #require(line).split(separator: " ")
         let copy = try copyDescriptor(of: "socket:[\(words[6])]")
         defer { close(copy) }
