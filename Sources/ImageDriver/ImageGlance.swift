@@ -20,7 +20,7 @@ struct ImageGlance: VolumeGlance {
         }
     }
 
-    func state(isMerging: Bool) throws(Problem) -> VolumeState {
+    func state(isMerging: Bool) throws(Problem) -> VolumeCondition {
         isMerging ? .merging : try isServed ? .served : .idle
     }
 

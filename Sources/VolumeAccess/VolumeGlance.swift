@@ -7,7 +7,7 @@ package protocol VolumeGlance {
     var isServed: Bool { get throws(Problem) }
 
     /// How the volume is, when neither its store nor its snapshots have anything more to tell.
-    func state(isMerging: Bool) throws(Problem) -> VolumeState
+    func state(isMerging: Bool) throws(Problem) -> VolumeCondition
 
     /// What users mount; nil where there is no such thing.
     var devicePath: String? { get }
@@ -42,7 +42,7 @@ extension VolumeGlance {
 }
 
 /// How a volume is at the moment.
-package enum VolumeState: String, Sendable, CaseIterable {
+package enum VolumeCondition: String, Sendable, CaseIterable {
     /// An image that nobody has open.
     case idle
     /// An image that a server, or a command, has open.

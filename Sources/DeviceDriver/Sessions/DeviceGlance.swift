@@ -164,7 +164,7 @@ extension DeviceGlance {
         }
     }
 
-    package func state(isMerging: Bool) throws(Problem) -> VolumeState {
+    package func state(isMerging: Bool) throws(Problem) -> VolumeCondition {
         guard try isServed else { return .inactive }
         return isMerging ? .merging : .active
     }

@@ -56,7 +56,7 @@ extension MonitorMetrics {
             gauge(
                 "snapmgr_volume_state", "1 for the state that the volume is in.",
                 reading.volumes.flatMap { volume in
-                    VolumeState.allCases.map { state in
+                    VolumeCondition.allCases.map { state in
                         Self.sample(
                             [("volume", volume.name), ("state", state.rawValue)],
                             .integer(volume.health.volume.state == state ? 1 : 0))

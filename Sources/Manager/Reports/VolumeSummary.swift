@@ -9,7 +9,7 @@ package struct VolumeSummary: Hashable, Sendable {
     package var snapshotCount: Int
     /// Bytes that the store occupies; nil when it cannot be read.
     package var storeBytes: Int?
-    package var state: VolumeState
+    package var state: VolumeCondition
     /// What users mount; nil for an image.
     package var devicePath: String?
 }

@@ -35,7 +35,7 @@ extension ActivationReport: JSONConvertible {
                     [
                         "volume": JSONValue(item.volume), "device": JSONValue(item.devicePath),
                         "state": JSONValue(
-                            item.isActive ? VolumeState.active : VolumeState.inactive),
+                            item.isActive ? VolumeCondition.active : VolumeCondition.inactive),
                         "changed": JSONValue(item.hasChanged),
                         "error": JSONValue(item.failure?.message),
                     ]

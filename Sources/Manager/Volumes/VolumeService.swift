@@ -116,7 +116,7 @@ extension VolumeService {
             devicePath: try? context.glance(volume).devicePath)
     }
 
-    func state(of volume: VolumeRow) throws -> VolumeState {
+    func state(of volume: VolumeRow) throws -> VolumeCondition {
         guard let reader = try? context.reader(volume),
             try Paths.exists(volume.record.originPath)
         else { return .missing }

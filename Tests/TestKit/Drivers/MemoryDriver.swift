@@ -74,7 +74,7 @@ private struct MemoryGlance: VolumeGlance {
     let volume: MemoryVolume?
 
     var isServed: Bool { volume?.look(\.isServed) ?? false }
-    func state(isMerging: Bool) throws(Problem) -> VolumeState { isServed ? .served : .idle }
+    func state(isMerging: Bool) throws(Problem) -> VolumeCondition { isServed ? .served : .idle }
     var devicePath: String? { nil }
     var hasDevices: Bool { false }
     func openProblem() throws(Problem) -> Problem? { nil }
