@@ -35,7 +35,7 @@ struct ImageGlance: VolumeGlance {
     /// gives no answers.
     func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? {
         let reader = try StoreReader(folder: folder)
-        guard let running = try reader.runningRevert() else { return nil }
+        guard let revert = try reader.revert() else { return nil }
         let isServed = try isServed
         if isServed,
             let progress = try fromServer({ session throws(Problem) in
@@ -44,17 +44,20 @@ struct ImageGlance: VolumeGlance {
         {
             return progress
         }
-        let limits = try reader.mergeLimits()
+        let (running, limits) = (revert.record, revert.limits)
+        // A journal that is damaged is read again, to say how.
+        let merged =
+            if let known = revert.mergedChunks { known } else {
+                try reader.mergedChunks(of: running).count
+            }
         let chunkBytes = reader.record.geometry.chunkBytes
-        let restChunks = try reader.unmergedChunks().count
         return MergeProgress(
             revertID: running.id, targetID: running.targetID,
             safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
-            mergedBytes: max(0, running.planChunkCount - restChunks)
-                .multipliedClamped(by: chunkBytes),
+            mergedBytes: merged.multipliedClamped(by: chunkBytes),
             planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
-            state: isServed && limits?.isPaused != true ? .merging : .paused,
-            bytesPerSecondLimit: limits?.bytesPerSecond)
+            state: isServed && !limits.isPaused ? .merging : .paused,
+            bytesPerSecondLimit: limits.bytesPerSecond)
     }
 
     func serverWarnings() throws(Problem) -> [Advice] {

@@ -8,11 +8,7 @@ internal import VolumeAccess
 extension ServedVolume {
     /// The snapshots that can be read. From the store: the engine would count their exceptions.
     func readableSnapshots() throws(Problem) -> [SnapshotManifest] {
-        let store = try StoreReader(folder: FileFolder(path: storePath))
-        let broken = try store.brokenThrough()
-        return try store.manifests().filter { manifest in
-            !manifest.isDeleted && broken.map { manifest.ordinal > $0 } ?? true
-        }
+        try StoreReader(folder: FileFolder(path: storePath)).state().readable
     }
 
     /// Opens a snapshot by its id or name. `.notFound`, `.ambiguous` or `.broken` when it cannot be.

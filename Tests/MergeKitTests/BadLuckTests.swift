@@ -80,7 +80,7 @@ struct BadLuckTests {
         let disk = volume.crashed(.keepAll)
         // The second word says whether the area is valid: it is all that the kernel writes.
         try disk.openFile(EngineFixture.area(2), writable: true).write([0, 0, 0, 0], at: 4)
-        #expect(try StoreReader(folder: disk).brokenThrough()?.rawValue == 2)
+        #expect(try StoreReader(folder: disk).state().brokenThrough?.rawValue == 2)
         let opened = try EngineFixture(opening: disk)
         #expect(opened.engine.snapshots().map(\.state) == [.broken, .broken, .active])
     }

@@ -26,7 +26,7 @@ struct MergeLimitsTests {
         let again = try EngineFixture(opening: volume.crashed(.dropAll))
         #expect(again.engine.mergeProgress()?.state == .paused)
         #expect(again.engine.mergeProgress()?.bytesPerSecondLimit == 1 << 40)
-        #expect(try StoreReader(folder: again.disk).mergeLimits()?.isPaused == true)
+        #expect(try StoreReader(folder: again.disk).revert()?.limits.isPaused == true)
         #expect(again.engine.warnings.contains { $0.description.contains("its merge is paused") })
         #expect(try again.engine.mergeStep(byteLimit: 4096) == .idle)
         try again.engine.resumeMerge()

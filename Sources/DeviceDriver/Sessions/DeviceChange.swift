@@ -45,7 +45,7 @@ final class DeviceChange {
 
     private var store: Store { volume.store }
     private var stack: VolumeStack { volume.stack }
-    private var state: StoreState { volume.state }
+    private var state: VolumeState { volume.state }
 
     // MARK: Preparing
 

@@ -68,7 +68,7 @@ package struct DeviceGlance: VolumeGlance {
     /// grows after it had its device all the while. Nothing is missing in a store that cannot be read.
     private func missingSnapshots() throws(Problem) -> [SnapshotOrdinal] {
         guard try stack.isActive(), try !hasNewestAlone(),
-            let before = try? StoreState(stack.folder)
+            let before = try? StoreReading(Store(folder: stack.folder)).state
         else { return [] }
         let growing = [before.active, before.second].compactMap { $0?.ordinal }
         var missing: [SnapshotOrdinal] = []
@@ -76,7 +76,8 @@ package struct DeviceGlance: VolumeGlance {
         where try !(stack.info(.snapshot(ordinal))?.hasLiveTable ?? false) {
             missing.append(ordinal)
         }
-        guard !missing.isEmpty, try stack.isActive(), let after = try? StoreState(stack.folder)
+        guard !missing.isEmpty, try stack.isActive(),
+            let after = try? StoreReading(Store(folder: stack.folder)).state
         else { return [] }
         let stillGrowing = [after.active, after.second].compactMap { $0?.ordinal }
         return missing.filter(stillGrowing.contains)

@@ -68,7 +68,7 @@ extension DeviceVolume {
     }
 
     private func stranger(
-        _ what: String, _ revert: StoreState.Revert, _ threat: String
+        _ what: String, _ revert: RunningRevert, _ threat: String
     ) -> Problem {
         Problem(
             .refused,
@@ -91,7 +91,7 @@ private struct UnchangedChunks {
     /// Nil when no merge has run: all chunks are as they were.
     private var unmerged: ChunkMap?
 
-    init(of revert: StoreState.Revert, in volume: DeviceVolume) throws(Problem) {
+    init(of revert: RunningRevert, in volume: DeviceVolume) throws(Problem) {
         guard revert.phase != .committed else { return }
         unmerged = try OverlayList(volume.store, revert.record, volume.state.format)
             .unmergedChunks(chunkCount: volume.record.geometry.chunkCount)

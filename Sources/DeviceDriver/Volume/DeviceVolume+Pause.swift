@@ -51,7 +51,7 @@ extension DeviceVolume {
     }
 
     /// Brings the kernel to what the store says of a revert that has begun.
-    func carryOn(_ revert: StoreState.Revert) throws(Problem) {
+    func carryOn(_ revert: RunningRevert) throws(Problem) {
         let role = try stack.baseRole()
         guard revert.phase == .paused else {
             if role != .merging { try flip(to: revert.record) }

@@ -2,6 +2,7 @@ internal import BlockIO
 internal import DeviceMapper
 internal import MergeKit
 internal import SnapshotModel
+internal import StoreFormat
 
 // Origins that have grown.
 extension DeviceVolume {

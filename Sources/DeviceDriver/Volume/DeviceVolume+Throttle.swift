@@ -33,6 +33,7 @@ extension DeviceVolume {
         limits.kernelPercent = Int(min(100, max(1, wanted)))
         // First: whatever happens, the end of the merge lifts the limit.
         try store.writeMergeLimits(limits, of: revert)
+        try reload()
         try stack.apply([limits] + others.compactMap { $0 }, fallback: percent)
     }
 
@@ -66,6 +67,7 @@ extension DeviceVolume {
             limits.kernelPercentBefore = nil
         }
         try store.writeMergeLimits(limits, of: revert)
+        try reload()
     }
 
     /// As ``liftLimit(of:)``, where that it fails is no reason not to go on.

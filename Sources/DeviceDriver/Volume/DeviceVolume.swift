@@ -1,7 +1,7 @@
 package import BlockIO
 package import DeviceMapper
 internal import MergeKit
-internal import StoreFormat
+package import StoreFormat
 package import SnapshotModel
 internal import VolumeAccess
 
@@ -14,8 +14,9 @@ package final class DeviceVolume {
     let kernel: CopyKernel
     /// Things that somebody must know, found at open or since.
     package private(set) var warnings: [Advice] = []
+    let store: Store
     /// The store as it is now; read again after each change.
-    private(set) var state: StoreState
+    private(set) var reading: StoreReading
     /// A plan of more windows than this is copied into one file instead of looked at through a
     /// table: a window takes the kernel about 100 bytes and 7 microseconds to load.
     package var windowsMaximum = 200_000
@@ -32,19 +33,20 @@ package final class DeviceVolume {
         self.folder = folder
         self.lock = lock
         self.clock = clock
-        state = try StoreState(folder)
-        stack = VolumeStack(mapper: mapper, record: state.record, folder: folder)
+        store = Store(folder: folder)
+        reading = try StoreReading(store)
+        stack = VolumeStack(mapper: mapper, record: reading.record, folder: folder)
         var options = CopyOptions()
-        options.zeroUnitBytes = state.record.geometry.chunkBytes
+        options.zeroUnitBytes = reading.record.geometry.chunkBytes
         kernel = CopyKernel(options: options)
     }
 
-    package var record: VolumeRecord { state.record }
-    var store: Store { state.store }
+    package var record: VolumeRecord { reading.record }
+    package var state: VolumeState { reading.state }
 
     package var isActive: Bool { get throws(Problem) { try stack.isActive() } }
 
-    func reload() throws(Problem) { state = try StoreState(folder) }
+    func reload() throws(Problem) { reading = try StoreReading(store) }
 
     func warn(_ advice: Advice) { warnings.append(advice) }
 
@@ -231,7 +233,7 @@ extension DeviceVolume {
 
     /// Sweeps creations that were never finished.
     private func finishStore() throws(Problem) {
-        let survey = state.survey
+        let survey = reading.survey
         try survey.requireWritable(store, record)
         for warning in survey.warnings(record) { warn(warning) }
         for ordinal in survey.unfinished {
@@ -256,8 +258,8 @@ extension DeviceVolume {
 
     /// Notes which snapshots have lost exceptions.
     func noteInvalid() throws(Problem) {
-        if let ordinal = try store.brokenThrough(state.manifests, state.format),
-            try !store.isBroken(ordinal), let manifest = state.manifest(ordinal)
+        if let ordinal = state.lostThrough, try !store.isBroken(ordinal),
+            let manifest = state.manifest(ordinal)
         {
             try noteLoss(of: manifest, Self.isInvalidated)
         }

@@ -113,7 +113,7 @@ package struct MonitorService {
         if context.canBreak(volume) {
             reading.hasBrokenChain =
                 try BrokenMarks(context: context).lostInKernel(volume) != nil
-                || context.reader(volume).brokenThrough() != nil
+                || context.reader(volume).strictState().brokenThrough != nil
         }
         if let settings, !settings.files.isEmpty {
             let moment = try ClockWatch(context, settings).look().now

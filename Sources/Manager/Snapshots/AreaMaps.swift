@@ -45,14 +45,9 @@ final class AreaMaps {
         } catch let problem as Problem where problem.code == .notFound && !isRequired {
             return nil
         } catch let problem as Problem where problem.code == .corrupt {
-            guard try isGivenUp(ordinal) else { throw problem }
+            // It may be damaged when its snapshot is lost: what else the volume has is not.
+            guard try reader().state().isLost(ordinal) else { throw problem }
             return nil
         }
-    }
-
-    /// Whether an area may be damaged, because its snapshot is broken: what else the volume has is not.
-    private func isGivenUp(_ ordinal: SnapshotOrdinal) throws -> Bool {
-        guard let newest = try reader().brokenThrough() else { return false }
-        return ordinal <= newest
     }
 }

@@ -37,9 +37,7 @@ struct BrokenMarks {
     /// A store that cannot be read is the verb's own error, in its own words.
     private func markedInStore(_ volume: VolumeRow) -> SnapshotOrdinal? {
         // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
-        let reader = try? StoreReader(folder: FileFolder(path: volume.storePath))
-        guard let reader, let newest = try? reader.brokenThrough() else { return nil }
-        return newest
+        try? StoreReader(folder: FileFolder(path: volume.storePath)).state().lostThrough
     }
 
     /// What no command has marked in the store yet, or the store has not taken.

@@ -9,7 +9,7 @@ enum StoreContents {
     static func read(_ path: String) throws -> RebuiltCatalog.Volume {
         let reader = try StoreReader(folder: FileFolder(path: path))
         let manifests = try reader.manifests()
-        let running = try reader.runningRevert()
+        let state = try reader.state()
         var record = reader.record
         // Deleted snapshots are left out, but their ids must never be given out again.
         for manifest in manifests {
@@ -20,9 +20,9 @@ enum StoreContents {
                 record: record, storePath: path,
                 snapshotsSeen: manifests.map(\.ordinal).max() ?? SnapshotOrdinal(rawValue: 0)),
             manifests: manifests.filter { !$0.isDeleted },
-            chunkMaps: try frozenMaps(reader, manifests, running),
-            reverts: running.map { [revert($0, reader.record)] } ?? [],
-            brokenUpTo: try reader.brokenThrough())
+            chunkMaps: try frozenMaps(reader, manifests, state),
+            reverts: state.revert.map { [revert($0.record, reader.record)] } ?? [],
+            brokenUpTo: state.lostThrough)
         if let refusal = contents.refusal {
             throw Problem(
                 .refused, "the store \(path) is not taken over: \(refusal)",
@@ -36,13 +36,12 @@ enum StoreContents {
     /// The maps of areas that grow no more: not the newest one's, not the one that a merge
     /// preserves into.
     private static func frozenMaps(
-        _ reader: StoreReader, _ manifests: [SnapshotManifest], _ running: RevertRecord?
+        _ reader: StoreReader, _ manifests: [SnapshotManifest], _ state: VolumeState
     ) throws -> [SnapshotOrdinal: ChunkMap] {
         let ordinals = manifests.map(\.ordinal)
-        let growing = [ordinals.max(), running?.safety]
-        let broken = try reader.brokenThrough()
+        let growing = [ordinals.max(), state.revert?.record.safety]
         return try ordinals.filter { !growing.contains($0) }.reduce(into: [:]) { maps, ordinal in
-            if let broken, ordinal <= broken {
+            if state.isLost(ordinal) {
                 // Its area was given up and may be damaged: the rest of the volume is not.
                 maps[ordinal] = try? reader.chunkMap(of: ordinal)
             } else {

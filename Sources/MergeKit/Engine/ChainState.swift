@@ -1,4 +1,5 @@
 internal import SnapshotModel
+internal import StoreFormat
 
 /// A volume's chain at one moment. Immutable: an operation takes it once and works on it, while a
 /// snapshot or revert puts another in its place at the barrier.
@@ -9,7 +10,9 @@ final class ChainState: Sendable {
     /// The newest snapshot's area; nil before the first snapshot.
     let active: GrowingArea?
     let merge: RunningMerge?
-    /// This snapshot and all older ones lost exceptions.
+    /// What of the chain is lost or not to be found.
+    let losses: ChainLosses
+    /// This snapshot and all older ones cannot be read for it.
     let brokenThrough: SnapshotOrdinal?
     /// The number of chunks that the newest snapshot has, and whose content it may need.
     let preservedChunkCount: Int
@@ -18,13 +21,14 @@ final class ChainState: Sendable {
 
     init(
         geometry: Geometry, snapshots: [SnapshotEntry], active: GrowingArea?,
-        merge: RunningMerge?, brokenThrough: SnapshotOrdinal?
+        merge: RunningMerge?, losses: ChainLosses
     ) {
         self.geometry = geometry
         self.snapshots = snapshots
         self.active = active
         self.merge = merge
-        self.brokenThrough = brokenThrough
+        self.losses = losses
+        brokenThrough = losses.brokenThrough(in: snapshots.lazy.map(\.manifest))
         let newestBytes = snapshots.last?.manifest.volumeBytes ?? 0
         preservedChunkCount =
             Geometry(volumeBytes: newestBytes, chunkBytes: geometry.chunkBytes).chunkCount
@@ -34,12 +38,12 @@ final class ChainState: Sendable {
     func changed(
         geometry: Geometry? = nil, snapshots: [SnapshotEntry]? = nil,
         active: GrowingArea?? = nil, merge: RunningMerge?? = nil,
-        brokenThrough: SnapshotOrdinal? = nil
+        losses: ChainLosses? = nil
     ) -> ChainState {
         ChainState(
             geometry: geometry ?? self.geometry, snapshots: snapshots ?? self.snapshots,
             active: active ?? self.active, merge: merge ?? self.merge,
-            brokenThrough: brokenThrough ?? self.brokenThrough)
+            losses: losses ?? self.losses)
     }
 
     var newest: SnapshotOrdinal? { snapshots.last?.manifest.ordinal }

@@ -9,52 +9,51 @@ struct EngineRecovery {
     private let store: Store
     private let origin: any BlockDevice
     private let options: EngineOptions
+    /// Whether the volume is in use by the kernel's device-mapper.
+    private let isAttached: Bool
 
-    init(store: Store, origin: any BlockDevice, options: EngineOptions) {
+    init(
+        store: Store, origin: any BlockDevice, options: EngineOptions, isAttached: Bool = false
+    ) {
         self.store = store
         self.origin = origin
         self.options = options
+        self.isAttached = isAttached
     }
 
+    /// Takes a volume over: what a crash left is finished or swept.
     func run() throws(Problem) -> LiveEngine {
         var warnings: [Advice] = []
         let record = try store.volume()
-        let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
+        try checkOrigin(record, &warnings)
+        // All of it is known before any of it is changed.
+        let reading = try StoreReading(store, record)
+        try reading.survey.requireWritable(store, record)
+        try store.settle()
+        warnings += reading.survey.warnings(record)
+        try sweep(reading.survey, &warnings)
+        return try engine(reading, warnings)
+    }
+
+    /// Looks at a volume that the kernel's device-mapper has in use: nothing is recovered, swept or
+    /// written, and the areas that grow are those of this moment.
+    func attach() throws(Problem) -> LiveEngine { try engine(StoreReading(store), []) }
+
+    /// The engine for what a store holds.
+    private func engine(
+        _ reading: StoreReading, _ warnings: [Advice]
+    ) throws(Problem) -> LiveEngine {
+        var warnings = warnings
+        let (record, state) = (reading.record, reading.state)
         var copyOptions = options.copyOptions
         copyOptions.zeroUnitBytes = record.geometry.chunkBytes
         let kernel = CopyKernel(options: copyOptions)
-        try checkOrigin(record, &warnings)
-        // All of it is known before any of it is changed.
-        let survey = try StoreSurvey(store)
-        try survey.requireWritable(store, record)
-        try store.settle()
-        warnings += survey.warnings(record)
-        try sweepReverts(survey, &warnings)
-        let manifests = try sweepSnapshots(survey, &warnings)
-        let library = AreaLibrary(store: store, format: format)
-        var chain = ChainState(
-            geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
-            merge: nil,
-            brokenThrough: [
-                try store.brokenThrough(manifests, format), survey.unreachableThrough,
-            ].compactMap(\.self).max())
-        if let newest = manifests.last {
-            let active = try openUnlessGivenUp(newest, format: format, kernel: kernel)
-            let invalid = active?.isInvalid ?? true ? newest.ordinal : nil
-            chain = chain.changed(active: .some(active), brokenThrough: invalid)
-            if let revert = survey.runningRevert {
-                let merge = try resume(
-                    revert, chain, format: format, kernel: kernel, &warnings)
-                restoreLimits(of: merge, &warnings)
-                let lost = merge.safetyArea?.isInvalid ?? true ? revert.safety : nil
-                chain = chain.changed(
-                    merge: .some(merge),
-                    brokenThrough: [lost, chain.brokenThrough].compactMap(\.self).max())
-                warnings.append(
-                    "revert \(revert.id) of volume “\(record.name)” was under way; its merge "
-                        + (merge.control.isPaused ? "is paused" : "goes on")
-                )
-            }
+        let chain = try chain(state, kernel, &warnings)
+        if let merge = chain.merge {
+            warnings.append(
+                "revert \(merge.record.id) of volume “\(record.name)” was under way; its merge "
+                    + (merge.control.isPaused ? "is paused" : "goes on")
+            )
         }
         if let broken = chain.brokenThrough {
             warnings.append(
@@ -62,38 +61,23 @@ struct EngineRecovery {
                     + "exceptions were lost")
         }
         return LiveEngine(
-            store: store, origin: origin, options: options, kernel: kernel, library: library,
-            record: record, chain: chain, warnings: warnings)
+            store: store, origin: origin, options: options, kernel: kernel,
+            library: AreaLibrary(store: store, format: state.format), record: record,
+            chain: chain, warnings: warnings, isAttached: isAttached)
     }
 
-    /// Looks at a volume that the kernel's device-mapper has in use: as ``run()``, but nothing is
-    /// recovered, swept or written, and the areas that grow are those of this moment.
-    func attach() throws(Problem) -> LiveEngine {
-        var warnings: [Advice] = []
-        let record = try store.volume()
-        let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-        var copyOptions = options.copyOptions
-        copyOptions.zeroUnitBytes = record.geometry.chunkBytes
-        let kernel = CopyKernel(options: copyOptions)
-        let manifests = try store.manifests()
-        var chain = ChainState(
-            geometry: record.geometry, snapshots: manifests.map(SnapshotEntry.init), active: nil,
-            merge: nil, brokenThrough: try store.brokenThrough(manifests, format))
-        if let newest = manifests.last {
-            let active = try openUnlessGivenUp(
-                newest, format: format, kernel: kernel, isObserved: true)
-            let invalid = active?.isInvalid ?? true ? newest.ordinal : nil
-            chain = chain.changed(active: .some(active), brokenThrough: invalid)
-            if let revert = try runningRevert() {
-                let merge = try resume(
-                    revert, chain, format: format, kernel: kernel, isObserved: true, &warnings)
-                chain = chain.changed(merge: .some(merge))
-            }
-        }
-        return LiveEngine(
-            store: store, origin: origin, options: options, kernel: kernel,
-            library: AreaLibrary(store: store, format: format), record: record, chain: chain,
-            warnings: warnings, isAttached: true)
+    private func chain(
+        _ state: VolumeState, _ kernel: CopyKernel, _ warnings: inout [Advice]
+    ) throws(Problem) -> ChainState {
+        let chain = ChainState(
+            geometry: state.geometry, snapshots: state.manifests.map(SnapshotEntry.init),
+            active: try state.newest.flatMap { newest throws(Problem) in
+                try openUnlessGivenUp(newest, format: state.format, kernel: kernel)
+            }, merge: nil, losses: state.losses)
+        // There is none without a snapshot.
+        guard let revert = state.revert, state.newest != nil else { return chain }
+        let merge = try resume(revert, chain, format: state.format, kernel: kernel, &warnings)
+        return chain.changed(merge: .some(merge))
     }
 
     // MARK: The origin
@@ -132,16 +116,19 @@ struct EngineRecovery {
 
     // MARK: Snapshots
 
-    /// Removes what is provably unfinished; returns the snapshots.
-    private func sweepSnapshots(
+    /// Removes what is provably unfinished: creations and removals of snapshots, and reverts that
+    /// never began, have ended, or were replaced by a later one.
+    private func sweep(
         _ survey: StoreSurvey, _ warnings: inout [Advice]
-    ) throws(Problem) -> [SnapshotManifest] {
+    ) throws(Problem) {
+        for id in survey.finishedReverts {
+            warnings += try store.removeRevert(id).map(Self.foreign)
+        }
         for ordinal in survey.unfinished {
             let left = try store.removeSnapshot(ordinal)
             warnings.append("swept the unfinished snapshot folder \(ordinal)")
             warnings += left.map(Self.foreign)
         }
-        return survey.manifests
     }
 
     private static func foreign(_ path: String) -> Advice {
@@ -152,12 +139,10 @@ struct EngineRecovery {
     /// of the newest, nothing is preserved until the next snapshot then; in that of the safety
     /// snapshot, the merge goes on without it.
     private func openUnlessGivenUp(
-        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel,
-        isObserved: Bool = false
+        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel
     ) throws(Problem) -> GrowingArea? {
         do throws(Problem) {
-            return try openGrowing(
-                manifest, format: format, kernel: kernel, isObserved: isObserved)
+            return try openGrowing(manifest, format: format, kernel: kernel)
         } catch {
             guard error.isDamage, try store.isBroken(manifest.ordinal) else { throw error }
             return nil
@@ -165,12 +150,12 @@ struct EngineRecovery {
     }
 
     private func openGrowing(
-        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel, isObserved: Bool
+        _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel
     ) throws(Problem) -> GrowingArea {
-        let device = try store.openArea(manifest.ordinal, writable: !isObserved)
+        let device = try store.openArea(manifest.ordinal, writable: !isAttached)
         let geometry = Geometry(
             volumeBytes: manifest.volumeBytes, chunkBytes: format.chunkBytes)
-        let open = isObserved ? GrowingArea.observe : GrowingArea.open
+        let open = isAttached ? GrowingArea.observe : GrowingArea.open
         do throws(AreaFault) {
             return try open(device, manifest.ordinal, format, geometry.chunkCount, kernel)
         } catch {
@@ -180,28 +165,13 @@ struct EngineRecovery {
 
     // MARK: Reverts
 
-    /// Removes left-overs: reverts that never began, have ended, or were replaced by a later one.
-    private func sweepReverts(
-        _ survey: StoreSurvey, _ warnings: inout [Advice]
-    ) throws(Problem) {
-        for id in survey.finishedReverts {
-            warnings += try store.removeRevert(id).map(Self.foreign)
-        }
-    }
-
-    private func runningRevert() throws(Problem) -> RevertRecord? {
-        for id in try store.revertFolders().reversed() {
-            if let record = try store.revert(id) { return record }
-        }
-        return nil
-    }
-
     /// Goes on with a merge: the plan is the overlay of the areas as they were at the revert, less
     /// the chunks that the journal names.
     private func resume(
-        _ record: RevertRecord, _ chain: ChainState, format: AreaFormat, kernel: CopyKernel,
-        isObserved: Bool = false, _ warnings: inout [Advice]
+        _ revert: RunningRevert, _ chain: ChainState, format: AreaFormat, kernel: CopyKernel,
+        _ warnings: inout [Advice]
     ) throws(Problem) -> RunningMerge {
+        let record = revert.record
         guard let safety = chain.entry(record.safety)?.manifest, chain.entry(record.target) != nil
         else {
             throw Problem(
@@ -211,17 +181,14 @@ struct EngineRecovery {
         let safetyArea =
             record.safety == chain.newest
             ? chain.active
-            : try openUnlessGivenUp(
-                safety, format: format, kernel: kernel, isObserved: isObserved)
+            : try openUnlessGivenUp(safety, format: format, kernel: kernel)
         let plan = try RevertPlan(
             of: record, manifests: chain.snapshots.map(\.manifest), store: store,
             geometry: chain.geometry, isGivenUp: store.isBroken)
         try plan.check(against: record)
         let (journal, merged) = try MergeJournal.open(
-            on: openJournal(record.id, isWritable: !isObserved), isWritable: !isObserved,
-            revert: record.id,
-            chunkBytes: format.chunkBytes,
-            chunkCount: chain.geometry.chunkCount)
+            on: openJournal(record.id), isWritable: !isAttached, revert: record.id,
+            chunkBytes: format.chunkBytes, chunkCount: chain.geometry.chunkCount)
         if !plan.damaged.isEmpty {
             warnings.append(
                 "THE VOLUME MAY NOT READ AS SNAPSHOT \(record.targetID) EVERYWHERE: areas that revert "
@@ -232,9 +199,11 @@ struct EngineRecovery {
                 "the merge of revert \(record.id) goes on without preserving what it overwrites: the "
                     + "area of its safety snapshot \(record.safetyID) was damaged and given up")
         }
-        return RunningMerge(
+        let merge = RunningMerge(
             record: record, plan: plan.chunks.subtracting(merged), journal: journal,
             safetyArea: safetyArea, chunkBytes: format.chunkBytes)
+        restoreLimits(of: merge, &warnings)
+        return merge
     }
 
     /// What cannot be read is forgotten: the merge is right with any limits.
@@ -248,11 +217,9 @@ struct EngineRecovery {
         }
     }
 
-    private func openJournal(
-        _ id: RevertID, isWritable: Bool
-    ) throws(Problem) -> any BlockDevice {
+    private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {
         try doing { () throws(IOFailure) in
-            try store.folder.openFile(StoreLayout.journal(id), writable: isWritable)
+            try store.folder.openFile(StoreLayout.journal(id), writable: !isAttached)
         }
     }
 }

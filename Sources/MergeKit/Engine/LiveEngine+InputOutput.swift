@@ -132,8 +132,10 @@ extension LiveEngine {
     /// The policy `break-snapshots`: gives the chain up rather than fail the write.
     func breakChain(through area: GrowingArea, because failure: IOFailure) throws(Problem) {
         try doing { () throws(IOFailure) in try area.invalidate() }
-        updateChain {
-            $0.changed(brokenThrough: max(area.ordinal, $0.brokenThrough ?? area.ordinal))
+        updateChain { chain in
+            var losses = chain.losses
+            losses.lost = max(area.ordinal, losses.lost ?? area.ordinal)
+            return chain.changed(losses: losses)
         }
         warn(
             "the snapshots up to \(area.ordinal) of volume “\(record.name)” are lost: the store "

@@ -1,7 +1,7 @@
 package import BlockIO
 package import SnapshotModel
 internal import Synchronization
-internal import StoreFormat
+package import StoreFormat
 
 /// A volume in use: reads and writes of its clients, snapshots, reverts, merges, deletions.
 ///
@@ -78,7 +78,9 @@ package final class LiveEngine: Sendable {
     package static func attach(
         store folder: any Folder, origin: any BlockDevice, options: EngineOptions = EngineOptions()
     ) throws(Problem) -> LiveEngine {
-        try EngineRecovery(store: Store(folder: folder), origin: origin, options: options).attach()
+        try EngineRecovery(
+            store: Store(folder: folder), origin: origin, options: options, isAttached: true
+        ).attach()
     }
 
     // MARK: State
@@ -129,12 +131,22 @@ package final class LiveEngine: Sendable {
 
     func warn(_ advice: Advice) { shared.withLock { $0.warnings.append(advice) } }
 
+    /// Every fact of the volume as the engine has it; nothing is read.
+    package var volumeState: VolumeState { volumeState(chain) }
+
+    private func volumeState(_ chain: ChainState) -> VolumeState {
+        VolumeState(
+            record, manifests: chain.snapshots.map(\.manifest), losses: chain.losses,
+            revert: chain.merge?.running)
+    }
+
     package func snapshots() -> [SnapshotStatus] {
         let chain = chain
+        let state = volumeState(chain)
         return chain.snapshots.map { entry in
             let manifest = entry.manifest
             return SnapshotStatus(
-                manifest: manifest, state: state(of: manifest, in: chain),
+                manifest: manifest, state: state.condition(of: manifest),
                 // An area that is collected meanwhile has none.
                 exceptionCount: exceptionCount(of: manifest, in: chain),
                 readers: withShared { $0.readers[manifest.ordinal] ?? 0 })
@@ -150,13 +162,6 @@ package final class LiveEngine: Sendable {
     func map(of manifest: SnapshotManifest, in chain: ChainState) throws(Problem) -> ChunkMap {
         if let growing = chain.growing(manifest.ordinal) { return growing.chunkMap() }
         return try library.map(manifest.ordinal, volumeBytes: manifest.volumeBytes)
-    }
-
-    private func state(of manifest: SnapshotManifest, in chain: ChainState) -> SnapshotState {
-        if manifest.isDeleted { return .deleting }
-        if chain.isBroken(manifest.ordinal) { return .broken }
-        if chain.merge?.record.target == manifest.ordinal { return .merging }
-        return manifest.ordinal == chain.newest ? .active : .frozen
     }
 
     package func status() throws(Problem) -> VolumeStatus {

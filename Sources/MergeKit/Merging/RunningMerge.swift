@@ -288,6 +288,13 @@ package final class RunningMerge: Sendable {
 
     // MARK: Progress
 
+    /// How far it is, as the store has it, but for a batch that is under way.
+    package var running: RunningRevert {
+        RunningRevert(
+            record, limits: control.limits,
+            mergedChunks: monitor.withLock { state.mergedChunks })
+    }
+
     package func progress() -> MergeProgress {
         monitor.withLock {
             MergeProgress(

@@ -177,26 +177,13 @@ package struct Store: Sendable {
         return try isInvalid(ordinal, format)
     }
 
-    private func isInvalid(
+    /// Whether an area's header says that it was given up for ever.
+    func isInvalid(
         _ ordinal: SnapshotOrdinal, _ format: AreaFormat
     ) throws(Problem) -> Bool {
         let device = try openArea(ordinal, writable: false)
         let reader = AreaReader(device: device, format: format, originChunkCount: 0)
         do { return try !reader.header().isValid } catch { throw Problem(error, area: device.path) }
-    }
-
-    /// The newest snapshot that lost exceptions, with all older ones; nil when none did.
-    ///
-    /// A header that cannot be read says nothing here: whoever reads one of these snapshots reads the
-    /// area, too, and is refused there.
-    package func brokenThrough(
-        _ manifests: [SnapshotManifest], _ format: AreaFormat
-    ) throws(Problem) -> SnapshotOrdinal? {
-        for manifest in manifests.reversed() {
-            if try isBroken(manifest.ordinal) { return manifest.ordinal }
-            if (try? isInvalid(manifest.ordinal, format)) ?? false { return manifest.ordinal }
-        }
-        return nil
     }
 
     // MARK: Reverts

@@ -31,16 +31,14 @@ package struct StoreReader: Sendable {
         try store.hasManifest(ordinal) ? store.manifest(ordinal) : nil
     }
 
-    /// The newest snapshot whose chain is broken, with all older ones; nil when none is.
-    package func brokenThrough() throws(Problem) -> SnapshotOrdinal? {
-        for manifest in try manifests().reversed() {
-            do throws(Problem) {
-                if try store.isGivenUp(manifest.ordinal, format) { return manifest.ordinal }
-            } catch {
-                guard try store.isGone(manifest.ordinal, error) else { throw error }
-            }
-        }
-        return nil
+    /// Every fact of the volume. Reads the record and the area's header of each snapshot.
+    package func state() throws(Problem) -> VolumeState { try StoreReading(store, record).state }
+
+    /// As ``state()``, but an area whose header cannot be read is an error.
+    package func strictState() throws(Problem) -> VolumeState {
+        let state = try state()
+        for ordinal in state.losses.unread { _ = try store.isInvalid(ordinal, format) }
+        return state
     }
 
     /// Marks a snapshot that somebody knows to have lost exceptions, and all older ones with it, where
@@ -49,10 +47,10 @@ package struct StoreReader: Sendable {
     /// - Returns: whether that was to be done.
     package func markBroken(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
         guard try !store.isBroken(ordinal) else { return false }
-        let manifests = try manifests()
+        let state = try state()
         // Its area may have gone since, and what older ones lost with it has not.
-        guard let newest = manifests.last(where: { $0.ordinal <= ordinal })?.ordinal,
-            try store.brokenThrough(manifests, format).map({ $0 < newest }) ?? true
+        guard let newest = state.manifests.last(where: { $0.ordinal <= ordinal })?.ordinal,
+            !state.isLost(newest)
         else { return false }
         try store.writeMark(StoreLayout.brokenMark(newest))
         return true
@@ -81,25 +79,22 @@ package struct StoreReader: Sendable {
         try doing { () throws(IOFailure) in try store.folder.freeBytes() }
     }
 
-    /// The running revert's record; nil when no merge runs.
-    package func runningRevert() throws(Problem) -> RevertRecord? {
-        for id in try store.revertFolders().reversed() {
-            if let record = try store.revert(id) { return record }
+    /// The running revert's record; nil when no merge runs. Reads no snapshot's record.
+    package func runningRevert() throws(Problem) -> RevertRecord? { try store.runningRevert() }
+
+    /// The same, and how far it is.
+    package func revert() throws(Problem) -> RunningRevert? {
+        try runningRevert().map { revert throws(Problem) in
+            try store.progress(of: revert, record.geometry)
         }
-        return nil
     }
 
-    /// The chunks of the running revert that are not merged; empty when no merge runs.
+    /// The chunks of the running revert that are not merged; empty when no merge runs. Reads the areas
+    /// that its plan is made of.
     package func unmergedChunks() throws(Problem) -> ChunkSet {
         guard let revert = try runningRevert() else { return ChunkSet() }
         let plan = try plan(of: revert, isGivenUp: store.isBroken)
         return plan.chunks.chunks.subtracting(try mergedChunks(of: revert))
-    }
-
-    /// The running revert's limits, as the next open finds them; nil when it has none.
-    package func mergeLimits() throws(Problem) -> MergeLimits? {
-        guard let revert = try runningRevert() else { return nil }
-        return try store.mergeLimits(revert.id)
     }
 
     func plan(
@@ -110,13 +105,7 @@ package struct StoreReader: Sendable {
             isGivenUp: isGivenUp)
     }
 
-    func mergedChunks(of revert: RevertRecord) throws(Problem) -> ChunkSet {
-        let device = try doing { () throws(IOFailure) in
-            try store.folder.openFile(StoreLayout.journal(revert.id), writable: false)
-        }
-        return try MergeJournal.open(
-            on: device, isWritable: false, revert: revert.id, chunkBytes: format.chunkBytes,
-            chunkCount: record.geometry.chunkCount
-        ).merged
+    package func mergedChunks(of revert: RevertRecord) throws(Problem) -> ChunkSet {
+        try store.mergedChunks(of: revert.id, record.geometry)
     }
 }

@@ -8,11 +8,10 @@ package struct StoreSurvey: Sendable {
     package private(set) var manifests: [SnapshotManifest] = []
     /// Folders of creations and removals that have not ended: they may go.
     package private(set) var unfinished: [SnapshotOrdinal] = []
-    /// Folders that hold exceptions and whose manifests were lost: they stay, and are not served.
-    package private(set) var doubtful: [SnapshotOrdinal] = []
-    /// Deleted snapshots whose areas were lost while older snapshots may need them: they stay, and
-    /// those are not served.
-    package private(set) var withoutArea: [SnapshotOrdinal] = []
+    /// Folders that hold exceptions and whose manifests were lost, and deleted snapshots whose areas
+    /// were lost while older snapshots may need them: they stay, and what needs them is not served.
+    package private(set) var losses = ChainLosses()
+    private var hasLive = false
 
     package private(set) var runningRevert: RevertRecord?
     /// Folders of reverts that have not begun, have ended, or were replaced by the running one.
@@ -21,28 +20,10 @@ package struct StoreSurvey: Sendable {
     package private(set) var doubtfulReverts: [RevertID] = []
 
     package init(_ store: Store) throws(Problem) {
-        var hasLive = false
-        for ordinal in try store.snapshotFolders() {
-            if try store.hasManifest(ordinal) {
-                let manifest = try store.manifest(ordinal)
-                switch try store.removal(of: manifest, isNeeded: hasLive) {
-                case .none: manifests.append(manifest)
-                case .cut: unfinished.append(ordinal)
-                case .unproven: withoutArea.append(ordinal)
-                }
-                hasLive = hasLive || !manifest.isDeleted
-            } else if try store.isUnfinished(ordinal) {
-                unfinished.append(ordinal)
-            } else {
-                doubtful.append(ordinal)
-            }
-        }
-        for id in try store.revertFolders().reversed() {
+        for ordinal in try store.snapshotFolders() { try look(at: ordinal, store) }
+        runningRevert = try store.runningRevert()
+        for id in try store.revertFolders().reversed() where id != runningRevert?.id {
             let record = try store.revert(id)
-            if runningRevert == nil, let record {
-                runningRevert = record
-                continue
-            }
             let isUnfinished = try store.isUnfinished(revert: id)
             if record != nil || isUnfinished {
                 finishedReverts.append(id)
@@ -52,15 +33,32 @@ package struct StoreSurvey: Sendable {
         }
     }
 
-    private var lost: SnapshotOrdinal? { (doubtful + withoutArea).max() }
-
-    /// The live snapshots up to this one need exceptions that lie in a doubtful folder, or were lost;
-    /// nil when none does.
-    package var unreachableThrough: SnapshotOrdinal? {
-        guard let last = lost, manifests.contains(where: { needs(last, $0) }) else {
-            return nil
+    private mutating func look(at ordinal: SnapshotOrdinal, _ store: Store) throws(Problem) {
+        do throws(Problem) {
+            if try store.hasManifest(ordinal) {
+                try add(try store.manifest(ordinal), store)
+            } else if try store.isUnfinished(ordinal) {
+                unfinished.append(ordinal)
+            } else if try store.hasManifest(ordinal) {
+                // It was taken just now, by whoever has the store's lock.
+                manifests.append(try store.manifest(ordinal))
+            } else {
+                losses.doubtful.append(ordinal)
+            }
+        } catch {
+            guard try store.isGone(ordinal, error) else { throw error }
         }
-        return manifests.last { $0.ordinal < last }?.ordinal
+    }
+
+    private mutating func add(_ manifest: SnapshotManifest, _ store: Store) throws(Problem) {
+        switch try store.removal(of: manifest, isNeeded: hasLive) {
+        case .none: manifests.append(manifest)
+        case .cut: unfinished.append(manifest.ordinal)
+        // It may have been removed just now: its record went first.
+        case .unproven where try !store.hasManifest(manifest.ordinal): return
+        case .unproven: losses.withoutArea.append(manifest.ordinal)
+        }
+        hasLive = hasLive || !manifest.isDeleted
     }
 
     private func needs(_ ordinal: SnapshotOrdinal, _ manifest: SnapshotManifest) -> Bool {
@@ -70,11 +68,11 @@ package struct StoreSurvey: Sendable {
     /// Refuses a volume that nobody may write to before its store is whole again: exceptions would
     /// go into the wrong area, or the origin is half merged and nobody knows how far.
     package func requireWritable(_ store: Store, _ record: VolumeRecord) throws(Problem) {
-        if let last = lost, manifests.last.map({ $0.ordinal < last }) ?? false,
+        if let last = losses.missing, manifests.last.map({ $0.ordinal < last }) ?? false,
             manifests.contains(where: { needs(last, $0) })
         {
             let folder = "\(store.folder.path)/\(StoreLayout.snapshotFolder(last))"
-            let isManifest = doubtful.last == last
+            let isManifest = losses.doubtful.last == last
             throw Problem(
                 .corrupt,
                 "the \(isManifest ? "manifest" : "area") of the newest snapshot of volume "
@@ -109,11 +107,11 @@ package struct StoreSurvey: Sendable {
 
     /// What somebody must know of what was left alone.
     package func warnings(_ record: VolumeRecord) -> [Advice] {
-        doubtful.map {
+        losses.doubtful.map {
             "\(StoreLayout.snapshotFolder($0)) of volume \(record.name) holds exceptions and has no "
                 + "manifest: it is left alone; see \(.check(record.name))"
         }
-            + withoutArea.map {
+            + losses.withoutArea.map {
                 "\(StoreLayout.snapshotFolder($0)) of volume \(record.name) has lost its area, which "
                     + "older snapshots may need: see \(.check(record.name))"
             }
@@ -121,7 +119,7 @@ package struct StoreSurvey: Sendable {
                 "\(StoreLayout.revertFolder($0)) of volume \(record.name) has no record: it is left "
                     + "alone; see \(.check(record.name))"
             }
-            + (unreachableThrough.map {
+            + (losses.unreachableThrough(in: manifests).map {
                 [
                     "the snapshots up to ordinal \($0) of volume \(record.name) cannot be read "
                         + "while a later manifest or area is missing"
@@ -162,15 +160,7 @@ extension Store {
     package func hasMerged(_ id: RevertID, _ geometry: Geometry) throws(Problem) -> Bool {
         if try exists(StoreLayout.begunMark(id)) { return true }
         guard try exists(StoreLayout.journal(id)) else { return false }
-        do throws(Problem) {
-            let device = try doing { () throws(IOFailure) in
-                try folder.openFile(StoreLayout.journal(id), writable: false)
-            }
-            return try !MergeJournal.open(
-                on: device, isWritable: false, revert: id, chunkBytes: geometry.chunkBytes,
-                chunkCount: geometry.chunkCount
-            ).merged.isEmpty
-        } catch {
+        do throws(Problem) { return try !mergedChunks(of: id, geometry).isEmpty } catch {
             guard error.isDamage else { throw error }
             return true
         }
