@@ -77,7 +77,9 @@ extension LiveEngine {
             let map = try map(of: entry.manifest, in: chain)
             let chunks = byOrdinal[ordinal] ?? ChunkSet()
             let isGrowing = chain.growing(ordinal) != nil
-            if chunks.count == map.count, !isGrowing {
+            // It alone may say that the older ones are broken.
+            let isProof = judge != nil && ordinal == chain.losses.lost
+            if chunks.count == map.count, !isGrowing, !isProof {
                 report.removedAreas.append(ordinal)
                 report.punchedBytes += map.count * format.chunkBytes
             } else {
