@@ -3,6 +3,7 @@ import Glibc
 import Manager
 import MergeKit
 import SnapshotModel
+import StoreFormat
 
 /// What the next commands find after a power cut, compared with what had been acknowledged.
 struct RecoveryCheck {
@@ -34,6 +35,7 @@ struct RecoveryCheck {
             _ = try manager.ticks.tick(prunes: false, isDryRun: false)
         }
         try checkVolumes(manager)
+        try checkStates(manager)
         let found = try observe(manager)
         try checkSnapshots(found)
         try checkContents(found)
@@ -110,6 +112,22 @@ struct RecoveryCheck {
         default: break
         }
         try require(names == known, "volumes \(known.sorted()) became \(names.sorted())")
+    }
+
+    /// The catalog's rows say what the stores do: which snapshots there are, and how each is.
+    private func checkStates(_ manager: Manager) throws {
+        let rows = Dictionary(grouping: try list(manager), by: \.volume)
+        for volume in try manager.volumes.list().map(\.record.name) {
+            let path = machine.options.state.defaultStorePath(volume: volume)
+            let state = try StoreReader(folder: FileFolder(path: path)).state()
+            let stored = state.manifests.filter { !$0.isDeleted }
+                .map { "\($0.id) \(state.condition(of: $0))" }
+            let catalogued = (rows[volume] ?? []).sorted { $0.id < $1.id }
+                .map { "\($0.id) \($0.state)" }
+            try require(
+                stored == catalogued,
+                "the store of \(volume) has \(stored), the catalog \(catalogued)")
+        }
     }
 
     private func checkSnapshots(_ found: Observation) throws {

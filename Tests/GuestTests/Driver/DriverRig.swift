@@ -122,13 +122,26 @@ final class DriverRig {
 
     /// A session, as each command has one.
     func withSession<Result>(_ body: (DeviceSession) throws -> Result) throws -> Result {
-        let session = try require(
-            try DeviceSession.openUnlessHeld(
-                storePath: storePath, purpose: "test", mapper: mapper, clock: SystemClock()),
-            "session with a volume that nobody has open")
-        defer { session.close() }
+        let volume = try volume()
+        try volume.recover()
+        let session = DeviceSession(volume)
         warnings += session.warnings.map(\.description)
-        return try body(session)
+        let result: Result
+        do { result = try body(session) } catch {
+            session.close()
+            throw error
+        }
+        session.close()
+        // A store that is made to fail is read by nobody.
+        if let stored = try? storedState() {
+            try expectEqual(volume.state, stored, "the volume's state and the store's")
+        }
+        return result
+    }
+
+    /// What who only reads the store takes the volume's state for.
+    func storedState() throws -> VolumeState {
+        try StoreReader(folder: FileFolder(path: storePath)).state()
     }
 
     func perform(_ request: VolumeRequest) throws -> VolumeReply {

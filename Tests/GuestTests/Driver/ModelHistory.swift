@@ -2,6 +2,7 @@ import BlockIO
 import DeviceDriver
 import Glibc
 import SnapshotModel
+import StoreFormat
 import TestKit
 import VolumeAccess
 
@@ -245,8 +246,12 @@ struct ModelHistory {
             }
             if let view = views[id] { try content.expect(on: view, "snapshot \(id)") }
         }
+        let state = try rig.storedState()
+        try expectEqual(
+            Set(state.readable.map(\.id)), Set(snapshots.map(\.id)), "snapshots in the state")
         if let pausedBytes {
             try expect(try rig.isPaused(), "the merge does not rest")
+            try expectEqual(state.revert?.phase, .paused, "the phase of a merge that rests")
             try expectEqual(
                 try rig.mergeProgress()?.mergedBytes, pausedBytes, "merged bytes in a pause")
         }

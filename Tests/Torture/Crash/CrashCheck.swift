@@ -55,6 +55,7 @@ final class CrashCheck {
         image.observer = nil
         let found = try run.reader.observe(engine)
         if let reason = expectation.mismatch(found) { throw TortureFailure(reason) }
+        if let reason = try engine.stateMismatch() { throw TortureFailure(reason) }
         return found
     }
 
@@ -89,6 +90,7 @@ final class CrashCheck {
         let next = HistoryRun(
             history: run.history, disk: again, engine: engine, found: foundAgain, continuing: run)
         do {
+            try next.verifyState()
             try workOn(next)
         } catch {
             throw TortureFailure("after the recovery: \(error)")
@@ -111,6 +113,7 @@ final class CrashCheck {
             do {
                 try next.perform(step)
                 try next.verify()
+                try next.verifyState()
             } catch {
                 throw TortureFailure("\(step): \(error)")
             }

@@ -23,6 +23,24 @@ extension HistoryRun {
         }
     }
 
+    /// The engine knows of the volume what its store tells, and that is what was done.
+    func verifyState() throws {
+        if let reason = try engine.stateMismatch() { throw TortureFailure(reason) }
+        let state = engine.volumeState
+        let (found, expected) = (Set(state.readable.map(\.id)), Set(oracle.snapshots.keys))
+        guard found == expected else {
+            throw TortureFailure(
+                "by the volume's state, \(found.sorted()) can be read, not \(expected.sorted())")
+        }
+        guard let revert = state.revert else { return }
+        let rest = try StoreReader(folder: disk).unmergedChunks().count
+        guard revert.mergedChunks == revert.record.planChunkCount - rest,
+            (revert.phase == .merged) == (rest == 0 && revert.mergedChunks != 0)
+        else {
+            throw TortureFailure("\(rest) chunks are not merged, and the state says \(revert)")
+        }
+    }
+
     /// What needs not be looked at after every step: holes, and the areas' maps.
     func verifyClosely() throws {
         try reader.checkExtents(

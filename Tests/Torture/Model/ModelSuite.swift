@@ -34,14 +34,17 @@ struct ModelSuite {
                 try run.perform(step)
                 try run.verify()
                 try run.checkPlan()
+                try run.verifyState()
                 if index.isMultiple(of: closeLookInterval) { try run.verifyClosely() }
             }
             place = "at the end"
             try run.verifyClosely()
             try run.reopen(cleanly: true)
             try run.verify()
+            try run.verifyState()
             try run.finishMerge()
             try run.verify()
+            try run.verifyState()
         } catch {
             return "\(place): \(error)"
         }
