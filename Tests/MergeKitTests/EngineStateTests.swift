@@ -129,6 +129,7 @@ struct EngineStateTests {
             let open = try EngineFixture(opening: disk)
             #expect(open.engine.volumeState.unreachableThrough?.rawValue == 1)
             #expect(open.engine.volumeState.lostThrough == nil)
+            #expect(open.engine.snapshots().first?.state == .broken)
             try expectEqual(open)
             try open.snapshot(4)
             try expectEqual(open)
