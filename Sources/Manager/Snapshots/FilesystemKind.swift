@@ -2,7 +2,7 @@ internal import BlockIO
 internal import SnapshotModel
 
 /// What is on a device, as far as it matters for mounting it. Known by the magic numbers of
-/// superblocks; see libblkid and the kernel's headers, and docs/architecture.md, "Libraries".
+/// superblocks; see libblkid and the kernel's headers, and docs/libraries.md.
 enum FilesystemKind: String, CaseIterable {
     case ext4
     case xfs

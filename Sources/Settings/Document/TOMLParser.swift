@@ -5,7 +5,7 @@ internal import SnapshotModel
 /// After an error it goes on at the next line that looks like a header or a key, so that one
 /// reading tells them all.
 ///
-/// Source: TOML 1.0.0, https://toml.io/en/v1.0.0. Why not by TOMLKit: docs/architecture.md.
+/// Source: TOML 1.0.0, https://toml.io/en/v1.0.0. Why not by TOMLKit: docs/libraries.md.
 struct TOMLParser {
     /// How deep tables and arrays may nest: beyond anything that settings do, and short of what
     /// recursion can take.
