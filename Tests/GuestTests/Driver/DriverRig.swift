@@ -4,6 +4,7 @@ import DeviceMapper
 import Glibc
 import StoreFormat
 import SnapshotModel
+import TestKit
 import VolumeAccess
 
 /// A volume under device-mapper on the first scratch disk, its store on an ext4 on the second.
@@ -133,8 +134,8 @@ final class DriverRig {
         }
         session.close()
         // A store that is made to fail is read by nobody.
-        if let stored = try? storedState() {
-            try expectEqual(volume.state, stored, "the volume's state and the store's")
+        if let difference = (try? storedState()).flatMap(volume.state.mismatch) {
+            try expect(false, "the volume and its store differ in its state: \(difference)")
         }
         return result
     }
