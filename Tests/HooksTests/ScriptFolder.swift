@@ -1,7 +1,7 @@
 import BlockIO
 import FoundationEssentials
 import Glibc
-import Hooks
+@testable import Hooks
 import SnapshotModel
 import TestKit
 import Testing
@@ -34,12 +34,33 @@ final class ScriptFolder: Sendable {
     @discardableResult
     func file(_ name: String, _ content: String, mode: Int = 0o644) throws -> String {
         let file = path + "/" + name
-        // Renamed into place: a script that another thread's child has open for writing, for an
-        // instant between its fork and its exec, could not be started (ETXTBSY).
         try Data(content.utf8).write(to: URL(filePath: file + ".new"))
         chmod(file + ".new", mode_t(mode))
+        if mode & 0o111 != 0 { try remake(file + ".new") }
         rename(file + ".new", file)
         return file
+    }
+
+    /// Has another process make a program's file: one that this process has made may still be open
+    /// for writing in a child of another thread, from its fork to its exec, and could not be started
+    /// (ETXTBSY).
+    private func remake(_ file: String) throws {
+        rename(file, file + ".draft")
+        let copy = try SpawnedProcess(
+            ["/bin/cp", "--preserve=mode", file + ".draft", file], environment: nil)
+        #expect(copy.reap() == .exited(0))
+        unlink(file + ".draft")
+    }
+
+    /// Plays a scene that the machine may be too slow for: in a fresh folder, with more and more
+    /// seconds as its limit, until it was played to its end.
+    ///
+    /// - Parameter scene: returns whether it was.
+    static func inTime(_ scene: (_ folder: ScriptFolder, _ seconds: Int) throws -> Bool) throws {
+        for seconds in [2, 15, 60, 240] where try scene(ScriptFolder(), seconds) {
+            return
+        }
+        Issue.record("no limit was long enough")
     }
 
     /// A script that notes its event, its hook and its volume in the log, then does more.

@@ -9,7 +9,7 @@ import Testing
 
 /// The stack: which programs run, in which order, with which environment, and what a failure does.
 @Suite struct StackTests: Sendable {
-    private let folder = ScriptFolder()
+    private var folder = ScriptFolder()
 
     private func hook(
         _ name: String, _ events: [HookEvent] = [.beforeFreeze, .afterThaw], fatal: Bool = true,
@@ -136,12 +136,17 @@ import Testing
 
     @Test("A program whose time is up has failed, and is undone")
     func timeout() throws {
-        let first = try hook("one", timeoutSeconds: 2)
-        try folder.logging("one-before-freeze", "sleep 1000")
-        let problem = #expect(throws: Problem.self) { try stack([first]).begin() }
-        #expect(problem?.message.contains("longer than its timeout") == true)
-        #expect(problem?.hint?.description.contains("timeout in [hooks.one]") == true)
-        #expect(folder.log == ["before-freeze one data", "after-thaw one data"])
+        try ScriptFolder.inTime { folder, seconds in
+            var tests = self
+            tests.folder = folder
+            let first = try tests.hook("one", timeoutSeconds: Double(seconds))
+            try folder.logging("one-before-freeze", "sleep 1000")
+            let problem = #expect(throws: Problem.self) { try tests.stack([first]).begin() }
+            #expect(problem?.message.contains("longer than its timeout") == true)
+            #expect(problem?.hint?.description.contains("timeout in [hooks.one]") == true)
+            // The limit is that of what undoes it, too.
+            return folder.log == ["before-freeze one data", "after-thaw one data"]
+        }
     }
 
     @Test("Failing after-programs are warnings, keep no other from running, and hide no result")

@@ -8,7 +8,7 @@ import Testing
 
 /// What happens when one of the two processes ends or hangs: everything is undone, once.
 @Suite struct WatchdogTests {
-    private let folder = ScriptFolder()
+    private var folder = ScriptFolder()
 
     private let before3 = [
         "before-freeze h1 data", "before-freeze h2 data", "before-freeze h3 data",
@@ -19,6 +19,15 @@ import Testing
     private func writeScripts(before: String = "", after: String = "") throws {
         try folder.logging("before", #"echo $PPID >"$F/watchdog""# + "\n" + before)
         try folder.logging("after", after)
+    }
+
+    /// As ``ScriptFolder/inTime(_:)``, with the scene's tools in the fresh folder.
+    private func inTime(_ scene: (_ tests: Self, _ seconds: Int) throws -> Bool) throws {
+        try ScriptFolder.inTime { folder, seconds in
+            var tests = self
+            tests.folder = folder
+            return try scene(tests, seconds)
+        }
     }
 
     private func startCaller(
@@ -81,51 +90,70 @@ import Testing
 
     @Test("A caller that hangs is undone at its deadline, learns it, and has failed")
     func callerHangs() throws {
-        try writeScripts()
-        let caller = try startCaller(hooks: 3, windowSeconds: 20)
-        try folder.wait { folder.exists("frozen") || folder.exists("result") }
-        try #require(folder.exists("frozen"), "the machine is too slow for this test")
-        caller.signalGroup(SIGSTOP)
-        try folder.wait { folder.log.count == 6 }
-        #expect(folder.log == before3 + after3)
-        try folder.file("go", "")
-        caller.signalGroup(SIGCONT)
-        try folder.wait { folder.exists("result") }
-        #expect(folder.text("result").contains("held the volumes longer than it may"))
-        #expect(caller.reap() == .exited(0))
-        #expect(folder.log == before3 + after3)
+        try inTime { tests, seconds in
+            let folder = tests.folder
+            try tests.writeScripts()
+            let caller = try tests.startCaller(hooks: 3, windowSeconds: Double(seconds))
+            try folder.wait { folder.exists("frozen") || folder.exists("result") }
+            guard folder.exists("frozen") else {
+                _ = caller.reap()
+                return false
+            }
+            caller.signalGroup(SIGSTOP)
+            try folder.wait { folder.log.count == 6 }
+            #expect(folder.log == before3 + after3)
+            try folder.file("go", "")
+            caller.signalGroup(SIGCONT)
+            try folder.wait { folder.exists("result") }
+            #expect(folder.text("result").contains("held the volumes longer than it may"))
+            #expect(caller.reap() == .exited(0))
+            #expect(folder.log == before3 + after3)
+            return true
+        }
     }
 
     @Test("A window that is exceeded after the barrier was confirmed is a warning")
     func lateWindow() throws {
-        try writeScripts()
-        let stack = makeStack(hooks: 1, windowSeconds: 10)
-        try stack.begin()
-        try stack.confirm()
-        try folder.wait { folder.log.count == 2 }
-        try stack.end(.succeeded(HookFacts()))
-        #expect(stack.warnings.count == 1)
-        #expect(folder.log == ["before-freeze h1 data", "after-thaw h1 data"])
+        try inTime { tests, seconds in
+            let folder = tests.folder
+            try tests.writeScripts()
+            let stack = tests.makeStack(hooks: 1, windowSeconds: Double(seconds))
+            guard (try? stack.begin()) != nil, (try? stack.confirm()) != nil else { return false }
+            try folder.wait { folder.log.count == 2 }
+            try stack.end(.succeeded(HookFacts()))
+            #expect(stack.warnings.count == 1)
+            #expect(folder.log == ["before-freeze h1 data", "after-thaw h1 data"])
+            return true
+        }
     }
 
     @Test("A window that is exceeded before the barrier fails an operation that never asked")
     func unconfirmedWindow() throws {
         try writeScripts()
-        let stack = makeStack(hooks: 1, windowSeconds: 10)
-        try stack.begin()
-        try folder.wait { folder.log.count == 2 }
-        #expect(throws: Problem.self) { try stack.end(.succeeded(HookFacts())) }
-        #expect(folder.log == ["before-freeze h1 data", "after-thaw h1 data"])
+        try inTime { tests, seconds in
+            let folder = tests.folder
+            try tests.writeScripts()
+            let stack = tests.makeStack(hooks: 1, windowSeconds: Double(seconds))
+            guard (try? stack.begin()) != nil else { return false }
+            try folder.wait { folder.log.count == 2 }
+            #expect(throws: Problem.self) { try stack.end(.succeeded(HookFacts())) }
+            #expect(folder.log == ["before-freeze h1 data", "after-thaw h1 data"])
+            return true
+        }
     }
 
     @Test("A window that ends within a program ends the program, and says why")
     func windowInProgram() throws {
-        try writeScripts(before: "sleep 1000")
-        let problem = #expect(throws: Problem.self) {
-            try makeStack(hooks: 1, windowSeconds: 3).begin()
+        try inTime { tests, seconds in
+            try tests.writeScripts(before: "sleep 1000")
+            let problem = #expect(throws: Problem.self) {
+                try tests.makeStack(hooks: 1, windowSeconds: Double(seconds)).begin()
+            }
+            guard tests.folder.log.first == "before-freeze h1 data" else { return false }
+            #expect(problem?.message.contains("longer than it may") == true)
+            #expect(tests.folder.log == ["before-freeze h1 data", "after-thaw h1 data"])
+            return true
         }
-        #expect(problem?.message.contains("longer than it may") == true)
-        #expect(folder.log == ["before-freeze h1 data", "after-thaw h1 data"])
     }
 
     @Test("When the watchdog is killed, the caller fails the operation and undoes it itself")
