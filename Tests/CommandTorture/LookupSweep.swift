@@ -147,7 +147,7 @@ struct LookupSweep: Sendable {
 
         /// Waits until a server serves or has ended, reads from it, and ends it as systemd would.
         private func visit(_ id: pid_t) throws {
-            let deadline = Deadline(milliseconds: 20_000)
+            let deadline = Deadline(milliseconds: 300_000)
             let socket = machine.root + "/nbd.sock"
             while kill(id, 0) == 0, !deadline.hasPassed {
                 if let client = try? NBDClient(socket: socket, export: "a") {

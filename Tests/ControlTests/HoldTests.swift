@@ -19,11 +19,13 @@ struct HoldTests {
 
     /// Writes from another thread; the value says whether the write has returned.
     private func write(to engine: LiveEngine) throws -> (Monitored<Bool>, BackgroundThread) {
-        let isDone = Monitored(false)
+        let (isBegun, isDone) = (Monitored(false), Monitored(false))
         let thread = try BackgroundThread.startIfPossible(name: "writer") {
+            isBegun.change { $0 = true }
             try? engine.fill(7)
             isDone.change { $0 = true }
         }
+        _ = isBegun.wait { $0 ? true : nil }
         return (isDone, thread)
     }
 
@@ -50,7 +52,7 @@ struct HoldTests {
             _ = try session.perform(.hold(milliseconds: 20_000))
             let (isDone, thread) = try write(to: host.engine)
             session.close()
-            #expect(isDone.wait(milliseconds: 30_000) { $0 ? true : nil } == true)
+            #expect(isDone.wait(milliseconds: 300_000) { $0 ? true : nil } == true)
             thread.join()
             let next = try volume.connect()
             #expect(try next.snapshotIDs() == [])
@@ -97,13 +99,21 @@ struct HoldTests {
     @Test("What lapsed after its commit is undone")
     func timeoutAfterCommit() throws {
         let volume = try TestVolume()
-        try volume.served { _ in
+        try volume.served { host in
             let session = try volume.connect()
-            _ = try session.perform(.prepareSnapshot(.test(1)))
-            // Long enough for the commit's syncs on a disk that others keep busy.
-            _ = try session.perform(.hold(milliseconds: 2000))
-            _ = try session.perform(.commit)
-            BackgroundThread.sleep(milliseconds: 2200)
+            // Longer where the commit's syncs took too long, on a disk that others keep busy.
+            let isCommitted = try [1000, 5000, 20_000].contains { milliseconds in
+                _ = try session.perform(.prepareSnapshot(.test(Int64(milliseconds))))
+                _ = try session.perform(.hold(milliseconds: milliseconds))
+                do throws(Problem) { _ = try session.perform(.commit) } catch {
+                    guard error.code == .interrupted else { throw error }
+                    return false
+                }
+                return true
+            }
+            try #require(isCommitted)
+            // Returns when the hold is over.
+            try host.engine.fill(7)
             let problem = #expect(throws: Problem.self) { try session.perform(.release) }
             #expect(problem?.code == .interrupted)
             #expect(try session.snapshotIDs() == [])
@@ -134,7 +144,9 @@ struct HoldTests {
     @Test("A second session gets its turn when the first is done")
     func secondWaits() throws {
         let volume = try TestVolume()
-        try volume.served { _ in
+        var patience = Patience()
+        patience.change = 600_000
+        try volume.served(patience: patience) { _ in
             let first = try volume.connect()
             _ = try first.perform(.prepareSnapshot(.test(1)))
             _ = try first.perform(.hold(milliseconds: 300))
@@ -148,13 +160,15 @@ struct HoldTests {
     @Test("What is prepared and then forgotten is dropped")
     func preparedLapses() throws {
         let volume = try TestVolume()
-        try volume.served(patience: Self.short) { _ in
+        var patience = Self.short
+        // From the beginning of the preparation on.
+        patience.prepared = 2000
+        try volume.served(patience: patience) { _ in
             let first = try volume.connect()
             _ = try first.perform(.prepareSnapshot(.test(1)))
-            BackgroundThread.sleep(milliseconds: 400)
             let second = try volume.connect()
-            // What is dropped has its files removed, which may take longer than the second waits.
-            let deadline = Deadline(milliseconds: 30_000)
+            // The second waits for less, and what is dropped has its files removed.
+            let deadline = Deadline(milliseconds: 300_000)
             while true {
                 do {
                     _ = try second.perform(.snapshot(.test(2)))

@@ -17,7 +17,7 @@ struct PatienceTests {
         let volume = try TestVolume()
         let greeting = hasBeats ? try ControlWire.greeting() : try ControlWire.encode(.reply(.done))
         try FakeServer.run(volume, [greeting]) {
-            var patience = ServerPatience()
+            var patience = ServerPatience.ofTests
             (patience.silence, patience.silenceOfOlder) = hasBeats ? (100, 600_000) : (600_000, 100)
             let session = try #require(
                 try RemoteSession.connect(storePath: volume.storePath, patience: patience))
@@ -48,7 +48,7 @@ struct PatienceTests {
         let volume = try TestVolume()
         let lines = [try ControlWire.greeting()]
         try FakeServer.run(volume, lines, endless: try ControlWire.encode(.working)) {
-            var patience = ServerPatience()
+            var patience = ServerPatience.ofTests
             patience.look = 200
             let session = try #require(
                 try RemoteSession.connect(storePath: volume.storePath, patience: patience))
@@ -67,7 +67,7 @@ struct PatienceTests {
             try ControlWire.encode(.reply(.exported(bytes: 7))),
         ]
         try FakeServer.run(volume, lines) {
-            let session = try #require(try RemoteSession.connect(storePath: volume.storePath))
+            let session = try volume.connect()
             #expect(try session.perform(.mergeStatus) == .merge(nil))
             #expect(try session.perform(.collect) == .exported(bytes: 7))
         }
@@ -144,9 +144,10 @@ struct PatienceTests {
         var found: Problem?
         while found == nil, stranger.isRunning {
             // It has made the socket, and may not listen yet.
-            do { _ = try RemoteSession.connect(storePath: volume.storePath) } catch {
-                found = error
-            }
+            do {
+                _ = try RemoteSession.connect(
+                    storePath: volume.storePath, patience: ServerPatience.ofTests)
+            } catch { found = error }
         }
         #expect(found?.code == .refused)
         #expect(found?.message.contains("user 65534") == true)
@@ -175,12 +176,12 @@ private enum FakeServer {
         let thread = BackgroundThread.start(name: "fake-server") {
             guard let socket = try? listener.accept() else { return }
             for line in lines { try? socket.send(line.span.bytes) }
-            let end = Deadline(milliseconds: 60_000)
+            let end = Deadline(milliseconds: 600_000)
             while !end.hasPassed, let endless, (try? socket.send(endless.span.bytes)) != nil {
                 BackgroundThread.sleep(milliseconds: 10)
             }
             // Whoever waits for ever for it sees the connection end.
-            _ = isEnding.wait(milliseconds: 60_000) { $0 ? true : nil }
+            _ = isEnding.wait(milliseconds: 600_000) { $0 ? true : nil }
         }
         defer {
             isEnding.change { $0 = true }

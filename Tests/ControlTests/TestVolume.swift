@@ -62,7 +62,10 @@ final class TestVolume: Sendable {
 
     /// A session over the socket.
     func connect() throws -> RemoteSession {
-        guard let session = try RemoteSession.connect(storePath: storePath) else {
+        guard
+            let session = try RemoteSession.connect(
+                storePath: storePath, patience: ServerPatience.ofTests)
+        else {
             throw Problem(.notFound, "nobody serves the volume")
         }
         return session
@@ -71,11 +74,21 @@ final class TestVolume: Sendable {
     /// A bare connection, past the greeting.
     func connectBare() throws -> BareClient {
         let client = BareClient(
-            try LocalSocket.connect(folder: storePath, name: "control.sock", milliseconds: 1000))
+            try LocalSocket.connect(folder: storePath, name: "control.sock", milliseconds: 60_000))
         guard case .reply(.done) = try client.receive() else {
             throw Problem(.failed, "no greeting")
         }
         return client
+    }
+}
+
+extension ServerPatience {
+    /// Enough for a machine that has much else to do.
+    static var ofTests: ServerPatience {
+        var patience = ServerPatience()
+        patience.greeting = 300_000
+        patience.silence = 600_000
+        return patience
     }
 }
 
@@ -85,7 +98,7 @@ struct BareClient {
 
     init(_ socket: LocalSocket) {
         self.socket = socket
-        socket.limitReceive(milliseconds: 60_000)
+        socket.limitReceive(milliseconds: 300_000)
     }
 
     func send(_ text: String) throws {

@@ -74,8 +74,8 @@ struct InvariantTests {
             case .sync where operation.path.hasSuffix("area.cow"):
                 // The first commit's sync waits until all the others have copied their chunks.
                 if syncs.counted() == 1 {
-                    _ = copies.wait(milliseconds: 60_000) { $0 >= 16 ? true : nil }
-                    BackgroundThread.sleep(milliseconds: 50)
+                    _ = copies.wait(milliseconds: 300_000) { $0 >= 16 ? true : nil }
+                    BackgroundThread.sleep(milliseconds: 200)
                 }
             case .write where operation.path.hasSuffix("area.cow"): copies.change { $0 += 1 }
             default: break
@@ -83,13 +83,13 @@ struct InvariantTests {
         }
         WorkerThreads.run(16) { index in
             // The others come when the first one's commit has begun.
-            if index > 0 { _ = syncs.wait(milliseconds: 60_000) { $0 > 0 ? true : nil } }
+            if index > 0 { _ = syncs.wait(milliseconds: 300_000) { $0 > 0 ? true : nil } }
             #expect(throws: Never.self) { try volume.write(2, to: index) }
         }
         volume.disk.observer = nil
         // Two for the one who came first, two for all those who waited meanwhile; on a busy machine
-        // two more for one who noted its copy too late.
-        #expect((4...6).contains(syncs.withLock { $0 }))
+        // two more for some who noted their copies too late. Without sharing there are 32.
+        #expect((4..<16).contains(syncs.withLock { $0 }))
         #expect(try volume.content(1) == [UInt8](repeating: 1, count: 64))
         #expect(try volume.content().prefix(17) == [UInt8](repeating: 2, count: 16) + [1])
     }
@@ -164,7 +164,7 @@ struct InvariantTests {
             if operation.kind == .read, operation.path == Self.origin {
                 // The first to reserve copies last.
                 if reads.counted() == 1 {
-                    _ = isSecondCopied.wait(milliseconds: 60_000) { $0 ? true : nil }
+                    _ = isSecondCopied.wait(milliseconds: 300_000) { $0 ? true : nil }
                     BackgroundThread.sleep(milliseconds: 30)
                 }
             }
@@ -173,7 +173,7 @@ struct InvariantTests {
             }
         }
         WorkerThreads.run(2) { index in
-            if index == 1 { _ = reads.wait(milliseconds: 60_000) { $0 > 0 ? true : nil } }
+            if index == 1 { _ = reads.wait(milliseconds: 300_000) { $0 > 0 ? true : nil } }
             #expect(throws: Never.self) { try volume.write(2, to: index == 0 ? 7 : 3) }
         }
         let reader = AreaReader(

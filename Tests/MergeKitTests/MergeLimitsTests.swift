@@ -105,13 +105,15 @@ struct MergeLimitsTests {
         let volume = try makeMerging()
         try volume.engine.throttleMerge(bytesPerSecond: 1)
         _ = try volume.engine.mergeStep(byteLimit: 4096)
-        let hasEnded = Monitored(false)
+        let (isBegun, hasEnded) = (Monitored(false), Monitored(false))
         let merger = BackgroundThread.start(name: "test") {
+            isBegun.change { $0 = true }
             while (try? volume.engine.mergeStep(byteLimit: 4096)) == .progressed {}
             hasEnded.change { $0 = true }
         }
+        _ = isBegun.wait { $0 ? true : nil }
         try volume.engine.close()
-        #expect(hasEnded.wait(milliseconds: 60_000) { $0 ? true : nil } == true)
+        #expect(hasEnded.wait(milliseconds: 300_000) { $0 ? true : nil } == true)
         merger.join()
     }
 }

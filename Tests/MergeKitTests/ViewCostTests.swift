@@ -72,16 +72,19 @@ struct ViewCostTests {
         let isDone = Monitored(false)
         area.order.withLock { _ in
             // Waits for the order, as for one that takes long to make.
+            let isReading = Monitored(false)
             let reader = BackgroundThread.start(name: "reader") {
+                isReading.change { $0 = true }
                 let view = try? volume.engine.openView(of: SnapshotID(rawValue: 1))
                 _ = try? view?.extents(in: 0..<64 * Self.chunk, limit: 64)
             }
             let writer = BackgroundThread.start(name: "writer") {
+                _ = isReading.wait { $0 ? true : nil }
                 BackgroundThread.sleep(milliseconds: 200)
                 try? volume.write(2, to: 32)
                 isDone.change { $0 = true }
             }
-            #expect(isDone.wait(milliseconds: 60_000) { $0 ? true : nil } == true)
+            #expect(isDone.wait(milliseconds: 300_000) { $0 ? true : nil } == true)
             withExtendedLifetime((reader, writer)) {}
         }
     }
