@@ -13,7 +13,7 @@ package final class TemporaryFolder: Sendable {
         let memory = "/dev/shm"
         let parent =
             parent ?? getenv("SNAPMGR_TEST_FOLDER").map { String(cString: $0) }
-            ?? (access(memory, W_OK) == 0 ? memory : "/tmp")
+            ?? (Self.hasRoom(memory) ? memory : "/tmp")
         let template = parent + "/snapmgr-test-XXXXXX"
         path = template.withCString { text in
             guard let name = strdup(text) else { preconditionFailure("no memory") }
@@ -21,6 +21,13 @@ package final class TemporaryFolder: Sendable {
             guard mkdtemp(name) != nil else { preconditionFailure("no folder in \(parent)") }
             return String(cString: name)
         }
+    }
+
+    /// Whether files can be made there, and many of them: containers have small ones.
+    private static func hasRoom(_ folder: String) -> Bool {
+        var status = statvfs()
+        guard access(folder, W_OK) == 0, statvfs(folder, &status) == 0 else { return false }
+        return status.f_bavail * UInt(status.f_frsize) >= 512 << 20
     }
 
     deinit {
