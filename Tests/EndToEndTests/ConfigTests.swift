@@ -5,7 +5,7 @@ extension ScheduledTests {
     /// Settings files, as `config` tells of them.
     @Suite struct ConfigTests {
         private func scene(_ settings: String) throws -> ScheduledHarness {
-            try ScheduledHarness(settings, volumes: [], start: "2026-11-23 00:14:01")
+            try ScheduledHarness(settings, volumes: [], start: "2026-11-23 00:01:01")
         }
 
         @Test("all errors are told at once, each with file, line, column and the nearest key")

@@ -13,19 +13,18 @@ extension ScheduledTests {
         /// A volume with hooks, each of which writes its event and name to `log`, and then runs
         /// `NAME-EVENT`, if there is such a script in the folder of the test.
         private func scene(_ hooks: [(name: String, more: String)]) throws -> ScheduledHarness {
-            let harness = try ScheduledHarness("", start: "2026-11-23 00:14:01")
+            let harness = try ScheduledHarness("", start: "2026-11-23 00:01:01")
             let names = hooks.map { "\"\($0.name)\"" }.joined(separator: ", ")
             let script = harness.path("hook")
-            try harness.write(
-                """
-                #!/bin/sh
-                cd "$FOLDER" || exit 9
-                echo "$1 $2" >>log
-                env >"env-$1-$2"
-                script="./$1-$2"
-                [ ! -e "$script" ] || . "$script"
-                """, to: "hook")
-            chmod(script, 0o755)
+            try harness.commandLine.write(
+                program: """
+                    #!/bin/sh
+                    cd "$FOLDER" || exit 9
+                    echo "$1 $2" >>log
+                    env >"env-$1-$2"
+                    script="./$1-$2"
+                    [ ! -e "$script" ] || . "$script"
+                    """, to: script)
             var settings = ScheduleSlotTests.quarterHourly.replacing(
                 "schedules = [\"q\"]", with: "schedules = [\"q\"]\nhooks = [\(names)]")
             for hook in hooks {
@@ -157,6 +156,7 @@ extension ScheduledTests {
             let id = try #require(try harness.tick().slots.first?.snapshots.first)
             try harness.serve()
             try harness.qemu("data", "write -P 9 0 64K")
+            try harness.awaitNoClients(snapshot: id)
             unlink(harness.path("log"))
             try harness.succeed("revert", "\(id)", "--wait", "--yes")
             let log = harness.lines("log").filter { $0.hasSuffix("revert") }
@@ -167,6 +167,7 @@ extension ScheduledTests {
                 ])
             #expect(variables(harness, "one-after-revert")["SNAPMGR_SNAPSHOT_ID"] == "\(id)")
             try harness.qemu("data", "write -P 8 0 64K")
+            try harness.awaitNoClients(snapshot: id)
             try harness.write("exit 1", to: "two-before-revert")
             let refused = try harness.run("revert", "\(id)", "--wait", "--yes")
             #expect(refused.status == 1, "\(refused.errors)")

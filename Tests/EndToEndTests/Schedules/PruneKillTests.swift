@@ -38,7 +38,7 @@ extension ScheduledTests {
             let (rounds, step) = (30, 3)
             let total = rounds * step + 6
             let harness = try ScheduledHarness(
-                Self.settings(last: total), size: "2M", start: "2026-11-23 00:14:01")
+                Self.settings(last: total), size: "2M", start: "2026-11-23 00:01:01")
             var scribbler = Scribbler(seed: 5)
             let contents = try Self.snapshots(harness, count: total, &scribbler)
             let ids = contents.keys.sorted()

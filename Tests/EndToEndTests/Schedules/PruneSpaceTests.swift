@@ -19,7 +19,7 @@ extension ScheduledTests {
                 mount = try SmallFilesystem.mount(in: holder.folder, megabytes: 16)
                 do {
                     harness = try ScheduledHarness(
-                        settings, size: "8M", start: "2026-11-23 00:59:01",
+                        settings, size: "8M", start: "2026-11-23 00:46:01",
                         state: hasCatalog ? mount + "/state" : nil,
                         options: hasCatalog ? [] : ["--store", mount + "/store"])
                 } catch {
@@ -38,7 +38,7 @@ extension ScheduledTests {
                     let client = try harness.client()
                     try client.write([UInt8](repeating: 0xaa, count: 8 << 20), at: 0)
                     for number in 0..<count {
-                        try harness.advance(minutes: number == 0 ? 1.5 : 15)
+                        try harness.advance(minutes: number == 0 ? 14.5 : 15)
                         try harness.succeed("tick", "--no-prune")
                         try client.write(
                             [UInt8](repeating: UInt8(number + 1), count: 65_536),

@@ -26,7 +26,7 @@ extension ScheduledTests {
         /// are numbered from 1 on, the first at 01:00.
         private func scene(_ rules: String, count: Int) throws -> ScheduledHarness {
             let harness = try ScheduledHarness(
-                Self.settings(""), size: "2M", start: "2026-11-23 00:59:01")
+                Self.settings(""), size: "2M", start: "2026-11-23 00:46:01")
             try harness.tick()
             let server = try harness.serve()
             do {
@@ -36,7 +36,7 @@ extension ScheduledTests {
                     try client.write(
                         [UInt8](repeating: UInt8(number + 2), count: 65_536),
                         at: number % 30 * 65_536)
-                    try harness.advance(minutes: number == 0 ? 1.5 : 15)
+                    try harness.advance(minutes: number == 0 ? 14.5 : 15)
                     try harness.succeed("tick", "--no-prune")
                 }
             }
@@ -97,6 +97,8 @@ extension ScheduledTests {
         }
 
         private func allocated(_ folder: String) throws -> Int {
+            // Some filesystems tell what a file takes when they have written it out.
+            sync()
             let names = try FileManager.default.subpathsOfDirectory(atPath: folder)
             return try names.map { try allocatedBytes(folder + "/" + $0) }.reduce(0, +)
         }
@@ -197,6 +199,7 @@ extension ScheduledTests {
             for number in 0..<4 {
                 try harness.qemu("data", "write -P \(number + 50) 0 4K")
                 try harness.advance(minutes: 1)
+                try harness.awaitNoClients(snapshot: 1)
                 try harness.succeed("revert", "1", "--wait", "--yes")
             }
             let safeties = try harness.snapshots().filter { $0.kind == "safety" }.map(\.id)

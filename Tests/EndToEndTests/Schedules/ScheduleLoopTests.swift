@@ -18,14 +18,14 @@ extension ScheduledTests {
                 [policies.short]
                 last = 3
                 hourly = 2
-                """, size: "4M", start: "2026-11-23 00:14:01")
+                """, size: "4M", start: "2026-11-23 00:01:01")
             let server = try harness.serve()
             try harness.tick()
             try harness.qemu("data", "write -P 200 0 4M")
             // What is written before the slot is what its snapshot shows.
             for number in 1...10 {
                 try harness.qemu("data", "write -P \(number) 0 64K", "write -P \(number) 2M 128K")
-                try harness.advance(minutes: number == 1 ? 1.5 : 15)
+                try harness.advance(minutes: number == 1 ? 14.5 : 15)
                 let slot = try #require(try harness.tick().slots.first)
                 #expect(slot.outcome == "taken")
                 #expect(slot.snapshots == [number])
@@ -42,6 +42,7 @@ extension ScheduledTests {
                     "read -P 200 64K 1984K")
             }
             try harness.qemu("data", "write -P 99 0 4M")
+            try harness.awaitNoClients(snapshot: 8)
             try harness.succeed("revert", "8", "--wait", "--yes")
             try harness.qemu(
                 "data", "read -P 8 0 64K", "read -P 8 2M 128K", "read -P 200 64K 1984K",

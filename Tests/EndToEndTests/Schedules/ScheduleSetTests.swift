@@ -23,7 +23,7 @@ extension ScheduledTests {
         /// One volume served by one process, two by another, or one of them by none.
         private func scene(_ second: [String]) throws -> ScheduledHarness {
             let harness = try ScheduledHarness(
-                Self.settings, volumes: Self.volumes, start: "2026-11-23 00:14:01")
+                Self.settings, volumes: Self.volumes, start: "2026-11-23 00:01:01")
             try harness.serve("a", socket: "one.sock")
             if second == ["b"] {
                 try harness.serve("b", socket: "two.sock")
@@ -114,7 +114,7 @@ extension ScheduledTests {
         @Test("a set with a missing member fails as a whole")
         func missing() throws {
             let harness = try ScheduledHarness(
-                Self.settings, volumes: ["a", "b"], start: "2026-11-23 00:14:01")
+                Self.settings, volumes: ["a", "b"], start: "2026-11-23 00:01:01")
             _ = try harness.run("tick")
             try harness.setClock("2026-11-23 00:15:01")
             let result = try harness.run("tick")
@@ -130,7 +130,7 @@ extension ScheduledTests {
         @Test("a set with a member whose origin has gone fails as a whole")
         func lost() throws {
             let harness = try ScheduledHarness(
-                Self.settings, volumes: Self.volumes, start: "2026-11-23 00:14:01")
+                Self.settings, volumes: Self.volumes, start: "2026-11-23 00:01:01")
             try harness.tick()
             try harness.setClock("2026-11-23 00:15:01")
             try FileManager.default.moveItem(
@@ -156,7 +156,7 @@ extension ScheduledTests {
                 schedules = ["q"]
                 [schedules.q]
                 every = "15m"
-                """, volumes: ["a", "b"], start: "2026-11-23 00:14:01")
+                """, volumes: ["a", "b"], start: "2026-11-23 00:01:01")
             try harness.tick()
             try harness.setClock("2026-11-23 00:15:01")
             unlink(harness.path("a.img"))

@@ -24,7 +24,7 @@ extension ScheduledTests {
                 [schedules.q]
                 every = "15m"
                 """, start: "2026-01-01 00:00:00")
-            try harness.setClock(change - 75 * 60 - 60)
+            try harness.setClock(change - 75 * 60 - 14 * 60)
             try harness.tick()
             for minutes in stride(from: -75.0, through: 90, by: 15) {
                 try harness.setClock(change + minutes * 60 + 2)

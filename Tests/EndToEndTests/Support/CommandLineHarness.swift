@@ -80,6 +80,17 @@ final class CommandLineHarness: Sendable {
         return value as? [String: Any] ?? [:]
     }
 
+    /// Writes a program. The file that runs is made by another process: one that this process has
+    /// made may still be open for writing in a child of another thread, from its fork to its exec,
+    /// and could not be started (ETXTBSY).
+    func write(program text: String, to path: String) throws {
+        let draft = path + ".draft"
+        try Data(text.utf8).write(to: URL(filePath: draft))
+        defer { unlink(draft) }
+        let result = try tool(["install", "--mode=755", draft, path])
+        guard result.status == 0 else { throw Problem(.failed, result.errors) }
+    }
+
     /// Writes into the origin of a volume that nobody has open.
     func write(_ byte: UInt8, chunk: Int, to file: String) throws {
         let handle = try FileHandle(forWritingTo: URL(filePath: folder + "/" + file))

@@ -24,7 +24,7 @@ final class ScheduledHarness: Sendable {
 
     /// - Parameters:
     ///   - settings: the content of the settings file.
-    ///   - start: where the clock begins, as `2026-11-23 00:14:01` in UTC.
+    ///   - start: where the clock begins, as `2026-11-23 00:01:01` in UTC.
     ///   - boot: when the machine was started, in the same form.
     ///   - state: the state folder, if it is not in the folder of the test.
     init(
@@ -80,7 +80,7 @@ final class ScheduledHarness: Sendable {
         ]) { $1 }
     }
 
-    /// - Parameter text: as `2026-11-23 00:14:01`, in UTC.
+    /// - Parameter text: as `2026-11-23 00:01:01`, in UTC.
     func setClock(_ text: String) throws { try setClock(Self.seconds(text)) }
 
     /// - Parameter seconds: since 1970. For the machine, the time to there has passed.
@@ -318,6 +318,14 @@ final class ScheduledHarness: Sendable {
         server.process.send(SIGTERM)
         let status = try server.wait()
         guard status == 0 else { throw Problem(.failed, "the server ended with \(status)") }
+    }
+
+    /// Waits until the server has seen that its clients have gone, to which a busy machine may take
+    /// its time: until a revert would not be refused for them.
+    func awaitNoClients(snapshot: Int) throws {
+        try self.await("the end of the clients") {
+            try run("revert", "\(snapshot)", "--dry-run").status != 13
+        }
     }
 
     func client(_ export: String = "data", socket: String = "nbd.sock") throws -> NBDClient {
