@@ -96,7 +96,7 @@ extension ServedTests {
             #expect(try served.merges().first?["state"] as? String == "merging")
             try copies.compare("after writes and a snapshot in mid-merge")
 
-            try served.commandLine.json("merge", "throttle", "none", "data")
+            try served.liftThrottle()
             try served.awaitMerges()
             try copies.compare("after the merge")
             try served.commandLine.json("delete", "1", "3")

@@ -129,8 +129,7 @@ extension ServedTests {
             let folder = served.path("bin")
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true)
-            try Data(text.utf8).write(to: URL(filePath: folder + "/nbdkit"))
-            chmod(folder + "/nbdkit", 0o755)
+            try served.commandLine.write(program: text, to: folder + "/nbdkit")
         }
 
         @Test("what a client calls an export does not reach a terminal by the log")

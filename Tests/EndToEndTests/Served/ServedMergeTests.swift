@@ -1,4 +1,5 @@
 import Foundation
+import SnapshotModel
 import Testing
 
 extension ServedTests {
@@ -31,7 +32,10 @@ extension ServedTests {
             try expectSnapshots(served, safety: safety)
             let before = try served.unmergedBytes()
             #expect(before > 0, "the merge was over before anything was seen")
-            Instant.sleep(1)
+            let deadline = Instant.now + Instant.patience
+            while try served.unmergedBytes() >= before, Instant.now < deadline {
+                Instant.sleep(0.05)
+            }
             let merge = try #require(try served.merges().first)
             let merged = try #require(merge["merged_bytes"] as? Int)
             #expect(merge["volume"] as? String == "data")
@@ -42,16 +46,25 @@ extension ServedTests {
             #expect(try served.unmergedBytes() < before)
 
             try served.commandLine.json("merge", "pause", "data")
-            Instant.sleep(0.3)
-            let paused = try served.unmergedBytes()
-            Instant.sleep(0.7)
-            #expect(try served.unmergedBytes() == paused)
+            // Whatever the pause does not stop would now be merged at once.
+            try served.liftThrottle()
+            #expect(try settledBytes(served) > 0)
             #expect(try served.merges().first?["state"] as? String == "paused")
-            try served.commandLine.json("merge", "throttle", "none", "data")
             try served.commandLine.json("merge", "resume", "data")
             try served.awaitMerges()
             try served.qemu("data", "read -P 1 0 48M", "read -P 0 48M 16M")
             try expectSnapshots(served, safety: safety)
+        }
+
+        /// What there is to merge when the step that was under way has ended.
+        private func settledBytes(_ served: ServedHarness) throws -> Int {
+            let deadline = Instant.now + Instant.patience
+            while Instant.now < deadline {
+                let first = try served.unmergedBytes()
+                Instant.sleep(0.7)
+                if try served.unmergedBytes() == first { return first }
+            }
+            throw Problem(.failed, "the merge does not stand still")
         }
 
         @Test("writes and a snapshot in mid-merge are right, then and after the merge")
@@ -76,7 +89,7 @@ extension ServedTests {
             ]
             for isMerged in [false, true] {
                 if isMerged {
-                    try served.commandLine.json("merge", "throttle", "none", "data")
+                    try served.liftThrottle()
                     try served.awaitMerges()
                 }
                 for (export, commands) in [("data", volume), ("data@\(middle)", snapshot)] {
@@ -116,6 +129,8 @@ extension ServedTests {
             try served.serve()
             let volume = ["read -P 1 0 46M", "read -P 4 46M 1M", "read -P 1 47M 1M"]
             #expect(try served.qemuResult("data", volume).status == 0)
+            // The limit has stayed with the merge.
+            try served.liftThrottle()
             try served.awaitMerges()
             #expect(try served.qemuResult("data", volume).status == 0)
             try expectSnapshots(served, safety: safety)

@@ -26,8 +26,8 @@ extension ServedTests {
                             first: version, while: isWanted)
                     }
                 }
-                let deadline = Instant.now + 30
-                while logs.contains(where: { $0.acknowledgedCounts.isEmpty }) {
+                let deadline = Instant.now + Instant.patience
+                while logs.contains(where: { $0.acknowledgedCounts.allSatisfy { $0.value == 0 } }) {
                     guard Instant.now < deadline else {
                         throw Problem(.failed, "nothing is written")
                     }
@@ -67,7 +67,7 @@ extension ServedTests {
                 "volume", "create", "later", "--origin", "later.img", "--create-size", "1M")
             #expect(throws: (any Error).self) { try served.client("later") }
             served.reload()
-            let deadline = Instant.now + 30
+            let deadline = Instant.now + Instant.patience
             while (try? served.client("later")) == nil, Instant.now < deadline {
                 Instant.sleep(0.02)
             }
@@ -126,7 +126,7 @@ extension ServedTests {
                         "volume", "create", "third", "--origin", "third.img", "--create-size", "1M")
                 }
                 served.reload()
-                let deadline = Instant.now + 30
+                let deadline = Instant.now + Instant.patience
                 while !served.serverMessages.contains(after), Instant.now < deadline {
                     Instant.sleep(0.02)
                 }

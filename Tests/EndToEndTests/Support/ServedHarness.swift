@@ -161,13 +161,14 @@ final class ServedHarness: Sendable {
     }
 
     /// Reverts, and leaves the merge under way at a low rate. Only a merge that runs can be
-    /// throttled: one that was faster is undone and tried again. The plan must have 48 MiB.
-    func revertSlowly(_ snapshot: Int, rate: String = "2M") throws -> Revert {
+    /// throttled: one that was faster is undone and tried again. The plan must have 48 MiB. Whoever
+    /// waits for its end calls ``liftThrottle()`` before.
+    func revertSlowly(_ snapshot: Int, rate: String = "256K") throws -> Revert {
         let commandLine = commandLine
         let throttle: @Sendable () throws -> Bool = {
             try commandLine.run("merge", "throttle", rate, "data").status == 0
         }
-        for _ in 0..<8 {
+        for _ in 0..<30 {
             let early = Background { isWanted in
                 var isThrottled = false
                 while isWanted(), !isThrottled { isThrottled = try throttle() }
@@ -179,11 +180,16 @@ final class ServedHarness: Sendable {
             let done = try answer.get()
             if isThrottled, try unmergedBytes() >= 8 << 20 { return done }
             guard let safety = done.safety else { break }
+            // There may be no merge any more.
+            _ = try commandLine.run("merge", "throttle", "none", "data")
             try awaitMerges()
             try revert(safety, "--wait")
         }
         throw Problem(.failed, "every merge was faster than its throttle")
     }
+
+    /// Has the merge of ``revertSlowly(_:rate:)`` go on at full speed.
+    func liftThrottle() throws { try commandLine.json("merge", "throttle", "none", "data") }
 
     // MARK: clients
 
