@@ -148,8 +148,7 @@ struct TrustedSettingsTests {
     func hooks() throws {
         let (harness, path) = try harness()
         let program = harness.folder + "/hook"
-        try "#!/bin/sh\ntouch \(harness.folder)/ran\n".write(
-            toFile: program, atomically: true, encoding: .utf8)
+        try harness.write(program: "#!/bin/sh\ntouch \(harness.folder)/ran\n", to: program)
         try """
         [volumes.data]
         hooks = ["h"]
@@ -179,7 +178,7 @@ struct TrustedSettingsTests {
             exec "$1" list
             """
         let result = try harness.tool([
-            "unshare", "-m", "--propagation", "private", "sh", "-c", script, state,
+            "unshare", "-m", "--propagation", "slave", "sh", "-c", script, state,
             CommandLineHarness.binary,
         ])
         // Where this may not be done there is nothing to see.

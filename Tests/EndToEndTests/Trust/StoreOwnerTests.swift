@@ -160,10 +160,15 @@ struct StoreOwnerTests {
     func killedCreation() throws {
         let harness = try CommandLineHarness()
         let create = ["volume", "create", "data", "--origin", "data.img", "--create-size", "1M"]
-        for milliseconds in stride(from: 1, through: 60, by: 4) {
+        var interruptedCount = 0
+        // Further ones where the machine let every creation come to its end, or none begin.
+        for round in 0..<300 where round < 15 || interruptedCount == 0 {
+            let milliseconds = 1 + round % 15 * 4
             let process = try harness.start([CommandLineHarness.binary] + create).process
             Instant.sleep(Double(milliseconds) / 1000)
             process.end()
+            let hasBegun = FileManager.default.fileExists(atPath: harness.folder + "/data.img")
+            if try process.wait() != 0, hasBegun { interruptedCount += 1 }
             let again = try harness.run(create)
             // It may have been done by then.
             let isDone = again.status == 1 && again.errors.contains("there is a volume data")
@@ -172,6 +177,7 @@ struct StoreOwnerTests {
             try harness.json("volume", "remove", "data", "--yes")
             try tool(harness, "rm", "data.img")
         }
+        #expect(interruptedCount > 0)
     }
 
     @Test(
