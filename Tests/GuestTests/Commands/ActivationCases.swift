@@ -79,7 +79,7 @@ enum ActivationCases {
                 .filter { !$0.contains("there is no configuration") }
             try expectEqual(words, [], "words of a tick")
             try rig.snapmgr.run("revert", "\(first)", "--yes")
-            let deadline = Deadline(milliseconds: 30_000)
+            let deadline = Deadline(milliseconds: 300_000)
             while try !rig.snapmgr.run("events").output.contains("the merge of snapshot") {
                 try expect(!deadline.hasPassed, "no tick has noted the end of the merge")
                 try rig.snapmgr.run("tick")

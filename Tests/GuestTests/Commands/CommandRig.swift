@@ -69,7 +69,7 @@ final class CommandRig {
 
     /// Returns when the kernel has ended all merges and the command line has noted it.
     func waitForMerges() throws {
-        let deadline = Deadline(milliseconds: 30_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try !snapmgr.run("merge", "status", "--json").numbers("revert_id").isEmpty {
             try expect(!deadline.hasPassed, "a merge does not end")
             BackgroundThread.sleep(milliseconds: 100)

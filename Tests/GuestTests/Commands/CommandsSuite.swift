@@ -6,7 +6,7 @@ enum CommandsSuite {
         machine: GuestMachine(
             diskMebibytes: [24, 24, 24, 512],
             modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop"],
-            memoryMebibytes: 1024, seconds: 1200),
+            memoryMebibytes: 1024, seconds: 3000),
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
             + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases
             + NamespaceCases.cases + LostSnapshotCases.cases)
@@ -17,7 +17,7 @@ enum CommandsSuite {
         machine: GuestMachine(
             diskMebibytes: [24, 24, 24, 512],
             modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop"],
-            separatesMounts: true, memoryMebibytes: 1024, seconds: 600),
+            separatesMounts: true, memoryMebibytes: 1024, seconds: 1800),
         // What a command mounts there, nobody else sees.
         cases: SetCommandCases.cases
             + RemovalCases.cases.filter { $0.name.hasPrefix("volume remove") })

@@ -84,7 +84,7 @@ enum RevertCommandCases {
             let old = content
             content = try rig.fill("data", version: 2, seed: 7)
             // So slow that it is still under way at the end.
-            try disk.delayWrites(milliseconds: 2500)
+            try disk.delayWrites(milliseconds: 4000)
             context.cleanUp { try disk.delayWrites(milliseconds: 0) }
             try rig.snapmgr.run("revert", "\(first)", "--yes")
             try old.expect(

@@ -49,7 +49,7 @@ enum ServeCases {
             let server = try NBDServer(rig, context, "data")
             let older = try server.client("data@one")
             let newer = try server.client("data@two")
-            try disk.delayWrites(milliseconds: 1000)
+            try disk.delayWrites(milliseconds: 4000)
             context.cleanUp { try disk.delayWrites(milliseconds: 0) }
             try rig.snapmgr.run("revert", "\(first)", "--yes")
             try old.expect(from: server.client("data"), "the volume in mid-merge")
@@ -348,7 +348,7 @@ extension CommandRig {
 
     /// The server closes behind a client that has gone.
     fileprivate func waitForNoViews() throws {
-        let deadline = Deadline(milliseconds: 10_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try !views().isEmpty {
             try expect(!deadline.hasPassed, "the last client's end leaves a view")
             BackgroundThread.sleep(milliseconds: 20)
@@ -356,7 +356,7 @@ extension CommandRig {
     }
 
     fileprivate func waitForNoOpener(of volume: String) throws {
-        let deadline = Deadline(milliseconds: 10_000)
+        let deadline = Deadline(milliseconds: 300_000)
         let name = DeviceName(volume: volume, .top)
         while try KernelDeviceMapper().info(name)?.openCount ?? 0 > 0 {
             try expect(!deadline.hasPassed, "the client's end leaves \(name) open")

@@ -111,7 +111,7 @@ private final class OrderedCommandWriter: Sendable {
     var roundCount: Int { state.withLock { $0.roundCount } }
 
     func waitForRounds(_ count: Int) throws {
-        let isThere: Bool? = state.wait(milliseconds: 20_000) {
+        let isThere: Bool? = state.wait(milliseconds: 300_000) {
             $0.roundCount >= count ? true : nil
         }
         try expect(isThere == true, "the writer has done \(roundCount) rounds only")

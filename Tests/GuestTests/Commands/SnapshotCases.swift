@@ -126,7 +126,7 @@ final class LogWriter: Sendable {
     var lineCount: Int { state.withLock { $0.lineCount } }
 
     func waitForLines(_ count: Int) throws {
-        let isThere: Bool? = state.wait(milliseconds: 20_000) {
+        let isThere: Bool? = state.wait(milliseconds: 300_000) {
             $0.lineCount >= count ? true : nil
         }
         try expect(isThere == true, "the writer has written \(lineCount) lines only")

@@ -7,7 +7,7 @@ enum KillSuite {
     static let suite = GuestSuite(
         "kill",
         machine: GuestMachine(
-            diskMebibytes: [16, 256], modules: SlowOrigin.modules, seconds: 1700),
+            diskMebibytes: [16, 256], modules: SlowOrigin.modules, seconds: 3600),
         cases: KillSweep.Kind.allCases.map { kind in
             GuestCase("\(kind.rawValue): whenever it is killed, nothing is lost") { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)

@@ -54,7 +54,7 @@ struct KillSweep {
     /// What a cancellation exits with when there is nothing to cancel any more.
     private static let missedStatus: Int32 = 3
     private static let slowMilliseconds = 80
-    private static let resumeMilliseconds = 30_000
+    private static let resumeMilliseconds = 300_000
     /// In a row, of one point.
     private static let missesMaximum = 20
     /// One point of so many is followed by a revert.

@@ -240,7 +240,7 @@ enum DaemonCases {
         let second = try rig.snapshot("data", "two")
         let daemon = try RunningDaemon(context, rig.snapmgr)
         try fill(leaving: 4 << 20)
-        try write(&content, 0..<content.blockCount, version: 3, to: "data", pauseMilliseconds: 20)
+        try write(&content, 0..<content.blockCount, version: 3, to: "data", pauseMilliseconds: 100)
         try daemon.waitFor("word of it") { try daemon.said("ITS SNAPSHOTS UP TO \(second)") }
         // The kernel marks an area that it gives up in its header.
         let reader = AreaReader(

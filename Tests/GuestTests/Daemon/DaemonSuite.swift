@@ -4,6 +4,6 @@ enum DaemonSuite {
         "daemon",
         machine: GuestMachine(
             diskMebibytes: [96, 24, 24, 256],
-            modules: ["dm-mod", "dm-snapshot", "loop"], memoryMebibytes: 1024, seconds: 900),
+            modules: ["dm-mod", "dm-snapshot", "loop"], memoryMebibytes: 1024, seconds: 2400),
         cases: DaemonCases.cases)
 }

@@ -36,8 +36,8 @@ enum HolderCases {
         let folder = try LifecycleCases.mountedFolder(inner, base)
         try expectEqual(
             DeviceHolder.list(of: number), [.mount(point: folder, process: nil)], "mount")
-        let sleeper = try ChildProcess.start(["sh", "-c", "exec 3<\(base.path); exec sleep 60"])
-        let deadline = Deadline(milliseconds: 10_000)
+        let sleeper = try ChildProcess.start(["sh", "-c", "exec 3<\(base.path); exec sleep 6000"])
+        let deadline = Deadline(milliseconds: 300_000)
         var holders: [DeviceHolder] = []
         while holders.count < 2, !deadline.hasPassed { holders = DeviceHolder.list(of: number) }
         kill(sleeper, SIGKILL)

@@ -97,8 +97,10 @@ enum LifecycleCases {
         let name = try rig.create(DeviceRig.name(), rig.linear(1024))
         try DeviceRig.write(1, 8, at: 0, of: name.path)
         try rig.mapper.suspend(name, freezesFilesystem: false, flushes: true)
+        let isBegun = Monitored(false)
         let result = Monitored<String?>(nil)
         let writer = BackgroundThread.start(name: "writer") {
+            isBegun.change { $0 = true }
             let text: String
             do {
                 try DeviceRig.write(2, 8, at: 0, of: name.path)
@@ -106,6 +108,7 @@ enum LifecycleCases {
             } catch { text = "\(error)" }
             result.change { $0 = text }
         }
+        _ = isBegun.wait { $0 ? true : nil }
         try expect(result.wait(milliseconds: 200) { $0 } == nil, "the write was not held back")
         try expectEqual(try DeviceRig.byte(at: 0, of: context.disks[0]), 1, "byte while suspended")
         try rig.mapper.resume(name)

@@ -7,7 +7,7 @@ enum ModelSuite {
     static let suite = GuestSuite(
         "model",
         machine: GuestMachine(
-            diskMebibytes: [8, 256], modules: SlowOrigin.modules, seconds: 1800),
+            diskMebibytes: [8, 256], modules: SlowOrigin.modules, seconds: 3600),
         cases: shapes.map { shape in
             GuestCase(
                 "random histories keep every snapshot: \(shape.volumeBytes) bytes in chunks of "

@@ -48,6 +48,8 @@ enum PauseCases {
 
     /// How long the origin takes for a write while a merge shall be slow, which copies piece by piece.
     private static let slowMilliseconds = 20
+    /// And while it shall stand in its middle.
+    private static let standingMilliseconds = 500
 
     private struct Scene {
         var origin: SlowOrigin
@@ -98,11 +100,12 @@ enum PauseCases {
         }
         try history.noteRevert(to: target, safety: request.safety?.id)
         let wanted = 205 * chunkBytes
-        let deadline = Deadline(milliseconds: 120_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while let progress = try faulty.rig.mergeProgress(), progress.mergedBytes < wanted {
             try expect(!deadline.hasPassed, "the merge does not come to its middle")
             usleep(20_000)
         }
+        try origin.delayWrites(milliseconds: standingMilliseconds)
         return Scene(
             origin: origin, faulty: faulty, target: target, second: second, outcome: outcome)
     }
@@ -130,9 +133,9 @@ enum PauseCases {
         return progress.mergedBytes
     }
 
-    /// Has it go on, slowly.
+    /// Has it go on, so slowly that it stands in its middle.
     private static func resume(_ scene: Scene) throws {
-        try scene.origin.delayWrites(milliseconds: slowMilliseconds)
+        try scene.origin.delayWrites(milliseconds: standingMilliseconds)
         try scene.rig.perform(.resumeMerge)
         try expectEqual(
             try scene.rig.mergeProgress()?.state, .merging, "state when it is resumed")
@@ -212,6 +215,7 @@ enum PauseCases {
         try history.expectAll()
         try resume(scene)
         try history.expectAll()
+        try scene.origin.delayWrites(milliseconds: slowMilliseconds)
         try writeEverywhere(scene, from: 18)
         try expectEnd(scene)
     }
@@ -227,7 +231,7 @@ enum PauseCases {
         }
         try history.write(last - 1..<last + 1)
         // So slow that it stands at its beginning: the kernel merges from the end.
-        try origin.delayWrites(milliseconds: slowMilliseconds)
+        try origin.delayWrites(milliseconds: standingMilliseconds)
         let request = faulty.rig.revertRequest(to: target)
         try withSession(faulty.rig) { _, session in
             _ = try session.perform(.revert(request))
@@ -357,7 +361,7 @@ enum PauseCases {
         let rig = scene.rig
         try scene.origin.delayWrites(milliseconds: 0)
         let base = DeviceName(volume: rig.name, .base)
-        let deadline = Deadline(milliseconds: 120_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try rig.mapper.status(base).first?.snapshot?.isMerged == false {
             try expect(!deadline.hasPassed, "the merge does not end")
             usleep(10_000)

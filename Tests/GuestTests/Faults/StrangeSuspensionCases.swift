@@ -145,7 +145,7 @@ enum StrangeSuspensionCases {
         let top = DeviceName(volume: rig.name, .top)
         try suspend(top)
         try origin.delayWrites(milliseconds: 0)
-        let deadline = Deadline(milliseconds: 30_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try rig.mergeProgress()?.restBytes != 0 {
             try expect(!deadline.hasPassed, "the kernel does not end the merge")
             BackgroundThread.sleep(milliseconds: 50)

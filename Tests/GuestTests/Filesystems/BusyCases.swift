@@ -41,10 +41,16 @@ enum BusyCases {
         for index in 0..<snapshotCount {
             let before = try busy.committed()
             let id = try rig.takeSnapshot()
-            taken.append(Taken(id: id, before: before, after: try busy.committed()))
+            let after = try busy.committed()
+            taken.append(Taken(id: id, before: before, after: after))
             // One is looked at while everything goes on.
             if index == 5 { try expectWhole(taken[3], rig, checks) }
             usleep(UInt32(pauseMilliseconds * 1000))
+            let deadline = Deadline(milliseconds: 120_000)
+            while try busy.committed() <= after + 1 {
+                try expect(!deadline.hasPassed, "nothing is committed any more")
+                usleep(10_000)
+            }
         }
         try busy.stop()
         let atEnd = try busy.committed()

@@ -28,7 +28,7 @@ struct GuestMachine: Sendable {
     /// The guest's memory. Its writable files (all but the disks) live in it, half of it at most.
     var memoryMebibytes = 1024
     /// The limit for the whole suite, many times what it takes.
-    var seconds = 300
+    var seconds = 1200
 }
 
 /// One promise that is checked.

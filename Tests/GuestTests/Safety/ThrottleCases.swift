@@ -32,7 +32,7 @@ enum ThrottleCases {
             let history = VolumeHistory(other, volumeBytes: faulty.volumeBytes)
             let first = try history.takeSnapshot()
             try faulty.writeScattered(history)
-            try disk.delayWrites(milliseconds: 100)
+            try disk.delayWrites(milliseconds: 1000)
             try history.revert(to: first)
             try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
             try other.perform(.resumeMerge)
@@ -142,7 +142,7 @@ enum ThrottleCases {
         let history = VolumeHistory(other, volumeBytes: faulty.volumeBytes)
         let id = try history.takeSnapshot()
         try faulty.writeScattered(history)
-        try disk.delayWrites(milliseconds: 100)
+        try disk.delayWrites(milliseconds: 1000)
         try history.revert(to: id)
         try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
         try other.perform(.throttleMerge(bytesPerSecond: 1))
@@ -180,7 +180,7 @@ enum ThrottleCases {
         let faulty = try FaultRig(context)
         let first = try faulty.history.takeSnapshot()
         try faulty.writeScattered(faulty.history)
-        try faulty.origin.delayWrites(milliseconds: 100)
+        try faulty.origin.delayWrites(milliseconds: 1000)
         try faulty.history.revert(to: first)
         return faulty
     }
