@@ -70,7 +70,7 @@ for module in $modules; do modprobe "$module" || die "cannot load the module $mo
 if [[ -n $udev ]]; then
     /usr/lib/systemd/systemd-udevd --daemon || die 'udev does not start'
     udevadm trigger --action=add --subsystem-match=block
-    udevadm settle --timeout=30 || die 'udev does not settle'
+    udevadm settle --timeout=120 || die 'udev does not settle'
 fi
 # Raw channels to run.sh's standard output and error.
 stty -F /dev/tty1 raw -echo

@@ -59,7 +59,10 @@ ln -s "$home" "$run/home"
 
 # The guest's memory is a file, on tmpfs if it can be; containers often have a tiny /dev/shm.
 bytes=$(numfmt --from=iec "$memory") || fail "no size: $memory"
-# What other guests have been promised counts as taken.
+# What other guests have been promised counts as taken. One guest chooses and starts at a time,
+# whatever tree it is of.
+exec 8</tmp
+flock 8
 memory_folder=${SNAPMGR_GUEST_MEMORY_FOLDER:-}
 promised=$(
     for process in /proc/[0-9]*; do { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null && echo; done |
@@ -161,11 +164,11 @@ hold+=(timeout --foreground --signal=KILL "$limit" "${die_with_parent[@]}")
 # The guest sets O_NONBLOCK on its channels: private pipes, then, behind `cat`. They end when the last
 # process of the guest has closed them, so nothing that was printed is lost.
 exec 3>&1 4>&2
-exec 5> >(exec cat >>"$run/kernel.log" 3>&- 4>&-)
+exec 5> >(exec cat >>"$run/kernel.log" 3>&- 4>&- 8<&-)
 kernel_cat=$!
-exec 6> >(exec cat >&3 4>&- 5>&-)
+exec 6> >(exec cat >&3 4>&- 5>&- 8<&-)
 output_cat=$!
-exec 7> >(exec cat >&4 3>&- 5>&- 6>&-)
+exec 7> >(exec cat >&4 3>&- 5>&- 6>&- 8<&-)
 error_cat=$!
 (
     ulimit -c 0
@@ -174,9 +177,14 @@ error_cat=$!
         init="$run/guest-init.sh" guest_run="$run" \
         con=null con0=null,fd:5 con1=null,fd:6 con2=null,fd:7 ssl=null \
         ${arguments[@]+"${arguments[@]}"} uml_dir="$run" umid=vm noreboot panic=-1 \
-        </dev/null >&5 2>&1 3>&- 4>&-
+        </dev/null >&5 2>&1 3>&- 4>&- 8<&-
 ) &
 vm=$!
+# From now on it counts.
+until grep -qsz "^guest_run=$run$" /proc/[0-9]*/cmdline || ! kill -0 "$vm" 2>/dev/null; do
+    sleep 0.02
+done
+exec 8<&-
 [[ -z $process_file ]] || echo "$vm" >"$process_file"
 exec 5>&- 6>&- 7>&-
 SECONDS=0
