@@ -17,7 +17,7 @@ outside() {
     }
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
-    "$here/run.sh" -t 300 -M nbd -w "$folder" \
+    "$here/run.sh" -t 1500 -M nbd -w "$folder" \
         -e "SNAPMGR_RECONNECT_ROUNDS=${SNAPMGR_RECONNECT_ROUNDS:-3}" \
         -- "$here/reconnect.sh" inside "$folder" || status=$?
     ((status == 0)) || tail -n 20 "$folder/server.log"
@@ -25,7 +25,7 @@ outside() {
 }
 
 # How long files may stand still, in seconds, before that is a failure.
-patience=60
+patience=300
 passed=0
 fail() {
     echo "FAILED: $1"
@@ -50,13 +50,16 @@ await() { # await WHAT COMMAND...: until the command succeeds
 
 write_files() {
     local number=0
-    while true; do
+    # Whoever ends it waits: a program that was left behind would keep the filesystem busy.
+    while [[ ! -e /tmp/stop ]]; do
         number=$((number + 1))
-        { echo "$number" >mnt/new && sync mnt/new && mv mnt/new mnt/count && sync mnt; } || break
+        { echo "$number" >mnt/new && sync mnt/new && mv mnt/new mnt/count && sync mnt; } || {
+            echo "an error at $number" >/tmp/failed
+            break
+        }
         echo "$number" >/tmp/durable.new
         mv /tmp/durable.new /tmp/durable
     done
-    echo "an error at $number" >/tmp/failed
 }
 has_more_than() { (($(cat /tmp/durable) > $1)); }
 
@@ -97,8 +100,9 @@ inside() {
         restart TERM
         restart KILL
     done
-    kill "$writer"
-    wait "$writer" 2>/dev/null || true
+    touch /tmp/stop
+    wait "$writer"
+    [[ ! -e /tmp/failed ]] || fail "the filesystem: $(cat /tmp/failed) at the end"
     (($(cat mnt/count) >= $(cat /tmp/durable))) || fail 'what was durable is gone'
     umount mnt
     fsck.ext4 -fn /dev/nbd0 >fsck.log 2>&1 || fail "the filesystem is damaged: $(cat fsck.log)"
