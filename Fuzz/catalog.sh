@@ -71,7 +71,7 @@ try_verbs() {
         status=0
         # Intended splitting: a verb and its options.
         # shellcheck disable=SC2086
-        SWIFT_BACKTRACE=enable=no timeout 60 "$binary" $verb >"$work/out" 2>&1 || status=$?
+        SWIFT_BACKTRACE=enable=no timeout 300 "$binary" $verb >"$work/out" 2>&1 || status=$?
         is_answer "$verb" "$status" && continue
         echo "catalog: \`snapmgr $verb\` ended with $status"
         return 1

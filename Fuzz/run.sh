@@ -115,8 +115,8 @@ fuzz() {
     # No look for leaks, which the runtime's own caches are; and little memory about freed blocks,
     # which makes a run several times as fast.
     local options=detect_leaks=0:malloc_context_size=0:quarantine_size_mb=16
-    if SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=$options timeout --kill-after=10 $((seconds + 120)) \
-        "$run/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    if SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=$options timeout --kill-after=60 $((seconds + 600)) \
+        "$run/$target" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
         -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$findings/$target-" \
         "$scratch/corpus/$target" "$run/seeds/$target" >"$log" 2>&1
     then

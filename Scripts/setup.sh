@@ -80,12 +80,22 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "Installing ${missing[*]}"
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1; }
+# Another apt may be updating the lists, for which this one does not wait.
+update_lists() {
+    local tries
+    for ((tries = 0; tries < 120; tries++)); do
+        if apt update; then return 0; fi
+        grep -q 'Could not get lock' "$log" || return 1
+        sleep 5
+    done
+    return 1
+}
 install_missing() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "${missing[@]}"
+    apt -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"
 }
 # The package lists of a fresh machine may be old or absent.
-if ! { "${as_root[@]}" apt-get update && install_missing; } >"$log" 2>&1; then
+if ! { update_lists && install_missing; }; then
     tail -n 20 "$log" >&2
     echo "apt-get could not install: ${missing[*]}" >&2
     exit 1

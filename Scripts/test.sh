@@ -200,14 +200,14 @@ steps_of_two() {
 guest_steps() {
     local suites
     is_wanted guest-setup || return 0
-    step guest-setup 600 "${self[@]}" guest_setup
+    step guest-setup 1800 "${self[@]}" guest_setup
     if [[ ! -e .build/guest/stamp ]]; then return; fi
     suites="crash reconnect $("$guest_tests" list)" || {
         echo 'The suites are not built: Scripts/test.sh build'
         exit 1
     }
     # shellcheck disable=SC2086
-    steps_of_two guest 2400 guest- $suites
+    steps_of_two guest 4800 guest- $suites
 }
 
 self=("$0" run)
@@ -219,26 +219,26 @@ if [[ ${1:-} == run ]]; then
 fi
 wanted=$*
 
-step lint 300 make --no-print-directory lint
-step build 2400 "${self[@]}" build
-step unit 900 "${self[@]}" swift_tests --skip EndToEndTests
+step lint 900 make --no-print-directory lint
+step build 5400 "${self[@]}" build
+step unit 2400 "${self[@]}" swift_tests --skip EndToEndTests
 step model 1800 "$torture" model
 step crash 1800 "$torture" crash
 step commands 1800 .build/release/snapmgr-command-torture
 step lookups 2400 .build/release/snapmgr-command-torture lookups
 step faults 1800 "$torture" faults
-step stress 600 "$torture" stress
-step reflink 600 "${self[@]}" reflinked
+step stress 1800 "$torture" stress
+step reflink 1800 "${self[@]}" reflinked
 # Whether the benchmarks run; what they say is no test.
-step benchmarks 300 .build/release/snapmgr-bench first-writes
-step end-to-end 3000 "${self[@]}" swift_tests --filter EndToEndTests
-step qemu 900 "${self[@]}" qemu
+step benchmarks 900 .build/release/snapmgr-bench first-writes
+step end-to-end 5400 "${self[@]}" swift_tests --filter EndToEndTests
+step qemu 2700 "${self[@]}" qemu
 guest_steps
 # Each is mostly one long compilation, which takes one processor.
 steps_of_two sanitized 1800 '' thread address
 step fuzz 2400 Fuzz/run.sh
-step manual 60 Scripts/lint-manual.sh
-step units 120 Scripts/lint-units.sh
+step manual 300 Scripts/lint-manual.sh
+step units 600 Scripts/lint-units.sh
 # Boots a systemd and waits for its timers: by name only.
 if [[ $wanted == *timers* ]]; then step timers 450 Scripts/try-units.sh; fi
 rm -rf --one-file-system "$TMPDIR" || true
