@@ -138,7 +138,7 @@ private struct TCPServer {
     private let served: ServedHarness
     private let process: ChildProcess
     private let files: ChildProcess.Files
-    private let port: Int
+    private let reserved: ReservedPort
 
     /// Runs a program as another user, where this one may.
     static var stranger: [String] {
@@ -146,30 +146,21 @@ private struct TCPServer {
         return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     }
 
-    /// Serves on the next port that is free, and waits until it does.
+    /// Serves on a port that was free, and waits until it does.
     init(_ served: ServedHarness, _ options: [String]) throws {
         self.served = served
-        while true {
-            let port = try Listener().port
-            let started = try served.commandLine.start(
-                [CommandLineHarness.binary, "serve", "data", "--listen", "127.0.0.1:\(port)"]
-                    + options)
-            let deadline = Instant.now + Instant.patience
-            while started.process.isRunning, !Self.isOpen(port), Instant.now < deadline {
-                Instant.sleep(0.02)
-            }
-            guard Instant.now < deadline else {
-                started.process.end()
-                throw Problem(.failed, "the server does not listen")
-            }
-            // Another program was faster.
-            if !started.process.isRunning, try started.process.wait() == 6 { continue }
-            guard started.process.isRunning else {
-                throw Problem(.failed, try served.commandLine.text(started.files.errors))
-            }
-            (process, files, self.port) = (started.process, started.files, port)
-            return
+        reserved = try ReservedPort()
+        let listen = ["--listen", "127.0.0.1:\(reserved.port)"]
+        (process, files) = try served.commandLine.start(
+            [CommandLineHarness.binary, "serve", "data"] + listen + options)
+        let deadline = Instant.now + Instant.patience
+        while process.isRunning, Instant.now < deadline {
+            if Self.isOpen(reserved.port) { return }
+            Instant.sleep(0.02)
         }
+        process.end()
+        throw Problem(
+            .failed, "no server on \(reserved.port): \(try served.commandLine.text(files.errors))")
     }
 
     /// - Parameter certificates: the folder with the client's; nil is without TLS.
@@ -194,8 +185,9 @@ private struct TCPServer {
     }
 
     private func uri(_ certificates: String?) -> String {
-        guard let certificates else { return "nbd://localhost:\(port)/data" }
-        return "nbds://localhost:\(port)/data?tls-certificates=\(served.path(certificates))"
+        let place = "localhost:\(reserved.port)/data"
+        guard let certificates else { return "nbd://" + place }
+        return "nbds://\(place)?tls-certificates=\(served.path(certificates))"
     }
 
     private static func isOpen(_ port: Int) -> Bool {
