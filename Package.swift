@@ -79,11 +79,13 @@ let package = Package(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
         target("Settings", ["Scheduler", "BlockIO", "SnapshotModel"]),
+        // What a look at everything means, for plugins and Prometheus: pure.
+        target("Monitoring", ["Scheduler", "VolumeAccess", "SnapshotModel"]),
         target(
             "Manager",
             [
-                "Catalog", "DeviceMapper", "Hooks", "StoreFormat", "VolumeAccess", "BlockIO",
-                "Scheduler", "Settings", "SnapshotModel",
+                "Catalog", "DeviceMapper", "Hooks", "Monitoring", "StoreFormat", "VolumeAccess",
+                "BlockIO", "Scheduler", "Settings", "SnapshotModel",
             ]),
         .target(name: "CNBDKit"),
         target(
@@ -95,8 +97,8 @@ let package = Package(
         .executableTarget(
             name: "snapmgr",
             dependencies: [
-                "CSystem", "Drivers", "Manager", "Hooks", "Scheduler", "Settings", "ShellWords",
-                "SnapshotModel", "VolumeAccess", argumentParser,
+                "CSystem", "Drivers", "Manager", "Hooks", "Monitoring", "Scheduler", "Settings",
+                "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
             ],
             swiftSettings: swiftSettings),
 
@@ -178,10 +180,13 @@ let package = Package(
             "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget(
+            "MonitoringTests",
+            ["Monitoring", "Scheduler", "ShellWords", "VolumeAccess", "SnapshotModel", "TestKit"]),
+        testTarget(
             "ManagerTests",
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
-                "ImageDriver", "MergeKit", "OriginAccess", "VolumeAccess",
+                "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
                 "StoreFormat", "BlockIO", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
                 "TestKit",
             ]),

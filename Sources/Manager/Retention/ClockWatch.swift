@@ -104,21 +104,6 @@ extension ClockMemory {
     }
 }
 
-extension ClockJudgement {
-    /// What people should know of a clock in doubt.
-    var doubt: Advice {
-        let hours = ClockMemory.steadySeconds / 3600
-        return "the clock shows \(Self.minute(wall)), which the time that this machine has run "
-            + "since \(Self.minute(lastBelieved)) does not explain: ages of snapshots are reckoned as "
-            + "of \(Self.minute(now)) until the clock has run steadily for \(hours) hours; if it is "
-            + "right, run \(.pruneAcceptingClock)"
-    }
-
-    private static func minute(_ moment: Timestamp) -> String {
-        moment.description.prefix(16).replacing("T", with: " ") + " UTC"
-    }
-}
-
 // MARK: - Clocks of no use
 
 extension ManagerContext {

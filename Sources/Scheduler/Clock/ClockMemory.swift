@@ -131,24 +131,6 @@ extension ClockMemory {
     }
 }
 
-/// By which moment snapshots grow old.
-package struct ClockJudgement: Hashable, Sendable {
-    /// The moment to reckon ages with: the wall clock's or, while that is in doubt, the one that the
-    /// last reading that was believed leads to.
-    package var now: Timestamp
-    package var wall: Timestamp
-    /// The last reading of the wall clock that was believed.
-    package var lastBelieved: Timestamp
-
-    package init(now: Timestamp, wall: Timestamp, lastBelieved: Timestamp) {
-        self.now = now
-        self.wall = wall
-        self.lastBelieved = lastBelieved
-    }
-
-    package var isInDoubt: Bool { now < wall }
-}
-
 extension ClockReading {
     fileprivate func isSameBoot(as other: ClockReading) -> Bool {
         !bootID.isEmpty && bootID == other.bootID && bootNanoseconds <= other.bootNanoseconds

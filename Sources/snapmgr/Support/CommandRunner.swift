@@ -1,6 +1,7 @@
 import Synchronization
 import ArgumentParser
 import Manager
+import Monitoring
 import ShellWords
 import SnapshotModel
 

@@ -1,5 +1,6 @@
 import Glibc
 import Manager
+import Monitoring
 import ShellWords
 import SnapshotModel
 import Synchronization

@@ -3,6 +3,7 @@ import Glibc
 import Manager
 import SnapshotModel
 import VolumeAccess
+import Monitoring
 
 struct StatusCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(

@@ -1,10 +1,9 @@
-import Catalog
 import Scheduler
 import ShellWords
 import SnapshotModel
 import Testing
 
-@testable import Manager
+@testable import Monitoring
 import VolumeAccess
 
 /// What monitoring makes of a reading.
@@ -33,10 +32,10 @@ import VolumeAccess
     static let cases = [
         Case("a volume that is well", .ok, nil) { _ in },
         Case("a missing store", .critical, "the store is gone") {
-            $0.health.volume.state = .missing
+            $0.condition = .missing
             $0.missing = "the store is gone"
         },
-        Case("no device", .warning, "snapmgr activate data") { $0.health.volume.state = .inactive },
+        Case("no device", .warning, "snapmgr activate data") { $0.condition = .inactive },
         Case("one broken snapshot", .critical, "broken: 1 snapshot lost") {
             $0.tallies[0].state = .broken
             $0.tallies[0].count = 1
@@ -44,46 +43,46 @@ import VolumeAccess
         Case("a broken chain that the catalog does not know", .critical, "broken") {
             $0.hasBrokenChain = true
         },
-        Case("free space at the floor", .ok, nil) { $0.health.freeBytes = 1 << 20 },
+        Case("free space at the floor", .ok, nil) { $0.freeBytes = 1 << 20 },
         Case("free space below the floor", .critical, "1023 KiB free, less than the floor of 1 MiB")
-        { $0.health.freeBytes = 1023 << 10 },
-        Case("a store that is full after a week", .ok, nil) { $0.health.daysToFull = 7.1 },
+        { $0.freeBytes = 1023 << 10 },
+        Case("a store that is full after a week", .ok, nil) { $0.daysToFull = 7.1 },
         Case("a store that is full in a week", .warning, "full in 7.0 days") {
-            $0.health.daysToFull = 7
+            $0.daysToFull = 7
         },
         Case("a store that is full after two days", .warning, "2.1 days") {
-            $0.health.daysToFull = 2.1
+            $0.daysToFull = 2.1
         },
         Case("a store that is full in two days", .critical, "2.0 days") {
-            $0.health.daysToFull = 2
+            $0.daysToFull = 2
         },
         Case("a merge at work", .ok, nil) {
-            $0.health.merge = MonitoringSample.merge(.merging, rate: 100)
+            $0.merge = MonitoringSample.merge(.merging, rate: 100)
             $0.mergeBegunAt = MonitoringSample.ago(86_400)
         },
         Case("a merge that nobody runs", .warning, "merge resume data") {
-            $0.health.merge = MonitoringSample.merge(.paused)
-            $0.health.isServed = false
+            $0.merge = MonitoringSample.merge(.paused)
+            $0.isServed = false
         },
         Case("a merge that is paused", .warning, "paused with 3 KiB to go") {
-            $0.health.merge = MonitoringSample.merge(.paused)
+            $0.merge = MonitoringSample.merge(.paused)
         },
         Case("a merge that failed", .critical, "failed with 3 KiB to go: no space") {
-            $0.health.merge = MonitoringSample.merge(.failed)
-            $0.health.merge?.failure = "no space"
+            $0.merge = MonitoringSample.merge(.failed)
+            $0.merge?.failure = "no space"
         },
         Case("a merge that stands still", .warning, "stands still") {
-            $0.health.merge = MonitoringSample.merge(.merging)
+            $0.merge = MonitoringSample.merge(.merging)
             $0.isMergeStill = true
             $0.mergeBegunAt = MonitoringSample.ago(301)
         },
         Case("a merge that has just begun", .ok, nil) {
-            $0.health.merge = MonitoringSample.merge(.merging)
+            $0.merge = MonitoringSample.merge(.merging)
             $0.isMergeStill = true
             $0.mergeBegunAt = MonitoringSample.ago(300)
         },
         Case("a merge that a command runs, which does not tell its pace", .ok, nil) {
-            $0.health.merge = MonitoringSample.merge(.merging)
+            $0.merge = MonitoringSample.merge(.merging)
             $0.mergeBegunAt = MonitoringSample.ago(3600)
         },
         Case("snapshots that nobody prunes", .warning, "1 snapshot should have been pruned 2d ago")
@@ -109,7 +108,7 @@ import VolumeAccess
             $0.failure = MonitoringSample.event(.hookFailed, volume: "data", "no freeze")
         },
         Case("a warning of the server", .warning, "the origin was changed") {
-            $0.health.warnings = ["the origin was changed"]
+            $0.warnings = ["the origin was changed"]
         },
     ]
 
@@ -196,7 +195,7 @@ import VolumeAccess
     @Test("an alarm outranks what is unknown, which outranks a warning")
     func order() {
         var volume = Sample.volume()
-        volume.health.daysToFull = 5
+        volume.daysToFull = 5
         var reading = MonitorReading(now: Sample.now, volumes: [volume])
         #expect(MonitorJudge(reading).findings.severity == .warning)
         reading.problems = [Problem(.failed, "the settings are wrong")]

@@ -1,4 +1,3 @@
-internal import Catalog
 internal import Scheduler
 internal import SnapshotModel
 internal import VolumeAccess
@@ -48,13 +47,13 @@ struct MonitorJudge {
     private typealias Judgement = (MonitorSeverity, Advice)
 
     private func missing(_ volume: VolumeReading) -> Judgement? {
-        guard volume.health.volume.state == .missing else { return nil }
+        guard volume.condition == .missing else { return nil }
         return (.critical, volume.missing.map { Advice($0) } ?? "its store or origin is missing")
     }
 
     /// What is written to its origin meanwhile changes what its snapshots show.
     private func inactive(_ volume: VolumeReading) -> Judgement? {
-        guard volume.health.volume.state == .inactive else { return nil }
+        guard volume.condition == .inactive else { return nil }
         return (.warning, "its device is not there; run \(.activate(volume.name))")
     }
 
@@ -69,14 +68,13 @@ struct MonitorJudge {
     }
 
     private func space(_ volume: VolumeReading) -> Judgement? {
-        let health = volume.health
-        if let free = health.freeBytes, let floor = volume.floorBytes, free < floor {
+        if let free = volume.freeBytes, let floor = volume.floorBytes, free < floor {
             return (
                 .critical,
                 "the store has \(ByteCount(free)) free, less than the floor of \(ByteCount(floor))"
             )
         }
-        guard let days = health.daysToFull, days <= MonitorLimits.daysToFullWarning else {
+        guard let days = volume.daysToFull, days <= MonitorLimits.daysToFullWarning else {
             return nil
         }
         let isNear = days <= MonitorLimits.daysToFullCritical
@@ -84,13 +82,13 @@ struct MonitorJudge {
     }
 
     private func merge(_ volume: VolumeReading) -> Judgement? {
-        guard let merge = volume.health.merge else { return nil }
+        guard let merge = volume.merge else { return nil }
         let rest = "with \(ByteCount(merge.restBytes)) to go"
         if merge.state == .failed {
             let cause = merge.failure.map { ": \($0)" } ?? ""
             return (.critical, "the merge failed \(rest)\(cause)")
         }
-        guard volume.health.isServed else {
+        guard volume.isServed else {
             return (
                 .warning,
                 "a merge waits \(rest), and nobody runs it: "
@@ -129,7 +127,7 @@ struct MonitorJudge {
     }
 
     private func warnings(_ volume: VolumeReading) -> [Judgement] {
-        volume.health.warnings.map { (.warning, Advice($0)) }
+        volume.warnings.map { (.warning, Advice($0)) }
     }
 
     private func failure(of subject: String, _ tally: EventTally) -> MonitorFinding {

@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Catalog
+package import Monitoring
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel
@@ -89,7 +90,7 @@ package struct MonitorService {
         of volume: VolumeRow, _ settings: Settings?, _ log: EventDigest, lastSlot: Timestamp?
     ) throws -> VolumeReading {
         let name = volume.record.name
-        var reading = VolumeReading(health: try StatusService(context: context).health(of: volume))
+        var reading = VolumeReading(try StatusService(context: context).health(of: volume))
         reading.holds = try context.catalog.holds(volume: name)
         reading.mergesByItself = try context.driver(of: volume).traits.mergesByItself
         reading.lastPruneAt = log.lastPrune(of: name)
@@ -100,11 +101,11 @@ package struct MonitorService {
             reading.floorBytes = space.floorBytes
             reading.filesystemBytes = try? StoreUsage.filesystemBytes(volume.storePath)
         }
-        guard reading.health.volume.state != .missing else {
+        guard reading.condition != .missing else {
             reading.missing = whatIsMissing(volume)
             return reading
         }
-        if try context.driver(of: volume).traits.tellsMergeRate, let merge = reading.health.merge,
+        if try context.driver(of: volume).traits.tellsMergeRate, let merge = reading.merge,
             merge.state == .merging, merge.rate == 0
         {
             let second = try progressOfServer(of: volume)
@@ -152,6 +153,22 @@ package struct MonitorService {
             .filter { volumes?.contains($0.name) ?? true }
         return sets.flatMap { read(.set($0.name), $0.schedules) }
             + own.flatMap { read(.volume($0.name), $0.schedules) }
+    }
+}
+
+extension VolumeReading {
+    fileprivate init(_ health: VolumeHealth) {
+        let volume = health.volume
+        self.init(
+            name: volume.record.name, condition: volume.state,
+            volumeBytes: volume.record.geometry.volumeBytes, snapshotCount: volume.snapshotCount,
+            isServed: health.isServed)
+        storeBytes = volume.storeBytes
+        freeBytes = health.freeBytes
+        daysToFull = health.daysToFull
+        newest = health.newest
+        merge = health.merge
+        warnings = health.warnings
     }
 }
 

@@ -7,6 +7,8 @@ import Testing
 
 @testable import Manager
 import MergeKit
+@testable import Monitoring
+import TestKit
 
 /// Monitoring of real volumes.
 @Suite struct MonitoringServiceTests {
@@ -78,7 +80,7 @@ import MergeKit
             _ = try engine.revert(
                 RevertRequest(id: RevertID(rawValue: 70), target: id, safety: safety))
             var reading = try manager(settings()).monitoring.read([])
-            #expect(reading.volumes[0].health.merge?.state == .merging)
+            #expect(reading.volumes[0].merge?.state == .merging)
             #expect(!reading.volumes[0].isMergeStill)
             reading.volumes[0].mergeBegunAt = reading.now.advanced(bySeconds: -3600)
             #expect(MonitorJudge(reading).findings.isEmpty)
@@ -238,7 +240,7 @@ import MergeKit
         #expect(MonitorJudge(first).findings.map(\.severity) == [.warning])
         #expect(first.volumes[0].mergeBegunAt != nil)
         let second = try manager(settings()).monitoring.read([])
-        #expect(first.volumes[0].health.merge == second.volumes[0].health.merge)
+        #expect(first.volumes[0].merge == second.volumes[0].merge)
     }
 
     @Test("settings that cannot be read are unknown, and hide no alarm")

@@ -1,5 +1,5 @@
 /// The words of `kind` in the event log; they only grow.
-enum EventKind: String, CaseIterable {
+package enum EventKind: String, Sendable, CaseIterable {
     case volumeCreated = "volume_created"
     case volumeRemoved = "volume_removed"
     case volumeResized = "volume_resized"

@@ -1,25 +1,24 @@
-internal import Catalog
-internal import SnapshotModel
+package import SnapshotModel
 internal import VolumeAccess
 
 /// A reading as metrics for Prometheus: base units, moments instead of ages, always in the same
 /// order. Names and labels only grow.
-struct MonitorMetrics {
+package struct MonitorMetrics {
     private let reading: MonitorReading
     private let wording: Wording
 
-    init(_ reading: MonitorReading, _ wording: Wording) {
+    package init(_ reading: MonitorReading, _ wording: Wording) {
         self.reading = reading
         self.wording = wording
     }
 
-    var text: String { families.map(\.text).joined() }
+    package var text: String { families.map(\.text).joined() }
 
     /// What there is to say when nothing could be looked at.
-    static let failureText = up(false).text
+    package static let failureText = up(false).text
 
     /// The kinds of events that are counted as failures.
-    static let failureKinds: [EventKind] = [
+    package static let failureKinds: [EventKind] = [
         .damageFound, .hookFailed, .revertFailed, .scheduleFailed, .snapshotFailed,
         .snapshotsBroken,
     ]
@@ -59,17 +58,17 @@ extension MonitorMetrics {
                     VolumeCondition.allCases.map { state in
                         Self.sample(
                             [("volume", volume.name), ("state", state.rawValue)],
-                            .integer(volume.health.volume.state == state ? 1 : 0))
+                            .integer(volume.condition == state ? 1 : 0))
                     }
                 }),
             each(
                 "snapmgr_volume_served",
                 "Whether somebody has the volume open, or its device is there."
             ) {
-                .integer($0.health.isServed ? 1 : 0)
+                .integer($0.isServed ? 1 : 0)
             },
             each("snapmgr_volume_size_bytes", "The size of the volume.") {
-                .integer($0.health.volume.record.geometry.volumeBytes)
+                .integer($0.volumeBytes)
             },
             gauge(
                 "snapmgr_snapshots", "How many snapshots there are, by kind and state.",
@@ -82,17 +81,17 @@ extension MonitorMetrics {
                 }),
             each(
                 "snapmgr_newest_snapshot_timestamp_seconds", "When the newest snapshot was taken."
-            ) { $0.health.newest.map { .moment($0) } },
+            ) { $0.newest.map { .moment($0) } },
         ]
     }
 
     private var stores: [MetricFamily] {
         [
             each("snapmgr_store_used_bytes", "What the store occupies.") {
-                $0.health.volume.storeBytes.map { .integer($0) }
+                $0.storeBytes.map { .integer($0) }
             },
             each("snapmgr_store_free_bytes", "What is free where the store lies.") {
-                $0.health.freeBytes.map { .integer($0) }
+                $0.freeBytes.map { .integer($0) }
             },
             each("snapmgr_store_free_floor_bytes", "What is to stay free there.") {
                 $0.floorBytes.map { .integer($0) }
@@ -103,28 +102,28 @@ extension MonitorMetrics {
             each(
                 "snapmgr_store_time_to_full_seconds",
                 "Until the store is full at the pace of the last week."
-            ) { $0.health.daysToFull.map { .number($0 * 86_400) } },
+            ) { $0.daysToFull.map { .number($0 * 86_400) } },
         ]
     }
 
     private var merges: [MetricFamily] {
         [
             each("snapmgr_merge_planned_bytes", "What the merge of a revert has to copy.") {
-                $0.health.merge.map { .integer($0.planBytes) }
+                $0.merge.map { .integer($0.planBytes) }
             },
             each("snapmgr_merge_done_bytes", "What it has copied.") {
-                $0.health.merge.map { .integer($0.mergedBytes) }
+                $0.merge.map { .integer($0.mergedBytes) }
             },
             each("snapmgr_merge_rate_bytes_per_second", "How fast it is.") {
-                $0.health.merge.map { .integer($0.rate) }
+                $0.merge.map { .integer($0.rate) }
             },
             each("snapmgr_merge_running", "Whether somebody runs it.") { volume in
-                volume.health.merge.map {
-                    .integer($0.state == .merging && volume.health.isServed ? 1 : 0)
+                volume.merge.map {
+                    .integer($0.state == .merging && volume.isServed ? 1 : 0)
                 }
             },
             each("snapmgr_merge_begin_timestamp_seconds", "When its revert began.") { volume in
-                volume.health.merge == nil ? nil : volume.mergeBegunAt.map { .moment($0) }
+                volume.merge == nil ? nil : volume.mergeBegunAt.map { .moment($0) }
             },
         ]
     }

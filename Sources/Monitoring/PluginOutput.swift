@@ -1,4 +1,3 @@
-internal import Catalog
 package import SnapshotModel
 
 /// What a monitoring plugin prints, and the exit code that goes with it.
@@ -11,7 +10,7 @@ package struct PluginOutput: Hashable, Sendable {
     /// 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     package let status: Int32
 
-    init(_ reading: MonitorReading, _ wording: Wording) {
+    package init(_ reading: MonitorReading, _ wording: Wording) {
         let findings = MonitorJudge(reading).findings
         let severity = findings.severity
         let data = Self.performanceData(reading).joined(separator: " ")
@@ -34,7 +33,7 @@ package struct PluginOutput: Hashable, Sendable {
         _ findings: [MonitorFinding], _ reading: MonitorReading, _ wording: Wording
     ) -> String {
         guard let worst = findings.first, worst.severity != .ok else {
-            let snapshots = reading.volumes.reduce(0) { $0 + $1.health.volume.snapshotCount }
+            let snapshots = reading.volumes.reduce(0) { $0 + $1.snapshotCount }
             return [
                 MonitorJudge.count(reading.volumes.count, "volume"),
                 MonitorJudge.count(snapshots, "snapshot"),
@@ -67,25 +66,25 @@ extension PluginOutput {
     }
 
     private static func data(of volume: VolumeReading, now: Timestamp) -> [String] {
-        let (name, health) = (volume.name, volume.health)
+        let name = volume.name
         let days = (MonitorLimits.daysToFullWarning, MonitorLimits.daysToFullCritical)
         return [
-            item("\(name)_snapshots", "\(health.volume.snapshotCount)", minimum: "0"),
-            health.newest.map {
+            item("\(name)_snapshots", "\(volume.snapshotCount)", minimum: "0"),
+            volume.newest.map {
                 item("\(name)_newest_age", "\(max(0, $0.seconds(until: now)))s", minimum: "0")
             },
-            health.volume.storeBytes.map { item("\(name)_store", "\($0)B", minimum: "0") },
-            health.freeBytes.map { free in
+            volume.storeBytes.map { item("\(name)_store", "\($0)B", minimum: "0") },
+            volume.freeBytes.map { free in
                 item(
                     "\(name)_free", "\(free)B", critical: volume.floorBytes.map { "\($0):" } ?? "",
                     minimum: "0", maximum: volume.filesystemBytes.map { "\($0)" } ?? "")
             },
-            health.daysToFull.map {
+            volume.daysToFull.map {
                 item(
                     "\(name)_days_to_full", "\($0)", warning: "\(days.0):",
                     critical: "\(days.1):", minimum: "0")
             },
-            health.merge.map {
+            volume.merge.map {
                 item(
                     "\(name)_merged", "\($0.mergedBytes)B", minimum: "0", maximum: "\($0.planBytes)"
                 )

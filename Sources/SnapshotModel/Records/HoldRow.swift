@@ -1,5 +1,3 @@
-package import SnapshotModel
-
 /// Somebody's wish that a snapshot stays.
 package struct HoldRow: Hashable, Sendable {
     package var snapshot: SnapshotID

@@ -6,6 +6,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import Monitoring
 
 @Suite("M1: a clock that jumped deletes nothing by age")
 struct ClockTests {

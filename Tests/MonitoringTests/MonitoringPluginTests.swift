@@ -3,7 +3,7 @@ import ShellWords
 import SnapshotModel
 import Testing
 
-@testable import Manager
+@testable import Monitoring
 
 /// The form that monitoring plugins have.
 @Suite struct MonitoringPluginTests {
@@ -27,7 +27,7 @@ import Testing
     @Test("the worst comes first, and all in lines of their own")
     func lines() {
         var volume = Sample.volume()
-        volume.health.daysToFull = 3
+        volume.daysToFull = 3
         volume.hasBrokenChain = true
         let output = PluginOutput(MonitorReading(now: Sample.now, volumes: [volume]), .shell)
         let lines = output.text.split(separator: "\n")

@@ -1,5 +1,5 @@
 /// From when on monitoring warns; the manual has the same figures.
-enum MonitorLimits {
+package enum MonitorLimits {
     /// A slot may be served this late, in seconds, or a quarter of the schedule's period late when
     /// that is longer.
     static let lateSeconds: Int64 = 5 * 60
@@ -14,5 +14,5 @@ enum MonitorLimits {
     static let holdSeconds: Int64 = 30 * 86_400
 
     /// What the policies let go is to be gone after this time, in seconds.
-    static let pruneSeconds: Int64 = 2 * 86_400
+    package static let pruneSeconds: Int64 = 2 * 86_400
 }

@@ -1,10 +1,8 @@
-import Catalog
 import Scheduler
-import Settings
 import SnapshotModel
 import Testing
 
-@testable import Manager
+@testable import Monitoring
 import VolumeAccess
 
 /// Readings as monitoring would make them, at 2026-11-22T12:00:00Z.
@@ -17,17 +15,12 @@ enum MonitoringSample {
 
     /// A volume that is well.
     static func volume(_ name: String = "data") -> VolumeReading {
-        let record = VolumeRecord(
-            name: name, uuid: "uuid-\(name)", driver: "image", originPath: "/srv/\(name).img",
-            geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096),
-            storeFullPolicy: .breakWrites, createdAt: ago(86_400))
-        let summary = VolumeSummary(
-            record: record, storePath: "/stores/\(name)", snapshotCount: 3, storeBytes: 8192,
-            state: .served)
         var reading = VolumeReading(
-            health: VolumeHealth(
-                volume: summary, isServed: true, freeBytes: 1 << 30, daysToFull: 30,
-                newest: ago(60), merge: nil, warnings: []))
+            name: name, condition: .served, volumeBytes: 1 << 20, snapshotCount: 3, isServed: true)
+        reading.storeBytes = 8192
+        reading.freeBytes = 1 << 30
+        reading.daysToFull = 30
+        reading.newest = ago(60)
         reading.floorBytes = 1 << 20
         reading.filesystemBytes = 1 << 31
         reading.tallies = [

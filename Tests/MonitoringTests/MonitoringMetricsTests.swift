@@ -1,10 +1,10 @@
-import Catalog
 import Scheduler
 import ShellWords
 import SnapshotModel
+import TestKit
 import Testing
 
-@testable import Manager
+@testable import Monitoring
 
 /// The text format of Prometheus.
 @Suite struct MonitoringMetricsTests {
@@ -12,8 +12,8 @@ import Testing
 
     private var reading: MonitorReading {
         var volume = Sample.volume()
-        volume.health.newest = Timestamp(stored: Sample.now.stored - 250_000_000)
-        volume.health.merge = Sample.merge(.merging, rate: 512)
+        volume.newest = Timestamp(stored: Sample.now.stored - 250_000_000)
+        volume.merge = Sample.merge(.merging, rate: 512)
         volume.mergeBegunAt = Sample.ago(60)
         volume.holds = [
             Sample.hold(heldAt: Sample.ago(10)),
@@ -98,7 +98,7 @@ import Testing
     @Test("what cannot be looked at is no sample, and snapmgr_up is 0")
     func unknown() throws {
         var reading = self.reading
-        reading.volumes[0].health.freeBytes = nil
+        reading.volumes[0].freeBytes = nil
         reading.volumes[0].floorBytes = nil
         reading.problems = [Problem(.failed, "no")]
         let text = MonitorMetrics(reading, .shell).text
@@ -106,7 +106,7 @@ import Testing
         #expect(text.contains("\nsnapmgr_up 0\n"))
         #expect(!text.contains("snapmgr_store_free"))
         #expect(
-            MonitorService.failedExposition
+            MonitorMetrics.failureText
                 == "# HELP snapmgr_up Whether everything could be looked at.\n"
                 + "# TYPE snapmgr_up gauge\nsnapmgr_up 0\n")
     }

@@ -1,20 +1,19 @@
-internal import Catalog
-internal import Scheduler
-internal import SnapshotModel
+package import Scheduler
+package import SnapshotModel
 
 /// Whether a schedule of a volume or set is served.
-struct ScheduleReading: Hashable {
-    var target: ScheduleTarget
-    var name: String
+package struct ScheduleReading: Hashable, Sendable {
+    package var target: ScheduleTarget
+    package var name: String
     /// The last slot that was served; nil before the first.
-    var lastSlot: Timestamp?
+    package var lastSlot: Timestamp?
     /// The first slot after now.
-    var nextSlot: Timestamp?
-    var standing: Standing
+    package var nextSlot: Timestamp?
+    package var standing: Standing
     /// How late a slot may be served, and from when on that is an alarm, in seconds.
-    var lateLimits: LateLimits
+    package var lateLimits: LateLimits
 
-    enum Standing: Hashable {
+    package enum Standing: Hashable, Sendable {
         /// No tick has seen it yet.
         case unseen
         case served
@@ -24,7 +23,7 @@ struct ScheduleReading: Hashable {
         case waiting(until: Timestamp)
     }
 
-    struct LateLimits: Hashable {
+    package struct LateLimits: Hashable, Sendable {
         var warning: Int64
         var critical: Int64
 
@@ -35,7 +34,7 @@ struct ScheduleReading: Hashable {
     }
 
     /// - Parameter marks: what the catalog remembers; nil when it has never seen the schedule.
-    init(
+    package init(
         _ target: ScheduleTarget, _ schedule: Schedule, _ marks: ScheduleMarks?, now: Timestamp
     ) {
         self.target = target

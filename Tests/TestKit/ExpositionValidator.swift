@@ -1,12 +1,12 @@
 /// Reads the text format 0.0.4 as strictly as Prometheus' own linter: every metric once, with help
 /// and type before its samples, `_total` for counters and nothing else, no sample twice.
-enum ExpositionValidator {
-    struct Failure: Error {
-        var line: String
-        var reason: String
+package enum ExpositionValidator {
+    package struct Failure: Error {
+        package var line: String
+        package var reason: String
     }
 
-    static func validate(_ text: String) throws {
+    package static func validate(_ text: String) throws {
         guard text.hasSuffix("\n") else { throw Failure(line: "", reason: "no end of line") }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             .map(String.init)

@@ -1,0 +1,92 @@
+package import Scheduler
+package import SnapshotModel
+package import VolumeAccess
+
+/// Everything that monitoring looks at, at one moment. Plain values: what they mean is judged by
+/// ``MonitorJudge``, and written down by ``MonitorMetrics``.
+package struct MonitorReading: Hashable, Sendable {
+    package var now: Timestamp
+    /// By name.
+    package var volumes: [VolumeReading]
+    /// Sets' first, then volumes', each by name.
+    package var schedules: [ScheduleReading]
+    /// The last set of each name that the settings have.
+    package var sets: [SetTally] = []
+    /// Failures of snapshots of several volumes together since the last set was taken.
+    package var setFailures: [EventTally] = []
+    /// Events that mean a failure, by kind and volume.
+    package var failures: [EventTally]
+    /// By which moment snapshots grow old; nil when that was not looked at.
+    package var clock: ClockJudgement?
+    /// What could not be looked at.
+    package var problems: [Problem]
+    /// Whether all volumes were asked for.
+    package var isWhole: Bool
+
+    package init(
+        now: Timestamp, volumes: [VolumeReading] = [], schedules: [ScheduleReading] = [],
+        failures: [EventTally] = [], problems: [Problem] = [], isWhole: Bool = true
+    ) {
+        self.now = now
+        self.volumes = volumes
+        self.schedules = schedules
+        self.failures = failures
+        self.problems = problems
+        self.isWhole = isWhole
+    }
+}
+
+/// One volume.
+package struct VolumeReading: Hashable, Sendable {
+    package var name: String
+    package var condition: VolumeCondition
+    package var volumeBytes: Int
+    package var snapshotCount: Int
+    /// What the store occupies; nil when it cannot be read.
+    package var storeBytes: Int?
+    /// Whether somebody has it open, or its device is there.
+    package var isServed: Bool
+    /// Where the store lies; nil when it cannot be asked.
+    package var freeBytes: Int?
+    /// At the pace of the last week; nil when there is no pace.
+    package var daysToFull: Double?
+    package var newest: Timestamp?
+    package var merge: MergeProgress?
+    package var warnings: [String] = []
+    /// Why its state is `missing`: the store or the origin.
+    package var missing: String?
+    package var tallies: [SnapshotTally] = []
+    /// Whether the store has snapshots that lost exceptions; the catalog may not know yet.
+    package var hasBrokenChain = false
+    /// Of the filesystem that the store is on; nil when it, or the settings, cannot be asked.
+    package var filesystemBytes: Int?
+    package var floorBytes: Int?
+    /// Whether the server says that the merge does not move although it should.
+    package var isMergeStill = false
+    /// Whether the merge goes on by itself while the volume is up.
+    package var mergesByItself = false
+    /// When the revert began whose merge is to be done.
+    package var mergeBegunAt: Timestamp?
+    package var holds: [HoldRow] = []
+    /// Snapshots that a prune should have deleted ``MonitorLimits/pruneSeconds`` ago.
+    package var overdueCount = 0
+    /// When a prune last deleted something.
+    package var lastPruneAt: Timestamp?
+    /// The last failure of a snapshot or hook since the last success.
+    package var failure: EventTally?
+
+    package init(
+        name: String, condition: VolumeCondition, volumeBytes: Int, snapshotCount: Int,
+        isServed: Bool
+    ) {
+        self.name = name
+        self.condition = condition
+        self.volumeBytes = volumeBytes
+        self.snapshotCount = snapshotCount
+        self.isServed = isServed
+    }
+
+    var brokenCount: Int {
+        tallies.filter { $0.state == .broken }.reduce(0) { $0 + $1.count }
+    }
+}
