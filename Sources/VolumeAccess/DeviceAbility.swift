@@ -37,9 +37,11 @@ package protocol DeviceAbility: Sendable {
 
 /// What a device of a volume's is.
 package struct DeviceOwner: Hashable, Sendable {
+    /// The volume's name.
     package var volume: String
     /// Nil for the volume itself.
     package var snapshot: SnapshotID?
+    /// Of the device that was made.
     package var path: String
 
     package init(volume: String, snapshot: SnapshotID?, path: String) {

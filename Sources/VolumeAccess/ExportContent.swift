@@ -34,14 +34,19 @@ package protocol ExportContent: Sendable {
 
 // What is read-only.
 extension ExportContent {
+    /// What is not said to be writable is not.
     package var isWritable: Bool { false }
+    /// What is not said to take trims takes none.
     package var canTrim: Bool { false }
+    /// Writing zeroes is as slow as writing, unless it is said.
     package var isZeroFast: Bool { false }
 
+    /// Refused, where nothing else is said.
     package func write(_ bytes: RawSpan, at offset: Int, isDurable: Bool) throws(Problem) {
         throw readOnlyProblem
     }
 
+    /// Refused, where nothing else is said.
     package func zero(_ range: Range<Int>, isDurable: Bool) throws(Problem) {
         throw readOnlyProblem
     }
@@ -49,13 +54,16 @@ extension ExportContent {
     /// A snapshot does not change: there is nothing to flush.
     package func flush() throws(Problem) {}
 
+    /// Why nothing can be written.
     package var readOnlyProblem: Problem { Problem(.refused, "\(description) is read-only") }
 }
 
 /// What exports are called for people.
 package enum ExportDescription {
+    /// How messages call a volume.
     package static func volume(_ name: String) -> String { "volume \(name)" }
 
+    /// How messages call a snapshot.
     package static func snapshot(_ manifest: SnapshotManifest, of volume: String) -> String {
         let name = manifest.name.map { " (\($0))" } ?? ""
         return "snapshot \(manifest.id)\(name) of volume \(volume), taken \(manifest.takenAt)"

@@ -2,6 +2,7 @@ package import SnapshotModel
 
 /// The name of an NBD export: `VOL` is a volume, `VOL@ID` or `VOL@NAME` one of its snapshots.
 package struct ExportName: Hashable, Sendable {
+    /// The volume's name.
     package let volume: String
     /// The snapshot's id or name; nil for the volume itself.
     package let snapshot: String?
@@ -41,5 +42,6 @@ package struct ExportName: Hashable, Sendable {
 }
 
 extension ExportName: CustomStringConvertible {
+    /// As clients write it: `VOLUME` or `VOLUME@ID`.
     package var description: String { snapshot.map { "\(volume)@\($0)" } ?? volume }
 }

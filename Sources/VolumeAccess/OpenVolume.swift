@@ -85,6 +85,7 @@ package protocol HostedSession: OpenVolume, Sendable {
 
 // The one place where requests become calls.
 extension OpenVolume {
+    /// Turns a request into the call that it is.
     package func perform(
         _ request: VolumeRequest, for client: any RequestClient
     ) throws(Problem) -> VolumeReply {

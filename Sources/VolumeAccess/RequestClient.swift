@@ -16,7 +16,9 @@ package struct LocalClient: RequestClient {
         self.onProgress = onProgress
     }
 
+    /// Never: it waits.
     package var isGone: Bool { false }
 
+    /// Passes the progress on.
     package func report(_ progress: TransferProgress) { onProgress(progress) }
 }

@@ -2,7 +2,9 @@ package import SnapshotModel
 
 /// What the growing areas of a volume had taken at a moment, and what they could still take.
 package struct RoomLook: Hashable, Sendable {
+    /// One area that grows.
     package struct Area: Hashable, Sendable {
+        /// Whose area it is.
         package var ordinal: SnapshotOrdinal
         /// What the kernel has used, metadata included.
         package var usedBytes: Int
@@ -23,6 +25,7 @@ package struct RoomLook: Hashable, Sendable {
         }
     }
 
+    /// Those that grow, the oldest first.
     package var areas: [Area] = []
     /// What the store's filesystem has free, in bytes.
     package var freeBytes: Int

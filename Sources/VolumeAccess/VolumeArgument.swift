@@ -2,6 +2,7 @@ package import SnapshotModel
 
 /// A volume to serve, as it is given to the nbdkit plugin: `NAME:STOREPATH`.
 package struct VolumeArgument: Hashable, Sendable {
+    /// The volume's.
     package let name: String
     /// The absolute path of the store; it may contain colons.
     package let storePath: String
@@ -26,5 +27,6 @@ package struct VolumeArgument: Hashable, Sendable {
 }
 
 extension VolumeArgument: CustomStringConvertible {
+    /// As a server is told: `NAME:STORE`.
     package var description: String { "\(name):\(storePath)" }
 }

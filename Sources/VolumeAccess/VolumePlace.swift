@@ -2,6 +2,7 @@ package import SnapshotModel
 
 /// A volume as it is remembered: what it is, and where its store lies.
 package struct VolumePlace: Hashable, Sendable {
+    /// The volume's, as the catalog has it.
     package var record: VolumeRecord
     /// The absolute path of the store's folder.
     package var storePath: String
@@ -11,5 +12,6 @@ package struct VolumePlace: Hashable, Sendable {
         self.storePath = storePath
     }
 
+    /// The volume's.
     package var name: String { record.name }
 }

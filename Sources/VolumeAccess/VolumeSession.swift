@@ -35,14 +35,17 @@ extension VolumeSession {
 // MARK: - Requests and what they are answered with
 
 extension VolumeSession {
+    /// ``VolumeRequest/status``.
     package func status() throws(Problem) -> VolumeStatus {
         try ask(.status) { if case .status(let status) = $0 { status } else { nil } }
     }
 
+    /// ``VolumeRequest/snapshot(_:)``.
     package func takeSnapshot(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
         try ask(.snapshot(request)) { if case .snapshot(let taken) = $0 { taken } else { nil } }
     }
 
+    /// ``VolumeRequest/commit``: what was made durable.
     package func commit() throws(Problem) -> (
         snapshot: SnapshotOutcome?, revert: RevertOutcome?
     ) {
@@ -57,14 +60,17 @@ extension VolumeSession {
         try ask(.release) { if case .released(let held) = $0 { held } else { nil } }
     }
 
+    /// ``VolumeRequest/previewRevert(_:)``.
     package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
         try ask(.previewRevert(id)) { if case .preview(let plan) = $0 { plan } else { nil } }
     }
 
+    /// ``VolumeRequest/revert(_:)``.
     package func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
         try ask(.revert(request)) { if case .reverted(let done) = $0 { done } else { nil } }
     }
 
+    /// ``VolumeRequest/cancelMerge(_:)``.
     package func cancelMerge(_ id: RevertID) throws(Problem) -> RevertOutcome {
         try ask(.cancelMerge(id)) { if case .reverted(let done) = $0 { done } else { nil } }
     }
@@ -76,14 +82,17 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/previewDelete(_:)``.
     package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
         try ask(.previewDelete(ids)) { if case .deleted(let report) = $0 { report } else { nil } }
     }
 
+    /// ``VolumeRequest/delete(_:)``.
     package func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
         try ask(.delete(ids)) { if case .deleted(let report) = $0 { report } else { nil } }
     }
 
+    /// ``VolumeRequest/collect``.
     package func collect() throws(Problem) -> CollectReport {
         try ask(.collect) { if case .collected(let report) = $0 { report } else { nil } }
     }

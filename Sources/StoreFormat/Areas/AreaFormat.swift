@@ -14,10 +14,14 @@ package import SnapshotModel
 /// full the next one must already be there, zeroed. Source: drivers/md/dm-snap-persistent.c of
 /// Linux 6.1.
 package struct AreaFormat: Hashable, Sendable {
+    /// In bytes: that of the volume.
     package let chunkBytes: Int
 
+    /// The first four bytes of an area, little-endian: `SnAp`, as in Linux' dm-snap-persistent.c.
     package static let magic: UInt32 = 0x7041_6e53
+    /// That of the kernel's format; there is no other.
     package static let version: UInt32 = 1
+    /// Two 64-bit numbers, little-endian: the origin's chunk and the area's.
     package static let entryBytes = 16
     /// The bytes of the header that carry something.
     package static let headerBytes = 16
@@ -34,6 +38,7 @@ package struct AreaFormat: Hashable, Sendable {
         ChunkIndex(1 + (entriesPerBlock + 1) * block)
     }
 
+    /// Whether a chunk of the area holds entries, and not data.
     package func isMetadata(_ chunk: ChunkIndex) -> Bool {
         chunk.rawValue % (entriesPerBlock + 1) == 1
     }
@@ -62,6 +67,7 @@ package struct AreaFormat: Hashable, Sendable {
     }
 
     @_lifetime(bytes: copy bytes)
+    /// Writes an entry into its slot of a metadata chunk's bytes.
     package func encodeEntry(_ entry: AreaEntry, slot: Int, into bytes: inout MutableRawSpan) {
         bytes.store(littleEndian: UInt64(entry.origin.rawValue), at: slot * Self.entryBytes)
         bytes.store(littleEndian: UInt64(entry.area.rawValue), at: slot * Self.entryBytes + 8)
@@ -95,7 +101,9 @@ package struct AreaFormat: Hashable, Sendable {
 
 /// One exception: where the old content of an origin's chunk lies in the area.
 package struct AreaEntry: Hashable, Sendable {
+    /// The chunk of the volume.
     package var origin: ChunkIndex
+    /// The chunk of the area that has its old content.
     package var area: ChunkIndex
 
     package init(origin: ChunkIndex, area: ChunkIndex) {
@@ -104,6 +112,7 @@ package struct AreaEntry: Hashable, Sendable {
     }
 }
 
+/// The first chunk of an area.
 package struct AreaHeader: Hashable, Sendable {
     /// False when the area was given up for ever, with all snapshots that depend on it.
     package var isValid: Bool

@@ -14,6 +14,7 @@ package struct AreaReader {
         self.originChunkCount = originChunkCount
     }
 
+    /// - Throws: when it is no header, is of another version or chunk size, or cannot be read.
     package func header() throws(AreaFault) -> AreaHeader {
         let count = try reading { () throws(IOFailure) in try device.byteCount() }
         guard count >= 2 * format.chunkBytes else { throw .tooShort(count) }

@@ -3,6 +3,7 @@ internal import SnapshotModel
 
 /// One metadata block of a growing area, as it is on disk, or will be when written.
 package struct MetadataBlock: Sendable {
+    /// Which of the area's metadata chunks it is, from 0.
     package let index: Int
     private let format: AreaFormat
     private var entries: [AreaEntry]
@@ -17,6 +18,7 @@ package struct MetadataBlock: Sendable {
         self.entries = Array(entries)
     }
 
+    /// How many entries it can still take.
     package var freeSlots: Int { format.entriesPerBlock - entries.count }
 
     /// Appends entries; returns the bytes of the block that must be written: those of the entries
@@ -30,6 +32,7 @@ package struct MetadataBlock: Sendable {
         return first / unit * unit..<(end + unit - 1) / unit * unit
     }
 
+    /// Calls with its bytes, a whole chunk of them.
     package func withBytes<Failure: Error>(
         in range: Range<Int>, _ body: (RawSpan) throws(Failure) -> Void
     ) throws(Failure) {

@@ -2,9 +2,13 @@ package import SnapshotModel
 
 /// Consecutive chunks of the origin whose content lies in consecutive chunks of one area.
 package struct SourceRun: Hashable, Sendable {
+    /// The first chunk of the volume.
     package var origin: ChunkIndex
+    /// In chunks.
     package var count: Int
+    /// Whose area has them.
     package var ordinal: SnapshotOrdinal
+    /// The first chunk of that area; the others follow it.
     package var area: ChunkIndex
 
     package init(origin: ChunkIndex, count: Int, ordinal: SnapshotOrdinal, area: ChunkIndex) {
@@ -14,6 +18,7 @@ package struct SourceRun: Hashable, Sendable {
         self.area = area
     }
 
+    /// The chunks of the volume.
     package var originRange: Range<ChunkIndex> { origin..<origin.advanced(by: count) }
 
     /// The part of the run that covers `range`, which must touch it.
@@ -29,6 +34,7 @@ package struct SourceRun: Hashable, Sendable {
 package struct SourceMap: Hashable, Sendable {
     /// Ascending by origin chunk, without overlap.
     package private(set) var runs: [SourceRun] = []
+    /// In chunks.
     package private(set) var count = 0
 
     package init() {}
@@ -56,6 +62,7 @@ package struct SourceMap: Hashable, Sendable {
         self = level.first ?? SourceMap()
     }
 
+    /// Whether there is nothing to copy.
     package var isEmpty: Bool { runs.isEmpty }
 
     /// All runs of this map, and from `newer` what this one lacks.
@@ -108,6 +115,7 @@ package struct SourceMap: Hashable, Sendable {
         return runs[index]
     }
 
+    /// The chunks of the volume that it has.
     package var chunks: ChunkSet {
         var set = ChunkSet()
         for run in runs { set.append(run.originRange) }

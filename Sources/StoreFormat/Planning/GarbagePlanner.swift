@@ -9,7 +9,9 @@ package import SnapshotModel
 package enum GarbagePlanner {
     /// An area and the origin's chunks in it.
     package struct Area: Sendable {
+        /// Whose area it is.
         package var ordinal: SnapshotOrdinal
+        /// The chunks of the volume that it has exceptions of.
         package var chunks: ChunkSet
 
         package init(ordinal: SnapshotOrdinal, chunks: ChunkSet) {

@@ -2,7 +2,9 @@ package import SnapshotModel
 
 /// An area of the chain as planners see it.
 package struct ChainArea: Sendable {
+    /// Whose area it is.
     package var ordinal: SnapshotOrdinal
+    /// What it has of the volume.
     package var map: ChunkMap
 
     package init(ordinal: SnapshotOrdinal, map: ChunkMap) {

@@ -7,6 +7,7 @@ package import SnapshotModel
 /// the plan lies before the damage still leads the volume to its content, although no snapshot can be
 /// read there any more.
 package struct RevertPlan {
+    /// What is to be copied, and from where.
     package private(set) var chunks: SourceMap
     /// Areas of the plan that were given up and could not be read to their ends.
     package private(set) var damaged: [SnapshotOrdinal] = []

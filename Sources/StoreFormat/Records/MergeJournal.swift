@@ -23,9 +23,13 @@ package final class MergeJournal: Sendable {
         init(_ value: Int) { self.value = value }
     }
 
+    /// The first bytes of the file.
     package static let magic: [UInt8] = Array("SMRJ".utf8)
+    /// The only one so far; a journal of a newer one is refused.
     package static let version: UInt32 = 1
+    /// A sector: a record is written whole, or is known by its checksum not to be.
     package static let recordBytes = 512
+    /// As many as fit beside the checksum.
     package static let rangesPerRecord = 30
     private static let checkedBytes = 508
     private static let firstRangeOffset = 16

@@ -5,6 +5,7 @@ package import SnapshotModel
 package struct OriginState: Hashable, Sendable, Codable {
     /// False while the origin is, or was when a process ended badly, open for writing.
     package var isClosed: Bool
+    /// What the origin was like when the volume was closed; nil while it is open.
     package var stamp: OriginStamp?
     /// Of an origin under device-mapper, which has no time of change: a checksum of places that
     /// change whenever it is used.
@@ -12,6 +13,7 @@ package struct OriginState: Hashable, Sendable, Codable {
     /// Of an active one: what some chunks held while the area of the snapshot `samplesSince` grew, so
     /// that one that has changed since is in that area or in a later one.
     package var samples: [ChunkSum]?
+    /// The snapshot whose area grew when ``samples`` were noted; nil without any.
     package var samplesSince: SnapshotID?
 
     package init(isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil) {
@@ -23,7 +25,9 @@ package struct OriginState: Hashable, Sendable, Codable {
 
 /// The CRC-32C of one chunk of the origin.
 package struct ChunkSum: Hashable, Sendable, Codable {
+    /// Of the origin, from 0.
     package var chunk: Int
+    /// CRC-32C of its bytes.
     package var checksum: UInt32
 
     package init(chunk: Int, checksum: UInt32) {

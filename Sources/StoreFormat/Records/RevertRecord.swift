@@ -4,18 +4,24 @@ package import SnapshotModel
 /// the areas: the overlay of those from the target to the safety snapshot, without what the journal
 /// names.
 package struct RevertRecord: Hashable, Sendable, Codable {
+    /// In ascending order of their beginning; the running one has the highest.
     package var id: RevertID
+    /// The snapshot that the volume reads as.
     package var target: SnapshotOrdinal
+    /// The same by its id, for people.
     package var targetID: SnapshotID
     /// The snapshot whose area takes what the merge overwrites: the newest at the revert.
     package var safety: SnapshotOrdinal
+    /// The safety snapshot by its id, for people.
     package var safetyID: SnapshotID
     /// Whether the revert took the safety snapshot itself.
     package var tookSafetySnapshot: Bool
     /// The exceptions that the safety snapshot's area had at the revert: they belong to the plan,
     /// later ones do not.
     package var safetyEntryCount: Int
+    /// How many chunks differ, and are to be copied.
     package var planChunkCount: Int
+    /// When it was committed.
     package var startedAt: Timestamp
     /// Under device-mapper: what some of the chunks that the merge will overwrite held on the origin.
     package var overwrittenSums: [ChunkSum]?

@@ -33,6 +33,7 @@ extension Store {
         try? read(SuspensionNote.self, StoreLayout.suspensionNote, as: .suspension)
     }
 
+    /// Replaces the note, durably.
     package func writeSuspensionNote(_ note: SuspensionNote) throws(Problem) {
         let bytes = try RecordCodec.encode(
             note, as: .suspension, paddedTo: SuspensionNote.byteCount)

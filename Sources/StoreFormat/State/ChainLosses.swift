@@ -53,6 +53,7 @@ package struct ChainLosses: Equatable, Sendable {
         return manifests.last { $0.ordinal < missing }?.ordinal
     }
 
+    /// This snapshot and all older ones cannot be read, for either reason; nil when all can.
     package func brokenThrough(
         in manifests: some BidirectionalCollection<SnapshotManifest>
     ) -> SnapshotOrdinal? {

@@ -3,7 +3,9 @@ package import SnapshotModel
 
 /// A revert that the store has, and how far its merge is.
 package struct RunningRevert: Equatable, Sendable {
+    /// What it is.
     package let record: RevertRecord
+    /// How far its merge is.
     package let phase: Phase
     /// What its merge is held back by; none where none were set, or they cannot be read.
     package let limits: MergeLimits
@@ -11,6 +13,7 @@ package struct RunningRevert: Equatable, Sendable {
     /// when the journal is damaged. Of ``RevertRecord/planChunkCount``.
     package let mergedChunks: Int?
 
+    /// In the order in which a merge passes them.
     package enum Phase: Comparable, Sendable {
         /// It counts, but its merge has never run: nothing of the origin has changed.
         case committed
@@ -24,8 +27,11 @@ package struct RunningRevert: Equatable, Sendable {
 
     /// The files beside its record that say how far it is, under device-mapper.
     package struct Marks: Sendable {
+        /// The kernel may have merged some of it.
         package var isBegun = false
+        /// The kernel shall merge no more of it.
         package var isPaused = false
+        /// The kernel has merged all of it.
         package var isMerged = false
 
         package init() {}

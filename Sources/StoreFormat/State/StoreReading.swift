@@ -3,8 +3,11 @@ package import SnapshotModel
 /// What was read of a store at one moment, and what it means. Whatever cannot be found out is an error,
 /// but for what is only a help: see ``VolumeState/unread`` and ``RunningRevert``.
 package struct StoreReading: Sendable {
+    /// The volume's, with everything that the state leaves out.
     package let record: VolumeRecord
+    /// What the store's folders are: what to sweep, and what to refuse.
     package let survey: StoreSurvey
+    /// What follows from it.
     package let state: VolumeState
 
     package init(_ store: Store) throws(Problem) { try self.init(store, try store.volume()) }

@@ -6,7 +6,9 @@ package import SnapshotModel
 ///
 /// Read without the store's lock, it may be over by the time it is looked at.
 package struct VolumeState: Equatable, Sendable {
+    /// The volume's.
     package let name: String
+    /// The volume's, which its store goes by.
     package let uuid: String
     /// In bytes.
     package let geometry: Geometry
@@ -55,6 +57,7 @@ package struct VolumeState: Equatable, Sendable {
 // MARK: - Snapshots
 
 extension VolumeState {
+    /// The snapshot with the highest ordinal, also when it is deleted; nil when there is none.
     package var newest: SnapshotManifest? { manifests.last }
 
     /// Whether any snapshot could need what a write overwrites.
@@ -65,6 +68,7 @@ extension VolumeState {
         manifests.filter { !$0.isDeleted && !isBroken($0.ordinal) }
     }
 
+    /// The snapshot with an ordinal, also when it is deleted.
     package func manifest(_ ordinal: SnapshotOrdinal) -> SnapshotManifest? {
         manifests.last { $0.ordinal == ordinal }
     }
@@ -75,6 +79,7 @@ extension VolumeState {
         manifests.last { $0.id == id && !$0.isDeleted }
     }
 
+    /// Whether a snapshot cannot be read, for whatever reason.
     package func isBroken(_ ordinal: SnapshotOrdinal) -> Bool {
         brokenThrough.map { ordinal <= $0 } ?? false
     }
@@ -84,6 +89,7 @@ extension VolumeState {
         lostThrough.map { ordinal <= $0 } ?? false
     }
 
+    /// What is told of a snapshot.
     package func condition(of manifest: SnapshotManifest) -> SnapshotState {
         if manifest.isDeleted { return .deleting }
         if isBroken(manifest.ordinal) { return .broken }

@@ -3,6 +3,7 @@ package import SnapshotModel
 
 /// A volume's store: the truth about its data. Reads and writes its records, and nothing else.
 package struct Store: Sendable {
+    /// Where everything of it lies.
     package let folder: any Folder
 
     package init(folder: any Folder) { self.folder = folder }
@@ -21,6 +22,8 @@ package struct Store: Sendable {
         try writeVolume(record)
     }
 
+    /// - Throws: `missing` when there is no store, `corrupt`, `newerVersion`, or what the disk
+    /// answers.
     package func volume() throws(Problem) -> VolumeRecord {
         guard try exists(StoreLayout.volume) else {
             throw Problem(
@@ -32,6 +35,7 @@ package struct Store: Sendable {
         return record
     }
 
+    /// Replaces the volume's record, durably: the old one or the new one is there at any moment.
     package func writeVolume(_ record: VolumeRecord) throws(Problem) {
         try replace(StoreLayout.volume, record, as: .volume)
     }
@@ -50,6 +54,7 @@ package struct Store: Sendable {
         }
     }
 
+    /// Replaces what is known of the origin, durably.
     package func writeOriginState(_ state: OriginState) throws(Problem) {
         try replace(StoreLayout.originState, state, as: .originState)
     }
@@ -71,10 +76,12 @@ package struct Store: Sendable {
             .compactMap(StoreLayout.number).sorted().map(SnapshotOrdinal.init)
     }
 
+    /// Whether a snapshot is finished.
     package func hasManifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> Bool {
         try exists(StoreLayout.manifest(ordinal))
     }
 
+    /// - Throws: `corrupt` also when it belongs to another folder.
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
         var manifest = try read(
             SnapshotManifest.self, StoreLayout.manifest(ordinal), as: .manifest)
@@ -110,6 +117,7 @@ package struct Store: Sendable {
         try replace(StoreLayout.manifest(manifest.ordinal), manifest, as: .manifest)
     }
 
+    /// The file of a snapshot's area.
     package func openArea(
         _ ordinal: SnapshotOrdinal, writable: Bool
     ) throws(Problem) -> any BlockDevice {
@@ -188,11 +196,13 @@ package struct Store: Sendable {
 
     // MARK: Reverts
 
+    /// The ids of all folders of reverts, ascending, whatever is in them.
     package func revertFolders() throws(Problem) -> [RevertID] {
         try doing { () throws(IOFailure) in try folder.list(StoreLayout.reverts) }
             .compactMap(StoreLayout.number).sorted().map { RevertID(rawValue: Int64($0)) }
     }
 
+    /// The record of a revert; nil when its folder has none.
     package func revert(_ id: RevertID) throws(Problem) -> RevertRecord? {
         guard try exists(StoreLayout.revert(id)) else { return nil }
         let record = try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
@@ -200,6 +210,7 @@ package struct Store: Sendable {
         return record
     }
 
+    /// Replaces a revert's record, durably: from the first time on, the revert counts.
     package func writeRevert(_ record: RevertRecord) throws(Problem) {
         try replace(StoreLayout.revert(record.id), record, as: .revert)
     }
@@ -217,12 +228,14 @@ package struct Store: Sendable {
         return limits
     }
 
+    /// Replaces the limits of a revert's merge, durably.
     package func writeMergeLimits(_ limits: MergeLimits, of id: RevertID) throws(Problem) {
         try replace(StoreLayout.mergeLimits(id), limits, as: .mergeLimits)
     }
 
     // MARK: Files
 
+    /// Whether there is anything with a name: see ``Folder/exists(_:)``.
     package func exists(_ name: String) throws(Problem) -> Bool {
         try doing { () throws(IOFailure) in try folder.exists(name) }
     }

@@ -28,12 +28,19 @@ package import SnapshotModel
 ///     reverts/000007/paused           an empty file: the kernel's merge shall rest
 ///     reverts/000007/merged           an empty file: the kernel has ended it
 package enum StoreLayout {
+    /// The volume's record.
     package static let volume = "volume.json"
+    /// What is known of the origin.
     package static let originState = "origin.json"
+    /// Which devices snapmgr itself has suspended.
     package static let suspensionNote = "suspended.json"
+    /// Locked by whoever has the volume open; says who that is.
     package static let lock = "lock"
+    /// Where its server takes commands.
     package static let controlSocket = "control.sock"
+    /// The folder of the snapshots' folders.
     package static let snapshots = "snapshots"
+    /// The folder of the reverts' folders.
     package static let reverts = "reverts"
 
     static let areaName = "area.cow"
@@ -65,10 +72,12 @@ package enum StoreLayout {
     /// The largest small file that is read, in bytes; manifests take less than a hundredth of it.
     package static let smallFileBytesMaximum = 1 << 20
 
+    /// Everything of one snapshot.
     package static func snapshotFolder(_ ordinal: SnapshotOrdinal) -> String {
         "\(snapshots)/\(ordinal.rawValue.padded(to: 6))"
     }
 
+    /// Its record: the snapshot exists when this does.
     package static func manifest(_ ordinal: SnapshotOrdinal) -> String {
         snapshotFolder(ordinal) + "/manifest.json"
     }
@@ -79,42 +88,55 @@ package enum StoreLayout {
         manifest(ordinal) + draftSuffix
     }
 
+    /// Its exceptions.
     package static func area(_ ordinal: SnapshotOrdinal) -> String {
         snapshotFolder(ordinal) + "/" + areaName
     }
 
+    /// It is deleted, and its area waits until nobody needs it.
     package static func deletedMark(_ ordinal: SnapshotOrdinal) -> String {
         snapshotFolder(ordinal) + "/" + deleted
     }
 
+    /// It has lost exceptions, and all older ones with it.
     package static func brokenMark(_ ordinal: SnapshotOrdinal) -> String {
         snapshotFolder(ordinal) + "/broken"
     }
 
+    /// Everything of one revert.
     package static func revertFolder(_ id: RevertID) -> String {
         "\(reverts)/\(id.rawValue.padded(to: 6))"
     }
 
+    /// Its record: the revert counts when this is there.
     package static func revert(_ id: RevertID) -> String { revertFolder(id) + "/revert.json" }
     /// The same of a revert's folder.
     package static func draftRevert(_ id: RevertID) -> String { revert(id) + draftSuffix }
 
+    /// What its merge is held back by.
     package static func mergeLimits(_ id: RevertID) -> String {
         revertFolder(id) + "/limits.json"
     }
 
+    /// The header and metadata blocks of the synthetic store, from which the kernel merges.
     package static func syntheticMetadata(_ id: RevertID) -> String {
         revertFolder(id) + "/metadata.cow"
     }
 
+    /// What is written into the synthetic store meanwhile.
     package static func syntheticOverlay(_ id: RevertID) -> String {
         revertFolder(id) + "/overlay.cow"
     }
 
+    /// The whole synthetic store, where its parts would be too many.
     package static func syntheticCopy(_ id: RevertID) -> String { revertFolder(id) + "/copy.cow" }
+    /// The kernel may have merged some of it.
     package static func begunMark(_ id: RevertID) -> String { revertFolder(id) + "/begun" }
+    /// The kernel shall merge no more of it.
     package static func pausedMark(_ id: RevertID) -> String { revertFolder(id) + "/paused" }
+    /// The kernel has merged all of it.
     package static func mergedMark(_ id: RevertID) -> String { revertFolder(id) + "/merged" }
+    /// Which chunks the engine has merged.
     package static func journal(_ id: RevertID) -> String { revertFolder(id) + "/journal" }
 
     /// Reads a folder's name back; nil when it is none of ours.

@@ -6,6 +6,7 @@ package import SnapshotModel
 package struct StoreReader: Sendable {
     private let store: Store
     private let format: AreaFormat
+    /// The volume's, as it was when the reader was made.
     package let record: VolumeRecord
 
     /// - Throws: `refused` when this process is root's and others can change the store.
@@ -27,6 +28,7 @@ package struct StoreReader: Sendable {
         return nil
     }
 
+    /// A finished snapshot's; nil when there is none with this ordinal.
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest? {
         try store.hasManifest(ordinal) ? store.manifest(ordinal) : nil
     }
@@ -75,6 +77,7 @@ package struct StoreReader: Sendable {
         return total
     }
 
+    /// Of the filesystem that the store is on, for this user.
     package func freeBytes() throws(Problem) -> Int {
         try doing { () throws(IOFailure) in try store.folder.freeBytes() }
     }
@@ -105,6 +108,7 @@ package struct StoreReader: Sendable {
             isGivenUp: isGivenUp)
     }
 
+    /// The chunks that the journal of a revert names. - Throws: `corrupt` when it is damaged.
     package func mergedChunks(of revert: RevertRecord) throws(Problem) -> ChunkSet {
         try store.mergedChunks(of: revert.id, record.geometry)
     }

@@ -13,6 +13,7 @@ package struct StoreSurvey: Sendable {
     package private(set) var losses = ChainLosses()
     private var hasLive = false
 
+    /// The one with the highest id that has a record; nil when no merge runs.
     package private(set) var runningRevert: RevertRecord?
     /// Folders of reverts that have not begun, have ended, or were replaced by the running one.
     package private(set) var finishedReverts: [RevertID] = []
