@@ -130,7 +130,8 @@ lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
 	shellcheck Config/hooks/* Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
-	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/mutants.sh
+	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
+	    Scripts/mutants.sh
 	Scripts/lint-arithmetic.sh
 	Scripts/lint-folders.sh
 	Scripts/lint-drivers.sh
@@ -138,6 +139,7 @@ lint:
 	Scripts/lint-paths.sh
 	Scripts/lint-remedies.sh
 	Scripts/lint-comments.sh
+	Scripts/lint-walks.sh
 
 clean:
 	rm -rf .build .build-*
