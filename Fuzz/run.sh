@@ -4,11 +4,11 @@
 # it.
 #
 # Usage: Fuzz/run.sh [TARGET...]     all of them by default
-# SNAPMGR_FUZZ_SECONDS               for each target; 20 by default
+# SNAPMGR_FUZZ_SECONDS               for each target; 12 by default
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-seconds=${SNAPMGR_FUZZ_SECONDS:-20}
+seconds=${SNAPMGR_FUZZ_SECONDS:-12}
 scratch=$PWD/.build-fuzz
 objects=$scratch/objects
 findings=$scratch/findings
