@@ -77,7 +77,7 @@ package struct SampleStore {
     package static func isChosen(_ input: [UInt8]) -> Bool { CRC32C.checksum(input) & 31 == 0 }
 
     private static func read(_ reader: StoreReader) {
-        _ = try? reader.brokenThrough()
+        _ = try? reader.state()
         _ = try? reader.unmergedChunks()
         for manifest in (try? reader.manifests()) ?? [] {
             _ = try? reader.chunkMap(of: manifest.ordinal)
