@@ -35,17 +35,17 @@ struct LockOrderTests {
     @Test("a turn that one thread takes and another gives back is checked when it is taken")
     func handedOver() async {
         await #expect(processExitsWith: .signal(SIGABRT)) {
-            let (chain, value) = (Turn(.chain), Monitored(0))
-            value.withLock { _ in chain.take() }
+            let (chain, steering) = (Turn(.chain), Turn(.steering))
+            steering.during { chain.take() }
         }
     }
 
-    @Test("what is read from a file under a value's lock ends the process")
-    func fileUnderValue() async {
+    @Test("what is read from a file under a list's lock ends the process")
+    func fileUnderList() async {
         await #expect(processExitsWith: .signal(SIGABRT)) {
-            let value = Monitored(0)
+            let list = Monitored(0, .list)
             let folder = FileFolder(path: "/")
-            try value.withLock { _ in _ = try folder.exists("etc") }
+            try list.withLock { _ in _ = try folder.exists("etc") }
         }
     }
 
