@@ -62,7 +62,7 @@ package final class OriginFile: Sendable {
     /// Gives the locks back.
     package func unlock() {
         for byte in Self.bytes { snapmgr_unlock_byte(descriptor.number, byte) }
-        flock(descriptor.number, LOCK_UN)
+        if usesFlock { flock(descriptor.number, LOCK_UN) }
     }
 
     /// Whether somebody else has locked the file in a way that ``lock()`` would meet. Nothing is
@@ -106,10 +106,15 @@ package final class OriginFile: Sendable {
         return false
     }
 
-    /// Only of a file: udev takes flock on block devices.
+    /// Only of a file, since udev takes flock on block devices; and not where it is made of the byte
+    /// locks, which it would meet or take away.
+    private var usesFlock: Bool {
+        status.kind == .file && snapmgr_flock_is_emulated(descriptor.number) == 0
+    }
+
     private func takeFlock() throws(IOFailure) -> Bool {
         let number = descriptor.number
-        guard status.kind == .file, snapmgr_flock_is_emulated(number) == 0 else { return true }
+        guard usesFlock else { return true }
         if retryingInterrupts({ flock(number, LOCK_EX | LOCK_NB) }) == 0 { return true }
         if errno == EWOULDBLOCK { return false }
         guard Self.meansNoLocks(errno) else { throw .last("lock", path: path) }
