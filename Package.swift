@@ -14,6 +14,8 @@ let swiftSettings: [SwiftSetting] = [
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
 func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
@@ -38,6 +40,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     ],
     targets: [
@@ -87,18 +90,20 @@ let package = Package(
                 "Catalog", "DeviceMapper", "Hooks", "Monitoring", "StoreFormat", "VolumeAccess",
                 "BlockIO", "Scheduler", "Settings", "SnapshotModel",
             ]),
+        // Lines of a log, for whoever reads standard error.
+        target("ServiceLog", ["BlockIO", "SnapshotModel", logging]),
         .target(name: "CNBDKit"),
         target(
             "NBDPlugin",
             [
-                "CNBDKit", "Drivers", "ShellWords", "StoreFormat", "VolumeAccess", "BlockIO",
-                "SnapshotModel",
+                "CNBDKit", "Drivers", "ServiceLog", "ShellWords", "StoreFormat", "VolumeAccess",
+                "BlockIO", "SnapshotModel", logging,
             ]),
         .executableTarget(
             name: "snapmgr",
             dependencies: [
                 "CSystem", "Drivers", "Manager", "Hooks", "Monitoring", "Scheduler", "Settings",
-                "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
+                "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser, logging,
             ],
             swiftSettings: swiftSettings),
 
@@ -179,6 +184,7 @@ let package = Package(
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
+        testTarget("ServiceLogTests", ["ServiceLog", "BlockIO", "TestKit", logging]),
         testTarget(
             "MonitoringTests",
             ["Monitoring", "Scheduler", "ShellWords", "VolumeAccess", "SnapshotModel", "TestKit"]),

@@ -2,6 +2,8 @@
 #include "CNBDKit.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
 
 // nbdkit's own threads carry thread-local storage of Swift's runtime when they end, which may be
 // after nbdkit has unloaded the plugin: its code has to stay.
@@ -63,4 +65,5 @@ static struct nbdkit_plugin plugin = {
 NBDKIT_REGISTER_PLUGIN(plugin)
 
 void snapmgr_nbdkit_error(const char *message) { nbdkit_error("%s", message); }
+void snapmgr_put_error_line(const char *line) { dprintf(STDERR_FILENO, "%s\n", line); }
 void snapmgr_nbdkit_debug(const char *message) { nbdkit_debug("%s", message); }

@@ -1,18 +1,39 @@
 internal import BlockIO
 internal import CNBDKit
+internal import Glibc
+internal import Logging
+internal import ServiceLog
 internal import ShellWords
 internal import SnapshotModel
 
-/// Where the plugin's messages go: nbdkit's log.
+/// Where the plugin's messages go: nbdkit's log, which knows errors and debugging; and the journal,
+/// each with its priority, where that reads them.
 enum NBDKitLog {
-    /// Clients choose what the exports are called that they ask for.
-    static func error(_ message: String) { snapmgr_nbdkit_error(message.escapedForPeople) }
-    static func debug(_ message: String) { snapmgr_nbdkit_debug(message.escapedForPeople) }
+    private static let logger = Logger(
+        "nbdkit",
+        ServiceLogHandler(logLevel: .debug) { level, line in
+            if level <= .debug {
+                snapmgr_nbdkit_debug(line)
+            } else if stream.tellsPriorities {
+                snapmgr_put_error_line(stream.text("nbdkit: snapmgr: \(line)", at: level))
+            } else {
+                snapmgr_nbdkit_error(line)
+            }
+        })
 
-    static func report(_ advice: Advice) { error(Wording.shell.text(advice)) }
+    private static let stream = ServiceStream(
+        journal: getenv("JOURNAL_STREAM").map { String(cString: $0) })
+
+    static func error(_ message: String) { logger.error("\(message)") }
+    static func warning(_ message: String) { logger.warning("\(message)") }
+    static func notice(_ message: String) { logger.notice("\(message)") }
+    static func debug(_ message: String) { logger.debug("\(message)") }
+
+    /// What goes wrong while a volume is served, or is found.
+    static func report(_ advice: Advice) { warning(Wording.shell.text(advice)) }
 
     /// A problem with its hint, in one line.
-    static func error(_ problem: Problem) { report(problem.sentence) }
+    static func error(_ problem: Problem) { error(Wording.shell.text(problem.sentence)) }
 }
 
 /// Logs what fails again and again - a broken disk, a full store - without flooding the log.

@@ -85,13 +85,13 @@ final class ServedVolumes: Sendable {
         }
         guard let volume else { return }
         volume.stop()
-        NBDKitLog.error("volume \(name) is not served any more")
+        NBDKitLog.notice("volume \(name) is not served any more")
     }
 
     /// A list may be wrong, and what a client has open would fail under it.
     private func forgetUnlessOpen(_ volume: any ServedVolume) {
         guard let clients = volume.clients else { return forget(volume.name) }
-        NBDKitLog.error(
+        NBDKitLog.warning(
             "volume \(volume.name) is not to be served any more, but \(clients.count) clients have "
                 + "it open, the first since \(clients.since): it is served until the next look")
     }
@@ -134,9 +134,10 @@ final class ServedVolumes: Sendable {
         do throws(Problem) {
             try argument.check()
             try start(argument)
-            NBDKitLog.error("volume \(argument.name) is served from now on")
+            NBDKitLog.notice("volume \(argument.name) is served from now on")
         } catch {
-            NBDKitLog.report("volume \(argument.name) is not served: \(error.sentence)")
+            NBDKitLog.error(
+                Wording.shell.text("volume \(argument.name) is not served: \(error.sentence)"))
         }
     }
 

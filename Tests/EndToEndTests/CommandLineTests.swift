@@ -273,4 +273,25 @@ struct CommandLineTests {
         #expect(try harness.run("catalog", "rebuild").status == 0)
         #expect(try harness.run("volume", "show", "data").status == 0)
     }
+
+    @Test("lines that the journal reads begin with their priority, and a script's JSON does not")
+    func journal() throws {
+        let harness = try volume()
+        // As systemd does it: the variable names the file behind the stream.
+        let asService = """
+            exec 2>"$1"; shift
+            JOURNAL_STREAM=$(stat --dereference --format %d:%i /proc/self/fd/2) exec "$@"
+            """
+        func lines(_ arguments: String...) throws -> [Substring] {
+            let file = harness.folder + "/journal"
+            _ = try harness.tool(["sh", "-c", asService, "sh", file, CommandLineHarness.binary] + arguments)
+            return try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+        }
+        let failed = try lines("show", "nosuch@1")
+        #expect(!failed.isEmpty && failed.allSatisfy { $0.hasPrefix("<3>") }, "\(failed)")
+        let noted = try lines("--state", harness.folder + "/empty", "status")
+        #expect(noted.contains { $0.hasPrefix("<") }, "\(noted)")
+        let json = try lines("show", "nosuch@1", "--json")
+        #expect(json.count == 1 && json[0].hasPrefix("{"), "\(json)")
+    }
 }

@@ -26,7 +26,7 @@ package struct FileStatus: Hashable, Sendable {
     /// The number of a block device, as `st_rdev` encodes it; 0 for a file.
     package let blockDevice: UInt64
 
-    init(descriptor: Int32, path: String) throws(IOFailure) {
+    package init(descriptor: Int32, path: String) throws(IOFailure) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .last("examine", path: path) }
         self.init(status)

@@ -9,6 +9,9 @@
 /// Logs an error; the text is no format.
 void snapmgr_nbdkit_error(const char *message);
 
+/// Writes a line on standard error, in one piece.
+void snapmgr_put_error_line(const char *line);
+
 /// Logs what `nbdkit -v` shows; the text is no format.
 void snapmgr_nbdkit_debug(const char *message);
 

@@ -1,4 +1,5 @@
 import Glibc
+import ServiceLog
 import SnapshotModel
 
 /// The standard streams.
@@ -10,6 +11,16 @@ enum Output {
     }
 
     static func writeError(_ text: String) { _ = put(text, to: STDERR_FILENO) }
+
+    /// Who reads standard error: a person, a script, or the journal.
+    static let errorStream = ServiceStream(
+        journal: getenv("JOURNAL_STREAM").map { String(cString: $0) })
+
+    /// Says why a command, or a part of it, failed.
+    static func writeError(_ problem: Problem, json: Bool) {
+        let text = ErrorMessage(problem).text(json: json)
+        writeError(json ? text : errorStream.text(text, at: .error))
+    }
 
     /// Writes a result for people: of what a terminal obeys, only line feeds and ``Terminal``'s own
     /// bold get there, wherever a name, a note or a tag comes from.

@@ -73,7 +73,7 @@ enum CommandRunner {
     }
 
     private static func report(_ problem: Problem, json: Bool) -> Int32 {
-        Output.writeError(ErrorMessage(problem).text(json: json))
+        Output.writeError(problem, json: json)
         return ExitStatus(problem.code).rawValue
     }
 }

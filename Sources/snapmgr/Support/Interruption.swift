@@ -63,7 +63,7 @@ enum Interruption {
             Output.write(output.text)
             _exit(output.status)
         }
-        Output.tell(ErrorMessage(Cancellation.problem).text(json: false))
+        Output.writeError(Cancellation.problem, json: false)
         _exit(ExitStatus.interrupted.rawValue)
     }
 }

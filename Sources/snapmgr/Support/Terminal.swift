@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import SnapshotModel
 
 /// What stands at the ends of the standard streams.
@@ -9,7 +10,7 @@ struct Terminal: Sendable {
     let showsProgress: Bool
     /// Whether somebody is there to answer.
     let canAsk: Bool
-    private let isQuiet: Bool
+    private let log: Logger
 
     init(_ global: GlobalOptions, environment: [String: String]) {
         let isDumb = environment["TERM"] == "dumb"
@@ -23,12 +24,24 @@ struct Terminal: Sendable {
             }
         showsProgress = isatty(STDERR_FILENO) == 1 && !isDumb && !global.quiet && !global.json
         canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
-        isQuiet = global.quiet
+        log = Logger(
+            "snapmgr",
+            ServiceLogHandler(logLevel: global.quiet ? .error : .notice) { level, line in
+                let text = "snapmgr: \(Self.word(level))\(line)\n"
+                Output.writeError(Output.errorStream.text(text, at: level))
+            })
     }
 
     /// A sentence that is no error; notes come only when something was put right.
-    func note(_ text: String) {
-        if !isQuiet { Output.tell("snapmgr: note: \(text.escapedForPeople)\n") }
+    func note(_ text: String) { log.notice("\(text)") }
+
+    /// What stands before a message; errors stand alone.
+    private static func word(_ level: Logger.Level) -> String {
+        switch level {
+        case .trace, .debug, .info, .notice: "note: "
+        case .warning: "warning: "
+        case .error, .critical: ""
+        }
     }
 
     static let boldStart = "\u{1B}[1m"

@@ -66,7 +66,7 @@ enum VolumeSelection {
     static func report(_ report: ActivationReport) throws {
         guard let problem = report.problem else { return }
         for failure in report.items.compactMap(\.failure).dropFirst() {
-            Output.writeError(ErrorMessage(failure).text(json: false))
+            Output.writeError(failure, json: false)
         }
         throw problem
     }
