@@ -14,6 +14,7 @@ let swiftSettings: [SwiftSetting] = [
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
+let heaps: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -40,6 +41,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     ],
@@ -52,7 +54,7 @@ let package = Package(
         .target(name: "CSystem"),
         target("BlockIO", ["SnapshotModel", "CSystem"]),
         // What lies on disk: areas, records, journals; readers, verifier and planners over them.
-        target("StoreFormat", ["BlockIO", "SnapshotModel"]),
+        target("StoreFormat", ["BlockIO", "SnapshotModel", heaps]),
         // What can be asked of a volume, whatever has it open: protocols and values.
         target("VolumeAccess", ["SnapshotModel"]),
         target("MergeKit", ["StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel"]),

@@ -59,6 +59,23 @@ struct QueryTests {
         }
     }
 
+    @Test("the nearest snapshot on a side is found, past those that are being deleted")
+    func nearest() throws {
+        let store = try filled(40)
+        func id(_ side: ChainSide, of ordinal: Int) throws -> Int64? {
+            try store.nearestSnapshot(
+                volume: "data", to: SnapshotOrdinal(rawValue: ordinal), side)?.id.rawValue
+        }
+        // Those of this volume have the odd ordinals.
+        #expect(try id(.older, of: 11) == 9 && id(.newer, of: 11) == 13)
+        #expect(try id(.older, of: 12) == 11 && id(.newer, of: 12) == 13)
+        try store.markDeleting([5, 7, 9, 13].map { SnapshotID(rawValue: $0) })
+        #expect(try id(.older, of: 11) == 3 && id(.newer, of: 11) == 15)
+        #expect(try id(.older, of: 1) == nil && id(.newer, of: 39) == nil)
+        try store.markDeleting([SnapshotID(rawValue: 1), SnapshotID(rawValue: 3)])
+        #expect(try id(.older, of: 11) == nil)
+    }
+
     @Test("the first page of a hundred thousand comes from an index, without sorting")
     func hugeList() throws {
         let store = try filled(100_000)

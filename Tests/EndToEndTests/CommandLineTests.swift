@@ -284,7 +284,8 @@ struct CommandLineTests {
             """
         func lines(_ arguments: String...) throws -> [Substring] {
             let file = harness.folder + "/journal"
-            _ = try harness.tool(["sh", "-c", asService, "sh", file, CommandLineHarness.binary] + arguments)
+            _ = try harness.tool(
+                ["sh", "-c", asService, "sh", file, CommandLineHarness.binary] + arguments)
             return try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
         }
         let failed = try lines("show", "nosuch@1")

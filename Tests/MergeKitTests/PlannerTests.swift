@@ -178,4 +178,35 @@ struct PlannerTests {
             in: areas, live: ordinals(live), deleted: ordinals(gone))
         #expect(freed == needed(live).count - needed(live.subtracting(gone)).count)
     }
+
+    @Test("garbage is found in many areas with long and short ranges", arguments: seeds.prefix(30))
+    func manyAreas(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let contents = (0..<40).map { _ in
+            var set: Set<Int> = []
+            for _ in 0..<random.below(6) {
+                let start = random.below(300)
+                set.formUnion(start..<start + 1 + (random.oneIn(3) ? random.below(200) : 0))
+            }
+            return set
+        }
+        let areas = contents.enumerated().map {
+            GarbagePlanner.Area(
+                ordinal: SnapshotOrdinal(rawValue: $0.offset + 1), chunks: chunkSet($0.element))
+        }
+        let live = Set([3, 4, 25].map { SnapshotOrdinal(rawValue: $0) })
+        var expected: [Int: Set<Int>] = [:]
+        var seen: Set<Int>?
+        for (index, set) in contents.enumerated() {
+            let isLive = live.contains(SnapshotOrdinal(rawValue: index + 1))
+            if !isLive { expected[index + 1] = seen.map { set.intersection($0) } ?? set }
+            seen = isLive ? set : seen?.union(set)
+        }
+        var found: [Int: Set<Int>] = [:]
+        for (ordinal, chunks) in GarbagePlanner.garbage(in: areas, live: live) {
+            #expect(chunks == chunkSet(values(chunks)))
+            found[ordinal.rawValue] = values(chunks)
+        }
+        #expect(found == expected.filter { !$0.value.isEmpty })
+    }
 }

@@ -70,6 +70,22 @@ extension CatalogStore {
         }.first
     }
 
+    /// The snapshot that is nearest to an ordinal on one side of it, of those that are there. One
+    /// look-up in an index, and a step for each that is being deleted.
+    package func nearestSnapshot(
+        volume: String, to ordinal: SnapshotOrdinal, _ side: ChainSide
+    ) throws -> SnapshotRow? {
+        try select("looking for the \(side) neighbour of snapshot \(ordinal)", volume: volume) {
+            $0.require("s.ordinal > 0 AND s.phase = 'present'")
+            switch side {
+            case .older: $0.require("s.ordinal < ?", [ordinal.rawValue])
+            case .newer: $0.require("s.ordinal > ?", [ordinal.rawValue])
+            }
+            $0.order(by: side == .older ? "s.ordinal DESC" : "s.ordinal")
+            $0.page(limit: 1)
+        }.first
+    }
+
     /// The members of a set in any phase, by id.
     package func snapshots(set: SetID) throws -> [SnapshotRow] {
         try select("looking for the snapshots of set \(set)") {
@@ -90,4 +106,10 @@ extension CatalogStore {
             return try selection.rows(database, at: now())
         }
     }
+}
+
+/// A side of a snapshot in its chain.
+package enum ChainSide: Sendable {
+    case older
+    case newer
 }

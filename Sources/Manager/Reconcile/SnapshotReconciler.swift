@@ -81,8 +81,8 @@ struct SnapshotReconciler {
     ) throws {
         try context.catalog.atomically("recording a deletion") {
             try context.catalog.removeSnapshots([id])
-            try AreaBookkeeper(context, facts.volume).snapshotsDeleted(
-                [ordinal], removedAreas: removedAreas)
+            let books = AreaBookkeeper(context, facts.volume)
+            try books.snapshotsDeleted(books.sizesBeside([ordinal]), removedAreas: removedAreas)
         }
     }
 

@@ -22,14 +22,28 @@ struct AreaBookkeeper {
         try refreshSizes(around: ordinal)
     }
 
+    /// The sizes of those that stay beside snapshots that are being deleted. Of many,
+    /// to be asked outside a transaction: areas may have to be read.
+    func sizesBeside(_ ordinals: [SnapshotOrdinal]) throws -> [SnapshotID: SnapshotSizes] {
+        var sizes: [SnapshotID: SnapshotSizes] = [:]
+        var newer: SnapshotRow?
+        for ordinal in ordinals.sorted() {
+            // Between the same two as the one before.
+            if let newer, ordinal < newer.ordinal { continue }
+            newer = try live(.newer, than: ordinal)
+            let rows = [try live(.older, than: ordinal), newer].compactMap(\.self)
+            for row in rows where sizes[row.id] == nil { sizes[row.id] = try self.sizes(of: row) }
+            if newer == nil { break }
+        }
+        return sizes
+    }
+
     /// After snapshots were deleted: their neighbours changed, and areas may be gone.
-    func snapshotsDeleted(_ ordinals: [SnapshotOrdinal], removedAreas: [SnapshotOrdinal]) throws {
+    func snapshotsDeleted(
+        _ sizes: [SnapshotID: SnapshotSizes], removedAreas: [SnapshotOrdinal]
+    ) throws {
         for ordinal in removedAreas {
             try context.catalog.removeChunkMap(volume: name, ordinal: ordinal)
-        }
-        var sizes: [SnapshotID: SnapshotSizes] = [:]
-        for row in try ordinals.flatMap({ try neighbours(of: $0) }) where sizes[row.id] == nil {
-            sizes[row.id] = try self.sizes(of: row)
         }
         try record(sizes)
     }
@@ -78,10 +92,10 @@ extension AreaBookkeeper {
 
     /// A snapshot's sizes. The newest one's exclusive bytes still grow, and are left unknown.
     func sizes(of row: SnapshotRow) throws -> SnapshotSizes {
-        let before = try live(from: row.ordinal, step: -1).map {
+        let before = try live(.older, than: row.ordinal).map {
             try maps.chunks(in: $0.ordinal..<row.ordinal)
         }
-        let after = try live(from: row.ordinal, step: 1).map {
+        let after = try live(.newer, than: row.ordinal).map {
             try maps.chunks(in: row.ordinal..<$0.ordinal)
         }
         let geometry = volume.record.geometry
@@ -94,7 +108,7 @@ extension AreaBookkeeper {
 
     /// What deleting the newest snapshot would free, as far as its area has grown by now.
     func exclusiveBytesOfNewest(_ row: SnapshotRow) throws -> Int {
-        let before = try live(from: row.ordinal, step: -1).map {
+        let before = try live(.older, than: row.ordinal).map {
             try maps.chunks(in: $0.ordinal..<row.ordinal)
         }
         let after = try maps.chunks(in: row.ordinal..<newestOrdinal().next)
@@ -103,18 +117,12 @@ extension AreaBookkeeper {
     }
 
     private func neighbours(of ordinal: SnapshotOrdinal) throws -> [SnapshotRow] {
-        try [live(from: ordinal, step: -1), live(from: ordinal, step: 1)].compactMap { $0 }
+        try [live(.older, than: ordinal), live(.newer, than: ordinal)].compactMap { $0 }
     }
 
-    /// The nearest live snapshot on one side. Each step is a look-up in an index.
-    func live(from ordinal: SnapshotOrdinal, step: Int) throws -> SnapshotRow? {
-        let newest = try newestOrdinal().rawValue
-        var value = ordinal.rawValue + step
-        while value > 0, value <= newest {
-            if let row = try liveRow(SnapshotOrdinal(rawValue: value)) { return row }
-            value += step
-        }
-        return nil
+    /// The nearest live snapshot on one side.
+    func live(_ side: ChainSide, than ordinal: SnapshotOrdinal) throws -> SnapshotRow? {
+        try context.catalog.nearestSnapshot(volume: name, to: ordinal, side)
     }
 
     private func liveRow(_ ordinal: SnapshotOrdinal) throws -> SnapshotRow? {

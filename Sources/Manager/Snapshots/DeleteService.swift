@@ -126,10 +126,11 @@ package struct DeleteService {
         let (ids, name) = (part.ids, part.volume.record.name)
         try context.catalog.markDeleting(ids)
         let collected = try part.deletion.carryOut(ids)
+        let books = AreaBookkeeper(context, part.volume)
+        let sizes = try books.sizesBeside(part.rows.map(\.ordinal))
         try context.catalog.atomically("recording a deletion") {
             try context.catalog.removeSnapshots(ids)
-            try AreaBookkeeper(context, part.volume).snapshotsDeleted(
-                part.rows.map(\.ordinal), removedAreas: collected.removedAreas)
+            try books.snapshotsDeleted(sizes, removedAreas: collected.removedAreas)
             try context.log(
                 .snapshotsDeleted,
                 "snapshots \(ids.map(\.description).joined(separator: ", ")) were deleted",

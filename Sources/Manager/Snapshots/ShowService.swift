@@ -18,8 +18,8 @@ package struct ShowService {
         let members = try row.setID.map { try context.catalog.snapshots(set: $0) } ?? []
         return SnapshotDetails(
             summary: summary,
-            previous: try books.live(from: row.ordinal, step: -1)?.id,
-            next: try books.live(from: row.ordinal, step: 1)?.id,
+            previous: try books.live(.older, than: row.ordinal)?.id,
+            next: try books.live(.newer, than: row.ordinal)?.id,
             setMembers: members.filter { $0.id != row.id && $0.phase == .present }
                 .map { SnapshotSummary($0) },
             holds: try context.catalog.holds(snapshot: row.id).map { HoldSummary($0) })

@@ -65,7 +65,7 @@ extension LiveEngine {
                 GarbagePlanner.Area(
                     ordinal: entry.manifest.ordinal, chunks: chunks ?? ChunkSet()))
         }
-        let garbage = GarbagePlanner.garbage(in: areas, live: chain.liveOrdinals)
+        let garbage = GarbagePlanner.garbage(in: areas, live: Set([judge].compactMap(\.self)))
         let byOrdinal = Dictionary(uniqueKeysWithValues: garbage.map { ($0.ordinal, $0.chunks) })
         for entry in pending {
             let ordinal = entry.manifest.ordinal

@@ -46,9 +46,11 @@ extension LiveEngine {
             try checkOpen()
             let manifests = try deletable(ids, in: chain)
             let report = try report(deleting: manifests, in: chain)
+            var marked: Set<SnapshotOrdinal> = []
+            defer { updateChain { $0.deleting(marked) } }
             for manifest in manifests {
                 try store.writeMark(StoreLayout.deletedMark(manifest.ordinal))
-                updateChain { $0.deleting(manifest.ordinal) }
+                marked.insert(manifest.ordinal)
             }
             return report
         }
@@ -58,8 +60,10 @@ extension LiveEngine {
         _ ids: [SnapshotID], in chain: ChainState
     ) throws(Problem) -> [SnapshotManifest] {
         var result: [SnapshotManifest] = []
+        var seen: Set<SnapshotOrdinal> = []
+        let live = chain.live(Set(ids))
         for id in ids {
-            guard let manifest = chain.live(id) else { throw notFound(id) }
+            guard let manifest = live[id] else { throw notFound(id) }
             if let merge = chain.merge, merge.record.target == manifest.ordinal {
                 throw Problem(
                     .refused, "snapshot \(id) is being merged into volume “\(record.name)”",
@@ -70,7 +74,7 @@ extension LiveEngine {
                     .refused, "snapshot \(id) of volume “\(record.name)” is open for reading",
                     hint: "end the export, or detach the NBD client of “\(record.name)@\(id)”")
             }
-            if !result.contains(manifest) { result.append(manifest) }
+            if seen.insert(manifest.ordinal).inserted { result.append(manifest) }
         }
         return result
     }
@@ -123,13 +127,24 @@ extension LiveEngine {
 }
 
 extension ChainState {
-    /// The chain with a snapshot marked as deleted.
-    fileprivate func deleting(_ ordinal: SnapshotOrdinal) -> ChainState {
+    /// The chain with some snapshots marked as deleted.
+    fileprivate func deleting(_ ordinals: Set<SnapshotOrdinal>) -> ChainState {
         var snapshots = snapshots
-        let index = index(from: ordinal)
-        var manifest = snapshots[index].manifest
-        manifest.isDeleted = true
-        snapshots[index] = SnapshotEntry(manifest)
+        for ordinal in ordinals {
+            let index = index(from: ordinal)
+            var manifest = snapshots[index].manifest
+            manifest.isDeleted = true
+            snapshots[index] = SnapshotEntry(manifest)
+        }
         return changed(snapshots: snapshots)
+    }
+
+    /// The live ones of some snapshots, in one pass. As ``live(_:)``, the newest of an id.
+    fileprivate func live(_ ids: Set<SnapshotID>) -> [SnapshotID: SnapshotManifest] {
+        var result: [SnapshotID: SnapshotManifest] = [:]
+        for entry in snapshots where !entry.manifest.isDeleted && ids.contains(entry.manifest.id) {
+            result[entry.manifest.id] = entry.manifest
+        }
+        return result
     }
 }

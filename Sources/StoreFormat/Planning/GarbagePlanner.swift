@@ -20,21 +20,26 @@ package enum GarbagePlanner {
         }
     }
 
-    /// The garbage of each area that has some, for areas given oldest first.
+    /// The garbage of each area that has some, for areas given oldest first. n log n in the number of
+    /// their ranges.
     package static func garbage(
         in areas: [Area], live: Set<SnapshotOrdinal>
     ) -> [(ordinal: SnapshotOrdinal, chunks: ChunkSet)] {
         var result: [(ordinal: SnapshotOrdinal, chunks: ChunkSet)] = []
-        // The chunks of the areas from the newest live snapshot on; nil before the first.
-        var served: ChunkSet?
-        for area in areas {
-            if live.contains(area.ordinal) {
-                served = area.chunks
-                continue
-            }
-            let garbage = served.map { area.chunks.intersection($0) } ?? area.chunks
+        func add(_ area: Area, _ garbage: ChunkSet) {
             if !garbage.isEmpty { result.append((area.ordinal, garbage)) }
-            served = served.map { $0.union(area.chunks) }
+        }
+        var rest = areas[...]
+        while let area = rest.first {
+            let end = rest.dropFirst().firstIndex { live.contains($0.ordinal) } ?? rest.endIndex
+            let group = rest[..<end]
+            if live.contains(area.ordinal) {
+                let repeats = RepeatSweep.repeats(in: group.map(\.chunks))
+                for (area, garbage) in zip(group, repeats) { add(area, garbage) }
+            } else {
+                for area in group { add(area, area.chunks) }
+            }
+            rest = rest[end...]
         }
         return result
     }
