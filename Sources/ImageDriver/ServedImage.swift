@@ -3,6 +3,7 @@ internal import Control
 internal import MergeKit
 package import SnapshotModel
 package import VolumeAccess
+internal import StoreFormat
 
 /// An image that this server has open, with the socket through which commands reach it.
 package final class ServedImage: ServedVolume {
@@ -30,6 +31,12 @@ package final class ServedImage: ServedVolume {
         let clients = readOnly ? readers : host.clients
         let client = clients.arrive(at: SystemClock().now())
         return ImageContent(host.engine, isWritable: !readOnly) { clients.leave(client) }
+    }
+
+    package func readableSnapshots() -> [SnapshotManifest] { host.engine.volumeState.readable }
+
+    package func readableSnapshot(_ id: SnapshotID) -> SnapshotManifest? {
+        host.engine.readableSnapshot(id)
     }
 
     package func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {

@@ -1,6 +1,7 @@
 internal import BlockIO
 internal import SnapshotModel
 internal import VolumeAccess
+internal import ShellWords
 
 /// All that this server serves: what was asked for on the command line and, from the fork on, the
 /// open volumes. SIGHUP has it look again at what there is.

@@ -9,6 +9,13 @@ package protocol ServedVolume: Sendable {
     /// Opens the volume itself for a client.
     func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent
 
+    /// The snapshots that clients may open: neither deleted nor broken, by their ordinals.
+    func readableSnapshots() throws(Problem) -> [SnapshotManifest]
+
+    /// One of the ``readableSnapshots()`` by its id; nil when it is none of them. Asked for each client
+    /// that connects: a driver that can tell without reading all snapshots does.
+    func readableSnapshot(_ id: SnapshotID) throws(Problem) -> SnapshotManifest?
+
     /// Opens one of the ``readableSnapshots()`` for a client.
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
 
@@ -18,4 +25,26 @@ package protocol ServedVolume: Sendable {
 
     /// The server ends; the connections have ended by now.
     func stop()
+}
+
+extension ServedVolume {
+    /// Searched for among all of them.
+    package func readableSnapshot(_ id: SnapshotID) throws(Problem) -> SnapshotManifest? {
+        try readableSnapshots().last { $0.id == id }
+    }
+
+    /// Opens a snapshot by its id or name. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
+    package func openSnapshot(_ reference: String) throws(Problem) -> any ExportContent {
+        if let number = Int64(reference), String(number) == reference,
+            let manifest = try readableSnapshot(SnapshotID(rawValue: number))
+        {
+            return try openSnapshot(manifest)
+        }
+        let snapshots = try readableSnapshots()
+        let id = try ExportName.resolve(reference, among: snapshots)
+        guard let manifest = snapshots.first(where: { $0.id == id }) else {
+            throw Problem(.notFound, "there is no snapshot \(reference)")
+        }
+        return try openSnapshot(manifest)
+    }
 }

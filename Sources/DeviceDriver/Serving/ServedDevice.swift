@@ -1,6 +1,7 @@
 internal import BlockIO
 package import DeviceMapper
 package import SnapshotModel
+internal import StoreFormat
 package import VolumeAccess
 
 /// A volume under device-mapper. The kernel has it; this server opens its devices for clients, and
@@ -52,6 +53,10 @@ package final class ServedDevice: ServedVolume {
             close()
             throw Problem(error)
         }
+    }
+
+    package func readableSnapshots() throws(Problem) -> [SnapshotManifest] {
+        try StoreReader(folder: FileFolder(path: storePath)).state().readable
     }
 
     package func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {

@@ -140,6 +140,13 @@ package final class LiveEngine: Sendable {
             revert: chain.merge?.running)
     }
 
+    /// A snapshot that is neither deleted nor broken; nil when there is none with this id.
+    package func readableSnapshot(_ id: SnapshotID) -> SnapshotManifest? {
+        let chain = chain
+        guard let manifest = chain.live(id), !chain.isBroken(manifest.ordinal) else { return nil }
+        return manifest
+    }
+
     package func snapshots() -> [SnapshotStatus] {
         let chain = chain
         let state = volumeState(chain)

@@ -1,6 +1,7 @@
 import Glibc
 import ServiceLog
 import SnapshotModel
+import Logging
 
 /// The standard streams.
 enum Output {

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import ServiceLog
 import SnapshotModel
 
 /// What stands at the ends of the standard streams.

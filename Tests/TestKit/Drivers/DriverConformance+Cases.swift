@@ -259,6 +259,22 @@ extension DriverConformance {
             try test.expect(extents.first?.range.lowerBound == 0, "extents begin at the start")
             try test.expect((1...8).contains(extents.count), "and are no more than asked for")
         },
+        Case(name: "clients are offered the snapshots that there are, each by its id") { test in
+            let ids = try [92, 93].map { try test.snapshot($0) }
+            _ = try test.withSession { try $0.delete([ids[0]]) }
+            let offered = try test.served.readableSnapshots().map(\.id)
+            try test.expect(offered == (try test.manifests().map(\.id)), "those of the status")
+            try test.expect(offered.contains(ids[1]) && !offered.contains(ids[0]), "as it is now")
+            try test.expect(try test.served.readableSnapshot(ids[0]) == nil, "none that is deleted")
+            let found = try test.served.readableSnapshot(ids[1])
+            try test.expect(found == (try test.manifest(ids[1])), "one by its id")
+            try test.served.openSnapshot("\(ids[1])").close()
+            for reference in ["\(ids[0])", "0\(ids[1])", "nosuch", ""] {
+                try test.expectProblem(.notFound, "to open \(reference)") {
+                    try test.served.openSnapshot(reference).close()
+                }
+            }
+        },
         Case(name: "zeroes are written, and snapshots keep what was there") { test in
             try test.write(5, chunk: 2, count: 3)
             let id = try test.snapshot(95)

@@ -98,6 +98,10 @@ private struct ServedMemory: ServedVolume {
         return MemoryContent(volume: volume, snapshot: nil, isWritable: !readOnly)
     }
 
+    func readableSnapshots() throws(Problem) -> [SnapshotManifest] {
+        volume.look { $0.snapshots.map(\.manifest) }
+    }
+
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent {
         let id = manifest.id
         let found = try volume.change { state throws(Problem) in try state.live(id) }

@@ -5,23 +5,6 @@ internal import ShellWords
 internal import SnapshotModel
 internal import VolumeAccess
 
-extension ServedVolume {
-    /// The snapshots that can be read. From the store: the engine would count their exceptions.
-    func readableSnapshots() throws(Problem) -> [SnapshotManifest] {
-        try StoreReader(folder: FileFolder(path: storePath)).state().readable
-    }
-
-    /// Opens a snapshot by its id or name. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
-    func openSnapshot(_ reference: String) throws(Problem) -> any ExportContent {
-        let snapshots = try readableSnapshots()
-        let id = try ExportName.resolve(reference, among: snapshots)
-        guard let manifest = snapshots.first(where: { $0.id == id }) else {
-            throw Problem(.notFound, "there is no snapshot \(reference)")
-        }
-        return try openSnapshot(manifest)
-    }
-}
-
 extension VolumeArgument {
     /// Checks what can be checked before the volume is opened. Of the kernel nothing is asked: that
     /// leaves open what a fork does not bear.
