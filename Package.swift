@@ -52,60 +52,61 @@ let package = Package(
         // How remedies read in a shell: for the programs, which hand it down.
         target("ShellWords", ["SnapshotModel"]),
         .target(name: "CSystem"),
-        target("BlockIO", ["SnapshotModel", "CSystem"]),
+        target("System", ["SnapshotModel", "CSystem"]),
         // What lies on disk: areas, records, journals; readers, verifier and planners over them.
-        target("StoreFormat", ["BlockIO", "SnapshotModel", heaps]),
+        target("StoreFormat", ["System", "SnapshotModel", heaps]),
         // What can be asked of a volume, whatever has it open: protocols and values.
         target("VolumeAccess", ["SnapshotModel"]),
-        target("MergeKit", ["StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel"]),
+        target("MergeKit", ["StoreFormat", "VolumeAccess", "System", "SnapshotModel"]),
         // libdevmapper is not safe for threads: DeviceMapper alone calls it.
         .target(name: "CDeviceMapper", linkerSettings: [.linkedLibrary("devmapper")]),
-        target("DeviceMapper", ["CDeviceMapper", "CSystem", "BlockIO", "SnapshotModel"]),
+        target("DeviceMapper", ["CDeviceMapper", "CSystem", "System", "SnapshotModel"]),
         // Who else uses an origin, and how he is kept off.
-        target("OriginAccess", ["DeviceMapper", "VolumeAccess", "BlockIO", "SnapshotModel"]),
-        target("Control", ["VolumeAccess", "BlockIO", "SnapshotModel"]),
+        target("OriginAccess", ["DeviceMapper", "VolumeAccess", "System", "SnapshotModel"]),
+        target("Control", ["VolumeAccess", "System", "SnapshotModel"]),
         // The drivers.
         target(
             "ImageDriver",
             [
-                "Control", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "BlockIO",
+                "Control", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess", "System",
                 "SnapshotModel",
             ]),
         target(
             "DeviceDriver",
             [
                 "DeviceMapper", "MergeKit", "OriginAccess", "StoreFormat", "VolumeAccess",
-                "BlockIO",
+                "System",
                 "SnapshotModel",
             ]),
         target(
-            "Drivers", ["DeviceDriver", "ImageDriver", "VolumeAccess", "BlockIO", "SnapshotModel"]),
+            "Drivers", ["DeviceDriver", "ImageDriver", "VolumeAccess", "System", "SnapshotModel"]),
         target(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
-        target("Hooks", ["BlockIO", "CSystem", "SnapshotModel"]),
-        target("Settings", ["Scheduler", "BlockIO", "SnapshotModel"]),
+        target("Hooks", ["System", "CSystem", "SnapshotModel"]),
+        target("Settings", ["Scheduler", "System", "SnapshotModel"]),
         // What a look at everything means, for plugins and Prometheus: pure.
         target("Monitoring", ["Scheduler", "VolumeAccess", "SnapshotModel"]),
         target(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "Hooks", "Monitoring", "StoreFormat", "VolumeAccess",
-                "BlockIO", "Scheduler", "Settings", "SnapshotModel",
+                "System", "Scheduler", "Settings", "SnapshotModel",
             ]),
         // Lines of a log, for whoever reads standard error.
-        target("ServiceLog", ["BlockIO", "SnapshotModel", logging]),
+        target("ServiceLog", ["System", "SnapshotModel", logging]),
         .target(name: "CNBDKit"),
         target(
             "NBDPlugin",
             [
                 "CNBDKit", "Drivers", "ServiceLog", "ShellWords", "StoreFormat", "VolumeAccess",
-                "BlockIO", "SnapshotModel", logging,
+                "System", "SnapshotModel", logging,
             ]),
         .executableTarget(
             name: "snapmgr",
             dependencies: [
                 "CSystem", "Drivers", "Manager", "Hooks", "Monitoring", "Scheduler", "Settings",
-                "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser, logging,
+                "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
+                logging,
             ],
             swiftSettings: swiftSettings),
 
@@ -113,12 +114,12 @@ let package = Package(
         .target(
             name: "TestKit",
             dependencies: [
-                "MergeKit", "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel",
+                "MergeKit", "StoreFormat", "VolumeAccess", "System", "SnapshotModel",
             ],
             path: "Tests/TestKit", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Torture",
-            dependencies: ["TestKit", "MergeKit", "StoreFormat", "BlockIO", "SnapshotModel"],
+            dependencies: ["TestKit", "MergeKit", "StoreFormat", "System", "SnapshotModel"],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(name: "CDiskRecorder", path: "Tests/CDiskRecorder"),
         // Libraries that tests preload: a clock that the test sets, and look-ups that fail.
@@ -131,13 +132,13 @@ let package = Package(
             dependencies: [
                 "TestKit", "Drivers", "Manager", "ImageDriver", "MergeKit", "OriginAccess",
                 "StoreFormat",
-                "VolumeAccess", "BlockIO", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
+                "VolumeAccess", "System", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
             ],
             path: "Tests/CommandTorture", swiftSettings: swiftSettings),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "Catalog", "MergeKit", "StoreFormat", "BlockIO", "Scheduler", "SnapshotModel",
+                "Catalog", "MergeKit", "StoreFormat", "System", "Scheduler", "SnapshotModel",
             ],
             path: "Benchmarks", swiftSettings: swiftSettings),
         .executableTarget(
@@ -148,7 +149,7 @@ let package = Package(
             name: "GuestTests",
             dependencies: [
                 "CCrashPoint", "TestKit", "DeviceDriver", "DeviceMapper", "MergeKit",
-                "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel",
+                "StoreFormat", "VolumeAccess", "System", "SnapshotModel",
             ],
             path: "Tests/GuestTests", swiftSettings: swiftSettings),
         testTarget("SnapshotModelTests", ["SnapshotModel"]),
@@ -157,36 +158,36 @@ let package = Package(
         .testTarget(
             name: "SchedulerTests", dependencies: ["Scheduler", "SnapshotModel"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
-        testTarget("BlockIOTests", ["BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("SystemTests", ["System", "SnapshotModel", "TestKit"]),
         testTarget(
             "DeviceDriverTests",
             [
                 "DeviceDriver", "DeviceMapper", "MergeKit", "StoreFormat", "VolumeAccess",
-                "BlockIO", "SnapshotModel", "TestKit",
+                "System", "SnapshotModel", "TestKit",
             ]),
         testTarget(
             "DriverTests",
             [
-                "ImageDriver", "StoreFormat", "VolumeAccess", "BlockIO", "SnapshotModel", "TestKit",
+                "ImageDriver", "StoreFormat", "VolumeAccess", "System", "SnapshotModel", "TestKit",
             ]),
-        testTarget("StoreFormatTests", ["StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
+        testTarget("StoreFormatTests", ["StoreFormat", "System", "SnapshotModel", "TestKit"]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
         testTarget(
-            "MergeKitTests", ["MergeKit", "StoreFormat", "BlockIO", "SnapshotModel", "TestKit"]),
+            "MergeKitTests", ["MergeKit", "StoreFormat", "System", "SnapshotModel", "TestKit"]),
         testTarget(
             "ControlTests",
             [
-                "Control", "ImageDriver", "MergeKit", "StoreFormat", "VolumeAccess", "BlockIO",
+                "Control", "ImageDriver", "MergeKit", "StoreFormat", "VolumeAccess", "System",
                 "SnapshotModel", "TestKit",
             ]),
         // The probe is a program that the tests start and kill.
         testTarget(
             "HooksTests",
-            ["Hooks", "BlockIO", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
+            ["Hooks", "System", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget(
-            "SettingsTests", ["Settings", "Scheduler", "BlockIO", "SnapshotModel"]),
+            "SettingsTests", ["Settings", "Scheduler", "System", "SnapshotModel"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
-        testTarget("ServiceLogTests", ["ServiceLog", "BlockIO", "TestKit", logging]),
+        testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
         testTarget(
             "MonitoringTests",
             ["Monitoring", "Scheduler", "ShellWords", "VolumeAccess", "SnapshotModel", "TestKit"]),
@@ -195,7 +196,7 @@ let package = Package(
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
                 "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
-                "StoreFormat", "BlockIO", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
+                "StoreFormat", "System", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
                 "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),

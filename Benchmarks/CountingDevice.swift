@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Synchronization
 
 /// Counts what passes to a device below.

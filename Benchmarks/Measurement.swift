@@ -1,4 +1,4 @@
-import BlockIO
+import System
 
 /// Seconds of several runs of the same thing, told by their median.
 struct Measurement {

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// An nbdkit in the foreground on a Unix socket.

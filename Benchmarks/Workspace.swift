@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import MergeKit
 import StoreFormat
@@ -93,7 +93,7 @@ final class Workspace {
     func plugin() throws -> String { try tool("libsnapmgr-nbdkit.so") }
 }
 
-/// Bytes that do not compress and are no zeroes.
+/// Bytes that do not compress and are not zeroes.
 struct Pattern {
     private var state: UInt64
 

@@ -5,7 +5,7 @@
 // The first three bytes of an input choose the form and the chunk size, the chunks of the origin,
 // and how far the file goes on with zeroes. The rest is the file; or, so that no mutation goes to
 // waste on padding, the 16 bytes of its header and then its entries one after the other.
-import BlockIO
+import System
 import FuzzSupport
 import StoreFormat
 import SnapshotModel

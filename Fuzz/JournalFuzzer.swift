@@ -4,7 +4,7 @@
 // The first byte of an input chooses its form: the file as it is; the file with a right checksum in
 // each record, without which hardly any input would pass the first look; or only the ranges, 16
 // bytes each, so many to a record as the second byte says.
-import BlockIO
+import System
 import FuzzSupport
 import StoreFormat
 import SnapshotModel

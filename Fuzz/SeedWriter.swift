@@ -1,6 +1,6 @@
 // Writes valid samples for the targets to start from, made by the engine itself, so that they
 // always are of the present format.
-import BlockIO
+import System
 import FuzzSupport
 import Glibc
 import StoreFormat

@@ -1,7 +1,7 @@
 // A settings file, with the time zones that it names. Whatever the bytes are, the file is refused
 // with errors that lie within it, or read; then what `config show` prints of it is read as the same
 // settings.
-import BlockIO
+import System
 import Glibc
 import Scheduler
 

@@ -51,13 +51,13 @@ build_modules() {
         clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
             -c "$source" -o "$objects/C-$(basename "$source" .c).o"
     done
-    for name in SnapshotModel Scheduler BlockIO VolumeAccess StoreFormat MergeKit; do
+    for name in SnapshotModel Scheduler System VolumeAccess StoreFormat MergeKit; do
         mapfile -t sources_of < <(find "Sources/$name" -name '*.swift' | sort)
         module "$name" "${sources_of[@]}"
     done
     module FuzzSupport Fuzz/Support/*.swift
     modules=("$objects"/C-*.o
-        "$objects"/{SnapshotModel,Scheduler,BlockIO,VolumeAccess,StoreFormat,MergeKit}.o
+        "$objects"/{SnapshotModel,Scheduler,System,VolumeAccess,StoreFormat,MergeKit}.o
         "$objects/FuzzSupport.o")
 }
 

@@ -13,8 +13,8 @@ done < <(tr -s '\t' <<'END'
 binary search	\((low|lower|left|first) \+ (high|upper|right|last)\) (/ 2|>> 1)|while (low|lower) < (high|upper)	Sources/SnapshotModel/Numbers/BinarySearch.swift
 padding with zeroes	repeating: "0"|\? "0\\\(	Sources/SnapshotModel/Numbers/PaddedNumber.swift
 the cut at a path's last slash	last(Index|Range)\(of: "/"|split\(separator: "/"\)\.last	Sources/SnapshotModel/PathHalves.swift
-cutting bytes into lines	\bfirstIndex\(of: UInt8\(ascii: "\\n"\)\)	Sources/BlockIO/Sockets/LineBuffer.swift
-JSON on one line	withoutEscapingSlashes	Sources/(BlockIO/Sockets/LineCodec|StoreFormat/Records/RecordCodec).swift
+cutting bytes into lines	\bfirstIndex\(of: UInt8\(ascii: "\\n"\)\)	Sources/System/Sockets/LineBuffer.swift
+JSON on one line	withoutEscapingSlashes	Sources/(System/Sockets/LineCodec|StoreFormat/Records/RecordCodec).swift
 a time zone of the C library	\b(mktime|localtime_r|timegm|gmtime_r)\(	Sources/Scheduler/Time/TimeZoneRules.swift
 END
 )

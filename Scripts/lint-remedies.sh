@@ -1,6 +1,6 @@
 #!/bin/bash
 # What people may do next is a value below the faces (Remedy), and they alone have the words of a
-# command line for it. A lock's purpose, which says who holds it, is no remedy.
+# command line for it. A lock's purpose, which says who holds it, is not a remedy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 faces='^Sources/(snapmgr|ShellWords)/'

@@ -14,7 +14,7 @@ status=0
 while read -r walk; do
     # A word with two capitals in it, or one of those that have only one.
     names=$(grep -F "$walk"$'\t' <<<"$walks" | cut -f 2 |
-        grep -oE '\b[A-Z][a-z]+([A-Z][A-Za-z]*)+\b|\b(Gate|Store|Barrier|Reconciler|Schedule|Caretaker)\b' | sort -u)
+        grep -oE '\b[A-Z][a-z]+([A-Z][A-Za-z]*)+\b|\b(Gate|Store|Barrier|Reconciler|Schedule|ImageUpkeep)\b' | sort -u)
     missing=$(comm -23 <(echo "$names") <(echo "$types"))
     if [[ -n $missing ]]; then
         echo "docs/architecture.md, $walk: there is no type ${missing//$'\n'/, }" >&2

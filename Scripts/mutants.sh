@@ -49,7 +49,7 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The copy is no repository, though it lies in one.
+# The copy is not a repository, though it lies in one.
 in_tree() { GIT_CEILING_DIRECTORIES=$folder git -C "$tree" "$@"; }
 
 # Makes the copy what the tracked files are now. What has not changed keeps its time, so that it is

@@ -56,7 +56,7 @@ if ! command -v swift >/dev/null; then
 fi
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "This is no Debian; install yourself what these packages hold: ${packages[*]}" >&2
+    echo "This is not a Debian; install yourself what these packages hold: ${packages[*]}" >&2
     exit 0
 fi
 

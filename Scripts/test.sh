@@ -229,7 +229,7 @@ step lookups 2400 .build/release/snapmgr-command-torture lookups
 step faults 1800 "$torture" faults
 step stress 1800 "$torture" stress
 step reflink 1800 "${self[@]}" reflinked
-# Whether the benchmarks run; what they say is no test.
+# Whether the benchmarks run; what they say is not a test.
 step benchmarks 900 .build/release/snapmgr-bench first-writes
 step end-to-end 5400 "${self[@]}" swift_tests --filter EndToEndTests
 step qemu 2700 "${self[@]}" qemu

@@ -104,7 +104,7 @@ drop_in() {
     systemctl daemon-reload
 }
 drop_in snapmgr-prune.service '/bin/sh -c "ionice; nice; exit 11"'
-check 'status 11 is no failure' systemctl start snapmgr-prune.service
+check 'status 11 is not a failure' systemctl start snapmgr-prune.service
 idle() { journalctl -u snapmgr-prune --no-pager -o cat | tr '\n' ' ' | grep -q 'idle 19'; }
 check 'prune is at the lowest priorities' until_true 10 idle
 

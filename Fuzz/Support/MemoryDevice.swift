@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Glibc
 internal import Synchronization
 

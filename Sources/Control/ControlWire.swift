@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 package import VolumeAccess
 
@@ -34,7 +34,7 @@ package enum ControlWire {
     }
 
     /// Reads a request from a line without its line feed. `.newerVersion` when the client speaks a
-    /// newer protocol, whatever else the line holds; `.usage` when it is no request.
+    /// newer protocol, whatever else the line holds; `.usage` when it is not a request.
     package static func decodeRequest(_ line: [UInt8]) throws(Problem) -> VolumeRequest {
         try decodeAsked(line).request
     }
@@ -90,7 +90,7 @@ package enum ControlWire {
 
     /// The place and kind of a mistake; never the whole message, which may be large.
     private static func reason(_ error: any Error) -> String {
-        guard let error = error as? DecodingError else { return "it is no JSON" }
+        guard let error = error as? DecodingError else { return "it is not JSON" }
         let context =
             switch error {
             case .keyNotFound(_, let context), .typeMismatch(_, let context),

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 package import SnapshotModel
 package import VolumeAccess
@@ -69,7 +69,7 @@ package final class RemoteSession: VolumeSession {
         return true
     }
 
-    package var isServed: Bool { true }
+    package var mergesByItself: Bool { true }
 
     package var warnings: [Advice] { [] }
 

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import DeviceDriver
 internal import ImageDriver
 package import SnapshotModel

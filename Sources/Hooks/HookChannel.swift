@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// One end of the connection between a caller and its watchdog: lines in both directions. Used by

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
 /// The hooks around one operation: programs before it in order, and after it, in reverse order and

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// The process that runs the programs around an operation and outlives its caller: it undoes what

@@ -15,7 +15,7 @@ struct OutputTail {
         if bytes.count > Self.limitBytes { bytes.removeFirst(bytes.count - Self.limitBytes) }
     }
 
-    /// What is kept; bytes that are no UTF-8 are replaced.
+    /// What is kept; bytes that are not UTF-8 are replaced.
     var text: String {
         mutating get {
             cut()

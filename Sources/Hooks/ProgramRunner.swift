@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import CSystem
 internal import Glibc
 
@@ -76,7 +76,7 @@ enum ProgramRunner {
         case ENOENT: "there is no such file"
         case EACCES where access(path, F_OK) == 0: "it is not executable"
         case EACCES: "the folder cannot be searched"
-        case ENOEXEC: "it is no program, and no script that begins with #!"
+        case ENOEXEC: "it is neither a program nor a script that begins with #!"
         default: error.text
         }
     }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// A program between its start and its end.
@@ -15,7 +15,7 @@ struct RunningProgram: ~Copyable {
     private var space = [UInt8](repeating: 0, count: 64 << 10)
 
     /// How often things are looked at that no descriptor tells of, in milliseconds.
-    private static let glanceMilliseconds = 50
+    private static let pollMilliseconds = 50
 
     private enum Phase {
         case running
@@ -55,7 +55,7 @@ struct RunningProgram: ~Copyable {
             pollfd(fd: isOutputOpen ? reader.number : -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: asked, events: Int16(POLLIN), revents: 0),
         ]
-        let milliseconds = min(deadline.remainingMilliseconds, Self.glanceMilliseconds)
+        let milliseconds = min(deadline.remainingMilliseconds, Self.pollMilliseconds)
         poll(&states, nfds_t(states.count), Int32(milliseconds))
     }
 

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 
 /// Runs steps and undoes them: through the watchdog, and without it in this process.
 ///

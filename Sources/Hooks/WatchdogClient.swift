@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import CSystem
 internal import Glibc
 internal import SnapshotModel
@@ -11,7 +11,7 @@ final class WatchdogClient {
     /// How long a watchdog may take beyond what its programs may, in milliseconds.
     static let marginMilliseconds = 60_000
     /// How often an interruption is looked for, in milliseconds.
-    private static let glanceMilliseconds = 50
+    private static let pollMilliseconds = 50
 
     /// Starts a watchdog and waits until it answers.
     init(_ command: WatchdogCommand, windowMilliseconds: Int) throws(Problem) {
@@ -43,8 +43,8 @@ final class WatchdogClient {
     ) -> HookReply? {
         var hasCancelled = false
         while let channel {
-            let glance = min(deadline.remainingMilliseconds, Self.glanceMilliseconds)
-            switch channel.next(Deadline(glance)) {
+            let milliseconds = min(deadline.remainingMilliseconds, Self.pollMilliseconds)
+            switch channel.next(Deadline(milliseconds: milliseconds)) {
             case .line(let line): return try? LineCodec.decode(HookReply.self, line)
             case .ended, .tooLong: return nil
             case .timedOut: if deadline.hasPassed { return nil }
@@ -75,7 +75,7 @@ final class WatchdogClient {
         let deadline = Deadline(Self.marginMilliseconds)
         while !process.hasEnded, !deadline.hasPassed {
             var state = pollfd(fd: process.pollDescriptor, events: Int16(POLLIN), revents: 0)
-            poll(&state, 1, Int32(Self.glanceMilliseconds))
+            poll(&state, 1, Int32(Self.pollMilliseconds))
         }
         if !process.hasEnded { process.signalGroup(SIGKILL) }
         _ = process.reap()

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Control
 internal import MergeKit
 internal import OriginAccess
@@ -74,7 +74,7 @@ package struct ImageVolumeDriver: VolumeDriver {
 
     /// Of a volume that is open, its server has seen to that.
     package func originProblem(_ place: VolumePlace) throws(Problem) -> Problem? {
-        guard try !glance(at: place).isServed else { return nil }
+        guard try !inspector(at: place).isInUse else { return nil }
         let record = place.record
         do throws(Problem) {
             try OriginGuard.look(
@@ -88,7 +88,7 @@ package struct ImageVolumeDriver: VolumeDriver {
 
     // MARK: Looking, opening, serving
 
-    package func glance(at place: VolumePlace) -> any VolumeGlance { ImageGlance(place) }
+    package func inspector(at place: VolumePlace) -> any VolumeInspector { ImageInspector(place) }
 
     package func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession {
         try SessionOpener.open(

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import MergeKit
 package import SnapshotModel
 package import VolumeAccess
@@ -9,7 +9,7 @@ package final class LocalSession: OpenVolume, HostedSession {
     private let host: VolumeHost
     private let ownsHost: Bool
     private let change: SteppedChange
-    /// What collections had freed before the session's last deletion; the caretaker may be faster
+    /// What collections had freed before the session's last deletion; the upkeep may be faster
     /// to collect than the session.
     private let freedBefore = Monitored<Int?>(nil)
     private let overrulesClients = Monitored(false)
@@ -25,7 +25,7 @@ package final class LocalSession: OpenVolume, HostedSession {
 
     private var engine: LiveEngine { host.engine }
 
-    package var isServed: Bool { false }
+    package var mergesByItself: Bool { false }
 
     package var warnings: [Advice] { engine.warnings }
 
@@ -85,7 +85,7 @@ extension LocalSession {
     package func takeSnapshot(
         _ request: SnapshotRequest, for client: any RequestClient
     ) throws(Problem) -> SnapshotOutcome {
-        defer { host.caretaker?.wake() }
+        defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.takeSnapshot(request)
         }
@@ -95,7 +95,7 @@ extension LocalSession {
         _ request: RevertRequest, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try requireNoClients()
-        defer { host.caretaker?.wake() }
+        defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.revert(request, isAllowed: requireNobodyCame)
         }
@@ -105,7 +105,7 @@ extension LocalSession {
         _ id: RevertID, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try requireNoClients()
-        defer { host.caretaker?.wake() }
+        defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.cancelMerge(id, isAllowed: requireNobodyCame)
         }
@@ -115,7 +115,7 @@ extension LocalSession {
         to bytes: Int, for client: any RequestClient
     ) throws(Problem) -> VolumeRecord {
         if bytes < engine.geometry.volumeBytes { try requireNoClients() }
-        defer { host.caretaker?.wake() }
+        defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.resize(to: bytes) { () throws(Problem) in
                 if bytes < engine.geometry.volumeBytes { try requireNobodyCame() }
@@ -143,8 +143,8 @@ extension LocalSession {
         stagesRevert.withLock { $0 = true }
     }
 
-    package func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
-        try change.hold(milliseconds: milliseconds, for: client)
+    package func holdIO(milliseconds: Int, for client: any RequestClient) throws(Problem) {
+        try change.holdIO(milliseconds: milliseconds, for: client)
     }
 
     package func commit(
@@ -159,10 +159,10 @@ extension LocalSession {
         try change.rollBack()
     }
 
-    package func release(for client: any RequestClient) throws(Problem) -> Int64 {
+    package func releaseIO(for client: any RequestClient) throws(Problem) -> Int64 {
         stagesRevert.withLock { $0 = false }
-        let heldNanoseconds = try change.release()
-        host.caretaker?.wake()
+        let heldNanoseconds = try change.releaseIO()
+        host.upkeep?.wake()
         return heldNanoseconds
     }
 }
@@ -177,18 +177,18 @@ extension LocalSession {
     }
 
     package func mergeProgress(for client: any RequestClient) throws(Problem) -> MergeProgress? {
-        defer { host.caretaker?.wake() }
+        defer { host.upkeep?.wake() }
         return engine.mergeProgress()
     }
 
     package func pauseMerge(for client: any RequestClient) throws(Problem) {
         try engine.pauseMerge()
-        host.caretaker?.wake()
+        host.upkeep?.wake()
     }
 
     package func resumeMerge(for client: any RequestClient) throws(Problem) {
         try engine.resumeMerge()
-        host.caretaker?.wake()
+        host.upkeep?.wake()
     }
 
     package func throttleMerge(
@@ -198,7 +198,7 @@ extension LocalSession {
             throw Problem(.usage, "a merge's rate must be more than 0 bytes per second")
         }
         try engine.throttleMerge(bytesPerSecond: rate)
-        host.caretaker?.wake()
+        host.upkeep?.wake()
     }
 
     package func waitForMerge(for client: any RequestClient) throws(Problem) {
@@ -223,12 +223,12 @@ extension LocalSession {
             freedBefore.withLock { $0 = before }
             return try engine.delete(ids)
         }
-        host.caretaker?.collectSoon()
+        host.upkeep?.collectSoon()
         return report
     }
 
     /// The report's freed bytes are those since the session's last deletion, and its removed areas all
-    /// that nobody has been told of: the caretaker may have been faster.
+    /// that nobody has been told of: the upkeep may have been faster.
     package func collect(for client: any RequestClient) throws(Problem) -> CollectReport {
         var report = try engine.collect()
         report.removedAreas = engine.takeRemovedAreas()

@@ -1,18 +1,18 @@
-internal import BlockIO
+internal import System
 internal import MergeKit
 internal import SnapshotModel
 internal import VolumeAccess
 
-/// Waits for a merge to end: looks on when the caretaker runs it, else runs it itself.
+/// Waits for a merge to end: looks on when the upkeep runs it, else runs it itself.
 struct MergeWait {
     private let engine: LiveEngine
-    private let isRunByCaretaker: Bool
+    private let isRunByUpkeep: Bool
 
     private static let lookMilliseconds = 50
 
     init(host: VolumeHost) {
         engine = host.engine
-        isRunByCaretaker = host.caretaker != nil
+        isRunByUpkeep = host.upkeep != nil
     }
 
     /// Returns when no merge runs. `.refused` when it is paused and nobody else could resume it,
@@ -23,7 +23,7 @@ struct MergeWait {
             client.report(
                 TransferProgress(
                     doneBytes: merge.mergedBytes, totalBytes: merge.planBytes, rate: merge.rate))
-            if isRunByCaretaker { try look(at: merge) } else { try step(merge) }
+            if isRunByUpkeep { try look(at: merge) } else { try step(merge) }
         }
     }
 
@@ -44,6 +44,6 @@ struct MergeWait {
                 .refused, "the merge of snapshot \(merge.targetID) is paused",
                 hint: "let it go on: \(.mergeResume())")
         }
-        _ = try engine.mergeStep(byteLimit: Caretaker.mergeStepBytes)
+        _ = try engine.mergeStep(byteLimit: ImageUpkeep.mergeStepBytes)
     }
 }

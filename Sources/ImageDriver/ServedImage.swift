@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Control
 internal import MergeKit
 package import SnapshotModel
@@ -56,7 +56,7 @@ package final class ServedImage: ServedVolume {
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> ServedImage {
         let name = place.name
-        let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasCaretaker: true) {
+        let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasUpkeep: true) {
             report("volume \(name): \($0)")
         }
         let host = try VolumeHost.open(storePath: place.storePath, options: options)

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import StoreFormat
 internal import Control
 package import SnapshotModel

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import MergeKit
 internal import SnapshotModel
 internal import VolumeAccess
@@ -8,10 +8,10 @@ internal import VolumeAccess
 /// takes longer than it said, everything is undone and the volume goes on.
 final class SteppedChange: Sendable {
     private let engine: LiveEngine
-    private let right: ChangeRight
+    private let right: ChangeLock
     private let preparedMilliseconds: Int
     /// One step at a time; the end of the change's time is one, too.
-    private let steps = Turn(.change)
+    private let steps = WorkLock(.change)
     private let state = Monitored(State())
 
     private enum Phase: Equatable {
@@ -60,7 +60,7 @@ final class SteppedChange: Sendable {
 
     /// Keeps all I/O waiting, for so many milliseconds at most. When it fails, everything is
     /// undone.
-    func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
+    func holdIO(milliseconds: Int, for client: any RequestClient) throws(Problem) {
         guard (1...VolumeLimits.holdMilliseconds).contains(milliseconds) else {
             throw Problem(
                 .usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
@@ -69,7 +69,7 @@ final class SteppedChange: Sendable {
         try steps.during { () throws(Problem) in
             let (barrier, isHeld) = try requireUnderWay()
             guard !isHeld else { throw Problem(.usage, "I/O is held already") }
-            try orUndo { () throws(Problem) in try barrier.hold() }
+            try orUndo { () throws(Problem) in try barrier.holdIO() }
             enter(.held(isCommitted: false), forMilliseconds: milliseconds)
         }
     }
@@ -93,10 +93,10 @@ final class SteppedChange: Sendable {
 
     /// Lets I/O go on, drops what was prepared and not committed, and returns how long I/O was
     /// held, in nanoseconds; 0 when nothing was held.
-    func release() throws(Problem) -> Int64 {
+    func releaseIO() throws(Problem) -> Int64 {
         let held = try steps.during { () throws(Problem) in
             guard state.withLock({ $0.phase }) != .lapsed else { throw Self.lapsedProblem }
-            let held = state.withLock { $0.underWay?.barrier }?.release() ?? 0
+            let held = state.withLock { $0.underWay?.barrier }?.releaseIO() ?? 0
             finish(in: .idle)
             return held
         }
@@ -110,7 +110,7 @@ final class SteppedChange: Sendable {
         state.withLock { $0.takeWatch() }?.join()
     }
 
-    /// Does a change that is no sequence of steps, while no other session changes the volume.
+    /// Does a change that is not a sequence of steps, while no other session changes the volume.
     func atOnce<Result>(
         for client: any RequestClient, _ body: (LiveEngine) throws(Problem) -> Result
     ) throws(Problem) -> Result {
@@ -206,7 +206,7 @@ extension SteppedChange {
         // When the disk fails just now, the volume does not wait for it: a set that is not whole is
         // recognized by its members' manifests.
         if isCommitted { try? barrier?.rollBack() }
-        _ = barrier?.release()
+        _ = barrier?.releaseIO()
         finish(in: phase)
     }
 

@@ -1,22 +1,22 @@
-package import BlockIO
+package import System
 package import MergeKit
 internal import StoreFormat
 internal import OriginAccess
 package import SnapshotModel
 
-/// A volume that this process has open, alone: the store's lock, the engine, and the caretaker if
+/// A volume that this process has open, alone: the store's lock, the engine, and the upkeep if
 /// there is to be one.
 package final class VolumeHost: Sendable {
     package let engine: LiveEngine
     /// The store's folder.
     package let storePath: String
-    package let caretaker: Caretaker?
+    package let upkeep: ImageUpkeep?
     /// Who has the volume open besides the sessions.
     package let clients = ClientRegister()
     /// Has this process let the volume go, by itself, soon; nil when it cannot.
     package let letGo = Monitored<(@Sendable () -> Void)?>(nil)
     let patience: Patience
-    let right: ChangeRight
+    let right: ChangeLock
     private let locks: Monitored<Locks?>
 
     /// What is given free together: first the origin, then the store.
@@ -31,18 +31,18 @@ package final class VolumeHost: Sendable {
         package var purpose: String
         /// Whether merges and collections run in the background; a command that does one thing and
         /// ends does them itself.
-        package var hasCaretaker: Bool
+        package var hasUpkeep: Bool
         package var engine: EngineOptions
         package var patience = Patience()
         /// Hears of what goes wrong in the background.
         package var report: @Sendable (String) -> Void
 
         package init(
-            purpose: String, hasCaretaker: Bool = false, engine: EngineOptions = EngineOptions(),
+            purpose: String, hasUpkeep: Bool = false, engine: EngineOptions = EngineOptions(),
             report: @escaping @Sendable (String) -> Void = { _ in }
         ) {
             self.purpose = purpose
-            self.hasCaretaker = hasCaretaker
+            self.hasUpkeep = hasUpkeep
             self.engine = engine
             self.report = report
         }
@@ -60,12 +60,12 @@ package final class VolumeHost: Sendable {
         storePath = store.path
         self.locks = Monitored(locks)
         patience = options.patience
-        right = ChangeRight(waitMilliseconds: patience.change)
-        caretaker =
-            options.hasCaretaker
-            ? Caretaker(
+        right = ChangeLock(waitMilliseconds: patience.change)
+        upkeep =
+            options.hasUpkeep
+            ? ImageUpkeep(
                 engine: engine, retryMilliseconds: patience.retry, report: options.report) : nil
-        try caretaker?.start()
+        try upkeep?.start()
     }
 
     /// Opens a volume and recovers it if need be. `.locked` when another process has it open,
@@ -82,7 +82,7 @@ package final class VolumeHost: Sendable {
         storePath: String, options: Options
     ) throws(Problem) -> VolumeHost? {
         let store = FileFolder(path: storePath)
-        // Asked first, so that no lock file is left in a folder that is no store.
+        // Asked first, so that no lock file is left in a folder that is not a store.
         _ = try StoreReader(folder: store)
         guard let lock = try StoreHolder.lock(store, purpose: options.purpose) else { return nil }
         var record = try StoreReader(folder: store).record
@@ -135,7 +135,7 @@ package final class VolumeHost: Sendable {
             engine.abandon()
             locks.change { $0 = nil }
         }
-        caretaker?.stop()
+        upkeep?.stop()
         try engine.close()
     }
 }

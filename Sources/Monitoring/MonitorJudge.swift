@@ -88,7 +88,7 @@ struct MonitorJudge {
             let cause = merge.failure.map { ": \($0)" } ?? ""
             return (.critical, "the merge failed \(rest)\(cause)")
         }
-        guard volume.isServed else {
+        guard volume.isInUse else {
             return (
                 .warning,
                 "a merge waits \(rest), and nobody runs it: "
@@ -130,9 +130,9 @@ struct MonitorJudge {
         volume.warnings.map { (.warning, Advice($0)) }
     }
 
-    private func failure(of subject: String, _ tally: EventTally) -> MonitorFinding {
-        let age = Self.age(tally.lastTime.seconds(until: reading.now))
-        return MonitorFinding(.warning, subject, "failed \(age) ago: \(tally.lastMessage)")
+    private func failure(of subject: String, _ event: EventCounts) -> MonitorFinding {
+        let age = Self.age(event.lastTime.seconds(until: reading.now))
+        return MonitorFinding(.warning, subject, "failed \(age) ago: \(event.lastMessage)")
     }
 
     // MARK: schedules

@@ -65,19 +65,19 @@ extension MonitorMetrics {
                 "snapmgr_volume_served",
                 "Whether somebody has the volume open, or its device is there."
             ) {
-                .integer($0.isServed ? 1 : 0)
+                .integer($0.isInUse ? 1 : 0)
             },
             each("snapmgr_volume_size_bytes", "The size of the volume.") {
                 .integer($0.volumeBytes)
             },
             gauge(
                 "snapmgr_snapshots", "How many snapshots there are, by kind and state.",
-                reading.volumes.flatMap(\.tallies).map { tally in
+                reading.volumes.flatMap(\.counts).map { count in
                     Self.sample(
                         [
-                            ("volume", tally.volume), ("kind", tally.kind.rawValue),
-                            ("state", tally.state.rawValue),
-                        ], .integer(tally.count))
+                            ("volume", count.volume), ("kind", count.kind.rawValue),
+                            ("state", count.state.rawValue),
+                        ], .integer(count.count))
                 }),
             each(
                 "snapmgr_newest_snapshot_timestamp_seconds", "When the newest snapshot was taken."
@@ -119,7 +119,7 @@ extension MonitorMetrics {
             },
             each("snapmgr_merge_running", "Whether somebody runs it.") { volume in
                 volume.merge.map {
-                    .integer($0.state == .merging && volume.isServed ? 1 : 0)
+                    .integer($0.state == .merging && volume.isInUse ? 1 : 0)
                 }
             },
             each("snapmgr_merge_begin_timestamp_seconds", "When its revert began.") { volume in
@@ -204,7 +204,7 @@ extension MonitorMetrics {
     /// as 0, so that the first one is seen as an increase.
     private var failures: [MetricFamily] {
         let names: [String?] = reading.volumes.map(\.name) + (reading.isWhole ? [nil] : [])
-        let tallies = Dictionary(
+        let known = Dictionary(
             reading.failures.map { (FailureKey(kind: $0.kind, volume: $0.volume), $0) }
         ) { first, _ in first }
         var (counts, moments) = ([MetricFamily.Sample](), [MetricFamily.Sample]())
@@ -212,9 +212,9 @@ extension MonitorMetrics {
             for name in names {
                 let labels =
                     [("event", kind.rawValue)] + (name.map { [("volume", $0)] } ?? [])
-                let tally = tallies[FailureKey(kind: kind.rawValue, volume: name)]
-                counts.append(Self.sample(labels, .integer(tally?.count ?? 0)))
-                if let tally { moments.append(Self.sample(labels, .moment(tally.lastTime))) }
+                let failure = known[FailureKey(kind: kind.rawValue, volume: name)]
+                counts.append(Self.sample(labels, .integer(failure?.count ?? 0)))
+                if let failure { moments.append(Self.sample(labels, .moment(failure.lastTime))) }
             }
         }
         return [

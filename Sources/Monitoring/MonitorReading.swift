@@ -11,11 +11,11 @@ package struct MonitorReading: Hashable, Sendable {
     /// Sets' first, then volumes', each by name.
     package var schedules: [ScheduleReading]
     /// The last set of each name that the settings have.
-    package var sets: [SetTally] = []
+    package var sets: [SetCounts] = []
     /// Failures of snapshots of several volumes together since the last set was taken.
-    package var setFailures: [EventTally] = []
+    package var setFailures: [EventCounts] = []
     /// Events that mean a failure, by kind and volume.
-    package var failures: [EventTally]
+    package var failures: [EventCounts]
     /// By which moment snapshots grow old; nil when that was not looked at.
     package var clock: ClockJudgement?
     /// What could not be looked at.
@@ -25,7 +25,7 @@ package struct MonitorReading: Hashable, Sendable {
 
     package init(
         now: Timestamp, volumes: [VolumeReading] = [], schedules: [ScheduleReading] = [],
-        failures: [EventTally] = [], problems: [Problem] = [], isWhole: Bool = true
+        failures: [EventCounts] = [], problems: [Problem] = [], isWhole: Bool = true
     ) {
         self.now = now
         self.volumes = volumes
@@ -45,7 +45,7 @@ package struct VolumeReading: Hashable, Sendable {
     /// What the store occupies; nil when it cannot be read.
     package var storeBytes: Int?
     /// Whether somebody has it open, or its device is there.
-    package var isServed: Bool
+    package var isInUse: Bool
     /// Where the store lies; nil when it cannot be asked.
     package var freeBytes: Int?
     /// At the pace of the last week; nil when there is no pace.
@@ -55,7 +55,7 @@ package struct VolumeReading: Hashable, Sendable {
     package var warnings: [String] = []
     /// Why its state is `missing`: the store or the origin.
     package var missing: String?
-    package var tallies: [SnapshotTally] = []
+    package var counts: [SnapshotCounts] = []
     /// Whether the store has snapshots that lost exceptions; the catalog may not know yet.
     package var hasBrokenChain = false
     /// Of the filesystem that the store is on; nil when it, or the settings, cannot be asked.
@@ -73,20 +73,20 @@ package struct VolumeReading: Hashable, Sendable {
     /// When a prune last deleted something.
     package var lastPruneAt: Timestamp?
     /// The last failure of a snapshot or hook since the last success.
-    package var failure: EventTally?
+    package var failure: EventCounts?
 
     package init(
         name: String, condition: VolumeCondition, volumeBytes: Int, snapshotCount: Int,
-        isServed: Bool
+        isInUse: Bool
     ) {
         self.name = name
         self.condition = condition
         self.volumeBytes = volumeBytes
         self.snapshotCount = snapshotCount
-        self.isServed = isServed
+        self.isInUse = isInUse
     }
 
     var brokenCount: Int {
-        tallies.filter { $0.state == .broken }.reduce(0) { $0 + $1.count }
+        counts.filter { $0.state == .broken }.reduce(0) { $0 + $1.count }
     }
 }

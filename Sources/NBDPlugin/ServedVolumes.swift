@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 internal import VolumeAccess
 internal import ShellWords
@@ -23,7 +23,7 @@ final class ServedVolumes: Sendable {
     }
 
     /// One look at a time.
-    private let reloading = Turn(.reload)
+    private let reloading = WorkLock(.reload)
 
     /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
     func configure(key: String, value: String) throws(Problem) {

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Drivers
 internal import StoreFormat
 internal import ShellWords

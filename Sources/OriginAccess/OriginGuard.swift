@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import DeviceMapper
 package import SnapshotModel
 internal import VolumeAccess

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import Logging
 
 /// Lines on standard error. Where systemd's journal reads them each begins with its priority

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// Reads the settings: the main file, then those of `conf.d` beside it.

@@ -49,7 +49,7 @@ extension SnapshotManifest {
         }
         // How many there may be is for commands to say: older ones have set no bounds.
         if !(setVolumes ?? []).allSatisfy(TextBounds.isUUID) {
-            return "its set has members that are no volumes"
+            return "its set has members that are not volumes"
         }
         let texts = tags + [note].compactMap { $0 }
         let isLong = texts.contains { $0.utf8.count > TextBounds.noteBytes }

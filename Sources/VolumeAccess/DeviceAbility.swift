@@ -32,7 +32,7 @@ package protocol DeviceAbility: Sendable {
     func keeper(of place: VolumePlace) -> any RoomKeeper
 
     /// - Throws: when the kernel's devices cannot be watched.
-    func events() throws(Problem) -> any DeviceWatch
+    func events() throws(Problem) -> any DeviceEventSource
 }
 
 /// What a device of a volume's is.
@@ -96,7 +96,7 @@ package protocol OpenDevices: AnyObject {
 /// Looks after the room that a volume's growing areas have, between commands.
 package protocol RoomKeeper {
     /// What the areas have taken and can still take, now; nil while the volume is not active.
-    func look() throws(Problem) -> RoomLook?
+    func look() throws(Problem) -> RoomReading?
 
     /// Reserves space behind what is used, again.
     ///
@@ -106,10 +106,10 @@ package protocol RoomKeeper {
 }
 
 /// Tells when something has happened to the kernel's devices, but not what. Any thread may call.
-package protocol DeviceWatch: Sendable {
+package protocol DeviceEventSource: Sendable {
     /// Events up to now are not told by the next wait.
     func arm() throws(Problem)
-    func wait(milliseconds: Int) throws(Problem) -> WatchEnd
+    func wait(milliseconds: Int) throws(Problem) -> EventWaitEnd
     /// Waits in any case, and only for ``wake()``; whether it came.
     func isWoken(within milliseconds: Int) throws(Problem) -> Bool
     /// Ends the wait that is under way, and all later ones.
@@ -117,9 +117,9 @@ package protocol DeviceWatch: Sendable {
 }
 
 /// Why a wait ended.
-package enum WatchEnd: Hashable, Sendable {
+package enum EventWaitEnd: Hashable, Sendable {
     case event
     case timeHasPassed
-    /// Somebody called ``DeviceWatch/wake()``.
+    /// Somebody called ``DeviceEventSource/wake()``.
     case woken
 }

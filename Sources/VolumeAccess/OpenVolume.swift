@@ -26,7 +26,7 @@ package protocol OpenVolume: VolumeSession {
         _ request: SnapshotRequest, for client: any RequestClient) throws(Problem)
     func prepareRevert(_ request: RevertRequest, for client: any RequestClient) throws(Problem)
     /// Flushes the origin and keeps all I/O waiting, for as long as `milliseconds` at most.
-    func hold(milliseconds: Int, for client: any RequestClient) throws(Problem)
+    func holdIO(milliseconds: Int, for client: any RequestClient) throws(Problem)
     /// Makes what is prepared durable, within the hold.
     func commit(
         for client: any RequestClient
@@ -34,7 +34,7 @@ package protocol OpenVolume: VolumeSession {
     /// Takes back what this session committed within the present hold.
     func rollBack(for client: any RequestClient) throws(Problem)
     /// Lets I/O go on, and returns how long it was held, in nanoseconds; 0 when it was not.
-    func release(for client: any RequestClient) throws(Problem) -> Int64
+    func releaseIO(for client: any RequestClient) throws(Problem) -> Int64
 
     /// What a revert would do.
     func previewRevert(
@@ -99,12 +99,12 @@ extension OpenVolume {
         case .revert(let request): return .reverted(try revert(request, for: client))
         case .prepareSnapshot(let request): try prepareSnapshot(request, for: client)
         case .prepareRevert(let request): try prepareRevert(request, for: client)
-        case .hold(let milliseconds): try hold(milliseconds: milliseconds, for: client)
+        case .holdIO(let milliseconds): try holdIO(milliseconds: milliseconds, for: client)
         case .commit:
             let committed = try commit(for: client)
             return .committed(snapshot: committed.snapshot, revert: committed.revert)
         case .rollBack: try rollBack(for: client)
-        case .release: return .released(heldNanoseconds: try release(for: client))
+        case .releaseIO: return .released(heldNanoseconds: try releaseIO(for: client))
         case .previewRevert(let id): return .preview(try previewRevert(to: id, for: client))
         case .mergeStatus: return .merge(try mergeProgress(for: client))
         case .pauseMerge: try pauseMerge(for: client)

@@ -66,7 +66,7 @@ package protocol VolumeDriver: Sendable {
     // MARK: Looking, opening, serving
 
     /// A look that takes no lock and changes nothing.
-    func glance(at place: VolumePlace) -> any VolumeGlance
+    func inspector(at place: VolumePlace) -> any VolumeInspector
 
     /// Connects to whoever serves the volume, or opens it here; what is half done is finished.
     ///

@@ -1,7 +1,7 @@
 package import SnapshotModel
 
 /// What can be asked of an open volume, as a value that can be sent to the process that has it open.
-/// Its form on the wire is that of the cases' names.
+/// Its form on the wire is that of the coding keys.
 package enum VolumeRequest: Hashable, Sendable, Codable {
     case status
 
@@ -13,13 +13,13 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case prepareSnapshot(SnapshotRequest)
     case prepareRevert(RevertRequest)
     /// Flushes the origin and keeps all I/O waiting, for as long as `milliseconds` at most.
-    case hold(milliseconds: Int)
+    case holdIO(milliseconds: Int)
     /// Makes the prepared snapshot or revert durable, within the hold.
     case commit
     /// Takes back what this session committed within the present hold.
     case rollBack
     /// Lets I/O go on.
-    case release
+    case releaseIO
 
     case previewRevert(SnapshotID)
     case revert(RevertRequest)
@@ -47,16 +47,24 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case overruleClients
     /// Has the server let the volume go, soon.
     case letGo
+
+    private enum CodingKeys: String, CodingKey {
+        case status, snapshot, prepareSnapshot, prepareRevert, holdIO = "hold", commit, rollBack,
+            releaseIO = "release", previewRevert, revert, mergeStatus, pauseMerge, resumeMerge,
+            throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, export,
+            resize, clients, overruleClients, letGo
+    }
 }
 
 extension VolumeRequest {
     /// Whether it does no work on the disk to speak of.
     package var onlyLooks: Bool {
         switch self {
-        case .status, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack, .release,
+        case .status, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack,
+            .releaseIO,
             .clients, .overruleClients:
             true
-        case .snapshot, .prepareSnapshot, .prepareRevert, .hold, .commit, .previewRevert, .revert,
+        case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .export, .resize,
             .letGo:
             false

@@ -5,7 +5,7 @@ package import SnapshotModel
 /// when it ends, so that a killed client leaves no held volume.
 package protocol VolumeSession: AnyObject {
     /// Whether another process, or the kernel, serves the volume, so that a merge goes on without us.
-    var isServed: Bool { get }
+    var mergesByItself: Bool { get }
 
     /// What opening the volume here has found; empty when another process has it open, which keeps
     /// its own for `status`.
@@ -56,8 +56,8 @@ extension VolumeSession {
     }
 
     /// - Returns: how long I/O was held, in nanoseconds.
-    package func release() throws(Problem) -> Int64 {
-        try ask(.release) { if case .released(let held) = $0 { held } else { nil } }
+    package func releaseIO() throws(Problem) -> Int64 {
+        try ask(.releaseIO) { if case .released(let held) = $0 { held } else { nil } }
     }
 
     /// ``VolumeRequest/previewRevert(_:)``.

@@ -106,7 +106,7 @@ static void pass_descriptor(const char *verb, int descriptor) {
   snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
   ssize_t length = readlink(link, path, sizeof path - 1);
   path[length < 0 ? 0 : length] = '\0';
-  // Standard output, sockets and pipes are no storage.
+  // Standard output, sockets and pipes are not storage.
   if (path[0] == '/' && strncmp(path, "/dev/tty", 8) != 0) pass(verb, path);
 }
 

@@ -158,7 +158,7 @@ STAT(stat64, stat64)
 STAT(lstat, stat)
 STAT(lstat64, stat64)
 
-// With an empty name it asks about the descriptor, which is no look-up.
+// With an empty name it asks about the descriptor, which is not a look-up.
 #define FSTATAT(name, type)                                                \
   int name(int folder, const char *restrict path, struct type *restrict status, int flags) { \
     REAL(int, #name, int, const char *, struct type *, int);               \

@@ -47,7 +47,7 @@ struct EventTests {
         #expect(all.last?.id == count)
     }
 
-    @Test("details that are no JSON are refused")
+    @Test("details that are not JSON are refused")
     func details() throws {
         expectError(.constraint) {
             try store.record(Event(.error, kind: "k", message: "m", details: "{"))

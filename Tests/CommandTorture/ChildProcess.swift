@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// A process that is waited for.

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import SnapshotModel
 import Synchronization
@@ -19,7 +19,7 @@ struct CommandSweep: Sendable {
         var failed = 0
     }
 
-    /// One operation of so many that is no sync is swept.
+    /// One operation of so many that is not a sync is swept.
     private static let stride = 6
     private static let failuresMaximum = 5
 

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import TestKit
 
 /// A simulated disk on which a record is played.

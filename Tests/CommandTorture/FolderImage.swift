@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// All that a folder holds, to be put back as it was. Files keep their inodes when they are there.

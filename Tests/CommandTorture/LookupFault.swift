@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// The file through which the preloaded library is told which look-up fails, and tells which did

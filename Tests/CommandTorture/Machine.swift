@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import Glibc
 import Manager
@@ -94,7 +94,7 @@ final class Machine: Sendable {
 }
 
 /// A clock that stands still until the history moves it, but never shows a moment twice.
-final class MachineClock: BlockIO.Clock {
+final class MachineClock: System.Clock {
     private let state: Mutex<(seconds: Int64, nanoseconds: Int64)>
 
     init(seconds: Int64) { state = Mutex((seconds, 0)) }

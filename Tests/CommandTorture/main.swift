@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import Manager
 import SnapshotModel
@@ -45,7 +45,7 @@ func sweepLookups() -> Never {
 
 func number(_ name: String) -> Int? {
     guard let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty else { return nil }
-    guard let number = Int(text), number >= 0 else { refuse("\(name) is no number: \(text)") }
+    guard let number = Int(text), number >= 0 else { refuse("\(name) is not a number: \(text)") }
     return number
 }
 

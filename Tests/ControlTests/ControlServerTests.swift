@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import ImageDriver
 import StoreFormat
@@ -99,9 +99,9 @@ struct ControlServerTests {
             _ = try session.perform(.prepareSnapshot(.test(1)))
             var silent: [BareClient] = []
             for _ in 0..<ControlLimits.connections { silent.append(try volume.connectBare()) }
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             _ = try session.perform(.commit)
-            _ = try session.perform(.release)
+            _ = try session.perform(.releaseIO)
             #expect(try session.snapshotIDs() == [1])
         }
     }
@@ -115,7 +115,7 @@ struct ControlServerTests {
         }
         let session = try volume.connect()
         _ = try session.perform(.prepareSnapshot(.test(1)))
-        _ = try session.perform(.hold(milliseconds: 20_000))
+        _ = try session.perform(.holdIO(milliseconds: 20_000))
         server.stop()
         try host.engine.fill(1)
         let problem = #expect(throws: Problem.self) { try session.perform(.status) }

@@ -12,7 +12,7 @@ struct ControlWireTests {
         .prepareRevert(
             RevertRequest(
                 id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 2), safety: .test(3))),
-        .hold(milliseconds: 50), .commit, .rollBack, .release,
+        .holdIO(milliseconds: 50), .commit, .rollBack, .releaseIO,
         .previewRevert(SnapshotID(rawValue: 4)), .mergeStatus, .pauseMerge, .resumeMerge,
         .throttleMerge(bytesPerSecond: nil), .throttleMerge(bytesPerSecond: 1 << 40),
         .cancelMerge(RevertID(rawValue: 5)), .waitForMerge,
@@ -54,7 +54,7 @@ struct ControlWireTests {
     }
 
     @Test(
-        "What is no request is a usage error, not a crash",
+        "What is not a request is a usage error, not a crash",
         arguments: [
             "", "{}", "[]", "null", "1", #"{"version":1}"#, #"{"version":"1"}"#,
             #"{"version":1,"request":{"unknown":{}}}"#,

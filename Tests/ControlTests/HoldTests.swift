@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import ImageDriver
 import StoreFormat
@@ -34,10 +34,10 @@ struct HoldTests {
         let volume = try TestVolume()
         try volume.served { host in
             let session = try volume.connect()
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             let (isDone, thread) = try write(to: host.engine)
             #expect(isDone.wait(milliseconds: 100) { $0 ? true : nil } == nil)
-            _ = try session.perform(.release)
+            _ = try session.perform(.releaseIO)
             thread.join()
             #expect(isDone.withLock { $0 })
         }
@@ -49,7 +49,7 @@ struct HoldTests {
         try volume.served { host in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             let (isDone, thread) = try write(to: host.engine)
             session.close()
             #expect(isDone.wait(milliseconds: 300_000) { $0 ? true : nil } == true)
@@ -67,7 +67,7 @@ struct HoldTests {
         try volume.served { _ in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             _ = try session.perform(.commit)
             session.close()
             let next = try volume.connect()
@@ -82,10 +82,10 @@ struct HoldTests {
         try volume.served { host in
             let session = try volume.connect()
             _ = try session.perform(.prepareSnapshot(.test(1)))
-            _ = try session.perform(.hold(milliseconds: 50))
+            _ = try session.perform(.holdIO(milliseconds: 50))
             let (_, thread) = try write(to: host.engine)
             thread.join()
-            for request in [VolumeRequest.commit, .rollBack, .release] {
+            for request in [VolumeRequest.commit, .rollBack, .releaseIO] {
                 let problem = #expect(throws: Problem.self) { try session.perform(request) }
                 #expect(problem?.code == .interrupted, "\(request)")
             }
@@ -104,7 +104,7 @@ struct HoldTests {
             // Longer where the commit's syncs took too long, on a disk that others keep busy.
             let isCommitted = try [1000, 5000, 20_000].contains { milliseconds in
                 _ = try session.perform(.prepareSnapshot(.test(Int64(milliseconds))))
-                _ = try session.perform(.hold(milliseconds: milliseconds))
+                _ = try session.perform(.holdIO(milliseconds: milliseconds))
                 do throws(Problem) { _ = try session.perform(.commit) } catch {
                     guard error.code == .interrupted else { throw error }
                     return false
@@ -114,7 +114,7 @@ struct HoldTests {
             try #require(isCommitted)
             // Returns when the hold is over.
             try host.engine.fill(7)
-            let problem = #expect(throws: Problem.self) { try session.perform(.release) }
+            let problem = #expect(throws: Problem.self) { try session.perform(.releaseIO) }
             #expect(problem?.code == .interrupted)
             #expect(try session.snapshotIDs() == [])
         }
@@ -130,7 +130,7 @@ struct HoldTests {
             _ = try first.perform(.prepareSnapshot(.test(1)))
             let second = try volume.connect()
             for request in [
-                VolumeRequest.prepareSnapshot(.test(2)), .hold(milliseconds: 10),
+                VolumeRequest.prepareSnapshot(.test(2)), .holdIO(milliseconds: 10),
                 .snapshot(.test(2)), .delete([SnapshotID(rawValue: 1)]),
             ] {
                 let problem = #expect(throws: Problem.self) { try second.perform(request) }
@@ -149,7 +149,7 @@ struct HoldTests {
         try volume.served(patience: patience) { _ in
             let first = try volume.connect()
             _ = try first.perform(.prepareSnapshot(.test(1)))
-            _ = try first.perform(.hold(milliseconds: 300))
+            _ = try first.perform(.holdIO(milliseconds: 300))
             // Waits for the first one's hold to lapse.
             let second = try volume.connect()
             _ = try second.perform(.snapshot(.test(2)))

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import ImageDriver
 import StoreFormat
@@ -86,7 +86,7 @@ struct PatienceTests {
             try waiting.send(String(decoding: request, as: UTF8.self))
             #expect(try waiting.receive() == .working)
             #expect(try waiting.receive() == .working)
-            _ = try holder.perform(.release)
+            _ = try holder.perform(.releaseIO)
             var last = try waiting.receive()
             while last == .working { last = try waiting.receive() }
             guard case .reply(.snapshot) = last else {
@@ -154,7 +154,7 @@ struct PatienceTests {
         #expect(found?.hint?.description.contains("\(stranger.processIdentifier)") == true)
     }
 
-    @Test("What is no socket is not replaced by a server's")
+    @Test("What is not a socket is not replaced by a server's")
     func notSocket() throws {
         let volume = try TestVolume()
         let path = volume.storePath + "/control.sock"

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import ImageDriver
 import StoreFormat
@@ -16,7 +16,7 @@ struct SessionOpenerTests {
         let volume = try TestVolume()
         for _ in 0..<2 {
             let session = try SessionOpener.open(storePath: volume.storePath, options: options)
-            #expect(!session.isServed)
+            #expect(!session.mergesByItself)
             session.close()
         }
     }
@@ -27,7 +27,7 @@ struct SessionOpenerTests {
         try volume.served { _ in
             let session = try SessionOpener.open(storePath: volume.storePath, options: options)
             defer { session.close() }
-            #expect(session.isServed)
+            #expect(session.mergesByItself)
             #expect(try session.snapshotIDs() == [])
         }
     }
@@ -65,7 +65,7 @@ struct SessionOpenerTests {
                 guard error.code == .locked, !wasClosed else { throw error }
             }
         }
-        #expect(session?.isServed == false)
+        #expect(session?.mergesByItself == false)
         session?.close()
         thread.join()
     }
@@ -88,7 +88,7 @@ struct SessionOpenerTests {
         try volume.open().close()
     }
 
-    @Test("A folder that is no store is left as it was")
+    @Test("A folder that is not a store is left as it was")
     func noStore() throws {
         let volume = try TestVolume()
         let empty = volume.folder + "/empty"

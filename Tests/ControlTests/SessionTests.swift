@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import ImageDriver
 import StoreFormat
@@ -19,11 +19,11 @@ struct SessionTests {
 
     /// Runs a body with a session of either kind.
     private func withSession(
-        _ way: Way, hasCaretaker: Bool = false,
+        _ way: Way, hasUpkeep: Bool = false,
         _ body: (any VolumeSession, VolumeHost, TestVolume) throws -> Void
     ) throws {
         let volume = try TestVolume()
-        try volume.served(hasCaretaker: hasCaretaker) { host in
+        try volume.served(hasUpkeep: hasUpkeep) { host in
             let session: any VolumeSession =
                 way == .local ? LocalSession(host: host, ownsHost: false) : try volume.connect()
             defer { session.close() }
@@ -59,13 +59,13 @@ struct SessionTests {
     func steps(way: Way) throws {
         try withSession(way) { session, _, _ in
             #expect(try session.perform(.prepareSnapshot(.test(3))) == .done)
-            #expect(try session.perform(.hold(milliseconds: 20_000)) == .done)
+            #expect(try session.perform(.holdIO(milliseconds: 20_000)) == .done)
             guard case .committed(let snapshot?, nil) = try session.perform(.commit) else {
                 Issue.record("another answer")
                 return
             }
             #expect(snapshot.manifest.id.rawValue == 3)
-            guard case .released(let nanoseconds) = try session.perform(.release) else {
+            guard case .released(let nanoseconds) = try session.perform(.releaseIO) else {
                 Issue.record("another answer")
                 return
             }
@@ -78,10 +78,10 @@ struct SessionTests {
     func rollBack(way: Way) throws {
         try withSession(way) { session, _, _ in
             _ = try session.perform(.prepareSnapshot(.test(3)))
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             _ = try session.perform(.commit)
             #expect(try session.perform(.rollBack) == .done)
-            _ = try session.perform(.release)
+            _ = try session.perform(.releaseIO)
             #expect(try session.snapshotIDs() == [])
         }
     }
@@ -89,11 +89,11 @@ struct SessionTests {
     @Test("Steps out of order are refused and change nothing", arguments: Way.allCases)
     func outOfOrder(way: Way) throws {
         try withSession(way) { session, _, _ in
-            for request in [VolumeRequest.commit, .rollBack, .hold(milliseconds: 0)] {
+            for request in [VolumeRequest.commit, .rollBack, .holdIO(milliseconds: 0)] {
                 let problem = #expect(throws: Problem.self) { try session.perform(request) }
                 #expect(problem?.code == .usage, "\(request)")
             }
-            #expect(try session.perform(.release) == .released(heldNanoseconds: 0))
+            #expect(try session.perform(.releaseIO) == .released(heldNanoseconds: 0))
             _ = try session.perform(.prepareSnapshot(.test(3)))
             let problem = #expect(throws: Problem.self) {
                 try session.perform(.snapshot(.test(4)))
@@ -104,8 +104,8 @@ struct SessionTests {
     }
 
     @Test("Waiting for a merge returns when none runs", arguments: Way.allCases, [true, false])
-    func waitForMerge(way: Way, hasCaretaker: Bool) throws {
-        try withSession(way, hasCaretaker: hasCaretaker) { session, host, _ in
+    func waitForMerge(way: Way, hasUpkeep: Bool) throws {
+        try withSession(way, hasUpkeep: hasUpkeep) { session, host, _ in
             try host.engine.fill(1, count: TestVolume.byteCount)
             _ = try session.perform(.snapshot(.test(1)))
             try host.engine.fill(2, count: TestVolume.byteCount)
@@ -129,17 +129,17 @@ struct SessionTests {
                 id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1), safety: .test(2))
             _ = try session.perform(.prepareRevert(revert))
             let client = host.clients.arrive(at: SystemClock().now())
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             let problem = #expect(throws: Problem.self) { try session.perform(.commit) }
             #expect(problem?.code == .refused)
-            _ = try session.perform(.release)
+            _ = try session.perform(.releaseIO)
             #expect(try host.engine.firstByte() == 2)
             #expect(host.engine.mergeProgress() == nil)
             // A snapshot is none of a client's business.
             _ = try session.perform(.prepareSnapshot(.test(3)))
-            _ = try session.perform(.hold(milliseconds: 20_000))
+            _ = try session.perform(.holdIO(milliseconds: 20_000))
             _ = try session.perform(.commit)
-            _ = try session.perform(.release)
+            _ = try session.perform(.releaseIO)
             host.clients.leave(client)
             _ = try session.perform(
                 .revert(

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import ImageDriver
 import StoreFormat
@@ -35,21 +35,21 @@ final class TestVolume: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     func open(
-        hasCaretaker: Bool = false, patience: Patience = Patience(),
+        hasUpkeep: Bool = false, patience: Patience = Patience(),
         report: @escaping @Sendable (String) -> Void = { _ in }
     ) throws -> VolumeHost {
         var options = VolumeHost.Options(
-            purpose: "a test", hasCaretaker: hasCaretaker, report: report)
+            purpose: "a test", hasUpkeep: hasUpkeep, report: report)
         options.patience = patience
         return try VolumeHost.open(storePath: storePath, options: options)
     }
 
     /// Runs a body with the volume served, and closes everything afterwards.
     func served<Result>(
-        hasCaretaker: Bool = false, patience: Patience = Patience(),
+        hasUpkeep: Bool = false, patience: Patience = Patience(),
         _ body: (VolumeHost) throws -> Result
     ) throws -> Result {
-        let host = try open(hasCaretaker: hasCaretaker, patience: patience)
+        let host = try open(hasUpkeep: hasUpkeep, patience: patience)
         let server = try ControlServer.start(storePath: host.storePath) {
             LocalSession(host: host, ownsHost: false)
         }

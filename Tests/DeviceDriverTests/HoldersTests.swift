@@ -18,7 +18,7 @@ struct HoldersTests {
         #expect(holders.clientHint(export)?.description.contains("export data@7") == true)
     }
 
-    @Test func `who is no NBD server has no client to disconnect`() {
+    @Test func `who is not an NBD server has no client to disconnect`() {
         #expect(Holders([process("dd")]).clientHint(export) == nil)
         #expect(Holders([.swap]).clientHint(export) == nil)
         #expect(Holders([DeviceHolder]()).text == "open somewhere")

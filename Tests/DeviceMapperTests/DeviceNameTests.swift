@@ -5,10 +5,10 @@ import Testing
 @Suite("Names and UUIDs of devices")
 struct DeviceNameTests {
     static let namedParts: [(DeviceName.Part, String)] = [
-        (.top, "snapmgr-db.1"),
-        (.base, "snapmgr-db.1:base"),
-        (.real, "snapmgr-db.1:real"),
-        (.under, "snapmgr-db.1:under"),
+        (.mounted, "snapmgr-db.1"),
+        (.content, "snapmgr-db.1:base"),
+        (.linear, "snapmgr-db.1:real"),
+        (.pausedOrigin, "snapmgr-db.1:under"),
         (.snapshot(SnapshotOrdinal(rawValue: 42)), "snapmgr-db.1:snap-000042"),
         (.snapshot(SnapshotOrdinal(rawValue: 1_234_567)), "snapmgr-db.1:snap-1234567"),
         (.synthetic(RevertID(rawValue: 7)), "snapmgr-db.1:synth-000007"),
@@ -40,7 +40,7 @@ struct DeviceNameTests {
     }
 
     @Test(
-        "what the kernel or a path cannot take is no name",
+        "what the kernel or a path cannot take is not a name",
         arguments: ["", ".", "..", "a/b", "a b", "a\n", String(repeating: "a", count: 128)])
     func invalid(text: String) { #expect(DeviceName(text) == nil) }
 
@@ -59,7 +59,7 @@ struct DeviceNameTests {
         let uuid = "0b5e7c1e-9f1d-4a60-8d0e-1c2b3a495867"
         let expected = "SNAPMGR-0b5e7c1e9f1d4a608d0e1c2b3a495867-"
         #expect(DeviceIdentity.prefix(volumeUUID: uuid) == expected)
-        #expect(DeviceIdentity.uuid(volumeUUID: uuid, .top) == expected + "top")
+        #expect(DeviceIdentity.uuid(volumeUUID: uuid, .mounted) == expected + "top")
         #expect(
             DeviceIdentity.uuid(volumeUUID: uuid, .snapshot(SnapshotOrdinal(rawValue: 42)))
                 == expected + "snap-000042")

@@ -15,7 +15,7 @@ struct KernelReleaseTests {
         #expect(KernelRelease(text: text)?.version == version)
     }
 
-    @Test("what is no release is none", arguments: ["", "6", "linux", "-6.1", "x6.1"])
+    @Test("what is not a release is none", arguments: ["", "6", "linux", "-6.1", "x6.1"])
     func refuses(text: String) { #expect(KernelRelease(text: text) == nil) }
 
     @Test("merged data is flushed since 5.11")

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import SnapshotModel
 import Testing
@@ -145,7 +145,7 @@ import Testing
             ),
             (
                 try folder.file("text", "echo hello\n", mode: 0o755),
-                "it is no program, and no script that begins with #!"
+                "it is neither a program nor a script that begins with #!"
             ),
         ]
         for (path, cause) in cases {

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import FoundationEssentials
 import Glibc
 @testable import Hooks

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Catalog
 import Glibc
 import StoreFormat
@@ -38,7 +38,7 @@ import VolumeAccess
         #expect(summary.devicePath == "/dev/mapper/snapmgr-device")
         #expect("\(summary.json)".contains(#""device":"/dev/mapper/snapmgr-device""#))
         let health = try #require(try fixture.manager.status.status(["device"]).first)
-        #expect(!health.isServed && health.merge == nil && health.queuedRevert == nil)
+        #expect(!health.isInUse && health.merge == nil && health.queuedRevert == nil)
         let check = try fixture.manager.checks.check(["device"], readsData: true, repairs: true)
         #expect(check.damageCount == 0)
         #expect(try fixture.manager.merges.status([]).isEmpty)

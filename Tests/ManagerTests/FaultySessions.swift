@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import ImageDriver
 import SnapshotModel
 import Synchronization
@@ -78,7 +78,7 @@ extension FaultySessions {
     func originProblem(_ place: VolumePlace) throws(Problem) -> Problem? {
         try real.originProblem(place)
     }
-    func glance(at place: VolumePlace) -> any VolumeGlance { real.glance(at: place) }
+    func inspector(at place: VolumePlace) -> any VolumeInspector { real.inspector(at: place) }
     func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? {
         try real.server(of: place)
     }
@@ -106,7 +106,7 @@ private final class FaultySession: VolumeSession {
         self.note = note
     }
 
-    var isServed: Bool { session.isServed }
+    var mergesByItself: Bool { session.mergesByItself }
     var warnings: [Advice] { session.warnings }
 
     func perform(

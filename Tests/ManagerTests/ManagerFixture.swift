@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Catalog
 import Control
 import DeviceDriver
@@ -183,7 +183,7 @@ extension VolumeRequest {
     }
 
     var isHold: Bool {
-        if case .hold = self { return true }
+        if case .holdIO = self { return true }
         return false
     }
 }

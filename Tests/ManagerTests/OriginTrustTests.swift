@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Control
 import StoreFormat
 import SnapshotModel

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import Foundation
 import Glibc
@@ -188,7 +188,8 @@ import VolumeAccess
         #expect(try !ListeningSocket.isUnix(network))
     }
 
-    @Test("what is no socket stays where it is", arguments: ["file", "folder", "link", "device"])
+    @Test(
+        "what is not a socket stays where it is", arguments: ["file", "folder", "link", "device"])
     func notSocket(kind: String) throws {
         let fixture = try ManagerFixture()
         let path = fixture.folder + "/" + kind

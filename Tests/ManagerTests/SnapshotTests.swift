@@ -58,7 +58,7 @@ import VolumeAccess
     func firstErrorStays() throws {
         let fixture = try ManagerFixture()
         for volume in ["a", "b"] { try fixture.makeVolume(volume) }
-        fixture.sessions.fail("b") { $0.isCommit || $0 == .rollBack || $0 == .release }
+        fixture.sessions.fail("b") { $0.isCommit || $0 == .rollBack || $0 == .releaseIO }
         let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b") }
         #expect(problem?.message.contains("commit") == true, "\(String(describing: problem))")
     }
@@ -67,11 +67,11 @@ import VolumeAccess
     func releases() throws {
         let fixture = try ManagerFixture()
         for volume in ["a", "b"] { try fixture.makeVolume(volume) }
-        fixture.sessions.fail("a") { $0 == .release }
+        fixture.sessions.fail("a") { $0 == .releaseIO }
         let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b") }
         #expect(problem?.message.contains("volume a") == true)
         #expect(
-            fixture.sessions.storePaths(askedFor: .release)
+            fixture.sessions.storePaths(askedFor: .releaseIO)
                 == ["a", "b"].map(fixture.storePath))
     }
 

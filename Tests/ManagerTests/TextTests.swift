@@ -13,7 +13,8 @@ import Testing
         #expect(TimeText.durationSeconds(text) == seconds)
     }
 
-    @Test("what is no duration is not read", arguments: ["", "h", "2", "2x", "-2h", "999999999y"])
+    @Test(
+        "what is not a duration is not read", arguments: ["", "h", "2", "2x", "-2h", "999999999y"])
     func noDurations(text: String) { #expect(TimeText.durationSeconds(text) == nil) }
 
     @Test("JSON escapes what it must, and keeps the order of fields")

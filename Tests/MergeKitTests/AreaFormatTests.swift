@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import MergeKit
 import StoreFormat
 import SnapshotModel

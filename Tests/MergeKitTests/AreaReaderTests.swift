@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import MergeKit
 import StoreFormat
@@ -60,7 +60,7 @@ struct AreaReaderTests {
         #expect(area.areaChunk(for: ChunkIndex(0)) == ChunkIndex(3))
     }
 
-    @Test("the valid flag is reported and is no damage", arguments: [0, 1] as [UInt32])
+    @Test("the valid flag is reported and is not damage", arguments: [0, 1] as [UInt32])
     func validFlag(flag: UInt32) throws {
         let reader = try craft([], header: [0x7041_6e53, flag, 1, 1])
         #expect(try reader.header().isValid == (flag == 1))

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import MergeKit
 import StoreFormat
@@ -124,10 +124,10 @@ struct BadLuckTests {
         _ = try volume.engine.collect()
         let barrier = volume.engine.beginBarrier()
         try barrier.prepareSnapshot(EngineFixture.request(2))
-        try barrier.hold()
+        try barrier.holdIO()
         _ = try barrier.commit()
         try barrier.rollBack()
-        barrier.release()
+        barrier.releaseIO()
         try volume.write(3, to: 0..<8)
         try volume.snapshot(3)
         try volume.write(4, to: 0..<4)
@@ -281,7 +281,7 @@ struct BadLuckTests {
         "snapshots keep their sizes when the volume grows, shrinks and grows again",
         arguments: [512, 4096])
     func resizing(odd: Int) throws {
-        // The last chunk is short when `odd` is no chunk.
+        // The last chunk is short when `odd` is not a chunk.
         let volume = try EngineFixture(bytes: 2 * 4096 + odd)
         try volume.write(1, to: 0..<3)
         try volume.snapshot(1)
@@ -344,7 +344,7 @@ struct BadLuckTests {
         #expect(try volume.content(1) == [0, 0])
     }
 
-    @Test("what is no size, or reaches beyond the volume, is refused")
+    @Test("what is not a size, or reaches beyond the volume, is refused")
     func wrongRanges() throws {
         let volume = try EngineFixture(chunks: 2)
         for bytes in [0, -512, 1000, Geometry.volumeBytesMaximum + 512] {

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import SnapshotModel
 import StoreFormat
 import TestKit
@@ -9,7 +9,7 @@ import Testing
 @Suite("For how long writes were held")
 struct HeldTimeTests {
     /// Tells when it was read.
-    private final class WatchedClock: BlockIO.Clock {
+    private final class WatchedClock: System.Clock {
         private let clock = VirtualClock()
         let readings = Monitored(0)
 
@@ -40,9 +40,9 @@ struct HeldTimeTests {
         let before = clock.readings.withLock { $0 }
         let held = Monitored<Int64?>(nil)
         let thread = BackgroundThread.start(name: "holder") {
-            try? barrier.hold()
+            try? barrier.holdIO()
             _ = try? barrier.commit()
-            let nanoseconds = barrier.release()
+            let nanoseconds = barrier.releaseIO()
             held.change { $0 = nanoseconds }
         }
         // Not longer than for ever where it is read too late.

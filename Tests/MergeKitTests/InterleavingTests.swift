@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import StoreFormat
 import SnapshotModel
@@ -154,7 +154,7 @@ struct InterleavingTests {
         try volume.snapshot(1)
         let barrier = volume.engine.beginBarrier()
         try barrier.prepareSnapshot(EngineFixture.request(2))
-        try barrier.hold()
+        try barrier.holdIO()
         _ = try barrier.commit()
         let isDone = Flag()
         volume.disk.observer = { operation in
@@ -162,7 +162,7 @@ struct InterleavingTests {
                 isDone.raise()
             else { return }
             try? barrier.rollBack()
-            barrier.release()
+            barrier.releaseIO()
         }
         _ = volume.engine.snapshots()
         #expect(isDone.isRaised)
@@ -244,12 +244,12 @@ struct InterleavingTests {
         let volume = try EngineFixture(chunks: 2)
         let barrier = volume.engine.beginBarrier()
         try barrier.prepareSnapshot(EngineFixture.request(1))
-        try barrier.hold()
+        try barrier.holdIO()
         _ = try barrier.commit()
         _ = try? barrier.commit()
         #expect(volume.engine.snapshots().count == 1)
         try barrier.rollBack()
-        barrier.release()
+        barrier.releaseIO()
         #expect(volume.engine.snapshots().isEmpty)
         try volume.write(1, to: 0)
         try volume.snapshot(2)

@@ -37,8 +37,8 @@ import VolumeAccess
         },
         Case("no device", .warning, "snapmgr activate data") { $0.condition = .inactive },
         Case("one broken snapshot", .critical, "broken: 1 snapshot lost") {
-            $0.tallies[0].state = .broken
-            $0.tallies[0].count = 1
+            $0.counts[0].state = .broken
+            $0.counts[0].count = 1
         },
         Case("a broken chain that the catalog does not know", .critical, "broken") {
             $0.hasBrokenChain = true
@@ -62,7 +62,7 @@ import VolumeAccess
         },
         Case("a merge that nobody runs", .warning, "merge resume data") {
             $0.merge = MonitoringSample.merge(.paused)
-            $0.isServed = false
+            $0.isInUse = false
         },
         Case("a merge that is paused", .warning, "paused with 3 KiB to go") {
             $0.merge = MonitoringSample.merge(.paused)

@@ -24,7 +24,7 @@ import Testing
         var reading = MonitorReading(now: Sample.now, volumes: [volume])
         reading.schedules = [Sample.schedule(.every(.hour), served: [Sample.ago(7200)])]
         reading.sets = [
-            SetTally(name: "vm", createdAt: Sample.ago(60), heldNanoseconds: 12_500_000)
+            SetCounts(name: "vm", createdAt: Sample.ago(60), heldNanoseconds: 12_500_000)
         ]
         reading.failures = [
             Sample.event(.hookFailed, volume: "data", ""),

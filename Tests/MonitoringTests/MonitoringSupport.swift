@@ -16,16 +16,16 @@ enum MonitoringSample {
     /// A volume that is well.
     static func volume(_ name: String = "data") -> VolumeReading {
         var reading = VolumeReading(
-            name: name, condition: .served, volumeBytes: 1 << 20, snapshotCount: 3, isServed: true)
+            name: name, condition: .served, volumeBytes: 1 << 20, snapshotCount: 3, isInUse: true)
         reading.storeBytes = 8192
         reading.freeBytes = 1 << 30
         reading.daysToFull = 30
         reading.newest = ago(60)
         reading.floorBytes = 1 << 20
         reading.filesystemBytes = 1 << 31
-        reading.tallies = [
-            SnapshotTally(volume: name, kind: .manual, state: .frozen, count: 2),
-            SnapshotTally(volume: name, kind: .scheduled, state: .active, count: 1),
+        reading.counts = [
+            SnapshotCounts(volume: name, kind: .manual, state: .frozen, count: 2),
+            SnapshotCounts(volume: name, kind: .scheduled, state: .active, count: 1),
         ]
         return reading
     }
@@ -43,8 +43,8 @@ enum MonitoringSample {
             isExpired: until.map { $0 <= now } ?? false)
     }
 
-    static func event(_ kind: EventKind, volume: String?, _ message: String) -> EventTally {
-        EventTally(
+    static func event(_ kind: EventKind, volume: String?, _ message: String) -> EventCounts {
+        EventCounts(
             kind: kind.rawValue, volume: volume, count: 2, lastID: 9, lastTime: ago(120),
             lastMessage: message)
     }

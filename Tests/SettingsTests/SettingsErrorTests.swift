@@ -80,11 +80,11 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
                 + "\"20GiB\", not an integer"),
         .init(
             "free-space-floor = \"5 parsecs\"",
-            "f.toml:1:20: free-space-floor: \"5 parsecs\" is no share and no size "
+            "f.toml:1:20: free-space-floor: \"5 parsecs\" is neither a share nor a size "
                 + "(write it as \"5%\" (below 100%) or \"20GiB\")"),
         .init(
             "free-space-floor = \"100%\"",
-            "f.toml:1:20: free-space-floor: \"100%\" is no share and no size "
+            "f.toml:1:20: free-space-floor: \"100%\" is neither a share nor a size "
                 + "(write it as \"5%\" (below 100%) or \"20GiB\")"),
         .init(
             "time-zone = \"Europe/Viena\"",
@@ -92,7 +92,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
                 + "(did you mean \"Europe/Vienna\"?)"),
         .init(
             "time-zone = \"../../etc/passwd\"",
-            "f.toml:1:13: time-zone: \"../../etc/passwd\" is no time zone's name "
+            "f.toml:1:13: time-zone: \"../../etc/passwd\" is not a time zone's name "
                 + "(names are such as \"Europe/Vienna\" and \"UTC\")"),
         .init(
             "[mirrors.x]\nhost = \"a\"",
@@ -115,7 +115,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
             "f.toml:2:5: volumes.a must be a table, not an integer (write [volumes.NAME])"),
         .init(
             "[volumes.\"a/b\"]",
-            "f.toml:1:10: \"a/b\" is no name for a volume (a name has up to 64 of a-z A-Z 0-9 . _ "
+            "f.toml:1:10: \"a/b\" is not a name for a volume (a name has up to 64 of a-z A-Z 0-9 . _ "
                 + "- and begins with a letter or digit)"),
         .init(
             "[volumes.a]\n[volumes.a]",
@@ -258,7 +258,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
                 + "(add before-freeze = [\"/path/of/program\"] or another event)"),
         .init(
             "[hooks.h]\nafter-thaw = [\"thaw.sh\", \"x\"]",
-            "f.toml:2:15: hooks.h.after-thaw: \"thaw.sh\" is no absolute path "
+            "f.toml:2:15: hooks.h.after-thaw: \"thaw.sh\" is not an absolute path "
                 + "(hooks run without a search path: write the program's whole path)"),
         .init("[hooks.h]\nafter-thaw = []", "f.toml:2:14: hooks.h.after-thaw has no program"),
         .init(
@@ -277,7 +277,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
             "f.toml:2:15: hooks.h.after-thaw has a NUL character"),
         .init(
             "[hooks.h]\nafter-thaw = [\"/x\"]\nenvironment = { \"1A\" = \"x\", SNAPMGR_X = \"y\", B = 2 }",
-            "f.toml:3:17: hooks.h.environment.1A is no name of a variable "
+            "f.toml:3:17: hooks.h.environment.1A is not a name of a variable "
                 + "(letters, digits and _, first a letter or _)",
             "f.toml:3:29: hooks.h.environment.SNAPMGR_X: names with SNAPMGR_ are for what snapmgr "
                 + "tells hooks",

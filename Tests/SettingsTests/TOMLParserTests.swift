@@ -83,12 +83,12 @@ extension SourcePosition {
         ("a = ", "f:1:5: expected a value, found the end of the file"),
         ("a = \nb = 1", "f:1:5: expected a value, found the end of the line"),
         ("a 1", "f:1:3: expected '=' after the key a, found \"1\""),
-        ("a = yes", "f:1:5: \"yes\" is no value (a text needs quotes)"),
-        ("a = 15m", "f:1:5: \"15m\" is no value (a text needs quotes)"),
+        ("a = yes", "f:1:5: \"yes\" is not a value (a text needs quotes)"),
+        ("a = 15m", "f:1:5: \"15m\" is not a value (a text needs quotes)"),
         ("a = 1 b", "f:1:7: expected the end of the line, found \"b\""),
         ("a = 07", "f:1:5: a number that begins with 0"),
         ("a = 9223372036854775808", "f:1:5: a number beyond 64 bits"),
-        ("a = 1__0", "f:1:5: \"1__0\" is no value (a text needs quotes)"),
+        ("a = 1__0", "f:1:5: \"1__0\" is not a value (a text needs quotes)"),
         ("a = \"x", "f:1:5: a text without its closing quote"),
         ("a = \"x\nb = 1", "f:1:5: a text without its closing quote"),
         ("a = \"\"\"x\n\n", "f:1:5: a text without its closing quote"),
@@ -116,7 +116,7 @@ extension SourcePosition {
         // These end a process that reads them with TOMLKit 0.6.0.
         ("[(a)]", "f:1:2: expected a key, found \"(\""),
         ("[[[a]]]", "f:1:3: expected a key, found \"[\""),
-        ("a = 2026-02-30", "f:1:5: \"2026-02-30\" is no value (a text needs quotes)"),
+        ("a = 2026-02-30", "f:1:5: \"2026-02-30\" is not a value (a text needs quotes)"),
         ("a = 1\rb = 2", "f:1:6: expected the end of the line, found the end of the line"),
     ])
     func errorsHaveThePlaceWhereTheTextStopsToBeTOML(_ text: String, _ error: String) {

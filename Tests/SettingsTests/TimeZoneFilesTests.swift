@@ -44,7 +44,7 @@ import Testing
     ])
     func namesThatCouldLeadElsewhereAreRefused(_ name: String) {
         let problem = problem { () throws(Problem) in _ = try zones().zone(named: name) }
-        #expect(problem?.message.hasSuffix("is no time zone's name") == true)
+        #expect(problem?.message.hasSuffix("is not a time zone's name") == true)
     }
 
     @Test(arguments: [

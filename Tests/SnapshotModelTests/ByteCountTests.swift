@@ -16,7 +16,7 @@ struct ByteCountTests {
     }
 
     @Test(
-        "what is no size is refused",
+        "what is not a size is refused",
         arguments: [
             "", " ", "K", "B", "-1", "+1", "1.5", "0.1K", "1..5K", "1.2.3K", ".", "1X", "1KK",
             "0x10", "1e3", "٤K", "8E", "9223372036854775808", "99999999999999999999", "1K1", "nan",

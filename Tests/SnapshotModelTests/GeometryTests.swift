@@ -1,7 +1,7 @@
 import SnapshotModel
 import Testing
 
-@Suite("Chunks of a volume whose size is no multiple of the chunk")
+@Suite("Chunks of a volume whose size is not a multiple of the chunk")
 struct GeometryTests {
     private let geometry = Geometry(volumeBytes: 4096 * 3 + 512, chunkBytes: 4096)
 

@@ -139,7 +139,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "what is no moment is refused",
+        "what is not a moment is refused",
         arguments: [
             "", "2024", "2024-2-29", "2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10",
             "2024-01-00", "2024-01-32", "2024-04-31", "2024-01-01T24:00", "2024-01-01T00:60",

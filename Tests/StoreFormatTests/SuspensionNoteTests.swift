@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import SnapshotModel
 import StoreFormat
 import TestKit

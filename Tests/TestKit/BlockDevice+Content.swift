@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 
 // For tests: a device's content as arrays.
 extension BlockDevice {

@@ -63,7 +63,7 @@ package final class NBDClient {
                 + Wire.bytes(cookie) + Wire.bytes(UInt64(range.lowerBound))
                 + Wire.bytes(UInt32(range.count)) + payload)
         guard try receive(UInt32.self) == 0x6744_6698 else {
-            throw Problem(.failed, "this is no simple reply")
+            throw Problem(.failed, "this is not a simple reply")
         }
         let code = try receive(UInt32.self)
         guard try receive(UInt64.self) == cookie else {
@@ -77,7 +77,7 @@ package final class NBDClient {
         let option: UInt32 = 7
         let magic = Array("IHAVEOPT".utf8)
         guard try receive(16) == Array("NBDMAGIC".utf8) + magic else {
-            throw Problem(.failed, "this is no NBD server")
+            throw Problem(.failed, "this is not an NBD server")
         }
         _ = try receive(UInt16.self)
         let name = Array(export.utf8)

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Glibc
 
 /// A folder of the real filesystem that goes, with all that is in it, when this object goes.

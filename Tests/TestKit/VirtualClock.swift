@@ -1,9 +1,9 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 internal import Synchronization
 
 /// A clock that only tests move, but that never shows the same moment twice.
-package final class VirtualClock: BlockIO.Clock {
+package final class VirtualClock: System.Clock {
     private let nanoseconds: Atomic<Int64>
 
     /// 2026-01-01T00:00:00Z, in nanoseconds since 1970.

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 
 /// A value that one thread at a time can touch.
 ///

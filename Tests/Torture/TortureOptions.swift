@@ -20,7 +20,7 @@ struct TortureOptions: Sendable {
             return nil
         }
         guard let number = Int(text), number >= 0 else {
-            Console.refuse("\(name) is no number: \(text)")
+            Console.refuse("\(name) is not a number: \(text)")
         }
         return number
     }

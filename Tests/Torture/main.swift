@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// The heavy suites, by name, in the order in which they run.

@@ -6,13 +6,13 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-/// Logs an error; the text is no format.
+/// Logs an error; the text is not a format.
 void snapmgr_nbdkit_error(const char *message);
 
 /// Writes a line on standard error, in one piece.
 void snapmgr_put_error_line(const char *line);
 
-/// Logs what `nbdkit -v` shows; the text is no format.
+/// Logs what `nbdkit -v` shows; the text is not a format.
 void snapmgr_nbdkit_debug(const char *message);
 
 int snapmgr_plugin_config(const char *key, const char *value);

@@ -10,7 +10,7 @@ package struct CatalogError: Error, CustomStringConvertible {
         case locked
         /// A newer snapmgr has changed the tables.
         case newerSchema = "newer_schema"
-        /// The file cannot be opened, read or written, or is no catalog.
+        /// The file cannot be opened, read or written, or is not a catalog.
         case unreadable
         /// The named object is not in the catalog.
         case notFound = "not_found"

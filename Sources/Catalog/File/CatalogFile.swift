@@ -41,7 +41,7 @@ enum CatalogFile {
         return mayWrite ? .writable : .readOnly
     }
 
-    /// Refuses what is no file: opening a pipe, SQLite would wait for ever.
+    /// Refuses what is not a file: opening a pipe, SQLite would wait for ever.
     static func require(_ path: String) throws {
         guard let kind = try kind(path), kind != S_IFREG else { return }
         throw CatalogError(

@@ -145,7 +145,7 @@ extension SchemaMigration {
         ) STRICT;
         """
 
-    // A revert's snapshots are no foreign keys: what was reverted stays known after they are gone.
+    // A revert's snapshots are not foreign keys: what was reverted stays known after they are gone.
     private static let revertTables = """
         CREATE TABLE revert (
             id INTEGER PRIMARY KEY AUTOINCREMENT,

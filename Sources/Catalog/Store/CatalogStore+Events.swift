@@ -10,7 +10,7 @@ extension CatalogStore {
 
     /// Appends to the log, with the clock's time.
     ///
-    /// - Throws: `constraint` when the details are no JSON.
+    /// - Throws: `constraint` when the details are not JSON.
     package func record(_ event: Event) throws {
         try write("recording an event") { database in
             try database.execute(

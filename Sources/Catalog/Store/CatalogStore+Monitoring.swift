@@ -4,7 +4,7 @@ package import SnapshotModel
 extension CatalogStore {
     /// All snapshots but unfinished creations, counted without reading them one by one; by volume,
     /// kind and state.
-    package func snapshotTallies() throws -> [SnapshotTally] {
+    package func snapshotCounts() throws -> [SnapshotCounts] {
         try read("counting snapshots") {
             try Row.map(
                 $0,
@@ -23,7 +23,7 @@ extension CatalogStore {
                     WHERE s.phase <> 'creating' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
                     """
             ) { reader in
-                SnapshotTally(
+                SnapshotCounts(
                     volume: try reader.value(), kind: try reader.raw(), state: try reader.raw(),
                     count: try reader.value())
             }
@@ -31,7 +31,7 @@ extension CatalogStore {
     }
 
     /// The events of some kinds, counted by kind and volume.
-    package func eventTallies(kinds: [String]) throws -> [EventTally] {
+    package func eventCounts(kinds: [String]) throws -> [EventCounts] {
         let places = kinds.map { _ in "?" }.joined(separator: ", ")
         return try read("counting events") {
             // SQLite takes the columns beside max() from the row that has it.
@@ -43,7 +43,7 @@ extension CatalogStore {
                     """,
                 arguments: StatementArguments(kinds)
             ) { reader in
-                EventTally(
+                EventCounts(
                     kind: try reader.value(), volume: try reader.optional(),
                     count: try reader.value(), lastID: try reader.value(),
                     lastTime: try reader.timestamp(), lastMessage: try reader.value())
@@ -65,7 +65,7 @@ extension CatalogStore {
     }
 
     /// The last set of each name, by name.
-    package func setTallies() throws -> [SetTally] {
+    package func setCounts() throws -> [SetCounts] {
         try read("looking for the last sets") {
             try Row.map(
                 $0,
@@ -74,7 +74,7 @@ extension CatalogStore {
                     WHERE name IS NOT NULL GROUP BY name ORDER BY name
                     """
             ) { reader in
-                SetTally(
+                SetCounts(
                     name: try reader.value(), createdAt: try reader.timestamp(),
                     heldNanoseconds: try reader.optional())
             }

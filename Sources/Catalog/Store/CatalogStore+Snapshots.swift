@@ -55,7 +55,7 @@ extension CatalogStore {
         }
     }
 
-    /// Marks snapshots as deleted: all of them or, on an error, none. Marking twice is no error.
+    /// Marks snapshots as deleted: all of them or, on an error, none. Marking twice is not an error.
     ///
     /// - Throws: `notFound`; `held` when a hold that has not expired keeps one of them.
     package func markDeleting(_ ids: [SnapshotID]) throws {

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 internal import VolumeAccess
 
@@ -29,7 +29,7 @@ struct AreaReserve {
     }
 
     func headroom(_ area: any BlockDevice, usedBytes: Int) throws(IOFailure) -> Int {
-        RoomLook.headroom(
+        RoomReading.headroom(
             leftBytes: try area.byteCount() - usedBytes, freeBytes: try folder.freeBytes())
     }
 }

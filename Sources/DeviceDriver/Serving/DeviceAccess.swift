@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import DeviceMapper
 internal import Glibc
 internal import StoreFormat
@@ -16,7 +16,7 @@ package final class DeviceAccess: Sendable {
     private let report: @Sendable (Advice) -> Void
     /// One thread at a time: to the store's lock, the threads of this process are strangers to each
     /// other.
-    private let turn = Turn(.deviceAccess)
+    private let lock = WorkLock(.deviceAccess)
     private let state = Monitored(State())
 
     private struct State {
@@ -90,7 +90,7 @@ package final class DeviceAccess: Sendable {
     }
 
     private func claim() throws(Problem) -> Claim {
-        let path = DeviceGlance.devicePath(ofVolume: volume)
+        let path = DeviceInspector.devicePath(ofVolume: volume)
         do throws(IOFailure) { return try Claim(path: path) } catch {
             guard error.code == EBUSY else { throw Problem(error) }
             let number = try? BlockDevices.number(path)
@@ -104,9 +104,9 @@ package final class DeviceAccess: Sendable {
 
     private func open(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
-        try DeviceGlance(record, storePath: storePath, mapper: mapper).requireActive()
+        try DeviceInspector(record, storePath: storePath, mapper: mapper).requireActive()
         return try doing { () throws(IOFailure) in
-            try FileDevice(path: DeviceGlance.devicePath(ofVolume: volume), access: access)
+            try FileDevice(path: DeviceInspector.devicePath(ofVolume: volume), access: access)
         }
     }
 
@@ -186,7 +186,7 @@ package final class DeviceAccess: Sendable {
     private func inTurn<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try turn.during { () throws(Failure) in
+        try lock.during { () throws(Failure) in
             var current = state.withLock { $0 }
             defer { state.withLock { $0 = current } }
             return try body(&current)

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import MergeKit
 internal import StoreFormat
@@ -23,7 +23,7 @@ final class DeviceChange {
     private var isNoted = false
     private var goesOn = false
 
-    private static let heldParts: [VolumeStack.Part] = [.base, .top]
+    private static let heldParts: [VolumeStack.Part] = [.content, .mounted]
 
     private struct StagedSnapshot {
         var request: SnapshotRequest
@@ -53,7 +53,7 @@ final class DeviceChange {
     func prepareSnapshot(_ request: SnapshotRequest) throws(Problem) {
         try volume.requireActive()
         try volume.requireRunning()
-        try stage(request, on: state.merging == nil ? .real : .base, isWrittenAhead: true)
+        try stage(request, on: state.merging == nil ? .linear : .content, isWrittenAhead: true)
         try stack.syncFilesystem()
     }
 
@@ -129,7 +129,7 @@ final class DeviceChange {
         try volume.changeRecord { $0.idFloor.revert = max($0.idFloor.revert, request.id) }
         // Somebody waits for the revert, and the merge that fills the area can wait itself.
         if let safety = request.safety {
-            try stage(safety, on: .real, isWrittenAhead: false)
+            try stage(safety, on: .linear, isWrittenAhead: false)
         }
         try createFolder(request.id)
         revert = StagedRevert(request: request, target: target)
@@ -175,7 +175,7 @@ final class DeviceChange {
 
     /// Flushes the origin, freezes a filesystem that is mounted from the volume, and keeps all I/O
     /// waiting: when it returns nothing is under way, and all that was answered is durable.
-    func hold(milliseconds: Int) throws(Problem) {
+    func holdIO(milliseconds: Int) throws(Problem) {
         guard heldSince == nil else { throw Problem(.usage, "I/O is held already") }
         try volume.requireActive()
         for part in Self.heldParts { try stack.requireRunning(part) }
@@ -236,7 +236,7 @@ final class DeviceChange {
             try stack.renewHeldOrigin()
         }
         // The guard may have thought us dead, and let I/O go on.
-        guard try stack.info(.top)?.isSuspended ?? false else { throw notHeld }
+        guard try stack.info(.mounted)?.isSuspended ?? false else { throw notHeld }
         return draft
     }
 
@@ -327,7 +327,7 @@ final class DeviceChange {
     /// Has the volume read as a revert's target if one was committed, and lets its I/O go on.
     ///
     /// - Returns: for how long it was held, in nanoseconds.
-    func release() throws(Problem) -> Int64 {
+    func releaseIO() throws(Problem) -> Int64 {
         var problem: Problem?
         if isCommitted {
             do throws(Problem) {
@@ -365,14 +365,14 @@ final class DeviceChange {
     /// go on. Else it waits for the next command.
     private func canGoOn() -> Bool {
         try? volume.reload()
-        guard let role = try? stack.baseRole() else { return false }
+        guard let role = try? stack.contentRole() else { return false }
         // An earlier merge has left the origin half old and half new.
         if hasStoppedMerge, role == .origin { return false }
         guard let record = revert?.record else { return true }
         // The exchange of the table has come about, by the guard; or it has not, and is taken back.
         if role == .merging { return state.merging?.record.id == record.id }
         do throws(Problem) {
-            try stack.clear(.base)
+            try stack.clear(.content)
             try discard()
         } catch { return false }
         return true

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
@@ -77,13 +77,13 @@ struct DeviceOrigin {
         guard byteCount % sectorBytes == 0 else {
             throw Problem(
                 .failed,
-                "the origin \(path) has \(byteCount) bytes, which is no multiple of its blocks of "
+                "the origin \(path) has \(byteCount) bytes, which is not a multiple of its blocks of "
                     + "\(sectorBytes)", hint: "make it larger or smaller")
         }
         guard chunkBytes % sectorBytes == 0 else {
             throw Problem(
                 .usage,
-                "a chunk of \(chunkBytes) bytes is no multiple of the sectors of \(path), which have "
+                "a chunk of \(chunkBytes) bytes is not a multiple of the sectors of \(path), which have "
                     + "\(sectorBytes)", hint: "choose a larger one with --chunk SIZE")
         }
     }

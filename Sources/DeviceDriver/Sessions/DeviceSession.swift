@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import DeviceMapper
 internal import MergeKit
 package import SnapshotModel
@@ -29,7 +29,7 @@ package final class DeviceSession: OpenVolume {
     package init(_ volume: DeviceVolume) { self.volume = volume }
 
     /// The kernel goes on with a merge when this has ended.
-    package var isServed: Bool { true }
+    package var mergesByItself: Bool { true }
 
     package var warnings: [Advice] { volume.warnings }
 
@@ -37,7 +37,7 @@ package final class DeviceSession: OpenVolume {
         // Undone as far as it can be; the next command finds the rest.
         if let change {
             try? change.rollBack()
-            _ = try? change.release()
+            _ = try? change.releaseIO()
         }
         change = nil
         try? tidy()
@@ -76,11 +76,11 @@ extension DeviceSession {
         try step { change throws(Problem) in try change.prepareRevert(request) }
     }
 
-    package func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
+    package func holdIO(milliseconds: Int, for client: any RequestClient) throws(Problem) {
         guard (1...VolumeLimits.holdMilliseconds).contains(milliseconds) else {
             throw Problem(.usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
         }
-        try step { change throws(Problem) in try change.hold(milliseconds: milliseconds) }
+        try step { change throws(Problem) in try change.holdIO(milliseconds: milliseconds) }
     }
 
     package func commit(
@@ -93,11 +93,11 @@ extension DeviceSession {
         try underWay().rollBack()
     }
 
-    package func release(for client: any RequestClient) throws(Problem) -> Int64 {
+    package func releaseIO(for client: any RequestClient) throws(Problem) -> Int64 {
         let change = try underWay()
         self.change = nil
         released = change
-        return try change.release()
+        return try change.releaseIO()
     }
 
     private func underWay() throws(Problem) -> DeviceChange {
@@ -111,7 +111,7 @@ extension DeviceSession {
     private func step(_ body: (DeviceChange) throws(Problem) -> Void) throws(Problem) {
         let change = try underWay()
         do throws(Problem) { try body(change) } catch {
-            _ = try? change.release()
+            _ = try? change.releaseIO()
             self.change = nil
             throw error
         }
@@ -122,7 +122,7 @@ extension DeviceSession {
     ) throws(Problem) -> SnapshotOutcome {
         try changing { change throws(Problem) in
             try change.prepareSnapshot(request)
-            try change.hold(milliseconds: VolumeLimits.holdMilliseconds)
+            try change.holdIO(milliseconds: VolumeLimits.holdMilliseconds)
             return try change.commitAlone()
         }
     }
@@ -148,9 +148,9 @@ extension DeviceSession {
         let begunAt = volume.clock.monotonicNanoseconds()
         let reverted = try changing { change throws(Problem) in
             try change.prepareRevert(request)
-            try change.hold(milliseconds: VolumeLimits.holdMilliseconds)
+            try change.holdIO(milliseconds: VolumeLimits.holdMilliseconds)
             let reverted = try change.commit().revert
-            _ = try change.release()
+            _ = try change.releaseIO()
             try change.tidy()
             return reverted
         }
@@ -168,7 +168,7 @@ extension DeviceSession {
         try requireNoSteps()
         let change = DeviceChange(volume)
         do throws(Problem) { return try body(change) } catch {
-            _ = try? change.release()
+            _ = try? change.releaseIO()
             throw error
         }
     }

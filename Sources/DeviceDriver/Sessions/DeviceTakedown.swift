@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import DeviceMapper
 internal import MergeKit
 package import SnapshotModel
@@ -17,7 +17,7 @@ package struct DeviceTakedown {
     /// - Returns: what somebody must know of it.
     /// - Throws: `refused` while somebody has the volume or a view open, naming who.
     package func run() throws(Problem) -> [String] {
-        if let problem = try DeviceGlance(stack).openProblem() { throw problem }
+        if let problem = try DeviceInspector(stack).openProblem() { throw problem }
         let parts = try stack.existing()
         for case .view(let id) in parts {
             guard let holders = try stack.holders(of: .view(id)) else { continue }
@@ -47,20 +47,20 @@ package struct DeviceTakedown {
     /// Each after what stands on it; and what a merge has preserved into after the merge.
     private func remove(_ parts: [DeviceName.Part]) throws(Problem) {
         for case .view(let id) in parts { try stack.remove(.view(id)) }
-        try stack.remove(.top)
+        try stack.remove(.mounted)
         for case .snapshot(let ordinal) in parts where try hangsOnBase(.snapshot(ordinal)) {
             try stack.remove(.snapshot(ordinal))
         }
-        try stack.remove(.base)
+        try stack.remove(.content)
         for case .overlay(let id) in parts { try stack.remove(.overlay(id)) }
         for case .snapshot(let ordinal) in parts { try stack.remove(.snapshot(ordinal)) }
-        try stack.remove(.under)
+        try stack.remove(.pausedOrigin)
         for case .synthetic(let id) in parts { try stack.remove(.synthetic(id)) }
-        try stack.remove(.real)
+        try stack.remove(.linear)
     }
 
     private func hangsOnBase(_ part: DeviceName.Part) throws(Problem) -> Bool {
-        guard let base = try stack.info(.base)?.number,
+        guard let base = try stack.info(.content)?.number,
             case .snapshot(let origin, _, _, _) = try stack.table(part).segments.first?.target
         else { return false }
         return origin == .number(base)

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import DeviceMapper
 internal import OriginAccess
 package import SnapshotModel
@@ -68,7 +68,7 @@ package struct DeviceVolumeDriver: VolumeDriver {
     ) throws(Problem) {
         guard !isBlockDevice else { return }
         throw Problem(
-            .failed, "the origin \(path) is no block device",
+            .failed, "the origin \(path) is not a block device",
             hint: volume.map { "name the device that holds the data of volume \($0)" }
                 ?? "use --driver image, or make a loop device of it: `losetup -f --show`")
     }
@@ -110,8 +110,8 @@ package struct DeviceVolumeDriver: VolumeDriver {
 
     // MARK: Looking, opening, serving
 
-    package func glance(at place: VolumePlace) -> any VolumeGlance {
-        DeviceGlance(place.record, storePath: place.storePath, mapper: mapper)
+    package func inspector(at place: VolumePlace) -> any VolumeInspector {
+        DeviceInspector(place.record, storePath: place.storePath, mapper: mapper)
     }
 
     package func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession {
@@ -136,8 +136,9 @@ package struct DeviceVolumeDriver: VolumeDriver {
     package func requireServable(_ place: VolumePlace) throws(Problem) {}
 
     package func requirePresent(_ place: VolumePlace) throws(Problem) {
-        guard (try? FileStatus(path: DeviceGlance.devicePath(ofVolume: place.name))) != nil else {
-            throw DeviceGlance.inactiveProblem(place.name)
+        guard (try? FileStatus(path: DeviceInspector.devicePath(ofVolume: place.name))) != nil
+        else {
+            throw DeviceInspector.inactiveProblem(place.name)
         }
     }
 

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 package import SnapshotModel
 internal import VolumeAccess
@@ -24,7 +24,7 @@ struct KernelDevices: DeviceAbility {
         }
     }
 
-    func inactiveProblem(_ volume: String) -> Problem { DeviceGlance.inactiveProblem(volume) }
+    func inactiveProblem(_ volume: String) -> Problem { DeviceInspector.inactiveProblem(volume) }
 
     func open(_ place: VolumePlace) throws(Problem) -> any OpenDevices {
         try driver.openVolume(place)
@@ -36,7 +36,7 @@ struct KernelDevices: DeviceAbility {
 
     func number(of place: VolumePlace) throws(Problem) -> UInt64? {
         try asking { () throws(DeviceFailure) in
-            try mapper.info(DeviceName(volume: place.name, .top))?.number.encoded
+            try mapper.info(DeviceName(volume: place.name, .mounted))?.number.encoded
         }
     }
 
@@ -48,35 +48,35 @@ struct KernelDevices: DeviceAbility {
         switch part {
         case .view(let id):
             return DeviceOwner(volume: volume, snapshot: id, path: device.name.path)
-        case .top: return DeviceOwner(volume: volume, snapshot: nil, path: device.name.path)
+        case .mounted: return DeviceOwner(volume: volume, snapshot: nil, path: device.name.path)
         default: return nil
         }
     }
 
     func keeper(of place: VolumePlace) -> any RoomKeeper {
-        AreaKeeper(place.record, storePath: place.storePath, mapper: mapper)
+        DeviceRoomKeeper(place.record, storePath: place.storePath, mapper: mapper)
     }
 
-    func events() throws(Problem) -> any DeviceWatch {
-        KernelWatch(try doing { () throws(IOFailure) in try DeviceEvents() })
+    func events() throws(Problem) -> any DeviceEventSource {
+        KernelEvents(try doing { () throws(IOFailure) in try DeviceEvents() })
     }
 }
 
-extension AreaKeeper: RoomKeeper {}
+extension DeviceRoomKeeper: RoomKeeper {}
 
 extension DeviceVolume: OpenDevices {
     package func requireOrigin() throws(Problem) { try checkOrigin() }
 }
 
 /// The kernel's events, as the daemon waits for them.
-private struct KernelWatch: DeviceWatch {
+private struct KernelEvents: DeviceEventSource {
     private let events: DeviceEvents
 
     init(_ events: DeviceEvents) { self.events = events }
 
     func arm() throws(Problem) { try doing { () throws(IOFailure) in try events.arm() } }
 
-    func wait(milliseconds: Int) throws(Problem) -> WatchEnd {
+    func wait(milliseconds: Int) throws(Problem) -> EventWaitEnd {
         let reason = try doing { () throws(IOFailure) in
             try events.wait(milliseconds: milliseconds)
         }

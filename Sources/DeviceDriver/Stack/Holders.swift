@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import SnapshotModel
 internal import VolumeAccess
@@ -41,13 +41,13 @@ struct Holders {
 }
 
 extension VolumeStack {
-    private static let glanceMilliseconds = 1000
+    private static let pollMilliseconds = 1000
     private static let lookMilliseconds = 50
 
     /// Who has a device open; nil when nobody has. One who looks in for a moment, as udev does, is
     /// waited for.
     func holders(of part: Part) throws(Problem) -> Holders? {
-        let deadline = Deadline(milliseconds: Self.glanceMilliseconds)
+        let deadline = Deadline(milliseconds: Self.pollMilliseconds)
         while let info = try info(part), info.openCount > 0 {
             let holders = Holders(of: info.number)
             if holders.mountPoint != nil || deadline.hasPassed { return holders }

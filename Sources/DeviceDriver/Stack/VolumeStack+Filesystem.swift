@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
@@ -12,7 +12,7 @@ extension VolumeStack {
     /// Has a mounted filesystem write out what it has in memory, while writes go on: what is left then
     /// is all that writers wait for when it is frozen.
     func syncFilesystem() throws(Problem) {
-        guard let info = try info(.top), info.openCount > 0 else { return }
+        guard let info = try info(.mounted), info.openCount > 0 else { return }
         let clock = SystemClock()
         for _ in 0..<Self.syncsMaximum {
             let start = clock.monotonicNanoseconds()
@@ -28,10 +28,10 @@ extension VolumeStack {
     /// then, and stays frozen until whoever froze it thaws it.
     func suspendTop() throws(Problem) {
         do {
-            try mapper.suspend(name(.top), freezesFilesystem: true, flushes: true)
+            try mapper.suspend(name(.mounted), freezesFilesystem: true, flushes: true)
         } catch {
             guard error.isBusy else { throw Problem(error) }
-            try suspend(.top, freezesFilesystem: false)
+            try suspend(.mounted, freezesFilesystem: false)
         }
     }
 }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import DeviceMapper
 internal import StoreFormat
 internal import SnapshotModel
@@ -46,7 +46,7 @@ struct VolumeStack: Sendable {
     }
 
     /// Whether users can have the volume open.
-    func isActive() throws(Problem) -> Bool { try info(.top)?.hasLiveTable ?? false }
+    func isActive() throws(Problem) -> Bool { try info(.mounted)?.hasLiveTable ?? false }
 
     /// The devices of this volume that exist.
     func existing() throws(Problem) -> [Part] {
@@ -85,11 +85,11 @@ struct VolumeStack: Sendable {
     }
 
     /// Nil while there is no `base`.
-    func baseRole() throws(Problem) -> BaseRole? {
-        guard let info = try info(.base), info.hasLiveTable else { return nil }
+    func contentRole() throws(Problem) -> BaseRole? {
+        guard let info = try info(.content), info.hasLiveTable else { return nil }
         // No other table of `base` has more than one, and this one may have very many.
         if info.segmentCount > 1 { return .paused }
-        return switch try table(.base).segments.first?.target {
+        return switch try table(.content).segments.first?.target {
         case .snapshotMerge: .merging
         case .linear: .paused
         default: .origin
@@ -104,15 +104,15 @@ struct VolumeStack: Sendable {
         ])
     }
 
-    func realTable(on origin: DeviceReference, bytes: Int) -> DeviceTable {
+    func linearTable(on origin: DeviceReference, bytes: Int) -> DeviceTable {
         single(bytes, .linear(device: origin, offset: 0))
     }
 
     /// The device that the volume has as its origin now, whatever the origin's path leads to; nil
     /// while it has none.
     func liveOrigin() throws(Problem) -> DeviceNumber? {
-        guard try info(.real)?.hasLiveTable ?? false,
-            case .linear(.number(let number), _) = try table(.real).segments.first?.target
+        guard try info(.linear)?.hasLiveTable ?? false,
+            case .linear(.number(let number), _) = try table(.linear).segments.first?.target
         else { return nil }
         return number
     }
@@ -136,7 +136,7 @@ struct VolumeStack: Sendable {
         single(
             bytes,
             .snapshotMerge(
-                origin: try reference(.real), exceptions: try reference(.overlay(revert)),
+                origin: try reference(.linear), exceptions: try reference(.overlay(revert)),
                 chunkSectors: chunkSectors))
     }
 
@@ -144,7 +144,7 @@ struct VolumeStack: Sendable {
     func pausedTable(_ revert: RevertID, bytes: Int) throws(Problem) -> PausedTable {
         PausedTable(
             bytes: bytes, format: format, overlay: try reference(.overlay(revert)),
-            under: try reference(.under))
+            under: try reference(.pausedOrigin))
     }
 
     func syntheticTable(
@@ -217,7 +217,7 @@ struct VolumeStack: Sendable {
     /// Leaves what users have no business with to root alone. Best effort: udev may change it again, and
     /// does not where it has snapmgr's rules.
     func restrict(_ part: Part) {
-        if part != .top { try? NodeAccess.rootOnly.apply(to: name(part).path) }
+        if part != .mounted { try? NodeAccess.rootOnly.apply(to: name(part).path) }
     }
 
     /// Takes away what a killed command has prepared in the kernel: tables that no resume has made
@@ -372,7 +372,7 @@ struct VolumeStack: Sendable {
     /// `snapshot-origin` is resumed at which chunks it must cut writes; one that is not cut has only
     /// its first chunk preserved.
     func renewOrigin() throws(Problem) {
-        for part in [Part.under, .base] where try info(part)?.hasLiveTable ?? false {
+        for part in [Part.pausedOrigin, .content] where try info(part)?.hasLiveTable ?? false {
             try cycle(part)
         }
     }
@@ -380,8 +380,8 @@ struct VolumeStack: Sendable {
     /// The same while the volume is held, with a guard that resumes `base`, too. What is attached in
     /// mid-merge then hangs on `base`, and is none of `under`'s.
     func renewHeldOrigin() throws(Problem) {
-        try suspend(.base, freezesFilesystem: false)
-        try resume(.base)
+        try suspend(.content, freezesFilesystem: false)
+        try resume(.content)
     }
 
     func resumeIfSuspended(_ part: Part) throws(Problem) {

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
@@ -58,7 +58,7 @@ extension DeviceVolume {
     /// Lets those have the volume who may have its origin, and nobody else.
     func giveAccess() {
         do throws(IOFailure) {
-            try NodeAccess(path: originNodePath()).apply(to: stack.name(.top).path)
+            try NodeAccess(path: originNodePath()).apply(to: stack.name(.mounted).path)
         } catch {
             warn(
                 "the device of volume \(record.name) is not given to those who may open its origin: "

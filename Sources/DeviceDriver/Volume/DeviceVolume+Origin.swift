@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
@@ -11,7 +11,7 @@ extension DeviceVolume {
     /// - Returns: the origin's number; nil when the volume has it open already.
     @discardableResult
     package func checkOrigin() throws(Problem) -> DeviceNumber? {
-        guard try stack.info(.real) == nil else { return nil }
+        guard try stack.info(.linear) == nil else { return nil }
         let number = try originNumber()
         try requireSameDevice(number)
         let use = OriginUse(path: record.originPath, number: number)
@@ -118,7 +118,7 @@ extension DeviceVolume {
 
     /// Makes all that users have written durable on the origin.
     func flushOrigin() throws(Problem) {
-        let path = stack.name(.real).path
+        let path = stack.name(.linear).path
         try doing { () throws(IOFailure) in
             try FileDevice(path: path, access: .readWrite).sync()
         }

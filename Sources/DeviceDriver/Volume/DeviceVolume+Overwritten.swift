@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import MergeKit
 internal import SnapshotModel
@@ -16,7 +16,7 @@ extension DeviceVolume {
         // What an earlier merge has written may be in the disk's cache, and be lost with it.
         try flushOrigin()
         let most = min(Self.sampleCount, max(1, Self.sampleBytesMaximum / state.format.chunkBytes))
-        let origin = try directly(stack.name(.real).path)
+        let origin = try directly(stack.name(.linear).path)
         let step = max(1, plan.count / most)
         var sums: [ChunkSum] = []
         var passed = 0

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import StoreFormat
 internal import SnapshotModel
@@ -23,7 +23,7 @@ extension DeviceVolume {
         try reload()
         do throws(Problem) { try rest(merging.record) } catch {
             // What is said to have failed shall not come about later.
-            if let role = try? stack.baseRole(), role == .merging {
+            if let role = try? stack.contentRole(), role == .merging {
                 try? store.removeMark(StoreLayout.pausedMark(merging.record.id))
                 try? reload()
             }
@@ -52,7 +52,7 @@ extension DeviceVolume {
 
     /// Brings the kernel to what the store says of a revert that has begun.
     func carryOn(_ revert: RunningRevert) throws(Problem) {
-        let role = try stack.baseRole()
+        let role = try stack.contentRole()
         guard revert.phase == .paused else {
             if role != .merging { try flip(to: revert.record) }
             return
@@ -65,7 +65,7 @@ extension DeviceVolume {
     /// Why nobody can wait for the merge's end; nil when one can.
     func restingProblem() throws(Problem) -> Problem? {
         try requireActive()
-        if let problem = try DeviceGlance(stack).suspensionProblem() { return problem }
+        if let problem = try DeviceInspector(stack).suspensionProblem() { return problem }
         guard let merging = state.merging, merging.phase == .paused else { return nil }
         return Problem(
             .refused, "the merge of snapshot \(merging.record.targetID) is paused", hint: mergeHint)
@@ -74,17 +74,17 @@ extension DeviceVolume {
     /// Puts the table of a merge that rests in place of one that runs, or of the origin, which is so
     /// only while the volume is held.
     private func rest(_ revert: RevertRecord) throws(Problem) {
-        guard try stack.baseRole() != .paused else { return }
+        guard try stack.contentRole() != .paused else { return }
         try bringUpMerge(revert)
         try ensureUnder()
         var isDone = false
         // Only when the kernel has ended the step at hand, what is not merged stays so.
-        try stack.replaceHeld(.base) { () throws(Problem) in
+        try stack.replaceHeld(.content) { () throws(Problem) in
             let unmerged = try unmergedChunks(of: revert)
             isDone = unmerged.isEmpty
             return try isDone ? originTable() : pausedTable(revert, unmerged)
         }
-        guard try stack.baseRole() != .merging else {
+        guard try stack.contentRole() != .merging else {
             throw Problem(
                 .interrupted, "the merge on volume \(record.name) went on meanwhile",
                 hint: "run the command again when the disk is less busy")
@@ -101,11 +101,11 @@ extension DeviceVolume {
 
     /// After all that hangs on `real`: an origin learns when it is resumed what that is.
     private func ensureUnder() throws(Problem) {
-        try stack.ensure(.under) { () throws(Problem) in try originTable() }
+        try stack.ensure(.pausedOrigin) { () throws(Problem) in try originTable() }
     }
 
     private func originTable() throws(Problem) -> DeviceTable {
-        try stack.originTable(on: .real, bytes: record.geometry.volumeBytes)
+        try stack.originTable(on: .linear, bytes: record.geometry.volumeBytes)
     }
 
     private func pausedTable(

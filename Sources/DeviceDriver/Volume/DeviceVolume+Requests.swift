@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import DeviceMapper
 internal import MergeKit
 internal import StoreFormat

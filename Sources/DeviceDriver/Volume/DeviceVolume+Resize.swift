@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import MergeKit
 internal import SnapshotModel
@@ -38,7 +38,7 @@ extension DeviceVolume {
     /// now: the next activation would take that.
     private func growingOrigin() throws(Problem) -> DeviceNumber {
         guard let number = try stack.liveOrigin() else {
-            throw DeviceGlance.inactiveProblem(record.name)
+            throw DeviceInspector.inactiveProblem(record.name)
         }
         let found = try? BlockDevices.number(record.originPath)
         guard found == nil || found == number else {
@@ -65,26 +65,26 @@ extension DeviceVolume {
             throw Problem(
                 .refused,
                 "the origin \(record.originPath) has blocks of \(block) bytes, of which "
-                    + "\(bytes) bytes are no multiple",
+                    + "\(bytes) bytes are not a multiple",
                 hint: "choose \(bytes / block * block) bytes")
         }
     }
 
     /// Has the kernel look at the lowest table of the new size. Nothing is changed.
     private func tryTable(_ origin: DeviceNumber, _ bytes: Int) throws(Problem) {
-        try stack.load(.real, stack.realTable(on: .number(origin), bytes: bytes))
-        try stack.clear(.real)
+        try stack.load(.linear, stack.linearTable(on: .number(origin), bytes: bytes))
+        try stack.clear(.linear)
     }
 
     /// Gives the devices the size that the store says. Each step may be done again.
     private func resizeDevices() throws(Problem) {
         let bytes = record.geometry.volumeBytes
-        guard state.revert == nil, try sectorCount(of: .top) != VolumeStack.sectors(bytes),
+        guard state.revert == nil, try sectorCount(of: .mounted) != VolumeStack.sectors(bytes),
             let origin = try stack.liveOrigin()
         else { return }
-        try stack.replace(.real, stack.realTable(on: .number(origin), bytes: bytes))
-        try stack.replace(.base, stack.originTable(on: .real, bytes: bytes))
-        try stack.replace(.top, stack.originTable(on: .base, bytes: bytes))
+        try stack.replace(.linear, stack.linearTable(on: .number(origin), bytes: bytes))
+        try stack.replace(.content, stack.originTable(on: .linear, bytes: bytes))
+        try stack.replace(.mounted, stack.originTable(on: .content, bytes: bytes))
     }
 
     /// Finishes a resize that was cut short. One that the kernel does not take is taken back: it shall
@@ -98,7 +98,7 @@ extension DeviceVolume {
 
     /// The volume has the size that its users see.
     private func takeBackResize() throws(Problem) {
-        let bytes = try sectorCount(of: .top) * Geometry.sectorBytes
+        let bytes = try sectorCount(of: .mounted) * Geometry.sectorBytes
         guard bytes > 0, bytes != record.geometry.volumeBytes else { return }
         try changeRecord { $0.geometry.volumeBytes = bytes }
     }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
@@ -13,14 +13,14 @@ extension DeviceVolume {
     func flip(to revert: RevertRecord) throws(Problem) {
         try bringUpMerge(revert)
         if let safety = state.manifest(revert.safety), !state.isBroken(safety.ordinal) {
-            try attach(safety, on: .real)
+            try attach(safety, on: .linear)
             try hangOnReal(safety)
         }
         try store.writeMark(StoreLayout.begunMark(revert.id))
         // The kernel takes no second merge beside the first.
-        if try stack.baseRole() == .merging { try stopMerge() }
+        if try stack.contentRole() == .merging { try stopMerge() }
         try stack.replace(
-            .base, stack.mergeTable(revert.id, bytes: record.geometry.volumeBytes))
+            .content, stack.mergeTable(revert.id, bytes: record.geometry.volumeBytes))
         try reload()
     }
 
@@ -29,17 +29,17 @@ extension DeviceVolume {
     private func hangOnReal(_ manifest: SnapshotManifest) throws(Problem) {
         let part = DeviceName.Part.snapshot(manifest.ordinal)
         guard case .snapshot(let origin, _, _, _) = try stack.table(part).segments.first?.target,
-            try origin != stack.reference(.real)
+            try origin != stack.reference(.linear)
         else { return }
-        try stack.replace(part, try stack.snapshotTable(of: manifest, on: .real))
+        try stack.replace(part, try stack.snapshotTable(of: manifest, on: .linear))
         try stack.renewOrigin()
     }
 
     /// Has the volume read the origin again, whatever of a merge is done.
     func stopMerge() throws(Problem) {
-        guard let role = try stack.baseRole(), role != .origin else { return }
+        guard let role = try stack.contentRole(), role != .origin else { return }
         try stack.replace(
-            .base, stack.originTable(on: .real, bytes: record.geometry.volumeBytes))
+            .content, stack.originTable(on: .linear, bytes: record.geometry.volumeBytes))
     }
 
     /// A revert that counts and whose merge has not begun, because its command was killed: begins
@@ -72,8 +72,8 @@ extension DeviceVolume {
     /// Ends the merge if the kernel has; whether it did. A merge that has failed is left as it is,
     /// since the volume goes on: see ``mergeFailure()``.
     func finishMergeIfDone() throws(Problem) -> Bool {
-        guard state.merging != nil, try stack.baseRole() == .merging else { return false }
-        guard case .usage(let allocated, _, let metadata) = try stack.status(.base),
+        guard state.merging != nil, try stack.contentRole() == .merging else { return false }
+        guard case .usage(let allocated, _, let metadata) = try stack.status(.content),
             allocated == metadata
         else { return false }
         try finishMerge()
@@ -83,11 +83,12 @@ extension DeviceVolume {
     /// What the kernel says of a merge that has stopped; nil while all is well, also of one that is
     /// paused.
     func mergeFailure() throws(Problem) -> Problem? {
-        guard let merging = state.merging, let role = try stack.baseRole(), role != .origin else {
+        guard let merging = state.merging, let role = try stack.contentRole(), role != .origin
+        else {
             return nil
         }
         var parts: [DeviceName.Part] = [.overlay(merging.record.id)]
-        if role == .merging { parts.append(.base) }
+        if role == .merging { parts.append(.content) }
         for part in parts where try isLost(part) {
             return Problem(
                 .inputOutput,
@@ -96,7 +97,7 @@ extension DeviceVolume {
                 hint: "see `dmesg`; when the store works again, run "
                     + "\(.mergeResume(record.name))")
         }
-        guard role == .merging, case .mergeFailed = try stack.status(.base) else { return nil }
+        guard role == .merging, case .mergeFailed = try stack.status(.content) else { return nil }
         return Problem(
             .inputOutput,
             "the kernel's merge on volume \(record.name) has stopped at an I/O error: nothing is "
@@ -122,8 +123,8 @@ extension DeviceVolume {
     func restartMerge() throws(Problem) {
         guard let merging = state.merging, try mergeFailure() != nil else { return }
         let id = merging.record.id
-        try stack.noteSuspension(of: [.base, .top])
-        try stack.suspend(.top, freezesFilesystem: false)
+        try stack.noteSuspension(of: [.content, .mounted])
+        try stack.suspend(.mounted, freezesFilesystem: false)
         do throws(Problem) {
             try stopMerge()
             if try isLost(.overlay(id)) {
@@ -133,13 +134,13 @@ extension DeviceVolume {
             try flip(to: merging.record)
         } catch {
             // A volume that reads wrongly stays suspended.
-            if let role = try? stack.baseRole(), role != .origin {
-                try? stack.letGoUnguarded([.base, .top])
+            if let role = try? stack.contentRole(), role != .origin {
+                try? stack.letGoUnguarded([.content, .mounted])
             }
             throw error
         }
-        try stack.letGoUnguarded([.base, .top])
-        stack.noteResumption(of: [.base, .top])
+        try stack.letGoUnguarded([.content, .mounted])
+        stack.noteResumption(of: [.content, .mounted])
     }
 
     /// Has the kernel take an overlay again that it gave up because the store failed.
@@ -200,6 +201,6 @@ extension DeviceVolume {
     /// How far the merge is, in the kernel's own figures; nil when none runs.
     package func mergeProgress() throws(Problem) -> MergeProgress? {
         guard let revert = state.revert?.record else { return nil }
-        return try DeviceGlance(stack).progress(of: revert)
+        return try DeviceInspector(stack).progress(of: revert)
     }
 }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import StoreFormat
 internal import SnapshotModel
@@ -30,7 +30,7 @@ extension DeviceVolume {
             !known.isClosed, manifests(since: known) == nil
         else { return }
         try flushOrigin()
-        let origin = try directly(stack.name(.real).path)
+        let origin = try directly(stack.name(.linear).path)
         let chunks = sampledChunks
         let contents = chunks.compactMap { chunk in
             content(ofChunk: chunk, on: origin).map { (chunk: chunk, bytes: $0) }

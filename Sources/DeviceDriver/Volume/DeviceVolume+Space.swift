@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import DeviceMapper
 internal import StoreFormat
 package import SnapshotModel
@@ -25,7 +25,7 @@ extension DeviceVolume {
             try usedBytes(of: manifest) / 2 * 3
         }
         try doing { () throws(IOFailure) in
-            let wanted = max(last ?? RoomLook.headroomBytes, Self.leastWrittenBytes)
+            let wanted = max(last ?? RoomReading.headroomBytes, Self.leastWrittenBytes)
             let start = state.format.offset(of: AreaFormat.firstDataChunk)
             let end = min(wanted, try areaReserve.headroom(area, usedBytes: 0))
             // A store that is nearly full has no room for it.

@@ -6,13 +6,13 @@ extension DeviceVolume {
     /// `.refused` when somebody else has suspended a device of the volume: whatever changes a table
     /// ends with a resume, and that is for him to do.
     func requireRunning() throws(Problem) {
-        if let problem = try DeviceGlance(stack).suspensionProblem() { throw problem }
+        if let problem = try DeviceInspector(stack).suspensionProblem() { throw problem }
     }
 
     /// The same for those who read a snapshot, who need nothing of the top and of other snapshots.
     func requireReadable(_ id: SnapshotID) throws(Problem) {
         let needed = try stack.suspendedByOthers().filter {
-            if case .view(let other) = $0 { other == id } else { $0 != .top }
+            if case .view(let other) = $0 { other == id } else { $0 != .mounted }
         }
         if !needed.isEmpty { throw stack.suspensionProblem(needed) }
     }

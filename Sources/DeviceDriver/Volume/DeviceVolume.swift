@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import DeviceMapper
 internal import MergeKit
 package import StoreFormat
@@ -57,7 +57,7 @@ package final class DeviceVolume {
             : "wait for it with \(.mergeStatus(record.name))"
     }
 
-    func requireActive() throws(Problem) { try DeviceGlance(stack).requireActive() }
+    func requireActive() throws(Problem) { try DeviceInspector(stack).requireActive() }
 }
 
 // MARK: - Up and down
@@ -73,16 +73,16 @@ extension DeviceVolume {
         try store.settle()
         try finishStore()
         let volumeBytes = record.geometry.volumeBytes
-        try stack.ensure(.real) { () throws(Problem) in
+        try stack.ensure(.linear) { () throws(Problem) in
             // Not by its path: that was proven to be this device, and may lead elsewhere by now.
-            stack.realTable(
+            stack.linearTable(
                 on: origin.map { .number($0) } ?? .path(record.originPath), bytes: volumeBytes)
         }
         if let merging = state.merging { try bringUpMerge(merging.record) }
         try attachGrowing()
-        try stack.ensure(.base) { () throws(Problem) in
+        try stack.ensure(.content) { () throws(Problem) in
             guard let merging = state.merging else {
-                return try stack.originTable(on: .real, bytes: volumeBytes)
+                return try stack.originTable(on: .linear, bytes: volumeBytes)
             }
             return merging.phase == .paused
                 ? try restingTable(merging.record)
@@ -94,8 +94,8 @@ extension DeviceVolume {
         try attachLate()
         // From the next step on somebody may write.
         try noteOpen()
-        try stack.ensure(.top) { () throws(Problem) in
-            try stack.originTable(on: .base, bytes: volumeBytes)
+        try stack.ensure(.mounted) { () throws(Problem) in
+            try stack.originTable(on: .content, bytes: volumeBytes)
         }
         giveAccess()
         try finishResize()
@@ -111,10 +111,10 @@ extension DeviceVolume {
     /// What hangs on `real`: the safety snapshot of a merge, and the newest unless it was taken in
     /// mid-merge.
     private func attachGrowing() throws(Problem) {
-        if let second = state.second { try attach(second, on: .real) }
+        if let second = state.second { try attach(second, on: .linear) }
         guard let active = state.active else { return }
         if let merging = state.merging, active.ordinal > merging.record.safety { return }
-        try attach(active, on: .real)
+        try attach(active, on: .linear)
     }
 
     /// What was taken in mid-merge hangs on `base`.
@@ -122,7 +122,7 @@ extension DeviceVolume {
         guard let active = state.active, let merging = state.merging,
             active.ordinal > merging.record.safety
         else { return }
-        try attach(active, on: .base)
+        try attach(active, on: .content)
     }
 
     func attach(_ manifest: SnapshotManifest, on origin: DeviceName.Part) throws(Problem) {
@@ -178,22 +178,22 @@ extension DeviceVolume {
     }
 
     private func removeAll() throws(Problem) {
-        try stack.remove(.top)
+        try stack.remove(.mounted)
         let parts = try stack.existing()
         for part in parts { if case .overlay = part { try stack.remove(part) } }
         // Whatever `base` is, what hangs on it goes first.
         for part in parts { if case .snapshot = part { try stack.remove(part) } }
-        try stack.remove(.base)
-        try stack.remove(.under)
+        try stack.remove(.content)
+        try stack.remove(.pausedOrigin)
         for part in parts { if case .synthetic = part { try stack.remove(part) } }
-        try stack.remove(.real)
+        try stack.remove(.linear)
         try stack.detachUnusedLoops()
     }
 
     /// `.refused` when somebody has the volume open, naming who and what to do. One who looks in for
     /// a moment, as udev does, is waited for.
     func requireClosed() throws(Problem) {
-        if let problem = try DeviceGlance(stack).openProblem() { throw problem }
+        if let problem = try DeviceInspector(stack).openProblem() { throw problem }
     }
 }
 
@@ -205,7 +205,7 @@ extension DeviceVolume {
     /// waits.
     package func recover() throws(Problem) {
         guard try stack.isActive() else { return }
-        if let warning = try DeviceGlance(stack).suspensionWarning() {
+        if let warning = try DeviceInspector(stack).suspensionWarning() {
             warn(warning)
             try noteInvalid()
             return refillIfPossible()
@@ -317,7 +317,7 @@ extension DeviceVolume {
 
     private func isResumed(_ part: DeviceName.Part) -> Bool {
         switch part {
-        case .top, .base, .under, .real, .view: true
+        case .mounted, .content, .pausedOrigin, .linear, .view: true
         case .snapshot(let ordinal): isGrowing(ordinal)
         case .synthetic, .overlay: false
         }
@@ -331,8 +331,8 @@ extension DeviceVolume {
     /// older snapshots' devices, loop devices.
     func tidy() throws(Problem) {
         try repointViews()
-        if try stack.info(.under) != nil, try stack.baseRole() != .paused {
-            try stack.remove(.under)
+        if try stack.info(.pausedOrigin) != nil, try stack.contentRole() != .paused {
+            try stack.remove(.pausedOrigin)
         }
         for part in try stack.existing() {
             switch part {
@@ -359,12 +359,12 @@ extension DeviceName.Part {
     /// Devices stand on those of a lesser height.
     var height: Int {
         switch self {
-        case .real: 0
-        case .under: 1
-        case .synthetic, .overlay, .base: 2
+        case .linear: 0
+        case .pausedOrigin: 1
+        case .synthetic, .overlay, .content: 2
         case .snapshot: 3
         case .view: 4
-        case .top: 5
+        case .mounted: 5
         }
     }
 }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 
 /// In the place of an origin that cannot be opened, for questions that its content has no part in:
 /// whoever reads it after all is told why it cannot be.

@@ -22,7 +22,7 @@ extension BlockDevices {
         SystemFile.line(folder(number) + "/ro") == "1"
     }
 
-    /// The disk that a partition is a part of; nil for what is no partition.
+    /// The disk that a partition is a part of; nil for what is not a partition.
     package static func disk(ofPartition number: DeviceNumber) -> DeviceNumber? {
         guard SystemFile.line(folder(number) + "/partition") != nil else { return nil }
         return SystemFile.line(folder(number) + "/../dev").flatMap { DeviceNumber(text: $0) }

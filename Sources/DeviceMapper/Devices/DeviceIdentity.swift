@@ -23,7 +23,7 @@ package enum DeviceIdentity {
 
     private static func role(_ part: DeviceName.Part) -> String {
         switch part {
-        case .top: "top"
+        case .mounted: "top"
         case .view(let snapshot): "view-\(snapshot)"
         default: String(part.suffix.dropFirst())
         }

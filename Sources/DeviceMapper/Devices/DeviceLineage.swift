@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import SnapshotModel
 
 /// What lies below a block device or a filesystem: disks of partitions, devices of logical volumes,
@@ -64,7 +64,7 @@ struct LoopBacking {
 protocol BlockSystem {
     /// The disk of a partition, and the devices that a device is made of.
     func devices(below device: DeviceNumber) -> [DeviceNumber]
-    /// Nil for what is no loop device.
+    /// Nil for what is not a loop device.
     func backing(of device: DeviceNumber) -> LoopBacking?
     /// The devices of the mounted filesystem that a path without links is in, when its number is no
     /// device's.

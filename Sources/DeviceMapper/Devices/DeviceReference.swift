@@ -4,7 +4,7 @@ package enum DeviceReference: Hashable, Sendable {
     case path(String)
     case number(DeviceNumber)
 
-    /// What a table's text says; text that is no number is a path.
+    /// What a table's text says; text that is not a number is a path.
     init(text: String) {
         self = DeviceNumber(text: text).map { .number($0) } ?? .path(text)
     }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// A process that has a file open, as far as can be told: only root sees other users' processes.

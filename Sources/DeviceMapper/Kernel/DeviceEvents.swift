@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import CDeviceMapper
 internal import CSystem
 internal import Glibc

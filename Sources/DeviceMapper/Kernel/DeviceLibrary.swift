@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import CDeviceMapper
 
 /// libdevmapper, which is not safe for threads: one of this process at a time.

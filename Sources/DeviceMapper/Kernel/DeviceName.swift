@@ -27,15 +27,15 @@ package struct DeviceName: Hashable, Sendable {
 
     /// What a device is to its volume.
     package enum Part: Hashable, Sendable {
-        /// What users mount: `snapshot-origin` over ``base``.
-        case top
-        /// `snapshot-origin` over ``real``, or what a revert's merge needs in its place.
-        case base
+        /// What users mount: `snapshot-origin` over ``content``.
+        case mounted
+        /// `snapshot-origin` over ``linear``, or what a revert's merge needs in its place.
+        case content
         /// `linear` over the origin device.
-        case real
-        /// `snapshot-origin` over ``real``, below ``base`` while a merge is paused: takes what is
+        case linear
+        /// `snapshot-origin` over ``linear``, below ``content`` while a merge is paused: takes what is
         /// written to chunks that need no merging.
-        case under
+        case pausedOrigin
         /// The `snapshot` that keeps the exceptions of the snapshot with this ordinal.
         case snapshot(SnapshotOrdinal)
         /// A revert's synthetic exception store.
@@ -70,10 +70,10 @@ extension DeviceName: CustomStringConvertible {
 extension DeviceName.Part {
     var suffix: String {
         switch self {
-        case .top: ""
-        case .base: ":base"
-        case .real: ":real"
-        case .under: ":under"
+        case .mounted: ""
+        case .content: ":base"
+        case .linear: ":real"
+        case .pausedOrigin: ":under"
         case .snapshot(let ordinal): ":snap-" + ordinal.rawValue.padded(to: 6)
         case .synthetic(let revert): ":synth-" + revert.rawValue.padded(to: 6)
         case .overlay(let revert): ":overlay-" + revert.rawValue.padded(to: 6)
@@ -83,10 +83,10 @@ extension DeviceName.Part {
 
     init?(suffix: Substring) {
         switch suffix {
-        case "": self = .top
-        case ":base": self = .base
-        case ":real": self = .real
-        case ":under": self = .under
+        case "": self = .mounted
+        case ":base": self = .content
+        case ":real": self = .linear
+        case ":under": self = .pausedOrigin
         default:
             if let number = Self.number(suffix, after: ":snap-") {
                 self = .snapshot(SnapshotOrdinal(rawValue: Int(number)))
@@ -109,5 +109,5 @@ extension DeviceName.Part {
 
     /// Whether users and their filesystems meet the device. Of the others, udev makes no links by
     /// filesystem UUID or label: they carry the same filesystem as the top.
-    var isTop: Bool { self == .top }
+    var isMounted: Bool { self == .mounted }
 }

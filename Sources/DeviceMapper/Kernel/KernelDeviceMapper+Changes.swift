@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import CDeviceMapper
 internal import Glibc
 
@@ -29,7 +29,7 @@ extension KernelDeviceMapper {
     ) throws(DeviceFailure) {
         guard DeviceIdentity.isOurs(uuid), uuid.utf8.count <= DeviceIdentity.bytesMaximum else {
             throw DeviceFailure(
-                "create", name.text, detail: "\"\(uuid)\" is no UUID of ours", cause: .foreign)
+                "create", name.text, detail: "\"\(uuid)\" is not a UUID of ours", cause: .foreign)
         }
         // What is wrong with the table is better known before there is a device.
         let resolved = try resolve(table, for: name)

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import CDeviceMapper
 internal import Glibc
 
@@ -10,7 +10,7 @@ extension KernelDeviceMapper {
     /// top's, or was: links by its UUID or label must not lead to them, and nobody should look for
     /// volume groups or arrays in them.
     static func udevFlags(_ name: DeviceName) -> UInt16 {
-        guard let part = name.volumePart?.part, !part.isTop else { return 0 }
+        guard let part = name.volumePart?.part, !part.isMounted else { return 0 }
         return UInt16(
             DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG
                 | DM_UDEV_DISABLE_OTHER_RULES_FLAG)

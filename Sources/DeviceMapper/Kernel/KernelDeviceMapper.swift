@@ -53,7 +53,7 @@ package final class KernelDeviceMapper: DeviceMapping {
     package func devices() throws(DeviceFailure) -> [ListedDevice] {
         var ours: [ListedDevice] = []
         for name in try allNames() {
-            // One that was removed meanwhile is no device anymore.
+            // One that was removed meanwhile is no longer a device.
             guard let information = try info(name), information.isOurs else { continue }
             ours.append(
                 ListedDevice(name: name, uuid: information.uuid, number: information.number))

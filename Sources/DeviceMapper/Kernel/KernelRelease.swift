@@ -16,7 +16,7 @@ package struct KernelRelease: Hashable, Sendable {
         self.version = version
     }
 
-    /// The kernel that this process runs on; nil if its release is no release.
+    /// The kernel that this process runs on; nil if its release cannot be read.
     package static var current: KernelRelease? {
         var name = utsname()
         guard uname(&name) == 0 else { return nil }

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Glibc
 
 /// The kernel's own throttle of its snapshot copies: the percentage of time in which they may run. It

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import CDeviceMapper
 internal import Glibc
 

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// The small files and links in which the kernel tells of itself.

@@ -80,7 +80,7 @@ extension DeviceTable {
             let row = segments.count
             guard words.count >= 3, let start = Int(digits: words[0]),
                 let count = Int(digits: words[1])
-            else { throw TableFailure(row: row, "is no row of a table") }
+            else { throw TableFailure(row: row, "is not a row of a table") }
             segments.append(
                 Segment(
                     startSector: start, sectorCount: count,

@@ -74,14 +74,14 @@ extension Target {
         case .snapshot(let origin, let exceptions, let chunkSectors, _),
             .snapshotMerge(let origin, let exceptions, let chunkSectors, _):
             if chunkSectors <= 0 || chunkSectors & (chunkSectors - 1) != 0 {
-                return "chunks of \(chunkSectors) sectors, which is no power of two"
+                return "chunks of \(chunkSectors) sectors, which is not a power of two"
             }
             return origin.fault ?? exceptions.fault
         case .zero, .error: return nil
         case .other(let kind, let arguments):
             // DM_MAX_TYPE_NAME, with the zero at the end.
             if !(1...15).contains(kind.utf8.count) || kind.utf8.contains(where: isBlank) {
-                return "\"\(kind)\" is no target's name"
+                return "\"\(kind)\" is not a target's name"
             }
             return arguments.contains("") ? "an empty argument of \(kind)" : nil
         }
@@ -129,7 +129,7 @@ extension DeviceReference {
     }
 
     fileprivate var fault: String? {
-        isUsable ? nil : "\"\(text)\" is no device: its path must be absolute"
+        isUsable ? nil : "\"\(text)\" is not a device: its path must be absolute"
     }
 
     fileprivate func append(to bytes: inout [UInt8]) {

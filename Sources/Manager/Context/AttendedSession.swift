@@ -19,7 +19,7 @@ final class AttendedSession: VolumeSession {
         knownCount = session.warnings.count
     }
 
-    var isServed: Bool { session.isServed }
+    var mergesByItself: Bool { session.mergesByItself }
     var warnings: [Advice] { session.warnings }
 
     func perform(

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import DeviceMapper
 internal import Glibc
@@ -100,7 +100,7 @@ extension ManagerContext {
     /// Devices of the kernel's are in the way of all that could be done without a store.
     private func missingStoreHint(_ volume: VolumeRow) -> Advice {
         let name = volume.record.name
-        let hasDevices = (try? glance(volume).hasDevices) ?? false
+        let hasDevices = (try? inspector(volume).hasDevices) ?? false
         return hasDevices
             ? "mount or restore it; to do without, take the devices down first: "
                 + "\(.deactivate(name, withoutStore: true))"
@@ -186,13 +186,13 @@ extension ManagerContext {
     }
 
     /// A look at a volume that changes nothing.
-    func glance(_ volume: VolumeRow) throws(Problem) -> any VolumeGlance {
-        try driver(of: volume).glance(at: volume.place)
+    func inspector(_ volume: VolumeRow) throws(Problem) -> any VolumeInspector {
+        try driver(of: volume).inspector(at: volume.place)
     }
 
     /// Whether the device that users mount is there.
     func isActive(_ volume: VolumeRow) -> Bool {
-        devices(of: volume) != nil && (try? glance(volume).isServed) ?? false
+        devices(of: volume) != nil && (try? inspector(volume).isInUse) ?? false
     }
 
     /// Whether snapshots can lose exceptions: by policy, or whatever the policy is.

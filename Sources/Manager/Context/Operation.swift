@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 
 /// What belongs to one request to a manager, and to none of the others that it performs meanwhile.
 ///

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// The paths below the state folder. Nothing is opened here.
@@ -52,7 +52,7 @@ extension StateFolder {
         for path in ["", "-wal", "-shm", "-journal"].map({ catalogPath + $0 }) {
             guard let status = try FileStatus.ofName(path), status.kind != .file else { continue }
             throw Problem(
-                .corrupt, "\(path) is no file",
+                .corrupt, "\(path) is not a file",
                 hint: "move it away, then run \(.catalogRebuild)")
         }
     }

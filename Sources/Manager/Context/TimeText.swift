@@ -7,7 +7,7 @@ package enum TimeText {
         "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400,
     ]
 
-    /// Reads `90s`, `10m`, `2h`, `1h30m`, `7d`, `2w`, `1y` as seconds; nil when it is no duration.
+    /// Reads `90s`, `10m`, `2h`, `1h30m`, `7d`, `2w`, `1y` as seconds; nil when it is not a duration.
     package static func durationSeconds(_ text: some StringProtocol) -> Int64? {
         var total: Int64 = 0
         var rest = Substring(text)
@@ -30,7 +30,7 @@ package enum TimeText {
     private static let maximumSeconds: Int64 = 100 * 365 * 86_400
 
     /// Reads `2026-11-22`, `2026-11-22T12:45` and `2026-11-22T12:45:30` as local times, and RFC 3339
-    /// with a final `Z` as UTC; nil when it is no moment.
+    /// with a final `Z` as UTC; nil when it is not a moment.
     package static func moment(
         _ text: some StringProtocol, in zone: LocalZone
     ) -> Timestamp? {

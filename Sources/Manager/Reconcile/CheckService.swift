@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import StoreFormat
 package import SnapshotModel
@@ -86,7 +86,7 @@ package struct CheckService {
                     .damage, object: "store", message: problem.message, remedy: problem.hint)
             ]
         }
-        // What a killed command has left is no damage: it is finished first.
+        // What a killed command has left is not damage: it is finished first.
         if context.isActive(volume) {
             try context.withSession(volume) { _ in }
         }

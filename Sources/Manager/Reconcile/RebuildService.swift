@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Glibc
 internal import StoreFormat
@@ -104,7 +104,7 @@ extension RebuildService {
             let path = try Paths.absolute(store)
             guard try Paths.exists(path + "/volume.json") else {
                 throw Problem(
-                    .notFound, "\(path) is no store: it has no volume.json",
+                    .notFound, "\(path) is not a store: it has no volume.json",
                     hint: "name the folder that holds volume.json and snapshots/")
             }
             return [path]

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import SnapshotModel
 
@@ -41,7 +41,7 @@ struct ReferenceResolver {
     func snapshot(_ text: String) throws -> SnapshotRow {
         guard case .snapshot(let row) = try target(text) else {
             throw Problem(
-                .usage, "`\(text)` is no single snapshot",
+                .usage, "`\(text)` is not a single snapshot",
                 hint: "run \(.list()) and name one by its id")
         }
         return row

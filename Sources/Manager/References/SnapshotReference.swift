@@ -94,7 +94,7 @@ package enum SnapshotName {
         guard case .name = SnapshotReference.Selector(name, zone: .utc) else {
             throw Problem(
                 .usage, "`\(name)` cannot be a name: VOL@\(name) has another meaning",
-                hint: "choose a name that is no number, time, duration, `latest` or `live`")
+                hint: "choose a name that is not a number, time, duration, `latest` or `live`")
         }
     }
 }

@@ -18,7 +18,7 @@ package struct VolumePrune: Hashable, Sendable {
     /// Oldest first.
     package var removed: [Removal]
     /// Everything that stays, oldest first; empty unless it was asked for.
-    package var kept: [Stay]
+    package var kept: [KeptSnapshot]
     package var keptCount: Int
     /// What the filesystem got back, in bytes; of a dry run, an estimate of it.
     package var freedBytes: Int
@@ -48,7 +48,7 @@ package struct VolumePrune: Hashable, Sendable {
         package var isForSpace: Bool
     }
 
-    package struct Stay: Hashable, Sendable {
+    package struct KeptSnapshot: Hashable, Sendable {
         package var id: SnapshotID
         package var takenAt: Timestamp
         package var retention: SnapshotRetention

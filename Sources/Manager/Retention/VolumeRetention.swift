@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Scheduler
 internal import Settings
@@ -23,7 +23,7 @@ struct VolumeRetention {
 
     /// What stays and what goes, as things are now, or at the moment that is believed to be now.
     func plan() throws -> PrunePlan {
-        try plan(asOf: try ClockWatch(context, settings).look().now)
+        try plan(asOf: try ClockJudge(context, settings).look().now)
     }
 
     /// What stays and what goes of all that there is, with ages as of a moment.

@@ -33,7 +33,7 @@ extension MergeService {
                     item.planBytes = outcome.planBytes
                     item.usableAfterNanoseconds = outcome.usableAfterNanoseconds
                     item.state = outcome.state
-                    if !session.isServed {
+                    if !session.mergesByItself {
                         try MergeFollower(context).run(session, volume, onProgress: onProgress)
                         item.state = .done
                     }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import StoreFormat
 package import SnapshotModel
@@ -70,7 +70,7 @@ package struct MergeService {
             try Reconciler(context).withVolume(name) { volume in
                 try context.withSession(volume) { session in
                     _ = try session.perform(.resumeMerge)
-                    guard !session.isServed else { return }
+                    guard !session.mergesByItself else { return }
                     _ = try session.perform(.waitForMerge) { onProgress(name, $0) }
                 }
             }
@@ -103,12 +103,12 @@ package struct MergeService {
     }
 
     /// Whether somebody has an image open, or the device of the volume is there.
-    func isServed(_ volume: VolumeRow) throws -> Bool { try context.glance(volume).isServed }
+    func isInUse(_ volume: VolumeRow) throws -> Bool { try context.inspector(volume).isInUse }
 
     /// From the server when there is one, or from the kernel; else from the store.
     func progress(of volume: VolumeRow) throws -> MergeProgress? {
         _ = try context.reader(volume)
-        return try context.glance(volume).mergeProgress(at: context.clock.now())
+        return try context.inspector(volume).mergeProgress(at: context.clock.now())
     }
 }
 

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import SnapshotModel
 internal import VolumeAccess
@@ -49,7 +49,7 @@ struct QueuedReverts {
     func run(_ volume: VolumeRow, waits: Bool = false) throws {
         let name = volume.record.name
         guard let hold = try holds(of: name).first, context.isActive(volume),
-            try context.glance(volume).openProblem() == nil
+            try context.inspector(volume).openProblem() == nil
         else { return }
         try Reconciler(context).tidy([name])
         // A crash may have come between the revert and the end of its hold.

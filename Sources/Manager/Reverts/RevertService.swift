@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Hooks
 package import SnapshotModel
@@ -88,7 +88,7 @@ package struct RevertService {
         }
         for index in report.items.indices { report.items[index].clients = clients[index] }
         for (index, member) in members.enumerated()
-        where options.waits ?? !member.session.isServed {
+        where options.waits ?? !member.session.mergesByItself {
             report.items[index].state = try wait(for: member, onProgress)
         }
         return report
@@ -134,7 +134,7 @@ package struct RevertService {
                 .usage, "a revert that waits takes a safety snapshot: nobody is asked then",
                 hint: "leave out --no-safety")
         }
-        guard try context.glance(member.volume).openProblem() != nil else { return nil }
+        guard try context.inspector(member.volume).openProblem() != nil else { return nil }
         if !options.isDryRun {
             try QueuedReverts(context).add(member.target.id, of: member.name)
         }
@@ -145,7 +145,7 @@ package struct RevertService {
 
     private func requireClosed(_ members: [RevertMember]) throws {
         for member in members {
-            if let problem = try context.glance(member.volume).openProblem() { throw problem }
+            if let problem = try context.inspector(member.volume).openProblem() { throw problem }
             if let clients = try member.session.clients() { throw clients.problem(member.name) }
         }
     }
@@ -217,7 +217,7 @@ extension RevertService {
     /// Gives out the ids: of the reverts, of their safety snapshots, and of the set that these make.
     private func begin(_ members: inout [RevertMember], _ options: RevertOptions) throws {
         // As for a snapshot: the safety snapshot is dated by a clock that must not explain itself.
-        let watch = ClockWatch(context, try? context.settings.get())
+        let watch = ClockJudge(context, try? context.settings.get())
         try context.catalog.atomically("giving out ids") {
             try watch.record()
             try giveOutIDs(&members, options)

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 internal import SnapshotModel
 
@@ -12,7 +12,7 @@ struct NBDSocket {
     /// Removes the socket of a server that is dead.
     ///
     /// - Throws: `usage` when the path is too long, `locked` when a server listens there, `exists`
-    ///   when it is no socket.
+    ///   when it is not a socket.
     func makeFree() throws {
         guard path.utf8.count <= Self.pathMaximum else {
             throw Problem(
@@ -23,7 +23,7 @@ struct NBDSocket {
         guard let status = try FileStatus.ofName(path) else { return }
         guard status.kind == .socket else {
             throw Problem(
-                .exists, "\(path) exists and is no socket",
+                .exists, "\(path) exists and is not a socket",
                 hint: "choose another with --socket PATH"
             )
         }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// Whether only those can read and write who shall: what is asked before anything is served.

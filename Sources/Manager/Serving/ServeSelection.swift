@@ -18,7 +18,7 @@ struct ServeSelection {
     /// Where none is named, all that can be served is what is meant.
     ///
     /// - Throws: `refused` when one that was named is not active, or none is; `notFound` when there
-    ///   is no volume.
+    ///   is not a volume.
     func served() throws(Problem) -> [String] {
         guard let first = volumes.first else {
             throw Problem(

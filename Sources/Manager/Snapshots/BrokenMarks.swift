@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import StoreFormat
 internal import SnapshotModel
@@ -42,7 +42,7 @@ struct BrokenMarks {
 
     /// What no command has marked in the store yet, or the store has not taken.
     func lostInKernel(_ volume: VolumeRow) -> SnapshotOrdinal? {
-        (try? context.glance(volume).lostSnapshots())?.last
+        (try? context.inspector(volume).lostSnapshots())?.last
     }
 
     /// Has the store say of a volume's snapshots what the catalog says: it may have failed when it was

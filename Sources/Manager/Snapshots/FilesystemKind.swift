@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// What is on a device, as far as it matters for mounting it. Known by the magic numbers of

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Glibc
 package import SnapshotModel
@@ -31,7 +31,7 @@ package struct MountService {
 
     /// Opens a snapshot as a device, and mounts it. What fails leaves no device behind.
     ///
-    /// - Throws: `refused` for an image, an inactive volume, and for what is no filesystem.
+    /// - Throws: `refused` for an image, an inactive volume, and for what is not a filesystem.
     package func mount(_ reference: String, on folder: String) throws -> MountReport {
         let row = try ReferenceResolver(context).snapshot(reference)
         let folder = try existingFolder(folder)
@@ -39,7 +39,7 @@ package struct MountService {
         try context.requireWhole(row)
         let volume = try context.volume(row.volume)
         return try context.withDevices(
-            volume, else: "its snapshots are no devices of the kernel's"
+            volume, else: "its snapshots are not devices of the kernel's"
         ) { devices in
             try devices.recover()
             let device = try devices.openView(row.id)
@@ -65,7 +65,7 @@ package struct MountService {
             throw Problem(
                 .refused,
                 "snapshot \(id) cannot be mounted: "
-                    + (kind?.obstacle ?? "what it holds is no filesystem that is known"),
+                    + (kind?.obstacle ?? "what it holds is not a filesystem that is known"),
                 hint: "write it to a file: \(.export(id))")
         }
         // What a snapshot holds is data: none of it shall give anybody powers on this machine.
@@ -97,7 +97,7 @@ package struct MountService {
                 .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
         }
         guard try FileStatus(path: path).kind == .folder else {
-            throw Problem(.failed, "\(path) is no folder", hint: "name a folder to mount on")
+            throw Problem(.failed, "\(path) is not a folder", hint: "name a folder to mount on")
         }
         return path
     }

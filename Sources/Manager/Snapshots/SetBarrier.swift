@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 internal import VolumeAccess
 
@@ -51,7 +51,7 @@ struct SetBarrier {
             for member in members {
                 // Counted as held before it is: a hold that failed half-way is released as well.
                 held.append(member)
-                try perform(.hold(milliseconds: Self.holdMilliseconds), on: member)
+                try perform(.holdIO(milliseconds: Self.holdMilliseconds), on: member)
             }
             try onHeld()
             for member in members { committed.append(try commit(member)) }
@@ -67,7 +67,7 @@ struct SetBarrier {
     private func releaseAll() throws {
         var failure: (any Error)?
         for member in members {
-            do { try perform(.release, on: member) } catch { failure = failure ?? error }
+            do { try perform(.releaseIO, on: member) } catch { failure = failure ?? error }
         }
         if let failure { throw failure }
     }
@@ -89,7 +89,7 @@ struct SetBarrier {
         for member in held.prefix(committedCount + 1).reversed() {
             _ = try? member.session.perform(.rollBack)
         }
-        for member in held { _ = try? member.session.perform(.release) }
+        for member in held { _ = try? member.session.perform(.releaseIO) }
     }
 
     @discardableResult

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Hooks
 package import SnapshotModel
@@ -177,7 +177,7 @@ package struct SnapshotService {
     ) throws -> (set: SetID?, requests: [SnapshotRequest]) {
         // A tick has looked at the clock, which what is taken now says nothing of. Files are read before
         // the catalog is locked.
-        let watch = request.slot == nil ? ClockWatch(context, try? context.settings.get()) : nil
+        let watch = request.slot == nil ? ClockJudge(context, try? context.settings.get()) : nil
         return try context.catalog.atomically("giving out ids") {
             try watch?.record()
             return try giveOutIDs(request, volumes)

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Settings
 internal import SnapshotModel
@@ -60,16 +60,16 @@ package struct DaemonService {
             memory.failure = nil
         } catch {
             say(error, &memory.failure)
-            return RoomWatch.longestPauseMilliseconds
+            return RoomForecast.longestPauseMilliseconds
         }
-        var pause = RoomWatch.longestPauseMilliseconds
+        var pause = RoomForecast.longestPauseMilliseconds
         memory.volumes = memory.volumes.filter { uuid, _ in
             volumes.contains { $0.record.uuid == uuid }
         }
         for volume in volumes where !context.cancellation.isRequested {
             var watch = memory.volumes[volume.record.uuid] ?? WatchedVolume()
             // What fails must not make the next look late.
-            watch.pauseMilliseconds = RoomWatch.longestPauseMilliseconds
+            watch.pauseMilliseconds = RoomForecast.longestPauseMilliseconds
             do {
                 try look(after: volume, &watch)
                 watch.failure = nil
@@ -105,15 +105,17 @@ package struct DaemonService {
         // One that was there and is gone has made way for a newer one, or was removed by a stranger.
         let hasLost =
             try look.hasLostSnapshots
-            || ordinals != watch.ordinals && !context.glance(volume).lostSnapshots().isEmpty
+            || ordinals != watch.ordinals && !context.inspector(volume).lostSnapshots().isEmpty
         watch.ordinals = hasLost ? nil : ordinals
         let isOwed = try isEndOwed(volume, look)
         // Then nothing can be changed, and each try would say so.
-        let suspension = try context.glance(volume).suspensionWarning()
+        let suspension = try context.inspector(volume).suspensionWarning()
         if suspension == nil, hasLost || look.hasEndedMerge || isOwed {
             // Unless a command is at work, it is done by this.
             watch.lookAgain(in: Self.awaitedMilliseconds)
-            try watch.care.attempt(at: now) { try DeviceCare(context: context).look(after: volume) }
+            try watch.care.attempt(at: now) {
+                try DeviceUpkeep(context: context).look(after: volume)
+            }
         }
         if judgement.needsRefill, try !keeper.refill(purpose: "snapmgr daemon") {
             watch.lookAgain(in: Self.busyMilliseconds)
@@ -135,7 +137,7 @@ package struct DaemonService {
     }
 
     /// Whether the catalog still has a merge that a command has ended in the store and not noted.
-    private func isEndOwed(_ volume: VolumeRow, _ look: RoomLook) throws -> Bool {
+    private func isEndOwed(_ volume: VolumeRow, _ look: RoomReading) throws -> Bool {
         guard !look.isMerging else { return false }
         let name = volume.record.name
         guard
@@ -163,7 +165,7 @@ package struct DaemonService {
         }
         watch.madeRoomAt = now
         watch.isExhausted = false
-        switch try RoomMaker(context: context).run(volume, settings, prunes: isCritical) {
+        switch try FreeSpaceRecovery(context: context).run(volume, settings, prunes: isCritical) {
         case .enough:
             watch.isLow = false
             // Above the floor, and yet too little for what is written.
@@ -188,7 +190,7 @@ package struct DaemonService {
 
     /// Gives the snapshots up if the kernel will still find no room soon.
     private func giveUp(
-        _ volume: VolumeRow, _ keeper: any RoomKeeper, _ room: RoomWatch
+        _ volume: VolumeRow, _ keeper: any RoomKeeper, _ room: RoomForecast
     ) throws {
         try context.cancellation.check()
         guard let look = try keeper.look(), !look.hasLostSnapshots, room.isCritical(look) else {
@@ -218,11 +220,11 @@ private struct Memory {
 
 /// What it remembers of a volume. Times are those of the clock that never steps back.
 private struct WatchedVolume {
-    var room = RoomWatch()
+    var room = RoomForecast()
     /// Whose areas grew at the last look.
     var ordinals: Set<SnapshotOrdinal>?
     /// When to look again.
-    var pauseMilliseconds = RoomWatch.longestPauseMilliseconds
+    var pauseMilliseconds = RoomForecast.longestPauseMilliseconds
     /// When room was made last in its store.
     var madeRoomAt: Int64?
     /// The policies let nothing more go.

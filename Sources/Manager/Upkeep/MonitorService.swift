@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 package import Monitoring
 internal import Scheduler
@@ -34,23 +34,23 @@ package struct MonitorService {
         var reading = MonitorReading(now: context.clock.now(), isWhole: names.isEmpty)
         if let problem = context.clockProblem { reading.problems.append(problem) }
         let settings = Self.attempt("the settings", &reading) { try context.settings.get() }
-        reading.clock = try ClockWatch(context, settings).look()
+        reading.clock = try ClockJudge(context, settings).look()
         if let settings {
             reading.schedules = try schedules(
                 settings, of: names.isEmpty ? nil : Set(names), now: reading.now)
             // Only those of the settings: names that people give would make metrics without end.
-            reading.sets = try context.catalog.setTallies().filter { settings.sets[$0.name] != nil }
+            reading.sets = try context.catalog.setCounts().filter { settings.sets[$0.name] != nil }
         }
         let log = try EventDigest(context.catalog)
-        reading.failures = log.failures.filter { tally in
-            reading.isWhole || volumes.contains { $0.record.name == tally.volume }
+        reading.failures = log.failures.filter { event in
+            reading.isWhole || volumes.contains { $0.record.name == event.volume }
         }
         if reading.isWhole {
             let lastSlot = reading.schedules.filter(\.target.isSet).compactMap(\.lastSlot).max()
             reading.setFailures = log.setFailure(lastSlot: lastSlot).map { [$0] } ?? []
         }
-        let tallies = Dictionary(
-            grouping: try context.catalog.snapshotTallies(), by: \.volume)
+        let counts = Dictionary(
+            grouping: try context.catalog.snapshotCounts(), by: \.volume)
         for volume in volumes {
             let name = volume.record.name
             let lastSlot = reading.schedules
@@ -59,7 +59,7 @@ package struct MonitorService {
                 try self.reading(of: volume, settings, log, lastSlot: lastSlot)
             }
             guard var found else { continue }
-            found.tallies = tallies[name] ?? []
+            found.counts = counts[name] ?? []
             reading.volumes.append(found)
         }
         return reading
@@ -117,7 +117,7 @@ package struct MonitorService {
                 || context.reader(volume).strictState().brokenThrough != nil
         }
         if let settings, !settings.files.isEmpty {
-            let moment = try ClockWatch(context, settings).look().now
+            let moment = try ClockJudge(context, settings).look().now
                 .advanced(bySeconds: -MonitorLimits.pruneSeconds)
             reading.overdueCount = try VolumeRetention(context, settings, volume)
                 .countOverdue(since: moment)
@@ -162,7 +162,7 @@ extension VolumeReading {
         self.init(
             name: volume.record.name, condition: volume.state,
             volumeBytes: volume.record.geometry.volumeBytes, snapshotCount: volume.snapshotCount,
-            isServed: health.isServed)
+            isInUse: health.isInUse)
         storeBytes = volume.storeBytes
         freeBytes = health.freeBytes
         daysToFull = health.daysToFull
@@ -190,9 +190,9 @@ extension ScheduleTarget {
 /// What the log says about failures.
 private struct EventDigest {
     /// Of all kinds that count, by kind and volume.
-    private(set) var failures: [EventTally] = []
-    private var successes: [String: EventTally] = [:]
-    private var prunes: [String: EventTally] = [:]
+    private(set) var failures: [EventCounts] = []
+    private var successes: [String: EventCounts] = [:]
+    private var prunes: [String: EventCounts] = [:]
     private var lastSetID: Int64
 
     /// The kinds that the next success makes good.
@@ -203,11 +203,11 @@ private struct EventDigest {
         let counted = Set(MonitorMetrics.failureKinds.map(\.rawValue))
         let others = [EventKind.snapshotTaken, .pruned].map(\.rawValue)
         lastSetID = try catalog.lastSetEvent(kind: EventKind.snapshotTaken.rawValue) ?? 0
-        for tally in try catalog.eventTallies(kinds: counted.sorted() + others) {
-            if counted.contains(tally.kind) { failures.append(tally) }
-            guard let volume = tally.volume else { continue }
-            if tally.kind == EventKind.snapshotTaken.rawValue { successes[volume] = tally }
-            if tally.kind == EventKind.pruned.rawValue { prunes[volume] = tally }
+        for event in try catalog.eventCounts(kinds: counted.sorted() + others) {
+            if counted.contains(event.kind) { failures.append(event) }
+            guard let volume = event.volume else { continue }
+            if event.kind == EventKind.snapshotTaken.rawValue { successes[volume] = event }
+            if event.kind == EventKind.pruned.rawValue { prunes[volume] = event }
         }
     }
 
@@ -216,25 +216,25 @@ private struct EventDigest {
     /// The last failure since the last success.
     ///
     /// - Parameter lastSlot: the last one served, maybe without a snapshot since nothing was written.
-    func failure(of volume: String, lastSlot: Timestamp?) -> EventTally? {
+    func failure(of volume: String, lastSlot: Timestamp?) -> EventCounts? {
         let successID = successes[volume]?.lastID ?? 0
-        return lastFailure { tally in
-            tally.volume == volume && tally.lastID > successID
-                && lastSlot.map { $0 < tally.lastTime } ?? true
+        return lastFailure { event in
+            event.volume == volume && event.lastID > successID
+                && lastSlot.map { $0 < event.lastTime } ?? true
         }
     }
 
     /// The last failure of several volumes together since the last set was taken.
     ///
     /// - Parameter lastSlot: as of ``failure(of:lastSlot:)``, of any set.
-    func setFailure(lastSlot: Timestamp?) -> EventTally? {
-        lastFailure { tally in
-            tally.volume == nil && tally.lastID > lastSetID
-                && lastSlot.map { $0 < tally.lastTime } ?? true
+    func setFailure(lastSlot: Timestamp?) -> EventCounts? {
+        lastFailure { event in
+            event.volume == nil && event.lastID > lastSetID
+                && lastSlot.map { $0 < event.lastTime } ?? true
         }
     }
 
-    private func lastFailure(_ isMeant: (EventTally) -> Bool) -> EventTally? {
+    private func lastFailure(_ isMeant: (EventCounts) -> Bool) -> EventCounts? {
         failures.filter { Self.passing.contains($0.kind) && isMeant($0) }
             .max { $0.lastID < $1.lastID }
     }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Glibc
 internal import Scheduler
@@ -78,7 +78,7 @@ package struct PruneService {
     private func judgeClock(
         _ settings: Settings, isDryRun: Bool, accepts: Bool
     ) throws -> ClockJudgement {
-        let watch = ClockWatch(context, settings)
+        let watch = ClockJudge(context, settings)
         guard !accepts else {
             if !isDryRun { try watch.accept() }
             let now = context.clock.now()
@@ -132,7 +132,7 @@ package struct PruneService {
         report.keptCount = plan.subjects.count - gone.count
         guard explains else { return report }
         report.kept = plan.decisions.filter { !gone.contains($0.subject.id) }.map {
-            VolumePrune.Stay(
+            VolumePrune.KeptSnapshot(
                 id: $0.subject.id, takenAt: $0.subject.takenAt,
                 retention: SnapshotRetention($0))
         }

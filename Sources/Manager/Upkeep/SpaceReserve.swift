@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// A file beside the catalog that only takes up room. It is given up when the filesystem is full, so

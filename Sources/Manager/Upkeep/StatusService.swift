@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Scheduler
 package import SnapshotModel
@@ -8,7 +8,7 @@ internal import VolumeAccess
 package struct VolumeHealth: Hashable, Sendable {
     package var volume: VolumeSummary
     /// Whether somebody has it open, or its device is there.
-    package var isServed: Bool
+    package var isInUse: Bool
     /// Bytes still free where the store lies; nil when it cannot be asked.
     package var freeBytes: Int?
     /// Days until the store is full at the pace of the last week; nil when there is no pace.
@@ -24,7 +24,7 @@ extension VolumeHealth: JSONConvertible {
     package var json: JSONValue {
         [
             "name": JSONValue(volume.record.name), "state": JSONValue(volume.state),
-            "served": JSONValue(isServed), "origin": JSONValue(volume.record.originPath),
+            "served": JSONValue(isInUse), "origin": JSONValue(volume.record.originPath),
             "device": JSONValue(volume.devicePath),
             "store": JSONValue(volume.storePath),
             "size": JSONValue(volume.record.geometry.volumeBytes),
@@ -69,15 +69,15 @@ package struct StatusService {
         let isNamed = problem.message.hasPrefix(prefix)
         return VolumeHealth(
             volume: try VolumeService(context: context).summaryInDoubt(of: volume),
-            isServed: (try? MergeService(context: context).isServed(volume)) ?? false,
+            isInUse: (try? MergeService(context: context).isInUse(volume)) ?? false,
             freeBytes: try? StoreUsage.freeBytes(volume.storePath),
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             warnings: [String(problem.message.dropFirst(isNamed ? prefix.count : 0))])
     }
 
-    /// What should be known and is no volume's matter.
+    /// What should be known and concerns no volume.
     package func warnings() throws -> [String] {
-        let clock = try ClockWatch(context, try? context.settings.get()).look()
+        let clock = try ClockJudge(context, try? context.settings.get()).look()
         return (context.clockProblem.map { [$0.message] } ?? [])
             + (clock.isInDoubt ? [context.wording.text(clock.doubt)] : [])
     }
@@ -87,29 +87,29 @@ package struct StatusService {
         let name = volume.record.name
         let summary = try VolumeService(context: context).summary(of: volume)
         let freeBytes = try? StoreUsage.freeBytes(volume.storePath)
-        let isServed =
-            try summary.state != .missing && MergeService(context: context).isServed(volume)
+        let isInUse =
+            try summary.state != .missing && MergeService(context: context).isInUse(volume)
         return VolumeHealth(
-            volume: summary, isServed: isServed, freeBytes: freeBytes,
+            volume: summary, isInUse: isInUse, freeBytes: freeBytes,
             daysToFull: try daysToFull(name, freeBytes: freeBytes),
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
-            warnings: isServed ? try warnings(volume) : [],
+            warnings: isInUse ? try warnings(volume) : [],
             queuedRevert: context.devices(of: volume) == nil
                 ? nil : try QueuedReverts(context).target(of: name))
     }
 
     private func warnings(_ volume: VolumeRow) throws -> [String] {
-        try context.glance(volume).serverWarnings().map(context.wording.text)
+        try context.inspector(volume).serverWarnings().map(context.wording.text)
             + kernelWarnings(volume)
     }
 
     /// What the kernel says that no command has seen yet.
     private func kernelWarnings(_ volume: VolumeRow) -> [String] {
-        guard let glance = try? context.glance(volume) else { return [] }
-        let suspension = (try? glance.suspensionWarning()).flatMap(\.self)
-        let lost = (try? glance.lostSnapshots()) ?? []
+        guard let inspector = try? context.inspector(volume) else { return [] }
+        let suspension = (try? inspector.suspensionWarning()).flatMap(\.self)
+        let lost = (try? inspector.lostSnapshots()) ?? []
         return [suspension.map(context.wording.text)].compactMap(\.self)
             + lost.map { ordinal in
                 let row = try? context.catalog.snapshot(

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Scheduler
 internal import Settings
@@ -16,7 +16,7 @@ package struct TickService {
     ///   fails for one schedule is in the report, and no reason not to serve the others.
     package func tick(prunes: Bool, isDryRun: Bool) throws -> TickReport {
         // First: it also makes room, and the settings may have errors.
-        if !isDryRun { try DeviceCare(context: context).run() }
+        if !isDryRun { try DeviceUpkeep(context: context).run() }
         let settings = try context.settings.get()
         // No slot is due beyond the years that can be recorded, and that is no reason for silence.
         if !settings.schedules.isEmpty { try context.requireClock() }
@@ -48,7 +48,7 @@ package struct TickService {
             context.note(problem.message)
         }
         // Before any slot is served: what a wrong clock serves must not speak for it.
-        try ClockWatch(context, settings).record()
+        try ClockJudge(context, settings).record()
         // Looked at again: another tick may have ended just now.
         let agenda = try Agenda(context, settings)
         if !agenda.new.isEmpty { try context.catalog.beginSchedules(agenda.new) }
@@ -100,7 +100,7 @@ package struct TickService {
 
     /// Brings the store's free space back above its floor, as far as the settings allow.
     func makeRoom(_ volume: VolumeRow, _ settings: Settings) throws {
-        switch try RoomMaker(context: context).run(volume, settings) {
+        switch try FreeSpaceRecovery(context: context).run(volume, settings) {
         case .enough: return
         // Of somebody else's pruning the next tick will see the end.
         case .exhausted(let space), .busy(let space): throw space.problem(volume.record.name)

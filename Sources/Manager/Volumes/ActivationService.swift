@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 package import SnapshotModel
 internal import VolumeAccess
@@ -108,7 +108,7 @@ package struct ActivationService {
             try context.cancellation.check()
             var item = ActivationReport.Item(
                 volume: volume.record.name,
-                devicePath: try context.glance(volume).devicePath ?? "",
+                devicePath: try context.inspector(volume).devicePath ?? "",
                 isActive: becomesActive, hasChanged: false)
             do {
                 item.hasChanged = try body(volume)
@@ -150,7 +150,7 @@ package struct ActivationService {
 
     /// - Returns: whether there was anything to take down.
     func deactivate(_ volume: VolumeRow) throws -> Bool {
-        guard try context.glance(volume).hasDevices else { return false }
+        guard try context.inspector(volume).hasDevices else { return false }
         try context.withDevices(volume) { try $0.deactivate() }
         try context.log(
             .volumeDeactivated, "the volume is not active any more", volume: volume.record.name)
@@ -159,7 +159,7 @@ package struct ActivationService {
 
     /// - Returns: whether there was anything to take down.
     private func takeDown(_ volume: VolumeRow) throws -> Bool {
-        guard try context.glance(volume).hasDevices else { return false }
+        guard try context.inspector(volume).hasDevices else { return false }
         let warnings = try context.devices(of: volume)?.takeDown(volume.place) ?? []
         for warning in warnings { context.note("volume \(volume.record.name): \(warning)") }
         try context.log(

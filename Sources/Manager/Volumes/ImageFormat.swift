@@ -1,7 +1,7 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
-/// A container of disk images, which is no raw image: its metadata lies where a guest's data would.
+/// A container of disk images, which is not a raw image: its metadata lies where a guest's data would.
 enum ImageFormat: String, CaseIterable {
     // QEMU's names.
     case qcow

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import DeviceMapper
 internal import Glibc
@@ -63,7 +63,7 @@ struct OriginProbe {
         guard bytes % Geometry.sectorBytes == 0 else {
             throw Problem(
                 .failed,
-                "the origin \(path) has \(bytes) bytes, which is no multiple of "
+                "the origin \(path) has \(bytes) bytes, which is not a multiple of "
                     + "\(Geometry.sectorBytes)", hint: "run `truncate -s %512 \(path)`")
         }
         guard bytes <= Geometry.volumeBytesMaximum else {

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import Glibc
 internal import StoreFormat
@@ -45,7 +45,8 @@ struct StoreSite {
         try OwnerTrust.require("the store", at: path)
         guard try Paths.exists(path) else { return Vacancy() }
         guard try FileStatus(path: path).kind == .folder else {
-            throw Problem(.failed, "\(path) is no folder", hint: "name a folder with --store DIR")
+            throw Problem(
+                .failed, "\(path) is not a folder", hint: "name a folder with --store DIR")
         }
         let folder = FileFolder(path: path)
         let names = try folder.list("")

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import FoundationEssentials
 internal import StoreFormat

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import StoreFormat
 package import SnapshotModel
@@ -124,7 +124,7 @@ extension VolumeService {
             let lock = try isLocked ? acquireLock(volume) : nil
             defer { withExtendedLifetime((lock, devices)) {} }
             if isLetGo, !isTakenOver { try requireRemovable(volume) }
-            if devices != nil, let problem = try context.glance(volume).openProblem() {
+            if devices != nil, let problem = try context.inspector(volume).openProblem() {
                 throw problem
             }
             let usage = keepsStore || !isOwn ? 0 : try StoreUsage.bytes(volume.storePath)
@@ -240,7 +240,7 @@ extension VolumeService {
     private func openDevices(_ volume: VolumeRow) throws -> (any OpenDevices)? {
         // What the kernel has cannot be guessed: the store of live devices must not go.
         guard let ability = try context.driver(of: volume).devices, try ability.isPresent(),
-            try context.glance(volume).hasDevices
+            try context.inspector(volume).hasDevices
         else { return nil }
         _ = try context.reader(volume)
         let devices = try ability.open(volume.place)

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 internal import StoreFormat
 internal import SnapshotModel
@@ -15,7 +15,7 @@ extension VolumeService {
         try context.withLocks([volume]) {
             let record = try context.anyReader(volume).record
             try StoreOwnership(context: context).require(record, storePath: volume.storePath)
-            guard try !context.glance(volume).hasDevices else {
+            guard try !context.inspector(volume).hasDevices else {
                 throw Problem(
                     .refused, "volume \(name) is active: the kernel has its origin",
                     hint: "run \(.deactivate(name)) first")

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Catalog
 package import SnapshotModel
 internal import StoreFormat
@@ -103,7 +103,7 @@ extension VolumeService {
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: name),
             storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume),
-            devicePath: try? context.glance(volume).devicePath)
+            devicePath: try? context.inspector(volume).devicePath)
     }
 
     /// What the catalog knows of a volume whose store cannot be looked at.
@@ -113,7 +113,7 @@ extension VolumeService {
             snapshotCount: try context.catalog.snapshotCount(volume: volume.record.name),
             storeBytes: try? StoreUsage.bytes(volume.storePath),
             state: (try? state(of: volume)) ?? .missing,
-            devicePath: try? context.glance(volume).devicePath)
+            devicePath: try? context.inspector(volume).devicePath)
     }
 
     func state(of volume: VolumeRow) throws -> VolumeCondition {
@@ -123,6 +123,6 @@ extension VolumeService {
         let latest = try context.catalog.latestSnapshot(volume: volume.record.name)
         if latest?.state == .broken { return .broken }
         let isMerging = (try? reader.runningRevert()) != nil
-        return try context.glance(volume).state(isMerging: isMerging)
+        return try context.inspector(volume).state(isMerging: isMerging)
     }
 }

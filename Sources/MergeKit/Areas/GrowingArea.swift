@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Glibc
 package import SnapshotModel
 package import StoreFormat

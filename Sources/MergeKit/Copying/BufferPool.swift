@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 
 /// Buffers that are used again, so that copying a chunk allocates nothing.
 final class BufferPool: Sendable {

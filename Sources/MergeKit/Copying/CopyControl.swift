@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import StoreFormat
 
 /// The hand on a running copy: its limit, pause and end, from any thread.

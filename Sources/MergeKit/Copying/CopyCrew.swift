@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 
 /// The threads that copy one large plan, each taking the next segment when it has done one.
 final class CopyCrew: Sendable {

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 
 /// The one chunk-copy kernel: first writes, merges, exports and scrubs all copy through it.
 ///

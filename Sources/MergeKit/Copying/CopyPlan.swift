@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 
 /// One run of a copy plan: where the bytes come from and where they go. Offsets and lengths in
 /// bytes.

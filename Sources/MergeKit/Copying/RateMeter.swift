@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 
 /// The rate of something over the last seconds.
 package struct RateMeter: Sendable {

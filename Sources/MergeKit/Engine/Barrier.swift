@@ -1,17 +1,17 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 internal import StoreFormat
 
 /// One change of a volume's chain, in steps, so that several volumes can take theirs at one
 /// instant: prepare all, hold all, commit all, release all.
 ///
-/// From its making to ``release()`` no other snapshot, revert or deletion happens on the volume.
-/// What was prepared and not committed by then is discarded. One session uses it; ``release()`` may
+/// From its making to ``releaseIO()`` no other snapshot, revert or deletion happens on the volume.
+/// What was prepared and not committed by then is discarded. One session uses it; ``releaseIO()`` may
 /// come from any thread at any time.
 package final class Barrier: Sendable {
     private let engine: LiveEngine
     /// One step at a time.
-    private let steps = Turn(.barrier)
+    private let steps = WorkLock(.barrier)
     private let state: Monitored<State>
 
     private struct State {
@@ -48,7 +48,7 @@ package final class Barrier: Sendable {
         state = Monitored(State())
     }
 
-    deinit { release() }
+    deinit { releaseIO() }
 
     // MARK: Preparing
 
@@ -138,7 +138,7 @@ package final class Barrier: Sendable {
 
     /// Closes the volume for a moment: when it returns no read or write is under way, and all that
     /// were answered are durable. The long part of the flush is done while writes still go on.
-    package func hold() throws(Problem) {
+    package func holdIO() throws(Problem) {
         try step { () throws(Problem) in
             guard state.withLock({ $0.heldSince }) == nil else { return }
             try engine.checkOriginIsWhole()
@@ -242,7 +242,7 @@ package final class Barrier: Sendable {
     ///
     /// - Returns: for how long the volume was held, in nanoseconds.
     @discardableResult
-    package func release() -> Int64 {
+    package func releaseIO() -> Int64 {
         steps.during {
             let (isWhole, heldSince, before, known) = state.withLock {
                 ($0.isWhole, $0.heldSince, $0.chainBefore, $0.heldNanoseconds)
@@ -264,7 +264,7 @@ package final class Barrier: Sendable {
             }
             let heldNanoseconds = held
             state.withLock { $0.heldNanoseconds = heldNanoseconds }
-            engine.turn.give()
+            engine.chainLock.give()
             return held
         }
     }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 internal import StoreFormat
 
@@ -12,7 +12,7 @@ extension LiveEngine {
             try checkOpen()
             var report = CollectReport(freedBytes: 0)
             // Between barriers: a chain that may still be rolled back is no ground to free anything.
-            let chain = turn.during { self.chain }
+            let chain = chainLock.during { self.chain }
             let groups = collectableGroups(in: chain)
             guard !groups.isEmpty else { return report }
             // Whoever found its way into an area before the deletion, or the end of a merge, has
@@ -102,7 +102,7 @@ extension LiveEngine {
     /// Gives back the space of the area that grows, when no live snapshot is left that could need
     /// any of it. Its snapshot, deleted, stays the newest until the next one is taken.
     private func emptyGrowingArea(_ report: inout CollectReport) throws(Problem) {
-        try turn.during { () throws(Problem) in
+        try chainLock.during { () throws(Problem) in
             let chain = chain
             guard !isAttached, !chain.hasLive, chain.merge == nil, let area = chain.active else {
                 return
@@ -126,7 +126,7 @@ extension LiveEngine {
     private func remove(_ report: inout CollectReport) throws(Problem) {
         let ordinals = report.removedAreas
         guard !ordinals.isEmpty else { return }
-        try turn.during { () throws(Problem) in
+        try chainLock.during { () throws(Problem) in
             let removed = Set(ordinals)
             updateChain { chain in
                 chain.changed(
@@ -183,7 +183,7 @@ extension LiveEngine {
     package func resize(
         to bytes: Int, isAllowed: () throws(Problem) -> Void = {}
     ) throws(Problem) {
-        try turn.during { () throws(Problem) in
+        try chainLock.during { () throws(Problem) in
             try checkOpen()
             try checkResize(to: bytes)
             let old = chain.geometry
@@ -221,7 +221,7 @@ extension LiveEngine {
         guard bytes > 0, bytes % Geometry.sectorBytes == 0, bytes <= Geometry.volumeBytesMaximum
         else {
             throw Problem(
-                .usage, "\(bytes) bytes are no volume size",
+                .usage, "\(bytes) bytes are not a volume size",
                 hint: "give a multiple of \(Geometry.sectorBytes) bytes")
         }
         if chain.merge != nil {

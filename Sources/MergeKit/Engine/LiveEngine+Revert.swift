@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 internal import StoreFormat
 
@@ -33,9 +33,9 @@ extension LiveEngine {
         _ request: RevertRequest, isAllowed: () throws(Problem) -> Void = {}
     ) throws(Problem) -> RevertOutcome {
         let barrier = beginBarrier()
-        defer { barrier.release() }
+        defer { barrier.releaseIO() }
         try barrier.prepareRevert(request)
-        try barrier.hold()
+        try barrier.holdIO()
         do throws(Problem) { try isAllowed() } catch {
             try barrier.rollBack()
             throw error
@@ -278,14 +278,14 @@ extension LiveEngine {
 
     /// Ends a merge that is complete; false when it was replaced meanwhile.
     private func finish(_ merge: RunningMerge) throws(Problem) -> Bool {
-        try turn.during { () throws(Problem) in
+        try chainLock.during { () throws(Problem) in
             guard chain.merge === merge else { return false }
             try finishInTurn(merge)
             return true
         }
     }
 
-    /// With the turn taken: removes the revert from the store, and what it had replaced first, so
+    /// With the lock taken: removes the revert from the store, and what it had replaced first, so
     /// that an older record never comes to life again.
     func finishInTurn(_ merge: RunningMerge) throws(Problem) {
         try doing { () throws(IOFailure) in try merge.safetyArea?.settle() }
@@ -307,7 +307,7 @@ extension LiveEngine {
 }
 
 extension LiveEngine {
-    /// Changes the volume's record, in the store first. With the turn taken.
+    /// Changes the volume's record, in the store first. With the lock taken.
     func changeRecord(_ change: (inout VolumeRecord) -> Void) throws(Problem) {
         var record = record
         change(&record)

@@ -1,6 +1,6 @@
 package import SnapshotModel
 internal import StoreFormat
-internal import BlockIO
+internal import System
 
 // Taking and deleting snapshots.
 extension LiveEngine {
@@ -8,26 +8,26 @@ extension LiveEngine {
     /// Durable when it returns, with the origin's data as of then.
     package func takeSnapshot(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
         let barrier = beginBarrier()
-        defer { barrier.release() }
+        defer { barrier.releaseIO() }
         try barrier.prepareSnapshot(request)
-        try barrier.hold()
+        try barrier.holdIO()
         let committed = try barrier.commit()
         guard var outcome = committed.snapshot else {
             throw Problem(.failed, "no snapshot was taken of volume “\(record.name)”")
         }
-        outcome.heldNanoseconds = barrier.release()
+        outcome.heldNanoseconds = barrier.releaseIO()
         return outcome
     }
 
     /// Takes the turn to change the chain; waits while somebody else has it.
     package func beginBarrier() -> Barrier {
-        turn.take()
+        chainLock.take()
         return Barrier(engine: self)
     }
 
     /// As ``beginBarrier()``, but gives up after some time; nil then.
     package func beginBarrier(waitingMilliseconds: Int) -> Barrier? {
-        turn.take(waitingMilliseconds: waitingMilliseconds) ? Barrier(engine: self) : nil
+        chainLock.take(waitingMilliseconds: waitingMilliseconds) ? Barrier(engine: self) : nil
     }
 
     // MARK: Deleting
@@ -42,7 +42,7 @@ extension LiveEngine {
     /// Marks snapshots as deleted, durably, all of them or those before the first failure. Their
     /// bytes are freed by ``collect()``.
     package func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
-        try turn.during { () throws(Problem) in
+        try chainLock.during { () throws(Problem) in
             try checkOpen()
             let manifests = try deletable(ids, in: chain)
             let report = try report(deleting: manifests, in: chain)

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 internal import Synchronization
 package import StoreFormat
@@ -19,14 +19,14 @@ package final class LiveEngine: Sendable {
     let isAttached: Bool
     let gate = Gate()
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
-    let turn = Turn(.chain)
-    let collecting = Turn(.collection)
+    let chainLock = WorkLock(.chain)
+    let collecting = WorkLock(.collection)
     /// Serializes changes of the running merge's limits, which are kept in its folder, with the
-    /// folder's removal. Taken after ``turn``.
-    let steering = Turn(.steering)
+    /// folder's removal. Taken after ``chainLock``.
+    let steering = WorkLock(.steering)
     private let chainState: Monitored<ChainState>
     private let shared: Monitored<Shared>
-    private let originMark = Turn(.originMark)
+    private let originMark = WorkLock(.originMark)
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
     /// Reads and writes of clients so far: what tells a merge whether anybody waits for it.

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// Preserves what a merge will overwrite next, on a thread of its own, while the merge copies what

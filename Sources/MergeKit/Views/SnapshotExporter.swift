@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// Copies a whole snapshot into a new file, holes kept.

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 internal import Synchronization
 internal import StoreFormat
@@ -255,7 +255,7 @@ extension LiveEngine {
     /// Opens a snapshot for reading.
     package func openView(of id: SnapshotID) throws(Problem) -> SnapshotView {
         // A turn is not needed, but deletion must not come between the look and the count.
-        try turn.during { () throws(Problem) in
+        try chainLock.during { () throws(Problem) in
             let chain = chain
             guard let manifest = chain.live(id) else { throw notFound(id) }
             guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// A snapshot's view as a device to copy from.

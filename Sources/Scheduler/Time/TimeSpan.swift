@@ -17,7 +17,7 @@ package struct TimeSpan: Hashable, Comparable, Sendable {
     package static let longest = TimeSpan(seconds: Int64.max / 1_000_000_000)
 
     /// Reads `15m`, `1h30m`, `2 weeks`, `90s`: whole numbers, each with its unit, added up. `m` is
-    /// minutes; months and years are no units, for they have no fixed length.
+    /// minutes; months and years are not units, for they have no fixed length.
     package init(parsing text: String) throws(SyntaxError) {
         var reader = TextReader(text)
         var total: Int64 = 0

@@ -75,7 +75,8 @@ extension SettingsBuilder {
         guard let text = reader.text(key, expected: expected) else { return nil }
         guard let floor = FreeSpaceFloor(text.text) else {
             reader.refuse(
-                text.node, "\(reader.name(key)): \(Quote.text(text.text)) is no share and no size",
+                text.node,
+                "\(reader.name(key)): \(Quote.text(text.text)) is neither a share nor a size",
                 hint: "write it as \"5%\" (below 100%) or \"20GiB\"")
             return nil
         }

@@ -77,7 +77,7 @@ struct HookTable {
         guard path.text.hasPrefix("/") else {
             reader.refuse(
                 path.node,
-                "\(reader.name(key)): \(Quote.text(path.text)) is no absolute path",
+                "\(reader.name(key)): \(Quote.text(path.text)) is not an absolute path",
                 hint: "hooks run without a search path: write the program's whole path")
             return nil
         }
@@ -109,7 +109,7 @@ struct HookTable {
             let name = reader.name(.environment) + "." + Quote.path([entry.key])
             if !Self.isVariableName(entry.key) {
                 reader.diagnostics.error(
-                    "\(name) is no name of a variable", at: entry.keyPosition,
+                    "\(name) is not a name of a variable", at: entry.keyPosition,
                     hint: "letters, digits and _, first a letter or _")
             } else if entry.key.hasPrefix(Self.reservedPrefix) {
                 reader.diagnostics.error(

@@ -1,4 +1,4 @@
-/// The keys of one kind of table. What is no case is an error in the file; and what is one must be
+/// The keys of one kind of table. What is not a case is an error in the file; and what is one must be
 /// in the manual page and the example, which a test looks after.
 protocol SettingsKey: RawRepresentable<String>, CaseIterable, Hashable {}
 

@@ -59,7 +59,7 @@ struct SettingsTables {
             }
             guard SettingsName.isValid(table.key) else {
                 diagnostics.error(
-                    "\(Quote.text(table.key)) is no name for a \(kind.noun)",
+                    "\(Quote.text(table.key)) is not a name for a \(kind.noun)",
                     at: table.keyPosition, hint: Advice(SettingsName.rule))
                 continue
             }

@@ -11,7 +11,7 @@ struct SourceText {
     private let scalarsBeforeBlock: [Int]
     private static let blockBytes = 256
 
-    /// Refuses what is no UTF-8 text, and NUL characters, at which C's strings end.
+    /// Refuses what is not UTF-8, and NUL characters, at which C's strings end.
     init(file: String, bytes: [UInt8]) throws(SettingsFailure) {
         self.file = file
         // A byte order mark is neither content nor a column.

@@ -1,7 +1,7 @@
 internal import SnapshotModel
 
 extension TOMLScanner {
-    /// A scalar that is no string: a boolean, a number, a date or a time.
+    /// A scalar that is not a string: a boolean, a number, a date or a time.
     mutating func bareScalar() throws(TOMLSyntaxError) -> TOMLNode.Content {
         let start = offset
         while let byte = next, Self.isBareScalar(byte) { advance() }
@@ -31,7 +31,7 @@ extension TOMLScanner {
 
     private static func unquoted(_ text: String, at offset: Int) -> TOMLSyntaxError {
         TOMLSyntaxError(
-            "\(Quote.text(text)) is no value", at: offset, hint: "a text needs quotes")
+            "\(Quote.text(text)) is not a value", at: offset, hint: "a text needs quotes")
     }
 
     private static func isBareScalar(_ byte: UInt8) -> Bool {

@@ -1,6 +1,6 @@
 internal import SnapshotModel
 
-/// Why text is no TOML.
+/// Why text is not TOML.
 struct TOMLSyntaxError: Error, Hashable {
     var message: String
     /// The byte where it stops to be.

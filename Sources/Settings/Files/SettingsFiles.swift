@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Glibc
 
 /// What is read of the filesystem: settings and time zones. Tests bring files of their own.

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import Scheduler
 package import SnapshotModel
 
@@ -28,7 +28,7 @@ package struct TimeZoneFiles: Sendable {
         if name == "UTC" { return .utc }
         guard Self.isValidName(name) else {
             throw Problem(
-                .usage, "\(Quote.text(name)) is no time zone's name",
+                .usage, "\(Quote.text(name)) is not a time zone's name",
                 hint: "names are such as \"Europe/Vienna\" and \"UTC\"")
         }
         let contents: [UInt8]

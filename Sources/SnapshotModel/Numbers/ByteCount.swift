@@ -7,7 +7,7 @@ package struct ByteCount: Hashable, Sendable {
     private static let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
 
     /// Reads `4096`, `64K`, `64KiB`, `1.5 GiB`: units are binary, case does not matter; nil when it
-    /// is no size, negative, no whole number of bytes, or too large.
+    /// is not a size, is negative, is not a whole number of bytes, or is too large.
     package init?(_ text: String) {
         let trimmed = text.filter { $0 != " " && $0 != "_" }.uppercased()
         let number = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// Positions and bytes of dm-snapshot's persistent exception store, version 1: an area's file.

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// The frozen areas of a store: their files and chunk maps, opened and read when they are first

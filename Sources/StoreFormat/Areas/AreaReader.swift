@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// Reads an area's header and entries, and refuses what no writer of the format can have written.
@@ -14,7 +14,7 @@ package struct AreaReader {
         self.originChunkCount = originChunkCount
     }
 
-    /// - Throws: when it is no header, is of another version or chunk size, or cannot be read.
+    /// - Throws: when it is not a header, is of another version or chunk size, or cannot be read.
     package func header() throws(AreaFault) -> AreaHeader {
         let count = try reading { () throws(IOFailure) in try device.byteCount() }
         guard count >= 2 * format.chunkBytes else { throw .tooShort(count) }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 
 /// One metadata block of a growing area, as it is on disk, or will be when written.

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 
 /// Writes the metadata blocks of an area that grows.
 package struct MetadataWriter: Sendable {

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
 /// The plan of a running revert, read from the store: the overlay of its areas as they were then.

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// Which chunks of a revert's plan are merged: `reverts/ID/journal`.

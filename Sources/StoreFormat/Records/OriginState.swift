@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// The origin when it was last closed in order.

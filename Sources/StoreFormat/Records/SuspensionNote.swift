@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
 /// The devices of a volume that snapmgr itself has suspended: the content of `suspended.json`. Those

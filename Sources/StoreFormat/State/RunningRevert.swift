@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
 /// A revert that the store has, and how far its merge is.

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// How the folders of snapshots and reverts come and go.
@@ -68,7 +68,7 @@ extension Store {
         return try !hasExceptions(openArea(ordinal, writable: false))
     }
 
-    /// Whether an area may hold exceptions: it has one, or has been written to and is no sound area.
+    /// Whether an area may hold exceptions: it has one, or has been written to and is not a sound area.
     private func hasExceptions(_ device: any BlockDevice) throws(Problem) -> Bool {
         let format = AreaFormat(chunkBytes: try volume().geometry.chunkBytes)
         let size = try doing { () throws(IOFailure) in try device.byteCount() }

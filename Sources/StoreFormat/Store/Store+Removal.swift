@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
 /// How a whole store goes: only what has a name of the layout, only in a store whose identity was

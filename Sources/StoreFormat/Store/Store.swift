@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// A volume's store: the truth about its data. Reads and writes its records, and nothing else.
@@ -27,7 +27,7 @@ package struct Store: Sendable {
     package func volume() throws(Problem) -> VolumeRecord {
         guard try exists(StoreLayout.volume) else {
             throw Problem(
-                .notFound, "\(folder.path) is no store: it has no \(StoreLayout.volume)",
+                .notFound, "\(folder.path) is not a store: it has no \(StoreLayout.volume)",
                 hint: "check the path, and that the filesystem of the store is mounted")
         }
         let record = try read(VolumeRecord.self, StoreLayout.volume, as: .volume)

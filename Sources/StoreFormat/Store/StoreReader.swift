@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// Reads a store without a lock, also while another process serves the volume: records are replaced

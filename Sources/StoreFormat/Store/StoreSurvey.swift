@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
 /// What the folders of a store are, as far as it can be proven. Whatever cannot be found out is an

@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 package import SnapshotModel
 
 /// Looks a store over, file by file, and says what is wrong and what to do; repairs what can be

@@ -33,7 +33,7 @@ struct Terminal: Sendable {
             })
     }
 
-    /// A sentence that is no error; notes come only when something was put right.
+    /// A sentence that is not an error; notes come only when something was put right.
     func note(_ text: String) { log.notice("\(text)") }
 
     /// What stands before a message; errors stand alone.

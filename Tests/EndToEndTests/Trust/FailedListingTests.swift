@@ -62,7 +62,7 @@ struct FailedListingTests {
         return Failed(call: text(Field.call), path: text(Field.path), result: result)
     }
 
-    @Test("H6: a listing that fails is no listing's end: it is told, and no snapshot is lost")
+    @Test("H6: a listing that fails is not a listing's end: it is told, and no snapshot is lost")
     func listing() throws {
         let harness = try volume()
         let folder = harness.folder + "/state/stores/data/snapshots"

@@ -60,7 +60,7 @@ struct VersionOneStores {
         for (old, new) in changes { text = text.replacing(old, with: new) }
         guard let start = text.firstRange(of: "\"content\":")?.upperBound,
             let end = text.firstRange(of: ",\"format\":")?.lowerBound
-        else { throw Problem(.failed, "\(path) is no record") }
+        else { throw Problem(.failed, "\(path) is not a record") }
         let sum = String(CRC32C.checksum(Array(text[start..<end].utf8)), radix: 16)
         let padded = String(repeating: "0", count: 8 - sum.count) + sum
         text.replace(/^\{"checksum":"[0-9a-f]{8}"/, with: "{\"checksum\":\"\(padded)\"")

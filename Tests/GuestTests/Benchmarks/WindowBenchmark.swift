@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import SnapshotModel
@@ -139,10 +139,10 @@ enum WindowBenchmark {
             }
             times.held = try GuestBenchmarks.milliseconds {
                 for (_, session) in members {
-                    _ = try session.perform(.hold(milliseconds: 10_000))
+                    _ = try session.perform(.holdIO(milliseconds: 10_000))
                 }
                 for (_, session) in members { _ = try session.perform(.commit) }
-                for (_, session) in members { _ = try session.perform(.release) }
+                for (_, session) in members { _ = try session.perform(.releaseIO) }
             }
         }
         return times

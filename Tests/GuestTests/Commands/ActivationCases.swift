@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// Devices up and down, as at the machine's end and start.

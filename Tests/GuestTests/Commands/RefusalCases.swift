@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// What is refused says why, who has it, and what to do.

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 import SnapshotModel
@@ -357,7 +357,7 @@ extension CommandRig {
 
     fileprivate func waitForNoOpener(of volume: String) throws {
         let deadline = Deadline(milliseconds: 300_000)
-        let name = DeviceName(volume: volume, .top)
+        let name = DeviceName(volume: volume, .mounted)
         while try KernelDeviceMapper().info(name)?.openCount ?? 0 > 0 {
             try expect(!deadline.hasPassed, "the client's end leaves \(name) open")
             BackgroundThread.sleep(milliseconds: 20)

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// Runs the program that is tested.

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import CCrashPoint
 import DeviceDriver
 import DeviceMapper
@@ -189,7 +189,7 @@ struct KillSweep {
             try beginMerge(isSlow: true)
         } while try !isMerging
         try origin.delayWrites(milliseconds: 0)
-        let base = DeviceName(volume: DriverRig.name, .base)
+        let base = DeviceName(volume: DriverRig.name, .content)
         let deadline = Deadline(milliseconds: Self.resumeMilliseconds)
         while true {
             if case .usage(let allocated, _, let metadata) = try rig.mapper.status(base).first?
@@ -204,7 +204,7 @@ struct KillSweep {
 
     private var isMerging: Bool {
         get throws {
-            let base = DeviceName(volume: DriverRig.name, .base)
+            let base = DeviceName(volume: DriverRig.name, .content)
             guard try rig.mapper.info(base) != nil else { return false }
             guard case .snapshotMerge = try rig.mapper.table(base).segments.first?.target else {
                 return false

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// A `snapmgr daemon` that runs beside a case, and is ended with it.

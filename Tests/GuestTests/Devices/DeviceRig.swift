@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 import SnapshotModel
@@ -17,7 +17,7 @@ final class DeviceRig {
     var disk: DeviceReference { .path(context.disks[0]) }
     var otherDisk: DeviceReference { .path(context.disks[1]) }
 
-    static func name(_ part: DeviceName.Part = .top, volume: String = "guest") -> DeviceName {
+    static func name(_ part: DeviceName.Part = .mounted, volume: String = "guest") -> DeviceName {
         DeviceName(volume: volume, part)
     }
 

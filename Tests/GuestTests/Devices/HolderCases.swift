@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 
@@ -11,12 +11,12 @@ enum HolderCases {
 
     private static func all(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
-        let real = try rig.create(DeviceRig.name(.real), rig.linear(65_536))
+        let real = try rig.create(DeviceRig.name(.linear), rig.linear(65_536))
         let number = try rig.info(real).number
         try expectEqual(DeviceHolder.list(of: number), [], "holders of an idle device")
 
         let base = try rig.create(
-            DeviceRig.name(.base),
+            DeviceRig.name(.content),
             DeviceTable(sectorCount: 65_536, .linear(device: .path(real.path), offset: 0)))
         let baseNumber = try rig.info(base).number
         try expectEqual(

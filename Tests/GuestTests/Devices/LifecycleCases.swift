@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 import SnapshotModel
@@ -59,7 +59,7 @@ enum LifecycleCases {
 
     private static func prepared(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
-        let name = try rig.prepare(DeviceRig.name(.base), rig.linear(1024))
+        let name = try rig.prepare(DeviceRig.name(.content), rig.linear(1024))
         let info = try rig.info(name)
         try expect(!info.hasLiveTable && info.hasInactiveTable, "\(info)")
         try expect(try rig.mapper.table(name).segments.isEmpty, "there is a live table")
@@ -261,9 +261,9 @@ enum LifecycleCases {
 
     private static func dependencies(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
-        let real = try rig.create(DeviceRig.name(.real), rig.linear(1024))
+        let real = try rig.create(DeviceRig.name(.linear), rig.linear(1024))
         let base = try rig.create(
-            DeviceRig.name(.base),
+            DeviceRig.name(.content),
             DeviceTable(
                 consecutive: [
                     (512, .linear(device: .path(real.path), offset: 0)),

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 
@@ -11,7 +11,7 @@ enum LoopCases {
         GuestCase("a loop device takes over the size of a file that has grown", body: grows),
         GuestCase("a loop device that is open is let go of when it is closed", body: detachesLate),
         GuestCase("a loop device whose node is missing gets one", body: makesNode),
-        GuestCase("an absent file is no loop device, and the error says which", body: absent),
+        GuestCase("an absent file is not a loop device, and the error says which", body: absent),
     ]
 
     private static func attach(

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import SnapshotModel
 
@@ -26,9 +26,9 @@ enum SnapshotStatusCases {
     ) throws -> (origin: DeviceName, snapshot: DeviceName) {
         try DeviceRig.write(0, chunkSectors, at: 0, of: rig.context.disks[1])
         try DeviceRig.write(1, sectors, at: 0, of: rig.context.disks[0])
-        let base = try rig.create(DeviceRig.name(.base), rig.linear(sectors))
+        let base = try rig.create(DeviceRig.name(.content), rig.linear(sectors))
         let area = try rig.create(
-            DeviceRig.name(.real),
+            DeviceRig.name(.linear),
             DeviceTable(
                 sectorCount: chunks * chunkSectors, .linear(device: rig.otherDisk, offset: 0)))
         let origin = try rig.create(
@@ -86,7 +86,7 @@ enum SnapshotStatusCases {
         try DeviceRig.write(2, 1024, at: 1024, of: origin.path)
         let before = try status(rig, snapshot)
         try expect(!before.isMerged, "\(before)")
-        let (base, area) = (DeviceRig.name(.base), DeviceRig.name(.real))
+        let (base, area) = (DeviceRig.name(.content), DeviceRig.name(.linear))
         try rig.mapper.remove(snapshot)
         let merge = DeviceTable(
             sectorCount: 4096,

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import SnapshotModel
 

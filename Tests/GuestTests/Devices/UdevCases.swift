@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 import SnapshotModel
@@ -13,15 +13,15 @@ enum UdevCases {
         let rig = DeviceRig(context)
         let ordinal = SnapshotOrdinal(rawValue: 1)
         let inner: [DeviceName.Part] = [
-            .real, .base, .under, .snapshot(ordinal), .view(SnapshotID(rawValue: 1)),
+            .linear, .content, .pausedOrigin, .snapshot(ordinal), .view(SnapshotID(rawValue: 1)),
         ]
-        for part in inner + [.top] {
+        for part in inner + [.mounted] {
             let name = try rig.create(DeviceRig.name(part), rig.linear(1024))
             let number = try rig.info(name).number
             let text = try TextFile.read("/run/udev/data/b\(number)")
             for rules in ["SUBSYSTEM", "DISK", "OTHER"] {
                 let flag = text.tail(after: "E:DM_UDEV_DISABLE_\(rules)_RULES_FLAG=1")
-                try expectEqual(flag != nil, part != .top, "\(rules) is left out of \(name)")
+                try expectEqual(flag != nil, part != .mounted, "\(rules) is left out of \(name)")
             }
         }
     }
@@ -29,10 +29,10 @@ enum UdevCases {
     private static func links(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
         let uuid = "0b5e7c1e-9f1d-4a60-8d0e-1c2b3a495867"
-        let real = try rig.create(DeviceRig.name(.real), rig.linear(32_768))
+        let real = try rig.create(DeviceRig.name(.linear), rig.linear(32_768))
         try ChildProcess.run("mkfs.ext4", "-q", "-F", "-U", uuid, real.path)
         let base = try rig.create(
-            DeviceRig.name(.base),
+            DeviceRig.name(.content),
             DeviceTable(sectorCount: 32_768, .linear(device: .path(real.path), offset: 0)))
         let link = "/dev/disk/by-uuid/" + uuid
         try expect(

@@ -43,7 +43,7 @@ final class ScratchDevices {
     }
 
     /// A name that no volume's device has.
-    static func name(_ label: String) -> DeviceName { DeviceName(volume: label, .top) }
+    static func name(_ label: String) -> DeviceName { DeviceName(volume: label, .mounted) }
 
     private static func uuid(_ name: DeviceName) -> String {
         DeviceIdentity.prefix + "TEST-" + name.text

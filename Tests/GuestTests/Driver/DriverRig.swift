@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -100,7 +100,7 @@ final class DriverRig {
 
     // MARK: The volume
 
-    var devicePath: String { DeviceName(volume: Self.name, .top).path }
+    var devicePath: String { DeviceName(volume: Self.name, .mounted).path }
 
     func volume() throws -> DeviceVolume {
         try require(
@@ -247,7 +247,7 @@ final class DriverRig {
         // The views and the top first, then what they stand on, as it was made.
         // What merges goes before what it preserves into; a merge that rests stands on its snapshots.
         let order =
-            try mapper.devices().contains { $0.name.volumePart?.part == .under }
+            try mapper.devices().contains { $0.name.volumePart?.part == .pausedOrigin }
             ? ["@", "", ":snap", ":base", ":under", ":overlay", ":synth", ":real"]
             : ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
         let devices = try mapper.devices()
@@ -260,7 +260,9 @@ final class DriverRig {
             where device.name.text.dropFirst("snapmgr-\(Self.name)".count).hasPrefix(kind)
                 && (kind != "" || device.name.text == "snapmgr-\(Self.name)")
             {
-                if kind == ":overlay" { try? mapper.remove(DeviceName(volume: Self.name, .base)) }
+                if kind == ":overlay" {
+                    try? mapper.remove(DeviceName(volume: Self.name, .content))
+                }
                 // A merge's base has gone before its overlay.
                 if try mapper.info(device.name) != nil { try mapper.remove(device.name) }
             }

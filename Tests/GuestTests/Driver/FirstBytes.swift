@@ -1,4 +1,4 @@
-import BlockIO
+import System
 
 /// The first bytes of a device that is longer than what is on it.
 final class FirstBytes: BlockDevice {

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -162,7 +162,7 @@ enum PauseCases {
         try rig.finishMerge()
         try history.expectAll()
         try expectEqual(
-            try rig.mapper.devices().filter { $0.name.volumePart?.part == .under }.count, 0,
+            try rig.mapper.devices().filter { $0.name.volumePart?.part == .pausedOrigin }.count, 0,
             "devices of a pause")
         try expectEqual(rig.takeWarnings(), [], "warnings")
         try rig.deactivate()
@@ -360,7 +360,7 @@ enum PauseCases {
     private static func waitForKernel(_ scene: Scene) throws {
         let rig = scene.rig
         try scene.origin.delayWrites(milliseconds: 0)
-        let base = DeviceName(volume: rig.name, .base)
+        let base = DeviceName(volume: rig.name, .content)
         let deadline = Deadline(milliseconds: 300_000)
         while try rig.mapper.status(base).first?.snapshot?.isMerged == false {
             try expect(!deadline.hasPassed, "the merge does not end")

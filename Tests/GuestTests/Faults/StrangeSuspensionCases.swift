@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -77,7 +77,7 @@ enum StrangeSuspensionCases {
         let id = try history.takeSnapshot()
         try history.write(32..<96)
         let growing = DeviceName.Part.snapshot(SnapshotOrdinal(rawValue: 1))
-        for part in [DeviceName.Part.top, .base, .real, growing] {
+        for part in [DeviceName.Part.mounted, .content, .linear, growing] {
             let device = DeviceName(volume: rig.name, part)
             try suspend(device)
             _ = rig.takeWarnings()
@@ -87,7 +87,7 @@ enum StrangeSuspensionCases {
             _ = try rig.perform(.previewRevert(id))
             try expectSuspended(device, true, "behind commands that read")
             try expectRefusals(rig, id, device)
-            if part == .top {
+            if part == .mounted {
                 try history.expectSnapshot(id)
                 try expectSuspended(device, true, "behind a look at the snapshot")
             } else {
@@ -121,7 +121,7 @@ enum StrangeSuspensionCases {
         let (rig, history) = try rig(context, mapper)
         try history.write(0..<64)
         let id = try history.takeSnapshot()
-        for part in [DeviceName.Part.top, .base] {
+        for part in [DeviceName.Part.mounted, .content] {
             let device = DeviceName(volume: rig.name, part)
             mapper.intrude(on: device)
             try expectRefusal(device, "a snapshot") { try rig.takeSnapshot() }
@@ -142,7 +142,7 @@ enum StrangeSuspensionCases {
         for first in stride(from: 0, to: 512, by: 32) { try history.write(first..<first + 4) }
         try origin.delayWrites(milliseconds: 100)
         try history.revert(to: id)
-        let top = DeviceName(volume: rig.name, .top)
+        let top = DeviceName(volume: rig.name, .mounted)
         try suspend(top)
         try origin.delayWrites(milliseconds: 0)
         let deadline = Deadline(milliseconds: 300_000)
@@ -158,21 +158,21 @@ enum StrangeSuspensionCases {
 
     private static func ownNote(_ context: GuestContext) throws {
         let (rig, history) = try rig(context)
-        let held = [DeviceName.Part.top, .base].map { DeviceName(volume: rig.name, $0).text }
+        let held = [DeviceName.Part.mounted, .content].map { DeviceName(volume: rig.name, $0).text }
         let session = try rig.session()
         defer { session.close() }
         func step(_ request: VolumeRequest) throws { _ = try session.perform(request) { _ in } }
         try step(.prepareSnapshot(rig.snapshotRequest()))
         try expectEqual(rig.store.suspensionNote()?.devices, [], "what is noted before")
-        try step(.hold(milliseconds: 10_000))
+        try step(.holdIO(milliseconds: 10_000))
         try expectEqual(rig.store.suspensionNote()?.devices, held.sorted(), "what is noted then")
         try step(.commit)
-        try step(.release)
+        try step(.releaseIO)
         try step(.status)
         try expectEqual(rig.store.suspensionNote()?.devices, [], "what is noted behind it")
         try step(.prepareSnapshot(rig.snapshotRequest()))
-        try step(.hold(milliseconds: 10_000))
-        try step(.release)
+        try step(.holdIO(milliseconds: 10_000))
+        try step(.releaseIO)
         try expectEqual(rig.store.suspensionNote()?.devices, [], "what is noted behind nothing")
         try history.expectVolume()
     }
@@ -180,7 +180,7 @@ enum StrangeSuspensionCases {
     private static func earlierVersion(_ context: GuestContext) throws {
         let (rig, _) = try rig(context)
         let (base, top) = (
-            DeviceName(volume: rig.name, .base), DeviceName(volume: rig.name, .top)
+            DeviceName(volume: rig.name, .content), DeviceName(volume: rig.name, .mounted)
         )
         let path = rig.storePath + "/suspended.json"
         for text in [nil, "torn", ""] {
@@ -197,7 +197,7 @@ enum StrangeSuspensionCases {
 
     private static func leftNote(_ context: GuestContext) throws {
         let (rig, _) = try rig(context)
-        let top = DeviceName(volume: rig.name, .top)
+        let top = DeviceName(volume: rig.name, .mounted)
         // As a command leaves it that is killed, and whose guard has resumed the device.
         try rig.noteSuspension([top])
         _ = try rig.status()

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceMapper
 import Glibc
 import SnapshotModel
@@ -122,7 +122,7 @@ enum SuspensionCases {
         let rig = try volume(context, mapper, originBytes: 2 * volumeBytes)
         let history = VolumeHistory(rig, volumeBytes: volumeBytes)
         try history.write(0..<64)
-        for part in [DeviceName.Part.real, .base, .top] {
+        for part in [DeviceName.Part.linear, .content, .mounted] {
             mapper.refuseTable(of: DeviceName(volume: rig.name, part))
             _ = try rig.problem(of: .resize(bytes: 2 * volumeBytes))
             try expectEqual(try suspended(rig), [], "what is suspended behind \(part)")
@@ -140,7 +140,7 @@ enum SuspensionCases {
         let rig = try volume(context, mapper, originBytes: 2 * volumeBytes)
         let path = rig.storePath
         let sizes = Monitored<[Int?]>([])
-        mapper.refuseLoads(of: DeviceName(volume: rig.name, .real)) {
+        mapper.refuseLoads(of: DeviceName(volume: rig.name, .linear)) {
             let size = try? Store(folder: FileFolder(path: path)).volume().geometry.volumeBytes
             sizes.change { $0.append(size) }
         }
@@ -162,7 +162,7 @@ enum SuspensionCases {
         try rig.takeSnapshot()
         try TextFile.write("before", to: point + "/file")
         let (top, base) = (
-            DeviceName(volume: rig.name, .top), DeviceName(volume: rig.name, .base)
+            DeviceName(volume: rig.name, .mounted), DeviceName(volume: rig.name, .content)
         )
         try mapper.suspend(top, freezesFilesystem: true, flushes: true)
         try mapper.suspend(base, freezesFilesystem: false, flushes: true)

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// A filesystem that is kept busy by programs: a database that commits one transaction after the

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import SnapshotModel
 
 /// Writes one number after the other to several devices, in their order, each write made durable

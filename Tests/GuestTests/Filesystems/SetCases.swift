@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import SnapshotModel
@@ -79,9 +79,9 @@ enum SetCases {
         let members = try rigs.map { ($0.snapshotRequest(), try $0.session()) }
         defer { members.forEach { $0.1.close() } }
         for (request, session) in members { _ = try session.perform(.prepareSnapshot(request)) }
-        for (_, session) in members { _ = try session.perform(.hold(milliseconds: 10_000)) }
+        for (_, session) in members { _ = try session.perform(.holdIO(milliseconds: 10_000)) }
         for (_, session) in members { _ = try session.perform(.commit) }
-        for (_, session) in members { _ = try session.perform(.release) }
+        for (_, session) in members { _ = try session.perform(.releaseIO) }
         return members.map(\.0.id)
     }
 
@@ -96,7 +96,7 @@ enum SetCases {
             for (request, session) in members {
                 _ = try session.perform(.prepareSnapshot(request))
             }
-            for (_, session) in members { _ = try session.perform(.hold(milliseconds: 10_000)) }
+            for (_, session) in members { _ = try session.perform(.holdIO(milliseconds: 10_000)) }
             for (_, session) in members.prefix(failing) { _ = try session.perform(.commit) }
             for (_, session) in members.prefix(failing).reversed() {
                 _ = try session.perform(.rollBack)

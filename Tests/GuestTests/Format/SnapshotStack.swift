@@ -7,7 +7,7 @@ final class SnapshotStack {
     let originPath: String
     private let devices: ScratchDevices
     private let geometry: Geometry
-    private let top = DeviceName(volume: "format", .top)
+    private let top = DeviceName(volume: "format", .mounted)
     private let snapshot = DeviceName(volume: "format", .snapshot(SnapshotOrdinal(rawValue: 1)))
 
     init(devices: ScratchDevices, origin: String, geometry: Geometry) {

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// Runs the cases of a suite and says of each what came of it.

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// A program that is run and waited for.

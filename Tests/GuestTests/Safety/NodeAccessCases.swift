@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -103,7 +103,7 @@ enum NodeAccessCases {
         try rig.activate()
         let top = try NodeAccess(path: rig.devicePath)
         try expectEqual(top, .rootOnly, "who may open the volume")
-        for part in [DeviceName.Part.base, .real, .view(SnapshotID(rawValue: 1))] {
+        for part in [DeviceName.Part.content, .linear, .view(SnapshotID(rawValue: 1))] {
             let path = DeviceName(volume: rig.name, part).path
             try expectEqual(try NodeAccess(path: path), .rootOnly, "who may open \(path)")
         }

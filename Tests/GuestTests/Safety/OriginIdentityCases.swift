@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -273,7 +273,7 @@ enum OriginIdentityCases {
         let problem = try rig.problem(of: .resize(bytes: 2 * bytes))
         try expectEqual(problem.code, .refused, "code of \(problem)")
         try expect(problem.message.contains("leads to another device"), "\(problem)")
-        let real = DeviceName(volume: rig.name, .real)
+        let real = DeviceName(volume: rig.name, .linear)
         try expectEqual(
             try rig.mapper.dependencies(real), [number], "what the volume stands on")
         try expectEqual(

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -65,7 +65,7 @@ enum OriginNoteCases {
         try rig.takeSnapshot()
         try rig.deactivate()
         try expectEqual(try rig.store.originState()?.isClosed, true, "closed, inactive")
-        mapper.fail(behind: DeviceName(volume: rig.name, .top))
+        mapper.fail(behind: DeviceName(volume: rig.name, .mounted))
         try expectFailure("an activation") { try rig.activate() }
         try expect(access(rig.devicePath, F_OK) == 0, "the volume has no device")
         try expectEqual(try rig.store.originState()?.isClosed, false, "closed, cut short")
@@ -157,9 +157,9 @@ enum OriginNoteCases {
         let loop = try LoopDevice.attach(path: file, isReadOnly: false, directIO: false)
         context.cleanUp { try loop.detach() }
         let record = try rig.store.volume()
-        let name = DeviceName(volume: rig.name, .real)
+        let name = DeviceName(volume: rig.name, .linear)
         try rig.mapper.prepare(
-            name, uuid: DeviceIdentity.uuid(volumeUUID: record.uuid, .real), isReadOnly: false,
+            name, uuid: DeviceIdentity.uuid(volumeUUID: record.uuid, .linear), isReadOnly: false,
             table: DeviceTable(
                 sectorCount: bytes / Geometry.sectorBytes,
                 .linear(device: .path(loop.path), offset: 0)))

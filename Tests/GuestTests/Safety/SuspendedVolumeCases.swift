@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// By the command line: a volume whose I/O an administrator has wait.

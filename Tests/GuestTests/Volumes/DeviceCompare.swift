@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// Compares devices byte by byte.

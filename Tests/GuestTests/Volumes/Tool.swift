@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 
 /// A program whose words are kept, to be looked at or to be shown when it fails.

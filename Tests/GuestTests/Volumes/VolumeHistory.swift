@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import SnapshotModel
 
 /// A volume, and what it and each of its snapshots must hold.

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import DeviceDriver
 import DeviceMapper
 import Glibc
@@ -62,7 +62,7 @@ final class VolumeRig {
 
     // MARK: The volume
 
-    var devicePath: String { DeviceName(volume: name, .top).path }
+    var devicePath: String { DeviceName(volume: name, .mounted).path }
 
     var store: Store { Store(folder: FileFolder(path: storePath)) }
 

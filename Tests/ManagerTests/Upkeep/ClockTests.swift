@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Catalog
 import Scheduler
 import Settings

@@ -63,8 +63,8 @@ import TestKit
         #expect(MonitorJudge(reading).findings.isEmpty)
         #expect(reading.volumes.map(\.name) == ["data"])
         #expect(
-            reading.volumes[0].tallies
-                == [SnapshotTally(volume: "data", kind: .manual, state: .active, count: 1)])
+            reading.volumes[0].counts
+                == [SnapshotCounts(volume: "data", kind: .manual, state: .active, count: 1)])
         #expect(throws: Problem.self) { try manager(nil).monitoring.read(["nope"]) }
     }
 

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 @testable import Catalog
 import FoundationEssentials
 import MergeKit

@@ -46,7 +46,7 @@ struct RetentionParserTests {
     }
 
     @Test(
-        "what is no calendar span is refused, at the byte that is wrong",
+        "what is not a calendar span is refused, at the byte that is wrong",
         arguments: [
             ("", 0), ("h", 0), ("5", 1), ("5x", 1), ("1y5q", 3), ("1d2d", 2), ("-1d", 0),
             ("100000d", 0), ("1d ü", 3), ("99999999999999999999d", 0),
@@ -72,7 +72,7 @@ struct RetentionParserTests {
     }
 
     @Test(
-        "what is no bucket is refused, at the byte that is wrong",
+        "what is not a bucket is refused, at the byte that is wrong",
         arguments: [("", 0), ("0h", 0), ("15", 2), ("2 fortnights", 2), ("1h30m", 2), ("-1h", 0)])
     func badBuckets(text: String, offset: Int) {
         let error = #expect(throws: SyntaxError.self) { try BucketSpan(parsing: text) }
@@ -96,7 +96,7 @@ struct RetentionParserTests {
     }
 
     @Test(
-        "what is no grid is refused, at the byte that is wrong",
+        "what is not a grid is refused, at the byte that is wrong",
         arguments: [
             ("", 0), ("24", 2), ("0x1h", 0), ("1x", 2), ("1x0s", 2), ("1x1q", 3), ("1x1h |", 6),
             ("1x1h(keep=0)", 10), ("1x1h(keep=some)", 10), ("1x1h(hold=1)", 5),

@@ -148,7 +148,7 @@ private struct CaseSnapshots {
         var end = cursor.time
         if let name = cursor.name {
             guard let entry = entries.first(where: { $0.id == name || $0.name == name }) else {
-                throw CaseError("the cursor \(name) is no snapshot")
+                throw CaseError("the cursor \(name) is not a snapshot")
             }
             end = entry.takenAt
         }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import Glibc
 
 /// A handle to one file of a simulated disk.

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 
 /// What a crash takes with it.
 package enum CrashMode: String, Sendable, CaseIterable {

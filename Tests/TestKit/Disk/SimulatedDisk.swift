@@ -1,4 +1,4 @@
-package import BlockIO
+package import System
 internal import Glibc
 
 /// A machine's storage in memory: a tree of files, and an origin device beside it.

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 internal import VolumeAccess
 
@@ -27,19 +27,19 @@ extension DriverConformance {
             test in
             try test.withSession { session in
                 try session.perform(.prepareSnapshot(request(21)))
-                try session.perform(.hold(milliseconds: VolumeLimits.holdMilliseconds))
+                try session.perform(.holdIO(milliseconds: VolumeLimits.holdMilliseconds))
                 try session.perform(.commit)
                 try session.perform(.rollBack)
-                _ = try session.release()
+                _ = try session.releaseIO()
             }
             try test.expect(try test.manifests().isEmpty, "what was rolled back is gone")
             let held = try test.withSession { session in
                 try session.perform(.prepareSnapshot(request(22)))
-                try session.perform(.hold(milliseconds: VolumeLimits.holdMilliseconds))
+                try session.perform(.holdIO(milliseconds: VolumeLimits.holdMilliseconds))
                 let committed = try session.commit()
                 try test.expect(committed.snapshot?.manifest.id == request(22).id, "one is told")
                 try test.expect(committed.revert == nil, "and no revert")
-                return try session.release()
+                return try session.releaseIO()
             }
             try test.expect(held > 0, "how long I/O was held is told")
             try test.expect(try test.manifests().map(\.id) == [request(22).id], "it counts")
@@ -48,7 +48,7 @@ extension DriverConformance {
         Case(name: "a session that ends undoes what it prepared, and I/O goes on") { test in
             try test.withSession { session in
                 try session.perform(.prepareSnapshot(request(31)))
-                try session.perform(.hold(milliseconds: VolumeLimits.holdMilliseconds))
+                try session.perform(.holdIO(milliseconds: VolumeLimits.holdMilliseconds))
             }
             try test.expect(try test.manifests().isEmpty, "nothing was taken")
             try test.write(9, chunk: 5)
@@ -58,7 +58,7 @@ extension DriverConformance {
             test in
             try test.withSession { session in
                 try session.perform(.prepareSnapshot(request(32)))
-                try session.perform(.hold(milliseconds: VolumeLimits.holdMilliseconds))
+                try session.perform(.holdIO(milliseconds: VolumeLimits.holdMilliseconds))
                 _ = try session.commit()
             }
             try test.expect(try test.manifests().isEmpty, "nothing was taken")
@@ -68,10 +68,10 @@ extension DriverConformance {
             try test.withSession { session in
                 for milliseconds in [0, -1, VolumeLimits.holdMilliseconds + 1, .max] {
                     try test.expectProblem(.usage, "a hold of \(milliseconds) ms") {
-                        try session.perform(.hold(milliseconds: milliseconds))
+                        try session.perform(.holdIO(milliseconds: milliseconds))
                     }
                 }
-                try test.expect(try session.release() == 0, "what was not held was held for 0 ns")
+                try test.expect(try session.releaseIO() == 0, "what was not held was held for 0 ns")
             }
         },
         Case(name: "a write waits while I/O is held, and goes on when the time is over") { test in
@@ -80,7 +80,7 @@ extension DriverConformance {
             // Again where the machine was so slow that the time was over before the release.
             let isHeld = try (Int64(300)..<310).contains { number in
                 try session.perform(.prepareSnapshot(request(number)))
-                try session.perform(.hold(milliseconds: VolumeLimits.holdMilliseconds))
+                try session.perform(.holdIO(milliseconds: VolumeLimits.holdMilliseconds))
                 let (isBegun, isWritten) = (Monitored(false), Monitored(false))
                 let served = test.served
                 let writer = BackgroundThread.start(name: "conformance") {
@@ -92,7 +92,7 @@ extension DriverConformance {
                 BackgroundThread.sleep(milliseconds: 200)
                 let isEarly = isWritten.withLock { $0 }
                 defer { writer.join() }
-                do throws(Problem) { _ = try session.release() } catch {
+                do throws(Problem) { _ = try session.releaseIO() } catch {
                     guard error.code == .interrupted else { throw error }
                     return false
                 }
@@ -102,7 +102,7 @@ extension DriverConformance {
             try test.expect(isHeld, "I/O is held until it is released")
             try test.expect(try test.read(6) == 8, "the write was made")
             try session.perform(.prepareSnapshot(request(33)))
-            try session.perform(.hold(milliseconds: 200))
+            try session.perform(.holdIO(milliseconds: 200))
             // Returns when the time is over.
             try test.write(9, chunk: 6)
             try test.expect(try test.read(6) == 9, "the write was made when the time was over")
@@ -220,11 +220,11 @@ extension DriverConformance {
             let id = try test.snapshot(81)
             try test.write(2, chunk: 0)
             let writer = try test.served.openVolume(readOnly: false)
-            let glance = test.rig.driver.glance(at: test.place)
+            let inspector = test.rig.driver.inspector(at: test.place)
             do {
                 defer { writer.close() }
                 let clients = try test.withSession { try $0.clients() }
-                let isOpen = try clients != nil || glance.openProblem() != nil
+                let isOpen = try clients != nil || inspector.openProblem() != nil
                 try test.expect(isOpen, "who has it open is told")
                 try test.expectProblem(.refused, "a revert") {
                     _ = try test.withSession { try $0.revert(revert(81, to: id, safety: 82)) }
@@ -232,7 +232,7 @@ extension DriverConformance {
                 try test.expect(try test.read(0) == 2, "the content is what it was")
             }
             try test.expect(try test.withSession { try $0.clients() } == nil, "he has gone")
-            try test.expect(try glance.openProblem() == nil, "altogether")
+            try test.expect(try inspector.openProblem() == nil, "altogether")
             _ = try test.withSession { try $0.revert(revert(83, to: id, safety: 84)) }
         },
         Case(name: "a merge that does not run is not steered") { test in
@@ -285,17 +285,17 @@ extension DriverConformance {
             try test.expect(try test.read(3, of: id) == 5, "the snapshot has what was there")
         },
         Case(name: "a look tells what a session tells") { test in
-            let glance = test.rig.driver.glance(at: test.place)
-            try test.expect(try glance.isServed, "the volume is served")
+            let inspector = test.rig.driver.inspector(at: test.place)
+            try test.expect(try inspector.isInUse, "the volume is served")
             try test.expect(
-                try ![.missing, .broken, .inactive].contains(glance.state(isMerging: false)),
+                try ![.missing, .broken, .inactive].contains(inspector.state(isMerging: false)),
                 "and its state says so")
-            try test.expect(try glance.openProblem() == nil, "nobody has it open")
-            try test.expect(try glance.lostSnapshots().isEmpty, "nothing is lost")
+            try test.expect(try inspector.openProblem() == nil, "nobody has it open")
+            try test.expect(try inspector.lostSnapshots().isEmpty, "nothing is lost")
             try test.expect(
-                try glance.mergeProgress(at: SystemClock().now()) == nil, "no merge runs")
+                try inspector.mergeProgress(at: SystemClock().now()) == nil, "no merge runs")
             try test.expect(
-                try glance.hasDevices == (test.rig.driver.devices != nil), "devices are known")
+                try inspector.hasDevices == (test.rig.driver.devices != nil), "devices are known")
             try test.expect(try test.withSession { try $0.clients() } == nil, "no client is told")
         },
     ]

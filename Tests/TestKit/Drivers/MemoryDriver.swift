@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 package import VolumeAccess
 
@@ -49,8 +49,8 @@ package final class MemoryDriver: VolumeDriver {
     package func requireServable(_ place: VolumePlace) throws(Problem) { _ = try volume(place) }
     package func requirePresent(_ place: VolumePlace) throws(Problem) { _ = try volume(place) }
 
-    package func glance(at place: VolumePlace) -> any VolumeGlance {
-        MemoryGlance(volume: try? volume(place))
+    package func inspector(at place: VolumePlace) -> any VolumeInspector {
+        MemoryInspector(volume: try? volume(place))
     }
 
     package func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession {
@@ -70,11 +70,11 @@ package final class MemoryDriver: VolumeDriver {
     }
 }
 
-private struct MemoryGlance: VolumeGlance {
+private struct MemoryInspector: VolumeInspector {
     let volume: MemoryVolume?
 
-    var isServed: Bool { volume?.look(\.isServed) ?? false }
-    func state(isMerging: Bool) throws(Problem) -> VolumeCondition { isServed ? .served : .idle }
+    var isInUse: Bool { volume?.look(\.isServed) ?? false }
+    func state(isMerging: Bool) throws(Problem) -> VolumeCondition { isInUse ? .served : .idle }
     var devicePath: String? { nil }
     var hasDevices: Bool { false }
     func openProblem() throws(Problem) -> Problem? { nil }

@@ -1,4 +1,4 @@
-internal import BlockIO
+internal import System
 internal import SnapshotModel
 internal import VolumeAccess
 
@@ -18,7 +18,7 @@ final class MemorySession: OpenVolume {
 
     init(_ volume: MemoryVolume) { self.volume = volume }
 
-    var isServed: Bool { true }
+    var mergesByItself: Bool { true }
     var warnings: [Advice] { [] }
 
     /// What was committed and not released is undone.
@@ -95,7 +95,7 @@ final class MemorySession: OpenVolume {
         staged.append(.revert(request))
     }
 
-    func hold(milliseconds: Int, for client: any RequestClient) throws(Problem) {
+    func holdIO(milliseconds: Int, for client: any RequestClient) throws(Problem) {
         guard (1...VolumeLimits.holdMilliseconds).contains(milliseconds) else {
             throw Problem(.usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
         }
@@ -148,7 +148,7 @@ final class MemorySession: OpenVolume {
         (committed, before) = ([], nil)
     }
 
-    func release(for client: any RequestClient) throws(Problem) -> Int64 { letGoOn() }
+    func releaseIO(for client: any RequestClient) throws(Problem) -> Int64 { letGoOn() }
 
     /// How long I/O was held, in nanoseconds.
     private func letGoOn() -> Int64 {

@@ -1,7 +1,7 @@
-internal import BlockIO
+internal import System
 package import SnapshotModel
 
-/// A volume of a driver whose snapshots are no areas: each is a whole copy, in memory.
+/// A volume of a driver whose snapshots are not areas: each is a whole copy, in memory.
 package final class MemoryVolume: Sendable {
     private let state: Monitored<State>
 

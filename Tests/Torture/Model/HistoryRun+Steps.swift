@@ -129,9 +129,9 @@ extension HistoryRun {
         isUndone: Bool, prepare: (Barrier) throws -> Void
     ) throws -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?) {
         let barrier = engine.beginBarrier()
-        defer { barrier.release() }
+        defer { barrier.releaseIO() }
         try prepare(barrier)
-        try barrier.hold()
+        try barrier.holdIO()
         let outcome = try barrier.commit()
         if isUndone { try barrier.rollBack() }
         return outcome

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 
 /// Deletes steps from a failing history as long as it still fails.
 struct Shortener {

@@ -1,4 +1,4 @@
-import BlockIO
+import System
 import Glibc
 import MergeKit
 import SnapshotModel
@@ -86,9 +86,9 @@ extension StressRun {
             let request = SnapshotRequest(id: id, description: SnapshotDescription())
             if random.oneIn(4) {
                 let barrier = engine.beginBarrier()
-                defer { barrier.release() }
+                defer { barrier.releaseIO() }
                 try barrier.prepareSnapshot(request)
-                try barrier.hold()
+                try barrier.holdIO()
                 _ = try barrier.commit()
             } else {
                 _ = try engine.takeSnapshot(request)

@@ -25,8 +25,8 @@ struct MergeCancelCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let merges = try session.manager().merges
+    func run(_ context: CommandContext) throws {
+        let merges = try context.manager().merges
         if !dryRun {
             // Looked at first, so that nobody is asked about what would be refused.
             let preview = try merges.cancel(
@@ -36,10 +36,10 @@ struct MergeCancelCommand: ManagerCommand {
                 try confirmation.confirm(
                     "Cancel the merge of volume \(volume)?",
                     dropping: "what was written to volume \(volume) since the revert would be lost",
-                    session.terminal)
+                    context.terminal)
             }
         }
-        let meter = ProgressMeter(session.terminal)
+        let meter = ProgressMeter(context.terminal)
         defer { meter.finish() }
         let report = try merges.cancel(
             volume, isDryRun: dryRun, overrulesClients: force
@@ -47,7 +47,7 @@ struct MergeCancelCommand: ManagerCommand {
             meter.update("merging \(volume)", progress)
         }
         meter.finish()
-        try session.show(report) {
+        try context.show(report) {
             if let item = report.items.first, item.isQueued {
                 return
                     "volume \(volume) \(dryRun ? "would not be" : "is not") reverted to snapshot "

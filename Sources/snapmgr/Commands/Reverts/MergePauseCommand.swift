@@ -17,10 +17,10 @@ struct MergePauseCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let merges = try session.manager().merges.pause(volumes)
-        try session.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: session.terminal.bold)
+    func run(_ context: CommandContext) throws {
+        let merges = try context.manager().merges.pause(volumes)
+        try context.show(["merges": JSONValue(merges)]) {
+            MergeTable(display: display).text(merges, heading: context.terminal.bold)
         }
     }
 }

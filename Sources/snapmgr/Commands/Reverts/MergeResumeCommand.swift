@@ -14,15 +14,15 @@ struct MergeResumeCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let meter = ProgressMeter(session.terminal)
+    func run(_ context: CommandContext) throws {
+        let meter = ProgressMeter(context.terminal)
         defer { meter.finish() }
-        let merges = try session.manager().merges.resume(volumes) { volume, progress in
+        let merges = try context.manager().merges.resume(volumes) { volume, progress in
             meter.update("merging \(volume)", progress)
         }
         meter.finish()
-        try session.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: session.terminal.bold)
+        try context.show(["merges": JSONValue(merges)]) {
+            MergeTable(display: display).text(merges, heading: context.terminal.bold)
         }
     }
 }

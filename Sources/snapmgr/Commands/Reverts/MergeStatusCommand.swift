@@ -13,10 +13,10 @@ struct MergeStatusCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let merges = try session.reader().merges.status(volumes)
-        try session.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: session.terminal.bold)
+    func run(_ context: CommandContext) throws {
+        let merges = try context.reader().merges.status(volumes)
+        try context.show(["merges": JSONValue(merges)]) {
+            MergeTable(display: display).text(merges, heading: context.terminal.bold)
         }
     }
 }

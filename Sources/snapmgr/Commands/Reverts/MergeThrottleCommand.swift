@@ -30,11 +30,11 @@ struct MergeThrottleCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let merges = try session.manager().merges.throttle(
+    func run(_ context: CommandContext) throws {
+        let merges = try context.manager().merges.throttle(
             volumes, bytesPerSecond: rate.bytesPerSecond)
-        try session.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: session.terminal.bold)
+        try context.show(["merges": JSONValue(merges)]) {
+            MergeTable(display: display).text(merges, heading: context.terminal.bold)
         }
     }
 }

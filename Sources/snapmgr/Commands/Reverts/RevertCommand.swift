@@ -42,22 +42,22 @@ struct RevertCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let reverts = try session.manager().reverts
+    func run(_ context: CommandContext) throws {
+        let reverts = try context.manager().reverts
         var options = RevertOptions(
             skipsSafety: noSafety, waits: wait, isDryRun: true, isQueuedWhileOpen: lazyOnClose,
             overrulesClients: force)
-        if !dryRun, noSafety || session.terminal.canAsk, !confirmation.yes {
-            try ask(try reverts.revert(reference, options) { _, _ in }, session.terminal)
+        if !dryRun, noSafety || context.terminal.canAsk, !confirmation.yes {
+            try ask(try reverts.revert(reference, options) { _, _ in }, context.terminal)
         }
         options.isDryRun = dryRun
-        let meter = ProgressMeter(session.terminal)
+        let meter = ProgressMeter(context.terminal)
         defer { meter.finish() }
         let report = try reverts.revert(reference, options) { volume, progress in
             meter.update("merging \(volume)", progress)
         }
         meter.finish()
-        try session.show(report) { text(report) }
+        try context.show(report) { text(report) }
     }
 
     private func ask(_ preview: RevertReport, _ terminal: Terminal) throws {

@@ -18,8 +18,8 @@ struct DaemonCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let terminal = session.terminal
-        try session.manager().daemon.run { terminal.note("watching the kernel's devices") }
+    func run(_ context: CommandContext) throws {
+        let terminal = context.terminal
+        try context.manager().daemon.run { terminal.note("watching the kernel's devices") }
     }
 }

@@ -77,31 +77,31 @@ struct ServeCommandLine: ManagerCommand {
         }
     }
 
-    func run(_ session: CommandSession) throws {
+    func run(_ context: CommandContext) throws {
         // Before anything else is opened.
         let passing = try ServeService.reserveSockets()
-        let options = try session.options()
+        let options = try context.options()
         guard !listVolumes else {
             // A catalog that is not there is no list of nothing: all would be forgotten.
             let lines = try Manager(existing: options).serving.parameters(volumes)
             return Output.write(lines.map { $0 + "\n" }.joined())
         }
         let request = ServeRequest(
-            volumes: volumes, endpoint: endpoint(session, options.state),
+            volumes: volumes, endpoint: endpoint(context, options.state),
             tls: tls.map { .init(path: $0, verifiesClients: !tlsAnonymous) },
             allowsInsecureTCP: insecureTCP, threadCount: threads)
         let manager = try Manager(options)
         // The server must get the signals that this process keeps back.
         Interruption.uninstall()
-        try manager.serving.serve(request, environment: session.environment, passing: passing)
+        try manager.serving.serve(request, environment: context.environment, passing: passing)
     }
 
     private func endpoint(
-        _ session: CommandSession, _ state: StateFolder
+        _ context: CommandContext, _ state: StateFolder
     ) -> ServeRequest.Endpoint {
         if let socket { return .socket(path: socket) }
         if let listen { return .listen(address: listen.address, port: listen.port) }
-        if ServeRequest.inheritsSockets(session.environment) { return .inherited }
+        if ServeRequest.inheritsSockets(context.environment) { return .inherited }
         return .socket(path: state.defaultSocketPath)
     }
 }

@@ -17,9 +17,9 @@ struct DeleteCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.manager().deletions.delete(references, isDryRun: dryRun)
-        try session.show(report) {
+    func run(_ context: CommandContext) throws {
+        let report = try context.manager().deletions.delete(references, isDryRun: dryRun)
+        try context.show(report) {
             let lines = report.items.map { item in
                 "snapshot \(item.id) of volume \(item.volume) "
                     + (dryRun ? "would be deleted" : "deleted")

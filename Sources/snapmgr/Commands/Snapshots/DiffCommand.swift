@@ -21,9 +21,9 @@ struct DiffCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.reader().diffs.diff(from, to)
-        try session.show(report) {
+    func run(_ context: CommandContext) throws {
+        let report = try context.reader().diffs.diff(from, to)
+        try context.show(report) {
             var table = Table([
                 .init(title: "OFFSET", alignment: .right),
                 .init(title: "LENGTH", alignment: .right),
@@ -32,7 +32,7 @@ struct DiffCommand: ManagerCommand {
             let total =
                 "\(display.size(report.changedBytes)) changed in \(report.ranges.count) ranges"
             let remark = report.isExact ? "" : " at most: there was a revert in between"
-            return (rows.isEmpty ? "" : table.lines(rows, heading: session.terminal.bold))
+            return (rows.isEmpty ? "" : table.lines(rows, heading: context.terminal.bold))
                 + total + remark + "\n"
         }
     }

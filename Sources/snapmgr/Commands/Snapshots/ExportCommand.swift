@@ -16,14 +16,14 @@ struct ExportCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let meter = ProgressMeter(session.terminal)
+    func run(_ context: CommandContext) throws {
+        let meter = ProgressMeter(context.terminal)
         defer { meter.finish() }
-        let report = try session.manager().exports.export(reference, to: file) { progress in
+        let report = try context.manager().exports.export(reference, to: file) { progress in
             meter.update("exporting", progress)
         }
         meter.finish()
-        try session.show(report) {
+        try context.show(report) {
             "snapshot \(report.snapshot) exported to \(report.path): "
                 + "\(display.size(report.byteCount))\n"
         }

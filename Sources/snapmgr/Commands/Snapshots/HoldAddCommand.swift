@@ -21,10 +21,10 @@ struct HoldAddCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let holds = try session.manager().holds.hold(
-            reference, owner: session.owner, reason: reason, until: until)
-        try session.show(["holds": JSONValue(holds)]) {
+    func run(_ context: CommandContext) throws {
+        let holds = try context.manager().holds.hold(
+            reference, owner: context.owner, reason: reason, until: until)
+        try context.show(["holds": JSONValue(holds)]) {
             holds.map { hold in
                 let end = hold.until.map { " until \(display.time($0))" } ?? ""
                 return "snapshot \(hold.snapshot) is held by \(hold.owner)\(end)\n"

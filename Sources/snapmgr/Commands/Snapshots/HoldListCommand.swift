@@ -10,9 +10,9 @@ struct HoldListCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let holds = try session.reader().holds.list()
-        try session.show(["holds": JSONValue(holds)]) {
+    func run(_ context: CommandContext) throws {
+        let holds = try context.reader().holds.list()
+        try context.show(["holds": JSONValue(holds)]) {
             var table = Table([
                 .init(title: "SNAPSHOT", alignment: .right), .init(title: "OWNER"),
                 .init(title: "SINCE"), .init(title: "UNTIL"), .init(title: "REASON"),
@@ -24,7 +24,7 @@ struct HoldListCommand: ManagerCommand {
                         display.time(hold.until) + (hold.isExpired ? " (expired)" : ""),
                         hold.reason,
                     ]
-                }, heading: session.terminal.bold)
+                }, heading: context.terminal.bold)
         }
     }
 }

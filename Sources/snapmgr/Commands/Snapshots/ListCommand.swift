@@ -43,17 +43,17 @@ struct ListCommand: ManagerCommand {
         }
     }
 
-    func run(_ session: CommandSession) throws {
+    func run(_ context: CommandContext) throws {
         let columns = try SnapshotColumn.parse(output)
-        let lists = try session.reader().lists
-        if set { return try showSets(try lists.sets(), session) }
+        let lists = try context.reader().lists
+        if set { return try showSets(try lists.sets(), context) }
         let request = ListRequest(
             volumes: volumes, sort: sort, limit: limit, offset: offset,
             tellsRetention: global.json || columns.contains { $0 == .keptBy || $0 == .expiresAt })
         if global.json {
             try streamJSON(lists, request)
         } else {
-            try streamTable(lists, request, columns, session)
+            try streamTable(lists, request, columns, context)
         }
     }
 
@@ -74,17 +74,17 @@ struct ListCommand: ManagerCommand {
 
     private func streamTable(
         _ lists: ListService, _ request: ListRequest, _ columns: [SnapshotColumn],
-        _ session: CommandSession
+        _ context: CommandContext
     ) throws {
         var table = Table(columns.map(\.heading))
         try lists.forEachPage(request) { page in
             let rows = page.map { row in columns.map { $0.cell(row, display) } }
-            Output.show(table.lines(rows, heading: session.terminal.bold))
+            Output.show(table.lines(rows, heading: context.terminal.bold))
         }
     }
 
-    private func showSets(_ sets: [SetSummary], _ session: CommandSession) throws {
-        try session.show(["sets": JSONValue(sets)]) {
+    private func showSets(_ sets: [SetSummary], _ context: CommandContext) throws {
+        try context.show(["sets": JSONValue(sets)]) {
             var table = Table([
                 .init(title: "SET"), .init(title: "NAME"), .init(title: "TAKEN"),
                 .init(title: "HELD", alignment: .right), .init(title: "SNAPSHOTS"),
@@ -99,7 +99,7 @@ struct ListCommand: ManagerCommand {
                         set.snapshots.map(\.description).joined(separator: ","),
                         set.volumes.joined(separator: ","),
                     ]
-                }, heading: session.terminal.bold)
+                }, heading: context.terminal.bold)
         }
     }
 }

@@ -25,14 +25,14 @@ struct MountCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
+    func run(_ context: CommandContext) throws {
         guard !writable else {
             throw Problem(
                 .refused, "snapshot \(reference) can be mounted read-only only in this version",
                 hint: "leave out --writable")
         }
-        let report = try session.manager().mounts.mount(reference, on: folder)
-        try session.show(["mount": report.json]) {
+        let report = try context.manager().mounts.mount(reference, on: folder)
+        try context.show(["mount": report.json]) {
             "snapshot \(report.snapshot?.description ?? "") of volume \(report.volume) mounted on \(report.folder) "
                 + "(\(report.filesystem ?? ""), read-only)\n"
         }

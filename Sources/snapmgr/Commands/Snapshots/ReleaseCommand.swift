@@ -16,10 +16,10 @@ struct ReleaseCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let released = try session.manager().holds.release(
-            reference, owner: owner ?? session.owner)
-        try session.show(["released": .array(released.map { JSONValue($0) })]) {
+    func run(_ context: CommandContext) throws {
+        let released = try context.manager().holds.release(
+            reference, owner: owner ?? context.owner)
+        try context.show(["released": .array(released.map { JSONValue($0) })]) {
             released.map { "snapshot \($0) is released\n" }.joined()
         }
     }

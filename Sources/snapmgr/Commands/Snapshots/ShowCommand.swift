@@ -13,9 +13,9 @@ struct ShowCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let details = try session.reader().details.show(snapshot)
-        try session.show(details) { text(details) }
+    func run(_ context: CommandContext) throws {
+        let details = try context.reader().details.show(snapshot)
+        try context.show(details) { text(details) }
     }
 
     private func text(_ details: SnapshotDetails) -> String {

@@ -34,7 +34,7 @@ struct SnapshotCommand: ManagerCommand {
             "Do nothing when there is a younger snapshot.", valueName: "duration"),
         transform: { text in
             guard let seconds = TimeText.durationSeconds(text) else {
-                throw ValidationError("`\(text)` is no duration; write 10m, 2h or 1d")
+                throw ValidationError("`\(text)` is not a duration; write 10m, 2h or 1d")
             }
             return seconds
         })
@@ -42,12 +42,12 @@ struct SnapshotCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.manager().snapshots.take(
+    func run(_ context: CommandContext) throws {
+        let report = try context.manager().snapshots.take(
             TakeRequest(
                 volumes: volumes, name: name, setName: set, tags: tag, note: note,
                 minimumAgeSeconds: ifOlderThan))
-        try session.show(report) {
+        try context.show(report) {
             guard !report.snapshots.isEmpty else {
                 return "no snapshot taken: there is a younger one\n"
             }

@@ -16,9 +16,9 @@ struct UmountCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.manager().mounts.unmount(folder)
-        try session.show(["umount": report.json]) {
+    func run(_ context: CommandContext) throws {
+        let report = try context.manager().mounts.unmount(folder)
+        try context.show(["umount": report.json]) {
             (report.snapshot.map { "snapshot \($0) of " } ?? "")
                 + "volume \(report.volume) unmounted from \(report.folder)\n"
         }

@@ -31,10 +31,10 @@ struct CatalogRebuildCommand: ManagerCommand {
         }
     }
 
-    func run(_ session: CommandSession) throws {
-        let report = try RebuildService(session.options()).rebuild(
+    func run(_ context: CommandContext) throws {
+        let report = try RebuildService(context.options()).rebuild(
             store: store, takesOver: takeOver)
-        try session.show(["rebuild": report.json]) {
+        try context.show(["rebuild": report.json]) {
             let lines = report.volumes.map {
                 "volume \($0.name): \($0.snapshotCount) snapshots from \($0.storePath)\n"
             }

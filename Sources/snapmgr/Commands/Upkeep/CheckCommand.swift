@@ -20,10 +20,10 @@ struct CheckCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.manager().checks.check(
+    func run(_ context: CommandContext) throws {
+        let report = try context.manager().checks.check(
             volumes, readsData: data, repairs: repair)
-        try session.show(report.json) { text(report) }
+        try context.show(report.json) { text(report) }
         if report.damageCount > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 

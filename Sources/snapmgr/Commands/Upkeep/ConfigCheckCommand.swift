@@ -14,18 +14,18 @@ struct ConfigCheckCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     /// What the files name and is not there. Without any file nothing is named.
-    private func missing(_ settings: Settings, _ session: CommandSession) throws -> [String] {
+    private func missing(_ settings: Settings, _ context: CommandContext) throws -> [String] {
         guard !settings.files.isEmpty else { return [] }
-        var options = try session.options()
+        var options = try context.options()
         // What the state lacks is what is told here.
         options.operation.onNote = { _ in }
         return try Manager(reading: options).config.findings().map { "warning: \($0)" }
     }
 
-    func run(_ session: CommandSession) throws {
-        let settings = try session.settings()
-        let warnings = settings.warnings.map { $0.text(.shell) } + (try missing(settings, session))
-        try session.show([
+    func run(_ context: CommandContext) throws {
+        let settings = try context.settings()
+        let warnings = settings.warnings.map { $0.text(.shell) } + (try missing(settings, context))
+        try context.show([
             "files": JSONValue(settings.files), "warnings": JSONValue(warnings),
         ]) {
             let files =

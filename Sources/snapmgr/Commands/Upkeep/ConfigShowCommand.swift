@@ -10,9 +10,9 @@ struct ConfigShowCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let values = try session.settings().effectiveValues
-        try session.show(["settings": .array(values.map(json))]) { values.document }
+    func run(_ context: CommandContext) throws {
+        let values = try context.settings().effectiveValues
+        try context.show(["settings": .array(values.map(json))]) { values.document }
     }
 
     private func json(_ value: EffectiveValue) -> JSONValue {

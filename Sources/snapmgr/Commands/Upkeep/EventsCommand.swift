@@ -25,11 +25,11 @@ struct EventsCommand: ManagerCommand {
         guard limit >= 0 else { throw ValidationError("--limit cannot be negative") }
     }
 
-    func run(_ session: CommandSession) throws {
-        let service = try session.reader().events
+    func run(_ context: CommandContext) throws {
+        let service = try context.reader().events
         let latest = try service.latest(limit)
         guard follow else {
-            return try session.show(["events": JSONValue(latest)]) {
+            return try context.show(["events": JSONValue(latest)]) {
                 latest.map(line).joined()
             }
         }

@@ -43,20 +43,20 @@ struct PolicySimulateCommand: ManagerCommand {
     private static let sampleCount = 24
     private static let barWidth = 40
 
-    func run(_ session: CommandSession) throws {
-        let reports = try session.reader().policies.simulate(
+    func run(_ context: CommandContext) throws {
+        let reports = try context.reader().policies.simulate(
             volume, span: span.span, sampleCount: Self.sampleCount)
-        try session.show(["simulations": JSONValue(reports)]) {
-            reports.map { text($0, session) }.joined(separator: "\n")
+        try context.show(["simulations": JSONValue(reports)]) {
+            reports.map { text($0, context) }.joined(separator: "\n")
         }
     }
 
-    private func text(_ report: SimulationReport, _ session: CommandSession) -> String {
+    private func text(_ report: SimulationReport, _ context: CommandContext) -> String {
         let simulation = report.simulation
         let schedules =
             report.schedules.isEmpty ? "no schedule" : report.schedules.joined(separator: ", ")
         let policy = report.policy.map { "policy \($0)" } ?? "no policy: everything is kept"
-        var text = session.terminal.bold("\(report.target): \(schedules); \(policy)") + "\n"
+        var text = context.terminal.bold("\(report.target): \(schedules); \(policy)") + "\n"
         text += chart(simulation)
         text +=
             "\(simulation.takenCount) taken until \(display.time(report.until)), "

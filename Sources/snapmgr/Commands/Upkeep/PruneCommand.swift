@@ -28,12 +28,12 @@ struct PruneCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        try session.tellWithoutConfiguration("everything is kept")
-        let report = try (dryRun ? session.reader() : session.manager()).pruning.prune(
+    func run(_ context: CommandContext) throws {
+        try context.tellWithoutConfiguration("everything is kept")
+        let report = try (dryRun ? context.reader() : context.manager()).pruning.prune(
             volumes, isDryRun: dryRun, explains: explain, acceptsClock: acceptClock)
-        try session.show(report) {
-            report.volumes.map { text($0, session) }.joined()
+        try context.show(report) {
+            report.volumes.map { text($0, context) }.joined()
         }
         try Self.throwFailures(of: report)
     }
@@ -46,11 +46,11 @@ struct PruneCommand: ManagerCommand {
         throw Problem(isPart ? .partial : first.code, first.message, hint: first.hint)
     }
 
-    private func text(_ volume: VolumePrune, _ session: CommandSession) -> String {
+    private func text(_ volume: VolumePrune, _ context: CommandContext) -> String {
         if let failure = volume.failure, volume.removed.isEmpty {
             return "volume \(volume.volume): not pruned: \(failure.message)\n"
         }
-        var text = explain ? explanation(volume, session) : removals(volume)
+        var text = explain ? explanation(volume, context) : removals(volume)
         let count = volume.removed.count
         let verb = dryRun ? "would go" : "pruned"
         text +=
@@ -79,7 +79,7 @@ struct PruneCommand: ManagerCommand {
     }
 
     /// All snapshots in the order of time.
-    private func explanation(_ volume: VolumePrune, _ session: CommandSession) -> String {
+    private func explanation(_ volume: VolumePrune, _ context: CommandContext) -> String {
         var table = Table([
             .init(title: "ID", alignment: .right), .init(title: "TAKEN"), .init(title: ""),
             .init(title: "ALONE", alignment: .right), .init(title: "UNTIL"), .init(title: "WHY"),
@@ -103,6 +103,6 @@ struct PruneCommand: ManagerCommand {
         let lines = (gone + kept).sorted { ($0.takenAt, $0.id) < ($1.takenAt, $1.id) }
         return table.lines(
             lines.map { [$0.id.description, display.time($0.takenAt)] + $0.cells },
-            heading: session.terminal.bold)
+            heading: context.terminal.bold)
     }
 }

@@ -65,21 +65,21 @@ struct StatusCommand: ManagerCommand {
         guard output?.isEmpty != true else { throw ValidationError("--output needs a file") }
     }
 
-    func run(_ session: CommandSession) throws {
-        if nagios { return try runPlugin(session) }
-        if prometheus { return try writeMetrics(session) }
-        let manager = try session.reader()
+    func run(_ context: CommandContext) throws {
+        if nagios { return try runPlugin(context) }
+        if prometheus { return try writeMetrics(context) }
+        let manager = try context.reader()
         guard watch else {
             let found = try manager.status.status(volumes)
             let warnings = try manager.status.warnings()
-            return try session.show(
+            return try context.show(
                 ["volumes": JSONValue(found), "warnings": JSONValue(warnings)]
-            ) { text(found, session) + warnings.map { "warning: \($0)\n" }.joined() }
+            ) { text(found, context) + warnings.map { "warning: \($0)\n" }.joined() }
         }
         while !Interruption.cancellation.isRequested {
             // Cursor home, and everything below it cleared.
-            let clear = session.terminal.showsProgress ? "\u{1B}[H\u{1B}[2J" : ""
-            let found = text(try manager.status.status(volumes), session)
+            let clear = context.terminal.showsProgress ? "\u{1B}[H\u{1B}[2J" : ""
+            let found = text(try manager.status.status(volumes), context)
             Output.write(clear)
             Output.show(found)
             sleep(1)
@@ -90,16 +90,16 @@ struct StatusCommand: ManagerCommand {
     // MARK: monitoring
 
     /// Errors become UNKNOWN in ``CommandRunner``.
-    private func runPlugin(_ session: CommandSession) throws {
-        let result = try Manager(existing: session.options()).monitoring.plugin(volumes)
+    private func runPlugin(_ context: CommandContext) throws {
+        let result = try Manager(existing: context.options()).monitoring.plugin(volumes)
         Output.write(result.text)
         if result.status != 0 { throw ExitCode(result.status) }
     }
 
     /// What cannot be looked at is a metric, too, so that a file does not just become old.
-    private func writeMetrics(_ session: CommandSession) throws {
+    private func writeMetrics(_ context: CommandContext) throws {
         do {
-            let manager = try Manager(existing: session.options())
+            let manager = try Manager(existing: context.options())
             try deliver(try manager.monitoring.exposition(volumes))
         } catch let failure as OutputFailure {
             throw failure.problem
@@ -123,7 +123,7 @@ struct StatusCommand: ManagerCommand {
 
     // MARK: text
 
-    private func text(_ volumes: [VolumeHealth], _ session: CommandSession) -> String {
+    private func text(_ volumes: [VolumeHealth], _ context: CommandContext) -> String {
         var table = Table([
             .init(title: "VOLUME"), .init(title: "STATE"), .init(title: "SERVED"),
             .init(title: "SIZE", alignment: .right), .init(title: "SNAPSHOTS", alignment: .right),
@@ -135,13 +135,13 @@ struct StatusCommand: ManagerCommand {
         let warnings = volumes.flatMap { volume in
             volume.warnings.map { "warning: volume \(volume.volume.record.name): \($0)\n" }
         }
-        return table.lines(volumes.map(row), heading: session.terminal.bold) + warnings.joined()
+        return table.lines(volumes.map(row), heading: context.terminal.bold) + warnings.joined()
     }
 
     private func row(_ health: VolumeHealth) -> [String] {
         let volume = health.volume
         return [
-            volume.record.name, volume.state.rawValue, health.isServed ? "yes" : "no",
+            volume.record.name, volume.state.rawValue, health.isInUse ? "yes" : "no",
             display.size(volume.record.geometry.volumeBytes), String(volume.snapshotCount),
             display.time(health.newest), display.size(volume.storeBytes),
             display.size(health.freeBytes), health.daysToFull.map { "\($0)" } ?? "-",

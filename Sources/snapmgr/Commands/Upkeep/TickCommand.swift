@@ -22,15 +22,15 @@ struct TickCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let options = try session.options()
-        try session.tellWithoutConfiguration("nothing is scheduled")
+    func run(_ context: CommandContext) throws {
+        let options = try context.options()
+        try context.tellWithoutConfiguration("nothing is scheduled")
         if Manager.hasNothingDue(options) {
-            return try session.show(TickReport()) { "" }
+            return try context.show(TickReport()) { "" }
         }
-        let manager = try dryRun ? session.reader() : Manager(options)
+        let manager = try dryRun ? context.reader() : Manager(options)
         let report = try manager.ticks.tick(prunes: prune, isDryRun: dryRun)
-        try session.show(report) { text(report) }
+        try context.show(report) { text(report) }
         guard let first = report.failures.first else { return }
         let isPart = report.failures.count < report.slots.count
         // What was not found or refused is one schedule's matter, and no answer to the command.

@@ -36,11 +36,11 @@ struct ActivateCommand: ManagerCommand {
 
     func validate() throws { try VolumeSelection.validate(volumes, all: all) }
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.manager().activations.activate(
+    func run(_ context: CommandContext) throws {
+        let report = try context.manager().activations.activate(
             all ? nil : volumes, acceptsOrigin: acceptOrigin, acceptsDevice: acceptDevice,
             isDryRun: dryRun)
-        try session.show(report) {
+        try context.show(report) {
             report.items.map { item in
                 guard item.failure == nil else { return "" }
                 let verb =

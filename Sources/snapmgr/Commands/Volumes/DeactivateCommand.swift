@@ -28,10 +28,10 @@ struct DeactivateCommand: ManagerCommand {
 
     func validate() throws { try VolumeSelection.validate(volumes, all: all) }
 
-    func run(_ session: CommandSession) throws {
-        let report = try session.manager().activations.deactivate(
+    func run(_ context: CommandContext) throws {
+        let report = try context.manager().activations.deactivate(
             all ? nil : volumes, withoutStore: withoutStore)
-        try session.show(report) {
+        try context.show(report) {
             report.items.map { item in
                 guard item.failure == nil else { return "" }
                 return "volume \(item.volume) is \(item.hasChanged ? "" : "already ")inactive\n"

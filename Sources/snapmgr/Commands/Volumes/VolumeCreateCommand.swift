@@ -60,13 +60,13 @@ struct VolumeCreateCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let volume = try session.manager().volumes.create(
+    func run(_ context: CommandContext) throws {
+        let volume = try context.manager().volumes.create(
             CreateRequest(
                 name: name, originPath: origin, storePath: store, createBytes: createSize?.bytes,
                 chunkBytes: chunk?.bytes ?? CreateRequest.defaultChunkBytes,
                 storeFullPolicy: whenFull?.policy, driver: driver))
-        try session.show(["volume": volume.json]) {
+        try context.show(["volume": volume.json]) {
             let device = volume.devicePath.map { "from now on, use \($0) instead of \(origin)\n" }
             return "volume \(name) created: \(ByteCount(volume.record.geometry.volumeBytes)), "
                 + "store \(volume.storePath)\n\(device ?? "")"

@@ -11,9 +11,9 @@ struct VolumeListCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let volumes = try session.reader().volumes.list()
-        try session.show(["volumes": JSONValue(volumes)]) {
+    func run(_ context: CommandContext) throws {
+        let volumes = try context.reader().volumes.list()
+        try context.show(["volumes": JSONValue(volumes)]) {
             var table = Table([
                 .init(title: "NAME"), .init(title: "SIZE", alignment: .right),
                 .init(title: "SNAPSHOTS", alignment: .right),
@@ -27,7 +27,7 @@ struct VolumeListCommand: ManagerCommand {
                         String(volume.snapshotCount), display.size(volume.storeBytes),
                         volume.state.rawValue, volume.record.originPath,
                     ]
-                }, heading: session.terminal.bold)
+                }, heading: context.terminal.bold)
         }
     }
 }

@@ -29,8 +29,8 @@ struct VolumeRemoveCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let volumes = try session.manager().volumes
+    func run(_ context: CommandContext) throws {
+        let volumes = try context.manager().volumes
         if !dryRun {
             let preview = try volumes.remove(
                 name, keepsStore: keepStore, isDryRun: true, overrulesClients: force)
@@ -39,11 +39,11 @@ struct VolumeRemoveCommand: ManagerCommand {
                 "Remove volume \(name)?",
                 dropping: isLoss
                     ? "\(preview.snapshotCount) snapshots of volume \(name) would be lost" : nil,
-                session.terminal)
+                context.terminal)
         }
         let report = try volumes.remove(
             name, keepsStore: keepStore, isDryRun: dryRun, overrulesClients: force)
-        try session.show(report) {
+        try context.show(report) {
             let verb = dryRun ? "would be removed" : "removed"
             let store =
                 report.keptStorePath.map { "store kept in \($0)" }

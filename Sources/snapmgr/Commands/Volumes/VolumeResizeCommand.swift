@@ -28,8 +28,8 @@ struct VolumeResizeCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let volumes = try session.manager().volumes
+    func run(_ context: CommandContext) throws {
+        let volumes = try context.manager().volumes
         if !dryRun {
             let preview = try volumes.resize(
                 name, to: size.bytes, isDryRun: true, overrulesClients: force)
@@ -38,12 +38,12 @@ struct VolumeResizeCommand: ManagerCommand {
                 try confirmation.confirm(
                     "Make volume \(name) smaller?",
                     dropping: "the last \(lost) of volume \(name) would be cut off",
-                    session.terminal)
+                    context.terminal)
             }
         }
         let report = try volumes.resize(
             name, to: size.bytes, isDryRun: dryRun, overrulesClients: force)
-        try session.show(report) {
+        try context.show(report) {
             "volume \(name) \(dryRun ? "would have" : "has") \(display.size(report.newBytes)) now, "
                 + "\(display.size(report.oldBytes)) before\n"
                 + (report.clientAdvice.map { "\($0)\n" } ?? "")

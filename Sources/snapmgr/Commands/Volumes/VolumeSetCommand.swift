@@ -22,9 +22,9 @@ struct VolumeSetCommand: ManagerCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let volume = try session.manager().volumes.setOrigin(name, to: origin)
-        try session.show(["volume": volume.json]) {
+    func run(_ context: CommandContext) throws {
+        let volume = try context.manager().volumes.setOrigin(name, to: origin)
+        try context.show(["volume": volume.json]) {
             "volume \(name) has the origin \(volume.record.originPath) now\n"
         }
     }

@@ -14,9 +14,9 @@ struct VolumeShowCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
-    func run(_ session: CommandSession) throws {
-        let volume = try session.reader().volumes.show(name)
-        try session.show(["volume": volume.json]) {
+    func run(_ context: CommandContext) throws {
+        let volume = try context.reader().volumes.show(name)
+        try context.show(["volume": volume.json]) {
             let record = volume.record
             var sheet = Sheet()
             sheet.add("name", record.name)

@@ -1,0 +1,77 @@
+internal import System
+internal import Control
+internal import StoreFormat
+internal import SnapshotModel
+internal import VolumeAccess
+
+/// A look at an image: whether its store's lock is taken, what its server says, what its store holds.
+struct ImageInspector: VolumeInspector {
+    private let place: VolumePlace
+
+    init(_ place: VolumePlace) { self.place = place }
+
+    private var folder: FileFolder { FileFolder(path: place.storePath) }
+
+    var isInUse: Bool {
+        get throws(Problem) {
+            try doing { () throws(IOFailure) in
+                try FileLock.isHeld(StoreHolder.fileName, in: folder)
+            }
+        }
+    }
+
+    func state(isMerging: Bool) throws(Problem) -> VolumeCondition {
+        isMerging ? .merging : try isInUse ? .served : .idle
+    }
+
+    var devicePath: String? { nil }
+    var hasDevices: Bool { false }
+    func openProblem() throws(Problem) -> Problem? { nil }
+    func suspensionProblem() throws(Problem) -> Problem? { nil }
+
+    func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] { [] }
+
+    /// As the server says; else from the store: a command that has the volume open merges, too, but
+    /// gives no answers.
+    func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? {
+        let reader = try StoreReader(folder: folder)
+        guard let revert = try reader.revert() else { return nil }
+        let isInUse = try isInUse
+        if isInUse,
+            let progress = try fromServer({ session throws(Problem) in
+                try session.mergeProgress()
+            })
+        {
+            return progress
+        }
+        let (running, limits) = (revert.record, revert.limits)
+        // A journal that is damaged is read again, to say how.
+        let merged =
+            if let known = revert.mergedChunks { known } else {
+                try reader.mergedChunks(of: running).count
+            }
+        let chunkBytes = reader.record.geometry.chunkBytes
+        return MergeProgress(
+            revertID: running.id, targetID: running.targetID,
+            safetyID: running.tookSafetySnapshot ? running.safetyID : nil,
+            mergedBytes: merged.multipliedClamped(by: chunkBytes),
+            planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
+            state: isInUse && !limits.isPaused ? .merging : .paused,
+            bytesPerSecondLimit: limits.bytesPerSecond)
+    }
+
+    func serverWarnings() throws(Problem) -> [Advice] {
+        try fromServer { session throws(Problem) in try session.status().warnings } ?? []
+    }
+
+    /// Nil when no server answers.
+    private func fromServer<Answer>(
+        _ ask: (RemoteSession) throws(Problem) -> Answer?
+    ) throws(Problem) -> Answer? {
+        guard let session = try RemoteSession.connect(storePath: place.storePath) else {
+            return nil
+        }
+        defer { session.close() }
+        return try ask(session)
+    }
+}

@@ -1,0 +1,117 @@
+internal import System
+package import MergeKit
+package import SnapshotModel
+
+/// Does what a volume needs in the background, on a thread of its own: runs the merge of a revert,
+/// and frees what deleted snapshots leave behind.
+package final class ImageUpkeep: Sendable {
+    private let engine: LiveEngine
+    private let report: @Sendable (String) -> Void
+    private let retryMilliseconds: Int
+    private let state = Monitored(State())
+
+    /// What one step of a background merge copies at most: long enough to run at the disk's speed.
+    /// The engine takes shorter steps while clients are active.
+    static let mergeStepBytes = 128 << 20
+
+    private struct State {
+        var isStopping = false
+        /// Somebody asked for something; there may be more to do than was seen.
+        var isWoken = true
+        /// A volume that was closed in the middle of a collection has garbage left.
+        var wantsCollection = true
+        var thread: BackgroundThread?
+    }
+
+    /// - Parameter report: hears of failures, once for each try.
+    package init(
+        engine: LiveEngine, retryMilliseconds: Int, report: @escaping @Sendable (String) -> Void
+    ) {
+        self.engine = engine
+        self.retryMilliseconds = retryMilliseconds
+        self.report = report
+    }
+
+    package func start() throws(Problem) {
+        do throws(IOFailure) {
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-caretake") { [self] in
+                run()
+            }
+            state.withLock { $0.thread = thread }
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    /// A merge began, goes on, or may go faster.
+    package func wake() { state.change { $0.isWoken = true } }
+
+    /// Something was deleted.
+    package func collectSoon() {
+        state.change {
+            $0.wantsCollection = true
+            $0.isWoken = true
+        }
+    }
+
+    /// Returns when the thread has ended, which may take one step of a merge.
+    package func stop() {
+        let thread = state.change { state in
+            state.isStopping = true
+            defer { state.thread = nil }
+            return state.thread
+        }
+        // A step that waits for its turn under a throttle returns.
+        engine.interruptMerge()
+        thread?.join()
+    }
+
+    private func run() {
+        var pauseMilliseconds: Int?
+        while shallGoOn(afterMilliseconds: pauseMilliseconds) {
+            do throws(Problem) {
+                pauseMilliseconds = try step()
+            } catch {
+                report("in the background: \(error.message); it is tried again")
+                pauseMilliseconds = retryMilliseconds
+            }
+        }
+    }
+
+    /// Waits until somebody wakes the thread, or for so long; false when it shall end.
+    private func shallGoOn(afterMilliseconds pause: Int?) -> Bool {
+        state.wait(milliseconds: pause) { state -> Bool? in
+            if state.isStopping { return false }
+            guard state.isWoken else { return nil }
+            state.isWoken = false
+            return true
+        } ?? true
+    }
+
+    /// Does a part of what there is to do, and returns after how many milliseconds the next part
+    /// is due; nil when there is none.
+    private func step() throws(Problem) -> Int? {
+        try collectIfWanted()
+        switch try engine.mergeStep(byteLimit: Self.mergeStepBytes) {
+        case .progressed: return 0
+        case .idle: return nil
+        case .finished:
+            collectSoon()
+            return nil
+        }
+    }
+
+    private func collectIfWanted() throws(Problem) {
+        let isWanted = state.withLock { state in
+            defer { state.wantsCollection = false }
+            return state.wantsCollection
+        }
+        guard isWanted else { return }
+        do throws(Problem) {
+            _ = try engine.collect()
+        } catch {
+            state.withLock { $0.wantsCollection = true }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package import SnapshotModel
+
+/// A look at a volume without a lock: nothing is changed, nothing that is half done is finished. What
+/// it tells may be over by the time it is read.
+package protocol VolumeInspector {
+    /// Whether somebody has the volume open, or it is up by itself: a merge can run.
+    var isInUse: Bool { get throws(Problem) }
+
+    /// How the volume is, when neither its store nor its snapshots have anything more to tell.
+    func state(isMerging: Bool) throws(Problem) -> VolumeCondition
+
+    /// What users mount; nil where there is no such thing.
+    var devicePath: String? { get }
+
+    /// Whether the kernel has any device of the volume, also of one that is only half up.
+    var hasDevices: Bool { get throws(Problem) }
+
+    /// Why the volume's content cannot be changed because the kernel's users have it open, naming
+    /// them; nil when they have not. Clients of a server are its own to tell.
+    func openProblem() throws(Problem) -> Problem?
+
+    /// Why I/O of the volume waits that snapmgr does not hold; nil when it does not.
+    func suspensionProblem() throws(Problem) -> Problem?
+
+    /// Snapshots that have lost exceptions without anybody having noted it, ascending.
+    func lostSnapshots() throws(Problem) -> [SnapshotOrdinal]
+
+    /// How far the merge is that runs or waits; nil when there is none.
+    ///
+    /// - Parameter now: by the clock that wrote when it began.
+    func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress?
+
+    /// What the process that has the volume open has found, and keeps for those who ask.
+    func serverWarnings() throws(Problem) -> [Advice]
+}
+
+extension VolumeInspector {
+    /// ``suspensionProblem()`` as one line.
+    package func suspensionWarning() throws(Problem) -> Advice? {
+        try suspensionProblem()?.sentence
+    }
+}
+
+/// How a volume is at the moment.
+package enum VolumeCondition: String, Sendable, CaseIterable {
+    /// An image that nobody has open.
+    case idle
+    /// An image that a server, or a command, has open.
+    case served
+    /// Under device-mapper, and its device is there.
+    case active
+    /// Under device-mapper, and its device is not there.
+    case inactive
+    /// A revert's merge is not done yet.
+    case merging
+    /// Some of its snapshots lost exceptions.
+    case broken
+    /// Its store or origin cannot be read.
+    case missing
+}
