@@ -89,7 +89,7 @@ extension ServedTests {
             try served.succeed("mknod", "null", "c", "1", "3")
             let result = try served.commandLine.run("serve", "--socket", "null")
             #expect(result.status == 1)
-            #expect(result.errors.contains("no socket"), "\(result.errors)")
+            #expect(result.errors.contains("not a socket"), "\(result.errors)")
             try served.succeed("test", "-c", "null")
         }
 
