@@ -82,9 +82,12 @@ package struct ChainModel: Sendable {
 
     // MARK: verbs
 
-    package mutating func write(_ chunk: Int, _ change: (inout Content) -> Void) {
+    /// - Parameter isHole: what is overwritten is a hole, and becomes one again.
+    package mutating func write(
+        _ chunk: Int, isHole: Bool = false, _ change: (inout Content) -> Void
+    ) {
         mergeChunk(chunk)
-        preserve(into: newest, chunk, origin[chunk])
+        if !isHole { preserve(into: newest, chunk, origin[chunk]) }
         change(&origin[chunk])
     }
 

@@ -35,6 +35,11 @@ final class ChainState: Sendable {
         hasLive = snapshots.contains { !$0.manifest.isDeleted }
     }
 
+    /// Those of the chunks that the newest snapshot has: what lies behind its end is nothing to it.
+    func preserved(of chunks: Range<ChunkIndex>) -> Range<ChunkIndex> {
+        chunks.clamped(to: ChunkIndex(0)..<ChunkIndex(preservedChunkCount))
+    }
+
     func changed(
         geometry: Geometry? = nil, snapshots: [SnapshotEntry]? = nil,
         active: GrowingArea?? = nil, merge: RunningMerge?? = nil,

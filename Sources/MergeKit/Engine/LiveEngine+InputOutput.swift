@@ -73,20 +73,31 @@ extension LiveEngine {
     package func write(
         _ bytes: RawSpan, at offset: Int, forceUnitAccess: Bool = false
     ) throws(Problem) {
-        try change(offset..<offset + bytes.byteCount, forceUnitAccess: forceUnitAccess) {
-            () throws(IOFailure) in try origin.write(bytes, at: offset)
+        let range = offset..<offset + bytes.byteCount
+        try change(range, forceUnitAccess: forceUnitAccess) {
+            (chunks, chain) throws(Problem) in
+            try preserve(chunks, chain: chain)
+        } by: { () throws(IOFailure) in
+            try origin.write(bytes, at: offset)
         }
     }
 
-    /// Makes a range read as zeroes and frees its space; preserves as a write does.
+    /// Makes a range read as zeroes and frees its space; preserves as a write does, but nothing of
+    /// what is a hole already: it stays what every snapshot knows.
     package func zero(_ range: Range<Int>, forceUnitAccess: Bool = false) throws(Problem) {
-        try change(range, forceUnitAccess: forceUnitAccess) { () throws(IOFailure) in
+        try change(range, forceUnitAccess: forceUnitAccess) {
+            (_, chain) throws(Problem) in
+            try preserveData(in: range, chain: chain)
+        } by: { () throws(IOFailure) in
             try origin.punch(range)
         }
     }
 
+    /// - Parameter preserve: returns when those of the chunks may be overwritten that will be.
     private func change(
-        _ range: Range<Int>, forceUnitAccess: Bool, by body: () throws(IOFailure) -> Void
+        _ range: Range<Int>, forceUnitAccess: Bool,
+        preserving preserve: (Range<ChunkIndex>, ChainState) throws(Problem) -> Void,
+        by body: () throws(IOFailure) -> Void
     ) throws(Problem) {
         gate.enter()
         defer { gate.leave() }
@@ -100,7 +111,7 @@ extension LiveEngine {
         if let merge = chain.merge, merge.hasUnmerged(in: chunks) {
             try merge.serve(chunks) { batch in merged(batch, of: merge, chain: chain) }
         }
-        try preserve(chunks, chain: chain)
+        try preserve(chunks, chain)
         do { try body() } catch { throw originProblem(error) }
         if forceUnitAccess { try syncOrigin() }
     }
@@ -108,11 +119,42 @@ extension LiveEngine {
     /// Returns when the origin's chunks may be overwritten.
     private func preserve(_ chunks: Range<ChunkIndex>, chain: ChainState) throws(Problem) {
         guard let active = chain.active, chain.hasLive else { return }
-        // Chunks behind the end that the newest snapshot knows are nothing to it.
-        let needed = chunks.clamped(to: ChunkIndex(0)..<ChunkIndex(chain.preservedChunkCount))
+        let needed = chain.preserved(of: chunks)
         guard !needed.isEmpty, !active.isPreserved(needed) else { return }
+        try preserve([needed], in: active, chain)
+    }
+
+    /// The same for what a range of bytes has other than holes. What becomes data after this look is
+    /// written meanwhile, and preserved by whoever writes it.
+    private func preserveData(in range: Range<Int>, chain: ChainState) throws(Problem) {
+        guard let active = chain.active, chain.hasLive else { return }
+        var needed: [Range<ChunkIndex>] = []
+        var position = range.lowerBound
+        do throws(IOFailure) {
+            while let data = try origin.firstData(in: position..<range.upperBound) {
+                position = data.upperBound
+                let chunks = chain.preserved(of: chain.geometry.chunks(touching: data))
+                guard !chunks.isEmpty, !active.isPreserved(chunks) else { continue }
+                // Two stretches may lie in one chunk.
+                if let last = needed.popLast() {
+                    guard last.upperBound < chunks.lowerBound else {
+                        needed.append(last.lowerBound..<chunks.upperBound)
+                        continue
+                    }
+                    needed.append(last)
+                }
+                needed.append(chunks)
+            }
+        } catch { throw originProblem(error) }
+        guard !needed.isEmpty else { return }
+        try preserve(needed, in: active, chain)
+    }
+
+    private func preserve(
+        _ chunks: [Range<ChunkIndex>], in active: GrowingArea, _ chain: ChainState
+    ) throws(Problem) {
         do {
-            try active.preserve([needed], of: origin, geometry: chain.geometry)
+            try active.preserve(chunks, of: origin, geometry: chain.geometry)
         } catch {
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots else {
                 throw preservationProblem(error)

@@ -1,5 +1,7 @@
 import MergeKit
 import SnapshotModel
+import StoreFormat
+import System
 import TestKit
 
 extension HistoryRun {
@@ -42,6 +44,7 @@ extension HistoryRun {
         inFlight = .write(cells: cells, version: version)
         let size = history.cellBytes
         let bytes = cells.lowerBound * size..<cells.upperBound * size
+        let holes = version == 0 ? try holes(in: cells) : []
         if version == 0 {
             try engine.zero(bytes, forceUnitAccess: isForced)
         } else {
@@ -50,18 +53,55 @@ extension HistoryRun {
                 content.span.bytes, at: bytes.lowerBound, forceUnitAccess: isForced)
         }
         oracle.write(cells, version: version, isDurable: isForced)
-        writeChain(cells, version)
+        try writeChain(cells, version, holes: holes)
     }
 
-    private func writeChain(_ cells: Range<Int>, _ version: ChunkPattern.Version) {
+    private func chunks(touching cells: Range<Int>) -> ClosedRange<Int> {
         let perChunk = history.cellsPerChunk
-        for chunk in cells.lowerBound / perChunk...(cells.upperBound - 1) / perChunk {
-            let first = chunk * perChunk
-            let part = cells.clamped(to: first..<first + perChunk)
-            chain?.write(chunk) { content in
+        return cells.lowerBound / perChunk...(cells.upperBound - 1) / perChunk
+    }
+
+    /// A chunk's part of some cells.
+    private func part(of cells: Range<Int>, in chunk: Int) -> Range<Int> {
+        let first = chunk * history.cellsPerChunk
+        return cells.clamped(to: first..<first + history.cellsPerChunk)
+    }
+
+    /// The chunks that have nothing but a hole in these cells. Of one that is not merged yet it is not
+    /// known before it is.
+    private func holes(in cells: Range<Int>) throws -> Set<Int> {
+        let size = history.cellBytes
+        return try Set(
+            chunks(touching: cells).filter { chunk in
+                let part = part(of: cells, in: chunk)
+                let bytes = part.lowerBound * size..<part.upperBound * size
+                return try chain?.plan[chunk] == nil && disk.origin().firstData(in: bytes) == nil
+            })
+    }
+
+    private func writeChain(
+        _ cells: Range<Int>, _ version: ChunkPattern.Version, holes: Set<Int>
+    ) throws {
+        for chunk in chunks(touching: cells) {
+            let part = part(of: cells, in: chunk)
+            let isHole = try holes.contains(chunk) || mayBeHole(chunk, part, version)
+            let first = chunk * history.cellsPerChunk
+            chain?.write(chunk, isHole: isHole) { content in
                 for cell in part { content[cell - first] = version }
             }
         }
+    }
+
+    /// Whether zeroes of a chunk that was merged for them were merged as a hole: the area says so.
+    private func mayBeHole(
+        _ chunk: Int, _ part: Range<Int>, _ version: ChunkPattern.Version
+    ) throws -> Bool {
+        guard version == 0, let chain, chain.plan[chunk] != nil, let newest = chain.newest,
+            let stored = storeOrdinals[newest]
+        else { return false }
+        let first = chunk * history.cellsPerChunk
+        guard part.allSatisfy({ chain.top(chunk)[$0 - first] == 0 }) else { return false }
+        return try !StoreReader(folder: disk).chunkMap(of: stored).contains(ChunkIndex(chunk))
     }
 
     /// Another size, up to a quarter more than the volume had at first.
