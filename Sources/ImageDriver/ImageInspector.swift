@@ -61,7 +61,7 @@ struct ImageInspector: VolumeInspector {
     }
 
     func serverWarnings() throws(Problem) -> [Advice] {
-        try fromServer { session throws(Problem) in try session.status().warnings } ?? []
+        try fromServer { session throws(Problem) in try session.serverWarnings() } ?? []
     }
 
     /// Nil when no server answers.

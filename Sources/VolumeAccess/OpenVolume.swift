@@ -91,6 +91,7 @@ extension OpenVolume {
     ) throws(Problem) -> VolumeReply {
         switch request {
         case .status: return .status(try status(for: client))
+        case .warnings: return .warnings(warnings)
         case .clients: return .clients(try clients(for: client))
         case .overruleClients: try overruleClients(for: client)
         case .letGo: try letGo(for: client)

@@ -4,6 +4,8 @@ package import SnapshotModel
 /// Its form on the wire is that of the coding keys.
 package enum VolumeRequest: Hashable, Sendable, Codable {
     case status
+    /// What the process that has the volume open has found; cheap, which ``status`` is not.
+    case warnings
 
     /// Takes one snapshot: prepare, hold, commit and release at once.
     case snapshot(SnapshotRequest)
@@ -49,7 +51,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case letGo
 
     private enum CodingKeys: String, CodingKey {
-        case status, snapshot, prepareSnapshot, prepareRevert, holdIO = "hold", commit, rollBack,
+        case status, warnings, snapshot, prepareSnapshot, prepareRevert, holdIO = "hold", commit,
+            rollBack,
             releaseIO = "release", previewRevert, revert, mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, export,
             resize, clients, overruleClients, letGo
@@ -60,7 +63,7 @@ extension VolumeRequest {
     /// Whether it does no work on the disk to speak of.
     package var onlyLooks: Bool {
         switch self {
-        case .status, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack,
+        case .status, .warnings, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack,
             .releaseIO,
             .clients, .overruleClients:
             true
@@ -76,6 +79,7 @@ extension VolumeRequest {
 package enum VolumeReply: Hashable, Sendable, Codable {
     case done
     case status(VolumeStatus)
+    case warnings([Advice])
     case snapshot(SnapshotOutcome)
     /// A commit's result: what was taken, and what was reverted.
     case committed(snapshot: SnapshotOutcome?, revert: RevertOutcome?)

@@ -7,6 +7,9 @@ package protocol VolumeSession: AnyObject {
     /// Whether another process, or the kernel, serves the volume, so that a merge goes on without us.
     var mergesByItself: Bool { get }
 
+    /// Whether no other session of this process may be at work meanwhile, in another thread.
+    var worksAlone: Bool { get }
+
     /// What opening the volume here has found; empty when another process has it open, which keeps
     /// its own for `status`.
     var warnings: [Advice] { get }
@@ -18,6 +21,11 @@ package protocol VolumeSession: AnyObject {
 
     /// Ends the session; what it prepared or holds is undone.
     func close()
+}
+
+extension VolumeSession {
+    /// Most sessions stand by themselves.
+    package var worksAlone: Bool { false }
 }
 
 extension VolumeSession {
@@ -38,6 +46,16 @@ extension VolumeSession {
     /// ``VolumeRequest/status``.
     package func status() throws(Problem) -> VolumeStatus {
         try ask(.status) { if case .status(let status) = $0 { status } else { nil } }
+    }
+
+    /// ``VolumeRequest/warnings``, also of an older server, which has them in its status alone.
+    package func serverWarnings() throws(Problem) -> [Advice] {
+        do throws(Problem) {
+            return try ask(.warnings) { if case .warnings(let list) = $0 { list } else { nil } }
+        } catch {
+            guard error.code == .usage else { throw error }
+            return try status().warnings
+        }
     }
 
     /// ``VolumeRequest/snapshot(_:)``.

@@ -8,7 +8,7 @@ import Testing
 @Suite("Control messages")
 struct ControlWireTests {
     static let requests: [VolumeRequest] = [
-        .status, .snapshot(.test(1, name: "ü \"quoted\"\n")), .prepareSnapshot(.test(2)),
+        .status, .warnings, .snapshot(.test(1, name: "ü \"quoted\"\n")), .prepareSnapshot(.test(2)),
         .prepareRevert(
             RevertRequest(
                 id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 2), safety: .test(3))),
@@ -23,6 +23,18 @@ struct ControlWireTests {
     @Test("A request survives the way over the wire", arguments: requests)
     func requestRoundTrip(request: VolumeRequest) throws {
         #expect(try ControlWire.decodeRequest(Self.body(ControlWire.encode(request))) == request)
+    }
+
+    @Test(
+        "A request has the name that every version gives it",
+        arguments: [
+            (VolumeRequest.holdIO(milliseconds: 5), #""hold":{"milliseconds":5}"#),
+            (.releaseIO, #""release":{}"#), (.commit, #""commit":{}"#),
+            (.status, #""status":{}"#),
+        ])
+    func names(request: VolumeRequest, text: String) throws {
+        let line = String(decoding: try ControlWire.encode(request), as: UTF8.self)
+        #expect(line.contains(#""request":{"# + text + "}"))
     }
 
     @Test("A message is one line, whatever texts it holds")

@@ -45,6 +45,51 @@ struct SessionTests {
         }
     }
 
+    @Test("What was found is told without a status", arguments: Way.allCases)
+    func warnings(way: Way) throws {
+        let volume = try TestVolume()
+        let first = try volume.open()
+        _ = try first.engine.takeSnapshot(.test(1))
+        try first.close()
+        // Nobody knows of this write, which is what is found.
+        let origin = try FileFolder(path: volume.folder).openFile("origin.raw", writable: true)
+        try origin.write([UInt8](repeating: 1, count: 4096).span.bytes, at: 0)
+        try volume.served { host in
+            let session: any VolumeSession =
+                way == .local ? LocalSession(host: host, ownsHost: false) : try volume.connect()
+            defer { session.close() }
+            let warnings = try session.serverWarnings()
+            #expect(try warnings.count == 1 && warnings == session.status().warnings)
+        }
+    }
+
+    /// A server of before there was such a request.
+    private final class OlderServer: VolumeSession {
+        var mergesByItself: Bool { true }
+        var warnings: [Advice] { [] }
+
+        func perform(
+            _ request: VolumeRequest, for client: any RequestClient
+        ) throws(Problem) -> VolumeReply {
+            guard request == .status else { throw Problem(.usage, "what is that?") }
+            let record = VolumeRecord(
+                name: "v", uuid: "u", driver: "image", originPath: "/o",
+                geometry: Geometry(volumeBytes: 4096, chunkBytes: 4096),
+                storeFullPolicy: .breakWrites, createdAt: SystemClock().now())
+            return .status(
+                VolumeStatus(
+                    record: record, snapshots: [], merge: nil, storeBytes: 0, freeBytes: 0,
+                    warnings: ["it smells"]))
+        }
+
+        func close() {}
+    }
+
+    @Test("An older server's warnings are read from its status")
+    func olderWarnings() throws {
+        #expect(try OlderServer().serverWarnings() == ["it smells"])
+    }
+
     @Test("A failure is the same problem", arguments: Way.allCases)
     func failure(way: Way) throws {
         try withSession(way) { session, _, volume in
