@@ -34,7 +34,7 @@ package final class ImageUpkeep: Sendable {
 
     package func start() throws(Problem) {
         do throws(IOFailure) {
-            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-caretake") { [self] in
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-upkeep") { [self] in
                 run()
             }
             state.withLock { $0.thread = thread }

@@ -1,5 +1,6 @@
 internal import CNBDKit
 internal import SnapshotModel
+internal import System
 internal import VolumeAccess
 
 // nbdkit's callbacks for the server as a whole; see nbdkit-plugin(3).
@@ -20,7 +21,9 @@ func snapmgr_plugin_config_complete() -> CInt {
 
 @c @implementation
 func snapmgr_plugin_get_ready() -> CInt {
-    succeed { () throws(Problem) in try ServedVolumes.shared.check() }
+    // A server has several files open for each volume and client.
+    DescriptorLimit.raise()
+    return succeed { () throws(Problem) in try ServedVolumes.shared.check() }
 }
 
 @c @implementation

@@ -6,41 +6,46 @@ package import SnapshotModel
 package final class AreaLibrary: Sendable {
     private let store: Store
     private let format: AreaFormat
-    private let shelves = Monitored(Shelves())
+    private let shelves = Monitored(Shelves(), .list)
+    private let open: OpenAreas
 
-    /// Open files; a process may have 1024 as a rule.
-    private static let devicesMaximum = 256
     /// Runs of cached maps: 24 bytes each.
     private static let runsMaximum = 1_000_000
 
     private struct Shelves {
-        var devices: [SnapshotOrdinal: any BlockDevice] = [:]
         var maps: [SnapshotOrdinal: ChunkMap] = [:]
         var runCount = 0
         /// Counts what was forgotten: what was read before that and comes late is not kept.
         var generation = 0
     }
 
-    package init(store: Store, format: AreaFormat) {
+    package convenience init(store: Store, format: AreaFormat) {
+        self.init(store: store, format: format, open: .shared)
+    }
+
+    init(store: Store, format: AreaFormat, open: OpenAreas) {
         self.store = store
         self.format = format
+        self.open = open
+    }
+
+    deinit { open.close(library: ObjectIdentifier(self)) }
+
+    private func key(_ ordinal: SnapshotOrdinal) -> OpenAreas.Key {
+        OpenAreas.Key(library: ObjectIdentifier(self), ordinal: ordinal)
     }
 
     /// The file of an area, for reading.
     package func device(_ ordinal: SnapshotOrdinal) throws(Problem) -> any BlockDevice {
-        let (known, generation) = shelves.withLock { ($0.devices[ordinal], $0.generation) }
-        if let known { return known }
+        if let known = open.device(key(ordinal)) { return known }
+        let generation = shelves.withLock { $0.generation }
         let device = try store.openArea(ordinal, writable: false)
-        // Files are closed when the lock is given back.
-        var closed: [SnapshotOrdinal: any BlockDevice] = [:]
-        defer { withExtendedLifetime(closed) {} }
-        return shelves.withLock { shelves in
-            if let other = shelves.devices[ordinal] { return other }
-            guard shelves.generation == generation else { return device }
-            if shelves.devices.count >= Self.devicesMaximum { swap(&closed, &shelves.devices) }
-            shelves.devices[ordinal] = device
-            return device
+        let (kept, closed) = shelves.withLock { shelves in
+            shelves.generation == generation ? open.keep(device, key(ordinal)) : (device, nil)
         }
+        // Files are closed when the locks are given back.
+        withExtendedLifetime(closed) {}
+        return kept
     }
 
     /// The chunk map of a frozen area.
@@ -76,14 +81,13 @@ package final class AreaLibrary: Sendable {
 
     /// Forgets an area that freezes, goes away or grows again.
     package func forget(_ ordinal: SnapshotOrdinal) {
-        let closed = shelves.withLock { shelves in
+        shelves.withLock { shelves in
             shelves.generation += 1
             if let old = shelves.maps.removeValue(forKey: ordinal) {
                 shelves.runCount -= old.runs.count
             }
-            return shelves.devices.removeValue(forKey: ordinal)
         }
-        withExtendedLifetime(closed) {}
+        open.close(key(ordinal))
     }
 
     /// Reads an area's committed entries as a map, the first `limit` of them.

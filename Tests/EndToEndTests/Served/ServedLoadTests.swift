@@ -55,6 +55,27 @@ extension ServedTests {
             return ids
         }
 
+        @Test("however many areas are read, a server has few of them open, and never too few")
+        func descriptors() throws {
+            // With a limit that the server's files alone would exceed.
+            let served = try ServedHarness(
+                size: "8M", chunk: "64K", launcher: ["prlimit", "--nofile=48:4096"])
+            let writer = try served.client()
+            for chunk in 0..<100 {
+                try writer.write(
+                    [UInt8](repeating: UInt8(chunk + 1), count: 65536), at: chunk << 16)
+                try served.snapshot()
+                try writer.write([UInt8](repeating: 0xff, count: 65536), at: chunk << 16)
+            }
+            let content = try served.content("data@100")
+            #expect((0..<100).allSatisfy { content[$0 << 16] == ($0 == 99 ? 100 : 0xff) })
+            let oldest = try served.content("data@1")
+            #expect((0..<100).allSatisfy { oldest[$0 << 16] == ($0 == 0 ? 1 : 0) })
+            // 64 areas, and what any server has.
+            #expect(try #require(served.openFileCount) < 64 + 32)
+            try served.stop()
+        }
+
         @Test("versions that were written are all there after each of many reverts")
         func reverts() throws {
             let served = try ServedHarness(size: "2097664", chunk: "16K")

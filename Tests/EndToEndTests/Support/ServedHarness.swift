@@ -11,15 +11,18 @@ final class ServedHarness: Sendable {
 
     /// Where a small filesystem is mounted, if there is one.
     private let storeMount: String?
+    private let launcher: [String]
 
     /// Makes volumes and serves them.
     ///
     /// - Parameter storeMegabytes: puts the store on a filesystem of its own, of this size, as only
     ///   root can.
+    /// - Parameter launcher: the words of a program that becomes the server.
     init(
         _ volumes: String..., size: String = "4M", chunk: String = "64K", options: [String] = [],
-        storeMegabytes: Int? = nil
+        storeMegabytes: Int? = nil, launcher: [String] = []
     ) throws {
+        self.launcher = launcher
         let commandLine = try CommandLineHarness()
         self.commandLine = commandLine
         storeMount = try storeMegabytes.map {
@@ -53,9 +56,8 @@ final class ServedHarness: Sendable {
 
     /// Starts the server and waits until it serves.
     func serve() throws {
-        let started = try commandLine.start([
-            CommandLineHarness.binary, "serve", "--socket", "nbd.sock",
-        ])
+        let started = try commandLine.start(
+            launcher + [CommandLineHarness.binary, "serve", "--socket", "nbd.sock"])
         server.withLock { $0 = started }
         let deadline = Instant.now + Instant.patience
         while Instant.now < deadline, started.process.isRunning {
@@ -90,6 +92,13 @@ final class ServedHarness: Sendable {
         let program = try? FileManager.default.destinationOfSymbolicLink(
             atPath: "/proc/\(process.id)/exe")
         return program?.contains("nbdkit") ?? false
+    }
+
+    /// How many files the server has open.
+    var openFileCount: Int? {
+        process().flatMap {
+            try? FileManager.default.contentsOfDirectory(atPath: "/proc/\($0.id)/fd").count
+        }
     }
 
     /// Kills the server, without a word to it.
