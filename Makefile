@@ -36,7 +36,7 @@ examples := $(filter-out $(units) $(rules),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo test test-host soak mutants bench install install-data uninstall format \
+.PHONY: help build static demo test test-host soak mutants bench bench-scale install install-data uninstall format \
     lint clean
 
 help:
@@ -47,6 +47,7 @@ help:
 	@echo 'make soak       the randomized suites, much longer (SNAPMGR_SOAK, default 10 times)'
 	@echo 'make mutants    whether tests notice when a mend is taken out (hours)'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
+	@echo 'make bench-scale  what a year of snapshots costs (an hour)'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make uninstall  removes what install put there'
 	@echo 'make format     formats the sources in place'
@@ -86,6 +87,12 @@ bench:
 	swift build $(build_flags)
 	.build/release/snapmgr-bench
 	Benchmarks/guest.sh
+
+# A year of snapshots every 15 minutes, made for real: half an hour.
+bench-scale:
+	@Scripts/setup.sh bench
+	swift build $(build_flags)
+	SNAPMGR_BENCH_SNAPSHOTS=35040 .build/release/snapmgr-bench scale
 
 static:
 	@Scripts/setup.sh build

@@ -17,7 +17,9 @@ final class Server {
         }
     }
 
-    var address: String { "nbd+unix:///?socket=\(socket)" }
+    var address: String { address("") }
+
+    func address(_ export: String) -> String { "nbd+unix:///\(export)?socket=\(socket)" }
 
     func stop() {
         kill(pid, SIGTERM)
