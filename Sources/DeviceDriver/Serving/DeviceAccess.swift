@@ -17,9 +17,10 @@ package final class DeviceAccess: Sendable {
     /// One thread at a time: to the store's lock, the threads of this process are strangers to each
     /// other.
     private let lock = WorkLock(.deviceAccess)
-    private let state = Monitored(State())
+    private let state = State()
 
-    private struct State {
+    /// What the lock guards.
+    private final class State: @unchecked Sendable {
         /// How many clients have each snapshot open.
         var clients: [SnapshotID: Int] = [:]
         /// When the store's lock was given back last.
@@ -73,7 +74,7 @@ package final class DeviceAccess: Sendable {
     ///
     /// - Throws: `refused` also while the volume is mounted, or is another device's, naming which.
     package func openWritable() throws(Problem) -> FileDevice {
-        try inTurn { state throws(Problem) in
+        try lock.during { () throws(Problem) in
             let device = try open(.readWrite)
             if state.claim == nil { state.claim = try claim() }
             state.writers += 1
@@ -83,7 +84,7 @@ package final class DeviceAccess: Sendable {
 
     /// A client that could write has closed the volume.
     package func closedWritable() {
-        inTurn { state in
+        lock.during {
             state.writers = max(0, state.writers - 1)
             if state.writers == 0 { state.claim = nil }
         }
@@ -116,10 +117,10 @@ package final class DeviceAccess: Sendable {
     /// - Throws: `refused` when the volume is not active, `notFound` or `broken` when the snapshot
     ///   is not to be had, `locked` when a command is at work for more than ten seconds.
     package func openSnapshot(_ id: SnapshotID) throws(Problem) -> FileDevice {
-        try inTurn { state throws(Problem) in
+        try lock.during { () throws(Problem) in
             let count = state.clients[id] ?? 0
             let known = count > 0 ? reopen(id) : nil
-            let device = if let known { known } else { try openFirst(id, &state) }
+            let device = if let known { known } else { try openFirst(id) }
             state.clients[id] = count + 1
             return device
         }
@@ -131,10 +132,8 @@ package final class DeviceAccess: Sendable {
         try? FileDevice(path: DeviceName(volume: volume, .view(id)).path, access: .readOnly)
     }
 
-    private func openFirst(
-        _ id: SnapshotID, _ state: inout State
-    ) throws(Problem) -> FileDevice {
-        try withVolume(&state, milliseconds: Self.openMilliseconds) { volume throws(Problem) in
+    private func openFirst(_ id: SnapshotID) throws(Problem) -> FileDevice {
+        try withVolume(milliseconds: Self.openMilliseconds) { volume throws(Problem) in
             // A view stands on what a killed command may have left half done.
             try volume.recover()
             let path = try volume.openView(id)
@@ -151,23 +150,24 @@ package final class DeviceAccess: Sendable {
     /// A client has closed a snapshot's device. Behind the last one the view is removed, unless
     /// somebody else has it open. That it stays is no harm: whoever needs it gone sweeps it.
     package func closed(_ id: SnapshotID) {
-        inTurn { state in
+        lock.during {
             let count = (state.clients[id] ?? 1) - 1
             state.clients[id] = count > 0 ? count : nil
             guard count == 0 else { return }
-            _ = try? withVolume(&state) { volume throws(Problem) in try volume.sweepViews([id]) }
+            _ = try? withVolume { volume throws(Problem) in try volume.sweepViews([id]) }
         }
     }
 
     /// Removes the views that a killed server has left.
     package func sweep() {
-        inTurn { state in
-            _ = try? withVolume(&state) { volume throws(Problem) in try volume.sweepViews() }
+        lock.during {
+            _ = try? withVolume { volume throws(Problem) in try volume.sweepViews() }
         }
     }
 
+    /// With the lock taken.
     private func withVolume<Result>(
-        _ state: inout State, milliseconds: Int = StoreHolder.patienceMilliseconds,
+        milliseconds: Int = StoreHolder.patienceMilliseconds,
         _ body: (DeviceVolume) throws(Problem) -> Result
     ) throws(Problem) -> Result {
         rest(since: state.unlockedAt)
@@ -180,17 +180,6 @@ package final class DeviceAccess: Sendable {
         }
         defer { for warning in volume.warnings { report(warning) } }
         return try body(volume)
-    }
-
-    /// What follows may wait for the disk and for commands: the state's own lock is not held meanwhile.
-    private func inTurn<Result, Failure: Error>(
-        _ body: (inout State) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        try lock.during { () throws(Failure) in
-            var current = state.withLock { $0 }
-            defer { state.withLock { $0 = current } }
-            return try body(&current)
-        }
     }
 
     private func rest(since unlockedAt: Int64?) {
