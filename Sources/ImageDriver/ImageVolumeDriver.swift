@@ -58,17 +58,8 @@ package struct ImageVolumeDriver: VolumeDriver {
         _ path: String, of place: VolumePlace
     ) throws(Problem) -> any OriginClaim {
         let origin = try OriginGuard.acquire(path: path, volume: place.name, recorded: nil)
-        let store = Store(folder: FileFolder(path: place.storePath))
-        var record = try store.volume()
-        record.originPath = path
-        record.originIdentity = origin.identity
-        let device = try origin.open()
-        let stamp = try doing { () throws(IOFailure) in try device.stamp() }
-        // A crash after this leaves a store that names another origin than the catalog, which is
-        // refused until the command is run again.
-        try store.writeVolume(record)
-        try store.writeOriginState(
-            OriginState(isClosed: stamp != nil, stamp: stamp))
+        try Store(folder: FileFolder(path: place.storePath))
+            .nameOrigin(path, origin.open()) { $0.originIdentity = origin.identity }
         return origin
     }
 
@@ -102,15 +93,7 @@ package struct ImageVolumeDriver: VolumeDriver {
 
     /// What is taken for a moment is what the server takes when it opens the volume.
     package func requireServable(_ place: VolumePlace) throws(Problem) {
-        let folder = FileFolder(path: place.storePath)
-        let lock = try doing { () throws(IOFailure) in
-            try FileLock.acquire(path: folder.path + "/" + StoreHolder.fileName)
-        }
-        guard let lock else {
-            throw Problem(
-                .locked, "volume \(place.name) is open in another process",
-                hint: "stop its server (\(.serve())), then run the command again")
-        }
+        let lock = try StoreHolder.exclude(from: place.storePath, volume: place.name)
         defer { withExtendedLifetime(lock) {} }
         _ = try OriginGuard.acquire(
             path: place.record.originPath, volume: place.name,

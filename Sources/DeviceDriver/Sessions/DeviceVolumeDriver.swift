@@ -89,19 +89,10 @@ package struct DeviceVolumeDriver: VolumeDriver {
         _ path: String, of place: VolumePlace
     ) throws(Problem) -> any OriginClaim {
         let origin = try OriginGuard.acquire(path: path, volume: place.name, recorded: nil)
-        let store = Store(folder: FileFolder(path: place.storePath))
-        var record = try store.volume()
-        record.originPath = path
         let number = try doing { () throws(IOFailure) in try BlockDevices.number(path) }
         let marks = DeviceMarks.of(number)
-        record.deviceIdentity = marks.isEmpty ? nil : marks
-        let device = try origin.open()
-        let stamp = try doing { () throws(IOFailure) in try device.stamp() }
-        // A crash after this leaves a store that names another origin than the catalog, which is
-        // refused until the command is run again.
-        try store.writeVolume(record)
-        try store.writeOriginState(
-            OriginState(isClosed: false, stamp: stamp))
+        try Store(folder: FileFolder(path: place.storePath))
+            .nameOrigin(path, origin.open()) { $0.deviceIdentity = marks.isEmpty ? nil : marks }
         return origin
     }
 

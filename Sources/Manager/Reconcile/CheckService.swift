@@ -110,7 +110,7 @@ package struct CheckService {
         _ volume: VolumeRow, readsData: Bool, repairs: Bool
     ) throws -> [Finding] {
         // Repairing writes, so nobody else may have the volume open.
-        let lock = try repairs ? VolumeLock.acquire(volume) : nil
+        let lock = try repairs ? volume.lock() : nil
         defer { withExtendedLifetime(lock) {} }
         var findings: [Finding] = []
         var origin: (any BlockDevice)?

@@ -111,10 +111,3 @@ package struct MergeService {
         return try context.inspector(volume).mergeProgress(at: context.clock.now())
     }
 }
-
-/// The lock of whoever has a volume open.
-enum VolumeLock {
-    static func path(_ volume: VolumeRow) -> String {
-        volume.storePath + "/" + StoreHolder.fileName
-    }
-}

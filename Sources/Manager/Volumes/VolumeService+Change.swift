@@ -227,7 +227,7 @@ extension VolumeService {
     private func acquireLock(_ volume: VolumeRow) throws -> FileLock? {
         let deadline = Deadline(milliseconds: StoreHolder.patienceMilliseconds)
         while true {
-            do { return try VolumeLock.acquire(volume) } catch let problem as Problem {
+            do { return try volume.lock() } catch let problem as Problem {
                 guard problem.code == .locked, !deadline.hasPassed else { throw problem }
                 BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
             }
@@ -273,17 +273,12 @@ extension VolumeService {
     }
 }
 
-extension VolumeLock {
-    /// The lock of whoever has the volume open; nil when there is no store to lock.
+extension VolumeRow {
+    /// Takes the lock of whoever has the volume open; nil when there is no store to lock.
     ///
     /// - Throws: `locked` when somebody has it open.
-    static func acquire(_ volume: VolumeRow) throws -> FileLock? {
-        guard try Paths.exists(volume.storePath) else { return nil }
-        guard let lock = try FileLock.acquire(path: path(volume)) else {
-            throw Problem(
-                .locked, "volume \(volume.record.name) is open in another process",
-                hint: "stop its server (\(.serve())), then run the command again")
-        }
-        return lock
+    func lock() throws -> FileLock? {
+        guard try Paths.exists(storePath) else { return nil }
+        return try StoreHolder.exclude(from: storePath, volume: record.name)
     }
 }

@@ -59,6 +59,24 @@ package struct Store: Sendable {
         try replace(StoreLayout.originState, state, as: .originState)
     }
 
+    /// Names another origin, durably. A crash after its first step leaves a store that names another
+    /// one than the catalog, which is refused until this is done again.
+    ///
+    /// - Parameters:
+    ///   - device: the origin, open.
+    ///   - identify: notes in the volume's record what else the origin is known by.
+    package func nameOrigin(
+        _ path: String, _ device: any BlockDevice, _ identify: (inout VolumeRecord) -> Void
+    ) throws(Problem) {
+        var record = try volume()
+        record.originPath = path
+        identify(&record)
+        let stamp = try doing { () throws(IOFailure) in try device.stamp() }
+        try writeVolume(record)
+        // A block device has no time of change.
+        try writeOriginState(OriginState(isClosed: stamp != nil, stamp: stamp))
+    }
+
     /// Forgets how the origin was, durably; takes no space.
     package func removeOriginState() throws(Problem) {
         guard try exists(StoreLayout.originState) else { return }

@@ -49,6 +49,25 @@ package struct StoreHolder: Equatable {
         }
     }
 
+    /// Keeps everybody else from opening a volume for as long as the lock is there, and says nothing in
+    /// it: for what is no opening.
+    ///
+    /// - Parameter volume: its name.
+    /// - Throws: `locked` when somebody has it open.
+    package static func exclude(
+        from storePath: String, volume: String
+    ) throws(Problem) -> FileLock {
+        let lock = try doing { () throws(IOFailure) in
+            try FileLock.acquire(path: storePath + "/" + fileName)
+        }
+        guard let lock else {
+            throw Problem(
+                .locked, "volume \(volume) is open in another process",
+                hint: "stop its server (\(.serve())), then run the command again")
+        }
+        return lock
+    }
+
     /// Why the store cannot be opened now.
     package static func lockedProblem(store: FileFolder) -> Problem {
         guard let holder = StoreHolder(of: store) else {
