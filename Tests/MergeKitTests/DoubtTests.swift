@@ -201,6 +201,24 @@ struct DoubtTests {
         #expect(try again.content() == Self.contents[1])
     }
 
+    @Test("C1: the end of a merge removes what it replaced, and leaves what has lost its record")
+    func doubtfulStays() throws {
+        let volume = try EngineFixture(opening: makeDisk())
+        try volume.revert(1, to: 1, safety: 4)
+        let disk = volume.crashed(.keepAll)
+        try disk.removeFile(StoreLayout.revert(RevertID(rawValue: 1)))
+        let again = try EngineFixture(opening: disk)
+        #expect(again.engine.warnings.contains { $0.description.contains("reverts/000001") })
+        try again.revert(2, to: 2, safety: 5)
+        try again.revert(3, to: 5, safety: nil)
+        try again.merge()
+        #expect(try disk.list("reverts") == ["000001"])
+        #expect(try disk.exists(StoreLayout.journal(RevertID(rawValue: 1))))
+        try again.engine.close()
+        let last = try EngineFixture(opening: disk)
+        #expect(last.engine.warnings.contains { $0.description.contains("reverts/000001") })
+    }
+
     @Test("C1: a merge without a snapshot in the store is refused, not forgotten")
     func noManifests() throws {
         let volume = try EngineFixture(opening: makeDisk())

@@ -412,7 +412,7 @@ final class DeviceChange {
 extension DeviceVolume {
     /// Removes reverts that a later one has replaced.
     func removeReverts(before id: RevertID) throws(Problem) {
-        for old in try store.revertFolders() where old < id { try removeRevert(old) }
+        for old in try store.finishedReverts(before: id) { try removeRevert(old) }
     }
 
     /// Removes a snapshot that does not count, or counts no more: its folder, then its device. A

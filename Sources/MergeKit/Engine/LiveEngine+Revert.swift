@@ -297,7 +297,7 @@ extension LiveEngine {
             guard error.code == .noSpace else { throw error }
         }
         try steering.during { () throws(Problem) in
-            for id in try store.revertFolders() where id <= merge.record.id {
+            for id in try store.finishedReverts(before: merge.record.id) + [merge.record.id] {
                 try store.removeRevert(id)
             }
             updateChain { $0.changed(merge: .some(nil)) }

@@ -141,6 +141,18 @@ extension Store {
         }
     }
 
+    /// The folders of reverts that a later one has replaced, ascending: they may go. What has lost its
+    /// record is none of them.
+    package func finishedReverts(before last: RevertID) throws(Problem) -> [RevertID] {
+        var result: [RevertID] = []
+        for id in try revertFolders() where id < last {
+            let hasRecord = try exists(StoreLayout.revert(id))
+            let isUnfinished = try isUnfinished(revert: id)
+            if hasRecord || isUnfinished { result.append(id) }
+        }
+        return result
+    }
+
     /// Removes a revert's folder, its record first, durably; what is none of ours stays.
     @discardableResult
     package func removeRevert(_ id: RevertID) throws(Problem) -> [String] {
