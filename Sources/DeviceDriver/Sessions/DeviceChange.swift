@@ -111,10 +111,9 @@ final class DeviceChange {
     func prepareRevert(_ request: RevertRequest) throws(Problem) {
         try volume.requireActive()
         try volume.requireRunning()
+        try volume.reload()
         let target = try volume.readable(request.target)
-        let refusal = try volume.withEngine { engine throws(Problem) in
-            try engine.refusal(ofRevertTo: request.target, takingSafety: request.safety != nil)
-        }
+        let refusal = state.refusal(ofRevertTo: target, takingSafety: request.safety != nil)
         if let refusal { throw refusal }
         try volume.requireClosed()
         guard

@@ -1,6 +1,7 @@
 package import System
 package import DeviceMapper
 internal import MergeKit
+internal import StoreFormat
 package import SnapshotModel
 package import VolumeAccess
 
@@ -134,7 +135,8 @@ extension DeviceSession {
         _ id: RevertID, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try requireNoSteps()
-        return try revert(try volume.cancelRequest(id), for: client)
+        try volume.reload()
+        return try revert(try volume.state.cancelRequest(id), for: client)
     }
 
     package func resize(
@@ -191,7 +193,7 @@ extension DeviceSession {
         to id: SnapshotID, for client: any RequestClient
     ) throws(Problem) -> RevertPreview {
         try tidy()
-        return try volume.withEngine { engine throws(Problem) in try engine.previewRevert(to: id) }
+        return try volume.stored().previewRevert(to: id)
     }
 
     package func mergeProgress(for client: any RequestClient) throws(Problem) -> MergeProgress? {
@@ -252,7 +254,7 @@ extension DeviceSession {
         try tidy()
         try volume.requireRunning()
         try volume.requireUnviewed(ids)
-        return try volume.withEngine { engine throws(Problem) in try engine.previewDelete(ids) }
+        return try volume.stored().previewDelete(ids)
     }
 
     package func delete(

@@ -95,12 +95,4 @@ extension DeviceVolume {
     func checksum(ofChunk chunk: Int, on origin: FileDevice) -> UInt32? {
         content(ofChunk: chunk, on: origin).map { CRC32C.checksum($0) }
     }
-
-    /// Where the origin can be read: the device that an active volume runs on, or else its path.
-    func originDevicePath() throws(Problem) -> String {
-        guard let number = try stack.liveOrigin(), let path = BlockDevices.path(number),
-            (try? BlockDevices.number(path)) == number
-        else { return record.originPath }
-        return path
-    }
 }

@@ -24,29 +24,18 @@ extension DeviceVolume {
         return try DeviceVolume(folder: folder, lock: lock, mapper: mapper, clock: clock)
     }
 
-    /// The engine, attached for one question about frozen areas. The origin need not be there.
-    func withEngine<Result>(
-        _ body: (LiveEngine) throws(Problem) -> Result
-    ) throws(Problem) -> Result {
-        let path = try originDevicePath()
-        let origin: any BlockDevice
-        do throws(IOFailure) { origin = try FileDevice(path: path, access: .readOnly) } catch {
-            origin = MissingOrigin(path: path, failure: error)
-        }
-        return try body(
-            try LiveEngine.attach(
-                store: folder, origin: origin, options: EngineOptions(clock: clock)))
+    /// What the store can be asked now. The origin need not be there.
+    func stored() throws(Problem) -> StoredVolume {
+        try reload()
+        return StoredVolume(store, state)
     }
 
     func status() throws(Problem) -> VolumeStatus {
-        var status = try withEngine { engine throws(Problem) in try engine.status() }
-        status.merge = try mergeProgress()
-        status.warnings = warnings
-        let views = try views()
-        for index in status.snapshots.indices {
-            status.snapshots[index].readers = views[status.snapshots[index].manifest.id] ?? 0
-        }
-        return status
+        let snapshots = try stored().snapshots(readers: views())
+        return VolumeStatus(
+            record: record, snapshots: snapshots, merge: try mergeProgress(),
+            storeBytes: try store.areaBytes(), freeBytes: try store.freeBytes(),
+            warnings: warnings)
     }
 
     // MARK: Deleting
@@ -56,14 +45,14 @@ extension DeviceVolume {
         try requireRunning()
         try requireUnviewed(ids)
         try sweepViews(Set(ids))
-        let report = try withEngine { engine throws(Problem) in try engine.delete(ids) }
+        let report = try stored().delete(ids)
         try reload()
         if try stack.isActive() { try tidy() }
         return report
     }
 
     func collect() throws(Problem) -> CollectReport {
-        let report = try withEngine { engine throws(Problem) in try engine.collect() }
+        let report = try stored().collect()
         try reload()
         return report
     }
@@ -86,12 +75,6 @@ extension DeviceVolume {
 
     /// How often what is reserved ahead is looked after by a command that takes long.
     static let refillMilliseconds = 1000
-
-    // MARK: Merges
-
-    func cancelRequest(_ id: RevertID) throws(Problem) -> RevertRequest {
-        try withEngine { engine throws(Problem) in try engine.cancelRequest(id) }
-    }
 }
 
 /// Looks after what is reserved ahead whenever there is progress: the daemon leaves the volume to

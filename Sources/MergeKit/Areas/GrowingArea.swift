@@ -42,12 +42,25 @@ package final class GrowingArea: Sendable {
         var needsScrub = false
         /// Given up for ever: nothing is preserved any more.
         var isInvalid = false
-        /// Somebody else writes it.
-        var isObserved = false
         /// The present metadata block, as it is on disk.
         var block: MetadataBlock
 
         init(block: MetadataBlock) { self.block = block }
+
+        /// An area as it is on disk.
+        init(_ reader: AreaReader, _ format: AreaFormat) throws(AreaFault) {
+            isInvalid = try !reader.header().isValid
+            entries = try reader.entries()
+            _ = try AreaReader.chunkMap(of: entries)
+            committed = ExceptionTable(entries)
+            let index = entries.count / format.entriesPerBlock
+            block = MetadataBlock(
+                index: index, format: format, entries: entries[(index * format.entriesPerBlock)...])
+            for entry in entries where entry.area >= nextFree {
+                nextFree = format.dataChunk(after: entry.area)
+            }
+            recycled = format.unusedChunks(below: nextFree, entries: entries)
+        }
 
         func forgetExceptions(format: AreaFormat) {
             committed = ExceptionTable()
@@ -110,9 +123,10 @@ package final class GrowingArea: Sendable {
         on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
         originChunkCount: Int, kernel: CopyKernel
     ) throws(AreaFault) -> GrowingArea {
-        let area = try read(
-            on: device, ordinal: ordinal, format: format, originChunkCount: originChunkCount,
-            kernel: kernel, isObserved: false)
+        let reader = AreaReader(device: device, format: format, originChunkCount: originChunkCount)
+        let area = GrowingArea(
+            ordinal: ordinal, device: device, format: format, kernel: kernel,
+            state: try State(reader, format))
         // Nothing is added to an area that was given up, and the disk may be full still.
         guard !area.isInvalid else { return area }
         do {
@@ -120,41 +134,6 @@ package final class GrowingArea: Sendable {
             try area.scrub()
         } catch { throw .unreadable(error) }
         return area
-    }
-
-    /// Looks at an area that somebody else, the kernel, lets grow: its entries are those of this
-    /// moment. Nothing is written, and nothing can be preserved through it.
-    package static func observe(
-        on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
-        originChunkCount: Int, kernel: CopyKernel
-    ) throws(AreaFault) -> GrowingArea {
-        try read(
-            on: device, ordinal: ordinal, format: format, originChunkCount: originChunkCount,
-            kernel: kernel, isObserved: true)
-    }
-
-    private static func read(
-        on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
-        originChunkCount: Int, kernel: CopyKernel, isObserved: Bool
-    ) throws(AreaFault) -> GrowingArea {
-        let reader = AreaReader(device: device, format: format, originChunkCount: originChunkCount)
-        let header = try reader.header()
-        let entries = try reader.entries()
-        _ = try AreaReader.chunkMap(of: entries)
-        let state = State(block: MetadataBlock(index: 0, format: format))
-        state.entries = entries
-        state.committed = ExceptionTable(entries)
-        state.isInvalid = !header.isValid
-        state.isObserved = isObserved
-        state.block = MetadataBlock(
-            index: entries.count / format.entriesPerBlock, format: format,
-            entries: entries[(entries.count / format.entriesPerBlock * format.entriesPerBlock)...])
-        for entry in entries where entry.area >= state.nextFree {
-            state.nextFree = format.dataChunk(after: entry.area)
-        }
-        state.recycled = format.unusedChunks(below: state.nextFree, entries: entries)
-        return GrowingArea(
-            ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
     }
 
     private static func writeHeader(
@@ -250,7 +229,7 @@ package final class GrowingArea: Sendable {
                 monitor.unlock()
                 return preserved
             }
-            if let failure = observedFailure() ?? scrubIfNeeded() {
+            if let failure = scrubIfNeeded() {
                 monitor.unlock()
                 throw failure
             }
@@ -263,11 +242,6 @@ package final class GrowingArea: Sendable {
             // When somebody else's reservation failed its chunks are free again: once more.
             guard others.contains(where: { $0.step == .failed }) else { return preserved }
         }
-    }
-
-    /// With the monitor held: why nothing can be preserved here; nil when it can.
-    private func observedFailure() -> IOFailure? {
-        state.isObserved ? IOFailure("write", path: device.path, code: EROFS) : nil
     }
 
     /// With the monitor held: reserves the chunks that nobody has, and finds whose the others are.
@@ -464,7 +438,7 @@ package final class GrowingArea: Sendable {
     package func empty() throws(IOFailure) {
         try order.withLock { (order) throws(IOFailure) in
             try monitor.withLock { () throws(IOFailure) in
-                guard !state.isObserved, state.queue.isEmpty, !state.isCommitting else {
+                guard state.queue.isEmpty, !state.isCommitting else {
                     throw IOFailure("empty", path: device.path, code: EBUSY)
                 }
                 order = EntryOrder()

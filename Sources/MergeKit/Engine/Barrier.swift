@@ -61,10 +61,10 @@ package final class Barrier: Sendable {
     package func prepareRevert(_ request: RevertRequest) throws(Problem) {
         try step { () throws(Problem) in
             let chain = engine.chain
-            guard let target = chain.live(request.target) else {
-                throw engine.notFound(request.target)
-            }
-            let refusal = engine.refusal(of: target, safety: request.safety != nil, in: chain)
+            let state = engine.volumeState(chain)
+            let target = try state.requireLive(request.target)
+            let refusal = state.refusal(
+                ofRevertTo: target, takingSafety: request.safety != nil)
             if let refusal { throw refusal }
             guard try !engine.store.exists(StoreLayout.revertFolder(request.id)) else {
                 throw Problem(
@@ -74,10 +74,10 @@ package final class Barrier: Sendable {
             }
             try engine.burn(request.id)
             if let safety = request.safety { try stage(safety) }
-            let plan = try engine.plan(to: target, through: nil, in: chain)
+            let plan = try engine.planner(chain).plan(to: target, includesNewest: false)
             let journal = try engine.store.createRevertFolder(
                 request.id, chunkBytes: engine.format.chunkBytes)
-            state.withLock {
+            self.state.withLock {
                 $0.revert = StagedRevert(
                     request: request, target: target, frozenPlan: plan, journal: journal)
             }

@@ -86,10 +86,6 @@ final class ChainState: Sendable {
         // Ids and ordinals ascend together, but a rebuilt catalog promises it less than the store.
         snapshots.last { $0.manifest.id == id && !$0.manifest.isDeleted }?.manifest
     }
-
-    var liveOrdinals: Set<SnapshotOrdinal> {
-        Set(snapshots.lazy.filter { !$0.manifest.isDeleted }.map(\.manifest.ordinal))
-    }
 }
 
 /// A snapshot in a chain; shared by all states of the chain that have it.

@@ -9,16 +9,11 @@ struct EngineRecovery {
     private let store: Store
     private let origin: any BlockDevice
     private let options: EngineOptions
-    /// Whether the volume is in use by the kernel's device-mapper.
-    private let isAttached: Bool
 
-    init(
-        store: Store, origin: any BlockDevice, options: EngineOptions, isAttached: Bool = false
-    ) {
+    init(store: Store, origin: any BlockDevice, options: EngineOptions) {
         self.store = store
         self.origin = origin
         self.options = options
-        self.isAttached = isAttached
     }
 
     /// Takes a volume over: what a crash left is finished or swept.
@@ -34,10 +29,6 @@ struct EngineRecovery {
         try sweep(reading.survey, &warnings)
         return try engine(reading, warnings)
     }
-
-    /// Looks at a volume that the kernel's device-mapper has in use: nothing is recovered, swept or
-    /// written, and the areas that grow are those of this moment.
-    func attach() throws(Problem) -> LiveEngine { try engine(StoreReading(store), []) }
 
     /// The engine for what a store holds.
     private func engine(
@@ -63,7 +54,7 @@ struct EngineRecovery {
         return LiveEngine(
             store: store, origin: origin, options: options, kernel: kernel,
             library: AreaLibrary(store: store, format: state.format), record: record,
-            chain: chain, warnings: warnings, isAttached: isAttached)
+            chain: chain, warnings: warnings)
     }
 
     private func chain(
@@ -152,12 +143,13 @@ struct EngineRecovery {
     private func openGrowing(
         _ manifest: SnapshotManifest, format: AreaFormat, kernel: CopyKernel
     ) throws(Problem) -> GrowingArea {
-        let device = try store.openArea(manifest.ordinal, writable: !isAttached)
+        let device = try store.openArea(manifest.ordinal, writable: true)
         let geometry = Geometry(
             volumeBytes: manifest.volumeBytes, chunkBytes: format.chunkBytes)
-        let open = isAttached ? GrowingArea.observe : GrowingArea.open
         do throws(AreaFault) {
-            return try open(device, manifest.ordinal, format, geometry.chunkCount, kernel)
+            return try GrowingArea.open(
+                on: device, ordinal: manifest.ordinal, format: format,
+                originChunkCount: geometry.chunkCount, kernel: kernel)
         } catch {
             throw Problem(error, area: device.path)
         }
@@ -187,7 +179,7 @@ struct EngineRecovery {
             geometry: chain.geometry, isGivenUp: store.isBroken)
         try plan.check(against: record)
         let (journal, merged) = try MergeJournal.open(
-            on: openJournal(record.id), isWritable: !isAttached, revert: record.id,
+            on: openJournal(record.id), isWritable: true, revert: record.id,
             chunkBytes: format.chunkBytes, chunkCount: chain.geometry.chunkCount)
         if !plan.damaged.isEmpty {
             warnings.append(
@@ -219,7 +211,7 @@ struct EngineRecovery {
 
     private func openJournal(_ id: RevertID) throws(Problem) -> any BlockDevice {
         try doing { () throws(IOFailure) in
-            try store.folder.openFile(StoreLayout.journal(id), writable: !isAttached)
+            try store.folder.openFile(StoreLayout.journal(id), writable: true)
         }
     }
 }

@@ -13,14 +13,15 @@ extension LiveEngine {
             var report = CollectReport(freedBytes: 0)
             // Between barriers: a chain that may still be rolled back is no ground to free anything.
             let chain = chainLock.during { self.chain }
-            let groups = collectableGroups(in: chain)
-            guard !groups.isEmpty else { return report }
+            let planner = planner(chain)
+            let stretches = planner.stretches
+            guard !stretches.isEmpty else { return report }
             // Whoever found its way into an area before the deletion, or the end of a merge, has
             // read when the gate opens again.
             gate.close()
             gate.open()
-            for group in groups {
-                try collect(group, in: chain, report: &report)
+            for stretch in stretches {
+                try collect(stretch, planner, in: chain, report: &report)
             }
             try remove(&report)
             try emptyGrowingArea(&report)
@@ -33,70 +34,40 @@ extension LiveEngine {
         withShared { $0.freedBytes += bytes }
     }
 
-    /// Stretches of the chain that begin with a live snapshot and go on with deleted ones; only
-    /// those that have deleted ones. Each can be judged by itself.
-    private func collectableGroups(in chain: ChainState) -> [ArraySlice<SnapshotEntry>] {
-        let snapshots = chain.snapshots
-        var groups: [ArraySlice<SnapshotEntry>] = []
-        var start = 0
-        for index in snapshots.indices.dropFirst() where !snapshots[index].manifest.isDeleted {
-            groups.append(snapshots[start..<index])
-            start = index
-        }
-        if !snapshots.isEmpty { groups.append(snapshots[start...]) }
-        return groups.filter { group in group.contains { $0.manifest.isDeleted } }
-    }
-
     private func collect(
-        _ group: ArraySlice<SnapshotEntry>, in chain: ChainState, report: inout CollectReport
+        _ stretch: ChainPlanner.Stretch, _ planner: ChainPlanner, in chain: ChainState,
+        report: inout CollectReport
     ) throws(Problem) {
-        let judge = group.first.flatMap { $0.manifest.isDeleted ? nil : $0.manifest.ordinal }
-        let pending = group.filter { entry in
-            entry.manifest.isDeleted && isCollectable(entry.manifest.ordinal, in: chain)
-                && withShared { $0.collected[entry.manifest.ordinal] != .some(judge) }
+        let pending = stretch.deleted.filter { manifest in
+            isCollectable(manifest.ordinal, in: chain)
+                && withShared { $0.collected[manifest.ordinal] != .some(stretch.judge) }
         }
-        guard !pending.isEmpty else { return }
-        var areas: [GarbagePlanner.Area] = []
-        var damaged: Set<SnapshotOrdinal> = []
-        for entry in group {
-            let chunks = try chunksIfReadable(of: entry.manifest, in: chain)
-            if chunks == nil { damaged.insert(entry.manifest.ordinal) }
-            areas.append(
-                GarbagePlanner.Area(
-                    ordinal: entry.manifest.ordinal, chunks: chunks ?? ChunkSet()))
-        }
-        let garbage = GarbagePlanner.garbage(in: areas, live: Set([judge].compactMap(\.self)))
-        let byOrdinal = Dictionary(uniqueKeysWithValues: garbage.map { ($0.ordinal, $0.chunks) })
-        for entry in pending {
-            let ordinal = entry.manifest.ordinal
-            guard !damaged.contains(ordinal) else {
-                // Without an older live snapshot nobody can need it, whatever it holds.
-                if judge == nil { report.removedAreas.append(ordinal) }
+        for garbage in try planner.garbage(of: pending, in: stretch) {
+            let (manifest, chunks) = (garbage.manifest, garbage.chunks)
+            let isGrowing = chain.growing(manifest.ordinal) != nil
+            guard isGrowing || !garbage.isWhole else {
+                report.removedAreas.append(manifest.ordinal)
+                report.punchedBytes += chunks.count * format.chunkBytes
                 continue
             }
-            let map = try map(of: entry.manifest, in: chain)
-            let chunks = byOrdinal[ordinal] ?? ChunkSet()
-            let isGrowing = chain.growing(ordinal) != nil
-            // It alone may say that the older ones are broken.
-            let isProof = judge != nil && ordinal == chain.losses.lost
-            if chunks.count == map.count, !isGrowing, !isProof {
-                report.removedAreas.append(ordinal)
-                report.punchedBytes += map.count * format.chunkBytes
-            } else {
-                try punch(chunks, of: ordinal, map, &report)
-                // What grows is looked at again.
-                if !isGrowing { withShared { $0.collected[ordinal] = .some(judge) } }
+            let punched = try store.punch(
+                chunks, of: manifest.ordinal, map(of: manifest, in: chain), format)
+            report.punchedBytes += punched.punchedBytes
+            noteFreed(punched.freedBytes, in: &report)
+            // What grows is looked at again.
+            if !isGrowing {
+                withShared { $0.collected[manifest.ordinal] = .some(stretch.judge) }
             }
         }
     }
 
     /// Whether a deleted snapshot's area may be touched. A merge has its target and needs the safety
-    /// snapshot's area, and goes by its name also when its area was given up; what the kernel lets
-    /// grow is the kernel's; and where no snapshot is live, ``emptyGrowingArea(_:)`` comes.
+    /// snapshot's area, and goes by its name also when its area was given up; and where no snapshot is
+    /// live, ``emptyGrowingArea(_:)`` comes.
     private func isCollectable(_ ordinal: SnapshotOrdinal, in chain: ChainState) -> Bool {
         guard chain.merge?.record.safety != ordinal else { return false }
         guard chain.growing(ordinal) != nil else { return true }
-        return !isAttached && chain.merge == nil && chain.hasLive
+        return chain.merge == nil && chain.hasLive
     }
 
     /// Gives back the space of the area that grows, when no live snapshot is left that could need
@@ -104,9 +75,7 @@ extension LiveEngine {
     private func emptyGrowingArea(_ report: inout CollectReport) throws(Problem) {
         try chainLock.during { () throws(Problem) in
             let chain = chain
-            guard !isAttached, !chain.hasLive, chain.merge == nil, let area = chain.active else {
-                return
-            }
+            guard !chain.hasLive, chain.merge == nil, let area = chain.active else { return }
             let freed = try doing { () throws(IOFailure) -> Int in
                 guard try !area.isEmpty() else { return 0 }
                 // Whoever found a live snapshot preserves what it overwrites there.
@@ -136,42 +105,10 @@ extension LiveEngine {
             gate.open()
             for ordinal in ordinals {
                 library.forget(ordinal)
-                // An area that cannot be opened goes all the same; what it occupied is not known.
-                let area = try? store.openArea(ordinal, writable: false)
-                let bytes = (try? area?.allocatedBytes()) ?? 0
-                try store.removeSnapshot(ordinal)
-                noteFreed(bytes, in: &report)
+                noteFreed(try store.removeCollected(ordinal), in: &report)
                 withShared { $0.removedAreas.append(ordinal) }
             }
         }
-    }
-
-    /// Frees the chunks of an area that hold exceptions of `chunks`.
-    private func punch(
-        _ chunks: ChunkSet, of ordinal: SnapshotOrdinal, _ map: ChunkMap,
-        _ report: inout CollectReport
-    ) throws(Problem) {
-        guard !chunks.isEmpty else { return }
-        let device = try store.openArea(ordinal, writable: true)
-        let freed = try doing { () throws(IOFailure) -> Int in
-            let before = try device.allocatedBytes()
-            for range in chunks.ranges {
-                var index = map.firstRun(endingAfter: range.lowerBound)
-                while index < map.runs.count, map.runs[index].origin < range.upperBound {
-                    let run = map.runs[index].clamped(to: range)
-                    let start = format.offset(of: run.area)
-                    let bytes = start..<start + run.count * format.chunkBytes
-                    if try device.firstData(in: bytes) != nil {
-                        try device.punch(bytes)
-                        report.punchedBytes += bytes.count
-                    }
-                    index += 1
-                }
-            }
-            // An area that grows meanwhile may occupy more than before.
-            return try max(0, before - device.allocatedBytes())
-        }
-        noteFreed(freed, in: &report)
     }
 
     // MARK: Resizing

@@ -6,23 +6,7 @@ internal import StoreFormat
 extension LiveEngine {
     /// What a revert would copy, and whether it would be refused; changes nothing.
     package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
-        try withStableChain { chain throws(Problem) in try previewRevert(to: id, in: chain) }
-    }
-
-    private func previewRevert(
-        to id: SnapshotID, in chain: ChainState
-    ) throws(Problem) -> RevertPreview {
-        guard let target = chain.live(id) else { throw notFound(id) }
-        if let refusal = refusal(of: target, safety: chain.merge == nil, in: chain) {
-            return RevertPreview(target: id, planBytes: 0, preserveBytes: 0, refusal: refusal)
-        }
-        let plan = try plan(to: target, through: chain.newest, in: chain)
-        // In mid-merge the safety snapshot's area goes on, and has some of the chunks already.
-        let kept = chain.merge?.safetyArea?.chunkMap().chunks ?? ChunkSet()
-        let preserved = plan.chunks.subtracting(kept).count
-        return RevertPreview(
-            target: id, planBytes: plan.count * format.chunkBytes,
-            preserveBytes: preserved * format.chunkBytes, refusal: nil)
+        try withStableChain { chain throws(Problem) in try planner(chain).previewRevert(to: id) }
     }
 
     /// Makes the volume read as a snapshot. Answers as soon as it does; the copying is left to
@@ -51,80 +35,7 @@ extension LiveEngine {
     package func cancelMerge(
         _ id: RevertID, isAllowed: () throws(Problem) -> Void = {}
     ) throws(Problem) -> RevertOutcome {
-        try revert(try cancelRequest(id), isAllowed: isAllowed)
-    }
-
-    // MARK: Planning
-
-    /// Why a revert to a snapshot cannot be done now; nil when it can. `.notFound` is thrown.
-    package func refusal(
-        ofRevertTo id: SnapshotID, takingSafety: Bool
-    ) throws(Problem) -> Problem? {
-        let chain = chain
-        guard let target = chain.live(id) else { throw notFound(id) }
-        return refusal(of: target, safety: takingSafety, in: chain)
-    }
-
-    /// The request that ``cancelMerge(_:)`` makes: back to the safety snapshot in mid-merge.
-    package func cancelRequest(_ id: RevertID) throws(Problem) -> RevertRequest {
-        guard let merge = chain.merge else {
-            throw Problem(
-                .notFound, "no merge runs on volume “\(record.name)”",
-                hint: "see \(.mergeStatus()); an ended revert is undone by reverting to its "
-                    + "safety snapshot")
-        }
-        guard merge.record.tookSafetySnapshot, chain.live(merge.record.safetyID) != nil else {
-            throw Problem(
-                .refused,
-                "the merge on volume “\(record.name)” cannot be cancelled: it has no safety snapshot",
-                hint: "revert to another snapshot with \(.revertWithoutSafety)")
-        }
-        return RevertRequest(id: id, target: merge.record.safetyID, safety: nil)
-    }
-
-    /// Why a revert to a snapshot cannot be done now; nil when it can.
-    func refusal(
-        of target: SnapshotManifest, safety: Bool, in chain: ChainState
-    ) -> Problem? {
-        let volume = "volume “\(record.name)”"
-        if chain.isBroken(target.ordinal) {
-            return Problem(
-                .broken, "snapshot \(target.id) of \(volume) is broken: exceptions were lost",
-                hint: "choose a newer snapshot; see \(.list(record.name))")
-        }
-        if target.volumeBytes != chain.geometry.volumeBytes {
-            return Problem(
-                .refused,
-                "\(volume) has \(chain.geometry.volumeBytes) bytes, snapshot \(target.id) "
-                    + "\(target.volumeBytes)",
-                hint: "run \(.volumeResize(record.name, bytes: target.volumeBytes)) first")
-        }
-        guard let merge = chain.merge else { return nil }
-        if chain.newest != merge.record.safety {
-            return Problem(
-                .refused, "a merge runs on \(volume) and a snapshot was taken since it began",
-                hint: "wait for it with \(.mergeStatus(record.name))")
-        }
-        guard safety else { return nil }
-        return Problem(
-            .refused, "a merge runs on \(volume)",
-            hint:
-                "wait for it, undo it with \(.mergeCancel(record.name)), or drop what was "
-                + "written since it began with \(.revertWithoutSafety)")
-    }
-
-    /// The overlay of the areas from the target's on: the frozen ones, and with `newest` the one
-    /// that grows too.
-    func plan(
-        to target: SnapshotManifest, through newest: SnapshotOrdinal?, in chain: ChainState
-    ) throws(Problem) -> SourceMap {
-        var areas: [ChainArea] = []
-        for entry in chain.snapshots[chain.index(from: target.ordinal)...] {
-            let ordinal = entry.manifest.ordinal
-            if ordinal == chain.newest, newest == nil { continue }
-            areas.append(ChainArea(ordinal: ordinal, map: try map(of: entry.manifest, in: chain)))
-        }
-        return MergePlanner.plan(over: areas, chunkCount: chain.geometry.chunkCount)
+        try revert(try volumeState.cancelRequest(id), isAllowed: isAllowed)
     }
 
     // MARK: Merging

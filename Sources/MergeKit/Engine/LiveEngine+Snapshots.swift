@@ -35,7 +35,7 @@ extension LiveEngine {
     /// What deleting these snapshots would free.
     package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
         try withStableChain { chain throws(Problem) in
-            try report(deleting: try deletable(ids, in: chain), in: chain)
+            try planner(chain).report(deleting: try deletable(ids, in: chain))
         }
     }
 
@@ -45,7 +45,7 @@ extension LiveEngine {
         try chainLock.during { () throws(Problem) in
             try checkOpen()
             let manifests = try deletable(ids, in: chain)
-            let report = try report(deleting: manifests, in: chain)
+            let report = try planner(chain).report(deleting: manifests)
             var marked: Set<SnapshotOrdinal> = []
             defer { updateChain { $0.deleting(marked) } }
             for manifest in manifests {
@@ -59,71 +59,17 @@ extension LiveEngine {
     private func deletable(
         _ ids: [SnapshotID], in chain: ChainState
     ) throws(Problem) -> [SnapshotManifest] {
-        var result: [SnapshotManifest] = []
-        var seen: Set<SnapshotOrdinal> = []
-        let live = chain.live(Set(ids))
-        for id in ids {
-            guard let manifest = live[id] else { throw notFound(id) }
-            if let merge = chain.merge, merge.record.target == manifest.ordinal {
-                throw Problem(
-                    .refused, "snapshot \(id) is being merged into volume “\(record.name)”",
-                    hint: "wait until \(.mergeStatus(record.name)) says done")
-            }
-            if withShared({ $0.readers[manifest.ordinal, default: 0] }) > 0 {
-                throw Problem(
-                    .refused, "snapshot \(id) of volume “\(record.name)” is open for reading",
-                    hint: "end the export, or detach the NBD client of “\(record.name)@\(id)”")
-            }
-            if seen.insert(manifest.ordinal).inserted { result.append(manifest) }
+        let manifests = try volumeState(chain).deletable(ids)
+        let readers = withShared { $0.readers }
+        if let read = manifests.first(where: { readers[$0.ordinal, default: 0] > 0 }) {
+            throw Problem(
+                .refused, "snapshot \(read.id) of volume “\(record.name)” is open for reading",
+                hint: "end the export, or detach the NBD client of “\(record.name)@\(read.id)”")
         }
-        return result
+        return manifests
     }
 
-    private func report(
-        deleting manifests: [SnapshotManifest], in chain: ChainState
-    ) throws(Problem) -> DeleteReport {
-        var areas: [GarbagePlanner.Area] = []
-        for entry in affected(by: manifests, in: chain) {
-            let chunks = try chunksIfReadable(of: entry.manifest, in: chain) ?? ChunkSet()
-            areas.append(GarbagePlanner.Area(ordinal: entry.manifest.ordinal, chunks: chunks))
-        }
-        let freed = GarbagePlanner.freedChunks(
-            in: areas, live: chain.liveOrdinals, deleted: Set(manifests.map(\.ordinal)))
-        return DeleteReport(
-            deleted: manifests.map(\.id), freedBytes: freed * format.chunkBytes)
-    }
-
-    /// The chunks of an area; nil when it is damaged or gone: that must not keep it from being deleted.
-    func chunksIfReadable(
-        of manifest: SnapshotManifest, in chain: ChainState
-    ) throws(Problem) -> ChunkSet? {
-        do throws(Problem) { return try map(of: manifest, in: chain).chunks } catch {
-            guard error.code == .corrupt || error.code == .notFound else { throw error }
-            return nil
-        }
-    }
-
-    /// The areas whose garbage can change when these snapshots go: from the nearest older live
-    /// snapshot up to the next live one.
-    private func affected(
-        by manifests: [SnapshotManifest], in chain: ChainState
-    ) -> ArraySlice<SnapshotEntry> {
-        let gone = Set(manifests.map(\.ordinal))
-        guard let first = gone.min(), let last = gone.max() else { return [] }
-        func isStaying(_ entry: SnapshotEntry) -> Bool {
-            !entry.manifest.isDeleted && !gone.contains(entry.manifest.ordinal)
-        }
-        let start = chain.snapshots[..<chain.index(from: first)].lastIndex(where: isStaying) ?? 0
-        let rest = chain.snapshots[chain.index(from: last)...]
-        let end = rest.firstIndex(where: isStaying) ?? chain.snapshots.endIndex
-        return chain.snapshots[start..<end]
-    }
-
-    func notFound(_ id: SnapshotID) -> Problem {
-        Problem(
-            .notFound, "volume “\(record.name)” has no snapshot \(id)",
-            hint: "see \(.list(record.name))")
-    }
+    func notFound(_ id: SnapshotID) -> Problem { Problem.noSnapshot(id, of: record.name) }
 }
 
 extension ChainState {
@@ -137,14 +83,5 @@ extension ChainState {
             snapshots[index] = SnapshotEntry(manifest)
         }
         return changed(snapshots: snapshots)
-    }
-
-    /// The live ones of some snapshots, in one pass. As ``live(_:)``, the newest of an id.
-    fileprivate func live(_ ids: Set<SnapshotID>) -> [SnapshotID: SnapshotManifest] {
-        var result: [SnapshotID: SnapshotManifest] = [:]
-        for entry in snapshots where !entry.manifest.isDeleted && ids.contains(entry.manifest.id) {
-            result[entry.manifest.id] = entry.manifest
-        }
-        return result
     }
 }

@@ -15,8 +15,6 @@ package final class LiveEngine: Sendable {
     let kernel: CopyKernel
     let library: AreaLibrary
     let options: EngineOptions
-    /// Whether the volume's reads and writes go through the kernel, and not through this engine.
-    let isAttached: Bool
     let gate = Gate()
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
     let chainLock = WorkLock(.chain)
@@ -49,10 +47,8 @@ package final class LiveEngine: Sendable {
 
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
-        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [Advice],
-        isAttached: Bool = false
+        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [Advice]
     ) {
-        self.isAttached = isAttached
         self.store = store
         self.origin = origin
         self.options = options
@@ -70,17 +66,6 @@ package final class LiveEngine: Sendable {
         options: EngineOptions = EngineOptions()
     ) throws(Problem) -> LiveEngine {
         try EngineRecovery(store: Store(folder: folder), origin: origin, options: options).run()
-    }
-
-    /// Opens a volume whose reads, writes and merges are the kernel's: for what concerns frozen areas
-    /// only - previews, deletions, collections - and for looking. It knows the areas that grow as
-    /// they are now; whoever changes the chain opens it anew. The caller holds the store's lock.
-    package static func attach(
-        store folder: any Folder, origin: any BlockDevice, options: EngineOptions = EngineOptions()
-    ) throws(Problem) -> LiveEngine {
-        try EngineRecovery(
-            store: Store(folder: folder), origin: origin, options: options, isAttached: true
-        ).attach()
     }
 
     // MARK: State
@@ -134,10 +119,17 @@ package final class LiveEngine: Sendable {
     /// Every fact of the volume as the engine has it; nothing is read.
     package var volumeState: VolumeState { volumeState(chain) }
 
-    private func volumeState(_ chain: ChainState) -> VolumeState {
+    func volumeState(_ chain: ChainState) -> VolumeState {
         VolumeState(
             record, manifests: chain.snapshots.map(\.manifest), losses: chain.losses,
             revert: chain.merge?.running)
+    }
+
+    /// What can be asked of a chain, with the areas that grow as they are now.
+    func planner(_ chain: ChainState) -> ChainPlanner {
+        ChainPlanner(volumeState(chain)) { manifest throws(Problem) in
+            try self.map(of: manifest, in: chain)
+        }
     }
 
     /// A snapshot that is neither deleted nor broken; nil when there is none with this id.
@@ -172,16 +164,9 @@ package final class LiveEngine: Sendable {
     }
 
     package func status() throws(Problem) -> VolumeStatus {
-        var storeBytes = 0
-        for entry in chain.snapshots {
-            let ordinal = entry.manifest.ordinal
-            guard let device = try? library.device(ordinal) else { continue }
-            storeBytes += try doing { () throws(IOFailure) in try device.allocatedBytes() }
-        }
-        return VolumeStatus(
+        VolumeStatus(
             record: record, snapshots: snapshots(), merge: mergeProgress(),
-            storeBytes: storeBytes,
-            freeBytes: try doing { () throws(IOFailure) in try store.folder.freeBytes() },
+            storeBytes: try store.areaBytes(), freeBytes: try store.freeBytes(),
             warnings: warnings)
     }
 
@@ -242,11 +227,6 @@ package final class LiveEngine: Sendable {
     }
 
     func checkNotPoisoned() throws(Problem) {
-        guard !isAttached else {
-            throw Problem(
-                .refused, "volume “\(record.name)” is active: its writes are the kernel's",
-                hint: "use its device, or run \(.deactivate(record.name))")
-        }
         guard isPoisoned.load(ordering: .relaxed) else { return }
         throw Problem(
             .inputOutput, "volume “\(record.name)” takes no writes after an I/O error",
@@ -257,7 +237,6 @@ package final class LiveEngine: Sendable {
     /// whether somebody else wrote to it. Everything is refused afterwards; when it fails, the volume
     /// goes on.
     package func close() throws(Problem) {
-        guard !isAttached else { return }
         gate.close()
         defer { gate.open() }
         try noteCleanClose()
@@ -267,7 +246,7 @@ package final class LiveEngine: Sendable {
     /// Refuses everything from now on, whatever could not be noted: somebody else may open the volume
     /// next, and would not bear a second writer. What is under way ends first.
     package func abandon() {
-        guard !isAttached, !isClosed.load(ordering: .relaxed) else { return }
+        guard !isClosed.load(ordering: .relaxed) else { return }
         gate.close()
         defer { gate.open() }
         refuseAll()

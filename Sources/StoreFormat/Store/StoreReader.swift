@@ -66,22 +66,6 @@ package struct StoreReader: Sendable {
             volumeBytes: manifest.volumeBytes)
     }
 
-    /// The bytes that all areas occupy.
-    package func storeBytes() throws(Problem) -> Int {
-        var total = 0
-        for ordinal in try store.snapshotFolders() {
-            guard let device = try? store.openArea(ordinal, writable: false) else { continue }
-            total = total.addingClamped(
-                try doing { () throws(IOFailure) in try device.allocatedBytes() })
-        }
-        return total
-    }
-
-    /// Of the filesystem that the store is on, for this user.
-    package func freeBytes() throws(Problem) -> Int {
-        try doing { () throws(IOFailure) in try store.folder.freeBytes() }
-    }
-
     /// The running revert's record; nil when no merge runs. Reads no snapshot's record.
     package func runningRevert() throws(Problem) -> RevertRecord? { try store.runningRevert() }
 

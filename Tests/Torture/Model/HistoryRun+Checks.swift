@@ -55,6 +55,25 @@ extension HistoryRun {
         }
         try checkChain()
         try checkMaps()
+        try checkStored()
+    }
+
+    /// Who only has the store answers what the engine answers.
+    private func checkStored() throws {
+        let volume = StoredVolume(Store(folder: disk), try StoreReader(folder: disk).state())
+        let open = Set(views.map(\.0))
+        for status in engine.snapshots() {
+            let id = status.manifest.id
+            guard !status.manifest.isDeleted, !open.contains(id) else { continue }
+            guard try volume.previewRevert(to: id) == engine.previewRevert(to: id),
+                (try? volume.previewDelete([id])) == (try? engine.previewDelete([id]))
+            else { throw TortureFailure("the store and the engine differ about snapshot \(id)") }
+        }
+        let found = volume.snapshots().map { [$0.manifest.ordinal.rawValue, $0.exceptionCount] }
+        let known = engine.snapshots().map { [$0.manifest.ordinal.rawValue, $0.exceptionCount] }
+        guard found == known else {
+            throw TortureFailure("the store has exceptions \(found), the engine \(known)")
+        }
     }
 
     /// The chain model must agree with the plain arrays, or it is no oracle.
