@@ -34,16 +34,17 @@ struct DoubtTests {
         StoreLayout.manifest(SnapshotOrdinal(rawValue: ordinal))
     }
 
-    /// Makes every look-up of a path fail from now on.
+    /// Makes every look at a path fail from now on.
     private func fail(_ path: String, with code: Int32, on disk: SimulatedDisk) {
+        let kinds: Set<DiskOperation.Kind> = [.look, .open, .list, .read]
         disk.observer = { [unowned disk] operation in
             let isHit =
                 operation.path == disk.path + "/" + path
-                && [.look, .open, .list].contains(operation.kind)
+                && kinds.contains(operation.kind)
             disk.faults =
                 isHit
                 ? FaultPlan(
-                    .error(code), kinds: [.look, .open, .list], after: 0, isPermanent: false) : nil
+                    .error(code), kinds: kinds, after: 0, isPermanent: false) : nil
         }
     }
 

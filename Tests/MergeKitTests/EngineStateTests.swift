@@ -49,6 +49,26 @@ struct EngineStateTests {
         try expectEqual(volume)
     }
 
+    @Test("an open asks four things of each frozen snapshot, and none of them twice")
+    func openAsks() throws {
+        let disk = try makeVolume().crashed(.keepAll)
+        let asked = Monitored<[String]>([])
+        disk.observer = { operation in
+            let kinds: [DiskOperation.Kind] = [.look, .open, .list, .read, .syncFolder]
+            guard kinds.contains(operation.kind) else { return }
+            let parts = operation.path.split(separator: "/").suffix(2)
+            if parts.contains("000002") {
+                asked.change { $0.append("\(operation.kind) \(parts.last ?? "")") }
+            }
+        }
+        _ = try EngineFixture(opening: disk)
+        #expect(
+            asked.withLock { $0.sorted() } == [
+                "look broken", "look deleted", "open area.cow", "read area.cow",
+                "read manifest.json",
+            ])
+    }
+
     @Test("at each step of a revert's merge, paused, throttled, displaced and ended")
     func merge() throws {
         let volume = try makeVolume()

@@ -70,7 +70,7 @@ extension DeviceVolume {
         try stack.removeHalfMade()
         try requireRunning()
         let origin = try checkOrigin()
-        try store.settle()
+        try store.settle(state)
         try finishStore()
         let volumeBytes = record.geometry.volumeBytes
         try stack.ensure(.linear) { () throws(Problem) in

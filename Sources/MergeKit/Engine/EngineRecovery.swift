@@ -24,7 +24,7 @@ struct EngineRecovery {
         // All of it is known before any of it is changed.
         let reading = try StoreReading(store, record)
         try reading.survey.requireWritable(store, record)
-        try store.settle()
+        try store.settle(reading.state)
         warnings += reading.survey.warnings(record)
         try sweep(reading.survey, &warnings)
         return try engine(reading, warnings)

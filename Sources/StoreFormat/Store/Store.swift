@@ -112,13 +112,20 @@ package struct Store: Sendable {
         return manifest
     }
 
+    /// As ``manifest(_:)``; nil when the snapshot is not finished, or was removed just now. There are many
+    /// snapshots, and nearly all of them are finished: whether one is, is asked when it was not to be read.
+    func finishedManifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest? {
+        do throws(Problem) { return try manifest(ordinal) } catch {
+            guard try !hasManifest(ordinal) else { throw error }
+            return nil
+        }
+    }
+
     /// All finished snapshots by ordinal, deleted ones included.
     package func manifests() throws(Problem) -> [SnapshotManifest] {
         var result: [SnapshotManifest] = []
-        for ordinal in try snapshotFolders() where try hasManifest(ordinal) {
-            do throws(Problem) { result.append(try manifest(ordinal)) } catch {
-                guard try isGone(ordinal, error) else { throw error }
-            }
+        for ordinal in try snapshotFolders() {
+            if let manifest = try finishedManifest(ordinal) { result.append(manifest) }
         }
         return result
     }
@@ -169,10 +176,16 @@ package struct Store: Sendable {
 
     /// Makes durable what is found at open, before anything builds on it: a process that was killed
     /// between a change and its sync leaves it in the page cache, where it looks like the disk's.
-    package func settle() throws(Problem) {
+    ///
+    /// - Parameter state: the store's, just read: what it has no marks of is not asked for them again.
+    package func settle(_ state: VolumeState) throws(Problem) {
         let snapshots = try snapshotFolders()
+        let unmarked = state.manifests.lazy.filter { manifest in
+            !manifest.isDeleted && !state.isLost(manifest.ordinal)
+        }
+        let settled = Set(unmarked.map(\.ordinal))
         var changed: [SnapshotOrdinal] = []
-        for ordinal in snapshots {
+        for ordinal in snapshots where !settled.contains(ordinal) || ordinal == snapshots.last {
             let isDeleted = try exists(StoreLayout.deletedMark(ordinal))
             let isBroken = try isBroken(ordinal)
             if isDeleted || isBroken || ordinal == snapshots.last { changed.append(ordinal) }

@@ -30,7 +30,7 @@ package struct StoreReader: Sendable {
 
     /// A finished snapshot's; nil when there is none with this ordinal.
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest? {
-        try store.hasManifest(ordinal) ? store.manifest(ordinal) : nil
+        try store.finishedManifest(ordinal)
     }
 
     /// Every fact of the volume. Reads the record and the area's header of each snapshot.

@@ -36,13 +36,13 @@ package struct StoreSurvey: Sendable {
 
     private mutating func look(at ordinal: SnapshotOrdinal, _ store: Store) throws(Problem) {
         do throws(Problem) {
-            if try store.hasManifest(ordinal) {
-                try add(try store.manifest(ordinal), store)
+            if let manifest = try store.finishedManifest(ordinal) {
+                try add(manifest, store)
             } else if try store.isUnfinished(ordinal) {
                 unfinished.append(ordinal)
-            } else if try store.hasManifest(ordinal) {
+            } else if let manifest = try store.finishedManifest(ordinal) {
                 // It was taken just now, by whoever has the store's lock.
-                manifests.append(try store.manifest(ordinal))
+                manifests.append(manifest)
             } else {
                 losses.doubtful.append(ordinal)
             }

@@ -31,8 +31,9 @@ package final class FileDevice: BlockDevice {
     package convenience init(
         path: String, access: Access, isCutAnError: Bool = false
     ) throws(IOFailure) {
+        let flags = Self.flags(access)
         try self.init(
-            OwnedDescriptor(path: path, flags: Self.flags(access)), path: path,
+            OwnedDescriptor(path: path, flags: flags), flags, path: path,
             isCutAnError: isCutAnError)
     }
 
@@ -40,9 +41,9 @@ package final class FileDevice: BlockDevice {
     convenience init(
         _ name: String, in folder: Int32, path: String, access: Access
     ) throws(IOFailure) {
+        let flags = Self.flags(access) | O_NOFOLLOW
         try self.init(
-            OwnedDescriptor(
-                name, in: folder, flags: Self.flags(access) | O_NOFOLLOW, path: path), path: path)
+            OwnedDescriptor(name, in: folder, flags: flags, path: path), flags, path: path)
     }
 
     /// Opening waits for nobody: a pipe in a file's place has no other end.
@@ -56,7 +57,8 @@ package final class FileDevice: BlockDevice {
     }
 
     private init(
-        _ descriptor: consuming OwnedDescriptor, path: String, isCutAnError: Bool = false
+        _ descriptor: consuming OwnedDescriptor, _ flags: Int32, path: String,
+        isCutAnError: Bool = false
     ) throws(IOFailure) {
         self.isCutAnError = isCutAnError
         let status = try FileStatus(descriptor: descriptor.number, path: path)
@@ -64,7 +66,7 @@ package final class FileDevice: BlockDevice {
             throw IOFailure("open", path: path, code: status.kind == .folder ? EISDIR : ENOTBLK)
         }
         let number = descriptor.number
-        guard fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK) == 0 else {
+        guard fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 else {
             throw .last("open", path: path)
         }
         self.isBlockDevice = status.kind == .blockDevice
