@@ -168,6 +168,28 @@ struct StoreVerifierTests {
         #expect(short.severity == .damage && short.remedy != nil)
     }
 
+    @Test("a check of all data ends between any two of its steps when it is told to")
+    func ends() throws {
+        let volume = try makeVolume()
+        func check(steps: Int) throws -> Int {
+            var asked = 0
+            _ = try StoreVerifier.check(
+                store: volume.disk, origin: volume.disk.origin(), readData: true, repair: false
+            ) { () throws(Problem) in
+                asked += 1
+                guard asked <= steps else { throw Problem(.interrupted, "enough") }
+            }
+            return asked
+        }
+        let all = try check(steps: .max)
+        // Two snapshots, at least a piece of the area of one, and the origin.
+        #expect(all >= 4)
+        for steps in 0..<all {
+            let problem = #expect(throws: Problem.self) { try check(steps: steps) }
+            #expect(problem?.message == "enough")
+        }
+    }
+
     @Test("bytes that cannot be read are found when all are read")
     func unreadable() throws {
         let volume = try makeVolume()

@@ -8,30 +8,35 @@ package struct StoreVerifier {
     private let origin: (any BlockDevice)?
     private let repair: Bool
     private let mergesByItself: Bool
+    private let proceed: () throws(Problem) -> Void
     private var findings: [Finding] = []
     /// Areas that were found damaged for certain: given up, or to be given up by `--repair`.
     private var damaged: Set<SnapshotOrdinal> = []
 
     private init(
-        store: Store, origin: (any BlockDevice)?, repair: Bool, mergesByItself: Bool
+        store: Store, origin: (any BlockDevice)?, repair: Bool, mergesByItself: Bool,
+        proceed: @escaping () throws(Problem) -> Void
     ) {
         self.store = store
         self.origin = origin
         self.repair = repair
         self.mergesByItself = mergesByItself
+        self.proceed = proceed
     }
 
     /// Checks a store. `readData` also reads every byte that a live snapshot depends on, and tells
     /// which snapshots share bytes with an origin that others have changed.
     ///
-    /// - Parameter mergesByItself: a merge goes on by itself while the volume is up.
+    /// - Parameters:
+    ///   - mergesByItself: a merge goes on by itself while the volume is up.
+    ///   - proceed: asked before each snapshot, and each piece of data; what it throws ends the check.
     package static func check(
         store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool,
-        mergesByItself: Bool = false
+        mergesByItself: Bool = false, proceed: @escaping () throws(Problem) -> Void = {}
     ) throws(Problem) -> [Finding] {
         var verifier = StoreVerifier(
             store: Store(folder: folder), origin: origin, repair: repair,
-            mergesByItself: mergesByItself)
+            mergesByItself: mergesByItself, proceed: proceed)
         let record = try verifier.store.volume()
         try verifier.checkOrigin(record)
         let sound = try verifier.checkSnapshots(record)
@@ -99,6 +104,7 @@ package struct StoreVerifier {
         var sound: [(manifest: SnapshotManifest, map: ChunkMap)] = []
         var hasLive = false
         for ordinal in try store.snapshotFolders() {
+            try proceed()
             do throws(Problem) {
                 guard try store.hasManifest(ordinal) else {
                     try checkUnfinished(ordinal)
@@ -334,8 +340,9 @@ package struct StoreVerifier {
     ) throws(Problem) {
         var buffer = AlignedBuffer(count: 1 << 20)
         var position = range.lowerBound
-        do {
-            while position < range.upperBound {
+        while position < range.upperBound {
+            try proceed()
+            do throws(IOFailure) {
                 guard let data = try device.firstData(in: position..<range.upperBound) else {
                     return
                 }
@@ -343,12 +350,14 @@ package struct StoreVerifier {
                 var bytes = buffer.mutableBytes(in: 0..<count)
                 try device.read(into: &bytes, at: data.lowerBound)
                 position = data.lowerBound + count
+            } catch {
+                report(
+                    .damage, object, "byte \(position) of \(device.path) cannot be read: \(error)",
+                    remedy:
+                        "check the disk; what depends on these bytes is lost unless a mirror has it"
+                )
+                return
             }
-        } catch {
-            report(
-                .damage, object, "byte \(position) of \(device.path) cannot be read: \(error)",
-                remedy: "check the disk; what depends on these bytes is lost unless a mirror has it"
-            )
         }
     }
 
