@@ -29,6 +29,7 @@ struct HookEnvironment {
         variables["SNAPMGR_VOLUMES"] = operation.volumes.joined(separator: " ")
         variables["SNAPMGR_SET"] = operation.set
         variables["SNAPMGR_SCHEDULE"] = operation.schedule
+        variables["SNAPMGR_REQUESTED_BY"] = operation.requester
         return variables.merging(self.variables(of: operation.facts)) { $1 }
     }
 

@@ -9,6 +9,8 @@ package struct HookOperation: Sendable {
     package var set: String?
     /// The name of the schedule that asked for it.
     package var schedule: String?
+    /// Who asked for it, as people read it.
+    package var requester: String?
     /// What is known before it begins: the snapshot that a revert goes back to.
     package var facts: HookFacts
 

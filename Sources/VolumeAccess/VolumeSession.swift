@@ -117,7 +117,7 @@ extension VolumeSession {
 
     /// - Returns: the file's size in bytes.
     package func export(
-        _ id: SnapshotID, path: String, onProgress: (TransferProgress) -> Void
+        _ id: SnapshotID, path: String, onProgress: (TransferProgress) -> Void = { _ in }
     ) throws(Problem) -> Int {
         try ask(.export(id, path: path), onProgress) {
             if case .exported(let bytes) = $0 { bytes } else { nil }

@@ -179,7 +179,7 @@ struct CommandHistory {
 
     private mutating func revert(_ ids: [Int64], _ reference: String, waits: Bool) throws {
         let report = try refusable {
-            try machine.manager().reverts.revert(reference, RevertOptions(waits: waits)) { _, _ in }
+            try machine.manager().reverts.revert(reference, RevertOptions(waits: waits))
         }
         guard let report else { return }
         let safeties = report.items.compactMap { item in

@@ -121,7 +121,7 @@ struct LookupMachine {
         private mutating func revert(_ volume: String, to id: Int64) throws {
             let report = try machine.manager().reverts.revert(
                 "\(id)", RevertOptions(waits: false)
-            ) { _, _ in }
+            )
             for item in report.items {
                 if let safety = item.safety { note(safety.rawValue, volume, isSafety: true) }
             }

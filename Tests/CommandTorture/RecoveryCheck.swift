@@ -275,7 +275,7 @@ struct RecoveryCheck {
 
     private func checkRebuild(_ manager: Manager) throws {
         // While a merge runs, the sizes of its safety snapshot still change.
-        _ = try manager.merges.resume([]) { _, _ in }
+        _ = try manager.merges.resume([])
         let rows = try list(manager).map(Self.withoutHolds)
         for suffix in ["", "-wal", "-shm"] {
             unlink(machine.options.state.catalogPath + suffix)

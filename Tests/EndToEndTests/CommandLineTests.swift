@@ -160,7 +160,11 @@ struct CommandLineTests {
         #expect(try harness.run("export", "1", "out.img").status == 1)
         #expect(try harness.json("check", "--data")["damaged"] as? Int == 0)
         _ = try harness.json("catalog", "rebuild")
-        #expect(try harness.json("events")["events"] is [Any])
+        let events = try #require(try harness.json("events")["events"] as? [[String: Any]])
+        let requester = try #require(events.last?["requested_by"] as? [String: Any])
+        #expect(requester["uid"] as? Int == Int(geteuid()))
+        #expect(requester["face"] as? String == "command_line")
+        #expect(try harness.run("-v", "events").output.contains(" (for "))
         for shell in ["bash", "zsh", "fish"] {
             let script = try harness.run("completion", shell)
             #expect(script.status == 0)

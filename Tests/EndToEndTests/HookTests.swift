@@ -78,6 +78,7 @@ extension ScheduledTests {
             #expect(before["SNAPMGR_VOLUMES"] == "data")
             #expect(before["SNAPMGR_VOLUME"] == "data")
             #expect(before["SNAPMGR_SCHEDULE"] == "q")
+            #expect(before["SNAPMGR_REQUESTED_BY"]?.isEmpty == false)
             #expect(before["OWN"] == "a b")
             #expect(before["SNAPMGR_RESULT"] == nil)
             let after = variables(harness, "one-after-snapshot")

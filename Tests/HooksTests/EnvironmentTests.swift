@@ -45,8 +45,9 @@ import Testing
 
     @Test("A set's snapshot names everything that is known by then")
     func set() throws {
-        let operation = HookOperation(
+        var operation = HookOperation(
             .snapshot, volumes: ["root", "data"], set: "vm1", schedule: "quarter-hourly")
+        operation.requester = "anna (as root)"
         let facts = HookFacts(snapshots: [
             "root": SnapshotID(rawValue: 41), "data": SnapshotID(rawValue: 42),
         ])
@@ -59,7 +60,7 @@ import Testing
         let common = [
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
             "SNAPMGR_VOLUMES": "root data", "SNAPMGR_SET": "vm1",
-            "SNAPMGR_SCHEDULE": "quarter-hourly",
+            "SNAPMGR_SCHEDULE": "quarter-hourly", "SNAPMGR_REQUESTED_BY": "anna (as root)",
         ]
         let set = common.merging(["SNAPMGR_HOOK": "s"]) { $1 }
         let volume = common.merging([

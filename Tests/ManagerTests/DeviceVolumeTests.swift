@@ -101,13 +101,13 @@ import VolumeAccess
         let id = try #require(try fixture.snapshot("a").first)
         let options = RevertOptions(isQueuedWhileOpen: true)
         let image = #expect(throws: Problem.self) {
-            _ = try fixture.manager.reverts.revert("\(id)", options) { _, _ in }
+            _ = try fixture.manager.reverts.revert("\(id)", options)
         }
         #expect(image?.code == .refused)
         let set = try #require(
             try fixture.manager.snapshots.take(TakeRequest(volumes: ["a", "b"])).set)
         let whole = #expect(throws: Problem.self) {
-            _ = try fixture.manager.reverts.revert("set:\(set)", options) { _, _ in }
+            _ = try fixture.manager.reverts.revert("set:\(set)", options)
         }
         #expect(whole?.code == .usage)
     }

@@ -32,7 +32,7 @@ import Testing
         }
         func refuses() throws {
             let problem = #expect(throws: Problem.self) {
-                _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false)) { _, _ in }
+                _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false))
             }
             #expect(problem?.code == .refused)
             for path in [other, "\(fixture.folder)/a.img"] {

@@ -21,7 +21,7 @@ import Testing
         try fixture.snapshot("a")
         _ = try fixture.manager.deletions.delete(["4"], isDryRun: false)
         _ = try fixture.manager.holds.hold("1", owner: "me", reason: "audit", until: nil)
-        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false)) { _, _ in }
+        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false))
         return fixture
     }
 

@@ -149,8 +149,7 @@ import Testing
         let fixture = try fixture("a")
         try fixture.snapshot("a")
         try fixture.write(7, to: 0..<4, of: "a")
-        let report = try fixture.manager.reverts.revert("1", RevertOptions(waits: false)) { _, _ in
-        }
+        let report = try fixture.manager.reverts.revert("1", RevertOptions(waits: false))
         #expect(report.items.first?.state == .merging)
         try fixture.withEngine("a") { while try $0.mergeStep(byteLimit: 1 << 20) != .finished {} }
         #expect(try fixture.manager.merges.status([]).isEmpty)

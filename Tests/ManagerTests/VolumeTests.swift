@@ -155,7 +155,7 @@ import VolumeAccess
         }
         _ = try fixture.manager.holds.release("1", owner: "me")
         try fixture.write(3, to: 0..<4, of: "a")
-        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false)) { _, _ in }
+        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false))
         #expect(throws: Problem.self) {
             try fixture.manager.volumes.remove("a", keepsStore: false, isDryRun: false)
         }
@@ -199,7 +199,7 @@ import VolumeAccess
         try fixture.snapshot("a")
         try fixture.write(6, to: 0..<64, of: "a")
         let path = "\(fixture.folder)/out.img"
-        let report = try fixture.manager.exports.export("1", to: path) { _ in }
+        let report = try fixture.manager.exports.export("1", to: path)
         #expect(report.byteCount == 64 * 4096)
         let device = try FileDevice(path: path, access: .readOnly)
         var buffer = AlignedBuffer(count: 64 * 4096)
@@ -209,7 +209,7 @@ import VolumeAccess
         #expect(all[2 * 4096] == 5)
         #expect(all.filter { $0 != 0 }.count == 4096)
         let problem = #expect(throws: Problem.self) {
-            try fixture.manager.exports.export("1", to: path) { _ in }
+            try fixture.manager.exports.export("1", to: path)
         }
         #expect(problem?.code == .exists)
     }
@@ -220,10 +220,11 @@ import VolumeAccess
         try fixture.makeVolume("a")
         try fixture.snapshot("a")
         let files = FileFolder(path: fixture.folder)
+        let stranger = fixture.manager.performing(
+            Operation(
+                clock: fixture.clock, onProgress: { _ in try? files.writeFile("out.img", [7]) }))
         let problem = #expect(throws: Problem.self) {
-            try fixture.manager.exports.export("1", to: "\(fixture.folder)/out.img") { _ in
-                try? files.writeFile("out.img", [7])
-            }
+            try stranger.exports.export("1", to: "\(fixture.folder)/out.img")
         }
         #expect(problem?.code == .exists)
         #expect(try files.readFile("out.img", limitBytes: 10) == [7])

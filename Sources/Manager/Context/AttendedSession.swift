@@ -1,20 +1,22 @@
 internal import SnapshotModel
 internal import VolumeAccess
 
-/// A session that passes on, when it is closed, what has come up since it was opened, and that ends what
-/// takes long when its operation is to stop.
+/// A session that passes on, when it is closed, what has come up since it was opened; whose operation hears
+/// of the progress of what takes long, and ends it when it is to end.
 final class AttendedSession: VolumeSession {
     private let session: any VolumeSession
-    private let cancellation: Cancellation
+    private let volume: String
+    private let operation: Operation
     private let knownCount: Int
     private let onWarnings: ([Advice]) -> Void
 
     init(
-        _ session: any VolumeSession, cancellation: Cancellation,
+        _ session: any VolumeSession, of volume: String, for operation: Operation,
         onWarnings: @escaping ([Advice]) -> Void
     ) {
         self.session = session
-        self.cancellation = cancellation
+        self.volume = volume
+        self.operation = operation
         self.onWarnings = onWarnings
         knownCount = session.warnings.count
     }
@@ -26,13 +28,21 @@ final class AttendedSession: VolumeSession {
     func perform(
         _ request: VolumeRequest, for client: any RequestClient
     ) throws(Problem) -> VolumeReply {
-        guard request.canEndEarly else { return try session.perform(request, for: client) }
+        guard let activity = request.longActivity else {
+            return try session.perform(request, for: client)
+        }
+        let end = operation.end
+        let attended = AttendedClient(
+            client: client, end: end,
+            onProgress: { [operation, volume] progress in
+                operation.onProgress(
+                    OperationProgress(activity: activity, volume: volume, amount: .bytes(progress)))
+            })
         do throws(Problem) {
-            return try session.perform(
-                request, for: AttendedClient(client: client, cancellation: cancellation))
+            return try session.perform(request, for: attended)
         } catch {
-            guard error.code == .interrupted, cancellation.isRequested else { throw error }
-            throw Cancellation.problem
+            guard error.code == .interrupted, let problem = end.problem else { throw error }
+            throw problem
         }
     }
 
@@ -42,23 +52,28 @@ final class AttendedSession: VolumeSession {
     }
 }
 
-/// Goes away when its operation is to stop.
+/// Goes away when its operation is to end.
 private struct AttendedClient: RequestClient {
     let client: any RequestClient
-    let cancellation: Cancellation
+    let end: OperationEnd
+    let onProgress: (TransferProgress) -> Void
 
-    var isGone: Bool { cancellation.isRequested || client.isGone }
+    var isGone: Bool { end.isDue || client.isGone }
 
-    func report(_ progress: TransferProgress) { client.report(progress) }
+    func report(_ progress: TransferProgress) {
+        onProgress(progress)
+        client.report(progress)
+    }
 }
 
 extension VolumeRequest {
-    /// Whether it may take long, and leaves nothing half done when it is ended. What undoes a change must
-    /// be performed whoever has stopped waiting.
-    fileprivate var canEndEarly: Bool {
+    /// What it does that may take long, and leaves nothing half done when it is ended; nil for all else. What
+    /// undoes a change must be performed whoever has stopped waiting.
+    fileprivate var longActivity: OperationProgress.Activity? {
         switch self {
-        case .export, .waitForMerge: true
-        default: false
+        case .export: .exporting
+        case .waitForMerge: .merging
+        default: nil
         }
     }
 }

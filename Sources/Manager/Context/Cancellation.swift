@@ -5,10 +5,16 @@ internal import Synchronization
 package final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
     private let sleepers = Mutex<[@Sendable () -> Void]>([])
+    private let outer: Cancellation?
 
-    package init() {}
+    package init() { outer = nil }
 
-    package var isRequested: Bool { flag.load(ordering: .acquiring) }
+    /// One that is requested, too, when `outer` is.
+    init(within outer: Cancellation) { self.outer = outer }
+
+    package var isRequested: Bool {
+        flag.load(ordering: .acquiring) || outer?.isRequested == true
+    }
 
     /// May be called from any thread.
     package func request() {
@@ -19,12 +25,8 @@ package final class Cancellation: Sendable {
     /// Has `wake` called, by any thread, when a stop is asked for; at once when it was already.
     func onRequest(_ wake: @escaping @Sendable () -> Void) {
         sleepers.withLock { $0.append(wake) }
-        if isRequested { wake() }
-    }
-
-    /// - Throws: `interrupted` once a stop was asked for.
-    func check() throws {
-        guard !isRequested else { throw Self.problem }
+        if flag.load(ordering: .acquiring) { wake() }
+        outer?.onRequest(wake)
     }
 
     /// What an interrupted command says.

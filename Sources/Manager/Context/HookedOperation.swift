@@ -12,6 +12,8 @@ struct HookedOperation {
     /// - Parameter set: the name of a set of the settings, whose hooks come before the volumes'.
     init(_ context: ManagerContext, _ operation: HookOperation) throws {
         self.context = context
+        var operation = operation
+        operation.requester = context.requester.description
         self.operation = operation
         let settings = try context.settings.get()
         let setHooks = operation.set.flatMap { settings.sets[$0] }?.hooks ?? []
@@ -33,12 +35,12 @@ struct HookedOperation {
         _ body: (_ onHeld: () throws -> Void) throws -> Result, facts: (Result) -> HookFacts
     ) throws -> Result {
         guard !isBare else { return try body({}) }
-        let cancellation = context.cancellation
+        let end = context.end
         let stack = HookStack(
             operation, hooks: hooks, watchdog: context.watchdog,
-            isInterrupted: { cancellation.isRequested })
+            isInterrupted: { end.isDue })
         defer { report(stack.warnings) }
-        return try stack.perform({ try body(stack.confirm) }, facts: facts)
+        return try end.explaining { try stack.perform({ try body(stack.confirm) }, facts: facts) }
     }
 
     /// Best effort: what the operation itself did counts.

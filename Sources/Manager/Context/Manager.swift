@@ -15,6 +15,8 @@ package struct ManagerOptions: Sendable {
     package var wording: Wording
     /// What the manager is opened for.
     package var operation: Operation
+    /// Where jobs are noted; one board may serve several managers of a process.
+    package var jobs = JobBoard()
 
     package init(
         state: StateFolder, drivers: DriverRegistry, timeZone: LocalZone = .machine,
@@ -83,6 +85,9 @@ package final class Manager: Sendable {
                     + "\(.volumeCreate()) makes a first volume")
         }
     }
+
+    /// What takes long and goes on, whichever operation began it.
+    package var jobs: JobBoard { context.jobs }
 
     var hasCatalog: Bool { context.catalog.access != .missing }
 

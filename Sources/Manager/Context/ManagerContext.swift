@@ -34,13 +34,31 @@ final class ManagerContext: Sendable {
     var watchdog: WatchdogCommand { options.watchdog }
 
     var clock: any Clock { operation.clock }
-    var cancellation: Cancellation { operation.cancellation }
+    var end: OperationEnd { operation.end }
+    var requester: Requester { operation.requester }
     var settings: SettingsSource { operation.settings }
 
     var wording: Wording { options.wording }
 
+    var jobs: JobBoard { options.jobs }
+
     func note(_ text: String) { operation.onNote(text) }
+    func tell(_ progress: OperationProgress) { operation.onProgress(progress) }
     func advise(_ advice: Advice) { note(wording.text(advice)) }
+}
+
+// MARK: - Jobs
+
+extension ManagerContext {
+    /// Has a use case that may take long go on as a job; within another one's it is a part of that.
+    ///
+    /// - Parameter volumes: their names, as far as they are known.
+    func asJob<Result>(
+        _ kind: Job.Kind, of volumes: [String] = [], _ body: (ManagerContext) throws -> Result
+    ) throws -> Result {
+        guard operation.job == nil else { return try body(self) }
+        return try jobs.run(kind, volumes, operation) { try body(performing($0)) }
+    }
 }
 
 // MARK: - Volumes
@@ -135,7 +153,7 @@ extension ManagerContext {
         do {
             let session = try driver(of: volume).open(volume.place)
             tell(session.warnings, of: volume)
-            return AttendedSession(session, cancellation: cancellation) { [self] in
+            return AttendedSession(session, of: volume.record.name, for: operation) { [self] in
                 tell($0, of: volume)
             }
         } catch {
@@ -315,17 +333,32 @@ extension ManagerContext {
         try body()
     }
 
-    private func acquireLock(_ volume: String) throws -> FileLock? {
+    /// Takes a lock of the state folder, and says in it who has it; nil when somebody else has.
+    func acquireLock(at path: String) throws -> FileLock? {
         try Paths.makeFolders(state.locksPath)
-        return try FileLock.acquire(path: state.lockPath(volume: volume))
+        let lock = try FileLock.acquire(path: path)
+        lock?.describeHolder(StoreHolder(purpose: operation.purpose).fileContent)
+        return lock
+    }
+
+    /// Who has a lock of the state folder, between commas; empty when it does not say. It is what was
+    /// written last: who took the lock just now may not have come to that.
+    func holder(ofLock path: String) -> String {
+        StoreHolder(ofFile: path).map { ", \($0)," } ?? ""
+    }
+
+    private func acquireLock(_ volume: String) throws -> FileLock? {
+        try acquireLock(at: state.lockPath(volume: volume))
     }
 
     private func waitForLock(_ volume: String, _ patienceMilliseconds: Int) throws -> FileLock {
         var waited = 0
         while true {
             if let lock = try acquireLock(volume) { return lock }
-            guard waited < patienceMilliseconds else { throw Problem.isLocked(volume) }
-            try cancellation.check()
+            guard waited < patienceMilliseconds else {
+                throw Problem.isLocked(volume, holder(ofLock: state.lockPath(volume: volume)))
+            }
+            try end.check()
             usleep(UInt32(Self.lockRetryMilliseconds * 1000))
             waited += Self.lockRetryMilliseconds
         }
@@ -346,6 +379,8 @@ extension ManagerContext {
         snapshot: SnapshotID? = nil
     ) throws {
         try catalog.record(
-            Event(level, kind: kind.rawValue, message: message, volume: volume, snapshot: snapshot))
+            Event(
+                level, kind: kind.rawValue, message: message, volume: volume, snapshot: snapshot,
+                details: EventDetails(requestedBy: requester).text))
     }
 }

@@ -46,9 +46,10 @@ extension Problem {
             hint: "run \(.list()) to see the snapshots")
     }
 
-    static func isLocked(_ volume: String) -> Problem {
+    /// - Parameter holder: who it is, between commas.
+    static func isLocked(_ volume: String, _ holder: String) -> Problem {
         Problem(
-            .locked, "another snapmgr is at work on volume \(volume)",
+            .locked, "another snapmgr\(holder) is at work on volume \(volume)",
             hint: "run \(.status), wait for it to end, then run the command again")
     }
 

@@ -29,10 +29,22 @@ package struct CheckService {
     package func check(
         _ names: [String], readsData: Bool, repairs: Bool
     ) throws -> CheckReport {
+        let job = names.isEmpty ? try context.volumes([]).map(\.record.name) : names
+        return try context.asJob(.check, of: job) { context in
+            try CheckService(context: context).run(names, readsData: readsData, repairs: repairs)
+        }
+    }
+
+    private func run(_ names: [String], readsData: Bool, repairs: Bool) throws -> CheckReport {
         var report = CheckReport(items: try catalogItems(), volumes: [])
         try Reconciler(context).tidy(names)
-        for volume in try context.volumes(names) {
-            try context.cancellation.check()
+        let volumes = try context.volumes(names)
+        for volume in volumes {
+            try context.end.check()
+            context.tell(
+                OperationProgress(
+                    activity: .checking, volume: volume.record.name,
+                    amount: .count(done: report.volumes.count, total: volumes.count)))
             let name = volume.record.name
             let findings = try findingsOrFailure(volume, readsData: readsData, repairs: repairs)
             report.volumes.append(name)
@@ -126,7 +138,8 @@ package struct CheckService {
             + StoreVerifier.check(
                 store: FileFolder(path: volume.storePath), origin: origin, readData: readsData,
                 repair: repairs,
-                mergesByItself: context.driver(of: volume).traits.mergesByItself)
+                mergesByItself: context.driver(of: volume).traits.mergesByItself,
+                proceed: context.end.check)
     }
 
     private func compare(

@@ -43,6 +43,14 @@ package struct RebuildService {
     ///   - store: the folder of the one store to read; nil reads all that are known.
     ///   - takesOver: takes that store from the state that it belongs to.
     package func rebuild(store: String?, takesOver: Bool = false) throws -> RebuildReport {
+        try options.jobs.run(.rebuild, [], options.operation) { operation in
+            var options = options
+            options.operation = operation
+            return try RebuildService(options).run(store: store, takesOver: takesOver)
+        }
+    }
+
+    private func run(store: String?, takesOver: Bool) throws -> RebuildReport {
         try OwnerTrust.require("the state folder", at: Paths.absolute(options.state.path))
         try Paths.makeFolders(options.state.path)
         guard let catalog = try openSound() else {
@@ -119,7 +127,10 @@ extension RebuildService {
     private func read(
         _ paths: [String], _ stores: FoundStores, _ context: ManagerContext, takesOver: Bool
     ) throws -> [RebuiltCatalog.Volume] {
-        let contents = try paths.map { stores.trusted(try StoreContents.read($0)) }
+        let contents = try paths.map { path in
+            try context.end.check()
+            return stores.trusted(try StoreContents.read(path))
+        }
         try takeOwnership(of: paths, context, takesOver: takesOver)
         return contents
     }

@@ -37,7 +37,7 @@ struct Reconciler {
                 return try body(try context.volumes(volumes.map(\.record.name)))
             }
             if let result { return result }
-            try context.cancellation.check()
+            try context.end.check()
         }
     }
 

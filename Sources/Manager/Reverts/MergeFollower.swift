@@ -8,11 +8,8 @@ struct MergeFollower {
 
     init(_ context: ManagerContext) { self.context = context }
 
-    func run(
-        _ session: any VolumeSession, _ volume: VolumeRow,
-        onProgress: (TransferProgress) -> Void
-    ) throws {
-        _ = try session.perform(.waitForMerge, onProgress: onProgress)
+    func run(_ session: any VolumeSession, _ volume: VolumeRow) throws {
+        _ = try session.perform(.waitForMerge)
         let name = volume.record.name
         for row in try context.catalog.reverts(volume: name)
         where row.state != nil && row.isUnfinished {

@@ -1,6 +1,6 @@
 internal import Catalog
 internal import StoreFormat
-package import SnapshotModel
+internal import SnapshotModel
 internal import VolumeAccess
 
 extension MergeService {
@@ -10,8 +10,16 @@ extension MergeService {
     /// - Parameter overrulesClients: does it under the clients that have an image open.
     /// - Throws: `notFound` when no merge runs, `refused` when a later snapshot was taken.
     package func cancel(
-        _ name: String, isDryRun: Bool, overrulesClients: Bool = false,
-        onProgress: (TransferProgress) -> Void
+        _ name: String, isDryRun: Bool, overrulesClients: Bool = false
+    ) throws -> RevertReport {
+        try context.asJob(.mergeCancel, of: [name]) { context in
+            try MergeService(context: context).cancelMerge(
+                name, isDryRun: isDryRun, overrulesClients: overrulesClients)
+        }
+    }
+
+    private func cancelMerge(
+        _ name: String, isDryRun: Bool, overrulesClients: Bool
     ) throws -> RevertReport {
         try Reconciler(context).withVolume(name) { volume in
             if let queued = try cancelQueued(volume, isDryRun: isDryRun) { return queued }
@@ -27,14 +35,14 @@ extension MergeService {
                 var item = try preview(session, name: name, safety: safety)
                 item.clients = clients
                 if !isDryRun {
-                    try context.cancellation.check()
+                    try context.end.check()
                     let outcome = try cancel(running, safety: safety, volume, session)
                     item.id = outcome.id
                     item.planBytes = outcome.planBytes
                     item.usableAfterNanoseconds = outcome.usableAfterNanoseconds
                     item.state = outcome.state
                     if !session.mergesByItself {
-                        try MergeFollower(context).run(session, volume, onProgress: onProgress)
+                        try MergeFollower(context).run(session, volume)
                         item.state = .done
                     }
                 }

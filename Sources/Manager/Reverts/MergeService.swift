@@ -62,20 +62,22 @@ package struct MergeService {
     }
 
     /// Lets merges go on. Where nobody serves the volume, merges here until the end.
-    package func resume(
-        _ names: [String], onProgress: (String, TransferProgress) -> Void
-    ) throws -> [MergeSummary] {
-        for volume in try merging(names) {
-            let name = volume.record.name
-            try Reconciler(context).withVolume(name) { volume in
-                try context.withSession(volume) { session in
-                    _ = try session.perform(.resumeMerge)
-                    guard !session.mergesByItself else { return }
-                    _ = try session.perform(.waitForMerge) { onProgress(name, $0) }
-                }
-            }
+    package func resume(_ names: [String]) throws -> [MergeSummary] {
+        let merging = try merging(names).map(\.record.name)
+        try context.asJob(.mergeResume, of: merging) { context in
+            for name in merging { try MergeService(context: context).resume(name) }
         }
         return try status(names)
+    }
+
+    private func resume(_ name: String) throws {
+        try Reconciler(context).withVolume(name) { volume in
+            try context.withSession(volume) { session in
+                _ = try session.perform(.resumeMerge)
+                guard !session.mergesByItself else { return }
+                _ = try session.perform(.waitForMerge)
+            }
+        }
     }
 
     /// The store remembers it until the merge ends: whoever opens the volume next keeps to it.

@@ -58,8 +58,7 @@ struct QueuedReverts {
         }
         if !isDone {
             _ = try RevertService(context: context).revert(
-                hold.snapshot.description, RevertOptions(waits: waits)
-            ) { _, _ in }
+                hold.snapshot.description, RevertOptions(waits: waits))
             context.note("volume \(name) was reverted to snapshot \(hold.snapshot), as queued")
         }
         _ = try context.catalog.release(hold.snapshot, owner: Self.owner)

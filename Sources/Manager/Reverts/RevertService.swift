@@ -1,7 +1,7 @@
 internal import System
 internal import Catalog
 internal import Hooks
-package import SnapshotModel
+internal import SnapshotModel
 internal import StoreFormat
 internal import VolumeAccess
 
@@ -34,16 +34,22 @@ package struct RevertOptions: Hashable, Sendable {
 package struct RevertService {
     let context: ManagerContext
 
-    /// - Parameter onProgress: the volume and its merge's progress, while this waits for it.
     package func revert(
-        _ reference: String, _ options: RevertOptions,
-        onProgress: (String, TransferProgress) -> Void
+        _ reference: String, _ options: RevertOptions
     ) throws -> RevertReport {
         let (set, rows) = try targets(reference)
-        return try Reconciler(context).withVolumes(rows.map(\.volume)) { volumes in
+        return try context.asJob(.revert, of: rows.map(\.volume)) { context in
+            try RevertService(context: context).revert(rows, set, options)
+        }
+    }
+
+    private func revert(
+        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions
+    ) throws -> RevertReport {
+        try Reconciler(context).withVolumes(rows.map(\.volume)) { volumes in
             var isUnderWay = false
             do {
-                return try revert(rows, set, options, &isUnderWay, onProgress)
+                return try revert(rows, set, options, &isUnderWay)
             } catch  where isUnderWay {
                 // What failed first is what people must know; the next command settles the rest.
                 try? giveUp(volumes, because: error)
@@ -54,8 +60,7 @@ package struct RevertService {
 
     /// - Parameter isUnderWay: whether an error leaves something to be finished or abandoned.
     private func revert(
-        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ isUnderWay: inout Bool,
-        _ onProgress: (String, TransferProgress) -> Void
+        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ isUnderWay: inout Bool
     ) throws -> RevertReport {
         var members: [RevertMember] = []
         defer { for member in members { member.session.close() } }
@@ -77,7 +82,7 @@ package struct RevertService {
             for index in report.items.indices { report.items[index].state = .done }
             return report
         }
-        try context.cancellation.check()
+        try context.end.check()
         let clients = report.items.map(\.clients)
         report.items = try withHooks(members, set) { onHeld in
             isUnderWay = true
@@ -89,7 +94,7 @@ package struct RevertService {
         for index in report.items.indices { report.items[index].clients = clients[index] }
         for (index, member) in members.enumerated()
         where options.waits ?? !member.session.mergesByItself {
-            report.items[index].state = try wait(for: member, onProgress)
+            report.items[index].state = try wait(for: member)
         }
         return report
     }
@@ -287,7 +292,7 @@ extension RevertService {
                     volume: member.name, session: member.session, preparation: .prepareRevert($0))
             }
         }
-        let barrier = SetBarrier(parties, clock: context.clock, cancellation: context.cancellation)
+        let barrier = SetBarrier(parties, clock: context.clock, end: context.end)
         return try barrier.run(onHeld: onHeld).committed.map { committed in
             guard let outcome = committed.revert else {
                 throw Problem.unexpectedReply(to: "commit", of: committed.volume)
@@ -296,12 +301,8 @@ extension RevertService {
         }
     }
 
-    private func wait(
-        for member: RevertMember, _ onProgress: (String, TransferProgress) -> Void
-    ) throws -> MergeState {
-        try MergeFollower(context).run(member.session, member.volume) {
-            onProgress(member.name, $0)
-        }
+    private func wait(for member: RevertMember) throws -> MergeState {
+        try MergeFollower(context).run(member.session, member.volume)
         return .done
     }
 }

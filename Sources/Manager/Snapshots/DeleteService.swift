@@ -45,9 +45,16 @@ package struct DeleteService {
         for reference in references {
             for row in try resolver.snapshots(reference) { rows[row.id] = row }
         }
-        let byVolume = Dictionary(grouping: rows.values, by: \.volume)
+        let chosen = Array(rows.values)
+        return try context.asJob(.delete, of: Set(chosen.map(\.volume)).sorted()) { context in
+            try DeleteService(context: context).delete(chosen, isDryRun: isDryRun)
+        }
+    }
+
+    private func delete(_ rows: [SnapshotRow], isDryRun: Bool) throws -> DeletionReport {
+        let byVolume = Dictionary(grouping: rows, by: \.volume)
         return try Reconciler(context).withVolumes(Array(byVolume.keys)) { volumes in
-            try requireNotHeld(rows.keys.sorted())
+            try requireNotHeld(rows.map(\.id).sorted())
             var parts: [Part] = []
             defer { for part in parts { part.session.close() } }
             // What one volume refuses is known before anything is deleted in another.
@@ -60,7 +67,7 @@ package struct DeleteService {
             var report = DeletionReport(items: [], freedBytes: 0, isDryRun: isDryRun)
             for part in parts { try preview(part, in: &report) }
             guard !isDryRun else { return report }
-            try context.cancellation.check()
+            try context.end.check()
             var freed: Int? = 0
             for part in parts {
                 let bytes = try delete(part)

@@ -29,10 +29,14 @@ package struct ExportService {
     /// The file appears under its name only when it is complete.
     private static let unfinishedSuffix = ".snapmgr-export"
 
-    package func export(
-        _ reference: String, to file: String, onProgress: (TransferProgress) -> Void
-    ) throws -> ExportReport {
+    package func export(_ reference: String, to file: String) throws -> ExportReport {
         let row = try ReferenceResolver(context).snapshot(reference)
+        return try context.asJob(.export, of: [row.volume]) { context in
+            try ExportService(context: context).export(row, to: file)
+        }
+    }
+
+    private func export(_ row: SnapshotRow, to file: String) throws -> ExportReport {
         let path = try Paths.absolute(file)
         guard try !Paths.exists(path) else {
             throw Problem(.exists, "\(path) exists already", hint: "name a file that does not")
@@ -43,8 +47,8 @@ package struct ExportService {
         // What an interrupted export of the same name has left.
         try Paths.remove(partial)
         do {
-            let bytes = try write(row.id, of: row.volume, to: partial, onProgress)
-            try context.cancellation.check()
+            let bytes = try write(row.id, of: row.volume, to: partial)
+            try context.end.check()
             try Paths.renameUnlessTaken(partial, to: path)
             try context.log(
                 .exported, "snapshot \(row.id) was exported to \(path)", volume: row.volume,
@@ -57,12 +61,9 @@ package struct ExportService {
         }
     }
 
-    private func write(
-        _ id: SnapshotID, of volume: String, to path: String,
-        _ onProgress: (TransferProgress) -> Void
-    ) throws -> Int {
+    private func write(_ id: SnapshotID, of volume: String, to path: String) throws -> Int {
         try context.withSession(try context.volume(volume)) { session in
-            try session.export(id, path: path, onProgress: onProgress)
+            try session.export(id, path: path)
         }
     }
 }

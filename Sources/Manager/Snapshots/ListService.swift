@@ -43,7 +43,7 @@ package struct ListService {
         let volumes = try context.catalog.volumes().reduce(into: [:]) { $0[$1.record.name] = $1 }
         let retention = request.tellsRetention ? RetentionLookup(context) : nil
         while rest > 0 {
-            try context.cancellation.check()
+            try context.end.check()
             query.limit = min(pageCount, rest)
             let rows = try context.catalog.snapshots(query: query)
             guard !rows.isEmpty else { return }

@@ -28,12 +28,12 @@ struct SetBarrier {
 
     private let members: [Member]
     private let clock: any Clock
-    private let cancellation: Cancellation
+    private let end: OperationEnd
 
-    init(_ members: [Member], clock: any Clock, cancellation: Cancellation) {
+    init(_ members: [Member], clock: any Clock, end: OperationEnd) {
         self.members = members
         self.clock = clock
-        self.cancellation = cancellation
+        self.end = end
     }
 
     /// How many volumes are asked at a time. Each waits for a disk or a server; writes to all of them
@@ -46,9 +46,9 @@ struct SetBarrier {
     func run(
         onHeld: () throws -> Void = {}
     ) throws -> (committed: [Committed], heldNanoseconds: Int64) {
-        let cancellation = cancellation
+        let end = end
         try everywhere { member in
-            try cancellation.check()
+            try end.check()
             try Self.perform(member.preparation, on: member)
         }
         var isCommitting = false

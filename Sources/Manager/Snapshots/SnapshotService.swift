@@ -65,6 +65,12 @@ package struct SnapshotService {
 
     package func take(_ request: TakeRequest) throws -> TakeReport {
         try validate(request)
+        return try context.asJob(.snapshot, of: request.volumes) { context in
+            try SnapshotService(context: context).takeValid(request)
+        }
+    }
+
+    private func takeValid(_ request: TakeRequest) throws -> TakeReport {
         let patience =
             request.slot == nil
             ? ManagerContext.lockPatienceMilliseconds : ManagerContext.slotPatienceMilliseconds
@@ -216,7 +222,7 @@ package struct SnapshotService {
                     volume: volume.record.name, session: try context.openSession(volume),
                     preparation: .prepareSnapshot(request)))
         }
-        let barrier = SetBarrier(members, clock: context.clock, cancellation: context.cancellation)
+        let barrier = SetBarrier(members, clock: context.clock, end: context.end)
         let (committed, held) = try barrier.run(onHeld: onHeld)
         let outcomes = try committed.map { committed in
             guard let outcome = committed.snapshot else {

@@ -29,8 +29,7 @@ package struct DaemonService {
     /// - Throws: `locked` when another daemon runs over this state folder; when the kernel has no
     ///   device-mapper. What fails for one volume is said, and no reason not to watch the others.
     package func run(onReady: () -> Void = {}) throws {
-        try Paths.makeFolders(context.state.locksPath)
-        guard let lock = try FileLock.acquire(path: context.state.daemonLockPath) else {
+        guard let lock = try context.acquireLock(at: context.state.daemonLockPath) else {
             throw Problem(
                 .locked, "another daemon watches the volumes of \(context.state.path)",
                 hint: "one is enough; see `systemctl status snapmgr-daemon`")
@@ -39,12 +38,13 @@ package struct DaemonService {
         guard let events = try context.drivers.deviceAbilities.first?.events() else {
             throw Problem(.refused, "no driver of this snapmgr has devices to watch")
         }
-        context.cancellation.onRequest { events.wake() }
+        context.end.onRequest { events.wake() }
         onReady()
         var memory = Memory()
-        while !context.cancellation.isRequested {
+        while !context.end.isDue {
             try events.arm()
-            switch try events.wait(milliseconds: lookAtAll(&memory)) {
+            let pause = lookAtAll(&memory)
+            switch try events.wait(milliseconds: context.end.patience(milliseconds: pause)) {
             case .event: if try events.isWoken(within: Self.eventMilliseconds) { return }
             case .timeHasPassed: continue
             case .woken: return
@@ -66,7 +66,7 @@ package struct DaemonService {
         memory.volumes = memory.volumes.filter { uuid, _ in
             volumes.contains { $0.record.uuid == uuid }
         }
-        for volume in volumes where !context.cancellation.isRequested {
+        for volume in volumes where !context.end.isDue {
             var watch = memory.volumes[volume.record.uuid] ?? WatchedVolume()
             // What fails must not make the next look late.
             watch.pauseMilliseconds = RoomForecast.longestPauseMilliseconds
@@ -192,7 +192,7 @@ package struct DaemonService {
     private func giveUp(
         _ volume: VolumeRow, _ keeper: any RoomKeeper, _ room: RoomForecast
     ) throws {
-        try context.cancellation.check()
+        try context.end.check()
         guard let look = try keeper.look(), !look.hasLostSnapshots, room.isCritical(look) else {
             return
         }

@@ -10,6 +10,8 @@ package struct EventSummary: Hashable, Sendable {
     package var message: String
     package var volume: String?
     package var snapshot: SnapshotID?
+    /// Who asked for what happened; nil when the version that logged it did not say.
+    package var requestedBy: Requester?
 
     init(_ row: EventRow) {
         id = row.id
@@ -19,6 +21,7 @@ package struct EventSummary: Hashable, Sendable {
         message = row.message
         volume = row.volume
         snapshot = row.snapshot
+        requestedBy = EventDetails(text: row.details)?.requestedBy
     }
 }
 
@@ -28,6 +31,7 @@ extension EventSummary: JSONConvertible {
             "id": JSONValue(id), "time": JSONValue(time), "level": JSONValue(level),
             "kind": JSONValue(kind), "volume": JSONValue(volume),
             "snapshot_id": JSONValue(snapshot), "message": JSONValue(message),
+            "requested_by": requestedBy?.json ?? .null,
         ]
     }
 }

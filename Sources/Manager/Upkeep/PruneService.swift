@@ -30,15 +30,24 @@ package struct PruneService {
     package func prune(
         _ names: [String], isDryRun: Bool, explains: Bool = false, acceptsClock: Bool = false
     ) throws -> PruneReport {
+        let volumes = try context.volumes(names)
+        return try context.asJob(.prune, of: volumes.map(\.record.name)) { context in
+            try PruneService(context: context).prune(
+                volumes, isDryRun: isDryRun, explains: explains, acceptsClock: acceptsClock)
+        }
+    }
+
+    private func prune(
+        _ volumes: [VolumeRow], isDryRun: Bool, explains: Bool, acceptsClock: Bool
+    ) throws -> PruneReport {
         try context.requireClock()
         let settings = try context.settings.get()
-        let volumes = try context.volumes(names)
         let lock = isDryRun ? nil : try acquireLock()
         defer { withExtendedLifetime(lock) {} }
         let clock = try judgeClock(settings, isDryRun: isDryRun, accepts: acceptsClock)
         var report = PruneReport(volumes: [], isDryRun: isDryRun, clock: clock)
         for volume in volumes {
-            try context.cancellation.check()
+            try context.end.check()
             do {
                 try Reconciler(context).tidy([volume.record.name])
                 report.volumes.append(
@@ -65,10 +74,10 @@ package struct PruneService {
     }
 
     private func acquireLock() throws -> FileLock {
-        try Paths.makeFolders(context.state.locksPath)
-        guard let lock = try FileLock.acquire(path: context.state.pruneLockPath) else {
+        let lockPath = context.state.pruneLockPath
+        guard let lock = try context.acquireLock(at: lockPath) else {
             throw Problem(
-                .locked, "another prune is at work",
+                .locked, "another prune\(context.holder(ofLock: lockPath)) is at work",
                 hint: "wait for it to end; \(.events) tells what it did")
         }
         return lock
@@ -145,12 +154,16 @@ package struct PruneService {
         var freed: Int? = 0
         var count = 1
         while !rest.isEmpty {
-            try context.cancellation.check()
+            try context.end.check()
             let batch = Array(rest.prefix(count))
             rest = rest.dropFirst(batch.count)
             let start = context.clock.monotonicNanoseconds()
             let part = try DeleteService(context: context).deleteUnheld(batch, of: volume)
             freed = freed.flatMap { sum in part.map { sum + $0 } }
+            context.tell(
+                OperationProgress(
+                    activity: .deleting, volume: volume,
+                    amount: .count(done: ids.count - rest.count, total: ids.count)))
             let taken = context.clock.monotonicNanoseconds() - start
             count =
                 taken > Self.lockedNanoseconds

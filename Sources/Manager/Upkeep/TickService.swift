@@ -15,6 +15,12 @@ package struct TickService {
     /// - Throws: `locked` when another tick is at work and there is work; the settings' errors. What
     ///   fails for one schedule is in the report, and no reason not to serve the others.
     package func tick(prunes: Bool, isDryRun: Bool) throws -> TickReport {
+        try context.asJob(.tick) { context in
+            try TickService(context: context).run(prunes: prunes, isDryRun: isDryRun)
+        }
+    }
+
+    private func run(prunes: Bool, isDryRun: Bool) throws -> TickReport {
         // First: it also makes room, and the settings may have errors.
         if !isDryRun { try DeviceUpkeep(context: context).run() }
         let settings = try context.settings.get()
@@ -31,10 +37,10 @@ package struct TickService {
     }
 
     private func serve(_ settings: Settings) throws -> TickReport {
-        try Paths.makeFolders(context.state.locksPath)
-        guard let lock = try FileLock.acquire(path: context.state.tickLockPath) else {
+        let lockPath = context.state.tickLockPath
+        guard let lock = try context.acquireLock(at: lockPath) else {
             throw Problem(
-                .locked, "another tick is at work",
+                .locked, "another tick\(context.holder(ofLock: lockPath)) is at work",
                 hint: "nothing is lost: it serves what is due; see \(.events)")
         }
         defer { withExtendedLifetime(lock) {} }
@@ -54,7 +60,7 @@ package struct TickService {
         if !agenda.new.isEmpty { try context.catalog.beginSchedules(agenda.new) }
         var report = TickReport()
         for due in agenda.due {
-            try context.cancellation.check()
+            try context.end.check()
             let outcome = try self.outcome(of: due, settings)
             report.slots.append(due.slot(outcome))
         }

@@ -105,7 +105,7 @@ package struct ActivationService {
         }
         var report = ActivationReport(items: [], isDryRun: isDryRun)
         for volume in volumes {
-            try context.cancellation.check()
+            try context.end.check()
             var item = ActivationReport.Item(
                 volume: volume.record.name,
                 devicePath: try context.inspector(volume).devicePath ?? "",

@@ -134,7 +134,7 @@ extension VolumeService {
                 foreignStorePath: try isOwn || !Paths.exists(volume.storePath)
                     ? nil : volume.storePath, isDryRun: isDryRun)
             guard !isDryRun else { return report }
-            try context.cancellation.check()
+            try context.end.check()
             try devices?.deactivate()
             // The store first: a crash in between leaves a row, and the command can be run again.
             if keepsStore {

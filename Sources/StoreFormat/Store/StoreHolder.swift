@@ -2,7 +2,8 @@ package import System
 internal import Glibc
 package import SnapshotModel
 
-/// Who has a store open: the content of its lock file, for those who find it locked.
+/// Who has a store open: the content of its lock file, for those who find it locked. The locks of a
+/// state folder say it in the same form.
 package struct StoreHolder: Equatable {
     var processID: Int32
     /// What the process does: `nbdkit`, `snapmgr revert`.
@@ -11,7 +12,7 @@ package struct StoreHolder: Equatable {
     /// The lock file's name in the store.
     package static let fileName = "lock"
 
-    init(processID: Int32 = getpid(), purpose: String) {
+    package init(processID: Int32 = getpid(), purpose: String) {
         self.processID = processID
         self.purpose = purpose
     }
@@ -26,12 +27,22 @@ package struct StoreHolder: Equatable {
     }
 
     /// Reads the lock file of a store that is locked; nil when it says nothing.
-    init?(of store: FileFolder) {
-        guard let bytes = try? store.readFile(Self.fileName, limitBytes: 4096) else { return nil }
+    init?(of store: FileFolder) { self.init(ofFile: store.path + "/" + Self.fileName) }
+
+    /// Reads any lock's file of the same form; nil when it says nothing.
+    package init?(ofFile path: String) {
+        let halves = PathHalves(path)
+        guard
+            let bytes = try? FileFolder(path: halves.folder)
+                .readFile(halves.name, limitBytes: Self.bytesMaximum)
+        else { return nil }
         self.init(fileContent: String(decoding: bytes, as: UTF8.self))
     }
 
-    var fileContent: String { "\(processID) \(purpose)\n" }
+    private static let bytesMaximum = 4096
+
+    /// What the lock's file holds: the process's id and what it does, on one line.
+    package var fileContent: String { "\(processID) \(purpose)\n" }
 
     /// Takes a store's lock, and says in it who has it; nil when another process has it.
     package static func lock(
@@ -75,10 +86,15 @@ package struct StoreHolder: Equatable {
                 .locked, "the store \(store.path) is in use by another process",
                 hint: "see who has \(store.path)/\(fileName) open: fuser -v")
         }
-        let purpose = holder.purpose.isEmpty ? "" : " (\(holder.purpose))"
         return Problem(
-            .locked, "the store \(store.path) is in use by process \(holder.processID)\(purpose)",
+            .locked, "the store \(store.path) is in use by \(holder)",
             hint: "wait until it has ended, or end it: kill \(holder.processID)")
+    }
+}
+
+extension StoreHolder: CustomStringConvertible {
+    package var description: String {
+        "process \(processID)" + (purpose.isEmpty ? "" : " (\(purpose))")
     }
 }
 

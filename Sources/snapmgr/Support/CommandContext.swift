@@ -14,7 +14,12 @@ protocol ManagerCommand: ParsableCommand {
 }
 
 extension ManagerCommand {
-    mutating func run() throws { try run(CommandContext(global)) }
+    mutating func run() throws {
+        let context = try CommandContext(global)
+        // An error begins on a clean line, too.
+        defer { context.meter.finish() }
+        try run(context)
+    }
 }
 
 /// A word that only gathers commands.
@@ -37,12 +42,17 @@ struct CommandContext {
     let global: GlobalOptions
     let environment: [String: String]
     let terminal: Terminal
+    let meter: ProgressMeter
+    /// Who runs the command.
+    let requester: Requester
     private let settingsSource: SettingsSource
 
     init(_ global: GlobalOptions) throws {
         self.global = global
         environment = Self.readEnvironment()
         terminal = Terminal(global, environment: environment)
+        meter = ProgressMeter(terminal)
+        requester = .ofThisProcess(environment: environment)
         settingsSource = Self.source(global.config, environment)
         try requireConfig()
     }
@@ -97,27 +107,31 @@ struct CommandContext {
                 .usage, "nothing tells where the state lies",
                 hint: "set HOME, or use --state DIR")
         }
-        let terminal = terminal
+        let (terminal, meter) = (terminal, meter)
         return ManagerOptions(
             state: try StateFolder(absolute: path),
-            drivers: Drivers.all(purpose: "snapmgr", wording: .shell), wording: .shell,
+            drivers: Drivers.all(purpose: "snapmgr for \(requester)", wording: .shell),
+            wording: .shell,
             operation: Operation(
-                cancellation: Interruption.cancellation, settings: settingsSource,
-                onNote: { terminal.note($0) }))
+                requester: requester, cancellation: Interruption.cancellation,
+                settings: settingsSource,
+                onNote: { note in
+                    meter.finish()
+                    terminal.note(note)
+                },
+                onProgress: { meter.update($0) }))
     }
 
     /// The name under which this user holds snapshots.
-    var owner: String {
-        if let entry = getpwuid(geteuid()) { return String(cString: entry.pointee.pw_name) }
-        return "uid-\(geteuid())"
-    }
+    var owner: String { requester.name }
 
     /// Prints a result: as JSON when that was asked for, else as text.
     func show(_ value: some JSONConvertible, text: () throws -> String) throws {
-        if global.json { Output.write("\(value.json)\n") } else { Output.show(try text()) }
+        try show(value.json, text: text)
     }
 
     func show(_ value: JSONValue, text: () throws -> String) throws {
+        meter.finish()
         if global.json { Output.write("\(value)\n") } else { Output.show(try text()) }
     }
 

@@ -235,7 +235,7 @@ import TestKit
         try fixture.write(1, to: 0..<8, of: "data")
         try fixture.snapshot("data")
         try fixture.write(2, to: 0..<8, of: "data")
-        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false)) { _, _ in }
+        _ = try fixture.manager.reverts.revert("1", RevertOptions(waits: false))
         let first = try manager(settings()).monitoring.read([])
         #expect(MonitorJudge(first).findings.map(\.severity) == [.warning])
         #expect(first.volumes[0].mergeBegunAt != nil)

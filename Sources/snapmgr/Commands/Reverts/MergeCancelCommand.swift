@@ -29,9 +29,7 @@ struct MergeCancelCommand: ManagerCommand {
         let merges = try context.manager().merges
         if !dryRun {
             // Looked at first, so that nobody is asked about what would be refused.
-            let preview = try merges.cancel(
-                volume, isDryRun: true, overrulesClients: force
-            ) { _ in }
+            let preview = try merges.cancel(volume, isDryRun: true, overrulesClients: force)
             if !preview.items.contains(where: \.isQueued) {
                 try confirmation.confirm(
                     "Cancel the merge of volume \(volume)?",
@@ -39,14 +37,7 @@ struct MergeCancelCommand: ManagerCommand {
                     context.terminal)
             }
         }
-        let meter = ProgressMeter(context.terminal)
-        defer { meter.finish() }
-        let report = try merges.cancel(
-            volume, isDryRun: dryRun, overrulesClients: force
-        ) { progress in
-            meter.update("merging \(volume)", progress)
-        }
-        meter.finish()
+        let report = try merges.cancel(volume, isDryRun: dryRun, overrulesClients: force)
         try context.show(report) {
             if let item = report.items.first, item.isQueued {
                 return

@@ -15,12 +15,7 @@ struct MergeResumeCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ context: CommandContext) throws {
-        let meter = ProgressMeter(context.terminal)
-        defer { meter.finish() }
-        let merges = try context.manager().merges.resume(volumes) { volume, progress in
-            meter.update("merging \(volume)", progress)
-        }
-        meter.finish()
+        let merges = try context.manager().merges.resume(volumes)
         try context.show(["merges": JSONValue(merges)]) {
             MergeTable(display: display).text(merges, heading: context.terminal.bold)
         }

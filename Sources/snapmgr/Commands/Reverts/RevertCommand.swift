@@ -48,15 +48,10 @@ struct RevertCommand: ManagerCommand {
             skipsSafety: noSafety, waits: wait, isDryRun: true, isQueuedWhileOpen: lazyOnClose,
             overrulesClients: force)
         if !dryRun, noSafety || context.terminal.canAsk, !confirmation.yes {
-            try ask(try reverts.revert(reference, options) { _, _ in }, context.terminal)
+            try ask(try reverts.revert(reference, options), context.terminal)
         }
         options.isDryRun = dryRun
-        let meter = ProgressMeter(context.terminal)
-        defer { meter.finish() }
-        let report = try reverts.revert(reference, options) { volume, progress in
-            meter.update("merging \(volume)", progress)
-        }
-        meter.finish()
+        let report = try reverts.revert(reference, options)
         try context.show(report) { text(report) }
     }
 

@@ -17,12 +17,7 @@ struct ExportCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ context: CommandContext) throws {
-        let meter = ProgressMeter(context.terminal)
-        defer { meter.finish() }
-        let report = try context.manager().exports.export(reference, to: file) { progress in
-            meter.update("exporting", progress)
-        }
-        meter.finish()
+        let report = try context.manager().exports.export(reference, to: file)
         try context.show(report) {
             "snapshot \(report.snapshot) exported to \(report.path): "
                 + "\(display.size(report.byteCount))\n"

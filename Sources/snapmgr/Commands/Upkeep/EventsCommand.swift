@@ -6,7 +6,10 @@ import SnapshotModel
 struct EventsCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "events", "Show what happened.",
-        discussion: "With --follow and --json, each event is a document on a line of its own.",
+        discussion: """
+            With --follow and --json, each event is a document on a line of its own. With --verbose, \
+            each says who asked for it.
+            """,
         examples: ["events", "events --follow"], exits: [.done, .failed, .usage, .interrupted])
 
     @Flag(help: "Go on with new events until interrupted.")
@@ -53,6 +56,8 @@ struct EventsCommand: ManagerCommand {
     private func line(_ event: EventSummary) -> String {
         let volume = event.volume.map { "volume \($0): " } ?? ""
         let level = event.level == "info" ? "" : "\(event.level): "
-        return "\(display.time(event.time))  \(level)\(volume)\(event.message.escapedForPeople)\n"
+        let requester = global.verbose ? event.requestedBy.map { " (for \($0))" } ?? "" : ""
+        return "\(display.time(event.time))  \(level)\(volume)"
+            + "\((event.message + requester).escapedForPeople)\n"
     }
 }

@@ -1,0 +1,91 @@
+internal import Glibc
+
+/// Who asks for an operation, and through which face of the program.
+///
+/// Whose process it is, the kernel says. On whose behalf root asks, sudo says; of others' processes that
+/// is not believed, although nobody would gain by it.
+package struct Requester: Hashable, Sendable {
+    package enum Face: String, Sendable, CaseIterable {
+        case commandLine = "command_line"
+        case serviceUnit = "service_unit"
+        /// A program that calls the use cases itself.
+        case program
+    }
+
+    package var userID: UInt32
+    /// Nil when the machine has no name for that user.
+    package var userName: String?
+    /// The name of whoever became root by sudo; nil for all others.
+    package var sudoUser: String?
+    package var face: Face
+
+    package init(
+        userID: UInt32 = geteuid(), userName: String? = nil, sudoUser: String? = nil,
+        face: Face = .program
+    ) {
+        self.userID = userID
+        self.userName = userName
+        self.sudoUser = sudoUser
+        self.face = face
+    }
+
+    /// The one whose process this is, which a person or a service unit has started.
+    package static func ofThisProcess(environment: [String: String]) -> Requester {
+        let user = geteuid()
+        // systemd.exec(5): only the process that a unit names has its own id there.
+        let isUnit = environment["SYSTEMD_EXEC_PID"] == String(getpid())
+        return Requester(
+            userID: user, userName: userName(of: user),
+            sudoUser: user == 0 ? environment["SUDO_USER"].flatMap(plainName) : nil,
+            face: isUnit ? .serviceUnit : .commandLine)
+    }
+
+    /// The name of the account; `uid-1000` when there is none.
+    package var name: String { userName ?? "uid-\(userID)" }
+
+    /// Root's name is looked up nowhere: a tick comes each minute, and the network may be down.
+    private static func userName(of user: UInt32) -> String? {
+        guard user != 0 else { return "root" }
+        return getpwuid(user).map { String(cString: $0.pointee.pw_name) }
+    }
+
+    private static let nameBytesMaximum = 64
+
+    /// A name that needs no care wherever it is written; nil for anything else.
+    private static func plainName(_ name: String) -> String? {
+        let isPlain = name.utf8.allSatisfy { $0 > UInt8(ascii: " ") && $0 < 0x7f }
+        return isPlain && (1...nameBytesMaximum).contains(name.utf8.count) ? name : nil
+    }
+}
+
+extension Requester: CustomStringConvertible {
+    /// As people read it: `anna`, `anna (as root)`.
+    package var description: String { sudoUser.map { "\($0) (as \(name))" } ?? name }
+}
+
+extension Requester: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "user": JSONValue(userName), "uid": JSONValue(Int64(userID)),
+            "sudo_user": JSONValue(sudoUser), "face": JSONValue(face),
+        ]
+    }
+}
+
+extension Requester: Decodable {
+    private enum CodingKeys: String, CodingKey {
+        case userID = "uid"
+        case userName = "user"
+        case sudoUser = "sudo_user"
+        case face
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        userID = try values.decode(UInt32.self, forKey: .userID)
+        userName = try values.decodeIfPresent(String.self, forKey: .userName)
+        sudoUser = try values.decodeIfPresent(String.self, forKey: .sudoUser)
+        // A newer version may know more faces.
+        face = Face(rawValue: try values.decode(String.self, forKey: .face)) ?? .program
+    }
+}
