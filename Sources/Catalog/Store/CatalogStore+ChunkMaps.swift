@@ -57,7 +57,17 @@ extension CatalogStore {
 
     /// Forgets the chunk map of an area that is gone. Without one, nothing happens.
     package func removeChunkMap(volume: String, ordinal: SnapshotOrdinal) throws {
-        try removeChunkMaps(volume: volume, ordinals: ordinal...ordinal)
+        try removeChunkMaps(volume: volume, ordinals: [ordinal])
+    }
+
+    /// As ``removeChunkMap(volume:ordinal:)``, of many at once.
+    package func removeChunkMaps(volume: String, ordinals: [SnapshotOrdinal]) throws {
+        let list = NumberList(ordinals.map { Int64($0.rawValue) })
+        try write("removing chunk maps of volume \(volume)") { database in
+            try database.execute(
+                sql: "DELETE FROM chunk_map WHERE volume_id = ? AND ordinal \(NumberList.isMember)",
+                arguments: [try Self.volumeID(database, volume), list])
+        }
     }
 
     /// Forgets the chunk maps of a range of areas.

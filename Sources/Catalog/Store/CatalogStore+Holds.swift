@@ -47,6 +47,13 @@ extension CatalogStore {
         }
     }
 
+    /// The holds on some snapshots by snapshot and owner, expired ones flagged.
+    package func holds(snapshots ids: [SnapshotID]) throws -> [HoldRow] {
+        try read("reading the holds on \(ids.count) snapshots") {
+            try holds($0, where: "snapshot_id \(NumberList.isMember)", [NumberList(ids)])
+        }
+    }
+
     /// All holds by snapshot and owner, expired ones flagged.
     package func holds() throws -> [HoldRow] {
         try read("listing holds") { try holds($0, where: "1", []) }

@@ -7,6 +7,13 @@ extension CatalogStore {
         try select("looking for snapshot \(id)") { $0.require("s.id = ?", [id.rawValue]) }.first
     }
 
+    /// Those of some snapshots that are there, in any phase, by id.
+    package func snapshots(_ ids: [SnapshotID]) throws -> [SnapshotRow] {
+        try select("looking for \(ids.count) snapshots") {
+            $0.require("s.id \(NumberList.isMember)", [NumberList(ids)])
+        }
+    }
+
     /// All snapshots of a volume but unfinished creations, oldest first.
     ///
     /// - Throws: `notFound` when there is no such volume; so do all look-ups by volume.

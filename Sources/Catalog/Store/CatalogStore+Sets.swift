@@ -24,7 +24,7 @@ extension CatalogStore {
 
     /// Forgets a set that has no members; its id stays burnt. A set with members stays.
     package func abandonSet(_ id: SetID) throws {
-        try write("abandoning set \(id)") { try Self.removeIfEmpty($0, id.rawValue) }
+        try write("abandoning set \(id)") { try Self.removeEmpty($0, NumberList([id])) }
     }
 
     /// All sets, by id.
@@ -87,15 +87,16 @@ extension CatalogStore {
             sql: "SELECT DISTINCT set_id FROM snapshot WHERE set_id IS NOT NULL AND \(condition)",
             arguments: arguments)
         try remove()
-        for set in sets { try removeIfEmpty(database, set) }
+        if !sets.isEmpty { try removeEmpty(database, NumberList(sets)) }
     }
 
-    private static func removeIfEmpty(_ database: Database, _ set: Int64) throws {
+    /// Forgets those of some sets that have no members.
+    private static func removeEmpty(_ database: Database, _ sets: NumberList) throws {
         try database.execute(
             sql: """
-                DELETE FROM snapshot_set WHERE id = ?
+                DELETE FROM snapshot_set WHERE id \(NumberList.isMember)
                     AND NOT EXISTS (SELECT 1 FROM snapshot WHERE set_id = snapshot_set.id)
                 """,
-            arguments: [set])
+            arguments: [sets])
     }
 }

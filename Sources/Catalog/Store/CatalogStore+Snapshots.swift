@@ -59,30 +59,38 @@ extension CatalogStore {
     ///
     /// - Throws: `notFound`; `held` when a hold that has not expired keeps one of them.
     package func markDeleting(_ ids: [SnapshotID]) throws {
+        let list = NumberList(ids)
         try write("marking snapshots as deleted") { database in
-            for id in ids {
-                try requireNotHeld(database, id)
-                try database.execute(
-                    sql: """
-                        UPDATE snapshot SET phase = 'deleting' WHERE id = ? AND phase <> 'creating'
-                        """,
-                    arguments: [id.rawValue])
-                guard database.changesCount == 1 else {
-                    throw CatalogError.noSnapshot("snapshot \(id)")
-                }
-            }
+            try requireNotHeld(database, list)
+            try Self.requireThere(database, list)
+            try database.execute(
+                sql: "UPDATE snapshot SET phase = 'deleting' WHERE id \(NumberList.isMember)",
+                arguments: [list])
         }
+    }
+
+    /// - Throws: `notFound`, with the first that is not there or is still being created.
+    private static func requireThere(_ database: Database, _ list: NumberList) throws {
+        let missing = try Int64.fetchOne(
+            database,
+            sql: """
+                SELECT value FROM json_each(?) WHERE NOT EXISTS
+                    (SELECT 1 FROM snapshot WHERE id = value AND phase <> 'creating')
+                ORDER BY key LIMIT 1
+                """,
+            arguments: [list])
+        if let missing { throw CatalogError.noSnapshot("snapshot \(missing)") }
     }
 
     /// Forgets snapshots with their holds, and sets that lose their last member. Chunk maps stay:
     /// older snapshots may need them. Ids that are not there are no error.
     package func removeSnapshots(_ ids: [SnapshotID]) throws {
+        let list = NumberList(ids)
+        let condition = "id \(NumberList.isMember)"
         try write("removing snapshots") { database in
-            for id in ids {
-                try Self.removing(database, snapshotsWhere: "id = ?", [id.rawValue]) {
-                    try database.execute(
-                        sql: "DELETE FROM snapshot WHERE id = ?", arguments: [id.rawValue])
-                }
+            try Self.removing(database, snapshotsWhere: condition, [list]) {
+                try database.execute(
+                    sql: "DELETE FROM snapshot WHERE \(condition)", arguments: [list])
             }
         }
     }
@@ -146,15 +154,17 @@ extension CatalogStore {
         return bytes
     }
 
-    private func requireNotHeld(_ database: Database, _ id: SnapshotID) throws {
-        let owner = try String.fetchOne(
-            database.cachedStatement(
-                sql: """
-                    SELECT owner FROM hold
-                    WHERE snapshot_id = ? AND (until IS NULL OR until > ?) ORDER BY owner
-                    """),
-            arguments: [id.rawValue, now().stored])
-        guard let owner else { return }
+    private func requireNotHeld(_ database: Database, _ list: NumberList) throws {
+        // CROSS JOIN, so that SQLite looks for each of the snapshots and not through all holds.
+        let hold = try Row.map(
+            database,
+            sql: """
+                SELECT snapshot_id, owner FROM json_each(?) CROSS JOIN hold ON snapshot_id = value
+                WHERE until IS NULL OR until > ? ORDER BY key, owner LIMIT 1
+                """,
+            arguments: [list, now().stored]
+        ) { (id: try $0.raw(SnapshotID.self), owner: try $0.value(String.self)) }.first
+        guard let (id, owner) = hold else { return }
         throw CatalogError(
             .held, "snapshot \(id) is held by \(owner)",
             hint: "run \(.release(id, owner: owner))")

@@ -156,6 +156,18 @@ package final class CatalogStore: Sendable {
         }
     }
 
+    /// How many statements SQLite performs for `body`: what tells whether work grows with what there is.
+    func statementCount(_ body: () throws -> Void) throws -> Int {
+        try queue.unsafeReentrantWrite { database in
+            var count = 0
+            // What foreign keys do in its turn is a part of the statement that has just ended.
+            database.trace(options: .profile) { _ in count += 1 }
+            defer { database.trace(options: []) }
+            try body()
+            return count
+        }
+    }
+
     /// The value of one of SQLite's settings on the catalog's connection.
     func pragma(_ name: String) throws -> String? {
         try read("reading \(name)") { try String.fetchOne($0, sql: "PRAGMA \(name)") }
