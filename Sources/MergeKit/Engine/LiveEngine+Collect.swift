@@ -103,11 +103,9 @@ extension LiveEngine {
             }
             gate.close()
             gate.open()
-            for ordinal in ordinals {
-                library.forget(ordinal)
-                noteFreed(try store.removeCollected(ordinal), in: &report)
-                withShared { $0.removedAreas.append(ordinal) }
-            }
+            for ordinal in ordinals { library.forget(ordinal) }
+            noteFreed(try store.removeCollected(ordinals), in: &report)
+            withShared { $0.removedAreas += ordinals }
         }
     }
 

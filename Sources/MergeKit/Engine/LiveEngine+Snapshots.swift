@@ -48,9 +48,8 @@ extension LiveEngine {
             let report = try planner(chain).report(deleting: manifests)
             var marked: Set<SnapshotOrdinal> = []
             defer { updateChain { $0.deleting(marked) } }
-            for manifest in manifests {
-                try store.writeMark(StoreLayout.deletedMark(manifest.ordinal))
-                marked.insert(manifest.ordinal)
+            try store.writeMarks(manifests.map { StoreLayout.deletedMark($0.ordinal) }) {
+                marked.insert(manifests[$0].ordinal)
             }
             return report
         }

@@ -54,13 +54,14 @@ package struct ChainPlanner {
     /// What deleting these snapshots, all together, would free.
     package func report(deleting manifests: [SnapshotManifest]) throws(Problem) -> DeleteReport {
         var areas: [GarbagePlanner.Area] = []
-        for manifest in affected(by: manifests) {
+        let affected = affected(by: manifests)
+        for manifest in affected {
             areas.append(
                 GarbagePlanner.Area(
                     ordinal: manifest.ordinal,
                     chunks: try chunksIfReadable(of: manifest) ?? ChunkSet()))
         }
-        let live = state.manifests.lazy.filter { !$0.isDeleted }.map(\.ordinal)
+        let live = affected.lazy.filter { !$0.isDeleted }.map(\.ordinal)
         let freed = GarbagePlanner.freedChunks(
             in: areas, live: Set(live), deleted: Set(manifests.map(\.ordinal)))
         return DeleteReport(deleted: manifests.map(\.id), freedBytes: freed * chunkBytes)

@@ -49,14 +49,17 @@ extension Store {
         }
     }
 
-    /// Removes a snapshot whose area is garbage as a whole.
+    /// Removes snapshots whose areas are garbage as a whole.
     ///
-    /// - Returns: the bytes that the area occupied.
-    package func removeCollected(_ ordinal: SnapshotOrdinal) throws(Problem) -> Int {
-        // An area that cannot be opened goes all the same; what it occupied is not known.
-        let area = try? openArea(ordinal, writable: false)
-        let bytes = (try? area?.allocatedBytes()) ?? 0
-        try removeSnapshot(ordinal)
+    /// - Returns: the bytes that the areas occupied.
+    package func removeCollected(_ ordinals: [SnapshotOrdinal]) throws(Problem) -> Int {
+        var bytes = 0
+        for ordinal in ordinals {
+            // An area that cannot be opened goes all the same; what it occupied is not known.
+            let area = try? openArea(ordinal, writable: false)
+            bytes = bytes.addingClamped((try? area?.allocatedBytes()) ?? 0)
+        }
+        try removeSnapshots(ordinals)
         return bytes
     }
 }

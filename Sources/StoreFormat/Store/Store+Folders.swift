@@ -113,6 +113,28 @@ extension Store {
             record: StoreLayout.manifest(ordinal), draft: StoreLayout.draftManifest(ordinal))
     }
 
+    /// As ``removeSnapshot(_:)``, of many that no live snapshot needs: each step is done for all before the
+    /// next one, so that a filesystem with a journal writes that once for all of them. What is cut goes on
+    /// as with one.
+    package func removeSnapshots(_ ordinals: [SnapshotOrdinal]) throws(Problem) {
+        try doing { () throws(IOFailure) in
+            var withdrawn: [String] = []
+            for ordinal in ordinals where try folder.exists(StoreLayout.manifest(ordinal)) {
+                let name = StoreLayout.snapshotFolder(ordinal)
+                try withdraw(
+                    StoreLayout.manifest(ordinal), to: StoreLayout.draftManifest(ordinal), in: name)
+                withdrawn.append(name)
+            }
+            for name in withdrawn { try folder.syncFolder(name) }
+            for ordinal in ordinals {
+                _ = try clear(
+                    StoreLayout.snapshotFolder(ordinal), names: StoreLayout.snapshotNames,
+                    draft: StoreLayout.draftManifest(ordinal))
+            }
+            try folder.syncFolder(StoreLayout.snapshots)
+        }
+    }
+
     // MARK: Reverts
 
     /// Makes a revert's folder and an empty journal in it. Durable but for the record, without
@@ -188,16 +210,24 @@ extension Store {
                 try withdraw(record, to: draft, in: name)
                 try folder.syncFolder(name)
             }
-            let found = try folder.list(name)
-            // The draft, which proves that a removal was cut, comes last.
-            let proofs = found.filter { name + "/" + $0 == draft }
-            let known = found.filter { names.contains($0) && !proofs.contains($0) } + proofs
-            for entry in known { try folder.removeFile(name + "/" + entry) }
-            let unknown = found.filter { !names.contains($0) }
-            if unknown.isEmpty { try folder.removeFolder(name) }
+            let left = try clear(name, names: names, draft: draft)
             if isDurable { try folder.syncFolder(PathHalves(name).parent ?? "") }
-            return unknown.sorted().map { name + "/" + $0 }
+            return left
         }
+    }
+
+    /// What ``remove(_:names:record:draft:isDurable:)`` does once the record is away; returns what stays.
+    private func clear(
+        _ name: String, names: Set<String>, draft: String
+    ) throws(IOFailure) -> [String] {
+        let found = try folder.list(name)
+        // The draft, which proves that a removal was cut, comes last.
+        let proofs = found.filter { name + "/" + $0 == draft }
+        let known = found.filter { names.contains($0) && !proofs.contains($0) } + proofs
+        for entry in known { try folder.removeFile(name + "/" + entry) }
+        let unknown = found.filter { !names.contains($0) }
+        if unknown.isEmpty { try folder.removeFolder(name) }
+        return unknown.sorted().map { name + "/" + $0 }
     }
 
     /// Takes a record its name. Where the disk is too full for even that, what it stands for goes

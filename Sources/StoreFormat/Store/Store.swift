@@ -153,16 +153,44 @@ package struct Store: Sendable {
 
     /// Marks a snapshot as deleted, its chain as broken, or how far a revert is; durable when it
     /// returns.
-    package func writeMark(_ name: String) throws(Problem) {
-        guard try !exists(name) else { return }
+    package func writeMark(_ name: String) throws(Problem) { try writeMarks([name]) { _ in } }
+
+    /// As ``writeMark(_:)``, of many: all, or those before the first failure. They are made before the first
+    /// sync: a filesystem with a journal then writes that once for all of them.
+    ///
+    /// - Parameter onDurable: gets the place of each, in their order, once it is durable.
+    package func writeMarks(
+        _ names: [String], onDurable: (Int) -> Void
+    ) throws(Problem) {
+        var (made, durableCount): ([(name: String, isNew: Bool)], Int) = ([], 0)
+        var failure: IOFailure?
         do throws(IOFailure) {
-            _ = try folder.createFile(name, byteCount: 0)
-            try folder.syncFolder(PathHalves(name).parent ?? "")
+            for name in names { made.append((name, try makeMark(name))) }
+        } catch { failure = error }
+        do throws(IOFailure) {
+            for (name, isNew) in made {
+                if isNew { try folder.syncFolder(PathHalves(name).parent ?? "") }
+                onDurable(durableCount)
+                durableCount += 1
+            }
         } catch {
             // What was not acknowledged shall not come into force at the next open.
-            try? folder.removeFile(name)
-            throw Problem(error)
+            for mark in made.dropFirst(durableCount) where mark.isNew {
+                try? folder.removeFile(mark.name)
+            }
+            throw Problem(failure ?? error)
         }
+        if let failure { throw Problem(failure) }
+    }
+
+    /// Makes a mark that is not durable yet; false when it is there.
+    private func makeMark(_ name: String) throws(IOFailure) -> Bool {
+        guard try !folder.exists(name) else { return false }
+        do throws(IOFailure) { _ = try folder.createFile(name, byteCount: 0) } catch {
+            try? folder.removeFile(name)
+            throw error
+        }
+        return true
     }
 
     /// Takes a mark away; durable when it returns.

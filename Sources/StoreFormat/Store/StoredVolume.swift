@@ -54,9 +54,7 @@ package struct StoredVolume {
     package func delete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
         let manifests = try state.deletable(ids)
         let report = try planner.report(deleting: manifests)
-        for manifest in manifests {
-            try store.writeMark(StoreLayout.deletedMark(manifest.ordinal))
-        }
+        try store.writeMarks(manifests.map { StoreLayout.deletedMark($0.ordinal) }) { _ in }
         return report
     }
 
@@ -83,7 +81,7 @@ package struct StoredVolume {
             }
         }
         // At the end: what is left of a stretch was judged by all of its areas.
-        for ordinal in report.removedAreas { freedBytes += try store.removeCollected(ordinal) }
+        freedBytes += try store.removeCollected(report.removedAreas)
         report.freedBytes = freedBytes
         return report
     }
