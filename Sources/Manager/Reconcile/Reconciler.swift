@@ -142,9 +142,14 @@ extension Reconciler {
         let verdicts = try unfinished.joined().map { row in
             (row, try verdict(on: row, facts))
         }
-        for (row, verdict) in verdicts {
+        for (row, verdict) in verdicts where !verdict.endsDeletion {
             guard let facts = facts[row.volume] else { continue }
             try SnapshotReconciler(context, facts, log).carryOut(verdict, on: row)
+        }
+        let deletions = Dictionary(grouping: verdicts.filter(\.1.endsDeletion), by: \.0.volume)
+        for (volume, deletions) in deletions.sorted(by: { $0.key < $1.key }) {
+            guard let facts = facts[volume] else { continue }
+            try SnapshotReconciler(context, facts, log).finish(deletions)
         }
     }
 

@@ -25,6 +25,41 @@ struct SnapshotReconciler {
         }
     }
 
+    /// Ends deletions: the volume is opened once for all of them. When one cannot go yet, each is tried by
+    /// itself.
+    func finish(_ deletions: [(row: SnapshotRow, verdict: SnapshotVerdict)]) throws {
+        do {
+            try finishTogether(deletions)
+        } catch let problem as Problem where problem.isForLater {
+            guard deletions.count > 1, problem.code == .refused else { return }
+            for deletion in deletions { try finish([deletion]) }
+        }
+    }
+
+    private func finishTogether(
+        _ deletions: [(row: SnapshotRow, verdict: SnapshotVerdict)]
+    ) throws {
+        let unmarked = deletions.filter { $0.verdict == .delete }.map(\.row.id)
+        var removed: [SnapshotOrdinal] = []
+        if deletions.contains(where: { $0.verdict != .forget }) {
+            removed = try context.withSession(facts.volume) { session in
+                let deletion = Deletion(session: session, volume: volume)
+                return try unmarked.isEmpty ? deletion.collect() : deletion.carryOut(unmarked)
+            }.removedAreas
+        }
+        try forget(
+            deletions.map(\.row.id), ordinals: deletions.map(\.row.ordinal), removedAreas: removed)
+        for (row, verdict) in deletions { try say(Self.end(of: row, verdict), row) }
+    }
+
+    private static func end(of row: SnapshotRow, _ verdict: SnapshotVerdict) -> String {
+        switch verdict {
+        case .delete: "snapshot \(row.id) was being deleted, and is gone now"
+        case .collect: "snapshot \(row.id) had been deleted, and what it held is freed"
+        default: "snapshot \(row.id) had been deleted, and is forgotten"
+        }
+    }
+
     private func carryOutNow(_ verdict: SnapshotVerdict, on row: SnapshotRow) throws {
         switch verdict {
         case .commit(let manifest):
@@ -49,15 +84,7 @@ struct SnapshotReconciler {
             try context.catalog.abandonSnapshot(row.id)
             if let set = row.setID { try context.catalog.abandonSet(set) }
             try say("snapshot \(row.id) was begun but never taken, and is forgotten", row)
-        case .delete:
-            try delete(row.id, ordinal: row.ordinal)
-            try say("snapshot \(row.id) was being deleted, and is gone now", row)
-        case .collect:
-            try collect(row.id, ordinal: row.ordinal)
-            try say("snapshot \(row.id) had been deleted, and what it held is freed", row)
-        case .forget:
-            try forget(row.id, ordinal: row.ordinal, removedAreas: [])
-            try say("snapshot \(row.id) had been deleted, and is forgotten", row)
+        case .delete, .collect, .forget: try finishTogether([(row, verdict)])
         case .wait: return
         }
     }
@@ -66,23 +93,24 @@ struct SnapshotReconciler {
         let collected = try context.withSession(facts.volume) { session in
             try Deletion(session: session, volume: volume).carryOut([id])
         }
-        try forget(id, ordinal: ordinal, removedAreas: collected.removedAreas)
+        try forget([id], ordinals: [ordinal], removedAreas: collected.removedAreas)
     }
 
     private func collect(_ id: SnapshotID, ordinal: SnapshotOrdinal) throws {
         let collected = try context.withSession(facts.volume) { session in
             try Deletion(session: session, volume: volume).collect()
         }
-        try forget(id, ordinal: ordinal, removedAreas: collected.removedAreas)
+        try forget([id], ordinals: [ordinal], removedAreas: collected.removedAreas)
     }
 
     private func forget(
-        _ id: SnapshotID, ordinal: SnapshotOrdinal, removedAreas: [SnapshotOrdinal]
+        _ ids: [SnapshotID], ordinals: [SnapshotOrdinal], removedAreas: [SnapshotOrdinal]
     ) throws {
+        let books = AreaBookkeeper(context, facts.volume)
+        let sizes = try books.sizesBeside(ordinals)
         try context.catalog.atomically("recording a deletion") {
-            try context.catalog.removeSnapshots([id])
-            let books = AreaBookkeeper(context, facts.volume)
-            try books.snapshotsDeleted(books.sizesBeside([ordinal]), removedAreas: removedAreas)
+            try context.catalog.removeSnapshots(ids)
+            try books.snapshotsDeleted(sizes, removedAreas: removedAreas)
         }
     }
 

@@ -18,6 +18,14 @@ enum SnapshotVerdict: Hashable, Sendable {
     /// Another volume's store must be seen first.
     case wait
 
+    /// Whether it ends what a deletion began.
+    var endsDeletion: Bool {
+        switch self {
+        case .delete, .collect, .forget: true
+        case .commit, .commitAndDelete, .abandon, .wait: false
+        }
+    }
+
     /// Whether all members of a set exist; nil when a store cannot be asked.
     typealias Completeness = Bool?
 

@@ -42,8 +42,8 @@ struct AreaBookkeeper {
     func snapshotsDeleted(
         _ sizes: [SnapshotID: SnapshotSizes], removedAreas: [SnapshotOrdinal]
     ) throws {
-        for ordinal in removedAreas {
-            try context.catalog.removeChunkMap(volume: name, ordinal: ordinal)
+        if !removedAreas.isEmpty {
+            try context.catalog.removeChunkMaps(volume: name, ordinals: removedAreas)
         }
         try record(sizes)
     }

@@ -1,4 +1,6 @@
 internal import Catalog
+internal import Glibc
+internal import System
 package import SnapshotModel
 internal import VolumeAccess
 
@@ -51,10 +53,29 @@ package struct DeleteService {
         }
     }
 
+    /// So many go while their volumes are locked once; of more, the volumes are left to others in between.
+    private static let togetherMaximum = 64
+
     private func delete(_ rows: [SnapshotRow], isDryRun: Bool) throws -> DeletionReport {
+        let isMany = rows.count > Self.togetherMaximum
         let byVolume = Dictionary(grouping: rows, by: \.volume)
-        return try Reconciler(context).withVolumes(Array(byVolume.keys)) { volumes in
-            try requireNotHeld(rows.map(\.id).sorted())
+        var report = try deleteTogether(byVolume, isDryRun: isDryRun, onlyLooks: isMany)
+        guard isMany, !isDryRun else { return report }
+        var freed: Int? = 0
+        for (volume, rows) in byVolume.sorted(by: { $0.key < $1.key }) {
+            let bytes = try deleteInTurns(rows.map(\.id).sorted(), of: volume, sparesHeld: false)
+            freed = freed.flatMap { sum in bytes.map { sum + $0 } }
+        }
+        report.freedBytes = freed ?? report.freedBytes
+        return report
+    }
+
+    /// - Parameter onlyLooks: refuses what must be refused, and deletes nothing.
+    private func deleteTogether(
+        _ byVolume: [String: [SnapshotRow]], isDryRun: Bool, onlyLooks: Bool
+    ) throws -> DeletionReport {
+        try Reconciler(context).withVolumes(Array(byVolume.keys)) { volumes in
+            try requireNotHeld(byVolume.values.joined().map(\.id))
             var parts: [Part] = []
             defer { for part in parts { part.session.close() } }
             // What one volume refuses is known before anything is deleted in another.
@@ -66,7 +87,7 @@ package struct DeleteService {
             }
             var report = DeletionReport(items: [], freedBytes: 0, isDryRun: isDryRun)
             for part in parts { try preview(part, in: &report) }
-            guard !isDryRun else { return report }
+            guard !isDryRun, !onlyLooks else { return report }
             try context.end.check()
             var freed: Int? = 0
             for part in parts {
@@ -78,14 +99,49 @@ package struct DeleteService {
         }
     }
 
-    /// Deletes those of a volume's snapshots that are still there and that nobody has begun to hold
-    /// since they were chosen. Returns the bytes that the filesystem got back; nil when a server of
-    /// an older version did not measure them.
-    func deleteUnheld(_ ids: [SnapshotID], of name: String) throws -> Int? {
+    /// How long the volume is left to others between two turns, in microseconds; more than a command
+    /// takes to look again for the lock.
+    private static let pauseMicroseconds: UInt32 = 40_000
+
+    /// Deletes those of a volume's snapshots that are still there, some at a time: the volume is free in
+    /// between, so that nobody waits for long.
+    ///
+    /// - Parameter sparesHeld: leaves out what somebody has begun to hold since they were chosen; else
+    ///   that ends it.
+    /// - Returns: the bytes that the filesystem got back; nil when a server of an older version did not
+    ///   measure them.
+    func deleteInTurns(
+        _ ids: [SnapshotID], of volume: String, sparesHeld: Bool
+    ) throws -> Int? {
+        var (rest, freed, pace): (ArraySlice<SnapshotID>, Int?, DeletionPace) = (
+            ids[...], 0, .init()
+        )
+        while !rest.isEmpty {
+            try context.end.check()
+            let turn = Array(rest.prefix(pace.count))
+            rest = rest.dropFirst(turn.count)
+            let start = context.clock.monotonicNanoseconds()
+            let bytes = try deletePresent(turn, of: volume, sparesHeld: sparesHeld)
+            freed = freed.flatMap { sum in bytes.map { sum + $0 } }
+            pace.note(context.clock.monotonicNanoseconds().subtractingClamped(start))
+            context.tell(
+                OperationProgress(
+                    activity: .deleting, volume: volume,
+                    amount: .count(done: ids.count - rest.count, total: ids.count)))
+            if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
+        }
+        return freed
+    }
+
+    private func deletePresent(
+        _ ids: [SnapshotID], of name: String, sparesHeld: Bool
+    ) throws -> Int? {
         try Reconciler(context).withVolume(name) { volume in
-            let rows = try ids.compactMap { try context.catalog.snapshot($0) }
-                .filter { $0.phase == .present && $0.volume == name && $0.holds == 0 }
+            let rows = try context.catalog.snapshots(ids)
+                .filter { $0.phase == .present && $0.volume == name }
+                .filter { !sparesHeld || $0.holds == 0 }
             guard !rows.isEmpty else { return 0 }
+            try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
             return try context.withSession(volume) { session in
                 let part = Part(volume: volume, rows: rows, session: session)
                 // Throws what would be refused, before anything is marked.
@@ -106,13 +162,12 @@ package struct DeleteService {
     }
 
     private func requireNotHeld(_ ids: [SnapshotID]) throws {
-        for id in ids {
-            guard let hold = try context.catalog.holds(snapshot: id).first(where: { !$0.isExpired })
-            else { continue }
-            throw Problem(
-                .refused, "snapshot \(id) is held by \(hold.owner): \(hold.reason)",
-                hint: "run \(.release(id, owner: hold.owner))")
-        }
+        guard !ids.isEmpty,
+            let hold = try context.catalog.holds(snapshots: ids).first(where: { !$0.isExpired })
+        else { return }
+        throw Problem(
+            .refused, "snapshot \(hold.snapshot) is held by \(hold.owner): \(hold.reason)",
+            hint: "run \(.release(hold.snapshot, owner: hold.owner))")
     }
 
     /// Adds up what would be freed; throws what would be refused.
@@ -120,10 +175,13 @@ package struct DeleteService {
         let (deletion, ids) = (part.deletion, part.ids)
         let freedBytes = try deletion.preview(ids)
         report.freedBytes += freedBytes
-        report.items += try ids.map { id in
-            DeletionReport.Item(
-                id: id, volume: part.volume.record.name,
-                aloneBytes: ids.count == 1 ? freedBytes : try deletion.preview([id]))
+        report.items += try part.rows.map { row in
+            // Of many, what the catalog knows; of the newest it does not.
+            let aloneBytes =
+                ids.count == 1
+                ? freedBytes : try row.exclusiveBytes ?? deletion.preview([row.id])
+            return DeletionReport.Item(
+                id: row.id, volume: part.volume.record.name, aloneBytes: aloneBytes)
         }
     }
 

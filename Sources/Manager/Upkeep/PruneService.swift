@@ -1,6 +1,5 @@
 internal import System
 internal import Catalog
-internal import Glibc
 internal import Scheduler
 internal import Settings
 internal import SnapshotModel
@@ -12,15 +11,6 @@ internal import VolumeAccess
 /// is due never waits for it for long.
 package struct PruneService {
     let context: ManagerContext
-
-    /// How many snapshots go while a volume is locked once: one at first, more as long as that is
-    /// quick, fewer when it is not.
-    private static let batchCountMaximum = 64
-    /// How long a volume may be locked once, about, in nanoseconds.
-    private static let lockedNanoseconds: Int64 = 500_000_000
-    /// How long the volume is left to others in between, in microseconds; more than a command takes
-    /// to look again for the lock.
-    private static let pauseMicroseconds: UInt32 = 60_000
 
     /// - Parameters:
     ///   - explains: also tells what keeps every other snapshot.
@@ -124,7 +114,9 @@ package struct PruneService {
         report = explained(report, plan, gone: Set(preview.ids), explains)
         guard !isDryRun, !preview.ids.isEmpty else { return report }
         do {
-            if let freed = try delete(preview.ids, of: name) { report.freedBytes = freed }
+            let freed = try DeleteService(context: context)
+                .deleteInTurns(preview.ids, of: name, sparesHeld: true)
+            if let freed { report.freedBytes = freed }
             try log(report)
         } catch {
             let problem = Problem(error)
@@ -146,33 +138,6 @@ package struct PruneService {
                 retention: SnapshotRetention($0))
         }
         return report
-    }
-
-    /// Returns the bytes that the filesystem got back, if they were measured.
-    private func delete(_ ids: [SnapshotID], of volume: String) throws -> Int? {
-        var rest = ids[...]
-        var freed: Int? = 0
-        var count = 1
-        while !rest.isEmpty {
-            try context.end.check()
-            let batch = Array(rest.prefix(count))
-            rest = rest.dropFirst(batch.count)
-            let start = context.clock.monotonicNanoseconds()
-            let part = try DeleteService(context: context).deleteUnheld(batch, of: volume)
-            freed = freed.flatMap { sum in part.map { sum + $0 } }
-            context.tell(
-                OperationProgress(
-                    activity: .deleting, volume: volume,
-                    amount: .count(done: ids.count - rest.count, total: ids.count)))
-            let taken = context.clock.monotonicNanoseconds() - start
-            count =
-                taken > Self.lockedNanoseconds
-                ? max(1, count / 2)
-                : taken < Self.lockedNanoseconds / 4
-                    ? min(Self.batchCountMaximum, count * 2) : count
-            if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
-        }
-        return freed
     }
 
     private func log(_ report: VolumePrune) throws {
