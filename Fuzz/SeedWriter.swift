@@ -86,7 +86,7 @@ struct SeedWriter {
         let revert = RevertRequest(
             id: RevertID(rawValue: 2), target: SnapshotID(rawValue: 1), safety: snapshot)
         return [
-            .status, .snapshot(snapshot), .prepareRevert(revert), .hold(milliseconds: 50),
+            .status, .snapshot(snapshot), .prepareRevert(revert), .holdIO(milliseconds: 50),
             .throttleMerge(bytesPerSecond: 1 << 20), .cancelMerge(RevertID(rawValue: 3)),
             .delete([SnapshotID(rawValue: 1)]), .export(SnapshotID(rawValue: 1), path: "/a"),
             .resize(bytes: 512),

@@ -42,7 +42,21 @@ module() {
         -emit-object -o "$objects/$name.o" -module-name "$name" "$@"
 }
 
+# The modules of packages that ours use, as the release build has made them.
+borrow_modules() {
+    local name
+    for name in InternalCollectionsUtilities HeapModule; do
+        if [[ ! -e .build/release/Modules/$name.swiftmodule ]]; then
+            echo "there is no release build, which has $name: run \`make build\` first" >&2
+            exit 2
+        fi
+        cp .build/release/Modules/"$name".swiftmodule "$objects"
+        borrowed+=(.build/release/"$name".build/*.o)
+    done
+}
+
 rebuilt=
+borrowed=()
 build_modules() {
     local source name sources_of
     printf 'module CSystem { header "%s" export * }\n' "$PWD/Sources/CSystem/include/CSystem.h" \
@@ -56,7 +70,7 @@ build_modules() {
         module "$name" "${sources_of[@]}"
     done
     module FuzzSupport Fuzz/Support/*.swift
-    modules=("$objects"/C-*.o
+    modules=("$objects"/C-*.o "${borrowed[@]}"
         "$objects"/{SnapshotModel,Scheduler,System,VolumeAccess,StoreFormat,MergeKit}.o
         "$objects/FuzzSupport.o")
 }
@@ -133,6 +147,7 @@ fuzz() {
 # One builds at a time. Programs that run are replaced, not written to.
 exec 9>"$scratch/lock"
 flock 9
+borrow_modules
 build_modules
 for target in "${targets[@]}"; do
     [[ -v sources[$target] ]] || { echo "no fuzz target is called $target" >&2; exit 2; }
