@@ -46,7 +46,7 @@ package struct Requester: Hashable, Sendable {
     /// Root's name is looked up nowhere: a tick comes each minute, and the network may be down.
     private static func userName(of user: UInt32) -> String? {
         guard user != 0 else { return "root" }
-        return getpwuid(user).map { String(cString: $0.pointee.pw_name) }
+        return getpwuid(user).flatMap { plainName(String(cString: $0.pointee.pw_name)) }
     }
 
     private static let nameBytesMaximum = 64

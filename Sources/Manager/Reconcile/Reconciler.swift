@@ -48,8 +48,12 @@ struct Reconciler {
     }
 
     /// As ``withVolumes(_:_:)`` for one volume.
-    func withVolume<Result>(_ name: String, _ body: (VolumeRow) throws -> Result) throws -> Result {
-        try withVolumes([name]) { volumes in
+    func withVolume<Result>(
+        _ name: String,
+        patienceMilliseconds: Int = ManagerContext.lockPatienceMilliseconds,
+        _ body: (VolumeRow) throws -> Result
+    ) throws -> Result {
+        try withVolumes([name], patienceMilliseconds: patienceMilliseconds) { volumes in
             guard let volume = volumes.first else { throw Problem.noVolume(name) }
             return try body(volume)
         }

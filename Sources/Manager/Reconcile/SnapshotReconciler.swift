@@ -25,14 +25,30 @@ struct SnapshotReconciler {
         }
     }
 
-    /// Ends deletions: the volume is opened once for all of them. When one cannot go yet, each is tried by
-    /// itself.
+    /// Ends deletions: the volume is opened once for all of them. When one cannot go yet, they are tried in
+    /// halves, and what a command has not ended after some openings is left for a later one.
     func finish(_ deletions: [(row: SnapshotRow, verdict: SnapshotVerdict)]) throws {
+        // What the store has forgotten already needs nobody's volume.
+        let forgotten = deletions.filter { $0.verdict == .forget }
+        if !forgotten.isEmpty { try finishTogether(forgotten) }
+        var openings = Self.openingsMaximum
+        try finish(deletions.filter { $0.verdict != .forget }, &openings)
+    }
+
+    private static let openingsMaximum = 16
+
+    private func finish(
+        _ deletions: [(row: SnapshotRow, verdict: SnapshotVerdict)], _ openings: inout Int
+    ) throws {
+        guard !deletions.isEmpty, openings > 0 else { return }
+        openings -= 1
         do {
             try finishTogether(deletions)
         } catch let problem as Problem where problem.isForLater {
             guard deletions.count > 1, problem.code == .refused else { return }
-            for deletion in deletions { try finish([deletion]) }
+            let half = deletions.count / 2
+            try finish(Array(deletions[..<half]), &openings)
+            try finish(Array(deletions[half...]), &openings)
         }
     }
 

@@ -61,13 +61,26 @@ package struct DeleteService {
         let byVolume = Dictionary(grouping: rows, by: \.volume)
         var report = try deleteTogether(byVolume, isDryRun: isDryRun, onlyLooks: isMany)
         guard isMany, !isDryRun else { return report }
-        var freed: Int? = 0
-        for (volume, rows) in byVolume.sorted(by: { $0.key < $1.key }) {
-            let bytes = try deleteInTurns(rows.map(\.id).sorted(), of: volume, sparesHeld: false)
-            freed = freed.flatMap { sum in bytes.map { sum + $0 } }
+        var (freed, gone): (Int?, Int) = (0, 0)
+        do {
+            for (volume, rows) in byVolume.sorted(by: { $0.key < $1.key }) {
+                let ids = rows.map(\.id).sorted()
+                let bytes = try deleteInTurns(ids, of: volume, sparesHeld: false) { gone += $0 }
+                freed = freed.flatMap { sum in bytes.map { sum + $0 } }
+            }
+        } catch {
+            throw partly(gone, of: rows.count, Problem(error))
         }
         report.freedBytes = freed ?? report.freedBytes
         return report
+    }
+
+    /// Why not all were deleted, of which some are gone for good.
+    private func partly(_ gone: Int, of count: Int, _ problem: Problem) -> Problem {
+        guard gone > 0, problem.code != .interrupted else { return problem }
+        return Problem(
+            .partial, "\(gone) of \(count) snapshots were deleted, and no more: \(problem.message)",
+            hint: problem.hint)
     }
 
     /// - Parameter onlyLooks: refuses what must be refused, and deletes nothing.
@@ -108,10 +121,11 @@ package struct DeleteService {
     ///
     /// - Parameter sparesHeld: leaves out what somebody has begun to hold since they were chosen; else
     ///   that ends it.
+    /// - Parameter onTurn: gets after each turn how many it was for.
     /// - Returns: the bytes that the filesystem got back; nil when a server of an older version did not
     ///   measure them.
     func deleteInTurns(
-        _ ids: [SnapshotID], of volume: String, sparesHeld: Bool
+        _ ids: [SnapshotID], of volume: String, sparesHeld: Bool, onTurn: (Int) -> Void = { _ in }
     ) throws -> Int? {
         var (rest, freed, pace): (ArraySlice<SnapshotID>, Int?, DeletionPace) = (
             ids[...], 0, .init()
@@ -120,10 +134,16 @@ package struct DeleteService {
             try context.end.check()
             let turn = Array(rest.prefix(pace.count))
             rest = rest.dropFirst(turn.count)
-            let start = context.clock.monotonicNanoseconds()
-            let bytes = try deletePresent(turn, of: volume, sparesHeld: sparesHeld)
+            // Once some are gone, whoever has taken the volume in between is waited for.
+            let patience =
+                turn.first == ids.first
+                ? ManagerContext.lockPatienceMilliseconds
+                : ManagerContext.slotPatienceMilliseconds
+            let (bytes, nanoseconds) = try deletePresent(
+                turn, of: volume, sparesHeld: sparesHeld, patienceMilliseconds: patience)
+            onTurn(turn.count)
             freed = freed.flatMap { sum in bytes.map { sum + $0 } }
-            pace.note(context.clock.monotonicNanoseconds().subtractingClamped(start))
+            pace.note(nanoseconds)
             context.tell(
                 OperationProgress(
                     activity: .deleting, volume: volume,
@@ -133,21 +153,32 @@ package struct DeleteService {
         return freed
     }
 
+    /// - Returns: what was freed, if that was measured, and how long others had to wait, in nanoseconds.
     private func deletePresent(
-        _ ids: [SnapshotID], of name: String, sparesHeld: Bool
+        _ ids: [SnapshotID], of name: String, sparesHeld: Bool, patienceMilliseconds: Int
+    ) throws -> (freedBytes: Int?, nanoseconds: Int64) {
+        try Reconciler(context).withVolume(name, patienceMilliseconds: patienceMilliseconds) {
+            volume in
+            let start = context.clock.monotonicNanoseconds()
+            let freedBytes = try deletePresent(ids, of: volume, sparesHeld: sparesHeld)
+            let end = context.clock.monotonicNanoseconds()
+            return (freedBytes, end.subtractingClamped(start))
+        }
+    }
+
+    private func deletePresent(
+        _ ids: [SnapshotID], of volume: VolumeRow, sparesHeld: Bool
     ) throws -> Int? {
-        try Reconciler(context).withVolume(name) { volume in
-            let rows = try context.catalog.snapshots(ids)
-                .filter { $0.phase == .present && $0.volume == name }
-                .filter { !sparesHeld || $0.holds == 0 }
-            guard !rows.isEmpty else { return 0 }
-            try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
-            return try context.withSession(volume) { session in
-                let part = Part(volume: volume, rows: rows, session: session)
-                // Throws what would be refused, before anything is marked.
-                _ = try part.deletion.preview(part.ids)
-                return try delete(part)
-            }
+        let rows = try context.catalog.snapshots(ids)
+            .filter { $0.phase == .present && $0.volume == volume.record.name }
+            .filter { !sparesHeld || $0.holds == 0 }
+        guard !rows.isEmpty else { return 0 }
+        try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
+        return try context.withSession(volume) { session in
+            let part = Part(volume: volume, rows: rows, session: session)
+            // Throws what would be refused, before anything is marked.
+            _ = try part.deletion.preview(part.ids)
+            return try delete(part)
         }
     }
 

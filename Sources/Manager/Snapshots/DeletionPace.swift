@@ -8,7 +8,11 @@ struct DeletionPace {
     /// How many are to go in the next turn.
     private(set) var count = 1
 
-    private var last: (count: Int, nanoseconds: Double)?
+    /// How many went in the turn before; nil before the first.
+    private var lastCount: Int?
+    /// The shortest time of a turn of so many, in nanoseconds: a slow one says more of the disk or of other
+    /// commands than of deletions.
+    private var shortest: [Int: Double] = [:]
     private var fixedNanoseconds = 0.0
 
     /// How long others wait, about.
@@ -16,28 +20,32 @@ struct DeletionPace {
     /// A request of so many is small, and progress is told often enough.
     private static let countMaximum = 4096
 
-    /// Takes how long a turn of ``count`` snapshots took, in nanoseconds.
+    /// Takes how long a turn of ``count`` snapshots took, in nanoseconds, without its wait for others.
     mutating func note(_ nanoseconds: Int64) {
         let taken = Double(max(0, nanoseconds))
+        shortest[count] = min(shortest[count] ?? .infinity, taken)
         let each = estimate(taken)
-        last = (count, taken)
         let budget = max(Self.goalNanoseconds - fixedNanoseconds, fixedNanoseconds)
         let wanted = each > 0 ? budget / each : .infinity
         // By halves and doubles: one turn may have met a slow disk.
         let bounded = min(max(wanted, Double(count) / 2), Double(count) * 2)
-        count = min(Self.countMaximum, max(1, Int(bounded)))
+        // One after the other never tells how much of it is the fixed part.
+        let least = count == 1 && lastCount == 1 ? 2 : 1
+        lastCount = count
+        count = min(Self.countMaximum, max(least, Int(bounded)))
     }
 
     /// What each snapshot costs, from two turns of different sizes; notes what is left for the fixed part.
     private mutating func estimate(_ taken: Double) -> Double {
-        let here = Double(count)
-        if let last, max(here, Double(last.count)) >= 1.5 * min(here, Double(last.count)) {
-            let each = max(0, (taken - last.nanoseconds) / (here - Double(last.count)))
-            fixedNanoseconds = max(0, taken - each * here)
-            return each
-        }
         // The first turn tells nothing of what one more would cost.
-        guard last != nil else { return 0 }
-        return max(0, taken - fixedNanoseconds) / here
+        guard let lastCount, let here = shortest[count], let last = shortest[lastCount] else {
+            return 0
+        }
+        guard max(count, lastCount) * 2 >= min(count, lastCount) * 3 else {
+            return max(0, taken - fixedNanoseconds) / Double(count)
+        }
+        let each = max(0, (here - last) / Double(count - lastCount))
+        fixedNanoseconds = max(0, here - each * Double(count))
+        return each
     }
 }

@@ -104,8 +104,10 @@ extension LiveEngine {
             gate.close()
             gate.open()
             for ordinal in ordinals { library.forget(ordinal) }
-            noteFreed(try store.removeCollected(ordinals), in: &report)
-            withShared { $0.removedAreas += ordinals }
+            try store.removeCollected(ordinals) { ordinal, bytes in
+                noteFreed(bytes, in: &report)
+                withShared { $0.removedAreas.append(ordinal) }
+            }
         }
     }
 

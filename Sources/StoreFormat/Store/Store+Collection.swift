@@ -51,15 +51,16 @@ extension Store {
 
     /// Removes snapshots whose areas are garbage as a whole.
     ///
-    /// - Returns: the bytes that the areas occupied.
-    package func removeCollected(_ ordinals: [SnapshotOrdinal]) throws(Problem) -> Int {
-        var bytes = 0
+    /// - Parameter onRemoved: gets each that is gone, and the bytes that its area occupied.
+    package func removeCollected(
+        _ ordinals: [SnapshotOrdinal], onRemoved: (SnapshotOrdinal, Int) -> Void
+    ) throws(Problem) {
+        var bytes: [SnapshotOrdinal: Int] = [:]
         for ordinal in ordinals {
             // An area that cannot be opened goes all the same; what it occupied is not known.
             let area = try? openArea(ordinal, writable: false)
-            bytes = bytes.addingClamped((try? area?.allocatedBytes()) ?? 0)
+            bytes[ordinal] = (try? area?.allocatedBytes()) ?? 0
         }
-        try removeSnapshots(ordinals)
-        return bytes
+        try removeSnapshots(ordinals) { onRemoved($0, bytes[$0] ?? 0) }
     }
 }

@@ -115,8 +115,12 @@ extension Store {
 
     /// As ``removeSnapshot(_:)``, of many that no live snapshot needs: each step is done for all before the
     /// next one, so that a filesystem with a journal writes that once for all of them. What is cut goes on
-    /// as with one.
-    package func removeSnapshots(_ ordinals: [SnapshotOrdinal]) throws(Problem) {
+    /// as with one, and one that cannot be removed keeps none of the others.
+    ///
+    /// - Parameter onRemoved: gets each that is gone.
+    package func removeSnapshots(
+        _ ordinals: [SnapshotOrdinal], onRemoved: (SnapshotOrdinal) -> Void = { _ in }
+    ) throws(Problem) {
         try doing { () throws(IOFailure) in
             var withdrawn: [String] = []
             for ordinal in ordinals where try folder.exists(StoreLayout.manifest(ordinal)) {
@@ -126,12 +130,17 @@ extension Store {
                 withdrawn.append(name)
             }
             for name in withdrawn { try folder.syncFolder(name) }
+            var failure: IOFailure?
             for ordinal in ordinals {
-                _ = try clear(
-                    StoreLayout.snapshotFolder(ordinal), names: StoreLayout.snapshotNames,
-                    draft: StoreLayout.draftManifest(ordinal))
+                do throws(IOFailure) {
+                    _ = try clear(
+                        StoreLayout.snapshotFolder(ordinal), names: StoreLayout.snapshotNames,
+                        draft: StoreLayout.draftManifest(ordinal))
+                    onRemoved(ordinal)
+                } catch { failure = failure ?? error }
             }
             try folder.syncFolder(StoreLayout.snapshots)
+            if let failure { throw failure }
         }
     }
 

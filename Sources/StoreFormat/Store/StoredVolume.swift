@@ -81,7 +81,7 @@ package struct StoredVolume {
             }
         }
         // At the end: what is left of a stretch was judged by all of its areas.
-        freedBytes += try store.removeCollected(report.removedAreas)
+        try store.removeCollected(report.removedAreas) { freedBytes += $1 }
         report.freedBytes = freedBytes
         return report
     }

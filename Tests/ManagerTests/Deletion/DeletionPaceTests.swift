@@ -7,13 +7,13 @@ import Testing
 
     /// The turns that it takes to delete so many, each with the time that it took in milliseconds.
     private func turns(
-        _ total: Int, fixed: Int64, each: Int64
+        _ total: Int, fixed: Int64, each: Int64, slowTurn: Int? = nil
     ) -> [(count: Int, milliseconds: Int64)] {
         var (pace, rest, turns) = (DeletionPace(), total, [(count: Int, milliseconds: Int64)]())
         while rest > 0 {
             let count = min(rest, pace.count)
             rest -= count
-            let milliseconds = fixed + Int64(count) * each
+            let milliseconds = fixed + Int64(count) * each + (turns.count == slowTurn ? 500 : 0)
             turns.append((count, milliseconds))
             pace.note(milliseconds * Self.millisecond)
         }
@@ -47,6 +47,18 @@ import Testing
             let whole = turns.reduce(0) { $0 + $1.milliseconds }
             #expect(whole <= 3 * (30_000 * each) + 20 * fixed, "\(fixed) ms and \(each) ms each")
             #expect(turns.allSatisfy { $0.milliseconds <= 2 * fixed + 50 })
+        }
+    }
+
+    @Test("a slow turn, whichever it is, makes the whole little longer")
+    func slowDisk() {
+        for (fixed, each) in [(60, 2), (200, 2), (1000, 2), (10, 2)] as [(Int64, Int64)] {
+            let quiet = turns(5000, fixed: fixed, each: each).reduce(0) { $0 + $1.milliseconds }
+            for turn in 0..<8 {
+                let slow = turns(5000, fixed: fixed, each: each, slowTurn: turn)
+                let whole = slow.reduce(0) { $0 + $1.milliseconds }
+                #expect(whole <= 5 * quiet / 2, "\(fixed) ms and \(each) ms each, turn \(turn)")
+            }
         }
     }
 

@@ -6,7 +6,10 @@ struct DeleteCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "delete", "Delete snapshots and free what only they need.",
         examples: ["delete 42 43 --dry-run", "delete data@before-upgrade"],
-        exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
+        exits: [
+            .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
+            .interrupted,
+        ])
 
     @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
     var references: [String]
