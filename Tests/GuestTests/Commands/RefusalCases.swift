@@ -23,7 +23,7 @@ enum RefusalCases {
             _ = try open.byteCount()
             let file = "\(CommandRig.storeRoot)/file.img"
             try Program.run("truncate", "--size", "8M", file)
-            try rig.refuse(1, "plain", file, ["no block device"])
+            try rig.refuse(1, "plain", file, ["not a block device"])
             try rig.refuse(4, "plain", "/dev/snapmgr-no-such-device", ["does not exist"])
             try rig.refuse(2, "plain", disk, ["a block device is not made"], "--create-size", "8M")
             try expectEqual(
@@ -58,7 +58,7 @@ enum RefusalCases {
             try rig.snapmgr.fails(13, "activate", "image", saying: ["is an image"])
             try rig.snapmgr.fails(13, "mount", "image@one", view, saying: ["is an image", "serve"])
             try rig.snapmgr.fails(
-                13, "mount", "\(raw)", view, saying: ["no filesystem that is known", "export"])
+                13, "mount", "\(raw)", view, saying: ["not a filesystem that is known", "export"])
             try rig.snapmgr.fails(13, "mount", "\(raw)", view, "--writable", saying: ["read-only"])
             try rig.snapmgr.fails(4, "umount", view, saying: ["no snapshot is mounted on \(view)"])
             try rig.snapmgr.fails(
