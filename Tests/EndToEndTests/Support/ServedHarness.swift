@@ -94,10 +94,15 @@ final class ServedHarness: Sendable {
         return program?.contains("nbdkit") ?? false
     }
 
-    /// How many files the server has open.
-    var openFileCount: Int? {
-        process().flatMap {
-            try? FileManager.default.contentsOfDirectory(atPath: "/proc/\($0.id)/fd").count
+    /// How many areas the server has open.
+    var openAreaCount: Int? {
+        guard let folder = process().map({ "/proc/\($0.id)/fd" }),
+            let names = try? FileManager.default.contentsOfDirectory(atPath: folder)
+        else { return nil }
+        return names.count { name in
+            let path = try? FileManager.default.destinationOfSymbolicLink(
+                atPath: "\(folder)/\(name)")
+            return path?.hasSuffix("area.cow") ?? false
         }
     }
 
