@@ -43,6 +43,7 @@ enum ScaleBenchmark {
         rows += try chain.served { try served(workspace, chain, $0) }
         rows.append(
             try milliseconds("`prune` to the last 10", runs: 1) { try chain.command(["prune"]) })
+        if count > few { try chain.requireNotFound("1") }
         try chain.remove()
         return rows
     }

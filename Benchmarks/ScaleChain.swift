@@ -53,7 +53,11 @@ final class ScaleChain {
                 let offset = 4096 * pattern.below((Self.volumeBytes - bytes) / 4096)
                 try engine.write(buffer.bytes(in: 0..<bytes), at: offset)
             }
-            try engine.snapshot(number)
+            // Of a schedule, since no policy prunes those that people took.
+            _ = try engine.takeSnapshot(
+                SnapshotRequest(
+                    id: SnapshotID(rawValue: Int64(number)),
+                    description: SnapshotDescription(kind: .scheduled)))
         }
         try engine.close()
     }
@@ -63,6 +67,13 @@ final class ScaleChain {
         try workspace.run(
             [program, "--state", folder + "/state", "--config", folder + "/snapmgr.toml"] + words,
             quietly: true)
+    }
+
+    /// Fails when a snapshot is still there: then nothing was measured.
+    func requireNotFound(_ snapshot: String) throws {
+        guard (try? command(["show", snapshot])) == nil else {
+            throw Problem(.failed, "snapshot \(snapshot) was not pruned")
+        }
     }
 
     /// Serves the volume while `body` runs.
