@@ -8,6 +8,7 @@ struct BenchmarkRun {
         ("sequential", { try SequentialBenchmark.run($0) }),
         ("merge", { try MergeBenchmark.run($0) }),
         ("chunk-size", { try ChunkSizeBenchmark.run($0) }),
+        ("chain", { try ChainBenchmark.run($0) }),
         ("served", { try ServedBenchmark.run($0) }),
         ("memory", { try MemoryBenchmark.run($0) }),
         ("commands", { try CommandBenchmark.run($0) }),

@@ -60,6 +60,9 @@ struct SeedWriter {
         for (index, text) in Self.retention.enumerated() {
             try save(Array(text.utf8), "retention", "text-\(index)")
         }
+        for (index, runs) in [[], [(0, 2, 1)], [(0, 2, 1), (2, 1, 3), (7, 1, 1)]].enumerated() {
+            try save([1] + indexMap(runs).dropLast(4), "index-map", "runs-\(index)")
+        }
         try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
         try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
     }
@@ -91,6 +94,29 @@ struct SeedWriter {
             .delete([SnapshotID(rawValue: 1)]), .export(SnapshotID(rawValue: 1), path: "/a"),
             .resize(bytes: 512),
         ]
+    }
+
+    /// A map of the index, of the areas 1 and 3, with these runs: first chunk, length, ordinal.
+    private func indexMap(_ runs: [(Int, Int, Int)]) -> [UInt8] {
+        let volume = VolumeRecord(
+            name: "fuzz", uuid: "00000000-0000-4000-8000-000000000001", driver: "image",
+            originPath: "/origin", geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: 4096),
+            storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: 0))
+        let codec = IndexMapCodec(volume, shape: .standard)
+        guard let block = codec.shape.block(level: 1, number: 0) else { return [] }
+        var chunks = SourceMap()
+        for (index, run) in runs.enumerated() {
+            chunks.append(
+                SourceRun(
+                    origin: ChunkIndex(run.0), count: run.1,
+                    ordinal: SnapshotOrdinal(rawValue: run.2), area: ChunkIndex(2 + 5 * index)))
+        }
+        let members = [1, 3].map { ordinal in
+            IndexMember(
+                ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: 9),
+                takenAt: Timestamp(stored: 1), exceptionCount: 3)
+        }
+        return codec.encode(IndexMap(block: block, members: members, chunks: chunks)) ?? []
     }
 
     /// The engine's own area, up to the end of its first metadata block.

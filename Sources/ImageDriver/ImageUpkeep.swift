@@ -3,7 +3,7 @@ package import MergeKit
 package import SnapshotModel
 
 /// Does what a volume needs in the background, on a thread of its own: runs the merge of a revert,
-/// and frees what deleted snapshots leave behind.
+/// frees what deleted snapshots leave behind, and extends the index of views.
 package final class ImageUpkeep: Sendable {
     private let engine: LiveEngine
     private let report: @Sendable (String) -> Void
@@ -94,7 +94,7 @@ package final class ImageUpkeep: Sendable {
         try collectIfWanted()
         switch try engine.mergeStep(byteLimit: Self.mergeStepBytes) {
         case .progressed: return 0
-        case .idle: return nil
+        case .idle: return engine.extendIndex() ? 0 : nil
         case .finished:
             collectSoon()
             return nil

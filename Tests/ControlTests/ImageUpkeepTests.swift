@@ -48,6 +48,21 @@ struct ImageUpkeepTests {
         try host.close()
     }
 
+    @Test("The index of views is made by itself")
+    func extendsIndex() throws {
+        let volume = try TestVolume()
+        let host = try volume.open(hasUpkeep: true)
+        let session = LocalSession(host: host, ownsHost: true)
+        for id in 1...9 as ClosedRange<Int64> { _ = try session.perform(.snapshot(.test(id))) }
+        let store = Store(folder: host.engine.storeFolder)
+        let deadline = Deadline(milliseconds: 300_000)
+        while try store.indexBlocks(.standard).isEmpty, !deadline.hasPassed {
+            BackgroundThread.sleep(milliseconds: 10)
+        }
+        #expect(try store.indexBlocks(.standard).map(\.description) == ["1-0"])
+        session.close()
+    }
+
     @Test("A paused merge goes on when it is resumed")
     func pause() throws {
         let volume = try TestVolume()

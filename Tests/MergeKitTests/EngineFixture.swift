@@ -13,27 +13,34 @@ final class EngineFixture: Sendable {
 
     /// Makes a volume and opens it.
     init(
-        bytes: Int, policy: StoreFullPolicy = .breakWrites, chunkBytes: Int = chunkBytes
+        bytes: Int, policy: StoreFullPolicy = .breakWrites, chunkBytes: Int = chunkBytes,
+        indexShape: IndexShape = .standard
     ) throws {
         disk = SimulatedDisk()
         try disk.origin().resize(to: bytes)
         try disk.origin().sync()
         try Store(folder: disk).create(Self.record(bytes, policy, chunkBytes))
-        engine = try LiveEngine.open(store: disk, origin: disk.origin(), options: Self.options)
+        engine = try LiveEngine.open(
+            store: disk, origin: disk.origin(), options: Self.options(indexShape))
     }
 
-    convenience init(chunks: Int, policy: StoreFullPolicy = .breakWrites) throws {
-        try self.init(bytes: chunks * Self.chunkBytes, policy: policy)
+    convenience init(
+        chunks: Int, policy: StoreFullPolicy = .breakWrites, indexShape: IndexShape = .standard
+    ) throws {
+        try self.init(bytes: chunks * Self.chunkBytes, policy: policy, indexShape: indexShape)
     }
 
     /// Opens the volume that a disk holds.
-    init(opening disk: SimulatedDisk) throws {
+    init(opening disk: SimulatedDisk, indexShape: IndexShape = .standard) throws {
         self.disk = disk
-        engine = try LiveEngine.open(store: disk, origin: disk.origin(), options: Self.options)
+        engine = try LiveEngine.open(
+            store: disk, origin: disk.origin(), options: Self.options(indexShape))
     }
 
-    private static let options = EngineOptions(
-        clock: VirtualClock(), copyOptions: CopyOptions(workerCount: 1))
+    private static func options(_ indexShape: IndexShape) -> EngineOptions {
+        EngineOptions(
+            clock: VirtualClock(), copyOptions: CopyOptions(workerCount: 1), indexShape: indexShape)
+    }
 
     static func record(
         _ bytes: Int, _ policy: StoreFullPolicy = .breakWrites, _ chunkBytes: Int = chunkBytes
@@ -47,8 +54,8 @@ final class EngineFixture: Sendable {
     var chunkBytes: Int { engine.geometry.chunkBytes }
 
     /// Closes nothing, as a killed process would not, and opens again what is on the disk.
-    func reopened() throws -> EngineFixture {
-        try EngineFixture(opening: crashed(.keepAll))
+    func reopened(indexShape: IndexShape = .standard) throws -> EngineFixture {
+        try EngineFixture(opening: crashed(.keepAll), indexShape: indexShape)
     }
 
     func crashed(_ mode: CrashMode, seed: UInt64 = 1) -> SimulatedDisk {
@@ -130,9 +137,12 @@ final class EngineFixture: Sendable {
         }
     }
 
-    func check(readData: Bool = false, repair: Bool = false) throws -> [Finding] {
+    func check(
+        readData: Bool = false, repair: Bool = false, indexShape: IndexShape = .standard
+    ) throws -> [Finding] {
         try StoreVerifier.check(
-            store: disk, origin: disk.origin(), readData: readData, repair: repair)
+            store: disk, origin: disk.origin(), readData: readData, repair: repair,
+            indexShape: indexShape)
     }
 
     static func area(_ ordinal: Int) -> String {

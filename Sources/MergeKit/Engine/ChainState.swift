@@ -64,6 +64,13 @@ final class ChainState: Sendable {
         [active, merge?.safetyArea].lazy.compactMap(\.self).first { $0.ordinal == ordinal }
     }
 
+    /// The first area that grows, of the snapshots from an index on.
+    func firstGrowing(from start: Int) -> (index: Int, area: GrowingArea)? {
+        [merge?.safetyArea, active].lazy.compactMap(\.self)
+            .map { (index: self.index(from: $0.ordinal), area: $0) }
+            .filter { $0.index >= start }.min { $0.index < $1.index }
+    }
+
     func isBroken(_ ordinal: SnapshotOrdinal) -> Bool {
         brokenThrough.map { ordinal <= $0 } ?? false
     }

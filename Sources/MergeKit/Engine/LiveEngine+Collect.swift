@@ -24,6 +24,7 @@ extension LiveEngine {
                 try collect(stretch, planner, in: chain, report: &report)
             }
             try remove(&report)
+            index?.removed(report.removedAreas, from: self.chain)
             try emptyGrowingArea(&report)
             return report
         }

@@ -14,6 +14,8 @@ package final class LiveEngine: Sendable {
     let format: AreaFormat
     let kernel: CopyKernel
     let library: AreaLibrary
+    /// What frozen areas hold together; nil where there is none.
+    let index: ViewIndex?
     let options: EngineOptions
     let gate = Gate()
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
@@ -47,13 +49,15 @@ package final class LiveEngine: Sendable {
 
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
-        library: AreaLibrary, record: VolumeRecord, chain: ChainState, warnings: [Advice]
+        library: AreaLibrary, index: ViewIndex?, record: VolumeRecord, chain: ChainState,
+        warnings: [Advice]
     ) {
         self.store = store
         self.origin = origin
         self.options = options
         self.kernel = kernel
         self.library = library
+        self.index = index
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         chainState = Monitored(chain)
         shared = Monitored(Shared(record: record, warnings: warnings))
@@ -129,6 +133,8 @@ package final class LiveEngine: Sendable {
     func planner(_ chain: ChainState) -> ChainPlanner {
         ChainPlanner(volumeState(chain)) { manifest throws(Problem) in
             try self.map(of: manifest, in: chain)
+        } layers: { stretch throws(Problem) in
+            try self.layers(stretch, of: chain)
         }
     }
 
@@ -282,9 +288,15 @@ package final class LiveEngine: Sendable {
 package struct EngineOptions: Sendable {
     package var clock: any Clock
     package var copyOptions: CopyOptions
+    /// How the index of views cuts the chain; nil for no index.
+    package var indexShape: IndexShape?
 
-    package init(clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions()) {
+    package init(
+        clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions(),
+        indexShape: IndexShape? = .standard
+    ) {
         self.clock = clock
         self.copyOptions = copyOptions
+        self.indexShape = indexShape
     }
 }

@@ -9,17 +9,14 @@ package final class SnapshotView: Sendable {
     package let manifest: SnapshotManifest
     private let engine: LiveEngine
     private let isOpen = Atomic<Bool>(true)
-    private let index: Monitored<Index>
+    private let known: Monitored<Known?>
     private let geometry: Geometry
     private let lookUps = Atomic<Int>(0)
 
-    /// The frozen areas' overlays, and for which chain they hold.
-    private struct Index {
-        /// Areas from the snapshot's own up to, without, the first that grows.
-        var lower = SourceMap()
-        /// In mid-merge with later snapshots: the areas between the two that grow.
-        var upper = SourceMap()
-        var chain: ChainState?
+    /// Where chunks are looked for in a chain; nil before the first look.
+    private struct Known {
+        var chain: ChainState
+        var resolver: Resolver
     }
 
     init(engine: LiveEngine, manifest: SnapshotManifest) {
@@ -27,7 +24,7 @@ package final class SnapshotView: Sendable {
         self.manifest = manifest
         geometry = Geometry(
             volumeBytes: manifest.volumeBytes, chunkBytes: engine.format.chunkBytes)
-        index = Monitored(Index())
+        known = Monitored(nil)
     }
 
     deinit { close() }
@@ -116,7 +113,7 @@ package final class SnapshotView: Sendable {
 
     /// Areas that come one after the other in the chain.
     fileprivate enum Layer: ChunkLayer {
-        /// The overlay of frozen ones.
+        /// Frozen ones together.
         case frozen(SourceMap)
         case growing(GrowingArea)
     }
@@ -139,45 +136,35 @@ package final class SnapshotView: Sendable {
                 "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
                     + "\(manifest.id) of \(byteCount) bytes")
         }
-        let index = try currentIndex(chain)
+        if let known = known.withLock({ $0 }), known.chain === chain { return known.resolver }
+        let made = try resolver(in: chain)
+        // What the former chain alone had open is closed when the lock is given back.
+        var former: Known? = Known(chain: chain, resolver: made)
+        known.withLock { swap(&$0, &former) }
+        withExtendedLifetime(former) {}
+        return made
+    }
+
+    /// What serves chunks in a chain; made anew when it has changed.
+    private func resolver(in chain: ChainState) throws(Problem) -> Resolver {
+        let (start, end) = (chain.index(from: manifest.ordinal), chain.snapshots.count)
+        let first = chain.firstGrowing(from: start)?.index ?? end
+        // Areas from the snapshot's own up to, without, the first that grows.
+        var layers = try engine.frozenLayers(start..<first, of: chain).map(Layer.frozen)
         let merge = chain.merge
         let isOlder = merge.map { manifest.ordinal <= $0.record.safety } ?? false
-        var layers: [Layer] = [.frozen(index.lower)]
         guard let merge, isOlder else {
             if let active = chain.active { layers.append(.growing(active)) }
             return Resolver(stack: LayerStack(layers: layers), merge: merge)
         }
         if let safety = merge.safetyArea { layers.append(.growing(safety)) }
         if chain.secondGrowing != nil, let active = chain.active {
-            layers += [.frozen(index.upper), .growing(active)]
+            // In mid-merge with later snapshots: the areas between the two that grow.
+            let upper = first + 1..<chain.index(from: active.ordinal)
+            layers += try engine.frozenLayers(upper, of: chain).map(Layer.frozen)
+            layers.append(.growing(active))
         }
         return Resolver(stack: LayerStack(layers: layers), merge: nil)
-    }
-
-    /// The overlays for the present chain; made anew when it changed.
-    private func currentIndex(_ chain: ChainState) throws(Problem) -> Index {
-        let known = index.withLock { $0 }
-        if known.chain === chain { return known }
-        var result = Index()
-        result.chain = chain
-        var lower: [SourceMap] = []
-        var upper: [SourceMap] = []
-        var hasPassedGrowing = false
-        for entry in chain.snapshots[chain.index(from: manifest.ordinal)...] {
-            let ordinal = entry.manifest.ordinal
-            if chain.growing(ordinal) != nil {
-                hasPassedGrowing = true
-                continue
-            }
-            let map = try engine.library.map(ordinal, volumeBytes: entry.manifest.volumeBytes)
-            let source = SourceMap(map, ordinal: ordinal)
-            if hasPassedGrowing { upper.append(source) } else { lower.append(source) }
-        }
-        result.lower = SourceMap(overlaying: lower)
-        result.upper = SourceMap(overlaying: upper)
-        let made = result
-        index.withLock { $0 = made }
-        return made
     }
 
     /// The longest stretch from `position` on that lies in one area, or falls through (nil).

@@ -60,6 +60,14 @@ package final class AreaLibrary: Sendable {
         return map
     }
 
+    /// The map of a frozen area for one use: nothing is kept open or in memory for it.
+    package func read(_ manifest: SnapshotManifest) throws(Problem) -> ChunkMap {
+        if let known = shelves.withLock({ $0.maps[manifest.ordinal] }) { return known }
+        return try Self.read(
+            store.openArea(manifest.ordinal, writable: false), format: format,
+            ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes)
+    }
+
     /// Keeps the map of an area that has just frozen.
     package func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal) {
         put(map, for: ordinal, ifStill: shelves.withLock { $0.generation })

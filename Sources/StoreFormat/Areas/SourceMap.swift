@@ -39,6 +39,9 @@ package struct SourceMap: Hashable, Sendable {
 
     package init() {}
 
+    /// An empty one, with room for so many runs.
+    package init(capacity: Int) { runs.reserveCapacity(capacity) }
+
     package init(_ map: ChunkMap, ordinal: SnapshotOrdinal) {
         runs = map.runs.map {
             SourceRun(origin: $0.origin, count: $0.count, ordinal: ordinal, area: $0.area)
@@ -120,6 +123,17 @@ package struct SourceMap: Hashable, Sendable {
         var set = ChunkSet()
         for run in runs { set.append(run.originRange) }
         return set
+    }
+
+    /// The chunks that some areas have, and those that the others have.
+    package func split(
+        by isFirst: (SnapshotOrdinal) -> Bool
+    ) -> (first: SourceMap, second: SourceMap) {
+        var (first, second) = (SourceMap(), SourceMap())
+        for run in runs {
+            if isFirst(run.ordinal) { first.append(run) } else { second.append(run) }
+        }
+        return (first, second)
     }
 
     /// The map of the origin's first `chunkCount` chunks.

@@ -6,13 +6,20 @@ package struct ChainPlanner {
     private let state: VolumeState
     /// An area's map, as far as it is committed.
     private let map: (SnapshotManifest) throws(Problem) -> ChunkMap
+    /// What the areas of some snapshots hold, by their indices among the state's.
+    private let layers: ((Range<Int>) throws(Problem) -> [SourceMap])?
 
-    /// - Parameter map: gives the map of a snapshot's area. What it throws, the planner's methods do.
+    /// - Parameters:
+    ///   - map: gives the map of a snapshot's area. What it throws, the planner's methods do.
+    ///   - layers: gives what areas that follow each other hold, in maps of which the first that has a
+    ///     chunk counts; without it, `map` is asked for each area.
     package init(
-        _ state: VolumeState, map: @escaping (SnapshotManifest) throws(Problem) -> ChunkMap
+        _ state: VolumeState, map: @escaping (SnapshotManifest) throws(Problem) -> ChunkMap,
+        layers: ((Range<Int>) throws(Problem) -> [SourceMap])? = nil
     ) {
         self.state = state
         self.map = map
+        self.layers = layers
     }
 
     // MARK: Reverts
@@ -41,12 +48,18 @@ package struct ChainPlanner {
     package func plan(
         to target: SnapshotManifest, includesNewest: Bool = true
     ) throws(Problem) -> SourceMap {
-        var areas: [ChainArea] = []
-        for manifest in state.manifests[index(from: target.ordinal)...]
-        where includesNewest || manifest.ordinal != state.newest?.ordinal {
-            areas.append(ChainArea(ordinal: manifest.ordinal, map: try map(manifest)))
+        let end = state.manifests.count - (includesNewest || state.manifests.isEmpty ? 0 : 1)
+        let stretch = min(index(from: target.ordinal), end)..<end
+        return SourceMap(overlaying: try layers(of: stretch)).prefix(state.geometry.chunkCount)
+    }
+
+    private func layers(of stretch: Range<Int>) throws(Problem) -> [SourceMap] {
+        if let layers { return try layers(stretch) }
+        var result: [SourceMap] = []
+        for manifest in state.manifests[stretch] {
+            result.append(SourceMap(try map(manifest), ordinal: manifest.ordinal))
         }
-        return MergePlanner.plan(over: areas, chunkCount: state.geometry.chunkCount)
+        return result
     }
 
     // MARK: Deletions

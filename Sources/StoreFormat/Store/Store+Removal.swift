@@ -28,6 +28,7 @@ extension Store {
         for name in [StoreLayout.snapshots, StoreLayout.reverts] {
             left += try removeFolders(in: name)
         }
+        left += try removeIndex()
         left += try removeOwnFiles()
         return .removed(leaving: left)
     }
@@ -84,7 +85,7 @@ extension Store {
             try folder.syncFolder("")
             return found.filter {
                 !StoreLayout.storeNames.contains($0) && $0 != StoreLayout.snapshots
-                    && $0 != StoreLayout.reverts
+                    && $0 != StoreLayout.reverts && $0 != StoreLayout.index
             }
             .sorted()
         }

@@ -27,6 +27,8 @@ package import SnapshotModel
 ///     reverts/000007/begun            an empty file: the kernel may have begun the merge
 ///     reverts/000007/paused           an empty file: the kernel's merge shall rest
 ///     reverts/000007/merged           an empty file: the kernel has ended it
+///     index/2-000005.map              derived: what the areas of a stretch of snapshots hold together
+///     index/2-000005.map.new          the same, not finished
 package enum StoreLayout {
     /// The volume's record.
     package static let volume = "volume.json"

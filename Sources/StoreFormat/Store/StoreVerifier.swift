@@ -29,18 +29,22 @@ package struct StoreVerifier {
     ///
     /// - Parameters:
     ///   - mergesByItself: a merge goes on by itself while the volume is up.
+    ///   - indexShape: how the index of views is cut.
     ///   - proceed: asked before each snapshot, and each piece of data; what it throws ends the check.
     package static func check(
         store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool,
-        mergesByItself: Bool = false, proceed: @escaping () throws(Problem) -> Void = {}
+        mergesByItself: Bool = false, indexShape: IndexShape = .standard,
+        proceed: @escaping () throws(Problem) -> Void = {}
     ) throws(Problem) -> [Finding] {
         var verifier = StoreVerifier(
             store: Store(folder: folder), origin: origin, repair: repair,
             mergesByItself: mergesByItself, proceed: proceed)
         let record = try verifier.store.volume()
+        let index = try IndexVerifier(verifier.store, record, shape: indexShape)
         try verifier.checkOrigin(record)
         let sound = try verifier.checkSnapshots(record)
         try verifier.checkReverts(record)
+        try verifier.checkIndex(index, sound)
         if readData { try verifier.readAll(sound, record) }
         return verifier.findings
     }
@@ -314,6 +318,34 @@ package struct StoreVerifier {
                 "if volume \(volume.name) is active, let its merge end before anything else; else "
                 + "restore these areas from a copy of the store, then run "
                 + "\(.activate(volume.name))")
+    }
+
+    // MARK: Index
+
+    /// What is in the index's way only costs time; a map that says something else than its areas would
+    /// be believed.
+    private mutating func checkIndex(
+        _ index: IndexVerifier, _ areas: [(manifest: SnapshotManifest, map: ChunkMap)]
+    ) throws(Problem) {
+        let store = store
+        // A record that cannot be read is told of elsewhere.
+        let revert = (try? store.runningRevert()) ?? nil
+        let growing = [areas.last?.manifest.ordinal, revert?.safety].compactMap(\.self).min()
+        let verdicts = index.verdicts(areas, growing: growing ?? SnapshotOrdinal(rawValue: 0))
+        for (block, verdict) in verdicts where verdict != .right {
+            let isWrong = verdict == .wrong
+            try mend(
+                StoreLayout.indexMap(block),
+                isWrong
+                    ? "it says something else than the areas of its snapshots: views may show wrong "
+                        + "content"
+                    : "it cannot be used, and is made again when the volume is served",
+                severity: isWrong ? .damage : .note,
+                remedy: isWrong
+                    ? "stop whoever serves the volume, then run \(.checkRepair)"
+                    : "run \(.checkRepair) to remove it"
+            ) { () throws(Problem) in try store.removeIndexMaps([block]) }
+        }
     }
 
     // MARK: Data

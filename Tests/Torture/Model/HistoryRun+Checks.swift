@@ -56,6 +56,7 @@ extension HistoryRun {
         try checkChain()
         try checkMaps()
         try checkStored()
+        try checkIndex()
     }
 
     /// Who only has the store answers what the engine answers.
@@ -73,6 +74,16 @@ extension HistoryRun {
         let known = engine.snapshots().map { [$0.manifest.ordinal.rawValue, $0.exceptionCount] }
         guard found == known else {
             throw TortureFailure("the store has exceptions \(found), the engine \(known)")
+        }
+    }
+
+    /// The maps of the index say what the areas say.
+    private func checkIndex() throws {
+        let findings = try StoreVerifier.check(
+            store: disk, origin: disk.origin(), readData: false, repair: false,
+            indexShape: Self.indexShape)
+        if let finding = findings.first(where: { $0.object.hasPrefix(StoreLayout.index) }) {
+            throw TortureFailure("\(finding.object): \(finding.message)")
         }
     }
 

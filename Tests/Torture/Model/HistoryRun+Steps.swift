@@ -31,6 +31,8 @@ extension HistoryRun {
             if isClean { oracle.flush() }
         }
         inFlight = .nothing
+        // At once, and not in the background: each step of a history is read with its index.
+        while engine.extendIndex() {}
     }
 
     // MARK: the volume

@@ -98,11 +98,15 @@ final class HistoryRun {
 
     // MARK: the engine
 
+    /// A map for each two areas, for each two of these, and so on: a few snapshots make a deep index.
+    static let indexShape = IndexShape(fanOut: 2)
+
     static func open(_ disk: SimulatedDisk) throws -> LiveEngine {
         var options = EngineOptions()
         options.clock = VirtualClock()
         // Everything on the calling thread, so that a history repeats itself.
         options.copyOptions.workerCount = 0
+        options.indexShape = indexShape
         return try LiveEngine.open(store: disk, origin: disk.origin(), options: options)
     }
 

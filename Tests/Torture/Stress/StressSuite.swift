@@ -40,7 +40,9 @@ struct StressSuite {
             geometry: Geometry(volumeBytes: layout.volumeBytes, chunkBytes: layout.chunkBytes),
             storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: VirtualClock.start))
         try Store(folder: storeFolder).create(record)
-        let engine = try LiveEngine.open(store: storeFolder, origin: origin)
+        let engine = try LiveEngine.open(
+            store: storeFolder, origin: origin,
+            options: EngineOptions(indexShape: HistoryRun.indexShape))
         let seconds = max(1, options.stressSeconds / Self.chunkSizes.count)
         let run = StressRun(layout: layout, engine: engine, seconds: seconds)
         WorkerThreads.run(run.threadCount) { run.work($0) }

@@ -7,7 +7,7 @@ import TestKit
 /// What each thread of a stress does.
 extension StressRun {
     /// The number of threads that ``work(_:)`` has something to do for.
-    var threadCount: Int { layout.ownerCount + layout.rivalCount + 5 }
+    var threadCount: Int { layout.ownerCount + layout.rivalCount + 6 }
 
     func work(_ thread: Int) {
         let random = SeededGenerator(seed: layout.seed).forked(UInt64(thread))
@@ -18,6 +18,7 @@ extension StressRun {
         case 1: merge(random)
         case 2: deleteAndCollect(random)
         case 3: revert(random)
+        case 4: extendIndex()
         default: readSnapshots(random)
         }
     }
@@ -90,6 +91,11 @@ extension StressRun {
                 try barrier.prepareSnapshot(request)
                 try barrier.holdIO()
                 _ = try barrier.commit()
+                if random.oneIn(4) {
+                    try barrier.rollBack()
+                    count("snapshots rolled back")
+                    return
+                }
             } else {
                 _ = try engine.takeSnapshot(request)
             }
@@ -129,6 +135,12 @@ extension StressRun {
                 count("collections")
             }
             pause(milliseconds: 1 + random.below(10))
+        }
+    }
+
+    private func extendIndex() {
+        `repeat`("index") {
+            if engine.extendIndex() { count("index maps") } else { pause(milliseconds: 1) }
         }
     }
 

@@ -1,0 +1,122 @@
+internal import SnapshotModel
+internal import StoreFormat
+internal import System
+
+// What frozen areas hold together, by the index of views as far as it reaches.
+extension LiveEngine {
+    /// What a stretch of frozen areas holds, in maps of which the first that has a chunk counts.
+    ///
+    /// - Parameter stretch: indices of the chain's snapshots.
+    func frozenLayers(
+        _ stretch: Range<Int>, of chain: ChainState
+    ) throws(Problem) -> [SourceMap] {
+        guard let first = chain.snapshots[stretch].first?.manifest.ordinal else { return [] }
+        var layers: [SourceMap] = []
+        var single = stretch.lowerBound..<stretch.lowerBound
+        var position = stretch.lowerBound
+        // Before that, everything is in the layers already.
+        var covered = SnapshotOrdinal(rawValue: 0)
+        while position < stretch.upperBound {
+            let ordinal = chain.snapshots[position].manifest.ordinal
+            if let map = widestMap(with: ordinal, from: covered, notBefore: first, in: chain) {
+                try append(single, of: chain, to: &layers)
+                layers.append(map.chunks)
+                covered = map.block.end
+                position = chain.index(from: covered)
+                single = position..<position
+            } else {
+                covered = ordinal.next
+                position += 1
+                single = single.lowerBound..<position
+            }
+        }
+        try append(single, of: chain, to: &layers)
+        return layers
+    }
+
+    /// The same of areas of which some may grow.
+    func layers(_ stretch: Range<Int>, of chain: ChainState) throws(Problem) -> [SourceMap] {
+        var layers: [SourceMap] = []
+        var position = stretch.lowerBound
+        while position < stretch.upperBound {
+            let growing = chain.firstGrowing(from: position)
+            let frozen = position..<min(stretch.upperBound, growing?.index ?? stretch.upperBound)
+            layers += try frozenLayers(frozen, of: chain)
+            position = frozen.upperBound
+            guard let growing, growing.index < stretch.upperBound else { continue }
+            layers.append(SourceMap(growing.area.chunkMap(), ordinal: growing.area.ordinal))
+            position += 1
+        }
+        return layers
+    }
+
+    /// The map of the largest block that holds an ordinal, begins at or after `covered`, and was made of
+    /// no area before `first`: a view that begins there must not see what those have.
+    private func widestMap(
+        with ordinal: SnapshotOrdinal, from covered: SnapshotOrdinal,
+        notBefore first: SnapshotOrdinal, in chain: ChainState
+    ) -> IndexMap? {
+        guard let index, let levels = index.shape.levels(before: chain.indexLimit) else {
+            return nil
+        }
+        for level in levels.reversed() {
+            let block = index.shape.block(level, with: ordinal)
+            guard block.start >= covered, block.end <= chain.indexLimit,
+                let map = index.map(of: block, in: chain, library),
+                let oldest = map.members.first?.ordinal, oldest >= first
+            else { continue }
+            return map
+        }
+        return nil
+    }
+
+    /// Adds areas that no map of the index has, as one layer.
+    private func append(
+        _ stretch: Range<Int>, of chain: ChainState, to layers: inout [SourceMap]
+    ) throws(Problem) {
+        guard !stretch.isEmpty else { return }
+        var maps: [SourceMap] = []
+        for entry in chain.snapshots[stretch] {
+            let manifest = entry.manifest
+            let map = try library.map(manifest.ordinal, volumeBytes: manifest.volumeBytes)
+            maps.append(SourceMap(map, ordinal: manifest.ordinal))
+        }
+        layers.append(SourceMap(overlaying: maps))
+    }
+
+    /// Makes the next map of the index that is missing; false when none is. It costs the entries of a
+    /// few areas or maps, and what it cannot do is left out: views look into the areas then.
+    package func extendIndex() -> Bool {
+        guard let index else { return false }
+        // No area goes meanwhile.
+        return collecting.during {
+            guard (try? checkOpen()) != nil else { return false }
+            // Between barriers: an area that has just frozen may grow again when one is rolled back.
+            let chain = chainLock.during { self.chain }
+            guard let block = index.nextMissing(in: chain) else { return false }
+            index.make(block, in: chain, library)
+            return true
+        }
+    }
+}
+
+extension ChainState {
+    /// The first of the areas that grow: the index has nothing of it, nor of what comes after it.
+    var indexLimit: SnapshotOrdinal {
+        guard let newest else { return SnapshotOrdinal(rawValue: 0) }
+        return merge.map { min($0.record.safety, newest) } ?? newest
+    }
+
+    /// Whether a map that was read is of this chain's areas. The snapshots' identities say so, for all
+    /// areas but the last: when the next one was taken, they were as they are. The last one's number of
+    /// exceptions is compared.
+    func agrees(with map: IndexMap, _ library: AreaLibrary) throws(Problem) -> Bool {
+        let entries = snapshots[index(from: map.block.start)..<index(from: map.block.end)]
+        guard map.covers(entries.lazy.map(\.manifest)) else { return false }
+        guard let last = entries.last?.manifest, let member = map.member(last.ordinal) else {
+            return true
+        }
+        return try library.map(last.ordinal, volumeBytes: last.volumeBytes).count
+            == member.exceptionCount
+    }
+}

@@ -1,0 +1,207 @@
+internal import SnapshotModel
+internal import StoreFormat
+internal import System
+
+/// The index of views of an open volume: merged maps over stretches of frozen areas, kept in the store,
+/// so that a view asks a few of them and not every area. All views of the volume share it.
+///
+/// It is a help: what is missing, damaged or not of this chain is left out, and is no error.
+final class ViewIndex: Sendable {
+    let shape: IndexShape
+    private let store: Store
+    private let codec: IndexMapCodec
+    private let state: Monitored<State>
+
+    /// The runs of maps that are kept in memory at most: 32 bytes each. Views keep those that they use.
+    private static let runsMaximum = 1 << 19
+
+    private struct State {
+        /// What the store has, as far as nothing else was found.
+        var known: Set<IndexBlock>
+        var loaded: [IndexBlock: Loaded] = [:]
+        var runCount = 0
+        /// Counts uses, so that what was not used for long goes first.
+        var time = 0
+        /// By level: all blocks that end before that have their maps, or need none.
+        var settled: [Int: SnapshotOrdinal] = [:]
+
+        mutating func drop(_ block: IndexBlock) {
+            guard let old = loaded.removeValue(forKey: block) else { return }
+            runCount -= old.map.chunks.runs.count
+        }
+    }
+
+    private struct Loaded {
+        var map: IndexMap
+        var lastUse: Int
+    }
+
+    /// Finds what the store has. A map that reaches to what still grows was made of another chain, for
+    /// instance before this store was copied: it goes, before the chain can grow into its block.
+    ///
+    /// Nil when that cannot be done: there is no index then.
+    init?(_ store: Store, _ record: VolumeRecord, _ chain: ChainState, shape: IndexShape) {
+        self.shape = shape
+        self.store = store
+        codec = IndexMapCodec(record, shape: shape)
+        let limit = chain.indexLimit
+        do throws(Problem) {
+            let found = try store.indexBlocks(shape)
+            let foreign = found.filter { $0.end > limit }
+            try store.removeIndexMaps(foreign)
+            state = Monitored(State(known: found.subtracting(foreign)))
+        } catch { return nil }
+    }
+
+    // MARK: Reading
+
+    /// The map of a block; nil when there is none that fits the chain.
+    func map(
+        of block: IndexBlock, in chain: ChainState, _ library: AreaLibrary
+    ) -> IndexMap? {
+        let (isKnown, loaded) = state.withLock { state in
+            state.time += 1
+            state.loaded[block]?.lastUse = state.time
+            return (state.known.contains(block), state.loaded[block]?.map)
+        }
+        if let loaded { return loaded }
+        guard isKnown else { return nil }
+        do {
+            let map = try codec.decode(store.readIndexMap(block), of: block)
+            guard try chain.agrees(with: map, library) else { throw IndexFault.foreign }
+            keep(map)
+            return map
+        } catch {
+            forget(block)
+            return nil
+        }
+    }
+
+    private func keep(_ map: IndexMap) {
+        state.withLock { state in
+            guard state.known.contains(map.block) else { return }
+            state.time += 1
+            state.drop(map.block)
+            state.loaded[map.block] = Loaded(map: map, lastUse: state.time)
+            state.runCount += map.chunks.runs.count
+            while state.runCount > Self.runsMaximum, state.loaded.count > 1,
+                let oldest = state.loaded.min(by: { $0.value.lastUse < $1.value.lastUse })
+            {
+                state.drop(oldest.key)
+            }
+        }
+    }
+
+    /// Takes a map for missing, so that it is made again.
+    private func forget(_ block: IndexBlock) {
+        state.withLock { state in
+            state.known.remove(block)
+            state.drop(block)
+            state.settled[block.level] = state.settled[block.level].map { min($0, block.start) }
+        }
+    }
+
+    // MARK: Making
+
+    /// The first block, of the lowest level, whose map is missing.
+    func nextMissing(in chain: ChainState) -> IndexBlock? {
+        guard let levels = shape.levels(before: chain.indexLimit) else { return nil }
+        for level in levels {
+            if let block = nextMissing(level, in: chain) { return block }
+        }
+        return nil
+    }
+
+    private func nextMissing(_ level: Int, in chain: ChainState) -> IndexBlock? {
+        let settled = state.withLock { $0.settled[level] } ?? SnapshotOrdinal(rawValue: 0)
+        var index = chain.index(from: settled)
+        while index < chain.snapshots.count {
+            let first = chain.snapshots[index].manifest.ordinal
+            let block = shape.block(level, with: first)
+            guard block.end <= chain.indexLimit else { return nil }
+            let end = chain.index(from: block.end)
+            if isMissing(block, chain.snapshots[index..<end]), !chain.isBroken(first) {
+                return block
+            }
+            settle(block)
+            index = end
+        }
+        return nil
+    }
+
+    /// Whether a map is worth making: of several areas, and not all of them in one block of the level
+    /// below, whose map is the same.
+    private func isMissing(_ block: IndexBlock, _ entries: ArraySlice<SnapshotEntry>) -> Bool {
+        guard let first = entries.first?.manifest.ordinal,
+            let last = entries.last?.manifest.ordinal, first != last
+        else { return false }
+        if block.level > 1, shape.block(block.level - 1, with: first).contains(last) {
+            return false
+        }
+        return state.withLock { !$0.known.contains(block) }
+    }
+
+    private func settle(_ block: IndexBlock) {
+        state.withLock { $0.settled[block.level] = block.end }
+    }
+
+    /// Makes a block's map, from the maps of the level below where there are any, and else from the
+    /// areas. Where that cannot be done there is none until the volume is opened again.
+    func make(_ block: IndexBlock, in chain: ChainState, _ library: AreaLibrary) {
+        do throws(Problem) {
+            let map = try merged(block, in: chain, library)
+            guard let content = codec.encode(map) else { return settle(block) }
+            try store.writeIndexMap(block, content)
+            state.withLock { _ = $0.known.insert(block) }
+            keep(map)
+        } catch {}
+        settle(block)
+    }
+
+    private func merged(
+        _ block: IndexBlock, in chain: ChainState, _ library: AreaLibrary
+    ) throws(Problem) -> IndexMap {
+        var members: [IndexMember] = []
+        var parts: [SourceMap] = []
+        var index = chain.index(from: block.start)
+        let end = chain.index(from: block.end)
+        while index < end {
+            let manifest = chain.snapshots[index].manifest
+            if block.level > 1,
+                let part = map(
+                    of: shape.block(block.level - 1, with: manifest.ordinal), in: chain, library)
+            {
+                members += part.members
+                parts.append(part.chunks)
+                index = chain.index(from: part.block.end)
+            } else {
+                let map = try library.read(manifest)
+                members.append(IndexMember(manifest, exceptionCount: map.count))
+                parts.append(SourceMap(map, ordinal: manifest.ordinal))
+                index += 1
+            }
+        }
+        return IndexMap(
+            block: block, members: members, chunks: SourceMap(overlaying: parts))
+    }
+
+    /// Some areas were removed. A map of theirs stays right; it goes when it is of no more use, and is
+    /// made again when most of it is for nothing.
+    func removed(_ ordinals: [SnapshotOrdinal], from chain: ChainState) {
+        guard let levels = shape.levels(before: chain.indexLimit) else { return }
+        var blocks: Set<IndexBlock> = []
+        for ordinal in ordinals {
+            blocks.formUnion(levels.map { shape.block($0, with: ordinal) })
+        }
+        let known = state.withLock { $0.known }
+        let useless = blocks.intersection(known).filter { isUseless($0, in: chain) }
+        for block in useless { forget(block) }
+        try? store.removeIndexMaps(useless)
+    }
+
+    private func isUseless(_ block: IndexBlock, in chain: ChainState) -> Bool {
+        let count = chain.index(from: block.end) - chain.index(from: block.start)
+        guard count > 1 else { return true }
+        return ((try? store.indexMemberCount(block)) ?? .max) / 2 >= count
+    }
+}

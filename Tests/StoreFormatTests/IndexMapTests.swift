@@ -1,0 +1,183 @@
+import SnapshotModel
+import StoreFormat
+import System
+import TestKit
+import Testing
+
+@Suite("A map of the index of views, byte by byte")
+struct IndexMapTests {
+    private static let uuid = "00000000-0000-4000-8000-000000000001"
+    private static let shape = IndexShape.standard
+
+    private static func record(uuid: String = uuid, chunkBytes: Int = 4096) -> VolumeRecord {
+        VolumeRecord(
+            name: "vol", uuid: uuid, driver: "image", originPath: "/o",
+            geometry: Geometry(volumeBytes: 1 << 20, chunkBytes: chunkBytes),
+            storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: 0))
+    }
+
+    private static let codec = IndexMapCodec(record(), shape: shape)
+
+    private static func block(_ level: Int, _ number: Int) throws -> IndexBlock {
+        try #require(shape.block(level: level, number: number))
+    }
+
+    private static func run(_ origin: Int, _ count: Int, _ area: Int, of ordinal: Int) -> SourceRun
+    {
+        SourceRun(
+            origin: ChunkIndex(origin), count: count, ordinal: SnapshotOrdinal(rawValue: ordinal),
+            area: ChunkIndex(area))
+    }
+
+    private static func member(
+        _ ordinal: Int, _ id: Int64, _ time: Int64, _ count: Int
+    )
+        -> IndexMember
+    {
+        IndexMember(
+            ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: id),
+            takenAt: Timestamp(stored: time), exceptionCount: count)
+    }
+
+    private static func sample() throws -> IndexMap {
+        var chunks = SourceMap()
+        for run in [run(0, 2, 2, of: 1), run(2, 1, 3, of: 3), run(7, 1, 4, of: 1)] {
+            chunks.append(run)
+        }
+        return IndexMap(
+            block: try block(1, 0), members: [member(1, 10, 1000, 3), member(3, 12, 2000, 2)],
+            chunks: chunks)
+    }
+
+    /// Made by a program of another language from docs/on-disk.md.
+    private static let golden =
+        "534d5649" + "01000000" + "0010000000000000"  // "SMVI", version 1, 4096 bytes to a chunk
+        + "08000000" + "01000000" + "0000000000000000"  // fan-out 8, level 1, block 0
+        + "30303030303030302d303030302d343030302d383030302d303030303030303030303031"  // the UUID
+        + "00000000"
+        + "0200000000000000" + "0300000000000000"  // 2 members, 3 runs
+        + "0100000000000000" + "0a00000000000000" + "e803000000000000" + "0300000000000000"
+        + "0300000000000000" + "0c00000000000000" + "d007000000000000" + "0200000000000000"
+        + "0000000000000000" + "0200000000000000" + "0200000000000000" + "0100000000000000"
+        + "0200000000000000" + "0100000000000000" + "0300000000000000" + "0300000000000000"
+        + "0700000000000000" + "0100000000000000" + "0400000000000000" + "0100000000000000"
+        + "9b8ed9a9"  // CRC-32C
+
+    private static func bytes(_ hex: String) -> [UInt8] {
+        let digits = Array(hex)
+        return stride(from: 0, to: digits.count, by: 2).compactMap {
+            UInt8(String(digits[$0...$0 + 1]), radix: 16)
+        }
+    }
+
+    @Test("is written as the document says, and read back as it was")
+    func golden() throws {
+        let (golden, map) = (Self.bytes(Self.golden), try Self.sample())
+        #expect(Self.codec.encode(map) == golden)
+        #expect(try Self.codec.decode(golden, of: map.block) == map)
+        #expect(IndexMapCodec.memberCount(golden.span.bytes) == 2)
+    }
+
+    @Test("is refused with any byte altered, and cut anywhere")
+    func damage() throws {
+        let (golden, block) = (Self.bytes(Self.golden), try Self.block(1, 0))
+        for position in golden.indices {
+            var file = golden
+            file[position] ^= 0x40
+            #expect(throws: IndexFault.self) { try Self.codec.decode(file, of: block) }
+            #expect(throws: IndexFault.damaged) {
+                try Self.codec.decode(Array(golden[..<position]), of: block)
+            }
+        }
+    }
+
+    /// The golden file with some bytes replaced, and a right checksum.
+    private func sealed(_ bytes: [UInt8], at offset: Int) -> [UInt8] {
+        var file = Self.bytes(Self.golden)
+        file.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+        let checksum = CRC32C.checksum(file.dropLast(4))
+        let digits = (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (8 * $0)) }
+        return file.dropLast(4) + digits
+    }
+
+    @Test("is none of ours in another version, of another store, or in another block's place")
+    func foreign() throws {
+        let golden = Self.bytes(Self.golden)
+        let block = try Self.block(1, 0)
+        func expectForeign(
+            _ file: [UInt8], _ block: IndexBlock, _ codec: IndexMapCodec = Self.codec
+        ) {
+            #expect(throws: IndexFault.foreign) { try codec.decode(file, of: block) }
+        }
+        expectForeign(sealed([2], at: 4), block)
+        expectForeign(golden, try Self.block(1, 1))
+        expectForeign(golden, try Self.block(2, 0))
+        let uuid = String(Self.uuid.dropLast()) + "2"
+        expectForeign(
+            golden, block, IndexMapCodec(Self.record(uuid: uuid), shape: Self.shape))
+        expectForeign(
+            golden, block, IndexMapCodec(Self.record(chunkBytes: 8192), shape: Self.shape))
+        let narrow = IndexShape(fanOut: 4)
+        expectForeign(
+            golden, try #require(narrow.block(level: 1, number: 0)),
+            IndexMapCodec(Self.record(), shape: narrow))
+    }
+
+    @Test("is damaged where it says what cannot be, whatever its checksum")
+    func impossible() throws {
+        let block = try Self.block(1, 0)
+        let huge: [UInt8] = .init(repeating: 0xff, count: 8)
+        let cases: [(offset: Int, bytes: [UInt8])] = [
+            (72, [3]), (80, huge), (88, [0xff]), (88, [3]), (96, huge), (112, huge),
+            (152, huge), (160, [0]), (160, huge), (168, [1]), (168, huge), (176, [2]),
+            (160, [3]), (176, huge),
+            // A run that goes on where the one before has ended.
+            (200, [4, 0, 0, 0, 0, 0, 0, 0, 1]), (68, [1]),
+        ]
+        for (offset, bytes) in cases {
+            #expect(throws: IndexFault.damaged, "\(bytes) at \(offset)") {
+                try Self.codec.decode(sealed(bytes, at: offset), of: block)
+            }
+        }
+    }
+
+    @Test("fits the snapshots that it was made of, and those that are left of them")
+    func covers() throws {
+        let map = try Self.sample()
+        func manifest(_ ordinal: Int, _ id: Int64, _ time: Int64) -> SnapshotManifest {
+            SnapshotManifest(
+                ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: id),
+                volumeBytes: 1 << 20, takenAt: Timestamp(stored: time),
+                description: SnapshotDescription())
+        }
+        let (first, second) = (manifest(1, 10, 1000), manifest(3, 12, 2000))
+        #expect(map.covers([first, second]))
+        #expect(map.covers([second]))
+        #expect(map.covers([]))
+        #expect(!map.covers([first, manifest(2, 11, 1500), second]))
+        #expect(!map.covers([first, manifest(3, 13, 2000)]))
+        #expect(!map.covers([first, manifest(3, 12, 2001)]))
+        #expect(!map.covers([first, second, manifest(4, 14, 3000)]))
+    }
+
+    @Test("blocks tile the chain at each level", arguments: [2, 3, 8])
+    func blocks(fanOut: Int) throws {
+        let shape = IndexShape(fanOut: fanOut)
+        for ordinal in (0..<300).map(SnapshotOrdinal.init) {
+            for level in 1...4 {
+                let block = shape.block(level, with: ordinal)
+                #expect(block.contains(ordinal))
+                #expect(shape.block(level: level, number: block.number) == block)
+                #expect(shape.block(level, with: block.end).start == block.end)
+                guard level > 1 else { continue }
+                let child = shape.block(level - 1, with: ordinal)
+                #expect(block.start <= child.start && child.end <= block.end)
+            }
+        }
+        #expect(shape.levels(before: SnapshotOrdinal(rawValue: fanOut - 1)) == nil)
+        #expect(shape.levels(before: SnapshotOrdinal(rawValue: fanOut * fanOut)) == 1...2)
+        #expect(shape.block(level: 0, number: 0) == nil)
+        #expect(shape.block(level: 1, number: .max) == nil)
+        #expect(shape.block(level: .max, number: 1) == nil)
+    }
+}
