@@ -27,12 +27,87 @@ enum ChainBenchmark {
             "first read of the oldest: ms", "of one in the middle: ms",
             "next read after a snapshot: ms", "4 KiB reads of the oldest against live",
             "revert's preview: ms")
-        for fanOut in [nil, 4, 8] as [Int?] {
-            try removeIndex(store, workspace)
-            try measure(fanOut, store, origin, workspace, &table)
+        var variants = try [nil, 4, 8].map { fanOut throws in
+            try Variant(fanOut, store, origin, workspace)
         }
+        // In turn, so that a noisy machine is noisy for all.
+        for _ in 0..<Measurement.runs {
+            for index in variants.indices {
+                try variants[index].measure(store, origin, workspace)
+            }
+        }
+        for variant in variants { variant.add(to: &table) }
         table.show()
         try workspace.run(["rm", "-rf", origin.path, store.path])
+    }
+
+    /// One way to have an index, or none, and what was measured with it.
+    private struct Variant {
+        let fanOut: Int?
+        private let index: (seconds: Double, bytes: Int, files: Int)
+        private var opens: [Double] = []
+        private var firsts: [Double] = []
+        private var middles: [Double] = []
+        private var nexts: [Double] = []
+        private var ratios: [Double] = []
+        private var previews: [Double] = []
+
+        /// Makes the index, and puts it where the next one is not in its way.
+        init(
+            _ fanOut: Int?, _ store: any Folder, _ origin: any BlockDevice, _ workspace: Workspace
+        ) throws {
+            self.fanOut = fanOut
+            let engine = try ChainBenchmark.open(fanOut, store, origin)
+            let milliseconds = ChainBenchmark.milliseconds { while engine.extendIndex() {} }
+            try engine.close()
+            let files = (try? store.list(StoreLayout.index)) ?? []
+            let bytes = try files.reduce(0) { sum, name in
+                let path = StoreLayout.index + "/" + name
+                return try sum + store.openFile(path, writable: false).byteCount()
+            }
+            index = (milliseconds / 1000, bytes, files.count)
+            if fanOut != nil { try store.rename(StoreLayout.index, to: place) }
+        }
+
+        private var place: String { "index-\(fanOut ?? 0)" }
+
+        mutating func measure(
+            _ store: any Folder, _ origin: any BlockDevice, _ workspace: Workspace
+        ) throws {
+            if fanOut != nil { try store.rename(place, to: StoreLayout.index) }
+            var opened: LiveEngine?
+            opens.append(
+                try ChainBenchmark.milliseconds {
+                    opened = try ChainBenchmark.open(fanOut, store, origin)
+                })
+            guard let engine = opened else { return }
+            let view = try engine.openView(of: SnapshotID(rawValue: 1))
+            firsts.append(try ChainBenchmark.milliseconds { try ChainBenchmark.read(view, at: 0) })
+            middles.append(
+                try ChainBenchmark.milliseconds {
+                    try ChainBenchmark.readOnce(engine, snapshotCount / 2 + 3)
+                })
+            previews.append(
+                try ChainBenchmark.milliseconds {
+                    _ = try engine.previewRevert(to: SnapshotID(rawValue: 1))
+                })
+            ratios.append(try ChainBenchmark.ratio(view, engine))
+            nexts.append(try ChainBenchmark.nextRead(view, engine))
+            view.close()
+            try engine.close()
+            if fanOut != nil { try store.rename(StoreLayout.index, to: place) }
+        }
+
+        func add(to table: inout Table) {
+            func median(_ values: [Double]) -> String {
+                decimal(Measurement(seconds: values).median, 2)
+            }
+            table.add(
+                fanOut.map { "fan-out \($0)" } ?? "no index", decimal(index.seconds, 1),
+                decimal(Double(index.bytes) / Double(1 << 20), 1), "\(index.files)",
+                median(opens), median(firsts), median(middles), median(nexts), median(ratios),
+                median(previews))
+        }
     }
 
     private static func open(
@@ -58,53 +133,10 @@ enum ChainBenchmark {
         }
     }
 
-    private static func removeIndex(_ store: any Folder, _ workspace: Workspace) throws {
-        try workspace.run(["rm", "-rf", store.path + "/" + StoreLayout.index])
-    }
-
     private static func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         let start = SystemClock().monotonicNanoseconds()
         try body()
         return Double(SystemClock().monotonicNanoseconds() - start) / 1e6
-    }
-
-    private static func measure(
-        _ fanOut: Int?, _ store: any Folder, _ origin: any BlockDevice, _ workspace: Workspace,
-        _ table: inout Table
-    ) throws {
-        let building = try open(fanOut, store, origin)
-        let build = milliseconds { while building.extendIndex() {} }
-        try building.close()
-        let files = (try? store.list(StoreLayout.index)) ?? []
-        let bytes = try files.reduce(0) { sum, name in
-            try sum + store.openFile(StoreLayout.index + "/" + name, writable: false).byteCount()
-        }
-        var (opens, firsts, middles, previews): ([Double], [Double], [Double], [Double])
-        (opens, firsts, middles, previews) = ([], [], [], [])
-        for _ in 0..<Measurement.runs {
-            var engine: LiveEngine?
-            opens.append(try milliseconds { engine = try open(fanOut, store, origin) })
-            guard let engine else { return }
-            firsts.append(try milliseconds { try readOnce(engine, 1) })
-            middles.append(try milliseconds { try readOnce(engine, snapshotCount / 2 + 3) })
-            previews.append(
-                try milliseconds {
-                    _ = try engine.previewRevert(to: SnapshotID(rawValue: 1))
-                })
-        }
-        let engine = try open(fanOut, store, origin)
-        let view = try engine.openView(of: SnapshotID(rawValue: 1))
-        let ratio = try ratio(view, engine)
-        let next = try nextRead(view, engine)
-        view.close()
-        try engine.close()
-        func median(_ values: [Double]) -> String {
-            decimal(Measurement(seconds: values).median, 2)
-        }
-        table.add(
-            fanOut.map { "fan-out \($0)" } ?? "no index", decimal(build / 1000, 1),
-            decimal(Double(bytes) / Double(1 << 20), 1), "\(files.count)", median(opens),
-            median(firsts), median(middles), median(next), decimal(ratio), median(previews))
     }
 
     private static func readOnce(_ engine: LiveEngine, _ id: Int) throws {
@@ -121,46 +153,36 @@ enum ChainBenchmark {
 
     /// The reads of a view per second against those of the volume.
     private static func ratio(_ view: SnapshotView, _ engine: LiveEngine) throws -> Double {
-        var ratios: [Double] = []
-        for run in 0...Measurement.runs {
-            let (own, live) = try (
-                reads(seed: run) { try read(view, at: $0) },
-                reads(seed: run) { offset in
-                    var buffer = AlignedBuffer(count: blockBytes)
-                    var bytes = buffer.mutableBytes
-                    try engine.read(into: &bytes, at: offset)
-                }
-            )
-            // The first run opens files.
-            if run > 0 { ratios.append(live / own) }
+        // The first time opens files.
+        _ = try reads { try read(view, at: $0) }
+        let own = try reads { try read(view, at: $0) }
+        let live = try reads { offset in
+            var buffer = AlignedBuffer(count: blockBytes)
+            var bytes = buffer.mutableBytes
+            try engine.read(into: &bytes, at: offset)
         }
-        return Measurement(seconds: ratios).median
+        return live / own
     }
 
     /// The milliseconds of many random reads.
-    private static func reads(seed: Int, _ body: (Int) throws -> Void) throws -> Double {
-        var pattern = Pattern(seed: UInt64(seed + 10))
+    private static func reads(_ body: (Int) throws -> Void) throws -> Double {
+        var pattern = Pattern(seed: 10)
         return try milliseconds {
-            for _ in 0..<50_000 {
+            for _ in 0..<20_000 {
                 try body(pattern.below(volumeBytes / blockBytes) * blockBytes)
             }
         }
     }
 
-    /// The milliseconds of a view's first reads after snapshots, each taken back afterwards but for what
-    /// it leaves in the chain.
-    private static func nextRead(_ view: SnapshotView, _ engine: LiveEngine) throws -> [Double] {
-        var results: [Double] = []
-        for run in 0..<Measurement.runs {
-            let id = (engine.snapshots().last?.manifest.id.rawValue ?? 0) + 1
-            try engine.snapshot(Int(id))
-            var buffer = AlignedBuffer(count: blockBytes)
-            var bytes = buffer.mutableBytes
-            bytes.zero()
-            try engine.write(buffer.bytes, at: run * chunkBytes)
-            while engine.extendIndex() {}
-            results.append(try milliseconds { try read(view, at: 0) })
-        }
-        return results
+    /// The milliseconds of a view's first read after another snapshot.
+    private static func nextRead(_ view: SnapshotView, _ engine: LiveEngine) throws -> Double {
+        let id = (engine.snapshots().last?.manifest.id.rawValue ?? 0) + 1
+        try engine.snapshot(Int(id))
+        var buffer = AlignedBuffer(count: blockBytes)
+        var bytes = buffer.mutableBytes
+        bytes.zero()
+        try engine.write(buffer.bytes, at: 0)
+        while engine.extendIndex() {}
+        return try milliseconds { try read(view, at: chunkBytes) }
     }
 }
