@@ -12,6 +12,16 @@ package struct CRC32C: Sendable {
         return checksum.value
     }
 
+    /// The same of a part of an array, in a loop that calls nothing: for files, not for records.
+    package static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        let table = Self.table
+        var state: UInt32 = 0xFFFF_FFFF
+        for byte in bytes {
+            state = table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
+        }
+        return ~state
+    }
+
     package mutating func update(_ bytes: some Sequence<UInt8>) {
         let table = Self.table
         state = bytes.reduce(state) { state, byte in

@@ -63,6 +63,7 @@ package struct IndexBlock: Hashable, Sendable {
     /// The first ordinal after it.
     package var end: SnapshotOrdinal { SnapshotOrdinal(rawValue: (number + 1) * size) }
 
+    /// Whether an ordinal lies in it.
     package func contains(_ ordinal: SnapshotOrdinal) -> Bool { start <= ordinal && ordinal < end }
 }
 

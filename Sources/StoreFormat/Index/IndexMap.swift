@@ -37,9 +37,11 @@ package struct IndexMap: Hashable, Sendable {
 
 /// An area that a map of the index was made of, and by what it is told from any other.
 package struct IndexMember: Hashable, Sendable {
+    /// Its snapshot's.
     package let ordinal: SnapshotOrdinal
-    /// The snapshot's.
+    /// The same.
     package let id: SnapshotID
+    /// When the snapshot was taken.
     package let takenAt: Timestamp
     /// How many exceptions the area had.
     package let exceptionCount: Int

@@ -65,7 +65,7 @@ package struct IndexMapCodec: Sendable {
                 UInt64(run.ordinal.rawValue), at: &offset, into: &bytes)
         }
         var result = buffer.bytes.extracting(0..<end).array
-        let checksum = CRC32C.checksum(result)
+        let checksum = CRC32C.checksum(result[...])
         for shift in stride(from: 0, to: 8 * Self.checksumBytes, by: 8) {
             result.append(UInt8(truncatingIfNeeded: checksum >> shift))
         }
