@@ -6,7 +6,9 @@ internal import StoreFormat
 extension LiveEngine {
     /// What a revert would copy, and whether it would be refused; changes nothing.
     package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
-        try withStableChain { chain throws(Problem) in try planner(chain).previewRevert(to: id) }
+        try withStableChain { chain throws(Problem) in
+            try quickPlanner(chain).previewRevert(to: id)
+        }
     }
 
     /// Makes the volume read as a snapshot. Answers as soon as it does; the copying is left to

@@ -129,8 +129,16 @@ package final class LiveEngine: Sendable {
             revert: chain.merge?.running)
     }
 
-    /// What can be asked of a chain, with the areas that grow as they are now.
+    /// What can be asked of a chain, with the areas that grow as they are now. All of it is read from
+    /// the areas themselves, so that nothing is decided by what a damaged one used to say.
     func planner(_ chain: ChainState) -> ChainPlanner {
+        ChainPlanner(volumeState(chain)) { manifest throws(Problem) in
+            try self.map(of: manifest, in: chain)
+        }
+    }
+
+    /// The same for a look that changes nothing: by the index of views.
+    func quickPlanner(_ chain: ChainState) -> ChainPlanner {
         ChainPlanner(volumeState(chain)) { manifest throws(Problem) in
             try self.map(of: manifest, in: chain)
         } layers: { stretch throws(Problem) in
