@@ -114,7 +114,8 @@ struct SeedWriter {
         let members = [1, 3].map { ordinal in
             IndexMember(
                 ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: 9),
-                takenAt: Timestamp(stored: 1), exceptionCount: 3)
+                takenAt: Timestamp(stored: 1),
+                digest: AreaDigest(exceptionCount: 3, checksum: 7))
         }
         return codec.encode(IndexMap(block: block, members: members, chunks: chunks)) ?? []
     }

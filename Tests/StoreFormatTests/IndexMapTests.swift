@@ -29,14 +29,18 @@ struct IndexMapTests {
             area: ChunkIndex(area))
     }
 
+    /// An area of these runs: first chunk, chunks, first chunk in the area.
     private static func member(
-        _ ordinal: Int, _ id: Int64, _ time: Int64, _ count: Int
-    )
-        -> IndexMember
-    {
-        IndexMember(
+        _ ordinal: Int, _ id: Int64, _ time: Int64, _ runs: [(Int, Int, Int)]
+    ) -> IndexMember {
+        var map = ChunkMap()
+        for (origin, count, area) in runs {
+            map.append(
+                ChunkRun(origin: ChunkIndex(origin), area: ChunkIndex(area), count: count))
+        }
+        return IndexMember(
             ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: id),
-            takenAt: Timestamp(stored: time), exceptionCount: count)
+            takenAt: Timestamp(stored: time), digest: AreaDigest(map))
     }
 
     private static func sample() throws -> IndexMap {
@@ -45,7 +49,10 @@ struct IndexMapTests {
             chunks.append(run)
         }
         return IndexMap(
-            block: try block(1, 0), members: [member(1, 10, 1000, 3), member(3, 12, 2000, 2)],
+            block: try block(1, 0), members: [
+                member(1, 10, 1000, [(0, 2, 2), (7, 1, 4)]),
+                member(3, 12, 2000, [(1, 1, 2), (2, 1, 3)]),
+            ],
             chunks: chunks)
     }
 
@@ -57,11 +64,13 @@ struct IndexMapTests {
         + "00000000"
         + "0200000000000000" + "0300000000000000"  // 2 members, 3 runs
         + "0100000000000000" + "0a00000000000000" + "e803000000000000" + "0300000000000000"
+        + "a29e671700000000"  // CRC-32C of its runs
         + "0300000000000000" + "0c00000000000000" + "d007000000000000" + "0200000000000000"
+        + "23b9384d00000000"
         + "0000000000000000" + "0200000000000000" + "0200000000000000" + "0100000000000000"
         + "0200000000000000" + "0100000000000000" + "0300000000000000" + "0300000000000000"
         + "0700000000000000" + "0100000000000000" + "0400000000000000" + "0100000000000000"
-        + "9b8ed9a9"  // CRC-32C
+        + "584c2d6f"  // CRC-32C
 
     private static func bytes(_ hex: String) -> [UInt8] {
         let digits = Array(hex)
@@ -129,10 +138,10 @@ struct IndexMapTests {
         let huge: [UInt8] = .init(repeating: 0xff, count: 8)
         let cases: [(offset: Int, bytes: [UInt8])] = [
             (72, [3]), (80, huge), (88, [0xff]), (88, [3]), (96, huge), (112, huge),
-            (152, huge), (160, [0]), (160, huge), (168, [1]), (168, huge), (176, [2]),
-            (160, [3]), (176, huge),
+            (124, [1]), (168, huge), (176, [0]), (176, huge), (184, [1]), (184, huge),
+            (192, [2]), (176, [3]), (192, huge), (68, [1]),
             // A run that goes on where the one before has ended.
-            (200, [4, 0, 0, 0, 0, 0, 0, 0, 1]), (68, [1]),
+            (216, [4, 0, 0, 0, 0, 0, 0, 0, 1]),
         ]
         for (offset, bytes) in cases {
             #expect(throws: IndexFault.damaged, "\(bytes) at \(offset)") {

@@ -9,9 +9,9 @@ extension LiveEngine {
     /// - Parameter stretch: indices of the chain's snapshots.
     func frozenLayers(
         _ stretch: Range<Int>, of chain: ChainState
-    ) throws(Problem) -> [SourceMap] {
+    ) throws(Problem) -> [FrozenLayer] {
         guard let first = chain.snapshots[stretch].first?.manifest.ordinal else { return [] }
-        var layers: [SourceMap] = []
+        var layers: [FrozenLayer] = []
         var single = stretch.lowerBound..<stretch.lowerBound
         var position = stretch.lowerBound
         // Before that, everything is in the layers already.
@@ -20,7 +20,7 @@ extension LiveEngine {
             let ordinal = chain.snapshots[position].manifest.ordinal
             if let map = widestMap(with: ordinal, from: covered, notBefore: first, in: chain) {
                 try append(single, of: chain, to: &layers)
-                layers.append(map.chunks)
+                layers.append(FrozenLayer(chunks: map.chunks, map: map))
                 covered = map.block.end
                 position = chain.index(from: covered)
                 single = position..<position
@@ -41,7 +41,7 @@ extension LiveEngine {
         while position < stretch.upperBound {
             let growing = chain.firstGrowing(from: position)
             let frozen = position..<min(stretch.upperBound, growing?.index ?? stretch.upperBound)
-            layers += try frozenLayers(frozen, of: chain)
+            layers += try frozenLayers(frozen, of: chain).map(\.chunks)
             position = frozen.upperBound
             guard let growing, growing.index < stretch.upperBound else { continue }
             layers.append(SourceMap(growing.area.chunkMap(), ordinal: growing.area.ordinal))
@@ -72,7 +72,7 @@ extension LiveEngine {
 
     /// Adds areas that no map of the index has, as one layer.
     private func append(
-        _ stretch: Range<Int>, of chain: ChainState, to layers: inout [SourceMap]
+        _ stretch: Range<Int>, of chain: ChainState, to layers: inout [FrozenLayer]
     ) throws(Problem) {
         guard !stretch.isEmpty else { return }
         var maps: [SourceMap] = []
@@ -81,7 +81,28 @@ extension LiveEngine {
             let map = try library.map(manifest.ordinal, volumeBytes: manifest.volumeBytes)
             maps.append(SourceMap(map, ordinal: manifest.ordinal))
         }
-        layers.append(SourceMap(overlaying: maps))
+        layers.append(FrozenLayer(chunks: SourceMap(overlaying: maps)))
+    }
+
+    /// Whether an area is what it was when a map of the index was made of it, before content is read
+    /// there because the map says so. An area is read as a whole for it, once.
+    ///
+    /// False when the chain has no such area: the maps that name it have been given up.
+    ///
+    /// - Throws: `corrupt` when it holds something else, and what is wrong with it when it is damaged.
+    func holds(_ member: IndexMember) throws(Problem) -> Bool {
+        guard let manifest = chain.entry(member.ordinal)?.manifest else {
+            index?.forget(naming: member.ordinal)
+            return false
+        }
+        guard try library.digest(manifest) == member.digest else {
+            throw Problem(
+                .corrupt,
+                "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what it was "
+                    + "when the index of views was made of it",
+                hint: "run \(.check()) to see which of them is damaged")
+        }
+        return true
     }
 
     /// Makes the next map of the index that is missing; false when none is. It costs the entries of a
@@ -108,15 +129,21 @@ extension ChainState {
     }
 
     /// Whether a map that was read is of this chain's areas. The snapshots' identities say so, for all
-    /// areas but the last: when the next one was taken, they were as they are. The last one's number of
-    /// exceptions is compared.
+    /// areas but the last: when the next one was taken, they were as they are. The last one's content is
+    /// compared.
     func agrees(with map: IndexMap, _ library: AreaLibrary) throws(Problem) -> Bool {
         let entries = snapshots[index(from: map.block.start)..<index(from: map.block.end)]
         guard map.covers(entries.lazy.map(\.manifest)) else { return false }
         guard let last = entries.last?.manifest, let member = map.member(last.ordinal) else {
             return true
         }
-        return try library.map(last.ordinal, volumeBytes: last.volumeBytes).count
-            == member.exceptionCount
+        return try library.digest(last) == member.digest
     }
+}
+
+/// What some frozen areas hold together.
+struct FrozenLayer: Sendable {
+    var chunks: SourceMap
+    /// The map of the index that says so; nil when the areas were looked into.
+    var map: IndexMap?
 }

@@ -101,6 +101,12 @@ final class ViewIndex: Sendable {
         }
     }
 
+    /// The same for all that may have been made of an area which the chain does not have.
+    func forget(naming ordinal: SnapshotOrdinal) {
+        let known = state.withLock { $0.known }
+        for block in known where block.contains(ordinal) { forget(block) }
+    }
+
     // MARK: Making
 
     /// The first block, of the lowest level, whose map is missing.
@@ -176,7 +182,7 @@ final class ViewIndex: Sendable {
                 index = chain.index(from: part.block.end)
             } else {
                 let map = try library.read(manifest)
-                members.append(IndexMember(manifest, exceptionCount: map.count))
+                members.append(IndexMember(manifest, digest: AreaDigest(map)))
                 parts.append(SourceMap(map, ordinal: manifest.ordinal))
                 index += 1
             }

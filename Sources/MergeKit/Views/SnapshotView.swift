@@ -48,10 +48,14 @@ package final class SnapshotView: Sendable {
         engine.gate.enter()
         defer { engine.gate.leave() }
         let range = offset..<offset + buffer.byteCount
-        let resolver = try resolver(for: range)
+        var resolver = try resolver(for: range)
         var position = offset
         while position < range.upperBound {
             let (source, bytes) = stretch(resolver, at: position, upTo: range.upperBound)
+            if let source, try !holds(source, resolver) {
+                resolver = try self.resolver(for: range)
+                continue
+            }
             var part = buffer.part(bytes.lowerBound - offset..<bytes.upperBound - offset)
             if let source {
                 try engine.read(into: &part, from: source, at: bytes.lowerBound, geometry: geometry)
@@ -84,11 +88,15 @@ package final class SnapshotView: Sendable {
     package func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
         engine.gate.enter()
         defer { engine.gate.leave() }
-        let resolver = try resolver(for: range)
+        var resolver = try resolver(for: range)
         var list = ExtentList(limit: limit)
         var position = range.lowerBound
         while position < range.upperBound {
             let (source, bytes) = stretch(resolver, at: position, upTo: range.upperBound)
+            if let source, try !holds(source, resolver) {
+                resolver = try self.resolver(for: range)
+                continue
+            }
             let stretch =
                 try source.map { source throws(Problem) in
                     try engine.stretch(source, bytes, geometry: geometry)
@@ -114,7 +122,7 @@ package final class SnapshotView: Sendable {
     /// Areas that come one after the other in the chain.
     fileprivate enum Layer: ChunkLayer {
         /// Frozen ones together.
-        case frozen(SourceMap)
+        case frozen(FrozenLayer)
         case growing(GrowingArea)
     }
 
@@ -165,6 +173,20 @@ package final class SnapshotView: Sendable {
             layers.append(.growing(active))
         }
         return Resolver(stack: LayerStack(layers: layers), merge: nil)
+    }
+
+    /// Whether an area that a map of the index leads to is what it was. False when there is no such
+    /// area: the view is to be resolved again.
+    private func holds(_ source: SourceRun, _ resolver: Resolver) throws(Problem) -> Bool {
+        for case .frozen(let layer) in resolver.stack.layers {
+            guard let member = layer.map?.member(source.ordinal) else { continue }
+            if try engine.holds(member) { return true }
+            var former: Known?
+            known.withLock { swap(&$0, &former) }
+            withExtendedLifetime(former) {}
+            return false
+        }
+        return true
     }
 
     /// The longest stretch from `position` on that lies in one area, or falls through (nil).
@@ -222,7 +244,8 @@ extension SnapshotView.Layer {
 
     fileprivate func firstRun(in range: Range<ChunkIndex>) -> SourceRun? {
         switch self {
-        case .frozen(let map):
+        case .frozen(let layer):
+            let map = layer.chunks
             let index = map.firstRun(endingAfter: range.lowerBound)
             guard index < map.runs.count, map.runs[index].origin < range.upperBound else {
                 return nil

@@ -29,6 +29,17 @@ package struct CRC32C: Sendable {
         }
     }
 
+    /// Adds the eight bytes of a number, the lowest first.
+    package mutating func update(littleEndian number: UInt64) {
+        let table = Self.table
+        var rest = number
+        for _ in 0..<8 {
+            let byte = UInt32(truncatingIfNeeded: rest) & 0xFF
+            state = table[Int((state & 0xFF) ^ byte)] ^ (state >> 8)
+            rest >>= 8
+        }
+    }
+
     /// The checksum of what was added so far.
     package var value: UInt32 { ~state }
 

@@ -15,6 +15,8 @@ package final class AreaLibrary: Sendable {
     private struct Shelves {
         var maps: [SnapshotOrdinal: ChunkMap] = [:]
         var runCount = 0
+        /// Of all areas that were asked for: a few bytes for each.
+        var digests: [SnapshotOrdinal: AreaDigest] = [:]
         /// Counts what was forgotten: what was read before that and comes late is not kept.
         var generation = 0
     }
@@ -68,6 +70,18 @@ package final class AreaLibrary: Sendable {
             ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes)
     }
 
+    /// The digest of a frozen area, which is read as a whole for it the first time.
+    package func digest(_ manifest: SnapshotManifest) throws(Problem) -> AreaDigest {
+        let ordinal = manifest.ordinal
+        let (known, generation) = shelves.withLock { ($0.digests[ordinal], $0.generation) }
+        if let known { return known }
+        let digest = AreaDigest(try read(manifest))
+        shelves.withLock { shelves in
+            if shelves.generation == generation { shelves.digests[ordinal] = digest }
+        }
+        return digest
+    }
+
     /// Keeps the map of an area that has just frozen.
     package func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal) {
         put(map, for: ordinal, ifStill: shelves.withLock { $0.generation })
@@ -91,6 +105,7 @@ package final class AreaLibrary: Sendable {
     package func forget(_ ordinal: SnapshotOrdinal) {
         shelves.withLock { shelves in
             shelves.generation += 1
+            shelves.digests[ordinal] = nil
             if let old = shelves.maps.removeValue(forKey: ordinal) {
                 shelves.runCount -= old.runs.count
             }

@@ -43,22 +43,21 @@ package struct IndexMember: Hashable, Sendable {
     package let id: SnapshotID
     /// When the snapshot was taken.
     package let takenAt: Timestamp
-    /// How many exceptions the area had.
-    package let exceptionCount: Int
+    /// What the area held.
+    package let digest: AreaDigest
 
     package init(
-        ordinal: SnapshotOrdinal, id: SnapshotID, takenAt: Timestamp, exceptionCount: Int
+        ordinal: SnapshotOrdinal, id: SnapshotID, takenAt: Timestamp, digest: AreaDigest
     ) {
         self.ordinal = ordinal
         self.id = id
         self.takenAt = takenAt
-        self.exceptionCount = exceptionCount
+        self.digest = digest
     }
 
-    package init(_ manifest: SnapshotManifest, exceptionCount: Int) {
+    package init(_ manifest: SnapshotManifest, digest: AreaDigest) {
         self.init(
-            ordinal: manifest.ordinal, id: manifest.id, takenAt: manifest.takenAt,
-            exceptionCount: exceptionCount)
+            ordinal: manifest.ordinal, id: manifest.id, takenAt: manifest.takenAt, digest: digest)
     }
 
     /// Whether it is the area of this snapshot, and not of another that had its ordinal.

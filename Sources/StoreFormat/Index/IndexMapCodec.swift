@@ -6,7 +6,8 @@ package import SnapshotModel
 ///     0    "SMVI" | u32 version (1) | u64 chunk size in bytes | u32 fan-out | u32 level
 ///     24   u64 number of the block | 36 bytes of the volume's UUID, zeroes behind it | u32 zero
 ///     72   u64 m, the members | u64 n, the runs
-///     88   m x { u64 ordinal | u64 snapshot's id | i64 time in a catalog's form | u64 exceptions }
+///     88   m x { u64 ordinal | u64 snapshot's id | i64 time in a catalog's form | u64 exceptions
+///               | u32 CRC-32C of the area's runs | u32 zero }
 ///          n x { u64 first chunk | u64 chunks | u64 first chunk in the area | u64 ordinal }
 ///          u32 CRC-32C of all bytes before
 ///
@@ -23,12 +24,14 @@ package struct IndexMapCodec: Sendable {
     package static let version: UInt32 = 1
     /// The bytes before the members.
     package static let headerBytes = 88
-    /// The bytes of a member, and those of a run.
-    package static let itemBytes = 32
+    /// The bytes of a member.
+    package static let memberBytes = 40
+    /// The bytes of a run.
+    package static let runBytes = 32
     /// More than that no map is made of, or read: 32 MiB.
     package static let itemsMaximum = 1 << 20
     /// The largest file, in bytes.
-    package static let bytesMaximum = headerBytes + itemsMaximum * itemBytes + checksumBytes
+    package static let bytesMaximum = headerBytes + itemsMaximum * memberBytes + checksumBytes
 
     private static let checksumBytes = 4
     private static let uuidRange = 32..<68
@@ -42,13 +45,18 @@ package struct IndexMapCodec: Sendable {
         self.shape = shape
     }
 
+    /// Where the runs end.
+    private static func end(_ memberCount: Int, _ runCount: Int) -> Int {
+        headerBytes + memberCount * memberBytes + runCount * runBytes
+    }
+
     // MARK: Writing
 
     /// The file's content; nil when it would be too large.
     package func encode(_ map: IndexMap) -> [UInt8]? {
         let count = map.members.count + map.chunks.runs.count
         guard count <= Self.itemsMaximum else { return nil }
-        let end = Self.headerBytes + count * Self.itemBytes
+        let end = Self.end(map.members.count, map.chunks.runs.count)
         var buffer = AlignedBuffer(count: end + Self.checksumBytes)
         var bytes = buffer.mutableBytes
         encodeHeader(map, into: &bytes)
@@ -56,8 +64,10 @@ package struct IndexMapCodec: Sendable {
         for member in map.members {
             Self.encode(
                 UInt64(member.ordinal.rawValue), UInt64(bitPattern: member.id.rawValue),
-                UInt64(bitPattern: member.takenAt.stored), UInt64(member.exceptionCount),
+                UInt64(bitPattern: member.takenAt.stored), UInt64(member.digest.exceptionCount),
                 at: &offset, into: &bytes)
+            bytes.store(littleEndian: member.digest.checksum, at: offset)
+            offset += Self.memberBytes - Self.runBytes
         }
         for run in map.chunks.runs {
             Self.encode(
@@ -98,7 +108,7 @@ package struct IndexMapCodec: Sendable {
         bytes.store(littleEndian: second, at: offset + 8)
         bytes.store(littleEndian: third, at: offset + 16)
         bytes.store(littleEndian: fourth, at: offset + 24)
-        offset += itemBytes
+        offset += runBytes
     }
 
     // MARK: Reading
@@ -125,14 +135,13 @@ package struct IndexMapCodec: Sendable {
         let runCount: UInt64 = bytes.littleEndian(at: 80)
         guard bytes.littleEndian(UInt32.self, at: 68) == 0,
             memberCount <= Self.itemsMaximum, runCount <= Self.itemsMaximum,
-            end == Self.headerBytes + Int(memberCount + runCount) * Self.itemBytes
+            end == Self.end(Int(memberCount), Int(runCount))
         else { throw .damaged }
         let members = try Self.members(bytes, Int(memberCount), of: block)
         return IndexMap(
             block: block, members: members,
             chunks: try Self.chunks(
-                bytes, Int(runCount), from: Self.headerBytes + members.count * Self.itemBytes,
-                members))
+                bytes, Int(runCount), from: Self.end(members.count, 0), members))
     }
 
     private func isOurs(_ bytes: RawSpan, _ block: IndexBlock) -> Bool {
@@ -148,13 +157,13 @@ package struct IndexMapCodec: Sendable {
         var members: [IndexMember] = []
         members.reserveCapacity(count)
         for index in 0..<count {
-            let offset = headerBytes + index * itemBytes
+            let offset = headerBytes + index * memberBytes
             let ordinal = Int(exactly: bytes.littleEndian(UInt64.self, at: offset))
             let id = Int64(exactly: bytes.littleEndian(UInt64.self, at: offset + 8))
             let exceptions = Int(exactly: bytes.littleEndian(UInt64.self, at: offset + 24))
             guard let ordinal = ordinal.flatMap(SnapshotOrdinal.init(checking:)),
                 let id = id.flatMap(SnapshotID.init(checking:)), let exceptions,
-                block.contains(ordinal), members.last.map({ $0.ordinal < ordinal }) ?? true
+                bytes.littleEndian(UInt32.self, at: offset + 36) == 0, block.contains(ordinal), members.last.map({ $0.ordinal < ordinal }) ?? true
             else { throw .damaged }
             members.append(
                 IndexMember(
@@ -162,7 +171,9 @@ package struct IndexMapCodec: Sendable {
                     takenAt: Timestamp(
                         stored: Int64(
                             bitPattern: bytes.littleEndian(UInt64.self, at: offset + 16))),
-                    exceptionCount: exceptions))
+                    digest: AreaDigest(
+                        exceptionCount: exceptions,
+                        checksum: bytes.littleEndian(UInt32.self, at: offset + 32))))
         }
         return members
     }
@@ -174,7 +185,7 @@ package struct IndexMapCodec: Sendable {
         var map = SourceMap(capacity: count)
         var end = ChunkIndex(0)
         for index in 0..<count {
-            let offset = start + index * itemBytes
+            let offset = start + index * runBytes
             let origin: UInt64 = bytes.littleEndian(at: offset)
             let length: UInt64 = bytes.littleEndian(at: offset + 8)
             let area: UInt64 = bytes.littleEndian(at: offset + 16)

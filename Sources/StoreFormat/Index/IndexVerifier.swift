@@ -51,6 +51,11 @@ package struct IndexVerifier {
         let present = areas[start..<end].filter { area in
             map.member(area.manifest.ordinal)?.isArea(of: area.manifest) ?? false
         }
+        guard
+            present.allSatisfy({ area in
+                map.member(area.manifest.ordinal)?.digest == AreaDigest(area.map)
+            })
+        else { return .wrong }
         let expected = SourceMap(
             overlaying: present.map { SourceMap($0.map, ordinal: $0.manifest.ordinal) })
         let ordinals = Set(present.map(\.manifest.ordinal))

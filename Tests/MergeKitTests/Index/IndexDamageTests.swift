@@ -61,6 +61,24 @@ struct IndexDamageTests {
     }
 
     @Test(
+        "every view that needs content of a damaged area is refused, and its extents, at any time",
+        arguments: Damage.allCases)
+    func viewsRefuse(damage: Damage) throws {
+        let volume = try damaged(damage)
+        for id in 1...6 as ClosedRange<Int64> {
+            for _ in 0..<2 {
+                #expect(throws: Problem.self, "view \(id)") { try volume.content(id) }
+                let view = try volume.engine.openView(of: SnapshotID(rawValue: id))
+                defer { view.close() }
+                #expect(throws: Problem.self, "extents of \(id)") {
+                    try view.extents(in: 0..<view.byteCount, limit: 1000)
+                }
+            }
+        }
+        for id in 7...12 as ClosedRange<Int64> { _ = try volume.content(id) }
+    }
+
+    @Test(
         "a revert whose plan has a damaged area is refused, and the volume can still be opened",
         arguments: Damage.allCases.filter(\.isPlain))
     func revertRefused(damage: Damage) throws {
@@ -72,5 +90,64 @@ struct IndexDamageTests {
         #expect(try again.content() == content)
         try again.revert(2, to: 9, safety: 21)
         try again.merge()
+    }
+
+    @Test("check tells of areas that are not what a map was made of", arguments: Damage.allCases)
+    func checkTells(damage: Damage) throws {
+        let volume = try damaged(damage)
+        #expect(try volume.check(indexShape: Self.narrow).contains { $0.severity != .note })
+    }
+
+    @Test(
+        "a map whose last area has as many exceptions as the chain's, and others, is not believed")
+    func otherContent() throws {
+        let volume = try EngineFixture(chunks: 16, indexShape: Self.narrow)
+        for id in 1...3 as ClosedRange<Int64> { try volume.snapshot(id) }
+        let copy = volume.crashed(.keepAll)
+        // The same snapshots, and then each its own single exception in the area of the third.
+        for (disk, chunk) in [(volume, 5), (try EngineFixture(opening: copy), 6)] {
+            try disk.write(9, to: chunk)
+            try disk.snapshot(4)
+            try disk.write(8, to: 0..<16)
+        }
+        try volume.snapshot(5)
+        build(volume)
+        let name = "index/1-000001.map"
+        // As an older snapmgr, which knows no index, leaves it in a store that was copied back.
+        try copy.makeFolder("index")
+        try copy.writeFile(name, volume.disk.readFile(name, limitBytes: 1 << 20))
+        let branch = try EngineFixture(opening: copy, indexShape: Self.narrow)
+        #expect(try branch.content(3) == [UInt8](repeating: 0, count: 16))
+        #expect(try branch.content(2) == [UInt8](repeating: 0, count: 16))
+    }
+
+    @Test("a map that leads to an area which the chain does not have is given up")
+    func missingArea() throws {
+        let volume = try EngineFixture(chunks: 64, indexShape: Self.narrow)
+        for id in 1...6 as ClosedRange<Int64> {
+            try volume.snapshot(id)
+            try volume.write(UInt8(id), to: 3)
+        }
+        build(volume)
+        // The first area has all that this one has.
+        try volume.delete(2)
+        _ = try volume.engine.collect()
+        let disk = volume.crashed(.keepAll)
+        #expect(try !disk.exists(EngineFixture.area(2)))
+        let codec = IndexMapCodec(try Store(folder: disk).volume(), shape: Self.narrow)
+        let block = try #require(Self.narrow.block(level: 2, number: 0))
+        let name = StoreLayout.indexMap(block)
+        let map = try codec.decode(disk.readFile(name, limitBytes: 1 << 20), of: block)
+        var chunks = map.chunks
+        chunks.append(
+            SourceRun(
+                origin: ChunkIndex(60), count: 1, ordinal: SnapshotOrdinal(rawValue: 2),
+                area: ChunkIndex(2)))
+        let wrong = IndexMap(block: block, members: map.members, chunks: chunks)
+        try disk.writeFile(name, try #require(codec.encode(wrong)))
+        let again = try EngineFixture(opening: disk, indexShape: Self.narrow)
+        #expect(try again.content(1) == volume.content(1))
+        build(again)
+        #expect(try again.check(indexShape: Self.narrow).isEmpty)
     }
 }

@@ -306,7 +306,7 @@ struct ViewIndexTests {
         let name = "index/1-000001.map"
         var file = try volume.disk.readFile(name, limitBytes: 1 << 20)
         // Another chunk of the area in the first run, and a right checksum.
-        file[IndexMapCodec.headerBytes + 2 * IndexMapCodec.itemBytes + 16] ^= 1
+        file[IndexMapCodec.headerBytes + 2 * IndexMapCodec.memberBytes + 16] ^= 1
         let checksum = CRC32C.checksum(file.dropLast(4))
         file = file.dropLast(4) + (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (8 * $0)) }
         try volume.disk.writeFile(name, file)
