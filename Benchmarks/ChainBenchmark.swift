@@ -115,7 +115,7 @@ enum ChainBenchmark {
     ) throws -> LiveEngine {
         try LiveEngine.open(
             store: store, origin: origin,
-            options: EngineOptions(indexShape: fanOut.map(IndexShape.init)))
+            options: EngineOptions(indexShape: fanOut.map { IndexShape(fanOut: $0) }))
     }
 
     /// Three writes of 4 to 64 KiB anywhere before each snapshot.

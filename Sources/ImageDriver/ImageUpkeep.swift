@@ -94,7 +94,12 @@ package final class ImageUpkeep: Sendable {
         try collectIfWanted()
         switch try engine.mergeStep(byteLimit: Self.mergeStepBytes) {
         case .progressed: return 0
-        case .idle: return engine.extendIndex() ? 0 : nil
+        case .idle:
+            // Whoever wakes or stops the thread does not wait for a map.
+            let isMore = engine.extendIndex { [state] in
+                state.withLock { !$0.isStopping && !$0.isWoken }
+            }
+            return isMore ? 0 : nil
         case .finished:
             collectSoon()
             return nil

@@ -49,7 +49,8 @@ struct IndexMapTests {
             chunks.append(run)
         }
         return IndexMap(
-            block: try block(1, 0), members: [
+            block: try block(1, 0),
+            members: [
                 member(1, 10, 1000, [(0, 2, 2), (7, 1, 4)]),
                 member(3, 12, 2000, [(1, 1, 2), (2, 1, 3)]),
             ],
@@ -142,6 +143,10 @@ struct IndexMapTests {
             (192, [2]), (176, [3]), (192, huge), (68, [1]),
             // A run that goes on where the one before has ended.
             (216, [4, 0, 0, 0, 0, 0, 0, 0, 1]),
+            // Of a volume larger than any, and of its area.
+            (168, [0, 0, 0, 0, 0, 0, 2]), (184, [0, 0, 0, 0, 0, 0, 2]),
+            // Where an area has metadata: at chunk 258, and in the middle of a run.
+            (184, [2, 1]), (184, [1, 1]),
         ]
         for (offset, bytes) in cases {
             #expect(throws: IndexFault.damaged, "\(bytes) at \(offset)") {

@@ -8,7 +8,9 @@ extension LiveEngine {
     /// and punches holes into the others; the area that still grows is emptied when no snapshot is
     /// left. Reads and writes go on. Needs no free space.
     package func collect() throws(Problem) -> CollectReport {
-        try collecting.during { () throws(Problem) in
+        noteCollector(isWaiting: true)
+        return try collecting.during { () throws(Problem) in
+            noteCollector(isWaiting: false)
             try checkOpen()
             var report = CollectReport(freedBytes: 0)
             // Between barriers: a chain that may still be rolled back is no ground to free anything.

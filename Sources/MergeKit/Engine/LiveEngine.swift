@@ -29,6 +29,7 @@ package final class LiveEngine: Sendable {
     private let originMark = WorkLock(.originMark)
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
+    private let waitingCollectors = Atomic<Int>(0)
     /// Reads and writes of clients so far: what tells a merge whether anybody waits for it.
     private let clientOperations = Atomic<Int>(0)
     private let isClosed = Atomic<Bool>(false)
@@ -96,6 +97,12 @@ package final class LiveEngine: Sendable {
     /// Puts a changed chain in place of the present one.
     func updateChain(_ change: (ChainState) -> ChainState) {
         chainState.withLock { $0 = change($0) }
+    }
+
+    /// Whether somebody waits for ``collecting`` to free space.
+    var isCollectorWaiting: Bool { waitingCollectors.load(ordering: .relaxed) > 0 }
+    func noteCollector(isWaiting: Bool) {
+        waitingCollectors.add(isWaiting ? 1 : -1, ordering: .relaxed)
     }
 
     func noteClientOperation() { clientOperations.add(1, ordering: .relaxed) }

@@ -59,9 +59,12 @@ extension LiveEngine {
         guard let index, let levels = index.shape.levels(before: chain.indexLimit) else {
             return nil
         }
+        let start = chain.index(from: first)
         for level in levels.reversed() {
             let block = index.shape.block(level, with: ordinal)
+            // What has an area before `first` for certain is not even read.
             guard block.start >= covered, block.end <= chain.indexLimit,
+                chain.index(from: block.start) >= start,
                 let map = index.map(of: block, in: chain, library),
                 let oldest = map.members.first?.ordinal, oldest >= first
             else { continue }
@@ -107,18 +110,24 @@ extension LiveEngine {
 
     /// Makes the next map of the index that is missing; false when none is. It costs the entries of a
     /// few areas or maps, and what it cannot do is left out: views look into the areas then.
-    package func extendIndex() -> Bool {
+    ///
+    /// - Parameter isWanted: asked again and again; when it says no, the map is left for later.
+    package func extendIndex(while isWanted: @escaping () -> Bool = { true }) -> Bool {
         guard let index else { return false }
         // No area goes meanwhile.
         return collecting.during {
-            guard (try? checkOpen()) != nil else { return false }
+            guard isOpen else { return false }
             // Between barriers: an area that has just frozen may grow again when one is rolled back.
             let chain = chainLock.during { self.chain }
             guard let block = index.nextMissing(in: chain) else { return false }
-            index.make(block, in: chain, library)
+            index.make(block, in: chain, library) {
+                isWanted() && self.isOpen && !self.isCollectorWaiting
+            }
             return true
         }
     }
+
+    private var isOpen: Bool { (try? checkOpen()) != nil }
 }
 
 extension ChainState {

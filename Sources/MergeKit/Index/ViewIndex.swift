@@ -12,8 +12,9 @@ final class ViewIndex: Sendable {
     private let codec: IndexMapCodec
     private let state: Monitored<State>
 
-    /// The runs of maps that are kept in memory at most: 32 bytes each. Views keep those that they use.
-    private static let runsMaximum = 1 << 19
+    /// The runs of maps that are kept in memory at most: those of a few of the largest, 32 bytes each.
+    /// Views keep those that they use.
+    private var runsMaximum: Int { shape.itemsMaximum.multipliedClamped(by: 8) }
 
     private struct State {
         /// What the store has, as far as nothing else was found.
@@ -24,6 +25,8 @@ final class ViewIndex: Sendable {
         var time = 0
         /// By level: all blocks that end before that have their maps, or need none.
         var settled: [Int: SnapshotOrdinal] = [:]
+        /// Counts the maps that were taken for missing.
+        var lossCount = 0
 
         mutating func drop(_ block: IndexBlock) {
             guard let old = loaded.removeValue(forKey: block) else { return }
@@ -84,7 +87,7 @@ final class ViewIndex: Sendable {
             state.drop(map.block)
             state.loaded[map.block] = Loaded(map: map, lastUse: state.time)
             state.runCount += map.chunks.runs.count
-            while state.runCount > Self.runsMaximum, state.loaded.count > 1,
+            while state.runCount > runsMaximum, state.loaded.count > 1,
                 let oldest = state.loaded.min(by: { $0.value.lastUse < $1.value.lastUse })
             {
                 state.drop(oldest.key)
@@ -95,6 +98,7 @@ final class ViewIndex: Sendable {
     /// Takes a map for missing, so that it is made again.
     private func forget(_ block: IndexBlock) {
         state.withLock { state in
+            state.lossCount += 1
             state.known.remove(block)
             state.drop(block)
             state.settled[block.level] = state.settled[block.level].map { min($0, block.start) }
@@ -119,8 +123,8 @@ final class ViewIndex: Sendable {
     }
 
     private func nextMissing(_ level: Int, in chain: ChainState) -> IndexBlock? {
-        let settled = state.withLock { $0.settled[level] } ?? SnapshotOrdinal(rawValue: 0)
-        var index = chain.index(from: settled)
+        let (start, losses) = state.withLock { ($0.settled[level], $0.lossCount) }
+        var index = chain.index(from: start ?? SnapshotOrdinal(rawValue: 0))
         while index < chain.snapshots.count {
             let first = chain.snapshots[index].manifest.ordinal
             let block = shape.block(level, with: first)
@@ -129,7 +133,7 @@ final class ViewIndex: Sendable {
             if isMissing(block, chain.snapshots[index..<end]), !chain.isBroken(first) {
                 return block
             }
-            settle(block)
+            settle(block, ifStill: losses)
             index = end
         }
         return nil
@@ -147,48 +151,43 @@ final class ViewIndex: Sendable {
         return state.withLock { !$0.known.contains(block) }
     }
 
-    private func settle(_ block: IndexBlock) {
-        state.withLock { $0.settled[block.level] = block.end }
-    }
-
-    /// Makes a block's map, from the maps of the level below where there are any, and else from the
-    /// areas. Where that cannot be done there is none until the volume is opened again.
-    func make(_ block: IndexBlock, in chain: ChainState, _ library: AreaLibrary) {
-        do throws(Problem) {
-            let map = try merged(block, in: chain, library)
-            guard let content = codec.encode(map) else { return settle(block) }
-            try store.writeIndexMap(block, content)
-            state.withLock { _ = $0.known.insert(block) }
-            keep(map)
-        } catch {}
-        settle(block)
-    }
-
-    private func merged(
-        _ block: IndexBlock, in chain: ChainState, _ library: AreaLibrary
-    ) throws(Problem) -> IndexMap {
-        var members: [IndexMember] = []
-        var parts: [SourceMap] = []
-        var index = chain.index(from: block.start)
-        let end = chain.index(from: block.end)
-        while index < end {
-            let manifest = chain.snapshots[index].manifest
-            if block.level > 1,
-                let part = map(
-                    of: shape.block(block.level - 1, with: manifest.ordinal), in: chain, library)
-            {
-                members += part.members
-                parts.append(part.chunks)
-                index = chain.index(from: part.block.end)
-            } else {
-                let map = try library.read(manifest)
-                members.append(IndexMember(manifest, digest: AreaDigest(map)))
-                parts.append(SourceMap(map, ordinal: manifest.ordinal))
-                index += 1
-            }
+    /// Notes that there is nothing more to do for a block, unless a map was lost since somebody looked.
+    private func settle(_ block: IndexBlock, ifStill losses: Int) {
+        state.withLock { state in
+            guard state.lossCount == losses else { return }
+            let former = state.settled[block.level]
+            state.settled[block.level] = former.map { max($0, block.end) } ?? block.end
         }
-        return IndexMap(
-            block: block, members: members, chunks: SourceMap(overlaying: parts))
+    }
+
+    private var lossCount: Int { state.withLock { $0.lossCount } }
+
+    /// Makes a block's map, from the maps of the level below and from areas that are alone there. Where
+    /// that cannot be done there is none until the volume is opened again.
+    ///
+    /// - Parameter shallGoOn: asked before each part; when it says no, the map is left for later.
+    func make(
+        _ block: IndexBlock, in chain: ChainState, _ library: AreaLibrary,
+        while shallGoOn: @escaping () -> Bool
+    ) {
+        let losses = lossCount
+        var builder = IndexMapBuilder(shape, chain, library, while: shallGoOn) { block in
+            self.map(of: block, in: chain, library)
+        }
+        do throws(IndexMapBuilder.Fault) {
+            write(try builder.map(of: block))
+        } catch {
+            if case .interrupted = error { return }
+        }
+        settle(block, ifStill: losses)
+    }
+
+    private func write(_ map: IndexMap) {
+        guard let content = codec.encode(map),
+            (try? store.writeIndexMap(map.block, content)) != nil
+        else { return }
+        state.withLock { _ = $0.known.insert(map.block) }
+        keep(map)
     }
 
     /// Some areas were removed. A map of theirs stays right; it goes when it is of no more use, and is

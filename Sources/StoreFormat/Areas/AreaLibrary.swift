@@ -70,6 +70,21 @@ package final class AreaLibrary: Sendable {
             ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes)
     }
 
+    /// The same; nil of an area that has more exceptions than `limit`, of which no more are read.
+    package func read(
+        _ manifest: SnapshotManifest, atMost limit: Int
+    ) throws(Problem) -> ChunkMap? {
+        let map: ChunkMap
+        if let known = shelves.withLock({ $0.maps[manifest.ordinal] }) {
+            map = known
+        } else {
+            map = try Self.read(
+                store.openArea(manifest.ordinal, writable: false), format: format,
+                ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes, limit: limit + 1)
+        }
+        return map.count <= limit ? map : nil
+    }
+
     /// The digest of a frozen area, which is read as a whole for it the first time.
     package func digest(_ manifest: SnapshotManifest) throws(Problem) -> AreaDigest {
         let ordinal = manifest.ordinal

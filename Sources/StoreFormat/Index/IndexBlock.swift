@@ -8,12 +8,16 @@ package struct IndexShape: Hashable, Sendable {
 
     /// At least 2.
     package let fanOut: Int
+    /// How many areas and runs a map has together at most; of more, none is made. That bounds what one
+    /// takes of memory: each has 32 or 40 bytes.
+    package let itemsMaximum: Int
     /// In ordinals; the first is that of level 1.
     private let sizes: [Int]
 
-    package init(fanOut: Int) {
+    package init(fanOut: Int, itemsMaximum: Int = 1 << 17) {
         precondition(fanOut >= 2, "blocks of one ordinal would never grow")
         self.fanOut = fanOut
+        self.itemsMaximum = itemsMaximum
         var sizes: [Int] = []
         var size = fanOut
         while size <= StoreLayout.numberMaximum {
@@ -22,6 +26,9 @@ package struct IndexShape: Hashable, Sendable {
         }
         self.sizes = sizes
     }
+
+    /// An area with more exceptions is in no map: it is not read any further than that.
+    package var exceptionsMaximum: Int { itemsMaximum.multipliedClamped(by: 8) }
 
     /// The levels of which at least one block lies wholly before an ordinal.
     package func levels(before limit: SnapshotOrdinal) -> ClosedRange<Int>? {

@@ -28,15 +28,12 @@ package struct IndexMapCodec: Sendable {
     package static let memberBytes = 40
     /// The bytes of a run.
     package static let runBytes = 32
-    /// More than that no map is made of, or read: 32 MiB.
-    package static let itemsMaximum = 1 << 20
     /// The largest file, in bytes.
-    package static let bytesMaximum = headerBytes + itemsMaximum * memberBytes + checksumBytes
+    package static let bytesMaximum =
+        headerBytes + IndexShape.standard.itemsMaximum * memberBytes + checksumBytes
 
     private static let checksumBytes = 4
     private static let uuidRange = 32..<68
-    /// Chunks are numbered below that, and there are fewer in a run.
-    private static let chunksMaximum: UInt64 = 1 << 52
 
     package init(_ volume: VolumeRecord, shape: IndexShape) {
         let text = Array(volume.uuid.utf8.prefix(Self.uuidRange.count))
@@ -55,7 +52,7 @@ package struct IndexMapCodec: Sendable {
     /// The file's content; nil when it would be too large.
     package func encode(_ map: IndexMap) -> [UInt8]? {
         let count = map.members.count + map.chunks.runs.count
-        guard count <= Self.itemsMaximum else { return nil }
+        guard count <= shape.itemsMaximum else { return nil }
         let end = Self.end(map.members.count, map.chunks.runs.count)
         var buffer = AlignedBuffer(count: end + Self.checksumBytes)
         var bytes = buffer.mutableBytes
@@ -134,13 +131,13 @@ package struct IndexMapCodec: Sendable {
         let memberCount: UInt64 = bytes.littleEndian(at: 72)
         let runCount: UInt64 = bytes.littleEndian(at: 80)
         guard bytes.littleEndian(UInt32.self, at: 68) == 0,
-            memberCount <= Self.itemsMaximum, runCount <= Self.itemsMaximum,
+            memberCount <= shape.itemsMaximum, runCount <= shape.itemsMaximum,
             end == Self.end(Int(memberCount), Int(runCount))
         else { throw .damaged }
         let members = try Self.members(bytes, Int(memberCount), of: block)
         return IndexMap(
             block: block, members: members,
-            chunks: try Self.chunks(
+            chunks: try chunks(
                 bytes, Int(runCount), from: Self.end(members.count, 0), members))
     }
 
@@ -163,7 +160,8 @@ package struct IndexMapCodec: Sendable {
             let exceptions = Int(exactly: bytes.littleEndian(UInt64.self, at: offset + 24))
             guard let ordinal = ordinal.flatMap(SnapshotOrdinal.init(checking:)),
                 let id = id.flatMap(SnapshotID.init(checking:)), let exceptions,
-                bytes.littleEndian(UInt32.self, at: offset + 36) == 0, block.contains(ordinal), members.last.map({ $0.ordinal < ordinal }) ?? true
+                bytes.littleEndian(UInt32.self, at: offset + 36) == 0, block.contains(ordinal),
+                members.last.map({ $0.ordinal < ordinal }) ?? true
             else { throw .damaged }
             members.append(
                 IndexMember(
@@ -178,21 +176,20 @@ package struct IndexMapCodec: Sendable {
         return members
     }
 
-    private static func chunks(
+    private func chunks(
         _ bytes: RawSpan, _ count: Int, from start: Int, _ members: [IndexMember]
     ) throws(IndexFault) -> SourceMap {
         let ordinals = Set(members.map(\.ordinal))
         var map = SourceMap(capacity: count)
         var end = ChunkIndex(0)
         for index in 0..<count {
-            let offset = start + index * runBytes
+            let offset = start + index * Self.runBytes
             let origin: UInt64 = bytes.littleEndian(at: offset)
             let length: UInt64 = bytes.littleEndian(at: offset + 8)
             let area: UInt64 = bytes.littleEndian(at: offset + 16)
             let ordinal: UInt64 = bytes.littleEndian(at: offset + 24)
-            // Whatever is added to these stays far below where numbers end.
-            guard origin < chunksMaximum, length > 0, length < chunksMaximum, area < chunksMaximum,
-                let name = Int(exactly: ordinal), area >= 2
+            guard let name = Int(exactly: ordinal),
+                isWithinVolume(origin, length), isData(area, length)
             else { throw .damaged }
             let run = SourceRun(
                 origin: ChunkIndex(Int(origin)), count: Int(length),
@@ -203,6 +200,29 @@ package struct IndexMapCodec: Sendable {
         }
         guard map.runs.count == count else { throw .damaged }
         return map
+    }
+}
+
+extension IndexMapCodec {
+    /// Whether the largest volume has these chunks. Whatever is added to them stays far below where
+    /// numbers end.
+    private func isWithinVolume(_ first: UInt64, _ count: UInt64) -> Bool {
+        let limit = UInt64(Geometry.volumeBytesMaximum / chunkBytes)
+        return first < limit && (1...limit - first).contains(count)
+    }
+
+    /// Whether the area of the largest volume has data in all of these chunks.
+    private func isData(_ first: UInt64, _ count: UInt64) -> Bool {
+        let format = AreaFormat(chunkBytes: chunkBytes)
+        let limit =
+            format.fullCoverageBytes(
+                chunkCount: Geometry.volumeBytesMaximum / chunkBytes) / chunkBytes
+        guard first >= 2, first < limit else { return false }
+        let period = UInt64(format.entriesPerBlock + 1)
+        let place = first % period
+        // The next block of metadata, which may follow at once.
+        let next = place == 0 ? 1 : period + 1 - place
+        return place != 1 && count <= next
     }
 }
 

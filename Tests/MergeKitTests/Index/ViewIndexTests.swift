@@ -53,7 +53,7 @@ struct ViewIndexTests {
 
     @Test("the first read of any view opens so many files as the logarithm of the snapshots")
     func firstReadIsLogarithmic() throws {
-        for (count, levels) in [(64, 2), (512, 3)] {
+        for (count, levels) in [(200, 2), (512, 3)] {
             let volume = try chain(count, shape: .standard)
             build(volume)
             for id in [1, 2, count / 2, count / 2 + 3, count] as [Int] {
@@ -169,7 +169,9 @@ struct ViewIndexTests {
         #expect(try volume.check(indexShape: Self.narrow).isEmpty)
         let folders = try Store(folder: volume.disk).snapshotFolders().count
         #expect(try maps(volume).count <= 2 * folders)
-        #expect(try volume.content(8) == volume.reopened(indexShape: Self.narrow).content(8))
+        let expected = (0..<64).map { (1...7).contains($0) ? UInt8($0) : 0 }
+        #expect(try volume.content(8) == expected)
+        #expect(try volume.reopened(indexShape: Self.narrow).content(8) == expected)
     }
 
     /// What may be the matter with a file of the index; nil for one that is not there.
@@ -196,7 +198,7 @@ struct ViewIndexTests {
         let volume = try chain(9)
         build(volume)
         let expected = try (1...9 as ClosedRange<Int64>).map { try volume.content($0) }
-        for block in ["1-000001", "2-000000", "3-000000"] {
+        for block in ["1-000001", "2-000001", "3-000000"] {
             let disk = volume.crashed(.keepAll)
             let name = "index/\(block).map"
             let content = try disk.readFile(name, limitBytes: 1 << 20)
@@ -266,9 +268,14 @@ struct ViewIndexTests {
         try barrier.prepareSnapshot(EngineFixture.request(4))
         try barrier.holdIO()
         _ = try barrier.commit()
+        // It waits for the barrier's end; were it not to, it would find an area that looks frozen.
+        let builder = try BackgroundThread.startIfPossible(name: "index") {
+            while volume.engine.extendIndex() {}
+        }
+        BackgroundThread.sleep(milliseconds: 200)
         try barrier.rollBack()
         barrier.releaseIO()
-        build(volume)
+        builder.join()
         #expect(try maps(volume).isEmpty)
         try volume.write(9, to: 40)
         try volume.snapshot(5)
