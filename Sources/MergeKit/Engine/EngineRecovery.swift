@@ -53,13 +53,15 @@ struct EngineRecovery {
         }
         return LiveEngine(
             store: store, origin: origin, options: options, kernel: kernel,
-            library: AreaLibrary(store: store, format: state.format), index: index(record, chain),
-            record: record, chain: chain, warnings: warnings)
+            library: AreaLibrary(store: store, format: state.format),
+            index: try index(record, chain), record: record, chain: chain, warnings: warnings)
     }
 
-    private func index(_ record: VolumeRecord, _ chain: ChainState) -> ViewIndex? {
+    private func index(
+        _ record: VolumeRecord, _ chain: ChainState
+    ) throws(Problem) -> ViewIndex? {
         guard let shape = options.indexShape else { return nil }
-        return ViewIndex(store, record, chain, shape: shape)
+        return try ViewIndex(store, record, chain, shape: shape)
     }
 
     private func chain(

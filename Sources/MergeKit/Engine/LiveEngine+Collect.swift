@@ -25,8 +25,9 @@ extension LiveEngine {
             for stretch in stretches {
                 try collect(stretch, planner, in: chain, report: &report)
             }
+            // Also when not all of them could be removed.
+            defer { index?.removed(report.removedAreas, from: self.chain) }
             try remove(&report)
-            index?.removed(report.removedAreas, from: self.chain)
             try emptyGrowingArea(&report)
             return report
         }

@@ -40,20 +40,36 @@ final class ViewIndex: Sendable {
     }
 
     /// Finds what the store has. A map that reaches to what still grows was made of another chain, for
-    /// instance before this store was copied: it goes, before the chain can grow into its block.
+    /// instance before this store was copied: it goes, durably, before the chain can grow into its block.
     ///
-    /// Nil when that cannot be done: there is no index then.
-    init?(_ store: Store, _ record: VolumeRecord, _ chain: ChainState, shape: IndexShape) {
+    /// - Throws: when that cannot be done: the map might be believed one day.
+    init(
+        _ store: Store, _ record: VolumeRecord, _ chain: ChainState, shape: IndexShape
+    ) throws(Problem) {
         self.shape = shape
         self.store = store
         codec = IndexMapCodec(record, shape: shape)
         let limit = chain.indexLimit
+        let found: Set<IndexBlock>
+        let foreign: Set<IndexBlock>
         do throws(Problem) {
-            let found = try store.indexBlocks(shape)
-            let foreign = found.filter { $0.end > limit }
+            found = try store.indexBlocks(shape)
+            foreign = found.filter { $0.end > limit }
             try store.removeIndexMaps(foreign)
-            state = Monitored(State(known: found.subtracting(foreign)))
-        } catch { return nil }
+        } catch {
+            throw Problem(
+                error.code,
+                "the index of volume “\(record.name)” may be another chain's, and cannot be looked "
+                    + "through: \(error.message)",
+                hint: "remove the folder “\(StoreLayout.index)” in its store: it is made again")
+        }
+        // What a crash, or an older snapmgr, left behind is in nobody's way.
+        let useless = found.subtracting(foreign).filter { block in
+            chain.index(from: block.end) - chain.index(from: block.start) < 2
+        }
+        try? store.removeIndexMaps(useless)
+        try? store.removeIndexDrafts()
+        state = Monitored(State(known: found.subtracting(foreign).subtracting(useless)))
     }
 
     // MARK: Reading

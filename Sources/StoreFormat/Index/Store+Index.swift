@@ -51,15 +51,30 @@ extension Store {
         }
     }
 
-    /// Removes the maps of some blocks; durable when it returns.
+    /// Removes the maps of some blocks; durable when it returns. A folder in the place of one stays: it
+    /// is no map.
     package func removeIndexMaps(_ blocks: some Collection<IndexBlock>) throws(Problem) {
         guard !blocks.isEmpty else { return }
         try doing { () throws(IOFailure) in
             for block in blocks {
                 let name = StoreLayout.indexMap(block)
-                if try folder.exists(name) { try folder.removeFile(name) }
+                if try folder.exists(name), try !folder.isFolder(name) {
+                    try folder.removeFile(name)
+                }
             }
             try folder.syncFolder(StoreLayout.index)
+        }
+    }
+
+    /// Removes what a crash left of maps that were being written.
+    package func removeIndexDrafts() throws(Problem) {
+        guard try exists(StoreLayout.index) else { return }
+        try doing { () throws(IOFailure) in
+            guard try folder.isFolder(StoreLayout.index) else { return }
+            for name in try folder.list(StoreLayout.index)
+            where name.hasSuffix(StoreLayout.draftSuffix) && StoreLayout.isIndexFile(name) {
+                try folder.removeFile(StoreLayout.index + "/" + name)
+            }
         }
     }
 
@@ -70,13 +85,17 @@ extension Store {
         guard try exists(StoreLayout.index) else { return [] }
         return try doing { () throws(IOFailure) in
             guard try folder.isFolder(StoreLayout.index) else { return [StoreLayout.index] }
-            let found = try folder.list(StoreLayout.index)
-            for name in found where StoreLayout.isIndexFile(name) {
-                try folder.removeFile(StoreLayout.index + "/" + name)
+            var left: [String] = []
+            for name in try folder.list(StoreLayout.index).sorted() {
+                let path = StoreLayout.index + "/" + name
+                if StoreLayout.isIndexFile(name), try !folder.isFolder(path) {
+                    try folder.removeFile(path)
+                } else {
+                    left.append(path)
+                }
             }
-            let left = found.filter { !StoreLayout.isIndexFile($0) }
             if left.isEmpty { try folder.removeFolder(StoreLayout.index) }
-            return left.sorted().map { StoreLayout.index + "/" + $0 }
+            return left
         }
     }
 }

@@ -137,4 +137,32 @@ struct IndexBuildTests {
         while volume.engine.extendIndex() {}
         #expect(try levels(volume, shape) == [1, 2])
     }
+
+    @Test("opening removes drafts, and maps of blocks that have no two areas")
+    func leftBehind() throws {
+        let shape = IndexShape(fanOut: 2)
+        let volume = try chain(9, shape)
+        while volume.engine.extendIndex() {}
+        let disk = volume.crashed(.keepAll)
+        let file = try disk.readFile("index/1-000001.map", limitBytes: 1 << 20)
+        try disk.writeFile("index/1-000001.map.new", file)
+        try disk.writeFile("index/1-000000.map", file)
+        _ = try EngineFixture(opening: disk, indexShape: shape)
+        #expect(try !disk.exists("index/1-000001.map.new"))
+        #expect(try !disk.exists("index/1-000000.map"))
+        #expect(try disk.exists("index/1-000001.map"))
+    }
+
+    @Test("a folder with the name of a map is in nobody's way, and stays when the store is removed")
+    func folderInTheWay() throws {
+        let shape = IndexShape(fanOut: 2)
+        let volume = try chain(6, shape)
+        try volume.disk.makeFolder("index")
+        try volume.disk.makeFolder("index/1-000900.map")
+        let again = try volume.reopened(indexShape: shape)
+        while again.engine.extendIndex() {}
+        #expect(try again.content(1) == volume.content(1))
+        let removal = try Store(folder: again.disk).removeAll(uuid: "u")
+        #expect(removal == .removed(leaving: ["index/1-000900.map"]))
+    }
 }

@@ -98,6 +98,31 @@ struct IndexDamageTests {
         #expect(try volume.check(indexShape: Self.narrow).contains { $0.severity != .note })
     }
 
+    @Test("a volume is not opened when another chain's map cannot be removed")
+    func foreignStays() throws {
+        let volume = try EngineFixture(chunks: 8, indexShape: Self.narrow)
+        for id in 1...3 as ClosedRange<Int64> { try volume.snapshot(id) }
+        let copy = volume.crashed(.keepAll)
+        for id in 4...5 as ClosedRange<Int64> { try volume.snapshot(id) }
+        build(volume)
+        let name = "index/1-000001.map"
+        try copy.makeFolder("index")
+        try copy.writeFile(name, volume.disk.readFile(name, limitBytes: 1 << 20))
+        copy.observer = { operation in
+            if operation.kind == .remove, operation.path.hasSuffix(".map") {
+                copy.faults = FaultPlan(.error(5), kinds: [.remove], after: 0, isPermanent: false)
+            }
+        }
+        let problem = #expect(throws: Problem.self) {
+            try EngineFixture(opening: copy, indexShape: Self.narrow)
+        }
+        #expect(problem?.message.contains("another chain's") == true)
+        copy.observer = nil
+        copy.faults = nil
+        _ = try EngineFixture(opening: copy, indexShape: Self.narrow)
+        #expect(try !copy.exists(name))
+    }
+
     @Test(
         "a map whose last area has as many exceptions as the chain's, and others, is not believed")
     func otherContent() throws {
