@@ -13,20 +13,36 @@ package struct IndexVerifier {
         case wrong
     }
 
-    private let maps: [IndexBlock: IndexMap?]
+    private let store: Store
+    private let codec: IndexMapCodec
+    /// The checksums of the files as they were before the areas were looked at; nil where one could not
+    /// be read.
+    private let checksums: [IndexBlock: UInt32?]
+    /// Why the maps could not be found; nil when they were.
+    package let problem: Problem?
 
-    /// Reads the maps. They are read before the areas: one that is made meanwhile may be of areas that
-    /// grew when they were looked at.
-    package init(_ store: Store, _ volume: VolumeRecord, shape: IndexShape) throws(Problem) {
-        let codec = IndexMapCodec(volume, shape: shape)
-        var maps: [IndexBlock: IndexMap?] = [:]
-        for block in try store.indexBlocks(shape) {
-            maps[block] = .some(try? codec.decode(store.readIndexMap(block), of: block))
-        }
-        self.maps = maps
+    /// Notes which maps there are, before the areas are read: one that is made or made again meanwhile
+    /// may be of areas that grew when they were looked at.
+    package init(_ store: Store, _ volume: VolumeRecord, shape: IndexShape) {
+        self.store = store
+        codec = IndexMapCodec(volume, shape: shape)
+        var checksums: [IndexBlock: UInt32?] = [:]
+        var problem: Problem?
+        do throws(Problem) {
+            for block in try store.indexBlocks(shape) {
+                checksums[block] = .some(Self.checksum(try? store.readIndexMap(block)))
+            }
+        } catch { problem = error }
+        self.checksums = checksums
+        self.problem = problem
     }
 
-    /// What the maps are worth, by block.
+    private static func checksum(_ file: [UInt8]?) -> UInt32? {
+        file.map { CRC32C.checksum($0[...]) }
+    }
+
+    /// What the maps are worth, by block; those that were changed meanwhile are left out. One is in
+    /// memory at a time.
     ///
     /// - Parameters:
     ///   - areas: the areas that could be read, by ordinal.
@@ -34,10 +50,15 @@ package struct IndexVerifier {
     package func verdicts(
         _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], growing: SnapshotOrdinal
     ) -> [(block: IndexBlock, verdict: Verdict)] {
-        maps.map { block, map in
-            (block, map.map { verdict($0, areas, growing: growing) } ?? .useless)
-        }
-        .sorted { ($0.block.level, $0.block.number) < ($1.block.level, $1.block.number) }
+        checksums.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
+            .compactMap { block, checksum in
+                let file = try? store.readIndexMap(block)
+                guard Self.checksum(file) == checksum else { return nil }
+                guard let file, let map = try? codec.decode(file, of: block) else {
+                    return (block, .useless)
+                }
+                return (block, verdict(map, areas, growing: growing))
+            }
     }
 
     private func verdict(

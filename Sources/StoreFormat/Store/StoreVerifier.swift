@@ -40,7 +40,7 @@ package struct StoreVerifier {
             store: Store(folder: folder), origin: origin, repair: repair,
             mergesByItself: mergesByItself, proceed: proceed)
         let record = try verifier.store.volume()
-        let index = try IndexVerifier(verifier.store, record, shape: indexShape)
+        let index = IndexVerifier(verifier.store, record, shape: indexShape)
         try verifier.checkOrigin(record)
         let sound = try verifier.checkSnapshots(record)
         try verifier.checkReverts(record)
@@ -328,6 +328,13 @@ package struct StoreVerifier {
         _ index: IndexVerifier, _ areas: [(manifest: SnapshotManifest, map: ChunkMap)]
     ) throws(Problem) {
         let store = store
+        if let problem = index.problem {
+            report(
+                .damage, StoreLayout.index,
+                "the index of views cannot be looked through: \(problem.message); the volume is not "
+                    + "served with it",
+                remedy: "remove the folder: it is made again")
+        }
         // A record that cannot be read is told of elsewhere.
         let revert = (try? store.runningRevert()) ?? nil
         let growing = [areas.last?.manifest.ordinal, revert?.safety].compactMap(\.self).min()

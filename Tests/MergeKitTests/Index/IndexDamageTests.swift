@@ -98,6 +98,24 @@ struct IndexDamageTests {
         #expect(try volume.check(indexShape: Self.narrow).contains { $0.severity != .note })
     }
 
+    @Test("check goes on when the index cannot be listed, and tells of both")
+    func unlisted() throws {
+        let volume = try damaged(.header)
+        let disk = volume.disk
+        let listings = Monitored(0)
+        disk.observer = { operation in
+            if operation.kind == .list, operation.path.hasSuffix("index") {
+                _ = listings.counted()
+                disk.faults = FaultPlan(.error(5), kinds: [.list], after: 0, isPermanent: false)
+            }
+        }
+        let findings = try volume.check(indexShape: Self.narrow)
+        disk.observer = nil
+        #expect(listings.withLock { $0 } > 0)
+        #expect(findings.contains { $0.object == "index" && $0.severity == .damage })
+        #expect(findings.contains { $0.object != "index" && $0.severity != .note })
+    }
+
     @Test("a volume is not opened when another chain's map cannot be removed")
     func foreignStays() throws {
         let volume = try EngineFixture(chunks: 8, indexShape: Self.narrow)
