@@ -12,6 +12,9 @@ private let codec = IndexMapCodec(
         storeFullPolicy: .breakWrites, createdAt: Timestamp(stored: 0)),
     shape: .standard)
 
+private let geometry = Geometry(volumeBytes: Geometry.volumeBytesMaximum, chunkBytes: 4096)
+private let format = AreaFormat(chunkBytes: 4096)
+
 @_cdecl("LLVMFuzzerTestOneInput")
 func fuzzIndexMap(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     guard count > 1, let block = codec.shape.block(level: 1, number: 0) else { return 0 }
@@ -30,6 +33,12 @@ func fuzzIndexMap(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         guard run.count > 0, run.origin >= end, map.member(run.ordinal) != nil else {
             fatalError("the runs are not those of a map: \(map)")
         }
+        // What a reader does with them, which stops where a number ends.
+        _ = geometry.bytes(of: run.originRange)
+        let last = run.area.advanced(by: run.count - 1)
+        guard format.offset(of: last.advanced(by: 1)) > 0, !format.isMetadata(run.area),
+            !format.isMetadata(last)
+        else { fatalError("no data of an area: \(run)") }
         end = run.originRange.upperBound
     }
     guard map.members.allSatisfy({ block.contains($0.ordinal) }) else {

@@ -25,6 +25,8 @@ final class ViewIndex: Sendable {
         var time = 0
         /// By level: all blocks that end before that have their maps, or need none.
         var settled: [Int: SnapshotOrdinal] = [:]
+        /// Maps that are of no more use and still there.
+        var doomed: Set<IndexBlock> = []
         /// Counts the maps that were taken for missing.
         var lossCount = 0
 
@@ -215,9 +217,18 @@ final class ViewIndex: Sendable {
             blocks.formUnion(levels.map { shape.block($0, with: ordinal) })
         }
         let known = state.withLock { $0.known }
-        let useless = blocks.intersection(known).filter { isUseless($0, in: chain) }
-        for block in useless { forget(block) }
-        try? store.removeIndexMaps(useless)
+        for block in blocks.intersection(known) where isUseless(block, in: chain) {
+            forget(block)
+            state.withLock { _ = $0.doomed.insert(block) }
+        }
+        removeDoomed()
+    }
+
+    /// What cannot be removed is left for the next time.
+    private func removeDoomed() {
+        let doomed = state.withLock { $0.doomed.subtracting($0.known) }
+        guard (try? store.removeIndexMaps(doomed)) != nil else { return }
+        state.withLock { $0.doomed = [] }
     }
 
     private func isUseless(_ block: IndexBlock, in chain: ChainState) -> Bool {

@@ -165,4 +165,24 @@ struct IndexBuildTests {
         let removal = try Store(folder: again.disk).removeAll(uuid: "u")
         #expect(removal == .removed(leaving: ["index/1-000900.map"]))
     }
+
+    @Test("maps of removed areas that could not be removed go with the next collection")
+    func removedLater() throws {
+        let shape = IndexShape(fanOut: 2)
+        let volume = try chain(9, shape)
+        while volume.engine.extendIndex() {}
+        for id in 1...6 as ClosedRange<Int64> { try volume.delete(id) }
+        let disk = volume.disk
+        disk.observer = { operation in
+            guard operation.kind == .remove, operation.path.hasSuffix(".map") else { return }
+            disk.faults = FaultPlan(.error(5), kinds: [.remove], after: 0, isPermanent: false)
+        }
+        _ = try volume.engine.collect()
+        disk.observer = nil
+        disk.faults = nil
+        #expect(try disk.exists("index/1-000001.map"))
+        try volume.delete(7)
+        _ = try volume.engine.collect()
+        #expect(try Store(folder: disk).indexBlocks(shape).isEmpty)
+    }
 }
