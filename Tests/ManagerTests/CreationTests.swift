@@ -65,6 +65,28 @@ import Testing
             try fixture.manager.checks.check([], readsData: true, repairs: false).damageCount == 0)
     }
 
+    @Test("an index that an older snapmgr left of a removed store is in nobody's way; more is")
+    func leftIndex() throws {
+        for (name, isInTheWay) in [("1-000001.map", false), ("notes.txt", true)] {
+            let fixture = try ManagerFixture()
+            let folder = FileFolder(path: fixture.storePath("a"))
+            try Paths.makeFolders(folder.path + "/index")
+            try folder.writeFile("index/" + name, [1])
+            guard !isInTheWay else {
+                let problem = #expect(throws: Problem.self) { try fixture.makeVolume("a") }
+                #expect(problem?.code == .refused)
+                continue
+            }
+            try fixture.makeVolume("a")
+            try fixture.write(1, to: 0..<4, of: "a")
+            try fixture.snapshot("a")
+            #expect(try !folder.exists("index/" + name))
+            #expect(
+                try fixture.manager.checks.check([], readsData: true, repairs: false).damageCount
+                    == 0)
+        }
+    }
+
     @Test("M6: an image that holds anything is not taken for a killed creation's own")
     func keepsImage() throws {
         let fixture = try ManagerFixture()

@@ -74,6 +74,11 @@ struct StoreSite {
         switch name {
         case StoreLayout.snapshots, StoreLayout.reverts:
             return try folder.isFolder(name) && folder.list(name).isEmpty
+        case StoreLayout.index:
+            // A snapmgr that knows no index has left that of a store which it removed. It is another
+            // volume's, goes when the new one is opened, and would never be believed.
+            return try folder.isFolder(name)
+                && folder.list(name).allSatisfy(StoreLayout.isIndexFile)
         default:
             return [
                 StoreLayout.lock, StoreLayout.volume, StoreLayout.volume + StoreLayout.draftSuffix,

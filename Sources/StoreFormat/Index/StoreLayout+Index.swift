@@ -22,7 +22,7 @@ extension StoreLayout {
     }
 
     /// Whether a name in the index's folder is one of ours, whatever the index's shape was.
-    static func isIndexFile(_ name: String) -> Bool {
+    package static func isIndexFile(_ name: String) -> Bool {
         let name = name.hasSuffix(draftSuffix) ? name.dropLast(draftSuffix.count) : name[...]
         guard name.hasSuffix(mapSuffix) else { return false }
         let numbers = name.dropLast(mapSuffix.count).split(
