@@ -6,9 +6,11 @@ internal import System
 extension LiveEngine {
     /// What a stretch of frozen areas holds, in maps of which the first that has a chunk counts.
     ///
-    /// - Parameter stretch: indices of the chain's snapshots.
+    /// - Parameters:
+    ///   - stretch: indices of the chain's snapshots.
+    ///   - former: maps that somebody has from an earlier look, which need not be read again.
     func frozenLayers(
-        _ stretch: Range<Int>, of chain: ChainState
+        _ stretch: Range<Int>, of chain: ChainState, former: [IndexBlock: IndexMap] = [:]
     ) throws(Problem) -> [FrozenLayer] {
         guard let first = chain.snapshots[stretch].first?.manifest.ordinal else { return [] }
         var layers: [FrozenLayer] = []
@@ -18,9 +20,11 @@ extension LiveEngine {
         var covered = SnapshotOrdinal(rawValue: 0)
         while position < stretch.upperBound {
             let ordinal = chain.snapshots[position].manifest.ordinal
-            if let map = widestMap(with: ordinal, from: covered, notBefore: first, in: chain) {
+            let map = widestMap(
+                with: ordinal, from: covered, notBefore: first, in: chain, former: former)
+            if let map {
                 try append(single, of: chain, to: &layers)
-                layers.append(FrozenLayer(chunks: map.chunks, map: map))
+                layers.append(FrozenLayer(map))
                 covered = map.block.end
                 position = chain.index(from: covered)
                 single = position..<position
@@ -31,8 +35,13 @@ extension LiveEngine {
             }
         }
         try append(single, of: chain, to: &layers)
-        return layers
+        // Each look-up asks all of them. Where many blocks have no map, as their areas are too large,
+        // it is cheaper to lay them over each other once.
+        return layers.count > Self.layersMaximum ? [FrozenLayer(overlaying: layers)] : layers
     }
+
+    /// More layers become one.
+    static let layersMaximum = 96
 
     /// The same of areas of which some may grow.
     func layers(_ stretch: Range<Int>, of chain: ChainState) throws(Problem) -> [SourceMap] {
@@ -54,7 +63,7 @@ extension LiveEngine {
     /// no area before `first`: a view that begins there must not see what those have.
     private func widestMap(
         with ordinal: SnapshotOrdinal, from covered: SnapshotOrdinal,
-        notBefore first: SnapshotOrdinal, in chain: ChainState
+        notBefore first: SnapshotOrdinal, in chain: ChainState, former: [IndexBlock: IndexMap]
     ) -> IndexMap? {
         guard let index, let levels = index.shape.levels(before: chain.indexLimit) else {
             return nil
@@ -65,7 +74,7 @@ extension LiveEngine {
             // What has an area before `first` for certain is not even read.
             guard block.start >= covered, block.end <= chain.indexLimit,
                 chain.index(from: block.start) >= start,
-                let map = index.map(of: block, in: chain, library),
+                let map = index.map(of: block, in: chain, library, former: former[block]),
                 let oldest = map.members.first?.ordinal, oldest >= first
             else { continue }
             return map
@@ -84,7 +93,7 @@ extension LiveEngine {
             let map = try library.map(manifest.ordinal, volumeBytes: manifest.volumeBytes)
             maps.append(SourceMap(map, ordinal: manifest.ordinal))
         }
-        layers.append(FrozenLayer(chunks: SourceMap(overlaying: maps)))
+        layers.append(FrozenLayer(SourceMap(overlaying: maps)))
     }
 
     /// Whether an area is what it was when a map of the index was made of it, before content is read
@@ -148,11 +157,4 @@ extension ChainState {
         }
         return try library.digest(last) == member.digest
     }
-}
-
-/// What some frozen areas hold together.
-struct FrozenLayer: Sendable {
-    var chunks: SourceMap
-    /// The map of the index that says so; nil when the areas were looked into.
-    var map: IndexMap?
 }

@@ -77,8 +77,11 @@ final class ViewIndex: Sendable {
     // MARK: Reading
 
     /// The map of a block; nil when there is none that fits the chain.
+    ///
+    /// - Parameter former: the block's map as an earlier state of the chain had it. It stays right, and
+    ///   is taken unless it was given up.
     func map(
-        of block: IndexBlock, in chain: ChainState, _ library: AreaLibrary
+        of block: IndexBlock, in chain: ChainState, _ library: AreaLibrary, former: IndexMap? = nil
     ) -> IndexMap? {
         let (isKnown, loaded) = state.withLock { state in
             state.time += 1
@@ -87,6 +90,7 @@ final class ViewIndex: Sendable {
         }
         if let loaded { return loaded }
         guard isKnown else { return nil }
+        if let former { return former }
         do {
             let map = try codec.decode(store.readIndexMap(block), of: block)
             guard try chain.agrees(with: map, library) else { throw IndexFault.foreign }

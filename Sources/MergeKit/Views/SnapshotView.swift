@@ -131,6 +131,15 @@ package final class SnapshotView: Sendable {
         var stack: LayerStack<Layer>
         /// For snapshots later than the safety snapshot: what they fall through to.
         var merge: RunningMerge?
+
+        /// The maps of the index that it asks.
+        var maps: [IndexBlock: IndexMap] {
+            var maps: [IndexBlock: IndexMap] = [:]
+            for case .frozen(let layer) in stack.layers {
+                for map in layer.maps { maps[map.block] = map }
+            }
+            return maps
+        }
     }
 
     private func resolver(for range: Range<Int>) throws(Problem) -> Resolver {
@@ -144,21 +153,25 @@ package final class SnapshotView: Sendable {
                 "bytes \(range.lowerBound) to \(range.upperBound) reach beyond snapshot "
                     + "\(manifest.id) of \(byteCount) bytes")
         }
-        if let known = known.withLock({ $0 }), known.chain === chain { return known.resolver }
-        let made = try resolver(in: chain)
+        let known = known.withLock { $0 }
+        if let known, known.chain === chain { return known.resolver }
+        let made = try resolver(in: chain, former: known?.resolver.maps ?? [:])
         // What the former chain alone had open is closed when the lock is given back.
         var former: Known? = Known(chain: chain, resolver: made)
-        known.withLock { swap(&$0, &former) }
+        self.known.withLock { swap(&$0, &former) }
         withExtendedLifetime(former) {}
         return made
     }
 
     /// What serves chunks in a chain; made anew when it has changed.
-    private func resolver(in chain: ChainState) throws(Problem) -> Resolver {
+    private func resolver(
+        in chain: ChainState, former: [IndexBlock: IndexMap]
+    ) throws(Problem) -> Resolver {
         let (start, end) = (chain.index(from: manifest.ordinal), chain.snapshots.count)
         let first = chain.firstGrowing(from: start)?.index ?? end
         // Areas from the snapshot's own up to, without, the first that grows.
-        var layers = try engine.frozenLayers(start..<first, of: chain).map(Layer.frozen)
+        var layers = try engine.frozenLayers(start..<first, of: chain, former: former)
+            .map(Layer.frozen)
         let merge = chain.merge
         let isOlder = merge.map { manifest.ordinal <= $0.record.safety } ?? false
         guard let merge, isOlder else {
@@ -179,7 +192,7 @@ package final class SnapshotView: Sendable {
     /// area: the view is to be resolved again.
     private func holds(_ source: SourceRun, _ resolver: Resolver) throws(Problem) -> Bool {
         for case .frozen(let layer) in resolver.stack.layers {
-            guard let member = layer.map?.member(source.ordinal) else { continue }
+            guard let member = layer.member(source.ordinal) else { continue }
             if try engine.holds(member) { return true }
             var former: Known?
             known.withLock { swap(&$0, &former) }

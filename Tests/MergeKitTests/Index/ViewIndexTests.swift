@@ -86,6 +86,59 @@ struct ViewIndexTests {
         }
     }
 
+    @Test("a view that asks more maps than are kept in memory reads none again after a snapshot")
+    func keepsItsMaps() throws {
+        // Maps of eight areas at most, with two runs each: 25 of them, of which 12 are kept.
+        let shape = IndexShape(fanOut: 2, itemsMaximum: 24)
+        let volume = try EngineFixture(chunks: 1024, indexShape: shape)
+        for number in 1...200 {
+            try volume.snapshot(Int64(number))
+            try volume.write(UInt8(truncatingIfNeeded: number), to: 4 * number, 4 * number + 2)
+        }
+        build(volume)
+        let view = try volume.engine.openView(of: SnapshotID(rawValue: 1))
+        defer { view.close() }
+        let content = try EngineFixture.content(of: view)
+        try volume.snapshot(201)
+        try volume.write(7, to: 0..<4)
+        let opened = try files(volume.disk) {
+            #expect(try EngineFixture.content(of: view) == content)
+        }
+        #expect(!opened.contains { $0.hasSuffix(".map") })
+    }
+
+    @Test("of very many maps and areas one layer is made, which shows the same and is as strict")
+    func manyLayers() throws {
+        // Every other block has more runs than a map may.
+        let shape = IndexShape(fanOut: 2, itemsMaximum: 4)
+        let volume = try EngineFixture(chunks: 64, indexShape: shape)
+        var current = [UInt8](repeating: 0, count: 64)
+        var snapshots: [Int64: [UInt8]] = [:]
+        for number in 1...240 {
+            try volume.snapshot(Int64(number))
+            snapshots[Int64(number)] = current
+            let chunks = number / 2 % 2 == 0 ? [number % 20] : [20, 22, 24 + number % 20 * 2]
+            for chunk in chunks {
+                current[chunk] = UInt8(number)
+                try volume.write(UInt8(number), to: chunk)
+            }
+        }
+        build(volume)
+        #expect(try maps(volume, shape).count > 50)
+        let (engine, chain) = (volume.engine, volume.engine.chain)
+        #expect(try engine.frozenLayers(0..<239, of: chain).count == 1)
+        for id in [1, 2, 3, 100, 239, 240] as [Int64] {
+            #expect(try volume.content(id) == snapshots[id])
+        }
+        // An area of a map, emptied.
+        let disk = volume.crashed(.keepAll)
+        let area = try disk.openFile(EngineFixture.area(4), writable: true)
+        try area.punch(EngineFixture.chunkBytes..<2 * EngineFixture.chunkBytes)
+        let again = try EngineFixture(opening: disk, indexShape: shape)
+        #expect(throws: Problem.self) { try again.content(4) }
+        #expect(try again.content(100) == snapshots[100])
+    }
+
     @Test(
         "each snapshot reads as dictionaries say, in random histories",
         arguments: 0..<6 as Range<UInt64>)

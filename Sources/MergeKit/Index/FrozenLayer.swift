@@ -1,0 +1,32 @@
+internal import SnapshotModel
+internal import StoreFormat
+
+/// What some frozen areas hold together.
+struct FrozenLayer: Sendable {
+    let chunks: SourceMap
+    /// The maps of the index that say so, by their blocks; areas of none were looked into.
+    let maps: [IndexMap]
+
+    init(_ map: IndexMap) {
+        chunks = map.chunks
+        maps = [map]
+    }
+
+    /// What areas hold that were looked into.
+    init(_ chunks: SourceMap) {
+        self.chunks = chunks
+        maps = []
+    }
+
+    /// Several layers as one, the first that has a chunk before the others.
+    init(overlaying layers: [FrozenLayer]) {
+        chunks = SourceMap(overlaying: layers.map(\.chunks))
+        maps = layers.flatMap(\.maps)
+    }
+
+    /// An area of which a map of the index was made; nil for one that was looked into, and for others.
+    func member(_ ordinal: SnapshotOrdinal) -> IndexMember? {
+        let index = maps.lowestIndex { $0.block.end > ordinal }
+        return index < maps.count ? maps[index].member(ordinal) : nil
+    }
+}
