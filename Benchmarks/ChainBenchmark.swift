@@ -1,26 +1,22 @@
 import System
-import Glibc
 import MergeKit
 import StoreFormat
 import SnapshotModel
 
-/// What the number of snapshots costs those who read: a chain of `SNAPMGR_BENCH_SNAPSHOTS` (2000)
-/// snapshots, three random writes before each, read without the index of views and with indices of
-/// several fan-outs.
+/// What the index of views is worth on the chain of ``ScaleChain``, below the server: the same chain
+/// read without an index, and with indices of several fan-outs, in turn.
 enum ChainBenchmark {
-    private static let volumeBytes = 512 << 20
-    private static let chunkBytes = 16 << 10
+    private static let volumeBytes = ScaleChain.volumeBytes
+    private static let chunkBytes = ScaleChain.chunkBytes
     private static let blockBytes = 4 << 10
 
-    private static var snapshotCount: Int {
-        getenv("SNAPMGR_BENCH_SNAPSHOTS").flatMap { Int(String(cString: $0)) } ?? 2000
-    }
+    private static var snapshotCount: Int { ScaleBenchmark.many }
 
     static func run(_ workspace: Workspace) throws {
         let origin = try workspace.filledFile("origin", byteCount: volumeBytes, seed: 1)
         let engine = try workspace.volume(on: origin, chunkBytes: chunkBytes)
         let store = engine.storeFolder
-        try grow(engine)
+        try ScaleChain.grow(engine, count: snapshotCount)
         try engine.close()
         var table = Table(
             "\(snapshotCount) snapshots", "index: s", "MiB", "files", "open: ms",
@@ -116,21 +112,6 @@ enum ChainBenchmark {
         try LiveEngine.open(
             store: store, origin: origin,
             options: EngineOptions(indexShape: fanOut.map { IndexShape(fanOut: $0) }))
-    }
-
-    /// Three writes of 4 to 64 KiB anywhere before each snapshot.
-    private static func grow(_ engine: LiveEngine) throws {
-        var pattern = Pattern(seed: 2)
-        var buffer = AlignedBuffer(count: 64 << 10)
-        pattern.fill(&buffer)
-        for id in 1...snapshotCount {
-            try engine.snapshot(id)
-            for _ in 0..<3 {
-                let count = (1 + pattern.below(16)) * blockBytes
-                let place = pattern.below((volumeBytes - count) / blockBytes) * blockBytes
-                try engine.write(buffer.bytes(in: 0..<count), at: place)
-            }
-        }
     }
 
     private static func milliseconds(_ body: () throws -> Void) rethrows -> Double {

@@ -7,7 +7,7 @@ import System
 enum ScaleBenchmark {
     private static let few = 10
 
-    private static var many: Int {
+    static var many: Int {
         getenv("SNAPMGR_BENCH_SNAPSHOTS").flatMap { Int(String(cString: $0)) } ?? 2000
     }
 

@@ -7,7 +7,7 @@ import System
 /// A volume that the command line knows, with a real chain of many snapshots, and a server of it.
 final class ScaleChain {
     static let volumeBytes = 512 << 20
-    private static let chunkBytes = 16 << 10
+    static let chunkBytes = 16 << 10
     private static let writesPerSnapshot = 3
 
     let count: Int
@@ -44,13 +44,19 @@ final class ScaleChain {
 
     private func fill(_ origin: FileDevice) throws {
         let engine = try LiveEngine.open(store: FileFolder(path: store), origin: origin)
+        try Self.grow(engine, count: count)
+        try engine.close()
+    }
+
+    /// Takes so many snapshots, and writes 4 to 64 KiB at three places before each.
+    static func grow(_ engine: LiveEngine, count: Int) throws {
         var pattern = Pattern(seed: 2)
         var buffer = AlignedBuffer(count: 64 << 10)
         pattern.fill(&buffer)
         for number in 1...count {
-            for _ in 0..<Self.writesPerSnapshot {
+            for _ in 0..<writesPerSnapshot {
                 let bytes = 4096 * (1 + pattern.below(16))
-                let offset = 4096 * pattern.below((Self.volumeBytes - bytes) / 4096)
+                let offset = 4096 * pattern.below((volumeBytes - bytes) / 4096)
                 try engine.write(buffer.bytes(in: 0..<bytes), at: offset)
             }
             // Of a schedule, since no policy prunes those that people took.
@@ -59,7 +65,6 @@ final class ScaleChain {
                     id: SnapshotID(rawValue: Int64(number)),
                     description: SnapshotDescription(kind: .scheduled)))
         }
-        try engine.close()
     }
 
     /// Runs a command of snapmgr's on the volume's catalog.
