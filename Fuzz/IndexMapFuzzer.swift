@@ -41,7 +41,9 @@ func fuzzIndexMap(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         else { fatalError("no data of an area: \(run)") }
         end = run.originRange.upperBound
     }
-    guard map.members.allSatisfy({ block.contains($0.ordinal) }) else {
+    guard map.members.allSatisfy({ block.contains($0.ordinal) }),
+        map.follower.ordinal >= block.end
+    else {
         fatalError("an area of another block: \(map)")
     }
     return 0

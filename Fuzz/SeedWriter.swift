@@ -117,7 +117,10 @@ struct SeedWriter {
                 takenAt: Timestamp(stored: 1),
                 digest: AreaDigest(exceptionCount: 3, checksum: 7))
         }
-        return codec.encode(IndexMap(block: block, members: members, chunks: chunks)) ?? []
+        let follower = IndexFollower(
+            ordinal: block.end, id: SnapshotID(rawValue: 10), takenAt: Timestamp(stored: 2))
+        return codec.encode(
+            IndexMap(block: block, members: members, follower: follower, chunks: chunks)) ?? []
     }
 
     /// The engine's own area, up to the end of its first metadata block.

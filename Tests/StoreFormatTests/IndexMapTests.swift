@@ -43,6 +43,12 @@ struct IndexMapTests {
             takenAt: Timestamp(stored: time), digest: AreaDigest(map))
     }
 
+    private static func follower(_ ordinal: Int) -> IndexFollower {
+        IndexFollower(
+            ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: 15),
+            takenAt: Timestamp(stored: 3000))
+    }
+
     private static func sample() throws -> IndexMap {
         var chunks = SourceMap()
         for run in [run(0, 2, 2, of: 1), run(2, 1, 3, of: 3), run(7, 1, 4, of: 1)] {
@@ -54,7 +60,7 @@ struct IndexMapTests {
                 member(1, 10, 1000, [(0, 2, 2), (7, 1, 4)]),
                 member(3, 12, 2000, [(1, 1, 2), (2, 1, 3)]),
             ],
-            chunks: chunks)
+            follower: follower(8), chunks: chunks)
     }
 
     /// Made by a program of another language from docs/on-disk.md.
@@ -64,6 +70,7 @@ struct IndexMapTests {
         + "30303030303030302d303030302d343030302d383030302d303030303030303030303031"  // the UUID
         + "00000000"
         + "0200000000000000" + "0300000000000000"  // 2 members, 3 runs
+        + "0800000000000000" + "0f00000000000000" + "b80b000000000000"  // what followed
         + "0100000000000000" + "0a00000000000000" + "e803000000000000" + "0300000000000000"
         + "a29e671700000000"  // CRC-32C of its runs
         + "0300000000000000" + "0c00000000000000" + "d007000000000000" + "0200000000000000"
@@ -71,7 +78,7 @@ struct IndexMapTests {
         + "0000000000000000" + "0200000000000000" + "0200000000000000" + "0100000000000000"
         + "0200000000000000" + "0100000000000000" + "0300000000000000" + "0300000000000000"
         + "0700000000000000" + "0100000000000000" + "0400000000000000" + "0100000000000000"
-        + "584c2d6f"  // CRC-32C
+        + "5ad03736"  // CRC-32C
 
     private static func bytes(_ hex: String) -> [UInt8] {
         let digits = Array(hex)
@@ -138,15 +145,17 @@ struct IndexMapTests {
         let block = try Self.block(1, 0)
         let huge: [UInt8] = .init(repeating: 0xff, count: 8)
         let cases: [(offset: Int, bytes: [UInt8])] = [
-            (72, [3]), (80, huge), (88, [0xff]), (88, [3]), (96, huge), (112, huge),
-            (124, [1]), (168, huge), (176, [0]), (176, huge), (184, [1]), (184, huge),
-            (192, [2]), (176, [3]), (192, huge), (68, [1]),
+            (72, [3]), (80, huge), (112, [0xff]), (112, [3]), (120, huge), (136, huge),
+            (148, [1]), (192, huge), (200, [0]), (200, huge), (208, [1]), (208, huge),
+            (216, [2]), (200, [3]), (216, huge), (68, [1]),
+            // What followed the block, within it.
+            (88, [7]), (88, huge), (96, huge),
             // A run that goes on where the one before has ended.
-            (216, [4, 0, 0, 0, 0, 0, 0, 0, 1]),
+            (240, [4, 0, 0, 0, 0, 0, 0, 0, 1]),
             // Of a volume larger than any, and of its area.
-            (168, [0, 0, 0, 0, 0, 0, 2]), (184, [0, 0, 0, 0, 0, 0, 2]),
+            (192, [0, 0, 0, 0, 0, 0, 2]), (208, [0, 0, 0, 0, 0, 0, 2]),
             // Where an area has metadata: at chunk 258, and in the middle of a run.
-            (184, [2, 1]), (184, [1, 1]),
+            (208, [2, 1]), (208, [1, 1]),
         ]
         for (offset, bytes) in cases {
             #expect(throws: IndexFault.damaged, "\(bytes) at \(offset)") {
@@ -155,15 +164,36 @@ struct IndexMapTests {
         }
     }
 
+    private func manifest(_ ordinal: Int, _ id: Int64, _ time: Int64) -> SnapshotManifest {
+        SnapshotManifest(
+            ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: id),
+            volumeBytes: 1 << 20, takenAt: Timestamp(stored: time),
+            description: SnapshotDescription())
+    }
+
+    @Test("is surely of a chain that has what followed its areas, and of none with another there")
+    func descent() throws {
+        let map = try Self.sample()
+        let present = [manifest(1, 10, 1000), manifest(3, 12, 2000)]
+        #expect(map.descent(in: present, next: manifest(8, 15, 3000)) == .certain)
+        #expect(map.descent(in: present.suffix(1), next: manifest(8, 15, 3000)) == .certain)
+        #expect(map.descent(in: present, next: manifest(8, 16, 3000)) == .foreign)
+        #expect(map.descent(in: present, next: manifest(8, 15, 3001)) == .foreign)
+        // What followed has gone.
+        #expect(map.descent(in: present, next: manifest(9, 16, 4000)) == .likely)
+        #expect(map.descent(in: present, next: nil) == .foreign)
+        let other = [manifest(1, 10, 1000), manifest(3, 13, 2000)]
+        #expect(map.descent(in: other, next: manifest(8, 15, 3000)) == .foreign)
+        #expect(map.descent(in: other, next: manifest(9, 16, 4000)) == .foreign)
+        let later = IndexMap(
+            block: map.block, members: map.members, follower: Self.follower(10), chunks: map.chunks)
+        #expect(later.descent(in: present, next: manifest(9, 14, 2500)) == .foreign)
+        #expect(later.descent(in: present, next: manifest(10, 15, 3000)) == .certain)
+    }
+
     @Test("fits the snapshots that it was made of, and those that are left of them")
     func covers() throws {
         let map = try Self.sample()
-        func manifest(_ ordinal: Int, _ id: Int64, _ time: Int64) -> SnapshotManifest {
-            SnapshotManifest(
-                ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: id),
-                volumeBytes: 1 << 20, takenAt: Timestamp(stored: time),
-                description: SnapshotDescription())
-        }
         let (first, second) = (manifest(1, 10, 1000), manifest(3, 12, 2000))
         #expect(map.covers([first, second]))
         #expect(map.covers([second]))

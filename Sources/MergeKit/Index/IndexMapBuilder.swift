@@ -38,6 +38,8 @@ struct IndexMapBuilder {
     mutating func map(of block: IndexBlock) throws(Fault) -> IndexMap {
         var index = chain.index(from: block.start)
         let end = chain.index(from: block.end)
+        guard end < chain.snapshots.count else { throw .impossible }
+        let follower = IndexFollower(chain.snapshots[end].manifest)
         while index < end {
             guard shallGoOn() else { throw .interrupted }
             let first = chain.snapshots[index].manifest
@@ -52,7 +54,7 @@ struct IndexMapBuilder {
             }
             index = next
         }
-        return IndexMap(block: block, members: members, chunks: chunks)
+        return IndexMap(block: block, members: members, follower: follower, chunks: chunks)
     }
 
     private mutating func add(_ manifest: SnapshotManifest) throws(Fault) {

@@ -20,7 +20,7 @@ extension LiveEngine {
         var covered = SnapshotOrdinal(rawValue: 0)
         while position < stretch.upperBound {
             let ordinal = chain.snapshots[position].manifest.ordinal
-            let map = widestMap(
+            let map = try widestMap(
                 with: ordinal, from: covered, notBefore: first, in: chain, former: former)
             if let map {
                 try append(single, of: chain, to: &layers)
@@ -64,7 +64,7 @@ extension LiveEngine {
     private func widestMap(
         with ordinal: SnapshotOrdinal, from covered: SnapshotOrdinal,
         notBefore first: SnapshotOrdinal, in chain: ChainState, former: [IndexBlock: IndexMap]
-    ) -> IndexMap? {
+    ) throws(Problem) -> IndexMap? {
         guard let index, let levels = index.shape.levels(before: chain.indexLimit) else {
             return nil
         }
@@ -74,7 +74,7 @@ extension LiveEngine {
             // What has an area before `first` for certain is not even read.
             guard block.start >= covered, block.end <= chain.indexLimit,
                 chain.index(from: block.start) >= start,
-                let map = index.map(of: block, in: chain, library, former: former[block]),
+                let map = try index.map(of: block, in: chain, library, former: former[block]),
                 let oldest = map.members.first?.ordinal, oldest >= first
             else { continue }
             return map
@@ -112,7 +112,7 @@ extension LiveEngine {
                 .corrupt,
                 "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what it was "
                     + "when the index of views was made of it",
-                hint: "run \(.check()) to see which of them is damaged")
+                hint: "run \(.check()) to see what can be done")
         }
         return true
     }
@@ -146,15 +146,31 @@ extension ChainState {
         return merge.map { min($0.record.safety, newest) } ?? newest
     }
 
-    /// Whether a map that was read is of this chain's areas. The snapshots' identities say so, for all
-    /// areas but the last: when the next one was taken, they were as they are. The last one's content is
-    /// compared.
+    /// Whether a map that was read is of this chain's areas. The snapshots' identities say so: when the
+    /// next one was taken, areas were as they are. Where what followed the map's areas has gone, the
+    /// content of the last one is compared.
+    ///
+    /// - Throws: `corrupt` when that is something else: nobody can say whether the area was altered or the
+    ///   map is another chain's, so that neither is believed.
     func agrees(with map: IndexMap, _ library: AreaLibrary) throws(Problem) -> Bool {
-        let entries = snapshots[index(from: map.block.start)..<index(from: map.block.end)]
-        guard map.covers(entries.lazy.map(\.manifest)) else { return false }
-        guard let last = entries.last?.manifest, let member = map.member(last.ordinal) else {
-            return true
+        let end = index(from: map.block.end)
+        let entries = snapshots[index(from: map.block.start)..<end]
+        let next = end < snapshots.count ? snapshots[end].manifest : nil
+        switch map.descent(in: entries.lazy.map(\.manifest), next: next) {
+        case .certain: return true
+        case .foreign: return false
+        case .likely: break
         }
-        return try library.digest(last) == member.digest
+        guard let last = entries.last?.manifest, let member = map.member(last.ordinal) else {
+            return false
+        }
+        guard try library.digest(last) == member.digest else {
+            throw Problem(
+                .corrupt,
+                "the area of snapshot \(last.id) is not what it was when the index of views was made "
+                    + "of it, or the index is that of another copy of the store",
+                hint: "run \(.check()) to see what can be done")
+        }
+        return true
     }
 }

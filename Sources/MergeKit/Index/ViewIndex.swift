@@ -78,11 +78,12 @@ final class ViewIndex: Sendable {
 
     /// The map of a block; nil when there is none that fits the chain.
     ///
+    /// - Throws: `corrupt` when nobody can say whether it does.
     /// - Parameter former: the block's map as an earlier state of the chain had it. It stays right, and
     ///   is taken unless it was given up.
     func map(
         of block: IndexBlock, in chain: ChainState, _ library: AreaLibrary, former: IndexMap? = nil
-    ) -> IndexMap? {
+    ) throws(Problem) -> IndexMap? {
         let (isKnown, loaded) = state.withLock { state in
             state.time += 1
             state.loaded[block]?.lastUse = state.time
@@ -91,15 +92,14 @@ final class ViewIndex: Sendable {
         if let loaded { return loaded }
         guard isKnown else { return nil }
         if let former { return former }
-        do {
-            let map = try codec.decode(store.readIndexMap(block), of: block)
-            guard try chain.agrees(with: map, library) else { throw IndexFault.foreign }
-            keep(map)
-            return map
-        } catch {
+        guard let map = try? codec.decode(store.readIndexMap(block), of: block),
+            try chain.agrees(with: map, library)
+        else {
             forget(block)
             return nil
         }
+        keep(map)
+        return map
     }
 
     private func keep(_ map: IndexMap) {
@@ -194,7 +194,7 @@ final class ViewIndex: Sendable {
     ) {
         let losses = lossCount
         var builder = IndexMapBuilder(shape, chain, library, while: shallGoOn) { block in
-            self.map(of: block, in: chain, library)
+            try? self.map(of: block, in: chain, library)
         }
         do throws(IndexMapBuilder.Fault) {
             write(try builder.map(of: block))

@@ -6,7 +6,8 @@ package import SnapshotModel
 ///     0    "SMVI" | u32 version (1) | u64 chunk size in bytes | u32 fan-out | u32 level
 ///     24   u64 number of the block | 36 bytes of the volume's UUID, zeroes behind it | u32 zero
 ///     72   u64 m, the members | u64 n, the runs
-///     88   m x { u64 ordinal | u64 snapshot's id | i64 time in a catalog's form | u64 exceptions
+///     88   u64 ordinal | u64 snapshot's id | i64 time in a catalog's form: what came after the block
+///     112  m x { u64 ordinal | u64 snapshot's id | i64 time in a catalog's form | u64 exceptions
 ///               | u32 CRC-32C of the area's runs | u32 zero }
 ///          n x { u64 first chunk | u64 chunks | u64 first chunk in the area | u64 ordinal }
 ///          u32 CRC-32C of all bytes before
@@ -23,7 +24,7 @@ package struct IndexMapCodec: Sendable {
     /// The only one so far; a file of another is none of ours.
     package static let version: UInt32 = 1
     /// The bytes before the members.
-    package static let headerBytes = 88
+    package static let headerBytes = 112
     /// The bytes of a member.
     package static let memberBytes = 40
     /// The bytes of a run.
@@ -94,6 +95,9 @@ package struct IndexMapCodec: Sendable {
         }
         bytes.store(littleEndian: UInt64(map.members.count), at: 72)
         bytes.store(littleEndian: UInt64(map.chunks.runs.count), at: 80)
+        bytes.store(littleEndian: UInt64(map.follower.ordinal.rawValue), at: 88)
+        bytes.store(littleEndian: UInt64(bitPattern: map.follower.id.rawValue), at: 96)
+        bytes.store(littleEndian: UInt64(bitPattern: map.follower.takenAt.stored), at: 104)
     }
 
     @_lifetime(bytes: copy bytes)
@@ -136,7 +140,7 @@ package struct IndexMapCodec: Sendable {
         else { throw .damaged }
         let members = try Self.members(bytes, Int(memberCount), of: block)
         return IndexMap(
-            block: block, members: members,
+            block: block, members: members, follower: try Self.follower(bytes, of: block),
             chunks: try chunks(
                 bytes, Int(runCount), from: Self.end(members.count, 0), members))
     }
@@ -148,6 +152,30 @@ package struct IndexMapCodec: Sendable {
             && bytes.littleEndian(UInt64.self, at: 24) == UInt64(block.number)
     }
 
+    private static func follower(
+        _ bytes: RawSpan, of block: IndexBlock
+    ) throws(IndexFault) -> IndexFollower {
+        let (ordinal, id) = try identity(bytes, at: 88)
+        guard ordinal >= block.end else { throw .damaged }
+        return IndexFollower(ordinal: ordinal, id: id, takenAt: time(bytes, at: 104))
+    }
+
+    /// The ordinal and the id of a snapshot.
+    private static func identity(
+        _ bytes: RawSpan, at offset: Int
+    ) throws(IndexFault) -> (SnapshotOrdinal, SnapshotID) {
+        let ordinal = Int(exactly: bytes.littleEndian(UInt64.self, at: offset))
+        let id = Int64(exactly: bytes.littleEndian(UInt64.self, at: offset + 8))
+        guard let ordinal = ordinal.flatMap(SnapshotOrdinal.init(checking:)),
+            let id = id.flatMap(SnapshotID.init(checking:))
+        else { throw .damaged }
+        return (ordinal, id)
+    }
+
+    private static func time(_ bytes: RawSpan, at offset: Int) -> Timestamp {
+        Timestamp(stored: Int64(bitPattern: bytes.littleEndian(UInt64.self, at: offset)))
+    }
+
     private static func members(
         _ bytes: RawSpan, _ count: Int, of block: IndexBlock
     ) throws(IndexFault) -> [IndexMember] {
@@ -155,20 +183,15 @@ package struct IndexMapCodec: Sendable {
         members.reserveCapacity(count)
         for index in 0..<count {
             let offset = headerBytes + index * memberBytes
-            let ordinal = Int(exactly: bytes.littleEndian(UInt64.self, at: offset))
-            let id = Int64(exactly: bytes.littleEndian(UInt64.self, at: offset + 8))
+            let (ordinal, id) = try identity(bytes, at: offset)
             let exceptions = Int(exactly: bytes.littleEndian(UInt64.self, at: offset + 24))
-            guard let ordinal = ordinal.flatMap(SnapshotOrdinal.init(checking:)),
-                let id = id.flatMap(SnapshotID.init(checking:)), let exceptions,
+            guard let exceptions,
                 bytes.littleEndian(UInt32.self, at: offset + 36) == 0, block.contains(ordinal),
                 members.last.map({ $0.ordinal < ordinal }) ?? true
             else { throw .damaged }
             members.append(
                 IndexMember(
-                    ordinal: ordinal, id: id,
-                    takenAt: Timestamp(
-                        stored: Int64(
-                            bitPattern: bytes.littleEndian(UInt64.self, at: offset + 16))),
+                    ordinal: ordinal, id: id, takenAt: time(bytes, at: offset + 16),
                     digest: AreaDigest(
                         exceptionCount: exceptions,
                         checksum: bytes.littleEndian(UInt32.self, at: offset + 32))))

@@ -9,8 +9,11 @@ package struct IndexVerifier {
         /// It cannot be used, and is made again: it cannot be read, was cut or altered, or is another
         /// store's.
         case useless
-        /// It would have shown something else than the areas.
+        /// It would have shown something else than its areas, which are what they were.
         case wrong
+        /// Areas are not what they were when it was made of them: those of these snapshots. Of the
+        /// doubtful one nobody can say whether it was altered or the map is another chain's.
+        case altered(certain: [SnapshotID], doubtful: SnapshotID?)
     }
 
     private let store: Store
@@ -46,9 +49,11 @@ package struct IndexVerifier {
     ///
     /// - Parameters:
     ///   - areas: the areas that could be read, by ordinal.
+    ///   - manifests: all snapshots, by ordinal, read after the areas.
     ///   - growing: the first ordinal whose area grows.
     package func verdicts(
-        _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], growing: SnapshotOrdinal
+        _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], _ manifests: [SnapshotManifest],
+        growing: SnapshotOrdinal
     ) -> [(block: IndexBlock, verdict: Verdict)] {
         checksums.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
             .compactMap { block, checksum in
@@ -57,30 +62,47 @@ package struct IndexVerifier {
                 guard let file, let map = try? codec.decode(file, of: block) else {
                     return (block, .useless)
                 }
-                return (block, verdict(map, areas, growing: growing))
+                return (block, verdict(map, areas, manifests, growing: growing))
             }
     }
 
     private func verdict(
         _ map: IndexMap, _ areas: [(manifest: SnapshotManifest, map: ChunkMap)],
-        growing: SnapshotOrdinal
+        _ manifests: [SnapshotManifest], growing: SnapshotOrdinal
     ) -> Verdict {
+        let next = manifests.lowestIndex { $0.ordinal >= map.block.end }
+        let chain = manifests[manifests.lowestIndex { $0.ordinal >= map.block.start }..<next]
+        let descent = map.descent(
+            in: chain, next: next < manifests.count ? manifests[next] : nil)
+        guard map.block.end <= growing, let last = chain.last, descent != .foreign else {
+            return .useless
+        }
         // What was removed says nothing any more, and what cannot be read says nothing either.
-        guard map.block.end <= growing else { return .useless }
         let start = areas.lowestIndex { $0.manifest.ordinal >= map.block.start }
         let end = areas.lowestIndex { $0.manifest.ordinal >= map.block.end }
         let present = areas[start..<end].filter { area in
             map.member(area.manifest.ordinal)?.isArea(of: area.manifest) ?? false
         }
-        guard
-            present.allSatisfy({ area in
-                map.member(area.manifest.ordinal)?.digest == AreaDigest(area.map)
-            })
-        else { return .wrong }
+        let altered = present.filter { area in
+            map.member(area.manifest.ordinal)?.digest != AreaDigest(area.map)
+        }.map { $0.manifest.id }
+        guard altered.isEmpty else {
+            let isDoubtful = descent == .likely && altered.last == last.id
+            return .altered(
+                certain: isDoubtful ? altered.dropLast() : altered,
+                doubtful: isDoubtful ? last.id : nil)
+        }
+        return isRight(map, present) ? .right : .wrong
+    }
+
+    /// Whether a map says what the areas say that are left of those that it was made of.
+    private func isRight(
+        _ map: IndexMap, _ present: [(manifest: SnapshotManifest, map: ChunkMap)]
+    ) -> Bool {
         let expected = SourceMap(
             overlaying: present.map { SourceMap($0.map, ordinal: $0.manifest.ordinal) })
         let ordinals = Set(present.map(\.manifest.ordinal))
         let (known, gone) = map.chunks.split { ordinals.contains($0) }
-        return known == expected.subtracting(gone.chunks) ? .right : .wrong
+        return known == expected.subtracting(gone.chunks)
     }
 }

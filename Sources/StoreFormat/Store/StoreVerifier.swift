@@ -323,7 +323,7 @@ package struct StoreVerifier {
     // MARK: Index
 
     /// What is in the index's way only costs time; a map that says something else than its areas would
-    /// be believed.
+    /// be believed, and is removed. One of areas that were altered stays: it alone knows what they were.
     private mutating func checkIndex(
         _ index: IndexVerifier, _ areas: [(manifest: SnapshotManifest, map: ChunkMap)]
     ) throws(Problem) {
@@ -337,22 +337,54 @@ package struct StoreVerifier {
         }
         // A record that cannot be read is told of elsewhere.
         let revert = (try? store.runningRevert()) ?? nil
-        let growing = [areas.last?.manifest.ordinal, revert?.safety].compactMap(\.self).min()
-        let verdicts = index.verdicts(areas, growing: growing ?? SnapshotOrdinal(rawValue: 0))
-        for (block, verdict) in verdicts where verdict != .right {
-            let isWrong = verdict == .wrong
-            try mend(
-                StoreLayout.indexMap(block),
-                isWrong
-                    ? "it says something else than the areas of its snapshots: views may show wrong "
-                        + "content"
-                    : "it cannot be used, and is made again when the volume is served",
-                severity: isWrong ? .damage : .note,
-                remedy: isWrong
-                    ? "stop whoever serves the volume, then run \(.checkRepair)"
-                    : "run \(.checkRepair) to remove it"
-            ) { () throws(Problem) in try store.removeIndexMaps([block]) }
+        let manifests = (try? store.manifests()) ?? areas.map { $0.manifest }
+        let growing = [manifests.last?.ordinal, revert?.safety].compactMap(\.self).min()
+        let verdicts = index.verdicts(
+            areas, manifests, growing: growing ?? SnapshotOrdinal(rawValue: 0))
+        var told: Set<SnapshotID> = []
+        for (block, verdict) in verdicts {
+            let name = StoreLayout.indexMap(block)
+            switch verdict {
+            case .right: break
+            case .useless:
+                try mend(
+                    name, "it cannot be used, and is made again when the volume is served",
+                    severity: .note, remedy: "run \(.checkRepair) to remove it"
+                ) { () throws(Problem) in try store.removeIndexMaps([block]) }
+            case .wrong:
+                try mend(
+                    name,
+                    "it says something else than the areas of its snapshots: views may show wrong "
+                        + "content",
+                    severity: .damage,
+                    remedy: "stop whoever serves the volume, then run \(.checkRepair)"
+                ) { () throws(Problem) in try store.removeIndexMaps([block]) }
+            case .altered(let certain, let doubtful):
+                for id in certain where told.insert(id).inserted { reportAltered(id, name) }
+                if let doubtful, told.insert(doubtful).inserted { reportDoubtful(doubtful, name) }
+            }
         }
+    }
+
+    /// Nothing is repaired: without the map, views would show what the area says now.
+    private mutating func reportAltered(_ id: SnapshotID, _ name: String) {
+        report(
+            .damage, "snapshot \(id)",
+            "its area was altered after it had frozen: it is not what \(name) was made of. Views "
+                + "that are led to it are refused, and others of it and of older snapshots may be "
+                + "wrong",
+            remedy: "restore the area from a copy of the store, or delete this snapshot and all "
+                + "older ones with \(.delete)")
+    }
+
+    private mutating func reportDoubtful(_ id: SnapshotID, _ name: String) {
+        report(
+            .damage, "snapshot \(id)",
+            "its area is not what \(name) was made of: it was altered after it had frozen, or that "
+                + "map is of another copy of the store. Views that need the two are refused",
+            remedy: "restore the area from a copy of the store; if the store itself was put back "
+                + "from a copy and went on from there, remove the folder “\(StoreLayout.index)” in it"
+        )
     }
 
     // MARK: Data

@@ -14,10 +14,13 @@ struct IndexDamageTests {
 
     /// Twelve snapshots, all of whose areas but the newest are in maps: that of each has the chunk of
     /// its number, of its own.
-    private func chain() throws -> EngineFixture {
+    ///
+    /// - Parameter empty: the one whose area has nothing.
+    private func chain(empty: Int? = nil) throws -> EngineFixture {
         let volume = try EngineFixture(chunks: 64, indexShape: Self.narrow)
         for number in 1...12 {
             try volume.snapshot(Int64(number))
+            if number == empty { continue }
             try volume.write(UInt8(number), to: number, 40 + number)
         }
         build(volume)
@@ -54,18 +57,30 @@ struct IndexDamageTests {
         var isPlain: Bool { self != .emptied && self != .otherEntry }
     }
 
-    private func damaged(_ damage: Damage) throws -> EngineFixture {
-        let disk = try chain().crashed(.keepAll)
-        try damage.inflict(on: disk, EngineFixture.area(6))
+    private func damaged(_ damage: Damage, _ area: Int = 6) throws -> EngineFixture {
+        try damaged(damage, area, of: chain())
+    }
+
+    private func damaged(
+        _ damage: Damage, _ area: Int, of volume: EngineFixture
+    ) throws -> EngineFixture {
+        let disk = volume.crashed(.keepAll)
+        try damage.inflict(on: disk, EngineFixture.area(area))
         return try EngineFixture(opening: disk, indexShape: Self.narrow)
     }
 
+    /// The views that need content of an area: all up to its own. That looks into the area itself where
+    /// it begins in the middle of a block, and only then what the area says now is all that it knows.
+    private func led(to area: Int) -> ClosedRange<Int64> {
+        1...Int64(area == 1 || area % 2 == 0 ? area : area - 1)
+    }
+
     @Test(
-        "every view that needs content of a damaged area is refused, and its extents, at any time",
-        arguments: Damage.allCases)
-    func viewsRefuse(damage: Damage) throws {
-        let volume = try damaged(damage)
-        for id in 1...6 as ClosedRange<Int64> {
+        "every view that is led to a damaged area is refused, and its extents, at any time",
+        arguments: Damage.allCases, 1...11)
+    func viewsRefuse(damage: Damage, area: Int) throws {
+        let volume = try damaged(damage, area)
+        for id in led(to: area) {
             for _ in 0..<2 {
                 #expect(throws: Problem.self, "view \(id)") { try volume.content(id) }
                 let view = try volume.engine.openView(of: SnapshotID(rawValue: id))
@@ -75,7 +90,71 @@ struct IndexDamageTests {
                 }
             }
         }
-        for id in 7...12 as ClosedRange<Int64> { _ = try volume.content(id) }
+        for id in Int64(area + 1)...12 { _ = try volume.content(id) }
+    }
+
+    @Test(
+        "check tells which area was altered, and --repair shows no view what was refused before",
+        arguments: Damage.allCases.filter { !$0.isPlain }, [6, 7, 11])
+    func repairKeeps(damage: Damage, area: Int) throws {
+        let volume = try damaged(damage, area)
+        let index = try Store(folder: volume.disk).indexBlocks(Self.narrow)
+        for repair in [false, true, false] {
+            let findings = try volume.check(repair: repair, indexShape: Self.narrow)
+            #expect(findings.map(\.object) == ["snapshot \(area)"])
+            #expect(findings.allSatisfy { $0.severity == .damage && !$0.isRepairable })
+        }
+        let again = try volume.reopened(indexShape: Self.narrow)
+        build(again)
+        #expect(try Store(folder: again.disk).indexBlocks(Self.narrow) == index)
+        for id in led(to: area) {
+            #expect(throws: Problem.self, "view \(id)") { try again.content(id) }
+        }
+        for id in Int64(area + 1)...12 { _ = try again.content(id) }
+    }
+
+    /// A chain whose eighth snapshot, which followed the areas of a block, has been collected.
+    private func withoutFollower() throws -> EngineFixture {
+        let volume = try chain(empty: 8)
+        try volume.delete(8)
+        _ = try volume.engine.collect()
+        #expect(try !volume.disk.exists(EngineFixture.area(8)))
+        return volume
+    }
+
+    @Test("where the snapshot that followed a map's areas has gone, the map is believed as before")
+    func followerGone() throws {
+        let volume = try withoutFollower()
+        let name = "index/1-000003.map"
+        let file = try volume.disk.readFile(name, limitBytes: 1 << 20)
+        let again = try volume.reopened(indexShape: Self.narrow)
+        build(again)
+        for id in 1...7 as ClosedRange<Int64> {
+            #expect(try again.content(id) == volume.content(id))
+        }
+        #expect(try again.disk.readFile(name, limitBytes: 1 << 20) == file)
+        #expect(try again.check(indexShape: Self.narrow).isEmpty)
+    }
+
+    @Test(
+        "where it has gone and the last area is not the map's, no view shows either, and the map stays",
+        arguments: Damage.allCases.filter { !$0.isPlain })
+    func doubtful(damage: Damage) throws {
+        let volume = try damaged(damage, 7, of: withoutFollower())
+        for _ in 0..<2 {
+            build(volume)
+            #expect(throws: Problem.self) { try volume.content(6) }
+            let findings = try volume.check(repair: true, indexShape: Self.narrow)
+            #expect(findings.map(\.object) == ["snapshot 7"])
+            #expect(findings.first?.remedy?.description.contains("index") == true)
+        }
+        let again = try volume.reopened(indexShape: Self.narrow)
+        #expect(throws: Problem.self) { try again.content(6) }
+        for id in 9...12 as ClosedRange<Int64> { _ = try again.content(id) }
+        // What is told to be done where the store was put back.
+        let store = Store(folder: again.disk)
+        try store.removeIndexMaps(store.indexBlocks(Self.narrow))
+        _ = try again.reopened(indexShape: Self.narrow).content(6)
     }
 
     @Test(
@@ -148,9 +227,9 @@ struct IndexDamageTests {
         for id in 1...3 as ClosedRange<Int64> { try volume.snapshot(id) }
         let copy = volume.crashed(.keepAll)
         // The same snapshots, and then each its own single exception in the area of the third.
-        for (disk, chunk) in [(volume, 5), (try EngineFixture(opening: copy), 6)] {
+        for (disk, chunk, id) in [(volume, 5, 4), (try EngineFixture(opening: copy), 6, 14)] {
             try disk.write(9, to: chunk)
-            try disk.snapshot(4)
+            try disk.snapshot(Int64(id))
             try disk.write(8, to: 0..<16)
         }
         try volume.snapshot(5)
@@ -162,6 +241,41 @@ struct IndexDamageTests {
         let branch = try EngineFixture(opening: copy, indexShape: Self.narrow)
         #expect(try branch.content(3) == [UInt8](repeating: 0, count: 16))
         #expect(try branch.content(2) == [UInt8](repeating: 0, count: 16))
+    }
+
+    /// Reads one chunk of a snapshot, and nothing else.
+    private static func read(_ volume: EngineFixture, _ id: Int64, chunk: Int) throws {
+        let view = try volume.engine.openView(of: SnapshotID(rawValue: id))
+        defer { view.close() }
+        var buffer = AlignedBuffer(count: EngineFixture.chunkBytes)
+        var bytes = buffer.mutableBytes
+        try view.read(into: &bytes, at: chunk * EngineFixture.chunkBytes)
+    }
+
+    @Test("where nobody can say whose a map is, a view shows nothing by it, not even what it lacks")
+    func doubtfulBranch() throws {
+        let volume = try EngineFixture(chunks: 16, indexShape: Self.narrow)
+        for id in 1...3 as ClosedRange<Int64> { try volume.snapshot(id) }
+        let copy = volume.crashed(.keepAll)
+        try volume.write(9, to: 5)
+        for id in 4...5 as ClosedRange<Int64> { try volume.snapshot(id) }
+        build(volume)
+        // Another fourth snapshot, which has gone again.
+        let other = try EngineFixture(opening: copy)
+        try other.write(9, to: 6)
+        for id in 14...15 as ClosedRange<Int64> { try other.snapshot(id) }
+        try other.write(8, to: 0..<16)
+        try other.delete(14)
+        _ = try other.engine.collect()
+        let name = "index/1-000001.map"
+        try copy.makeFolder("index")
+        try copy.writeFile(name, volume.disk.readFile(name, limitBytes: 1 << 20))
+        let branch = try EngineFixture(opening: copy, indexShape: Self.narrow)
+        #expect(throws: Problem.self) { try Self.read(branch, 2, chunk: 6) }
+        #expect(try branch.check(indexShape: Self.narrow).map(\.object) == ["snapshot 3"])
+        try copy.removeFile(name)
+        let again = try EngineFixture(opening: copy, indexShape: Self.narrow)
+        #expect(try again.content(2) == [UInt8](repeating: 0, count: 16))
     }
 
     @Test("a map that leads to an area which the chain does not have is given up")
@@ -186,7 +300,8 @@ struct IndexDamageTests {
             SourceRun(
                 origin: ChunkIndex(60), count: 1, ordinal: SnapshotOrdinal(rawValue: 2),
                 area: ChunkIndex(2)))
-        let wrong = IndexMap(block: block, members: map.members, chunks: chunks)
+        let wrong = IndexMap(
+            block: block, members: map.members, follower: map.follower, chunks: chunks)
         try disk.writeFile(name, try #require(codec.encode(wrong)))
         let again = try EngineFixture(opening: disk, indexShape: Self.narrow)
         #expect(try again.content(1) == volume.content(1))
