@@ -26,44 +26,53 @@ package struct IndexVerifier {
 
     /// Notes which maps there are, before the areas are read: one that is made or made again meanwhile
     /// may be of areas that grew when they were looked at.
-    package init(_ store: Store, _ volume: VolumeRecord, shape: IndexShape) {
+    ///
+    /// - Parameter proceed: asked before each map; what it throws ends the look.
+    package init(
+        _ store: Store, _ volume: VolumeRecord, shape: IndexShape,
+        proceed: () throws(Problem) -> Void
+    ) throws(Problem) {
         self.store = store
         codec = IndexMapCodec(volume, shape: shape)
-        var checksums: [IndexBlock: UInt32?] = [:]
-        var problem: Problem?
+        let found: Set<IndexBlock>
         do throws(Problem) {
-            for block in try store.indexBlocks(shape) {
-                checksums[block] = .some(Self.checksum(try? store.readIndexMap(block)))
-            }
-        } catch { problem = error }
+            found = try store.indexBlocks(shape)
+            problem = nil
+        } catch {
+            found = []
+            problem = error
+        }
+        var checksums: [IndexBlock: UInt32?] = [:]
+        for block in found {
+            try proceed()
+            checksums[block] = .some(Self.checksum(try? store.readIndexMap(block)))
+        }
         self.checksums = checksums
-        self.problem = problem
     }
 
     private static func checksum(_ file: [UInt8]?) -> UInt32? {
         file.map { CRC32C.checksum($0[...]) }
     }
 
-    /// What the maps are worth, by block; those that were changed meanwhile are left out. One is in
-    /// memory at a time.
+    /// The blocks that have maps, the lowest level first.
+    package var blocks: [IndexBlock] {
+        checksums.keys.sorted { ($0.level, $0.number) < ($1.level, $1.number) }
+    }
+
+    /// What the map of a block is worth; nil when it was changed meanwhile.
     ///
     /// - Parameters:
     ///   - areas: the areas that could be read, by ordinal.
     ///   - manifests: all snapshots, by ordinal, read after the areas.
     ///   - growing: the first ordinal whose area grows.
-    package func verdicts(
-        _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], _ manifests: [SnapshotManifest],
-        growing: SnapshotOrdinal
-    ) -> [(block: IndexBlock, verdict: Verdict)] {
-        checksums.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
-            .compactMap { block, checksum in
-                let file = try? store.readIndexMap(block)
-                guard Self.checksum(file) == checksum else { return nil }
-                guard let file, let map = try? codec.decode(file, of: block) else {
-                    return (block, .useless)
-                }
-                return (block, verdict(map, areas, manifests, growing: growing))
-            }
+    package func verdict(
+        of block: IndexBlock, _ areas: [(manifest: SnapshotManifest, map: ChunkMap)],
+        _ manifests: [SnapshotManifest], growing: SnapshotOrdinal
+    ) -> Verdict? {
+        let file = try? store.readIndexMap(block)
+        guard Self.checksum(file) == checksums[block] else { return nil }
+        guard let file, let map = try? codec.decode(file, of: block) else { return .useless }
+        return verdict(map, areas, manifests, growing: growing)
     }
 
     private func verdict(
@@ -99,10 +108,21 @@ package struct IndexVerifier {
     private func isRight(
         _ map: IndexMap, _ present: [(manifest: SnapshotManifest, map: ChunkMap)]
     ) -> Bool {
-        let expected = SourceMap(
-            overlaying: present.map { SourceMap($0.map, ordinal: $0.manifest.ordinal) })
         let ordinals = Set(present.map(\.manifest.ordinal))
         let (known, gone) = map.chunks.split { ordinals.contains($0) }
-        return known == expected.subtracting(gone.chunks)
+        let hidden = gone.chunks
+        var expected = SourceMap()
+        // A few at a time, as there may be as many as the chain has.
+        for start in stride(from: 0, to: present.count, by: Self.areasAtOnce) {
+            let areas = present[start..<min(start + Self.areasAtOnce, present.count)]
+            let next = SourceMap(
+                overlaying: areas.map { SourceMap($0.map, ordinal: $0.manifest.ordinal) })
+            expected = expected.extended(by: next.subtracting(hidden))
+            // What comes later only adds runs.
+            guard expected.runs.count <= known.runs.count else { return false }
+        }
+        return known == expected
     }
+
+    private static let areasAtOnce = 8
 }

@@ -30,7 +30,8 @@ package struct StoreVerifier {
     /// - Parameters:
     ///   - mergesByItself: a merge goes on by itself while the volume is up.
     ///   - indexShape: how the index of views is cut.
-    ///   - proceed: asked before each snapshot, and each piece of data; what it throws ends the check.
+    ///   - proceed: asked before each snapshot, each map of the index, and each piece of data; what it
+    ///     throws ends the check.
     package static func check(
         store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool,
         mergesByItself: Bool = false, indexShape: IndexShape = .standard,
@@ -40,7 +41,8 @@ package struct StoreVerifier {
             store: Store(folder: folder), origin: origin, repair: repair,
             mergesByItself: mergesByItself, proceed: proceed)
         let record = try verifier.store.volume()
-        let index = IndexVerifier(verifier.store, record, shape: indexShape)
+        let index = try IndexVerifier(
+            verifier.store, record, shape: indexShape, proceed: proceed)
         try verifier.checkOrigin(record)
         let sound = try verifier.checkSnapshots(record)
         try verifier.checkReverts(record)
@@ -327,7 +329,6 @@ package struct StoreVerifier {
     private mutating func checkIndex(
         _ index: IndexVerifier, _ areas: [(manifest: SnapshotManifest, map: ChunkMap)]
     ) throws(Problem) {
-        let store = store
         if let problem = index.problem {
             report(
                 .damage, StoreLayout.index,
@@ -339,30 +340,54 @@ package struct StoreVerifier {
         let revert = (try? store.runningRevert()) ?? nil
         let manifests = (try? store.manifests()) ?? areas.map { $0.manifest }
         let growing = [manifests.last?.ordinal, revert?.safety].compactMap(\.self).min()
-        let verdicts = index.verdicts(
-            areas, manifests, growing: growing ?? SnapshotOrdinal(rawValue: 0))
         var told: Set<SnapshotID> = []
-        for (block, verdict) in verdicts {
+        for block in index.blocks {
+            try proceed()
+            let verdict = index.verdict(
+                of: block, areas, manifests, growing: growing ?? SnapshotOrdinal(rawValue: 0))
+            if let verdict { report(verdict, of: block, &told) }
+        }
+    }
+
+    /// - Parameter told: the snapshots that were named because their areas were altered.
+    private mutating func report(
+        _ verdict: IndexVerifier.Verdict, of block: IndexBlock, _ told: inout Set<SnapshotID>
+    ) {
+        switch verdict {
+        case .right: break
+        case .useless:
+            mend(
+                block, "it cannot be used, and is made again when the volume is served",
+                severity: .note, remedy: "run \(.checkRepair) to remove it")
+        case .wrong:
+            mend(
+                block,
+                "it says something else than the areas of its snapshots: views may show wrong "
+                    + "content",
+                severity: .damage,
+                remedy: "stop whoever serves the volume, then run \(.checkRepair)")
+        case .altered(let certain, let doubtful):
             let name = StoreLayout.indexMap(block)
-            switch verdict {
-            case .right: break
-            case .useless:
-                try mend(
-                    name, "it cannot be used, and is made again when the volume is served",
-                    severity: .note, remedy: "run \(.checkRepair) to remove it"
-                ) { () throws(Problem) in try store.removeIndexMaps([block]) }
-            case .wrong:
-                try mend(
-                    name,
-                    "it says something else than the areas of its snapshots: views may show wrong "
-                        + "content",
-                    severity: .damage,
-                    remedy: "stop whoever serves the volume, then run \(.checkRepair)"
-                ) { () throws(Problem) in try store.removeIndexMaps([block]) }
-            case .altered(let certain, let doubtful):
-                for id in certain where told.insert(id).inserted { reportAltered(id, name) }
-                if let doubtful, told.insert(doubtful).inserted { reportDoubtful(doubtful, name) }
+            for id in certain where told.insert(id).inserted { reportAltered(id, name) }
+            if let doubtful, told.insert(doubtful).inserted { reportDoubtful(doubtful, name) }
+        }
+    }
+
+    /// Removes a map, or says that `--repair` would. One that cannot be removed keeps nothing else from
+    /// being looked at, and told.
+    private mutating func mend(
+        _ block: IndexBlock, _ message: String, severity: Finding.Severity, remedy: Advice
+    ) {
+        let (store, name) = (store, StoreLayout.indexMap(block))
+        do throws(Problem) {
+            try mend(name, message, severity: severity, remedy: remedy) { () throws(Problem) in
+                try store.removeIndexMaps([block])
             }
+        } catch {
+            report(
+                severity == .note ? .warning : severity, name,
+                "\(message); it could not be removed: \(error.message)",
+                remedy: "check the disk and the permissions, then run \(.checkRepair) again")
         }
     }
 

@@ -195,6 +195,48 @@ struct IndexDamageTests {
         #expect(findings.contains { $0.object != "index" && $0.severity != .note })
     }
 
+    @Test("check does all else, and tells of it, when a map cannot be removed")
+    func mapStays() throws {
+        let volume = try damaged(.header)
+        let (disk, name) = (volume.disk, "index/1-000004.map")
+        try disk.writeFile(name, [1])
+        disk.observer = { operation in
+            guard operation.kind == .remove, operation.path.hasSuffix(".map") else { return }
+            disk.faults = FaultPlan(.error(5), kinds: [.remove], after: 0, isPermanent: false)
+        }
+        let findings = try volume.check(readData: true, repair: true, indexShape: Self.narrow)
+        disk.observer = nil
+        disk.faults = nil
+        let finding = try #require(findings.first { $0.object == name })
+        #expect(finding.severity == .warning && finding.message.contains("not be removed"))
+        #expect(findings.contains { $0.object == "snapshot 6" && $0.isRepairable })
+        #expect(findings.contains { $0.message.hasPrefix("shares") })
+        #expect(try disk.exists(name))
+    }
+
+    @Test("a check ends between any two maps of the index when it is told to")
+    func ends() throws {
+        let volume = try chain()
+        let maps = try Store(folder: volume.disk).indexBlocks(Self.narrow).count
+        func check(steps: Int) throws -> Int {
+            var asked = 0
+            _ = try StoreVerifier.check(
+                store: volume.disk, origin: volume.disk.origin(), readData: false, repair: false,
+                indexShape: Self.narrow
+            ) { () throws(Problem) in
+                asked += 1
+                guard asked <= steps else { throw Problem(.interrupted, "enough") }
+            }
+            return asked
+        }
+        // Each map before the areas and after them.
+        #expect(try check(steps: .max) == 12 + 2 * maps)
+        for steps in 0..<12 + 2 * maps {
+            let problem = #expect(throws: Problem.self) { try check(steps: steps) }
+            #expect(problem?.message == "enough")
+        }
+    }
+
     @Test("a volume is not opened when another chain's map cannot be removed")
     func foreignStays() throws {
         let volume = try EngineFixture(chunks: 8, indexShape: Self.narrow)
