@@ -24,9 +24,10 @@ struct FrozenLayer: Sendable {
         maps = layers.flatMap(\.maps)
     }
 
-    /// An area of which a map of the index was made; nil for one that was looked into, and for others.
-    func member(_ ordinal: SnapshotOrdinal) -> IndexMember? {
+    /// The map of the index that leads to an area; nil for one that was looked into, and for others.
+    func map(of ordinal: SnapshotOrdinal) -> IndexMap? {
         let index = maps.lowestIndex { $0.block.end > ordinal }
-        return index < maps.count ? maps[index].member(ordinal) : nil
+        guard index < maps.count, maps[index].member(ordinal) != nil else { return nil }
+        return maps[index]
     }
 }

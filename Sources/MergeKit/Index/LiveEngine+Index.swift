@@ -96,25 +96,30 @@ extension LiveEngine {
         layers.append(FrozenLayer(SourceMap(overlaying: maps)))
     }
 
-    /// Whether an area is what it was when a map of the index was made of it, before content is read
-    /// there because the map says so. An area is read as a whole for it, once.
+    /// Whether an area is what a map of the index says of it, before content is read there because the
+    /// map leads there. An area is read as a whole for it, once for each map.
     ///
-    /// False when the chain has no such area: the maps that name it have been given up.
+    /// False when the chain has no such area.
     ///
     /// - Throws: `corrupt` when it holds something else, and what is wrong with it when it is damaged.
-    func holds(_ member: IndexMember) throws(Problem) -> Bool {
-        guard let manifest = chain.entry(member.ordinal)?.manifest else {
-            index?.forget(naming: member.ordinal)
-            return false
-        }
-        guard try library.digest(manifest) == member.digest else {
+    func holds(_ ordinal: SnapshotOrdinal, of map: IndexMap) throws(Problem) -> Bool {
+        guard let manifest = chain.entry(ordinal)?.manifest else { return false }
+        guard !map.isConfirmed(ordinal) else { return true }
+        switch map.confirm(ordinal, try library.read(manifest)) {
+        case .same: return true
+        case .altered:
             throw Problem(
                 .corrupt,
                 "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what it was "
                     + "when the index of views was made of it",
                 hint: "run \(.check()) to see what can be done")
+        case .misread:
+            throw Problem(
+                .corrupt,
+                "\(StoreLayout.indexMap(map.block)) of volume “\(record.name)” says what the area of "
+                    + "snapshot \(manifest.id) does not",
+                hint: "stop whoever serves the volume, then run \(.checkRepair)")
         }
-        return true
     }
 
     /// Makes the next map of the index that is missing; false when none is. It costs the entries of a

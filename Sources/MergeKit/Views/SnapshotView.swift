@@ -188,12 +188,15 @@ package final class SnapshotView: Sendable {
         return Resolver(stack: LayerStack(layers: layers), merge: nil)
     }
 
-    /// Whether an area that a map of the index leads to is what it was. False when there is no such
-    /// area: the view is to be resolved again.
+    /// Whether an area that a map of the index leads to is what that says. False when there is no such
+    /// area: the maps that name it have been given up, and the view is to be resolved again.
     private func holds(_ source: SourceRun, _ resolver: Resolver) throws(Problem) -> Bool {
         for case .frozen(let layer) in resolver.stack.layers {
-            guard let member = layer.member(source.ordinal) else { continue }
-            if try engine.holds(member) { return true }
+            guard let map = layer.map(of: source.ordinal) else { continue }
+            if try engine.holds(source.ordinal, of: map) { return true }
+            // In a view that was closed meanwhile nothing is wrong: the area may go then.
+            guard isOpen.load(ordering: .relaxed) else { throw engine.notFound(manifest.id) }
+            engine.index?.forget(naming: source.ordinal)
             var former: Known?
             known.withLock { swap(&$0, &former) }
             withExtendedLifetime(former) {}

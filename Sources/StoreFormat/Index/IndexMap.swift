@@ -11,6 +11,7 @@ package struct IndexMap: Equatable, Sendable {
     package let follower: IndexFollower
     /// Their overlay.
     package let chunks: SourceMap
+    private let confirmed = ConfirmedAreas()
 
     package init(
         block: IndexBlock, members: [IndexMember], follower: IndexFollower, chunks: SourceMap
@@ -19,6 +20,11 @@ package struct IndexMap: Equatable, Sendable {
         self.members = members
         self.follower = follower
         self.chunks = chunks
+    }
+
+    package static func == (left: IndexMap, right: IndexMap) -> Bool {
+        left.block == right.block && left.members == right.members
+            && left.follower == right.follower && left.chunks == right.chunks
     }
 
     /// How sure it is that a map was made of a chain's areas, and not of another's that has the same
@@ -58,6 +64,31 @@ package struct IndexMap: Equatable, Sendable {
         }
         return true
     }
+
+    /// What an area is to a map that leads to it.
+    package enum Agreement: Hashable, Sendable {
+        /// What it was, and all is there that the map says is.
+        case same
+        /// Not what it was when the map was made of it.
+        case altered
+        /// What it was, but without what the map says.
+        case misread
+    }
+
+    /// Compares one of the areas that the map was made of, of which `area` is all that it holds, with what
+    /// the map says of it. When that is the same, ``isConfirmed(_:)`` is true from then on.
+    package func confirm(_ ordinal: SnapshotOrdinal, _ area: ChunkMap) -> Agreement {
+        guard member(ordinal)?.digest == AreaDigest(area) else { return .altered }
+        for run in chunks.runs where run.ordinal == ordinal {
+            guard area.has(run) else { return .misread }
+        }
+        confirmed.insert(ordinal)
+        return .same
+    }
+
+    /// Whether an area was found to be what the map says of it, so that it need not be read again: it has
+    /// frozen.
+    package func isConfirmed(_ ordinal: SnapshotOrdinal) -> Bool { confirmed.contains(ordinal) }
 
     /// The area of an ordinal, if it is one of those that the map was made of.
     package func member(_ ordinal: SnapshotOrdinal) -> IndexMember? {
@@ -115,5 +146,16 @@ package struct IndexMember: Hashable, Sendable {
     /// Whether it is the area of this snapshot, and not of another that had its ordinal.
     package func isArea(of manifest: SnapshotManifest) -> Bool {
         ordinal == manifest.ordinal && id == manifest.id && takenAt == manifest.takenAt
+    }
+}
+
+extension ChunkMap {
+    /// Whether the area has all chunks of a run where that says. Both are as long as they can be.
+    fileprivate func has(_ run: SourceRun) -> Bool {
+        let index = firstRun(endingAfter: run.origin)
+        guard index < runs.count, runs[index].origin <= run.origin else { return false }
+        let own = runs[index]
+        return run.originRange.upperBound <= own.originRange.upperBound
+            && own.area.advanced(by: own.origin.distance(to: run.origin)) == run.area
     }
 }

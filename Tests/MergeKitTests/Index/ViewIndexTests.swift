@@ -360,7 +360,7 @@ struct ViewIndexTests {
         }
     }
 
-    @Test("check tells of a map that says something else than its areas, and removes it")
+    @Test("a map that says something else than its areas leads no view, and check removes it")
     func wrongMap() throws {
         let volume = try chain(6)
         build(volume)
@@ -371,11 +371,15 @@ struct ViewIndexTests {
         let checksum = CRC32C.checksum(file.dropLast(4))
         file = file.dropLast(4) + (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (8 * $0)) }
         try volume.disk.writeFile(name, file)
+        let misled = try volume.reopened(indexShape: Self.narrow)
+        #expect(throws: Problem.self) { try misled.content(2) }
         let finding = try #require(volume.check(indexShape: Self.narrow).first)
         #expect(finding.object == name && finding.severity == .damage && finding.isRepairable)
         _ = try volume.check(repair: true, indexShape: Self.narrow)
         #expect(try volume.check(indexShape: Self.narrow).isEmpty)
         #expect(try !maps(volume).contains("1-1"))
+        #expect(
+            try volume.reopened(indexShape: Self.narrow).content(2) == volume.content(2))
     }
 
     @Test("a store that is removed leaves nothing of its index, and what is not snapmgr's")
