@@ -164,6 +164,18 @@ struct IndexMapTests {
         }
     }
 
+    @Test("is damaged, and not written, with more areas and runs together than a map may have")
+    func tooMany() throws {
+        let (golden, map) = (Self.bytes(Self.golden), try Self.sample())
+        for (maximum, fits) in [(5, true), (4, false)] {
+            let codec = IndexMapCodec(
+                Self.record(), shape: IndexShape(fanOut: 8, itemsMaximum: maximum))
+            let decoded = try? codec.decode(golden, of: map.block)
+            #expect((decoded != nil) == fits)
+            #expect((codec.encode(map) != nil) == fits)
+        }
+    }
+
     private func manifest(_ ordinal: Int, _ id: Int64, _ time: Int64) -> SnapshotManifest {
         SnapshotManifest(
             ordinal: SnapshotOrdinal(rawValue: ordinal), id: SnapshotID(rawValue: id),

@@ -62,7 +62,10 @@ struct IndexMapBuilder {
         do { map = try library.read(manifest, atMost: shape.exceptionsMaximum) } catch {
             throw .failed(error)
         }
-        guard let map else { throw .impossible }
+        // An area of very many runs is not laid over the others to find out that they do not fit.
+        guard let map, members.count + 1 + map.runs.count <= shape.itemsMaximum else {
+            throw .impossible
+        }
         try add(
             [IndexMember(manifest, digest: AreaDigest(map))],
             SourceMap(map, ordinal: manifest.ordinal))

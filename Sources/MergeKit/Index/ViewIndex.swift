@@ -63,7 +63,8 @@ final class ViewIndex: Sendable {
                 error.code,
                 "the index of volume “\(record.name)” may be another chain's, and cannot be looked "
                     + "through: \(error.message)",
-                hint: "remove the folder “\(StoreLayout.index)” in its store: it is made again")
+                hint: "try again; when it goes on, remove the folder “\(StoreLayout.index)” in its "
+                    + "store: it is made again")
         }
         // What a crash, or an older snapmgr, left behind is in nobody's way.
         let useless = found.subtracting(foreign).filter { block in

@@ -136,6 +136,7 @@ package struct IndexMapCodec: Sendable {
         let runCount: UInt64 = bytes.littleEndian(at: 80)
         guard bytes.littleEndian(UInt32.self, at: 68) == 0,
             memberCount <= shape.itemsMaximum, runCount <= shape.itemsMaximum,
+            memberCount + runCount <= shape.itemsMaximum,
             end == Self.end(Int(memberCount), Int(runCount))
         else { throw .damaged }
         let members = try Self.members(bytes, Int(memberCount), of: block)

@@ -83,6 +83,19 @@ struct IndexBuildTests {
         #expect(try levels(other, shape) == [1, 2])
     }
 
+    @Test("an area with more runs than there is room for is in no map, though older ones hide them")
+    func scatteredArea() throws {
+        let shape = IndexShape(fanOut: 2, itemsMaximum: 5)
+        let volume = try EngineFixture(chunks: 64, indexShape: shape)
+        for id in 1...4 as ClosedRange<Int64> {
+            try volume.snapshot(id)
+            if id == 2 { try volume.write(1, to: 0..<8) }
+            if id == 3 { try volume.write(2, to: 1, 3, 5, 7) }
+        }
+        while volume.engine.extendIndex() {}
+        #expect(try levels(volume, shape).isEmpty)
+    }
+
     @Test("on a full store each block is tried once, and reads no more than its own parts")
     func fullStore() throws {
         let shape = IndexShape(fanOut: 4)

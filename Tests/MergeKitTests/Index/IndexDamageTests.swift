@@ -256,6 +256,7 @@ struct IndexDamageTests {
             try EngineFixture(opening: copy, indexShape: Self.narrow)
         }
         #expect(problem?.message.contains("another chain's") == true)
+        #expect(problem?.hint?.description.hasPrefix("try again") == true)
         copy.observer = nil
         copy.faults = nil
         _ = try EngineFixture(opening: copy, indexShape: Self.narrow)
@@ -280,6 +281,11 @@ struct IndexDamageTests {
         // As an older snapmgr, which knows no index, leaves it in a store that was copied back.
         try copy.makeFolder("index")
         try copy.writeFile(name, volume.disk.readFile(name, limitBytes: 1 << 20))
+        let findings = try StoreVerifier.check(
+            store: copy, origin: copy.origin(), readData: false, repair: false,
+            indexShape: Self.narrow)
+        #expect(findings.map(\.object) == [name])
+        #expect(findings.first?.severity == .note)
         let branch = try EngineFixture(opening: copy, indexShape: Self.narrow)
         #expect(try branch.content(3) == [UInt8](repeating: 0, count: 16))
         #expect(try branch.content(2) == [UInt8](repeating: 0, count: 16))
