@@ -74,7 +74,8 @@ package final class Barrier: Sendable {
             }
             try engine.burn(request.id)
             if let safety = request.safety { try stage(safety) }
-            let plan = try engine.planner(chain).plan(to: target, includesNewest: false)
+            let plan = try engine.strictPlanner(chain).plan(
+                to: target, includesNewest: false)
             let journal = try engine.store.createRevertFolder(
                 request.id, chunkBytes: engine.format.chunkBytes)
             self.state.withLock {

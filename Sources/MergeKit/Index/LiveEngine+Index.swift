@@ -107,18 +107,47 @@ extension LiveEngine {
         guard !map.isConfirmed(ordinal) else { return true }
         switch map.confirm(ordinal, try library.read(manifest)) {
         case .same: return true
-        case .altered:
-            throw Problem(
-                .corrupt,
-                "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what it was "
-                    + "when the index of views was made of it",
-                hint: "run \(.check()) to see what can be done")
+        case .altered: throw alteredProblem(manifest)
         case .misread:
             throw Problem(
                 .corrupt,
                 "\(StoreLayout.indexMap(map.block)) of volume “\(record.name)” says what the area of "
                     + "snapshot \(manifest.id) does not",
                 hint: "stop whoever serves the volume, then run \(.checkRepair)")
+        }
+    }
+
+    private func alteredProblem(_ manifest: SnapshotManifest) -> Problem {
+        Problem(
+            .corrupt,
+            "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what it was "
+                + "when the index of views was made of it",
+            hint: "run \(.check()) to see what can be done")
+    }
+
+    /// As ``planner(_:)``, to begin a revert: an area is refused that is not what the index knows it was.
+    func strictPlanner(_ chain: ChainState) -> ChainPlanner {
+        ChainPlanner(volumeState(chain)) { manifest throws(Problem) in
+            let map = try self.map(of: manifest, in: chain)
+            try self.requireUnaltered(manifest, in: chain)
+            return map
+        }
+    }
+
+    /// Asks the smallest map that names an area; where there is none, nothing is known of it.
+    private func requireUnaltered(
+        _ manifest: SnapshotManifest, in chain: ChainState
+    ) throws(Problem) {
+        guard let index, let levels = index.shape.levels(before: chain.indexLimit) else { return }
+        for level in levels {
+            let block = index.shape.block(level, with: manifest.ordinal)
+            guard block.end <= chain.indexLimit else { return }
+            let map = try index.map(of: block, in: chain, library)
+            guard let member = map?.member(manifest.ordinal) else { continue }
+            guard try library.digest(manifest) == member.digest else {
+                throw alteredProblem(manifest)
+            }
+            return
         }
     }
 

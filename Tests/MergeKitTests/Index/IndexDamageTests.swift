@@ -171,6 +171,20 @@ struct IndexDamageTests {
         try again.merge()
     }
 
+    @Test(
+        "a revert whose plan has an area that was altered is refused where a map knows it",
+        arguments: Damage.allCases.filter { !$0.isPlain }, [6, 7, 11])
+    func revertOfAltered(damage: Damage, area: Int) throws {
+        let volume = try damaged(damage, area)
+        let content = try volume.content()
+        #expect(throws: Problem.self) { try volume.revert(1, to: Int64(area), safety: 20) }
+        #expect(volume.engine.mergeProgress() == nil)
+        let again = try volume.reopened(indexShape: Self.narrow)
+        #expect(try again.content() == content)
+        try again.revert(2, to: Int64(area + 1), safety: 21)
+        try again.merge()
+    }
+
     @Test("check tells of areas that are not what a map was made of", arguments: Damage.allCases)
     func checkTells(damage: Damage) throws {
         let volume = try damaged(damage)
