@@ -22,6 +22,7 @@ package struct IndexMap: Equatable, Sendable {
         self.chunks = chunks
     }
 
+    /// Whether both say the same, whatever was confirmed of either.
     package static func == (left: IndexMap, right: IndexMap) -> Bool {
         left.block == right.block && left.members == right.members
             && left.follower == right.follower && left.chunks == right.chunks

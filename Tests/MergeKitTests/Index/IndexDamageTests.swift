@@ -209,6 +209,26 @@ struct IndexDamageTests {
         #expect(findings.contains { $0.object != "index" && $0.severity != .note })
     }
 
+    @Test("an area is read to be compared once for a map, however often views read there")
+    func comparedOnce() throws {
+        let volume = try chain().reopened(indexShape: Self.narrow)
+        func reads() throws -> Int {
+            let count = Monitored(0)
+            volume.disk.observer = { operation in
+                guard operation.kind == .read, operation.path.hasSuffix(EngineFixture.area(6))
+                else { return }
+                _ = count.counted()
+            }
+            defer { volume.disk.observer = nil }
+            _ = try volume.content(6)
+            return count.withLock { $0 }
+        }
+        let first = try reads()
+        let next = try reads()
+        #expect(next < first)
+        #expect(try reads() == next)
+    }
+
     @Test("check does all else, and tells of it, when a map cannot be removed")
     func mapStays() throws {
         let volume = try damaged(.header)
