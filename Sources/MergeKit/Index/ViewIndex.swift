@@ -79,9 +79,9 @@ final class ViewIndex: Sendable {
 
     /// The map of a block; nil when there is none that fits the chain.
     ///
-    /// - Throws: `corrupt` when nobody can say whether it does.
     /// - Parameter former: the block's map as an earlier state of the chain had it. It stays right, and
     ///   is taken unless it was given up.
+    /// - Throws: `corrupt` when nobody can say whether it does.
     func map(
         of block: IndexBlock, in chain: ChainState, _ library: AreaLibrary, former: IndexMap? = nil
     ) throws(Problem) -> IndexMap? {
