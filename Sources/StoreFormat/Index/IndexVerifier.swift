@@ -98,7 +98,7 @@ package struct IndexVerifier {
         guard altered.isEmpty else {
             let isDoubtful = descent == .likely && altered.last == last.id
             return .altered(
-                certain: isDoubtful ? altered.dropLast() : altered,
+                certain: isDoubtful ? Array(altered.dropLast()) : altered,
                 doubtful: isDoubtful ? last.id : nil)
         }
         return isRight(map, present) ? .right : .wrong
