@@ -17,7 +17,7 @@ extension LiveEngine {
             let chain = chainLock.during { self.chain }
             let planner = planner(chain)
             let stretches = planner.stretches
-            guard !stretches.isEmpty else { return report }
+            guard !stretches.isEmpty || hasLeftOvers else { return report }
             // Whoever found its way into an area before the deletion, or the end of a merge, has
             // read when the gate opens again.
             gate.close()
@@ -32,6 +32,9 @@ extension LiveEngine {
             return report
         }
     }
+
+    /// Whether an earlier collection could not remove all that it meant to.
+    private var hasLeftOvers: Bool { withShared { !$0.leftOvers.isEmpty } }
 
     private func noteFreed(_ bytes: Int, in report: inout CollectReport) {
         report.freedBytes = (report.freedBytes ?? 0) + bytes
@@ -97,10 +100,13 @@ extension LiveEngine {
     /// Removes areas that are garbage as a whole, and their snapshots from the chain. Readers that
     /// began with the chain as it was may still look into the areas: they end first.
     private func remove(_ report: inout CollectReport) throws(Problem) {
-        let ordinals = report.removedAreas
+        let removed = withShared { shared in
+            shared.leftOvers.formUnion(report.removedAreas)
+            return shared.leftOvers
+        }
+        let ordinals = removed.sorted()
         guard !ordinals.isEmpty else { return }
         try chainLock.during { () throws(Problem) in
-            let removed = Set(ordinals)
             updateChain { chain in
                 chain.changed(
                     snapshots: chain.snapshots.filter { !removed.contains($0.manifest.ordinal) })
@@ -110,7 +116,10 @@ extension LiveEngine {
             for ordinal in ordinals { library.forget(ordinal) }
             try store.removeCollected(ordinals) { ordinal, bytes in
                 noteFreed(bytes, in: &report)
-                withShared { $0.removedAreas.append(ordinal) }
+                withShared { shared in
+                    shared.removedAreas.append(ordinal)
+                    shared.leftOvers.remove(ordinal)
+                }
             }
         }
     }

@@ -115,32 +115,54 @@ extension Store {
 
     /// As ``removeSnapshot(_:)``, of many that no live snapshot needs: each step is done for all before the
     /// next one, so that a filesystem with a journal writes that once for all of them. What is cut goes on
-    /// as with one, and one that cannot be removed keeps none of the others.
+    /// as with one, and one that cannot be removed keeps none of the others; it can be tried again.
     ///
-    /// - Parameter onRemoved: gets each that is gone.
+    /// - Parameter onRemoved: gets each that is gone, or was.
     package func removeSnapshots(
         _ ordinals: [SnapshotOrdinal], onRemoved: (SnapshotOrdinal) -> Void = { _ in }
     ) throws(Problem) {
         try doing { () throws(IOFailure) in
-            var withdrawn: [String] = []
-            for ordinal in ordinals where try folder.exists(StoreLayout.manifest(ordinal)) {
-                let name = StoreLayout.snapshotFolder(ordinal)
-                try withdraw(
-                    StoreLayout.manifest(ordinal), to: StoreLayout.draftManifest(ordinal), in: name)
-                withdrawn.append(name)
-            }
-            for name in withdrawn { try folder.syncFolder(name) }
             var failure: IOFailure?
-            for ordinal in ordinals {
-                do throws(IOFailure) {
-                    _ = try clear(
-                        StoreLayout.snapshotFolder(ordinal), names: StoreLayout.snapshotNames,
-                        draft: StoreLayout.draftManifest(ordinal))
-                    onRemoved(ordinal)
-                } catch { failure = failure ?? error }
+            let found = those(of: ordinals, &failure) { ordinal throws(IOFailure) in
+                let isThere = try folder.exists(StoreLayout.snapshotFolder(ordinal))
+                if !isThere { onRemoved(ordinal) }
+                return isThere
+            }
+            let withdrawn = those(of: found, &failure) { ordinal throws(IOFailure) in
+                guard try folder.exists(StoreLayout.manifest(ordinal)) else { return true }
+                try withdraw(
+                    StoreLayout.manifest(ordinal), to: StoreLayout.draftManifest(ordinal),
+                    in: StoreLayout.snapshotFolder(ordinal))
+                return true
+            }
+            // Also of one without a manifest: it may have lost it in a removal whose sync failed. Were
+            // its area to go first, a power cut could bring the manifest back, and nothing with it.
+            let synced = those(of: withdrawn, &failure) { ordinal throws(IOFailure) in
+                try folder.syncFolder(StoreLayout.snapshotFolder(ordinal))
+                return true
+            }
+            _ = those(of: synced, &failure) { ordinal throws(IOFailure) in
+                _ = try clear(
+                    StoreLayout.snapshotFolder(ordinal), names: StoreLayout.snapshotNames,
+                    draft: StoreLayout.draftManifest(ordinal))
+                onRemoved(ordinal)
+                return true
             }
             try folder.syncFolder(StoreLayout.snapshots)
             if let failure { throw failure }
+        }
+    }
+
+    /// Those for which a step says yes. Where it fails, the others go on, and the first failure is kept.
+    private func those(
+        of ordinals: [SnapshotOrdinal], _ failure: inout IOFailure?,
+        _ step: (SnapshotOrdinal) throws(IOFailure) -> Bool
+    ) -> [SnapshotOrdinal] {
+        ordinals.filter { ordinal in
+            do throws(IOFailure) { return try step(ordinal) } catch {
+                failure = failure ?? error
+                return false
+            }
         }
     }
 

@@ -66,6 +66,7 @@ final class FaultyRun {
         failuresInARow += 1
         if failuresInARow >= Self.patience { repair() }
         run.chain = nil
+        run.mayHaveLeftOvers = true
         let afterPowerCut = expectation(afterPowerCut: true)
         try readAgain(mustReopen: !wasHit && !isDiskFaulty)
         if losesSyncs { run.oracle.flushFailed() }
