@@ -95,16 +95,27 @@ package final class ImageUpkeep: Sendable {
         switch try engine.mergeStep(byteLimit: Self.mergeStepBytes) {
         case .progressed: return 0
         case .idle:
-            // Whoever wakes or stops the thread does not wait for a map.
-            let isMore = engine.extendIndex { [state] in
-                state.withLock { !$0.isStopping && !$0.isWoken }
-            }
-            return isMore ? 0 : nil
+            return extendIndex()
         case .finished:
             collectSoon()
             return nil
         }
     }
+
+    /// Makes a map of the index. Whoever wakes or stops the thread does not wait for it, and the next one
+    /// waits for as long as this one took: a disk that clients need is not the index's alone.
+    private func extendIndex() -> Int? {
+        let clock = SystemClock()
+        let start = clock.monotonicNanoseconds()
+        let isMore = engine.extendIndex { [state] in
+            state.withLock { !$0.isStopping && !$0.isWoken }
+        }
+        let took = (clock.monotonicNanoseconds() - start) / 1_000_000
+        return isMore ? Int(min(max(1, took), Self.indexPauseMaximum)) : nil
+    }
+
+    /// In milliseconds.
+    private static let indexPauseMaximum: Int64 = 1000
 
     private func collectIfWanted() throws(Problem) {
         let isWanted = state.withLock { state in

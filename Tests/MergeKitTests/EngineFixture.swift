@@ -14,32 +14,36 @@ final class EngineFixture: Sendable {
     /// Makes a volume and opens it.
     init(
         bytes: Int, policy: StoreFullPolicy = .breakWrites, chunkBytes: Int = chunkBytes,
-        indexShape: IndexShape = .standard
+        indexShape: IndexShape = .standard, indexReserve: Int = 0
     ) throws {
         disk = SimulatedDisk()
         try disk.origin().resize(to: bytes)
         try disk.origin().sync()
         try Store(folder: disk).create(Self.record(bytes, policy, chunkBytes))
         engine = try LiveEngine.open(
-            store: disk, origin: disk.origin(), options: Self.options(indexShape))
+            store: disk, origin: disk.origin(), options: Self.options(indexShape, indexReserve))
     }
 
     convenience init(
-        chunks: Int, policy: StoreFullPolicy = .breakWrites, indexShape: IndexShape = .standard
+        chunks: Int, policy: StoreFullPolicy = .breakWrites, indexShape: IndexShape = .standard,
+        indexReserve: Int = 0
     ) throws {
-        try self.init(bytes: chunks * Self.chunkBytes, policy: policy, indexShape: indexShape)
+        try self.init(
+            bytes: chunks * Self.chunkBytes, policy: policy, indexShape: indexShape,
+            indexReserve: indexReserve)
     }
 
     /// Opens the volume that a disk holds.
     init(opening disk: SimulatedDisk, indexShape: IndexShape = .standard) throws {
         self.disk = disk
         engine = try LiveEngine.open(
-            store: disk, origin: disk.origin(), options: Self.options(indexShape))
+            store: disk, origin: disk.origin(), options: Self.options(indexShape, 0))
     }
 
-    private static func options(_ indexShape: IndexShape) -> EngineOptions {
+    private static func options(_ indexShape: IndexShape, _ reserve: Int) -> EngineOptions {
         EngineOptions(
-            clock: VirtualClock(), copyOptions: CopyOptions(workerCount: 1), indexShape: indexShape)
+            clock: VirtualClock(), copyOptions: CopyOptions(workerCount: 1), indexShape: indexShape,
+            indexReserveBytes: reserve)
     }
 
     static func record(

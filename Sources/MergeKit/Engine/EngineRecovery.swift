@@ -61,7 +61,8 @@ struct EngineRecovery {
         _ record: VolumeRecord, _ chain: ChainState
     ) throws(Problem) -> ViewIndex? {
         guard let shape = options.indexShape else { return nil }
-        return try ViewIndex(store, record, chain, shape: shape)
+        return try ViewIndex(
+            store, record, chain, shape: shape, reserveBytes: options.indexReserveBytes)
     }
 
     private func chain(

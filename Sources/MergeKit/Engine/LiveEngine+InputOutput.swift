@@ -154,7 +154,9 @@ extension LiveEngine {
         _ chunks: [Range<ChunkIndex>], in active: GrowingArea, _ chain: ChainState
     ) throws(Problem) {
         do {
-            try active.preserve(chunks, of: origin, geometry: chain.geometry)
+            try makingRoom { () throws(IOFailure) in
+                _ = try active.preserve(chunks, of: origin, geometry: chain.geometry)
+            }
         } catch {
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots else {
                 throw preservationProblem(error)

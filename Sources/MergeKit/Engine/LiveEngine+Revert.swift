@@ -156,7 +156,9 @@ extension LiveEngine {
     ) throws(Problem) -> Int {
         guard let safetyArea = merge.safetyArea else { return 0 }
         do {
-            return try safetyArea.preserve(chunks.ranges, of: origin, geometry: chain.geometry)
+            return try makingRoom { () throws(IOFailure) in
+                try safetyArea.preserve(chunks.ranges, of: origin, geometry: chain.geometry)
+            }
         } catch {
             // A merge in the background rather waits for space than lose snapshots.
             guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots,

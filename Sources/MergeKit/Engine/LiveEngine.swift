@@ -46,6 +46,8 @@ package final class LiveEngine: Sendable {
         var freedBytes = 0
         /// The areas that collections have removed since somebody took the list.
         var removedAreas: [SnapshotOrdinal] = []
+        /// Areas that the chain has no more, and whose folders may still be there.
+        var leftOvers: Set<SnapshotOrdinal> = []
     }
 
     init(
@@ -305,13 +307,16 @@ package struct EngineOptions: Sendable {
     package var copyOptions: CopyOptions
     /// How the index of views cuts the chain; nil for no index.
     package var indexShape: IndexShape?
+    /// What the index leaves free on the store's filesystem, for exceptions.
+    package var indexReserveBytes: Int
 
     package init(
         clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions(),
-        indexShape: IndexShape? = .standard
+        indexShape: IndexShape? = .standard, indexReserveBytes: Int = 1 << 30
     ) {
         self.clock = clock
         self.copyOptions = copyOptions
         self.indexShape = indexShape
+        self.indexReserveBytes = indexReserveBytes
     }
 }

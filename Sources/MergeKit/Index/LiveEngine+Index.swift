@@ -35,9 +35,17 @@ extension LiveEngine {
             }
         }
         try append(single, of: chain, to: &layers)
-        // Each look-up asks all of them. Where many blocks have no map, as their areas are too large,
-        // it is cheaper to lay them over each other once.
-        return layers.count > Self.layersMaximum ? [FrozenLayer(overlaying: layers)] : layers
+        return isOverlaid(layers, of: chain) ? [FrozenLayer(overlaying: layers)] : layers
+    }
+
+    /// Whether it is cheaper to lay all layers over each other, once. Each look-up asks all of them, and
+    /// they are many where blocks have no map, as their areas are too large; and together they may
+    /// have far more runs than the volume has chunks.
+    private func isOverlaid(_ layers: [FrozenLayer], of chain: ChainState) -> Bool {
+        if layers.count > Self.layersMaximum { return true }
+        let runs = layers.reduce(0) { $0 + $1.chunks.runs.count }
+        let (chunks, ofMap) = (chain.geometry.chunkCount, index?.shape.itemsMaximum ?? 0)
+        return runs > max(chunks, ofMap).multipliedClamped(by: 2)
     }
 
     /// More layers become one.
@@ -102,17 +110,17 @@ extension LiveEngine {
     /// False when the chain has no such area.
     ///
     /// - Throws: `corrupt` when it holds something else, and what is wrong with it when it is damaged.
-    func holds(_ ordinal: SnapshotOrdinal, of map: IndexMap) throws(Problem) -> Bool {
+    func holds(_ ordinal: SnapshotOrdinal, of layer: FrozenLayer) throws(Problem) -> Bool {
         guard let manifest = chain.entry(ordinal)?.manifest else { return false }
-        guard !map.isConfirmed(ordinal) else { return true }
-        switch map.confirm(ordinal, try library.read(manifest)) {
+        guard !layer.overlay.isConfirmed(ordinal) else { return true }
+        switch layer.overlay.confirm(ordinal, try library.read(manifest)) {
         case .same: return true
         case .altered: throw alteredProblem(manifest)
         case .misread:
             throw Problem(
                 .corrupt,
-                "\(StoreLayout.indexMap(map.block)) of volume “\(record.name)” says what the area of "
-                    + "snapshot \(manifest.id) does not",
+                "\(layer.map.map { StoreLayout.indexMap($0.block) } ?? StoreLayout.index) of volume "
+                    + "“\(record.name)” says what the area of snapshot \(manifest.id) does not",
                 hint: "stop whoever serves the volume, then run \(.checkRepair)")
         }
     }
@@ -151,8 +159,9 @@ extension LiveEngine {
         }
     }
 
-    /// Makes the next map of the index that is missing; false when none is. It costs the entries of a
-    /// few areas or maps, and what it cannot do is left out: views look into the areas then.
+    /// Makes the next map of the index that is missing; false when none is, or when there is no room for
+    /// one. It costs the entries of a few areas or maps, and what it cannot do is left out: views look
+    /// into the areas then.
     ///
     /// - Parameter isWanted: asked again and again; when it says no, the map is left for later.
     package func extendIndex(while isWanted: @escaping () -> Bool = { true }) -> Bool {
@@ -163,6 +172,10 @@ extension LiveEngine {
             // Between barriers: an area that has just frozen may grow again when one is rolled back.
             let chain = chainLock.during { self.chain }
             guard let block = index.nextMissing(in: chain) else { return false }
+            guard index.hasRoom else {
+                index.makeRoom()
+                return false
+            }
             index.make(block, in: chain, library) {
                 isWanted() && self.isOpen && !self.isCollectorWaiting
             }
@@ -171,6 +184,19 @@ extension LiveEngine {
     }
 
     private var isOpen: Bool { (try? checkOpen()) != nil }
+
+    /// Gives the space of the index to an exception for which the store had none, and tries once more.
+    func makingRoom<Success>(
+        _ body: () throws(IOFailure) -> Success
+    ) throws(IOFailure) -> Success {
+        let count = index?.givenBackCount
+        do throws(IOFailure) { return try body() } catch {
+            guard error.isNoSpace, let index, let count, index.giveBack(unlessSince: count) else {
+                throw error
+            }
+            return try body()
+        }
+    }
 }
 
 extension ChainState {

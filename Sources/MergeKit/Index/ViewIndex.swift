@@ -10,6 +10,7 @@ final class ViewIndex: Sendable {
     let shape: IndexShape
     private let store: Store
     private let codec: IndexMapCodec
+    private let reserveBytes: Int
     private let state: Monitored<State>
 
     /// The runs of maps that are kept in memory at most: those of a few of the largest, 32 bytes each.
@@ -29,11 +30,33 @@ final class ViewIndex: Sendable {
         var doomed: Set<IndexBlock> = []
         /// Counts the maps that were taken for missing.
         var lossCount = 0
+        /// Blocks of which no map could be made or read, and the chain's end when it was tried last.
+        var failures: [IndexBlock: Failure] = [:]
+        /// How often all maps were removed to make room, and whether somebody does it just now.
+        var givenBackCount = 0
+        var isGivingBack = false
+
+        /// Forgets all maps, and returns their blocks.
+        mutating func takeAll() -> Set<IndexBlock> {
+            defer {
+                known = []
+                loaded = [:]
+                runCount = 0
+                settled = [:]
+                lossCount += 1
+            }
+            return known
+        }
 
         mutating func drop(_ block: IndexBlock) {
             guard let old = loaded.removeValue(forKey: block) else { return }
             runCount -= old.map.chunks.runs.count
         }
+    }
+
+    private struct Failure {
+        var count = 0
+        var limit: SnapshotOrdinal
     }
 
     private struct Loaded {
@@ -44,12 +67,15 @@ final class ViewIndex: Sendable {
     /// Finds what the store has. A map that reaches to what still grows was made of another chain, for
     /// instance before this store was copied: it goes, durably, before the chain can grow into its block.
     ///
+    /// - Parameter reserveBytes: what maps leave free on the store's filesystem.
     /// - Throws: when that cannot be done: the map might be believed one day.
     init(
-        _ store: Store, _ record: VolumeRecord, _ chain: ChainState, shape: IndexShape
+        _ store: Store, _ record: VolumeRecord, _ chain: ChainState, shape: IndexShape,
+        reserveBytes: Int
     ) throws(Problem) {
         self.shape = shape
         self.store = store
+        self.reserveBytes = reserveBytes
         codec = IndexMapCodec(record, shape: shape)
         let limit = chain.indexLimit
         let found: Set<IndexBlock>
@@ -97,6 +123,7 @@ final class ViewIndex: Sendable {
             try chain.agrees(with: map, library)
         else {
             forget(block)
+            noteFailure(block, in: chain)
             return nil
         }
         keep(map)
@@ -139,6 +166,7 @@ final class ViewIndex: Sendable {
     /// The first block, of the lowest level, whose map is missing.
     func nextMissing(in chain: ChainState) -> IndexBlock? {
         guard let levels = shape.levels(before: chain.indexLimit) else { return nil }
+        retryFailed(before: chain.indexLimit)
         for level in levels {
             if let block = nextMissing(level, in: chain) { return block }
         }
@@ -171,7 +199,37 @@ final class ViewIndex: Sendable {
         if block.level > 1, shape.block(block.level - 1, with: first).contains(last) {
             return false
         }
-        return state.withLock { !$0.known.contains(block) }
+        return state.withLock { state in
+            !state.known.contains(block)
+                && (state.failures[block]?.count ?? 0) < Self.attemptsMaximum
+        }
+    }
+
+    /// A block that failed so often has no map until the volume is opened again.
+    private static let attemptsMaximum = 3
+
+    private func noteFailure(_ block: IndexBlock, in chain: ChainState) {
+        state.withLock { state in
+            state.failures[block, default: Failure(limit: chain.indexLimit)].count += 1
+            state.failures[block]?.limit = chain.indexLimit
+        }
+    }
+
+    /// What failed may have passed: after some more snapshots it is tried again, with all that contains
+    /// it.
+    private func retryFailed(before limit: SnapshotOrdinal) {
+        state.withLock { state in
+            for (block, failure) in state.failures
+            where failure.count < Self.attemptsMaximum
+                && limit.rawValue - failure.limit.rawValue >= shape.fanOut
+            {
+                state.failures[block]?.limit = limit
+                for (level, settled) in state.settled where level >= block.level {
+                    let start = shape.block(level, with: block.start).start
+                    state.settled[level] = min(settled, start)
+                }
+            }
+        }
     }
 
     /// Notes that there is nothing more to do for a block, unless a map was lost since somebody looked.
@@ -198,19 +256,66 @@ final class ViewIndex: Sendable {
             try? self.map(of: block, in: chain, library)
         }
         do throws(IndexMapBuilder.Fault) {
-            write(try builder.map(of: block))
+            if !write(try builder.map(of: block)) { noteFailure(block, in: chain) }
         } catch {
-            if case .interrupted = error { return }
+            switch error {
+            case .interrupted: return
+            case .failed: noteFailure(block, in: chain)
+            case .impossible: break
+            }
         }
         settle(block, ifStill: losses)
     }
 
-    private func write(_ map: IndexMap) {
-        guard let content = codec.encode(map),
-            (try? store.writeIndexMap(map.block, content)) != nil
-        else { return }
-        state.withLock { _ = $0.known.insert(map.block) }
+    /// False when it failed.
+    private func write(_ map: IndexMap) -> Bool {
+        // Of one that would be too large there is none.
+        guard let content = codec.encode(map) else { return true }
+        do { try store.writeIndexMap(map.block, content) } catch { return false }
+        state.withLock { state in
+            state.known.insert(map.block)
+            state.failures[map.block] = nil
+        }
         keep(map)
+        return true
+    }
+
+    // MARK: Room
+
+    /// Whether the largest map leaves the store's filesystem what it should have for exceptions.
+    var hasRoom: Bool {
+        guard let free = try? store.freeBytes() else { return false }
+        return free >= reserveBytes.addingClamped(IndexMapCodec.bytesMaximum)
+    }
+
+    /// Removes maps when the store's filesystem has less than half of what they should leave.
+    func makeRoom() {
+        guard let free = try? store.freeBytes(), free < reserveBytes / 2 else { return }
+        _ = giveBack(unlessSince: givenBackCount)
+    }
+
+    /// How often all maps were removed to make room.
+    var givenBackCount: Int { state.withLock { $0.givenBackCount } }
+
+    /// Removes all maps, for what is needed more; they are made again when there is room. Views keep
+    /// what they have. Of several callers at a time one does it, and all wait for it.
+    ///
+    /// - Parameter count: when maps were removed more often than that, they have just been.
+    /// - Returns: whether there is more room than there was.
+    func giveBack(unlessSince count: Int) -> Bool {
+        let known = state.wait { state -> Set<IndexBlock>? in
+            guard !state.isGivingBack else { return nil }
+            state.isGivingBack = state.givenBackCount == count && !state.known.isEmpty
+            return state.isGivingBack ? state.takeAll() : []
+        }
+        guard let known, !known.isEmpty else { return givenBackCount != count }
+        try? store.removeIndexDrafts()
+        try? store.removeIndexMaps(known)
+        state.change { state in
+            state.givenBackCount += 1
+            state.isGivingBack = false
+        }
+        return true
     }
 
     /// Some areas were removed. A map of theirs stays right; it goes when it is of no more use, and is

@@ -136,7 +136,7 @@ package final class SnapshotView: Sendable {
         var maps: [IndexBlock: IndexMap] {
             var maps: [IndexBlock: IndexMap] = [:]
             for case .frozen(let layer) in stack.layers {
-                for map in layer.maps { maps[map.block] = map }
+                if let map = layer.map { maps[map.block] = map }
             }
             return maps
         }
@@ -191,9 +191,9 @@ package final class SnapshotView: Sendable {
     /// Whether an area that a map of the index leads to is what that says. False when there is no such
     /// area: the maps that name it have been given up, and the view is to be resolved again.
     private func holds(_ source: SourceRun, _ resolver: Resolver) throws(Problem) -> Bool {
-        for case .frozen(let layer) in resolver.stack.layers {
-            guard let map = layer.map(of: source.ordinal) else { continue }
-            if try engine.holds(source.ordinal, of: map) { return true }
+        for case .frozen(let layer) in resolver.stack.layers
+        where layer.overlay.member(source.ordinal) != nil {
+            if try engine.holds(source.ordinal, of: layer) { return true }
             // In a view that was closed meanwhile nothing is wrong: the area may go then.
             guard isOpen.load(ordering: .relaxed) else { throw engine.notFound(manifest.id) }
             engine.index?.forget(naming: source.ordinal)

@@ -5,28 +5,25 @@ package import SnapshotModel
 package struct IndexMap: Equatable, Sendable {
     /// The block that it is of.
     package let block: IndexBlock
-    /// The areas that it was made of, by ordinal; some may have been removed since.
-    package let members: [IndexMember]
     /// The snapshot that came after them all: when it was taken, they were as they are for good.
     package let follower: IndexFollower
-    /// Their overlay.
-    package let chunks: SourceMap
-    private let confirmed = ConfirmedAreas()
+    /// The areas that it was made of, of which some may have been removed since, and their overlay.
+    package let overlay: AreaOverlay
 
     package init(
         block: IndexBlock, members: [IndexMember], follower: IndexFollower, chunks: SourceMap
     ) {
         self.block = block
-        self.members = members
         self.follower = follower
-        self.chunks = chunks
+        overlay = AreaOverlay(members: members, chunks: chunks)
     }
 
-    /// Whether both say the same, whatever was confirmed of either.
-    package static func == (left: IndexMap, right: IndexMap) -> Bool {
-        left.block == right.block && left.members == right.members
-            && left.follower == right.follower && left.chunks == right.chunks
-    }
+    /// The areas that it was made of, by ordinal.
+    package var members: [IndexMember] { overlay.members }
+    /// Their overlay.
+    package var chunks: SourceMap { overlay.chunks }
+    /// The area of an ordinal, if it is one of those that the map was made of.
+    package func member(_ ordinal: SnapshotOrdinal) -> IndexMember? { overlay.member(ordinal) }
 
     /// How sure it is that a map was made of a chain's areas, and not of another's that has the same
     /// snapshots, but went on in another way from the last of them on.
@@ -64,37 +61,6 @@ package struct IndexMap: Equatable, Sendable {
             guard let member = rest.popFirst(), member.isArea(of: manifest) else { return false }
         }
         return true
-    }
-
-    /// What an area is to a map that leads to it.
-    package enum Agreement: Hashable, Sendable {
-        /// What it was, and all is there that the map says is.
-        case same
-        /// Not what it was when the map was made of it.
-        case altered
-        /// What it was, but without what the map says.
-        case misread
-    }
-
-    /// Compares one of the areas that the map was made of, of which `area` is all that it holds, with what
-    /// the map says of it. When that is the same, ``isConfirmed(_:)`` is true from then on.
-    package func confirm(_ ordinal: SnapshotOrdinal, _ area: ChunkMap) -> Agreement {
-        guard member(ordinal)?.digest == AreaDigest(area) else { return .altered }
-        for run in chunks.runs where run.ordinal == ordinal {
-            guard area.has(run) else { return .misread }
-        }
-        confirmed.insert(ordinal)
-        return .same
-    }
-
-    /// Whether an area was found to be what the map says of it, so that it need not be read again: it has
-    /// frozen.
-    package func isConfirmed(_ ordinal: SnapshotOrdinal) -> Bool { confirmed.contains(ordinal) }
-
-    /// The area of an ordinal, if it is one of those that the map was made of.
-    package func member(_ ordinal: SnapshotOrdinal) -> IndexMember? {
-        let index = members.lowestIndex { $0.ordinal >= ordinal }
-        return index < members.count && members[index].ordinal == ordinal ? members[index] : nil
     }
 }
 
@@ -147,16 +113,5 @@ package struct IndexMember: Hashable, Sendable {
     /// Whether it is the area of this snapshot, and not of another that had its ordinal.
     package func isArea(of manifest: SnapshotManifest) -> Bool {
         ordinal == manifest.ordinal && id == manifest.id && takenAt == manifest.takenAt
-    }
-}
-
-extension ChunkMap {
-    /// Whether the area has all chunks of a run where that says. Both are as long as they can be.
-    fileprivate func has(_ run: SourceRun) -> Bool {
-        let index = firstRun(endingAfter: run.origin)
-        guard index < runs.count, runs[index].origin <= run.origin else { return false }
-        let own = runs[index]
-        return run.originRange.upperBound <= own.originRange.upperBound
-            && own.area.advanced(by: own.origin.distance(to: run.origin)) == run.area
     }
 }

@@ -19,6 +19,9 @@ final class HistoryRun {
     /// The mechanism that the engine must follow exchange for exchange; nil when an accident left
     /// its state unknown: then refusals are accepted as they come.
     var chain: ChainModel?
+    /// Whether something failed since the engine was opened: what a creation that failed has left may
+    /// stay until it is opened anew.
+    var mayHaveLeftOvers = false
     /// The ordinal of each snapshot in the chain model.
     var ordinals: [SnapshotID: Int] = [:]
     /// What the store calls an ordinal of the chain model: it may leave numbers out.
@@ -107,6 +110,8 @@ final class HistoryRun {
         // Everything on the calling thread, so that a history repeats itself.
         options.copyOptions.workerCount = 0
         options.indexShape = indexShape
+        // A full disk meets the index, too.
+        options.indexReserveBytes = 0
         return try LiveEngine.open(store: disk, origin: disk.origin(), options: options)
     }
 
@@ -117,6 +122,7 @@ final class HistoryRun {
         if cleanly { try engine.close() }
         engine = try Self.open(disk)
         isEngineClosed = false
+        mayHaveLeftOvers = false
     }
 
     func closeViews() {
