@@ -7,7 +7,7 @@ struct SchemaMigration: Sendable {
 
     static let all = [
         SchemaMigration(name: "v1", sql: v1), SchemaMigration(name: "schedules", sql: schedules),
-        SchemaMigration(name: "clocks", sql: clocks),
+        SchemaMigration(name: "clocks", sql: clocks), SchemaMigration(name: "usage", sql: usage),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -62,6 +62,18 @@ extension SchemaMigration {
             steady INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX event_by_kind ON event (kind, volume);
+        """
+
+    // What frozen areas occupy, in the folder of snapshots that `usage_folder` names, and the same of a
+    // store's index of views as `index_stamp` tells it. A look must not read a row for each snapshot.
+    private static let usage = """
+        ALTER TABLE volume ADD COLUMN usage_folder TEXT;
+        ALTER TABLE volume ADD COLUMN index_stamp TEXT;
+        ALTER TABLE volume ADD COLUMN index_bytes INTEGER;
+        ALTER TABLE snapshot ADD COLUMN store_bytes INTEGER;
+        CREATE INDEX snapshot_usage ON snapshot (volume_id, ordinal, store_bytes, phase)
+            WHERE phase = 'present';
+        CREATE INDEX snapshot_broken ON snapshot (volume_id, ordinal) WHERE is_broken;
         """
 
     private static let volumeTables = """

@@ -30,6 +30,26 @@ extension CatalogStore {
         }
     }
 
+    /// When a volume's last snapshots were taken, and how much had changed before each, in bytes; newest
+    /// first.
+    ///
+    /// - Throws: `notFound` when there is no such volume.
+    package func growth(
+        volume: String, since: Timestamp, limit: Int
+    ) throws -> [(takenAt: Timestamp, changedBytes: Int)] {
+        try read("reading how volume \(volume) grows") {
+            try Row.map(
+                $0,
+                sql: """
+                    SELECT taken_at, changed_bytes FROM snapshot
+                    WHERE volume_id = ? AND taken_at >= ? AND phase <> 'creating'
+                    ORDER BY taken_at DESC LIMIT ?
+                    """,
+                arguments: [try Self.volumeID($0, volume), since.stored, limit]
+            ) { reader in (try reader.timestamp(), try reader.optionalSize() ?? 0) }
+        }
+    }
+
     /// The events of some kinds, counted by kind and volume.
     package func eventCounts(kinds: [String]) throws -> [EventCounts] {
         let places = kinds.map { _ in "?" }.joined(separator: ", ")

@@ -93,6 +93,24 @@ extension CatalogStore {
         }.first
     }
 
+    /// Whether a revert has taken one of a stretch of snapshots, also of one that is being deleted.
+    package func hasSafetySnapshot(
+        volume: String, in ordinals: Range<SnapshotOrdinal>
+    ) throws -> Bool {
+        try read("looking for safety snapshots of volume \(volume)") { database in
+            try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM snapshot WHERE volume_id = ? AND ordinal > 0
+                        AND ordinal >= ? AND ordinal < ? AND kind = ?)
+                    """,
+                arguments: [
+                    try Self.volumeID(database, volume), ordinals.lowerBound.rawValue,
+                    ordinals.upperBound.rawValue, SnapshotKind.safety.rawValue,
+                ]) ?? false
+        }
+    }
+
     /// The members of a set in any phase, by id.
     package func snapshots(set: SetID) throws -> [SnapshotRow] {
         try select("looking for the snapshots of set \(set)") {

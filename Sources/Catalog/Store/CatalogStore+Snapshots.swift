@@ -109,8 +109,9 @@ extension CatalogStore {
             try Int.fetchOne(
                 database,
                 sql: """
-                    SELECT max(s.ordinal) FROM snapshot s JOIN volume v ON v.id = s.volume_id
-                    WHERE v.name = ? AND s.is_broken AND s.phase = 'present'
+                    SELECT max(s.ordinal) FROM snapshot s
+                    WHERE s.volume_id = (SELECT id FROM volume WHERE name = ?)
+                        AND s.is_broken AND s.phase = 'present'
                     """,
                 arguments: [volume]
             ).map { SnapshotOrdinal(rawValue: $0) }

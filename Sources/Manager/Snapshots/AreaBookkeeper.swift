@@ -20,6 +20,10 @@ struct AreaBookkeeper {
     func snapshotTaken(_ ordinal: SnapshotOrdinal) throws {
         try recordMap(SnapshotOrdinal(rawValue: ordinal.rawValue - 1))
         try refreshSizes(around: ordinal)
+        if ordinal.rawValue > 2 {
+            try StoreCount(context, volume).remember(
+                SnapshotOrdinal(rawValue: ordinal.rawValue - 2))
+        }
     }
 
     /// The sizes of those that stay beside snapshots that are being deleted. Of many,

@@ -90,7 +90,9 @@ package struct MonitorService {
         of volume: VolumeRow, _ settings: Settings?, _ log: EventDigest, lastSlot: Timestamp?
     ) throws -> VolumeReading {
         let name = volume.record.name
-        var reading = VolumeReading(try StatusService(context: context).health(of: volume))
+        var reading = VolumeReading(
+            try StatusService(context: context)
+                .health(of: volume, remembers: false))
         reading.holds = try context.catalog.holds(volume: name)
         reading.mergesByItself = try context.driver(of: volume).traits.mergesByItself
         reading.lastPruneAt = log.lastPrune(of: name)

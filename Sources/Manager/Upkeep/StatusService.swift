@@ -51,7 +51,7 @@ package struct StatusService {
     package func status(_ names: [String] = []) throws -> [VolumeHealth] {
         try Reconciler(context).tidy(names)
         return try context.volumes(names).map { volume in
-            do { return try health(of: volume) } catch {
+            do { return try health(of: volume, remembers: true) } catch {
                 let problem = Problem(error)
                 guard problem.code != .interrupted else { throw problem }
                 return try healthInDoubt(of: volume, because: problem)
@@ -68,7 +68,7 @@ package struct StatusService {
         let prefix = "volume \(name): "
         let isNamed = problem.message.hasPrefix(prefix)
         return VolumeHealth(
-            volume: try VolumeService(context: context).summaryInDoubt(of: volume),
+            volume: try VolumeService(context: context).summaryInDoubt(of: volume, remembers: true),
             isInUse: (try? MergeService(context: context).isInUse(volume)) ?? false,
             freeBytes: try? StoreUsage.freeBytes(volume.storePath),
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
@@ -83,9 +83,12 @@ package struct StatusService {
     }
 
     /// As it is, with whatever a crash has left.
-    func health(of volume: VolumeRow) throws -> VolumeHealth {
+    ///
+    /// - Parameter remembers: whether the catalog may remember what was counted.
+    func health(of volume: VolumeRow, remembers: Bool) throws -> VolumeHealth {
         let name = volume.record.name
-        let summary = try VolumeService(context: context).summary(of: volume)
+        let summary = try VolumeService(context: context)
+            .summary(of: volume, remembers: remembers)
         let freeBytes = try? StoreUsage.freeBytes(volume.storePath)
         let isInUse =
             try summary.state != .missing && MergeService(context: context).isInUse(volume)
@@ -124,12 +127,9 @@ package struct StatusService {
     private func daysToFull(_ name: String, freeBytes: Int?) throws -> Double? {
         guard let freeBytes else { return nil }
         let since = context.clock.now().advanced(bySeconds: -Self.paceWindowSeconds)
-        var query = SnapshotQuery(volumes: [name], order: .takenAt, isDescending: true)
         // A quarter of an hour between snapshots makes 672 in a week.
-        query.limit = 1000
-        let rows = try context.catalog.snapshots(query: query).prefix { $0.takenAt >= since }
-        return GrowthPace(rows.map { ($0.takenAt, $0.changedBytes ?? 0) })
-            .daysToFill(freeBytes: freeBytes)
+        let rows = try context.catalog.growth(volume: name, since: since, limit: 1000)
+        return GrowthPace(rows).daysToFill(freeBytes: freeBytes)
     }
 }
 

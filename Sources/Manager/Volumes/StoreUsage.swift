@@ -5,19 +5,22 @@ internal import SnapshotModel
 /// What a store occupies, counted without opening the volume.
 enum StoreUsage {
     /// The bytes that all files below a folder occupy; symbolic links lead nowhere.
-    static func bytes(_ path: String) throws -> Int { try bytes(FileFolder(path: path), "") }
+    static func bytes(_ path: String) throws -> Int {
+        let folder = FileFolder(path: path)
+        return try folder.list("").reduce(0) { $0.addingClamped(try bytes(of: $1, in: folder)) }
+    }
 
-    private static func bytes(_ folder: FileFolder, _ name: String) throws -> Int {
-        try folder.list(name).reduce(0) { total, entry in
-            let child = name.isEmpty ? entry : name + "/" + entry
-            // Swept or replaced by whoever serves the volume, between the two calls.
-            guard let status = try folder.status(child) else { return total }
-            guard status.kind == .folder else { return total.addingClamped(status.allocatedBytes) }
-            do {
-                return total.addingClamped(try bytes(folder, child))
-            } catch let failure as IOFailure where failure.isAbsence {
-                return total
+    /// The same of a file or a folder in this one; 0 when it is not there: whoever serves the volume may
+    /// have swept or replaced it just now.
+    static func bytes(of name: String, in folder: FileFolder) throws -> Int {
+        guard let status = try folder.status(name) else { return 0 }
+        guard status.kind == .folder else { return status.allocatedBytes }
+        do {
+            return try folder.list(name).reduce(0) {
+                $0.addingClamped(try bytes(of: name + "/" + $1, in: folder))
             }
+        } catch let failure as IOFailure where failure.isAbsence {
+            return 0
         }
     }
 

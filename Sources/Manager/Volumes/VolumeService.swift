@@ -85,33 +85,35 @@ extension VolumeService {
     package func list() throws -> [VolumeSummary] {
         try Reconciler(context).tidy([])
         return try context.catalog.volumes().map { volume in
-            do { return try summary(of: volume) } catch {
+            do { return try summary(of: volume, remembers: true) } catch {
                 context.note(Problem(error).about("volume \(volume.record.name)").message)
-                return try summaryInDoubt(of: volume)
+                return try summaryInDoubt(of: volume, remembers: true)
             }
         }
     }
 
     package func show(_ name: String) throws -> VolumeSummary {
         try Reconciler(context).tidy([name])
-        return try summary(of: try context.volume(name))
+        return try summary(of: try context.volume(name), remembers: true)
     }
 
-    func summary(of volume: VolumeRow) throws -> VolumeSummary {
+    /// - Parameter remembers: whether the catalog may remember what was counted.
+    func summary(of volume: VolumeRow, remembers: Bool) throws -> VolumeSummary {
         let name = volume.record.name
         return VolumeSummary(
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: name),
-            storeBytes: try? StoreUsage.bytes(volume.storePath), state: try state(of: volume),
+            storeBytes: try? StoreCount(context, volume).bytes(remembers: remembers),
+            state: try state(of: volume),
             devicePath: try? context.inspector(volume).devicePath)
     }
 
     /// What the catalog knows of a volume whose store cannot be looked at.
-    func summaryInDoubt(of volume: VolumeRow) throws -> VolumeSummary {
+    func summaryInDoubt(of volume: VolumeRow, remembers: Bool) throws -> VolumeSummary {
         VolumeSummary(
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: volume.record.name),
-            storeBytes: try? StoreUsage.bytes(volume.storePath),
+            storeBytes: try? StoreCount(context, volume).bytes(remembers: remembers),
             state: (try? state(of: volume)) ?? .missing,
             devicePath: try? context.inspector(volume).devicePath)
     }

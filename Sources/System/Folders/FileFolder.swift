@@ -1,3 +1,4 @@
+internal import CSystem
 internal import Glibc
 
 /// A folder of the real filesystem. Everything in it is done below its open descriptor, and no
@@ -200,6 +201,16 @@ package struct FileFolder: Folder {
         let (bytes, isTooMuch) = UInt64(status.f_bavail).multipliedReportingOverflow(
             by: UInt64(status.f_frsize))
         return isTooMuch ? Int.max : Int(clamping: bytes)
+    }
+
+    /// What tells a folder from its copies, and from another one that has come in its place: its inode
+    /// and, where the filesystem keeps that, when it was made.
+    package func folderIdentity(_ name: String) throws(IOFailure) -> String {
+        let descriptor = try root.open(folder: name)
+        let status = try FileStatus(descriptor: descriptor.number, path: full(name))
+        var born: Int64 = 0
+        let isKnown = snapmgr_birth_time(descriptor.number, &born) == 1
+        return "\(status.inode)-\(isKnown ? born : 0)"
     }
 
     /// Opens a lock's file, which is made if need be.

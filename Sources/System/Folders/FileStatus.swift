@@ -18,6 +18,8 @@ package struct FileStatus: Hashable, Sendable {
     /// The time of the last change of content, in nanoseconds since 1970; modulo 2^64, for files may
     /// be of any year.
     package let modifiedNanoseconds: Int64
+    /// The time of the last change of anything, which nobody can set; as the other one.
+    package let changedNanoseconds: Int64
     /// The inode and its device: what tells a file from its copy.
     package let inode: UInt64
     package let device: UInt64
@@ -75,12 +77,16 @@ package struct FileStatus: Hashable, Sendable {
             }
         byteCount = Int(status.st_size)
         allocatedBytes = Int(status.st_blocks).multipliedClamped(by: 512)
-        // Only compared: what is beyond the type still differs from others.
-        modifiedNanoseconds =
-            Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
+        modifiedNanoseconds = Self.nanoseconds(status.st_mtim)
+        changedNanoseconds = Self.nanoseconds(status.st_ctim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         linkCount = Int(status.st_nlink)
         blockDevice = kind == .blockDevice ? UInt64(status.st_rdev) : 0
+    }
+
+    /// Only compared: what is beyond the type still differs from others.
+    private static func nanoseconds(_ time: timespec) -> Int64 {
+        Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 }

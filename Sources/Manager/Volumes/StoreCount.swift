@@ -1,0 +1,144 @@
+internal import System
+internal import Catalog
+internal import SnapshotModel
+internal import StoreFormat
+
+/// Counts what a volume's store occupies. What does not change any more the catalog remembers, so that the
+/// filesystem is asked for the last snapshots, and not for each that there is.
+///
+/// It is believed as long as the folder of snapshots is the one that was counted, and holds as many folders as
+/// are known. Where the filesystem does not count them, or somebody has put one there or taken one away, they
+/// are listed, and those that are not known are asked for.
+struct StoreCount {
+    private let context: ManagerContext
+    private let volume: VolumeRow
+    private let folder: FileFolder
+
+    init(_ context: ManagerContext, _ volume: VolumeRow) {
+        self.context = context
+        self.volume = volume
+        folder = FileFolder(path: volume.storePath)
+    }
+
+    private var name: String { volume.record.name }
+
+    /// The bytes that all files of the store occupy.
+    ///
+    /// - Parameter remembers: whether the catalog may remember what had to be asked for.
+    func bytes(remembers: Bool) throws -> Int {
+        let remembers = remembers && context.catalog.access == .writable
+        let usage = (try? context.catalog.storeUsage(volume: name)) ?? StoreUsageRow()
+        return try folder.list("").reduce(0) { total, entry in
+            switch entry {
+            case StoreLayout.snapshots:
+                total.addingClamped(try snapshotBytes(usage, remembers: remembers))
+            case StoreLayout.index:
+                total.addingClamped(try indexBytes(usage.index, remembers: remembers))
+            default: total.addingClamped(try StoreUsage.bytes(of: entry, in: folder))
+            }
+        }
+    }
+
+    /// Remembers what the folder of a snapshot that changes no more occupies, when it can be asked for.
+    func remember(_ ordinal: SnapshotOrdinal) throws {
+        let counted = try? (
+            identity: folder.folderIdentity(StoreLayout.snapshots), bytes: bytes(of: ordinal)
+        )
+        guard let counted, let bytes = counted.bytes else { return }
+        try context.catalog.recordUsage(
+            of: [ordinal: bytes], in: counted.identity, volume: name)
+    }
+
+    /// Nil when there is no such folder.
+    private func bytes(of ordinal: SnapshotOrdinal) throws -> Int? {
+        let entry = StoreLayout.snapshotFolder(ordinal)
+        guard try folder.isFolder(entry) else { return nil }
+        return try StoreUsage.bytes(of: entry, in: folder)
+    }
+}
+
+// MARK: - Snapshots
+
+extension StoreCount {
+    private func snapshotBytes(_ usage: StoreUsageRow, remembers: Bool) throws -> Int {
+        guard let status = try folder.status(StoreLayout.snapshots), status.kind == .folder else {
+            return try StoreUsage.bytes(of: StoreLayout.snapshots, in: folder)
+        }
+        let identity = try folder.folderIdentity(StoreLayout.snapshots)
+        let isSame = usage.folder == identity
+        if isSame {
+            let asked = try changing.compactMap { try bytes(of: $0) }
+            // A folder's own two names, and the `..` of each in it.
+            if status.linkCount - 2 == usage.snapshotCount + asked.count {
+                return asked.reduce(usage.snapshotBytes) { $0.addingClamped($1) }
+            }
+        }
+        return try listedBytes(identity, isSame: isSame, remembers: remembers)
+    }
+
+    /// The snapshots that are never remembered: the newest, the one before it, whose area may not be tidied
+    /// yet, and the one whose area takes what a merge overwrites.
+    private var changing: Set<SnapshotOrdinal> {
+        let newest = volume.snapshotsSeen.rawValue
+        let safety = (try? context.reader(volume).runningRevert())?.safety
+        return Set([newest, newest - 1].filter { $0 > 0 }.map { SnapshotOrdinal(rawValue: $0) })
+            .union([safety].compactMap(\.self))
+    }
+
+    private func listedBytes(
+        _ identity: String, isSame: Bool, remembers: Bool
+    ) throws -> Int {
+        let known = isSame ? try context.catalog.countedSnapshots(volume: name) : [:]
+        var found: [SnapshotOrdinal: Int] = [:]
+        var total = 0
+        for entry in try folder.list(StoreLayout.snapshots) {
+            let ordinal = StoreLayout.number(of: entry).map { SnapshotOrdinal(rawValue: $0) }
+            let bytes =
+                try ordinal.flatMap { known[$0] }
+                ?? StoreUsage.bytes(of: StoreLayout.snapshots + "/" + entry, in: folder)
+            total = total.addingClamped(bytes)
+            if let ordinal, known[ordinal] == nil { found[ordinal] = bytes }
+        }
+        if remembers { try remember(found, identity, isSame: isSame) }
+        return total
+    }
+
+    /// Nothing is written when nothing can be remembered that is not: deleted snapshots' areas, which change
+    /// with each deletion, are asked for each time.
+    private func remember(
+        _ found: [SnapshotOrdinal: Int], _ identity: String, isSame: Bool
+    ) throws {
+        var new = found
+        if isSame {
+            let wanted = Set(try context.catalog.uncountedSnapshots(volume: name))
+            new = new.filter { wanted.contains($0.key) }
+            guard !new.isEmpty else { return }
+        }
+        try context.catalog.recordUsage(of: new, in: identity, volume: name)
+    }
+}
+
+// MARK: - The index
+
+extension StoreCount {
+    /// How long ago the index must have changed to be remembered, in seconds: two changes within one tick of
+    /// the kernel's clock look like one.
+    private static let restSeconds: Int64 = 2
+
+    private func indexBytes(_ known: IndexUsage?, remembers: Bool) throws -> Int {
+        guard let status = try folder.status(StoreLayout.index), status.kind == .folder else {
+            return try StoreUsage.bytes(of: StoreLayout.index, in: folder)
+        }
+        let identity = try folder.folderIdentity(StoreLayout.index)
+        let stamp = "\(identity)-\(status.changedNanoseconds)"
+        if let known, known.stamp == stamp { return known.bytes }
+        let bytes = try StoreUsage.bytes(of: StoreLayout.index, in: folder)
+        let changed = Timestamp(clampingSeconds: status.changedNanoseconds / 1_000_000_000)
+        // By the kernel's clock, and not by the one that the use case has.
+        if remembers, changed.advanced(bySeconds: Self.restSeconds) < SystemClock().now() {
+            try context.catalog.recordUsage(
+                of: IndexUsage(stamp: stamp, bytes: bytes), volume: name)
+        }
+        return bytes
+    }
+}
