@@ -109,32 +109,29 @@ extension CatalogStore {
     static func storedMaps(
         _ database: Database, where condition: String, _ arguments: StatementArguments
     ) throws -> [StoredChunkMap] {
-        let headers = try Row.map(
-            database,
-            sql: """
-                SELECT id, volume_id, ordinal, exceptions, segments FROM chunk_map
-                WHERE \(condition) ORDER BY ordinal
-                """,
-            arguments: arguments
-        ) { reader in
-            (
-                id: try reader.value(Int64.self),
-                map: StoredChunkMap(
-                    volume: try reader.value(), ordinal: try reader.raw(),
-                    exceptions: try reader.size(), segmentCount: try reader.size())
-            )
+        var maps: [StoredChunkMap] = []
+        var last: Int64?
+        // One statement for all: a long stretch of a chain has many.
+        let cursor = try Row.fetchCursor(
+            database.cachedStatement(
+                sql: """
+                    SELECT id, volume_id, ordinal, exceptions, segments, segment, runs
+                    FROM chunk_map LEFT JOIN chunk_segment ON map_id = id
+                    WHERE \(condition) ORDER BY ordinal, segment
+                    """), arguments: arguments)
+        while let row = try cursor.next() {
+            var reader = RowReader(row)
+            let id = try reader.value(Int64.self)
+            let map = StoredChunkMap(
+                volume: try reader.value(), ordinal: try reader.raw(),
+                exceptions: try reader.size(), segmentCount: try reader.size())
+            if last != id { maps.append(map) }
+            last = id
+            guard let number = try reader.optional(Int.self) else { continue }
+            maps[maps.count - 1].segments.append(
+                ChunkSegment(number: number, bytes: [UInt8](try reader.value(Data.self))))
         }
-        return try headers.map { id, map in
-            var map = map
-            map.segments = try Row.map(
-                database,
-                sql: "SELECT segment, runs FROM chunk_segment WHERE map_id = ? ORDER BY segment",
-                arguments: [id]
-            ) {
-                ChunkSegment(number: try $0.value(), bytes: [UInt8](try $0.value(Data.self)))
-            }
-            return map
-        }
+        return maps
     }
 }
 

@@ -29,15 +29,34 @@ final class AreaMaps {
         let recorded = try context.catalog.chunkMaps(
             volume: volume.record.name, ordinals: ordinals.lowerBound...last)
         var sets = recorded.values.map(\.chunks)
-        for value in ordinals.lowerBound.rawValue...last.rawValue {
-            let ordinal = SnapshotOrdinal(rawValue: value)
-            guard recorded[ordinal] == nil else { continue }
+        for ordinal in try unrecorded(ordinals, recorded) {
             if let map = try storedMap(ordinal, isRequired: ordinal == ordinals.lowerBound) {
                 sets.append(map.chunks)
             }
         }
         return ChunkSet.union(sets)
     }
+
+    /// The areas of a stretch whose maps are not recorded; of many, those that the store has. Most of them
+    /// are gone, and need not be looked for one by one.
+    private func unrecorded(
+        _ ordinals: Range<SnapshotOrdinal>, _ recorded: [SnapshotOrdinal: ChunkMap]
+    ) throws -> [SnapshotOrdinal] {
+        let span = ordinals.lowerBound.rawValue..<ordinals.upperBound.rawValue
+        guard span.count - recorded.count > Self.lookUpMaximum else {
+            return span.map { SnapshotOrdinal(rawValue: $0) }.filter { recorded[$0] == nil }
+        }
+        var found = try reader().snapshotFolders().filter {
+            ordinals.contains($0) && recorded[$0] == nil
+        }
+        // What must be there is looked for all the same, to say that it is not.
+        if recorded[ordinals.lowerBound] == nil, found.first != ordinals.lowerBound {
+            found.insert(ordinals.lowerBound, at: 0)
+        }
+        return found
+    }
+
+    private static let lookUpMaximum = 16
 
     private func storedMap(_ ordinal: SnapshotOrdinal, isRequired: Bool) throws -> ChunkMap? {
         do {

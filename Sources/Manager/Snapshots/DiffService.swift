@@ -101,11 +101,10 @@ extension DiffService {
     /// A revert between the two may have written back what was there before. A rebuilt catalog knows
     /// of ended reverts only by their safety snapshots.
     private func isExact(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> Bool {
-        for value in older.ordinal.rawValue..<newer.ordinal.rawValue {
-            let row = try context.catalog.snapshot(
-                volume: volume.record.name, ordinal: SnapshotOrdinal(rawValue: value))
-            if row?.kind == .safety { return false }
-        }
+        guard
+            try !context.catalog.hasSafetySnapshot(
+                volume: volume.record.name, in: older.ordinal..<newer.ordinal)
+        else { return false }
         return try !context.catalog.reverts(volume: volume.record.name).contains { revert in
             guard revert.state != nil else { return false }
             if let safety = try revert.safetySnapshot.flatMap({ try context.catalog.snapshot($0) })

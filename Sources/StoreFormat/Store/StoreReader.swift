@@ -28,6 +28,11 @@ package struct StoreReader: Sendable {
         return nil
     }
 
+    /// The ordinals of all snapshots' folders, ascending, also of those that are not finished.
+    package func snapshotFolders() throws(Problem) -> [SnapshotOrdinal] {
+        try store.snapshotFolders()
+    }
+
     /// A finished snapshot's; nil when there is none with this ordinal.
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest? {
         try store.finishedManifest(ordinal)
