@@ -84,6 +84,31 @@ struct FolderTests {
         #expect(try !FileFolder.exists(path: folder.path + "/none"))
     }
 
+    @Test("one look at much sees what each look alone sees, and follows no link either")
+    private func oneLook() throws {
+        let folder = temporary.folder
+        for name in ["a", "a/1", "a/2", "b", "b/1"] {
+            try folder.makeFolder(name)
+            try folder.writeFile(name + "/x", Array(name.utf8))
+        }
+        #expect(symlink("../b", folder.path + "/a/3") == 0)
+        let look = folder.forOneLook()
+        #expect(look.path == folder.path)
+        for name in ["a/1", "a", "b/1", "a/2", "a/1", "b", "a/2"] {
+            #expect(try look.readFile(name + "/x", limitBytes: 10) == Array(name.utf8))
+            #expect(try look.exists(name + "/x") && !look.exists(name + "/y"))
+            #expect(try look.list(name).sorted() == folder.list(name).sorted())
+        }
+        #expect(try !look.exists("a/4/x") && !look.exists("c/1/x") && !look.exists("a/x/y"))
+        #expect(code { _ = try look.exists("a/3/x") } == ELOOP)
+        #expect(code { _ = try look.readFile("a/3/1/x", limitBytes: 10) } == ELOOP)
+        #expect(try look.readFile("a/2/x", limitBytes: 10) == Array("a/2".utf8))
+        // What is new or gone within a folder is seen, also in one that is open still.
+        try folder.writeFile("a/2/new", [1])
+        try folder.removeFile("a/2/x")
+        #expect(try look.exists("a/2/new") && !look.exists("a/2/x"))
+    }
+
     @Test("H1: no symbolic link below the folder is followed, whatever is done")
     private func links() throws {
         let folder = temporary.folder

@@ -14,6 +14,7 @@ package struct StoreReading: Sendable {
 
     /// - Parameter record: the store's, just read.
     package init(_ store: Store, _ record: VolumeRecord) throws(Problem) {
+        let store = store.forOneLook
         let survey = try StoreSurvey(store)
         var losses = survey.losses
         try store.findLosses(

@@ -8,6 +8,9 @@ package struct Store: Sendable {
 
     package init(folder: any Folder) { self.folder = folder }
 
+    /// The same store, to look at all of its snapshots once.
+    var forOneLook: Store { Store(folder: folder.forOneLook()) }
+
     // MARK: The volume
 
     /// Makes a store in an empty folder. `volume.json` is written last: without it there is none.
@@ -123,9 +126,10 @@ package struct Store: Sendable {
 
     /// All finished snapshots by ordinal, deleted ones included.
     package func manifests() throws(Problem) -> [SnapshotManifest] {
+        let store = forOneLook
         var result: [SnapshotManifest] = []
-        for ordinal in try snapshotFolders() {
-            if let manifest = try finishedManifest(ordinal) { result.append(manifest) }
+        for ordinal in try store.snapshotFolders() {
+            if let manifest = try store.finishedManifest(ordinal) { result.append(manifest) }
         }
         return result
     }

@@ -11,6 +11,12 @@ package struct FileFolder: Folder {
     /// Names an existing folder; it is opened when it is first used.
     package init(path: String) { root = FolderDescriptor(path: path) }
 
+    private init(root: FolderDescriptor) { self.root = root }
+
+    package func forOneLook() -> any Folder {
+        FileFolder(root: FolderDescriptor(lookingInto: root))
+    }
+
     /// A folder's path without symbolic links, as the kernel tells it.
     package static func realPath(_ path: String) throws(IOFailure) -> String {
         guard let pointer = Glibc.realpath(path, nil) else { throw .last("open", path: path) }

@@ -31,9 +31,15 @@ package protocol Folder: Sendable {
 
     /// The bytes that can still be written to the filesystem below.
     func freeBytes() throws(IOFailure) -> Int
+
+    /// The same folder, for one look at much of what is in it, which may be cheaper. What is put in the
+    /// place of another folder meanwhile need not be seen.
+    func forOneLook() -> any Folder
 }
 
 extension Folder {
+    package func forOneLook() -> any Folder { self }
+
     /// Replaces a small file so that a reader, also after a power cut, finds either all of the old
     /// or all of the new content: temporary file, sync, rename, sync of the folder.
     package func replaceFile(_ name: String, _ bytes: [UInt8]) throws(IOFailure) {

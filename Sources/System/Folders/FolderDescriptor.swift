@@ -14,14 +14,31 @@ final class FolderDescriptor: Sendable {
     /// Negative until the folder is opened.
     private let number = Monitored<Int32>(-1)
 
-    init(path: String) { self.path = path }
+    /// Who opens the folder itself; nil is this one.
+    private let base: FolderDescriptor?
+    /// Of one look: the folders that names were looked up in last, each within the one before it.
+    private let recent: Monitored<[FoundFolder]>?
+
+    init(path: String) {
+        self.path = path
+        (base, recent) = (nil, nil)
+    }
+
+    /// The same folder for one look at much of what is in it: the folders below it stay open from one name
+    /// to the next. What is put in the place of one of them meanwhile is not seen.
+    init(lookingInto base: FolderDescriptor) {
+        path = base.path
+        self.base = base
+        recent = Monitored([])
+    }
 
     deinit {
         number.withLock { if $0 >= 0 { close($0) } }
     }
 
     private func root() throws(IOFailure) -> Int32 {
-        try number.withLock { (number) throws(IOFailure) -> Int32 in
+        if let base { return try base.root() }
+        return try number.withLock { (number) throws(IOFailure) -> Int32 in
             if number >= 0 { return number }
             number = try OwnedDescriptor(path: path, flags: Self.lookUp).release()
             return number
@@ -41,7 +58,8 @@ final class FolderDescriptor: Sendable {
             return try body(root, name.isEmpty ? "." : name)
         }
         let folder = try find(parent, below: root)
-        return try body(folder.number, halves.name)
+        defer { withExtendedLifetime(folder) {} }
+        return try body(folder.descriptor.number, halves.name)
     }
 
     /// Opens a folder below this one, to list or to sync; `""` is this one.
@@ -51,13 +69,26 @@ final class FolderDescriptor: Sendable {
         }
     }
 
-    private func find(_ name: String, below root: Int32) throws(IOFailure) -> OwnedDescriptor {
+    private func find(_ name: String, below root: Int32) throws(IOFailure) -> FoundFolder {
+        if let known = recent?.withLock({ $0.first { $0.name == name } }) { return known }
         let (path, halves) = (full(name), PathHalves(name))
-        guard let parent = halves.parent else {
-            return try openOne(name, in: root, flags: Self.lookUp, path: path)
+        let parent = try halves.parent.map { (parent) throws(IOFailure) in
+            try find(parent, below: root)
         }
-        let folder = try find(parent, below: root)
-        return try openOne(halves.name, in: folder.number, flags: Self.lookUp, path: path)
+        let folder = parent?.descriptor.number ?? root
+        defer { withExtendedLifetime(parent) {} }
+        let found = FoundFolder(
+            name, try openOne(halves.name, in: folder, flags: Self.lookUp, path: path))
+        if let recent {
+            let kept = [parent, found].compactMap(\.self)
+            // Those that go are closed when nobody has the lock.
+            let gone = recent.withLock { recent in
+                defer { recent = kept }
+                return recent
+            }
+            withExtendedLifetime(gone) {}
+        }
+        return found
     }
 
     private func openOne(
@@ -78,5 +109,16 @@ final class FolderDescriptor: Sendable {
         _ name: String, in folder: Int32, path: String
     ) throws(IOFailure) -> Bool {
         try FileStatus(name, in: folder, path: path).kind == .link
+    }
+}
+
+/// A folder that was opened to look names up in it.
+private final class FoundFolder: Sendable {
+    let name: String
+    let descriptor: OwnedDescriptor
+
+    init(_ name: String, _ descriptor: consuming OwnedDescriptor) {
+        self.name = name
+        self.descriptor = descriptor
     }
 }
