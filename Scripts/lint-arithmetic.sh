@@ -19,7 +19,7 @@ decoders=(
     Sources/Catalog/{Rows/{RowReader,SnapshotSelection},ChunkMaps/{ChunkRunCodec,ChunkSegment}}.swift
     Sources/Catalog/Store/CatalogStore+*.swift
     Sources/Control/{ControlWire,LineReader}.swift
-    Sources/StoreFormat/Records/{RecordCodec,MergeJournal,OriginState,RevertRecord}.swift
+    Sources/StoreFormat/Records/{CanonicalManifest,RecordCodec,MergeJournal,OriginState,RevertRecord}.swift
     Sources/StoreFormat/{Store/{Store,StoreLayout,StoreReader},Areas/{AreaFormat,AreaReader}}.swift
     Sources/StoreFormat/Planning/{RevertPlan,MergeLimits}.swift
     Sources/Manager/Volumes/StoreContents.swift

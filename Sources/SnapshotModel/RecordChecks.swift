@@ -15,7 +15,7 @@ package enum TextBounds {
     /// Letters, digits, `.`, `_` and `-`: what may stand in a reference.
     package static func isSnapshotName(_ name: String) -> Bool {
         (1...nameLength).contains(name.unicodeScalars.count)
-            && name.unicodeScalars.allSatisfy { VolumeRecord.isValidName("a\($0)") }
+            && name.unicodeScalars.allSatisfy(VolumeRecord.isValidInName)
     }
 
     static func isUUID(_ text: String) -> Bool {

@@ -58,9 +58,12 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
         guard let first = name.unicodeScalars.first, (1...64).contains(name.unicodeScalars.count),
             isAlphanumeric(first)
         else { return false }
-        return name.unicodeScalars.allSatisfy {
-            isAlphanumeric($0) || "._-".unicodeScalars.contains($0)
-        }
+        return name.unicodeScalars.allSatisfy(isValidInName)
+    }
+
+    /// Whether a scalar may stand behind the first one.
+    static func isValidInName(_ scalar: Unicode.Scalar) -> Bool {
+        isAlphanumeric(scalar) || scalar == "." || scalar == "_" || scalar == "-"
     }
 
     private static func isAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {

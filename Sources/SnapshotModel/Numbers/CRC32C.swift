@@ -12,14 +12,22 @@ package struct CRC32C: Sendable {
         return checksum.value
     }
 
-    /// The same of a part of an array, in a loop that calls nothing: for files, not for records.
+    /// The same of an array, or a part of one, in a loop that calls nothing.
     package static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        var checksum = CRC32C()
+        checksum.update(bytes)
+        return checksum.value
+    }
+
+    package static func checksum(_ bytes: [UInt8]) -> UInt32 { checksum(bytes[...]) }
+
+    package mutating func update(_ bytes: ArraySlice<UInt8>) {
         let table = Self.table
-        var state: UInt32 = 0xFFFF_FFFF
+        var state = state
         for byte in bytes {
             state = table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
         }
-        return ~state
+        self.state = state
     }
 
     package mutating func update(_ bytes: some Sequence<UInt8>) {

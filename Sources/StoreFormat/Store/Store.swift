@@ -104,9 +104,14 @@ package struct Store: Sendable {
 
     /// - Throws: `corrupt` also when it belongs to another folder.
     package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
-        var manifest = try read(
-            SnapshotManifest.self, StoreLayout.manifest(ordinal), as: .manifest)
         let name = StoreLayout.manifest(ordinal)
+        let bytes = try readRecord(name)
+        var manifest =
+            if let manifest = CanonicalManifest.decode(bytes) { manifest } else {
+                try RecordCodec.decode(
+                    SnapshotManifest.self, from: bytes, as: .manifest,
+                    path: "\(folder.path)/\(name)")
+            }
         guard manifest.ordinal == ordinal else {
             throw impossible(name, "it belongs to another snapshot")
         }
@@ -306,10 +311,14 @@ package struct Store: Sendable {
     func read<Content: Codable>(
         _ type: Content.Type, _ name: String, as format: RecordCodec.Format
     ) throws(Problem) -> Content {
-        let bytes = try doing { () throws(IOFailure) in
+        try RecordCodec.decode(
+            type, from: readRecord(name), as: format, path: "\(folder.path)/\(name)")
+    }
+
+    private func readRecord(_ name: String) throws(Problem) -> [UInt8] {
+        try doing { () throws(IOFailure) in
             try folder.readFile(name, limitBytes: StoreLayout.smallFileBytesMaximum)
         }
-        return try RecordCodec.decode(type, from: bytes, as: format, path: "\(folder.path)/\(name)")
     }
 
     private func replace(

@@ -143,9 +143,11 @@ package enum StoreLayout {
 
     /// Reads a folder's name back; nil when it is none of ours.
     package static func number(of folder: String) -> Int? {
-        guard folder.count >= 6, folder.allSatisfy({ $0.isASCII && $0.isNumber }),
-            let number = Int(folder), (1...numberMaximum).contains(number),
-            number.padded(to: 6) == folder
+        let digits = folder.utf8
+        guard digits.count >= 6,
+            digits.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains),
+            digits.count == 6 || digits.first != UInt8(ascii: "0"),
+            let number = Int(folder), (1...numberMaximum).contains(number)
         else { return nil }
         return number
     }
