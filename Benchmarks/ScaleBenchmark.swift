@@ -41,8 +41,9 @@ enum ScaleBenchmark {
                 try chain.served { try chain.readFirst($0, "data") }
             })
         rows += try chain.served { try served(workspace, chain, $0) }
-        rows.append(
-            try milliseconds("`prune` to the last 10", runs: 1) { try chain.command(["prune"]) })
+        rows += try ScaleWaits(chain: chain).run().map {
+            Row(name: $0.name + ": ms", value: $0.milliseconds)
+        }
         if count > few { try chain.requireNotFound("1") }
         try chain.remove()
         return rows

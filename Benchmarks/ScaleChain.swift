@@ -69,9 +69,23 @@ final class ScaleChain {
 
     /// Runs a command of snapmgr's on the volume's catalog.
     func command(_ words: [String]) throws {
-        try workspace.run(
-            [program, "--state", folder + "/state", "--config", folder + "/snapmgr.toml"] + words,
-            quietly: true)
+        try workspace.run(arguments(words), quietly: true)
+    }
+
+    /// Starts one.
+    func start(_ words: [String]) throws -> pid_t {
+        try workspace.start(arguments(words), quietly: true)
+    }
+
+    private func arguments(_ words: [String]) -> [String] {
+        [program, "--state", folder + "/state", "--config", folder + "/snapmgr.toml"] + words
+    }
+
+    /// Makes a second volume, a small one, in the same catalog.
+    func makeOther() throws {
+        try command([
+            "volume", "create", "other", "--origin", folder + "/other.img", "--create-size", "1M",
+        ])
     }
 
     /// Fails when a snapshot is still there: then nothing was measured.
