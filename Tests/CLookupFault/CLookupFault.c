@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,11 +222,23 @@ static void redirect(const char *path, int number) {
   close(descriptor);
 }
 
+/// A command: its arguments, one after the other, each with a zero at its end.
+struct command {
+  char *words;
+  size_t length;
+  char **environment;
+  sigset_t signals;
+};
+
 /// Splits what came into arguments, and goes on where the program begins.
-static int run(char *words, size_t length, char **environment) {
-  char **arguments = calloc(length + 1, sizeof *arguments);
+static void *run(void *value) {
+  struct command *command = value;
+  pthread_sigmask(SIG_SETMASK, &command->signals, NULL);
+  char **arguments = calloc(command->length + 1, sizeof *arguments);
+  if (!arguments) refuse("there is no memory");
   int count = 0;
-  for (char *word = words; word < words + length; word += strlen(word) + 1)
+  for (char *word = command->words; word < command->words + command->length;
+       word += strlen(word) + 1)
     arguments[count++] = word;
   // Swift's runtime has noted the server's arguments.
   void (*note)(char **, int) =
@@ -232,7 +246,22 @@ static int run(char *words, size_t length, char **environment) {
   if (note) note(arguments, count);
   redirect(fault->output, 1);
   redirect(fault->errors, 2);
-  return program(count, arguments, environment);
+  exit(program(count, arguments, command->environment));
+}
+
+/// Runs the program in a thread of its own. Swift's runtime and libdispatch have noted the id of the thread
+/// that loaded them, which in a copy of the process is still the server's: who has a lock of theirs by such
+/// an id can never give it back when another thread waits for it. A new thread notes its own.
+static _Noreturn void run_in_thread(struct command *command) {
+  sigset_t all;
+  sigfillset(&all);
+  // Signals are for the program.
+  pthread_sigmask(SIG_SETMASK, &all, &command->signals);
+  pthread_t thread;
+  errno = pthread_create(&thread, NULL, run, command);
+  if (errno) refuse("there is no thread");
+  pthread_join(thread, NULL);
+  _exit(126);
 }
 
 static int serve(int count, char **values, char **environment) {
@@ -247,7 +276,8 @@ static int serve(int count, char **values, char **environment) {
     int32_t id = fork(), status = 0;
     if (id == 0) {
       close(socket);
-      return run(words, length, environment);
+      struct command command = {words, length, environment, {{0}}};
+      run_in_thread(&command);
     }
     free(words);
     if (id < 0 || write(socket, &id, sizeof id) != sizeof id) _exit(1);

@@ -2,8 +2,8 @@ import System
 import Glibc
 import SnapshotModel
 
-/// The real program (`$SNAPMGR_BINARY`, else the one beside this), which waits where it would begin: each command is run by a copy of it, so that
-/// none waits for the loader.
+/// The real program (`$SNAPMGR_BINARY`, else the one beside this), which waits where it would begin: each
+/// command is run by a copy of it, so that none waits for the loader.
 final class LookupServer {
     let fault: LookupFault
     let clock: CommandClock
@@ -22,7 +22,8 @@ final class LookupServer {
     /// - Parameters:
     ///   - folder: for what the server needs; not below the root.
     ///   - root: where look-ups fail.
-    init(folder: String, root: String) throws {
+    ///   - program: another program than that.
+    init(folder: String, root: String, program: String? = nil) throws {
         (output, errors) = (folder + "/output", folder + "/errors")
         fault = try LookupFault(
             path: folder + "/fault", root: root, output: output, errors: errors)
@@ -43,9 +44,10 @@ final class LookupServer {
             "SNAPMGR_CONFIG=\(root)/snapmgr.toml", "TZ=UTC", "HOME=\(folder)",
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SWIFT_BACKTRACE=enable=no",
         ]
-        let program = getenv("SNAPMGR_BINARY").map { String(cString: $0) }
-        process = try Self.spawn(
-            program ?? "\(binaries)/snapmgr", environment: environment, passing: other.number)
+        let program =
+            program ?? getenv("SNAPMGR_BINARY").map { String(cString: $0) }
+            ?? "\(binaries)/snapmgr"
+        process = try Self.spawn(program, environment: environment, passing: other.number)
     }
 
     deinit {

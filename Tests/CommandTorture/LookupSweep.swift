@@ -11,6 +11,8 @@ struct LookupSweep: Sendable {
     let pointsMaximum: Int
     let seed: UInt64
     let workers: Int
+    /// The only command whose look-ups fail; nil for all.
+    let command: String?
 
     struct Result: Sendable {
         var points = 0
@@ -75,7 +77,8 @@ struct LookupSweep: Sendable {
     private func possiblePoints() throws -> [Point] {
         let worker = try Worker()
         var points: [Point] = []
-        for (verb, count) in try worker.lookupCounts().enumerated() {
+        for (verb, count) in try worker.lookupCounts().enumerated()
+        where command == nil || command == worker.verbs[verb].name {
             let stride = worker.verbs[verb].serves ? Self.servedStride : 1
             for index in Swift.stride(from: 1, through: count, by: stride) {
                 for code in Self.codes {
@@ -86,6 +89,7 @@ struct LookupSweep: Sendable {
                 }
             }
         }
+        guard !points.isEmpty else { throw Problem(.usage, "there is no such command") }
         return points
     }
 

@@ -13,8 +13,14 @@ let arguments = CommandLine.arguments
 if arguments.count == 4, arguments[1] == "record", let seed = UInt64(arguments[3]) {
     CommandHistory.record(root: arguments[2], seed: seed)
 }
-if arguments.dropFirst() == ["lookups"] { sweepLookups() }
-guard arguments.count == 1 else { refuse("usage: snapmgr-command-torture [lookups]") }
+if arguments.count >= 2, arguments[1] == "lookups" {
+    sweepLookups(command: arguments.count == 2 ? nil : arguments[2...].joined(separator: " "))
+}
+if arguments.dropFirst() == ["copies"] { CopiedProgram.check() }
+if arguments.dropFirst() == [CopiedProgram.argument] { CopiedProgram.begin() }
+guard arguments.count == 1 else {
+    refuse("usage: snapmgr-command-torture [lookups [COMMAND...] | copies]")
+}
 
 let points = number("SNAPMGR_COMMAND_CRASH_POINTS") ?? 4000
 let sweep = CommandSweep(
@@ -27,13 +33,13 @@ print(
 print("\(result.points) passed, \(result.failed) failed")
 exit(result.failed == 0 ? 0 : 1)
 
-/// Look-ups fail instead of the power.
-func sweepLookups() -> Never {
+/// Look-ups fail instead of the power, of one command or of all.
+func sweepLookups(command: String?) -> Never {
     do {
         let sweep = LookupSweep(
             pointsMaximum: number("SNAPMGR_LOOKUP_POINTS") ?? 20_000,
             seed: number("SNAPMGR_SEED").map(UInt64.init) ?? 1,
-            workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount)
+            workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount, command: command)
         let result = try sweep.run()
         print("lookups: \(result.points) of \(result.possible) points")
         print("\(result.points - result.failed) passed, \(result.failed) failed")

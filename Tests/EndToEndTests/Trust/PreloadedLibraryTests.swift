@@ -21,6 +21,16 @@ struct PreloadedLibraryTests {
         #expect(result.output.contains("\"volumes\""), "\(result.output)")
     }
 
+    /// A thread of a copy that goes by the id which the runtime has noted for another process can never give
+    /// back a lock for which a second thread waits.
+    @Test("threads of a copied program that come to the same value at the same time both go on")
+    func copies() throws {
+        let program = URL(filePath: TestClock.library).deletingLastPathComponent()
+            .appending(path: "snapmgr-command-torture").path
+        let result = try CommandLineHarness().tool([program, "copies"])
+        #expect(result.status == 0, "\(result.errors)")
+    }
+
     @Test("a test's clock is seen by what a command starts, and by nothing else")
     func clock() throws {
         let harness = try ScheduledHarness("", start: "2031-02-03 04:05:06")
