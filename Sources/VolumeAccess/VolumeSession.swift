@@ -7,6 +7,9 @@ package protocol VolumeSession: AnyObject {
     /// Whether another process, or the kernel, serves the volume, so that a merge goes on without us.
     var mergesByItself: Bool { get }
 
+    /// Whether no other session of this process may be at work meanwhile, in another thread.
+    var worksAlone: Bool { get }
+
     /// What opening the volume here has found; empty when another process has it open, which keeps
     /// its own for `status`.
     var warnings: [Advice] { get }
@@ -18,6 +21,11 @@ package protocol VolumeSession: AnyObject {
 
     /// Ends the session; what it prepared or holds is undone.
     func close()
+}
+
+extension VolumeSession {
+    /// Most sessions stand by themselves.
+    package var worksAlone: Bool { false }
 }
 
 extension VolumeSession {

@@ -2,10 +2,12 @@ import Catalog
 import Control
 import MergeKit
 import SnapshotModel
+import Synchronization
+import System
 import Testing
+import VolumeAccess
 
 @testable import Manager
-import VolumeAccess
 
 @Suite struct SnapshotTests {
     @Test("a set is taken of all volumes, and known as one")
@@ -71,8 +73,31 @@ import VolumeAccess
         let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b") }
         #expect(problem?.message.contains("volume a") == true)
         #expect(
-            fixture.sessions.storePaths(askedFor: .releaseIO)
+            fixture.sessions.storePaths(askedFor: .releaseIO).sorted()
                 == ["a", "b"].map(fixture.storePath))
+    }
+
+    @Test("the members of a set are asked at the same time, not one after the other")
+    func together() throws {
+        let fixture = try ManagerFixture()
+        for volume in ["a", "b"] { try fixture.makeVolume(volume) }
+        let sessions = fixture.sessions
+        let alone = Mutex<[VolumeRequest]>([])
+        // Answers to nothing before the other member has been asked as well.
+        sessions.fail("a") { request in
+            guard request.isHold || request.isCommit || request == .releaseIO else { return false }
+            let deadline = Deadline(milliseconds: 60_000)
+            while sessions.storePaths(askedFor: request).count < 2 {
+                guard !deadline.hasPassed else {
+                    alone.withLock { $0.append(request) }
+                    break
+                }
+                BackgroundThread.sleep(milliseconds: 1)
+            }
+            return false
+        }
+        try fixture.snapshot("a", "b")
+        #expect(alone.withLock { $0 } == [])
     }
 
     @Test("a single snapshot whose answer is lost is kept")

@@ -32,6 +32,9 @@ package final class DeviceSession: OpenVolume {
     /// The kernel goes on with a merge when this has ended.
     package var mergesByItself: Bool { true }
 
+    /// The library that asks the kernel serves one thread.
+    package var worksAlone: Bool { true }
+
     package var warnings: [Advice] { volume.warnings }
 
     package func close() {

@@ -22,6 +22,7 @@ final class AttendedSession: VolumeSession {
     }
 
     var mergesByItself: Bool { session.mergesByItself }
+    var worksAlone: Bool { session.worksAlone }
     var warnings: [Advice] { session.warnings }
 
     func perform(

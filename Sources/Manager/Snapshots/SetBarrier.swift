@@ -1,5 +1,6 @@
 internal import System
 internal import SnapshotModel
+internal import Synchronization
 internal import VolumeAccess
 
 /// Acts on several volumes at one instant: all of them or none.
@@ -35,44 +36,52 @@ struct SetBarrier {
         self.end = end
     }
 
+    /// How many volumes are asked at a time. Each waits for a disk or a server; writes to all of them
+    /// wait until the last one has answered.
+    private static let width = 32
+
     /// - Parameter onHeld: called while all volumes are held, before anything is committed.
     /// - Returns: what was committed, in the order of the members, and for how long writes waited:
     ///   from before the first hold until after the last release, in nanoseconds.
     func run(
         onHeld: () throws -> Void = {}
     ) throws -> (committed: [Committed], heldNanoseconds: Int64) {
-        for member in members {
+        let end = end
+        try everywhere { member in
             try end.check()
-            try perform(member.preparation, on: member)
+            try Self.perform(member.preparation, on: member)
         }
-        var (held, committed): ([Member], [Committed]) = ([], [])
+        var isCommitting = false
         let start = clock.monotonicNanoseconds()
+        let committed: [Committed]
         do {
-            for member in members {
-                // Counted as held before it is: a hold that failed half-way is released as well.
-                held.append(member)
-                try perform(.holdIO(milliseconds: Self.holdMilliseconds), on: member)
+            try everywhere { member in
+                try Self.perform(.holdIO(milliseconds: Self.holdMilliseconds), on: member)
             }
             try onHeld()
-            for member in members { committed.append(try commit(member)) }
+            isCommitting = true
+            committed = try everywhere(Self.commit)
         } catch {
-            undo(held, committedCount: committed.count)
+            undo(isCommitting: isCommitting)
             throw error
         }
-        try releaseAll()
+        // One that fails leaves none of the others waiting.
+        try everywhere { member in try Self.perform(.releaseIO, on: member) }
         return (committed, clock.monotonicNanoseconds() - start)
     }
 
-    /// One that fails leaves none of the others waiting.
-    private func releaseAll() throws {
-        var failure: (any Error)?
-        for member in members {
-            do { try perform(.releaseIO, on: member) } catch { failure = failure ?? error }
+    /// Errors in here are swallowed on purpose: the first one is the one to report, sessions that
+    /// end undo what they hold, and the reconciler compares with the stores afterwards.
+    private func undo(isCommitting: Bool) {
+        // A member whose commit failed may have committed before it failed, and one whose hold failed
+        // may be held.
+        if isCommitting {
+            _ = try? everywhere { member in try Self.perform(.rollBack, on: member) }
         }
-        if let failure { throw failure }
+        _ = try? everywhere { member in try Self.perform(.releaseIO, on: member) }
     }
 
-    private func commit(_ member: Member) throws -> Committed {
+    private static func commit(_ member: Member) throws -> Committed {
         do {
             let committed = try member.session.commit()
             return Committed(
@@ -82,22 +91,46 @@ struct SetBarrier {
         }
     }
 
-    /// Errors in here are swallowed on purpose: the first one is the one to report, sessions that
-    /// end undo what they hold, and the reconciler compares with the stores afterwards.
-    private func undo(_ held: [Member], committedCount: Int) {
-        // The member whose commit failed may have committed before it failed.
-        for member in held.prefix(committedCount + 1).reversed() {
-            _ = try? member.session.perform(.rollBack)
-        }
-        for member in held { _ = try? member.session.perform(.releaseIO) }
-    }
-
     @discardableResult
-    private func perform(_ request: VolumeRequest, on member: Member) throws -> VolumeReply {
+    private static func perform(_ request: VolumeRequest, on member: Member) throws -> VolumeReply {
         do {
             return try member.session.perform(request)
         } catch {
             throw error.about("volume \(member.volume)")
+        }
+    }
+
+    // MARK: All at once
+
+    /// A member in another thread. Each is asked by one thread at a time.
+    private struct Handed: @unchecked Sendable {
+        var member: Member
+    }
+
+    /// Asks all members, several at a time; those that cannot be asked beside others one after the
+    /// other.
+    ///
+    /// - Returns: the answers in the order of the members.
+    /// - Throws: the first failure in that order, when all have answered.
+    @discardableResult
+    private func everywhere<Answer: Sendable>(
+        _ ask: @escaping @Sendable (Member) throws -> Answer
+    ) throws -> [Answer] {
+        let answers = Mutex<[Int: Result<Answer, any Error>]>([:])
+        let handed = members.map(Handed.init)
+        let alone = members.indices.filter { members[$0].session.worksAlone }
+        let lanes =
+            members.indices.filter { !members[$0].session.worksAlone }.map { [$0] }
+            + (alone.isEmpty ? [] : [alone])
+        let work: @Sendable (Int) -> Void = { lane in
+            for number in lanes[lane] {
+                let answer = Result { try ask(handed[number].member) }
+                answers.withLock { $0[number] = answer }
+            }
+        }
+        ThreadTeam.run(count: lanes.count, width: Self.width, name: "snapmgr-set", work)
+        return try members.indices.compactMap { number in
+            try answers.withLock { $0[number] }?.get()
         }
     }
 }
