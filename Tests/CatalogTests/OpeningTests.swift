@@ -59,6 +59,49 @@ struct OpeningTests {
         #expect(try store.pragma("table_info(n)") != nil)
     }
 
+    @Test("members of sets in an older catalog keep the lists of volumes that they had")
+    func olderMembers() throws {
+        let older = SchemaMigration.all.filter { $0.name != "members" }
+        // Steps are done in their order: what a program of that time has written.
+        let filled =
+            older + [
+                SchemaMigration(
+                    name: "rows",
+                    sql: """
+                        INSERT INTO snapshot_set (id, created_at) VALUES (7, 5), (8, 6);
+                        \(member(1, set: "7", #"'["a","b"]'"#));
+                        \(member(2, set: "7", #"'["a","b"]'"#));
+                        \(member(3, set: "7", "NULL"));
+                        \(member(4, set: "7", #"'["c"]'"#));
+                        \(member(5, set: "8", "NULL"));
+                        \(member(6, set: "NULL", "NULL"));
+                        """)
+            ]
+        for migrations in [older, filled] {
+            let store = try open(migrations)
+            if migrations.count == older.count { try store.insertVolume(.sample("data")) }
+        }
+        let store = try open(filled + SchemaMigration.all.filter { $0.name == "members" })
+        #expect(
+            try store.snapshots(volume: "data").map(\.manifest.setVolumes) == [
+                ["a", "b"], ["a", "b"], nil, ["c"], nil, nil,
+            ])
+    }
+
+    private func open(_ migrations: [SchemaMigration]) throws -> CatalogStore {
+        try CatalogStore(
+            path: fixture.path, now: { fixture.now }, busyTimeoutSeconds: 1, migrations: migrations)
+    }
+
+    private func member(_ ordinal: Int, set: String, _ volumes: String) -> String {
+        """
+        INSERT INTO snapshot (volume_id, phase, ordinal, taken_at, volume_bytes, kind, consistency,
+            set_id, set_volumes, floor_snapshot, floor_set, floor_revert)
+        SELECT id, 'present', \(ordinal), \(ordinal), 1048576, 'manual', 'crash',
+            \(set), \(volumes), 0, 0, 0 FROM volume
+        """
+    }
+
     @Test("H5: a pipe in the catalog's place is refused before anything is read from it")
     func pipe() throws {
         #expect(mkfifo(fixture.path, 0o600) == 0)

@@ -1,4 +1,4 @@
-import Catalog
+@testable import Catalog
 import SnapshotModel
 import Testing
 
@@ -31,6 +31,39 @@ struct SnapshotTests {
         #expect(row.changedBytes == nil)
         #expect(row.holds == 0)
         #expect(row.name == "nächtlich")
+    }
+
+    @Test("each member of a set has its own list of volumes, also when it is another one, or none")
+    func setVolumes() throws {
+        let set = try store.beginSet(name: nil)
+        let lists = [nil, ["uuid-1", "uuid-2"], ["uuid-1", "uuid-2"], ["uuid-3"], nil]
+        let manifests = try lists.enumerated().map { index, list in
+            let volume = "volume-\(index)"
+            try store.insertVolume(.sample(volume))
+            return try store.take(
+                volume, ordinal: 1, SnapshotDescription(setID: set, setVolumes: list))
+        }
+        #expect(try store.snapshots(set: set).map(\.manifest) == manifests)
+    }
+
+    @Test("the volumes of a set are in the catalog once, and not with each of its members")
+    func setVolumesOnce() throws {
+        let names = (0..<100).map { "volume-of-a-large-set-of-volumes-\($0)" }
+        for name in names { try store.insertVolume(.sample(name)) }
+        let list = try store.volumes().map(\.record.uuid)
+        let set = try store.beginSet(name: nil)
+        try store.atomically("taking a set") {
+            for name in names {
+                try store.take(
+                    name, ordinal: 1, SnapshotDescription(setID: set, setVolumes: list))
+            }
+        }
+        let rows = try store.snapshots(set: set)
+        #expect(rows.allSatisfy { $0.manifest.setVolumes == list } && rows.count == 100)
+        #expect(Set(rows.map { $0.manifest.setVolumes?.storage }).count == 1)
+        // The list alone takes 4 KiB: a hundred of them, 400.
+        let bytes = try #require(try store.pragma("page_count").flatMap { Int($0) }) * 4096
+        #expect(bytes < 384 << 10)
     }
 
     @Test("the newest snapshot is active and the others are frozen")
@@ -174,4 +207,9 @@ struct SnapshotTests {
         try store.removeSnapshots(members)
         #expect(try store.sets().isEmpty)
     }
+}
+
+extension [String] {
+    /// Where the words are: the same of lists that share them.
+    fileprivate var storage: UInt { withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) } }
 }

@@ -8,6 +8,7 @@ struct SchemaMigration: Sendable {
     static let all = [
         SchemaMigration(name: "v1", sql: v1), SchemaMigration(name: "schedules", sql: schedules),
         SchemaMigration(name: "clocks", sql: clocks), SchemaMigration(name: "usage", sql: usage),
+        SchemaMigration(name: "members", sql: members),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -74,6 +75,19 @@ extension SchemaMigration {
         CREATE INDEX snapshot_usage ON snapshot (volume_id, ordinal, store_bytes, phase)
             WHERE phase = 'present';
         CREATE INDEX snapshot_broken ON snapshot (volume_id, ordinal) WHERE is_broken;
+        """
+
+    // The volumes of a set were noted with each of its members: of 200, forty thousand. They are noted
+    // with the set now; `SnapshotWriter` says what a member's own column means since then.
+    private static let members = """
+        ALTER TABLE snapshot_set ADD COLUMN volumes TEXT;
+        UPDATE snapshot SET set_volumes = 'null' WHERE set_id IS NOT NULL AND set_volumes IS NULL;
+        UPDATE snapshot_set SET volumes = (
+            SELECT set_volumes FROM snapshot
+            WHERE set_id = snapshot_set.id AND set_volumes <> 'null' LIMIT 1);
+        UPDATE snapshot SET set_volumes = NULL
+            WHERE set_id IS NOT NULL
+                AND set_volumes = (SELECT volumes FROM snapshot_set WHERE id = snapshot.set_id);
         """
 
     private static let volumeTables = """

@@ -92,12 +92,29 @@ struct RowReader {
     /// A list of words; nil when the column is null.
     mutating func words() throws -> [String]? {
         guard let text = try optional(String.self) else { return nil }
+        return try words(in: text)
+    }
+
+    /// As ``words()``, of a column that has the same in many rows: each list is read once, and is one in
+    /// memory. Also nil when the column holds ``noWords``.
+    mutating func words(sharing known: inout [String: [String]]) throws -> [String]? {
+        guard let text = try optional(String.self), text != Self.noWords else { return nil }
+        if let words = known[text] { return words }
+        let words = try words(in: text)
+        known[text] = words
+        return words
+    }
+
+    private func words(in text: String) throws -> [String] {
         do {
             return try JSONDecoder().decode([String].self, from: Data(text.utf8))
         } catch {
             throw unexpected()
         }
     }
+
+    /// Stands for no list where null stands for something else.
+    static let noWords = "null"
 
     /// The column form of a list of words: a JSON array; null for nil.
     static func column(_ words: [String]?) throws -> String? {

@@ -42,8 +42,10 @@ struct SnapshotSelection {
     }
 
     func rows(_ database: Database, at now: Timestamp) throws -> [SnapshotRow] {
-        try Row.map(
-            database, sql: sql, arguments: [now.stored] + pageArguments, SnapshotRow.init)
+        var sets: [String: [String]] = [:]
+        return try Row.map(database, sql: sql, arguments: [now.stored] + pageArguments) {
+            try SnapshotRow(&$0, sets: &sets)
+        }
     }
 
     /// How SQLite would find the page, a step per line.
@@ -70,7 +72,8 @@ struct SnapshotSelection {
     private var sql: String {
         """
         SELECT s.id, s.ordinal, s.taken_at, s.volume_bytes, s.kind, s.consistency, s.name,
-            s.set_id, g.name, s.set_volumes, s.schedule, s.slot, s.tags, s.note, s.revert_id,
+            s.set_id, g.name, coalesce(s.set_volumes, g.volumes) AS set_volumes,
+            s.schedule, s.slot, s.tags, s.note, s.revert_id,
             s.floor_snapshot, s.floor_set, s.floor_revert,
             v.name, s.phase, s.is_broken, s.changed_bytes, s.exclusive_bytes,
             s.ordinal = v.snapshots_seen,
@@ -104,13 +107,15 @@ extension SnapshotQuery.Order {
 
 extension SnapshotRow {
     /// Reads the columns of ``SnapshotSelection`` in their order.
-    fileprivate init(_ reader: inout RowReader) throws {
+    ///
+    /// - Parameter sets: the volumes of sets as they were found in rows before, by their columns.
+    fileprivate init(_ reader: inout RowReader, sets: inout [String: [String]]) throws {
         let (id, ordinal): (SnapshotID, SnapshotOrdinal) = (try reader.raw(), try reader.raw())
         let (takenAt, volumeBytes) = (try reader.timestamp(), try reader.size())
         let description = SnapshotDescription(
             kind: try reader.raw(), consistency: try reader.raw(), name: try reader.optional(),
             setID: try reader.optionalRaw(), setName: try reader.optional(),
-            setVolumes: try reader.words(), schedule: try reader.optional(),
+            setVolumes: try reader.words(sharing: &sets), schedule: try reader.optional(),
             slot: try reader.optionalTimestamp(), tags: try reader.words() ?? [],
             note: try reader.optional(),
             revertID: try reader.optionalRaw(), idFloor: try reader.idFloor())

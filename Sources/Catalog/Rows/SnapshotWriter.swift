@@ -52,11 +52,29 @@ struct SnapshotWriter {
         [
             phase.rawValue, manifest.ordinal.rawValue, manifest.takenAt.stored,
             manifest.volumeBytes, manifest.kind.rawValue, manifest.consistency.rawValue,
-            manifest.name, manifest.setID?.rawValue, try RowReader.column(manifest.setVolumes),
+            manifest.name, manifest.setID?.rawValue, try setVolumes(of: manifest),
             manifest.schedule, manifest.slot?.stored,
             try RowReader.column(manifest.tags.isEmpty ? nil : manifest.tags),
             manifest.note, manifest.revertID?.rawValue, manifest.idFloor.snapshot.rawValue,
             manifest.idFloor.set.rawValue, manifest.idFloor.revert.rawValue,
         ]
+    }
+
+    /// The volumes of a set are the same for all of its members, and noted with the set: null stands for
+    /// those. A member that has others, or none (the JSON `null`), has them in its own column.
+    private func setVolumes(of manifest: SnapshotManifest) throws -> String? {
+        guard let set = manifest.setID?.rawValue else {
+            return try RowReader.column(manifest.setVolumes)
+        }
+        guard let volumes = try RowReader.column(manifest.setVolumes) else {
+            return RowReader.noWords
+        }
+        try database.cachedStatement(
+            sql: "UPDATE snapshot_set SET volumes = ? WHERE id = ? AND volumes IS NULL"
+        ).execute(arguments: [volumes, set])
+        let isNoted = try Bool.fetchOne(
+            database.cachedStatement(sql: "SELECT volumes = ? FROM snapshot_set WHERE id = ?"),
+            arguments: [volumes, set])
+        return isNoted == true ? nil : volumes
     }
 }

@@ -100,10 +100,24 @@ package final class Barrier: Sendable {
             try engine.store.writeMark(StoreLayout.brokenMark(active.ordinal))
         }
         let area = try makeArea(ordinal, chunkCount: chain.geometry.chunkCount)
-        state.withLock {
-            $0.snapshot = StagedSnapshot(request: request, ordinal: ordinal, area: area)
-        }
+        var shared = request
+        shared.description.setVolumes = Self.sharedSetVolumes(request.description, chain)
+        let staged = StagedSnapshot(request: shared, ordinal: ordinal, area: area)
+        state.withLock { $0.snapshot = staged }
     }
+
+    /// The list of a set's volumes that an earlier snapshot has, if one of the last few has the same: each
+    /// is in memory once.
+    private static func sharedSetVolumes(
+        _ description: SnapshotDescription, _ chain: ChainState
+    ) -> [String]? {
+        guard let volumes = description.setVolumes else { return nil }
+        let known = chain.snapshots.suffix(setsLookedAt).lazy.compactMap(\.manifest.setVolumes)
+        return known.last { $0 == volumes } ?? volumes
+    }
+
+    /// Schedules of several sets take turns.
+    private static let setsLookedAt = 16
 
     private func makeArea(
         _ ordinal: SnapshotOrdinal, chunkCount: Int

@@ -133,8 +133,11 @@ package struct Store: Sendable {
     package func manifests() throws(Problem) -> [SnapshotManifest] {
         let store = forOneLook
         var result: [SnapshotManifest] = []
+        var sets = SharedSetVolumes()
         for ordinal in try store.snapshotFolders() {
-            if let manifest = try store.finishedManifest(ordinal) { result.append(manifest) }
+            guard var manifest = try store.finishedManifest(ordinal) else { continue }
+            sets.share(&manifest)
+            result.append(manifest)
         }
         return result
     }

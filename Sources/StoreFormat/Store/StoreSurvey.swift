@@ -12,6 +12,7 @@ package struct StoreSurvey: Sendable {
     /// were lost while older snapshots may need them: they stay, and what needs them is not served.
     package private(set) var losses = ChainLosses()
     private var hasLive = false
+    private var sets = SharedSetVolumes()
 
     /// The one with the highest id that has a record; nil when no merge runs.
     package private(set) var runningRevert: RevertRecord?
@@ -36,7 +37,8 @@ package struct StoreSurvey: Sendable {
 
     private mutating func look(at ordinal: SnapshotOrdinal, _ store: Store) throws(Problem) {
         do throws(Problem) {
-            if let manifest = try store.finishedManifest(ordinal) {
+            if var manifest = try store.finishedManifest(ordinal) {
+                sets.share(&manifest)
                 try add(manifest, store)
             } else if try store.isUnfinished(ordinal) {
                 unfinished.append(ordinal)
