@@ -13,6 +13,7 @@ struct BenchmarkRun {
         ("memory", { try MemoryBenchmark.run($0) }),
         ("commands", { try CommandBenchmark.run($0) }),
         ("schedules", { try ScheduleBenchmark.run($0) }),
+        ("sets", { try SetBenchmark.run($0) }),
         ("scale", { try ScaleBenchmark.run($0) }),
     ]
 
