@@ -32,18 +32,37 @@ struct UsageTests {
         try store.recordUsage(of: bytes, in: folder, volume: "data")
     }
 
+    private func row(_ folder: String, _ count: Int, _ bytes: Int) -> StoreUsageRow {
+        StoreUsageRow(
+            folder: folder, snapshotsSeen: SnapshotOrdinal(rawValue: 6), snapshotCount: count,
+            snapshotBytes: bytes)
+    }
+
     @Test("only what changes no more is remembered: not the last two, and nothing without a map")
     func settled() throws {
         let store = try store(6)
         try store.removeChunkMap(volume: "data", ordinal: SnapshotOrdinal(rawValue: 2))
-        #expect(try store.uncountedSnapshots(volume: "data").map(\.rawValue).sorted() == [1, 3, 4])
+        #expect(
+            try store.settledSnapshots(volume: "data", isCounted: false).map(\.rawValue).sorted()
+                == [1, 3, 4])
         try record(store, 1...9, in: "folder")
         let usage = try store.storeUsage(volume: "data")
-        #expect(usage == StoreUsageRow(folder: "folder", snapshotCount: 3, snapshotBytes: 8000))
+        #expect(usage == row("folder", 3, 8000))
         let counted = try store.countedSnapshots(volume: "data")
         #expect(counted.keys.map(\.rawValue).sorted() == [1, 3, 4])
-        #expect(try store.uncountedSnapshots(volume: "data").isEmpty)
-        #expect(try store.storeUsage(volume: "other") == StoreUsageRow())
+        #expect(try store.settledSnapshots(volume: "data", isCounted: false).isEmpty)
+        let settled = try store.settledSnapshots(volume: "data", isCounted: true)
+        #expect(settled.map(\.rawValue).sorted() == [1, 3, 4])
+        #expect(try store.storeUsage(volume: "other").folder == nil)
+    }
+
+    @Test("who has something else to write waits for others as before")
+    func waits() throws {
+        let store = try store(4)
+        let timeout = try #require(try store.busyTimeout())
+        #expect(timeout > 0)
+        try record(store, 1...2, in: "folder")
+        #expect(try store.busyTimeout() == timeout)
     }
 
     @Test("what is deleted is not counted from the moment on at which that begins")
@@ -63,7 +82,7 @@ struct UsageTests {
         try record(store, 1...4, in: "folder")
         try record(store, 2...2, in: "copy")
         let usage = try store.storeUsage(volume: "data")
-        #expect(usage == StoreUsageRow(folder: "copy", snapshotCount: 1, snapshotBytes: 2000))
+        #expect(usage == row("copy", 1, 2000))
         let index = IndexUsage(stamp: "stamp", bytes: 5)
         try store.recordUsage(of: index, volume: "data")
         #expect(try store.storeUsage(volume: "data").index == index)

@@ -6,6 +6,8 @@ package import SnapshotModel
 package struct StoreUsageRow: Hashable, Sendable {
     /// What tells the folder of snapshots from its copies; nil when nothing was counted.
     package var folder: String?
+    /// The newest snapshot's, when the others were read.
+    package var snapshotsSeen: SnapshotOrdinal
     /// The snapshots whose folders were counted.
     package var snapshotCount: Int
     /// What these folders occupy.
@@ -13,10 +15,11 @@ package struct StoreUsageRow: Hashable, Sendable {
     package var index: IndexUsage?
 
     package init(
-        folder: String? = nil, snapshotCount: Int = 0, snapshotBytes: Int = 0,
-        index: IndexUsage? = nil
+        folder: String? = nil, snapshotsSeen: SnapshotOrdinal, snapshotCount: Int = 0,
+        snapshotBytes: Int = 0, index: IndexUsage? = nil
     ) {
         self.folder = folder
+        self.snapshotsSeen = snapshotsSeen
         self.snapshotCount = snapshotCount
         self.snapshotBytes = snapshotBytes
         self.index = index
@@ -56,8 +59,9 @@ extension CatalogStore {
                     bytes.map { IndexUsage(stamp: stamp, bytes: $0) }
                 }
                 return StoreUsageRow(
-                    folder: folder, snapshotCount: try reader.size(),
-                    snapshotBytes: try reader.size(), index: index)
+                    folder: folder, snapshotsSeen: try reader.raw(),
+                    snapshotCount: try reader.size(), snapshotBytes: try reader.size(),
+                    index: index)
             }
             guard let row = rows.first else { throw CatalogError.noVolume(volume) }
             return row
@@ -65,7 +69,7 @@ extension CatalogStore {
     }
 
     private static let usageSQL = """
-        SELECT usage_folder, index_stamp, index_bytes,
+        SELECT usage_folder, index_stamp, index_bytes, snapshots_seen,
             (SELECT count(store_bytes) FROM snapshot
                 WHERE volume_id = v.id AND phase = 'present'),
             (SELECT coalesce(sum(store_bytes), 0) FROM snapshot
@@ -83,6 +87,11 @@ extension CatalogStore {
         }
     }
 
+    /// For how long writers wait for each other, in milliseconds.
+    func busyTimeout() throws -> Int? {
+        try read("reading a setting") { try Int.fetchOne($0, sql: "PRAGMA busy_timeout") }
+    }
+
     /// What each of those folders occupies.
     package func countedSnapshots(volume: String) throws -> [SnapshotOrdinal: Int] {
         try read("reading what the snapshots of volume \(volume) occupy") { database in
@@ -98,17 +107,21 @@ extension CatalogStore {
         }
     }
 
-    /// The snapshots whose folders do not change any more and were not counted. The last but one may
-    /// have been frozen just now, and whoever did that may not have tidied its area yet.
-    package func uncountedSnapshots(volume: String) throws -> [SnapshotOrdinal] {
+    /// The snapshots whose folders do not change any more. The last but one may have been frozen just
+    /// now, and whoever did that may not have tidied its area yet.
+    ///
+    /// - Parameter isCounted: also those whose folders were counted.
+    package func settledSnapshots(
+        volume: String, isCounted: Bool
+    ) throws -> [SnapshotOrdinal] {
         try read("looking for snapshots of volume \(volume) to be counted") { database in
             try Row.map(
                 database,
                 sql: """
                     SELECT ordinal FROM snapshot AS s
-                    WHERE volume_id = ? AND store_bytes IS NULL AND \(Self.isSettled)
+                    WHERE volume_id = ? AND (? OR store_bytes IS NULL) AND \(Self.isSettled)
                     """,
-                arguments: [try Self.volumeID(database, volume)]
+                arguments: [try Self.volumeID(database, volume), isCounted]
             ) { try $0.raw() }
         }
     }
@@ -123,11 +136,12 @@ extension CatalogStore {
         """
 
     /// Remembers what snapshots' folders occupy; those that may change yet are left out. What was counted
-    /// in another folder is forgotten.
+    /// in another folder is forgotten. When another process writes, it fails at once.
     package func recordUsage(
         of snapshots: [SnapshotOrdinal: Int], in folder: String, volume: String
     ) throws {
-        try write("recording what the snapshots of volume \(volume) occupy") { database in
+        try write("recording what the snapshots of volume \(volume) occupy", waits: false) {
+            database in
             let id = try Self.volumeID(database, volume)
             try database.execute(
                 sql: "UPDATE volume SET usage_folder = ? WHERE id = ? AND usage_folder IS NOT ?",
@@ -151,9 +165,10 @@ extension CatalogStore {
         }
     }
 
-    /// Remembers what the index of views occupies.
+    /// Remembers what the index of views occupies. When another process writes, it fails at once.
     package func recordUsage(of index: IndexUsage, volume: String) throws {
-        try write("recording what the index of volume \(volume) occupies") { database in
+        try write("recording what the index of volume \(volume) occupies", waits: false) {
+            database in
             try database.execute(
                 sql: "UPDATE volume SET index_stamp = ?, index_bytes = ? WHERE id = ?",
                 arguments: [index.stamp, index.bytes, try Self.volumeID(database, volume)])

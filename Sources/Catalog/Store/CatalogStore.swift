@@ -129,11 +129,19 @@ package final class CatalogStore: Sendable {
     /// around it is.
     @discardableResult
     func write<Value>(
-        _ action: @autoclosure () -> String, _ body: (Database) throws -> Value
+        _ action: @autoclosure () -> String, waits: Bool = true,
+        _ body: (Database) throws -> Value
     ) throws -> Value {
         do {
             return try queue.unsafeReentrantWrite { database in
                 guard !database.isInsideTransaction else { return try body(database) }
+                let timeout = waits ? nil : try Int.fetchOne(database, sql: "PRAGMA busy_timeout")
+                if timeout != nil { try database.execute(sql: "PRAGMA busy_timeout = 0") }
+                defer {
+                    if let timeout {
+                        try? database.execute(sql: "PRAGMA busy_timeout = \(timeout)")
+                    }
+                }
                 return try Self.transaction(database, .immediate) { try body(database) }
             }
         } catch {

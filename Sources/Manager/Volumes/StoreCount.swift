@@ -27,7 +27,9 @@ struct StoreCount {
     /// - Parameter remembers: whether the catalog may remember what had to be asked for.
     func bytes(remembers: Bool) throws -> Int {
         let remembers = remembers && context.catalog.access == .writable
-        let usage = (try? context.catalog.storeUsage(volume: name)) ?? StoreUsageRow()
+        let usage =
+            (try? context.catalog.storeUsage(volume: name))
+            ?? StoreUsageRow(snapshotsSeen: volume.snapshotsSeen)
         return try folder.list("").reduce(0) { total, entry in
             switch entry {
             case StoreLayout.snapshots:
@@ -67,7 +69,7 @@ extension StoreCount {
         let identity = try folder.folderIdentity(StoreLayout.snapshots)
         let isSame = usage.folder == identity
         if isSame {
-            let asked = try changing.compactMap { try bytes(of: $0) }
+            let asked = try changing(usage).compactMap { try bytes(of: $0) }
             // A folder's own two names, and the `..` of each in it.
             if status.linkCount - 2 == usage.snapshotCount + asked.count {
                 return asked.reduce(usage.snapshotBytes) { $0.addingClamped($1) }
@@ -78,8 +80,8 @@ extension StoreCount {
 
     /// The snapshots that are never remembered: the newest, the one before it, whose area may not be tidied
     /// yet, and the one whose area takes what a merge overwrites.
-    private var changing: Set<SnapshotOrdinal> {
-        let newest = volume.snapshotsSeen.rawValue
+    private func changing(_ usage: StoreUsageRow) -> Set<SnapshotOrdinal> {
+        let newest = usage.snapshotsSeen.rawValue
         let safety = (try? context.reader(volume).runningRevert())?.safety
         return Set([newest, newest - 1].filter { $0 > 0 }.map { SnapshotOrdinal(rawValue: $0) })
             .union([safety].compactMap(\.self))
@@ -88,7 +90,13 @@ extension StoreCount {
     private func listedBytes(
         _ identity: String, isSame: Bool, remembers: Bool
     ) throws -> Int {
-        let known = isSame ? try context.catalog.countedSnapshots(volume: name) : [:]
+        let known =
+            isSame ? (try? context.catalog.countedSnapshots(volume: name)) ?? [:] : [:]
+        // Asked before the folders are: one that settles meanwhile may have grown since it was measured.
+        let settled = Set(
+            remembers
+                ? (try? context.catalog.settledSnapshots(volume: name, isCounted: !isSame)) ?? []
+                : [])
         var found: [SnapshotOrdinal: Int] = [:]
         var total = 0
         for entry in try folder.list(StoreLayout.snapshots) {
@@ -97,24 +105,14 @@ extension StoreCount {
                 try ordinal.flatMap { known[$0] }
                 ?? StoreUsage.bytes(of: StoreLayout.snapshots + "/" + entry, in: folder)
             total = total.addingClamped(bytes)
-            if let ordinal, known[ordinal] == nil { found[ordinal] = bytes }
+            if let ordinal, settled.contains(ordinal) { found[ordinal] = bytes }
         }
-        if remembers { try remember(found, identity, isSame: isSame) }
+        // Nothing is written when nothing can be remembered that is not: deleted snapshots' areas, which
+        // change with each deletion, are asked for each time. What was counted is right without it.
+        if remembers, !isSame || !found.isEmpty {
+            try? context.catalog.recordUsage(of: found, in: identity, volume: name)
+        }
         return total
-    }
-
-    /// Nothing is written when nothing can be remembered that is not: deleted snapshots' areas, which change
-    /// with each deletion, are asked for each time.
-    private func remember(
-        _ found: [SnapshotOrdinal: Int], _ identity: String, isSame: Bool
-    ) throws {
-        var new = found
-        if isSame {
-            let wanted = Set(try context.catalog.uncountedSnapshots(volume: name))
-            new = new.filter { wanted.contains($0.key) }
-            guard !new.isEmpty else { return }
-        }
-        try context.catalog.recordUsage(of: new, in: identity, volume: name)
     }
 }
 
@@ -136,7 +134,7 @@ extension StoreCount {
         let changed = Timestamp(clampingSeconds: status.changedNanoseconds / 1_000_000_000)
         // By the kernel's clock, and not by the one that the use case has.
         if remembers, changed.advanced(bySeconds: Self.restSeconds) < SystemClock().now() {
-            try context.catalog.recordUsage(
+            try? context.catalog.recordUsage(
                 of: IndexUsage(stamp: stamp, bytes: bytes), volume: name)
         }
         return bytes

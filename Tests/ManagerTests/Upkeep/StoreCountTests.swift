@@ -119,12 +119,39 @@ import Testing
         #expect(try fixture.catalog().storeUsage(volume: "a").snapshotCount == 4)
     }
 
+    @Test("a figure that cannot be remembered is told all the same, and nobody waits for it")
+    func locked() throws {
+        try take(6)
+        _ = try RebuildService(fixture.options).rebuild(store: nil)
+        let context = try fixture.nextCommand().status.context
+        let volume = try context.volume("a")
+        try fixture.catalog().atomically("holding the catalog") {
+            let counted = try StoreCount(context, volume).bytes(remembers: true)
+            let real = try truth()
+            #expect(counted == real)
+            #expect(throws: CatalogError.self) {
+                try context.catalog.recordUsage(of: [:], in: "folder", volume: "a")
+            }
+        }
+        #expect(try fixture.catalog().storeUsage(volume: "a").snapshotCount == 0)
+    }
+
+    @Test("snapshots taken since the volume's row was read are counted, and none twice")
+    func oldRow() throws {
+        try take(5)
+        _ = try told()
+        let context = fixture.manager.status.context
+        let volume = try context.volume("a")
+        try take(2)
+        #expect(try StoreCount(context, volume).bytes(remembers: false) == truth())
+    }
+
     @Test("the areas of deleted snapshots are asked for each time")
     func deleted() throws {
         try take(8)
         _ = try told()
         _ = try fixture.manager.deletions.delete(["4"], isDryRun: false)
-        guard access(folder(4), F_OK) == 0 else { return }
+        try #require(access(folder(4), F_OK) == 0)
         try fill(folder(4))
         #expect(try told() == truth())
         #expect(try fixture.catalog().storeUsage(volume: "a").snapshotCount == 5)
