@@ -16,7 +16,7 @@ struct IndexMapBuilder {
 
     /// Why there is no map.
     enum Fault: Error {
-        /// It would be too large, or lacks a part: until the volume is opened again there is none.
+        /// It would be too large, or lacks a part: there is none as long as that is so.
         case impossible
         /// An area cannot be read.
         case failed(Problem)

@@ -243,8 +243,8 @@ final class ViewIndex: Sendable {
 
     private var lossCount: Int { state.withLock { $0.lossCount } }
 
-    /// Makes a block's map, from the maps of the level below and from areas that are alone there. Where
-    /// that cannot be done there is none until the volume is opened again.
+    /// Makes a block's map, from the maps of the level below and from areas that are alone there. One that
+    /// would be too large there is not; what fails is tried again after some more snapshots.
     ///
     /// - Parameter shallGoOn: asked before each part; when it says no, the map is left for later.
     func make(

@@ -78,7 +78,8 @@ struct CanonicalManifest {
         skip(name) ? bounded(type) : nil
     }
 
-    // A name comes with what is around it. Of an optional field, nil is what cannot be read, and nil within that a field that is not there.
+    // A name comes with what is around it. Of an optional field, nil is what cannot be read, and nil
+    // within that a field that is not there.
 
     private mutating func optionalNumber<Number: BoundedNumber>(
         _ name: String, _ type: Number.Type
