@@ -109,6 +109,42 @@ struct FolderTests {
         #expect(try look.exists("a/2/new") && !look.exists("a/2/x"))
     }
 
+    /// The descriptors of this process that are of files below a folder.
+    private func openCount(below path: String) -> Int {
+        (0..<4096).count { number in
+            var buffer = [CChar](repeating: 0, count: 4096)
+            let count = readlink("/proc/self/fd/\(number)", &buffer, buffer.count)
+            guard count > 0 else { return false }
+            let target = String(
+                decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            return target.hasPrefix(path + "/")
+        }
+    }
+
+    @Test("one look keeps two folders open at most, and none when it ends")
+    private func oneLookDescriptors() throws {
+        let folder = temporary.folder
+        let path = try FileFolder.realPath(folder.path)
+        try folder.makeFolder("a")
+        for number in 0..<20 {
+            try folder.makeFolder("a/\(number)")
+            try folder.writeFile("a/\(number)/x", [1])
+        }
+        do {
+            let look = folder.forOneLook()
+            for number in 0..<20 {
+                #expect(try look.exists("a/\(number)/x"))
+                #expect((1...2).contains(openCount(below: path)))
+            }
+            // What is put in the place of a folder that is open need not be seen.
+            try folder.rename("a/19", to: "b")
+            try folder.makeFolder("a/19")
+            #expect(try look.exists("a/19/x") && !folder.exists("a/19/x"))
+            withExtendedLifetime(look) {}
+        }
+        #expect(openCount(below: path) == 0)
+    }
+
     @Test("H1: no symbolic link below the folder is followed, whatever is done")
     private func links() throws {
         let folder = temporary.folder

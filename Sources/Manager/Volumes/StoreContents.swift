@@ -7,7 +7,7 @@ internal import SnapshotModel
 enum StoreContents {
     /// Reads a whole store, chunk maps included.
     static func read(_ path: String) throws -> RebuiltCatalog.Volume {
-        let reader = try StoreReader(folder: FileFolder(path: path))
+        let reader = try StoreReader(folder: FileFolder(path: path)).forOneLook
         let manifests = try reader.manifests()
         let state = try reader.state()
         var record = reader.record
@@ -38,14 +38,14 @@ enum StoreContents {
     private static func frozenMaps(
         _ reader: StoreReader, _ manifests: [SnapshotManifest], _ state: VolumeState
     ) throws -> [SnapshotOrdinal: ChunkMap] {
-        let ordinals = manifests.map(\.ordinal)
-        let growing = [ordinals.max(), state.revert?.record.safety]
-        return try ordinals.filter { !growing.contains($0) }.reduce(into: [:]) { maps, ordinal in
-            if state.isLost(ordinal) {
+        let growing = [manifests.map(\.ordinal).max(), state.revert?.record.safety]
+        return try manifests.filter { !growing.contains($0.ordinal) }.reduce(into: [:]) {
+            maps, manifest in
+            if state.isLost(manifest.ordinal) {
                 // Its area was given up and may be damaged: the rest of the volume is not.
-                maps[ordinal] = try? reader.chunkMap(of: ordinal)
+                maps[manifest.ordinal] = try? reader.chunkMap(of: manifest)
             } else {
-                maps[ordinal] = try reader.chunkMap(of: ordinal)
+                maps[manifest.ordinal] = try reader.chunkMap(of: manifest)
             }
         }
     }

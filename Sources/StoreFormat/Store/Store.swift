@@ -247,16 +247,8 @@ package struct Store: Sendable {
         try exists(StoreLayout.brokenMark(ordinal))
     }
 
-    /// Whether a snapshot lost exceptions, and all older ones with it: it is marked so, or its area's
-    /// header says it. The header is all that the kernel writes, and all that a full disk takes.
-    package func isGivenUp(
-        _ ordinal: SnapshotOrdinal, _ format: AreaFormat
-    ) throws(Problem) -> Bool {
-        if try isBroken(ordinal) { return true }
-        return try isInvalid(ordinal, format)
-    }
-
-    /// Whether an area's header says that it was given up for ever.
+    /// Whether an area's header says that it was given up for ever, which is as good as the mark: it is all
+    /// that the kernel writes, and all that a full disk takes.
     func isInvalid(
         _ ordinal: SnapshotOrdinal, _ format: AreaFormat
     ) throws(Problem) -> Bool {

@@ -17,6 +17,14 @@ package struct StoreReader: Sendable {
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
     }
 
+    private init(_ other: StoreReader, looksOnce: Void) {
+        store = other.store.forOneLook
+        (record, format) = (other.record, other.format)
+    }
+
+    /// The same reader, to look at all of the store's snapshots once.
+    package var forOneLook: StoreReader { StoreReader(self, looksOnce: ()) }
+
     /// All finished snapshots by ordinal, deleted ones whose areas are still there included.
     package func manifests() throws(Problem) -> [SnapshotManifest] { try store.manifests() }
 
@@ -65,7 +73,12 @@ package struct StoreReader: Sendable {
 
     /// The chunk map of an area, as far as it is committed.
     package func chunkMap(of ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap {
-        let manifest = try store.manifest(ordinal)
+        try chunkMap(of: store.manifest(ordinal))
+    }
+
+    /// The same of a snapshot whose record was read.
+    package func chunkMap(of manifest: SnapshotManifest) throws(Problem) -> ChunkMap {
+        let ordinal = manifest.ordinal
         return try AreaLibrary.read(
             store.openArea(ordinal, writable: false), format: format, ordinal: ordinal,
             volumeBytes: manifest.volumeBytes)

@@ -10,7 +10,10 @@ package struct StoreSurvey: Sendable {
     package private(set) var unfinished: [SnapshotOrdinal] = []
     /// Folders that hold exceptions and whose manifests were lost, and deleted snapshots whose areas
     /// were lost while older snapshots may need them: they stay, and what needs them is not served.
+    /// And what areas that are there have lost for ever.
     package private(set) var losses = ChainLosses()
+    /// Snapshots of which could not be found out whether they are marked as broken.
+    private var doubts: [(ordinal: SnapshotOrdinal, problem: Problem)] = []
     private var hasLive = false
     private var sets = SharedSetVolumes()
 
@@ -21,8 +24,10 @@ package struct StoreSurvey: Sendable {
     /// Folders of reverts whose records were lost.
     package private(set) var doubtfulReverts: [RevertID] = []
 
-    package init(_ store: Store) throws(Problem) {
-        for ordinal in try store.snapshotFolders() { try look(at: ordinal, store) }
+    /// - Parameter format: of the volume's areas.
+    package init(_ store: Store, _ format: AreaFormat) throws(Problem) {
+        for ordinal in try store.snapshotFolders() { try look(at: ordinal, store, format) }
+        try settleLosses()
         runningRevert = try store.runningRevert()
         for id in try store.revertFolders().reversed() where id != runningRevert?.id {
             let record = try store.revert(id)
@@ -35,16 +40,18 @@ package struct StoreSurvey: Sendable {
         }
     }
 
-    private mutating func look(at ordinal: SnapshotOrdinal, _ store: Store) throws(Problem) {
+    private mutating func look(
+        at ordinal: SnapshotOrdinal, _ store: Store, _ format: AreaFormat
+    ) throws(Problem) {
         do throws(Problem) {
             if var manifest = try store.finishedManifest(ordinal) {
                 sets.share(&manifest)
-                try add(manifest, store)
+                try add(manifest, store, format)
             } else if try store.isUnfinished(ordinal) {
                 unfinished.append(ordinal)
             } else if let manifest = try store.finishedManifest(ordinal) {
                 // It was taken just now, by whoever has the store's lock.
-                manifests.append(manifest)
+                append(manifest, store, format)
             } else {
                 losses.doubtful.append(ordinal)
             }
@@ -53,15 +60,40 @@ package struct StoreSurvey: Sendable {
         }
     }
 
-    private mutating func add(_ manifest: SnapshotManifest, _ store: Store) throws(Problem) {
+    private mutating func add(
+        _ manifest: SnapshotManifest, _ store: Store, _ format: AreaFormat
+    ) throws(Problem) {
         switch try store.removal(of: manifest, isNeeded: hasLive) {
-        case .none: manifests.append(manifest)
+        case .none: append(manifest, store, format)
         case .cut: unfinished.append(manifest.ordinal)
         // It may have been removed just now: its record went first.
         case .unproven where try !store.hasManifest(manifest.ordinal): return
         case .unproven: losses.withoutArea.append(manifest.ordinal)
         }
         hasLive = hasLive || !manifest.isDeleted
+    }
+
+    /// Looks at the mark and the header in the same visit: the folder is open.
+    private mutating func append(
+        _ manifest: SnapshotManifest, _ store: Store, _ format: AreaFormat
+    ) {
+        manifests.append(manifest)
+        let ordinal = manifest.ordinal
+        do throws(Problem) {
+            var isLost = try store.isBroken(ordinal)
+            if !isLost { isLost = try store.isInvalid(ordinal, format, &losses.unread) }
+            if isLost { losses.lost = max(ordinal, losses.lost ?? ordinal) }
+        } catch { doubts.append((ordinal, error)) }
+    }
+
+    /// What is older than one that lost exceptions lost them with it: what could not be found out of it
+    /// does not matter.
+    private mutating func settleLosses() throws(Problem) {
+        if let lost = losses.lost {
+            losses.unread.removeAll { $0 < lost }
+            doubts.removeAll { $0.ordinal < lost }
+        }
+        if let doubt = doubts.max(by: { $0.ordinal < $1.ordinal }) { throw doubt.problem }
     }
 
     private func needs(_ ordinal: SnapshotOrdinal, _ manifest: SnapshotManifest) -> Bool {
@@ -132,6 +164,17 @@ package struct StoreSurvey: Sendable {
 }
 
 extension Store {
+    /// Whether an area's header says that it was given up; one that cannot be read says nothing, and
+    /// one whose snapshot was removed just now is nobody's.
+    fileprivate func isInvalid(
+        _ ordinal: SnapshotOrdinal, _ format: AreaFormat, _ unread: inout [SnapshotOrdinal]
+    ) throws(Problem) -> Bool {
+        do throws(Problem) { return try isInvalid(ordinal, format) } catch {
+            if try !isGone(ordinal, error) { unread.append(ordinal) }
+            return false
+        }
+    }
+
     /// What is known of the removal of a snapshot that has a manifest.
     package enum SnapshotRemoval {
         case none

@@ -109,23 +109,24 @@ package struct StoreVerifier {
     ) throws(Problem) -> [(manifest: SnapshotManifest, map: ChunkMap)] {
         var sound: [(manifest: SnapshotManifest, map: ChunkMap)] = []
         var hasLive = false
-        for ordinal in try store.snapshotFolders() {
+        // What is repaired is looked up anew.
+        let look = repair ? store : store.forOneLook
+        for ordinal in try look.snapshotFolders() {
             try proceed()
             do throws(Problem) {
-                guard try store.hasManifest(ordinal) else {
+                guard let manifest = try look.finishedManifest(ordinal) else {
                     try checkUnfinished(ordinal)
                     continue
                 }
-                let manifest = try store.manifest(ordinal)
                 defer { hasLive = hasLive || !manifest.isDeleted }
-                if case .cut = try store.removal(of: manifest, isNeeded: hasLive) {
+                if case .cut = try look.removal(of: manifest, isNeeded: hasLive) {
                     let store = store
                     try mend("snapshot folder \(ordinal)", "its removal was not finished") {
                         () throws(Problem) in try store.removeSnapshot(ordinal)
                     }
                     continue
                 }
-                if let map = try checkArea(manifest, record) { sound.append((manifest, map)) }
+                if let map = try checkArea(manifest, record, look) { sound.append((manifest, map)) }
             } catch {
                 report(
                     .damage, "manifest \(ordinal)", error.message,
@@ -174,13 +175,13 @@ package struct StoreVerifier {
     }
 
     private mutating func checkArea(
-        _ manifest: SnapshotManifest, _ record: VolumeRecord
+        _ manifest: SnapshotManifest, _ record: VolumeRecord, _ look: Store
     ) throws(Problem) -> ChunkMap? {
         let ordinal = manifest.ordinal
         let object = "snapshot \(manifest.id)"
         let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-        let isBroken = try store.isBroken(ordinal)
-        if isBroken || (try? store.isGivenUp(ordinal, format)) ?? false {
+        let isBroken = try look.isBroken(ordinal)
+        if isBroken || (try? look.isInvalid(ordinal, format)) ?? false {
             // All who have lost something are deleted: the folder waits for its turn to go.
             guard try store.manifests().contains(where: { $0.ordinal <= ordinal && !$0.isDeleted })
             else { return nil }
@@ -193,7 +194,7 @@ package struct StoreVerifier {
         }
         do throws(Problem) {
             return try AreaLibrary.read(
-                store.openArea(ordinal, writable: false), format: format, ordinal: ordinal,
+                look.openArea(ordinal, writable: false), format: format, ordinal: ordinal,
                 volumeBytes: manifest.volumeBytes)
         } catch {
             // Only what is certain condemns a chain: a disk may read well the next time.

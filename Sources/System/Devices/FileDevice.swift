@@ -7,6 +7,8 @@ package final class FileDevice: BlockDevice {
     private let descriptor: OwnedDescriptor
     private let isBlockDevice: Bool
     private let isCutAnError: Bool
+    /// The size of a file when it was opened, in bytes.
+    private let bytesAtOpening: Int
 
     /// How a file is opened.
     package enum Access: Sendable {
@@ -65,11 +67,13 @@ package final class FileDevice: BlockDevice {
         guard status.kind == .file || status.kind == .blockDevice else {
             throw IOFailure("open", path: path, code: status.kind == .folder ? EISDIR : ENOTBLK)
         }
+        isBlockDevice = status.kind == .blockDevice
+        bytesAtOpening = status.byteCount
         let number = descriptor.number
-        guard fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 else {
+        // To files it means nothing, and there are many of them.
+        guard !isBlockDevice || fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 else {
             throw .last("open", path: path)
         }
-        self.isBlockDevice = status.kind == .blockDevice
         self.descriptor = descriptor
         self.path = path
     }
@@ -82,6 +86,16 @@ package final class FileDevice: BlockDevice {
             throw .last("read the size of", path: path)
         }
         return Int(clamping: bytes)
+    }
+
+    /// All that is in a file as it was opened; EFBIG when that is longer than the limit.
+    func content(limitBytes: Int) throws(IOFailure) -> [UInt8] {
+        let count = isBlockDevice ? try byteCount() : bytesAtOpening
+        guard count <= limitBytes else { throw IOFailure("read", path: path, code: EFBIG) }
+        var buffer = AlignedBuffer(count: count)
+        var bytes = buffer.mutableBytes
+        try read(into: &bytes, at: 0)
+        return buffer.bytes.array
     }
 
     /// What the filesystem says of the open file, whatever its path leads to by now.

@@ -46,20 +46,7 @@ package struct FileFolder: Folder {
     }
 
     package func readFile(_ name: String, limitBytes: Int) throws(IOFailure) -> [UInt8] {
-        try Self.content(of: open(name, .readOnly), limitBytes: limitBytes)
-    }
-
-    private static func content(
-        of device: FileDevice, limitBytes: Int
-    ) throws(IOFailure) -> [UInt8] {
-        let count = try device.byteCount()
-        guard count <= limitBytes else {
-            throw IOFailure("read", path: device.path, code: EFBIG)
-        }
-        var buffer = AlignedBuffer(count: count)
-        var bytes = buffer.mutableBytes
-        try device.read(into: &bytes, at: 0)
-        return buffer.bytes.array
+        try open(name, .readOnly).content(limitBytes: limitBytes)
     }
 
     package func writeFile(_ name: String, _ bytes: [UInt8]) throws(IOFailure) {
@@ -236,7 +223,7 @@ extension FileFolder {
     /// The whole content of a small file, looked up as any program does; EFBIG when it is longer
     /// than the limit.
     package static func readFile(path: String, limitBytes: Int) throws(IOFailure) -> [UInt8] {
-        try content(of: FileDevice(path: path, access: .readOnly), limitBytes: limitBytes)
+        try FileDevice(path: path, access: .readOnly).content(limitBytes: limitBytes)
     }
 
     /// Whether something has a path, looked up as any program does, symbolic links and all. Any
