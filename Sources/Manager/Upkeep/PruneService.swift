@@ -104,10 +104,8 @@ package struct PruneService {
         guard !removed.isEmpty || (missing > 0 && below == .prune) else {
             return explained(report, plan, gone: [], explains)
         }
-        let preview = try Reconciler(context).withVolume(name) { volume in
-            try context.withSession(volume) { session in
-                try Preview(session, volume, retention.rows, plan, missing: missing, below: below)
-            }
+        let preview = try preview(volume, retention.rows, looks: isDryRun) { freedBytes in
+            try Preview(retention.rows, plan, missing: missing, below: below, freedBytes)
         }
         report.freedBytes = preview.freedBytes
         report.removed = preview.removals(plan)
@@ -124,6 +122,29 @@ package struct PruneService {
             report.failure = problem
         }
         return report
+    }
+
+    /// Calls with what tells how many bytes deleting some snapshots frees. Who only looks opens no volume for
+    /// that, unless somebody has it open who knows it.
+    private func preview(
+        _ volume: VolumeRow, _ rows: [RetentionRow], looks: Bool,
+        _ body: (([SnapshotID]) throws -> Int) throws -> Preview
+    ) throws -> Preview {
+        if try looks && !isOpen(volume) {
+            return try body(DeletionForecast(context, volume, rows: rows).freedBytes)
+        }
+        return try Reconciler(context).withVolume(volume.record.name) { volume in
+            try context.withSession(volume) { session in
+                try body(Deletion(session: session, volume: volume.record.name).preview)
+            }
+        }
+    }
+
+    private func isOpen(_ volume: VolumeRow) throws -> Bool {
+        guard context.devices(of: volume) == nil else { return true }
+        let server = try context.driver(of: volume).server(of: volume.place)
+        defer { server?.close() }
+        return server != nil
     }
 
     private func explained(
@@ -158,15 +179,14 @@ package struct PruneService {
         private var aloneBytes: [SnapshotID: Int] = [:]
 
         init(
-            _ session: any VolumeSession, _ volume: VolumeRow, _ rows: [RetentionRow],
-            _ plan: PrunePlan, missing: Int, below: BelowFloor
+            _ rows: [RetentionRow], _ plan: PrunePlan, missing: Int, below: BelowFloor,
+            _ freed: ([SnapshotID]) throws -> Int
         ) throws {
-            let deletion = Deletion(session: session, volume: volume.record.name)
             var failure: (any Error)?
             let space = FreeSpacePlanner.plan(plan, missingBytes: missing, below: below) {
                 subjects in
                 do {
-                    return subjects.isEmpty ? 0 : try deletion.preview(subjects.map(\.id))
+                    return subjects.isEmpty ? 0 : try freed(subjects.map(\.id))
                 } catch {
                     failure = error
                     return 0
@@ -178,7 +198,7 @@ package struct PruneService {
             ids = (plan.removed + space.victims).sorted(by: RetentionSubject.isEarlier).map(\.id)
             let going = Set(ids)
             for row in rows where going.contains(row.id) {
-                aloneBytes[row.id] = try row.exclusiveBytes ?? deletion.preview([row.id])
+                aloneBytes[row.id] = try row.exclusiveBytes ?? freed([row.id])
             }
         }
 
