@@ -55,6 +55,16 @@ extension CatalogStore {
         }
     }
 
+    /// Whether the chunk map of an area is recorded: it has grown for the last time then.
+    package func hasChunkMap(volume: String, ordinal: SnapshotOrdinal) throws -> Bool {
+        try read("looking for a chunk map of volume \(volume)") { database in
+            try Bool.fetchOne(
+                database,
+                sql: "SELECT EXISTS (SELECT 1 FROM chunk_map WHERE volume_id = ? AND ordinal = ?)",
+                arguments: [try Self.volumeID(database, volume), ordinal.rawValue]) ?? false
+        }
+    }
+
     /// Forgets the chunk map of an area that is gone. Without one, nothing happens.
     package func removeChunkMap(volume: String, ordinal: SnapshotOrdinal) throws {
         try removeChunkMaps(volume: volume, ordinals: [ordinal])

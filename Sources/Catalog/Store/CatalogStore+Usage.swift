@@ -174,4 +174,16 @@ extension CatalogStore {
                 arguments: [index.stamp, index.bytes, try Self.volumeID(database, volume)])
         }
     }
+
+    /// Forgets what was found out of a volume's snapshots, so that the next looks ask for it again: somebody
+    /// may have changed files that do not change by themselves.
+    package func forgetLooks(volume: String) throws {
+        try write("forgetting what is known of the store of volume \(volume)", waits: false) {
+            database in
+            let id = try Self.volumeID(database, volume)
+            try database.execute(
+                sql: "UPDATE volume SET usage_folder = NULL WHERE id = ?",
+                arguments: [id])
+        }
+    }
 }

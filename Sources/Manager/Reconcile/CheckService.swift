@@ -47,6 +47,10 @@ package struct CheckService {
                     amount: .count(done: report.volumes.count, total: volumes.count)))
             let name = volume.record.name
             let findings = try findingsOrFailure(volume, readsData: readsData, repairs: repairs)
+            // Whoever checks a volume doubts its files. A help, and no part of the check.
+            if context.catalog.access == .writable {
+                try? context.catalog.forgetLooks(volume: name)
+            }
             report.volumes.append(name)
             report.items += findings.map { CheckReport.Item(volume: name, finding: $0) }
         }

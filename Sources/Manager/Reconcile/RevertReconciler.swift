@@ -102,7 +102,7 @@ struct RevertReconciler {
         let outcome = try context.withSession(facts.volume) { session in
             try session.revert(request)
         }
-        try RevertCommit(context).record(outcome, volume: facts.volume)
+        try RevertCommit(context, outcome, volume: facts.volume).record()
     }
 
     /// The safety snapshot that a revert shall take: as it was begun. When the store has that one

@@ -79,9 +79,11 @@ struct SnapshotReconciler {
     private func carryOutNow(_ verdict: SnapshotVerdict, on row: SnapshotRow) throws {
         switch verdict {
         case .commit(let manifest):
+            let books = AreaBookkeeper(context, facts.volume)
+            let usage = books.settled(before: manifest.ordinal)
             try context.catalog.atomically("recording a snapshot") {
                 try context.catalog.commitSnapshot(manifest, volume: volume)
-                try AreaBookkeeper(context, facts.volume).snapshotTaken(manifest.ordinal)
+                try books.snapshotTaken(manifest.ordinal, usage)
             }
             try say("snapshot \(row.id) had been taken, and is in the catalog now", row)
         case .commitAndDelete(let manifest):

@@ -111,7 +111,7 @@ extension MergeService {
             if let row = try context.catalog.revert(running.id) {
                 try MergeEnd(context, volume).record(row, .cancelled)
             }
-            try RevertCommit(context).record(outcome, volume: volume)
+            try RevertCommit(context, outcome, volume: volume).record()
             return outcome
         } catch {
             // What failed first is what people must know; the next command settles the rest.

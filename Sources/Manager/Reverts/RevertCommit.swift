@@ -4,14 +4,25 @@ internal import SnapshotModel
 /// Takes a revert that a store has done over into the catalog.
 struct RevertCommit {
     private let context: ManagerContext
+    private let outcome: RevertOutcome
+    private let volume: VolumeRow
+    private let usage: SettledUsage?
 
-    init(_ context: ManagerContext) { self.context = context }
-
-    func record(_ outcome: RevertOutcome, volume: VolumeRow) throws {
-        try context.catalog.atomically("recording a revert") { try recordAll(outcome, volume) }
+    /// To be made outside of a transaction: it measures what ``record()`` then notes.
+    init(_ context: ManagerContext, _ outcome: RevertOutcome, volume: VolumeRow) {
+        self.context = context
+        self.outcome = outcome
+        self.volume = volume
+        usage = outcome.safety.flatMap {
+            AreaBookkeeper(context, volume).settled(before: $0.ordinal)
+        }
     }
 
-    private func recordAll(_ outcome: RevertOutcome, _ volume: VolumeRow) throws {
+    func record() throws {
+        try context.catalog.atomically("recording a revert") { try recordAll() }
+    }
+
+    private func recordAll() throws {
         let name = volume.record.name
         if let safety = outcome.safety {
             try context.catalog.commitSnapshot(safety, volume: name)
@@ -19,7 +30,7 @@ struct RevertCommit {
         try context.catalog.commitRevert(
             outcome.id, safety: outcome.safety?.id, planBytes: outcome.planBytes)
         if let safety = outcome.safety {
-            try AreaBookkeeper(context, volume).snapshotTaken(safety.ordinal)
+            try AreaBookkeeper(context, volume).snapshotTaken(safety.ordinal, usage)
         }
         let undo = outcome.safety.map { "; snapshot \($0.id) undoes it" } ?? ""
         try context.log(

@@ -268,10 +268,11 @@ extension RevertService {
         } else {
             outcomes = try revertAll(members, onHeld: onHeld)
         }
+        let commits = zip(members, outcomes).map { member, outcome in
+            RevertCommit(context, outcome, volume: member.volume)
+        }
         try context.catalog.atomically("recording reverts") {
-            for (member, outcome) in zip(members, outcomes) {
-                try RevertCommit(context).record(outcome, volume: member.volume)
-            }
+            for commit in commits { try commit.record() }
         }
         return zip(members, outcomes).map { $0.item($1) }
     }

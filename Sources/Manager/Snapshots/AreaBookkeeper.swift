@@ -16,14 +16,17 @@ struct AreaBookkeeper {
 
     private var name: String { volume.record.name }
 
+    /// What there is to be counted once a snapshot was taken; to be asked before ``snapshotTaken(_:_:)``,
+    /// outside of its transaction.
+    func settled(before ordinal: SnapshotOrdinal) -> SettledUsage? {
+        StoreCount(context, volume).settled(SnapshotOrdinal(rawValue: ordinal.rawValue - 2))
+    }
+
     /// After a snapshot was taken: the area before it has frozen, which settles the sizes of both.
-    func snapshotTaken(_ ordinal: SnapshotOrdinal) throws {
+    func snapshotTaken(_ ordinal: SnapshotOrdinal, _ usage: SettledUsage?) throws {
         try recordMap(SnapshotOrdinal(rawValue: ordinal.rawValue - 1))
         try refreshSizes(around: ordinal)
-        if ordinal.rawValue > 2 {
-            try StoreCount(context, volume).remember(
-                SnapshotOrdinal(rawValue: ordinal.rawValue - 2))
-        }
+        if let usage { try StoreCount(context, volume).remember(usage) }
     }
 
     /// The sizes of those that stay beside snapshots that are being deleted. Of many,

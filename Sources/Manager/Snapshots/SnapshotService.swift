@@ -247,18 +247,23 @@ package struct SnapshotService {
         _ outcomes: [SnapshotOutcome], _ volumes: [VolumeRow], _ set: SetID?,
         _ heldNanoseconds: Int64
     ) throws -> TakeReport {
+        let usages = zip(outcomes, volumes).map { outcome, volume in
+            AreaBookkeeper(context, volume).settled(before: outcome.manifest.ordinal)
+        }
         let summaries = try context.catalog.atomically("recording snapshots") {
             if let set { try context.catalog.setHeld(set, nanoseconds: heldNanoseconds) }
-            return try zip(outcomes, volumes).compactMap { try record($0.manifest, $1) }
+            return try zip(zip(outcomes, usages), volumes).compactMap {
+                try record($0.0.manifest, $0.1, $1)
+            }
         }
         return TakeReport(snapshots: summaries, set: set, heldNanoseconds: heldNanoseconds)
     }
 
     private func record(
-        _ manifest: SnapshotManifest, _ volume: VolumeRow
+        _ manifest: SnapshotManifest, _ usage: SettledUsage?, _ volume: VolumeRow
     ) throws -> SnapshotSummary? {
         try context.catalog.commitSnapshot(manifest, volume: volume.record.name)
-        try AreaBookkeeper(context, volume).snapshotTaken(manifest.ordinal)
+        try AreaBookkeeper(context, volume).snapshotTaken(manifest.ordinal, usage)
         try context.log(
             .snapshotTaken, "snapshot \(manifest.id) was taken", volume: volume.record.name,
             snapshot: manifest.id)

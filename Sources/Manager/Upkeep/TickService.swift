@@ -29,14 +29,25 @@ package struct TickService {
         let agenda = try Agenda(context, settings)
         guard !agenda.isEmpty else { return TickReport() }
         guard !isDryRun else { return TickReport(slots: agenda.due.map { $0.slot(.due) }) }
-        var report = try serve(settings)
+        var (report, names) = try serve(settings)
         if prunes, !report.slots.isEmpty {
             report.prune = try PruneService(context: context).pruneUnlessBusy([])
         }
+        try countStores(of: names)
         return report
     }
 
-    private func serve(_ settings: Settings) throws -> TickReport {
+    /// For monitoring, which remembers nothing itself. Without any lock: a first count may take long.
+    private func countStores(of names: Set<String>) throws {
+        for name in names.sorted() {
+            try context.end.check()
+            guard let volume = try? context.volume(name) else { continue }
+            try? StoreCount(context, volume).catchUp()
+        }
+    }
+
+    /// Returns also the volumes for which something was due.
+    private func serve(_ settings: Settings) throws -> (TickReport, Set<String>) {
         let lockPath = context.state.tickLockPath
         guard let lock = try context.acquireLock(at: lockPath) else {
             throw Problem(
@@ -64,7 +75,7 @@ package struct TickService {
             let outcome = try self.outcome(of: due, settings)
             report.slots.append(due.slot(outcome))
         }
-        return report
+        return (report, Set(agenda.due.flatMap(\.volumes)))
     }
 
     // MARK: one slot

@@ -8,7 +8,8 @@ internal import StoreFormat
 ///
 /// It is believed as long as the folder of snapshots is the one that was counted, and holds as many folders as
 /// are known. Where the filesystem does not count them, or somebody has put one there or taken one away, they
-/// are listed, and those that are not known are asked for.
+/// are listed, and those that are not known are asked for. What else somebody does in a folder that was counted
+/// is seen when the volume has been checked (``CatalogStore/forgetLooks(volume:)``).
 struct StoreCount {
     private let context: ManagerContext
     private let volume: VolumeRow
@@ -22,7 +23,7 @@ struct StoreCount {
 
     private var name: String { volume.record.name }
 
-    /// The bytes that all files of the store occupy.
+    /// The bytes that all files of the store occupy, as far as is known.
     ///
     /// - Parameter remembers: whether the catalog may remember what had to be asked for.
     func bytes(remembers: Bool) throws -> Int {
@@ -41,14 +42,34 @@ struct StoreCount {
         }
     }
 
-    /// Remembers what the folder of a snapshot that changes no more occupies, when it can be asked for.
-    func remember(_ ordinal: SnapshotOrdinal) throws {
-        let counted = try? (
-            identity: folder.folderIdentity(StoreLayout.snapshots), bytes: bytes(of: ordinal)
-        )
-        guard let counted, let bytes = counted.bytes else { return }
+    /// What the folder of a snapshot occupies that changes no more; nil when it may change yet, or cannot be
+    /// asked for: the next look does that. To be asked outside of a transaction, for a disk may be slow.
+    func settled(_ ordinal: SnapshotOrdinal) -> SettledUsage? {
+        guard ordinal.rawValue > 0, context.catalog.access == .writable,
+            // Before it is measured: one that settles meanwhile may have grown since.
+            (try? context.catalog.hasChunkMap(volume: name, ordinal: ordinal)) == true,
+            let identity = try? folder.folderIdentity(StoreLayout.snapshots),
+            let bytes = try? bytes(of: ordinal)
+        else { return nil }
+        return SettledUsage(folder: identity, ordinal: ordinal, bytes: bytes)
+    }
+
+    func remember(_ usage: SettledUsage) throws {
         try context.catalog.recordUsage(
-            of: [ordinal: bytes], in: counted.identity, volume: name)
+            of: [usage.ordinal: usage.bytes], in: usage.folder, volume: name)
+    }
+
+    /// Counts what is there to be remembered and is not, if it is more than the next look counts anyway: where
+    /// nobody looks but monitoring, which writes nothing, each of its looks would count that again.
+    func catchUp() throws {
+        guard let identity = try folder.folderIdentity(StoreLayout.snapshots) else { return }
+        let isKnown = try context.catalog.storeUsage(volume: name).folder == identity
+        if isKnown,
+            try context.catalog.settledSnapshots(volume: name, isCounted: false).count <= 1
+        {
+            return
+        }
+        _ = try bytes(remembers: true)
     }
 
     /// Nil when there is no such folder.
@@ -67,7 +88,7 @@ extension StoreCount {
             return try StoreUsage.bytes(of: StoreLayout.snapshots, in: folder)
         }
         let identity = try folder.folderIdentity(StoreLayout.snapshots)
-        let isSame = usage.folder == identity
+        let isSame = identity != nil && usage.folder == identity
         if isSame {
             let asked = try changing(usage).compactMap { try bytes(of: $0) }
             // A folder's own two names, and the `..` of each in it.
@@ -88,8 +109,9 @@ extension StoreCount {
     }
 
     private func listedBytes(
-        _ identity: String, isSame: Bool, remembers: Bool
+        _ identity: String?, isSame: Bool, remembers: Bool
     ) throws -> Int {
+        let remembers = remembers && identity != nil
         let known =
             isSame ? (try? context.catalog.countedSnapshots(volume: name)) ?? [:] : [:]
         // Asked before the folders are: one that settles meanwhile may have grown since it was measured.
@@ -100,6 +122,7 @@ extension StoreCount {
         var found: [SnapshotOrdinal: Int] = [:]
         var total = 0
         for entry in try folder.list(StoreLayout.snapshots) {
+            try context.end.check()
             let ordinal = StoreLayout.number(of: entry).map { SnapshotOrdinal(rawValue: $0) }
             let bytes =
                 try ordinal.flatMap { known[$0] }
@@ -109,7 +132,7 @@ extension StoreCount {
         }
         // Nothing is written when nothing can be remembered that is not: deleted snapshots' areas, which
         // change with each deletion, are asked for each time. What was counted is right without it.
-        if remembers, !isSame || !found.isEmpty {
+        if let identity, remembers, !isSame || !found.isEmpty {
             try? context.catalog.recordUsage(of: found, in: identity, volume: name)
         }
         return total
@@ -128,15 +151,25 @@ extension StoreCount {
             return try StoreUsage.bytes(of: StoreLayout.index, in: folder)
         }
         let identity = try folder.folderIdentity(StoreLayout.index)
-        let stamp = "\(identity)-\(status.changedNanoseconds)"
+        let stamp = identity.map { "\($0)-\(status.changedNanoseconds)" }
         if let known, known.stamp == stamp { return known.bytes }
         let bytes = try StoreUsage.bytes(of: StoreLayout.index, in: folder)
         let changed = Timestamp(clampingSeconds: status.changedNanoseconds / 1_000_000_000)
         // By the kernel's clock, and not by the one that the use case has.
-        if remembers, changed.advanced(bySeconds: Self.restSeconds) < SystemClock().now() {
+        if let stamp, remembers,
+            changed.advanced(bySeconds: Self.restSeconds) < SystemClock().now()
+        {
             try? context.catalog.recordUsage(
                 of: IndexUsage(stamp: stamp, bytes: bytes), volume: name)
         }
         return bytes
     }
+}
+
+/// What the folder of a snapshot occupies that changes no more.
+struct SettledUsage {
+    /// What tells the folder that it is in from its copies.
+    let folder: String
+    let ordinal: SnapshotOrdinal
+    let bytes: Int
 }

@@ -196,14 +196,15 @@ package struct FileFolder: Folder {
         return isTooMuch ? Int.max : Int(clamping: bytes)
     }
 
-    /// What tells a folder from its copies, and from another one that has come in its place: its inode
-    /// and, where the filesystem keeps that, when it was made.
-    package func folderIdentity(_ name: String) throws(IOFailure) -> String {
+    /// What tells a folder from its copies, and from another one that has come in its place: its inode,
+    /// and when it was made. Nil where the filesystem does not keep that: in a filesystem that was made
+    /// anew, the same inode is soon given to the same folder again.
+    package func folderIdentity(_ name: String) throws(IOFailure) -> String? {
         let descriptor = try root.open(folder: name)
         let status = try FileStatus(descriptor: descriptor.number, path: full(name))
         var born: Int64 = 0
-        let isKnown = snapmgr_birth_time(descriptor.number, &born) == 1
-        return "\(status.inode)-\(isKnown ? born : 0)"
+        guard snapmgr_birth_time(descriptor.number, &born) == 1 else { return nil }
+        return "\(status.inode)-\(born)"
     }
 
     /// Opens a lock's file, which is made if need be.

@@ -83,6 +83,52 @@ import Testing
         #expect(try told() == truth() - 2 << 16)
     }
 
+    @Test("who takes a snapshot measures what changes no more, and only that")
+    func measured() throws {
+        try take(5)
+        let context = fixture.manager.status.context
+        let volume = try context.volume("a")
+        func settled(_ ordinal: Int) -> SettledUsage? {
+            StoreCount(context, volume).settled(SnapshotOrdinal(rawValue: ordinal))
+        }
+        #expect(try settled(3)?.bytes == StoreUsage.bytes(folder(3)))
+        #expect(settled(5) == nil && settled(0) == nil && settled(9) == nil)
+        // As while a merge preserves into it: what was measured then would be too little.
+        try fixture.catalog().removeChunkMap(volume: "a", ordinal: SnapshotOrdinal(rawValue: 3))
+        #expect(settled(3) == nil)
+    }
+
+    @Test("what was counted is counted again after a check")
+    func checked() throws {
+        try take(6)
+        let before = try #require(try told())
+        for ordinal in 1...4 { try fill(folder(ordinal)) }
+        #expect(try told() == before)
+        _ = try fixture.manager.checks.check(["a"], readsData: false, repairs: false)
+        #expect(try told() == truth())
+        #expect(try told() == before + 4 << 16)
+    }
+
+    /// As btrfs does not.
+    private static let countsFolders: Bool = {
+        guard let fixture = try? ManagerFixture() else { return false }
+        let status = try? FileStatus(path: fixture.folder)
+        return withExtendedLifetime(fixture) { (status?.linkCount ?? 0) >= 2 }
+    }()
+
+    @Test(
+        "as long as the filesystem counts as many folders as are known, they are not listed",
+        .enabled(if: countsFolders, "the filesystem counts no folders"))
+    func unlisted() throws {
+        try take(6)
+        let before = try #require(try told())
+        let folder = FileFolder(path: fixture.storePath("a") + "/snapshots")
+        try folder.writeFile("strange", [UInt8](repeating: 7, count: 1 << 16))
+        #expect(try told() == before, "it would be in a list")
+        try folder.makeFolder("000009")
+        #expect(try told() == truth())
+    }
+
     @Test("a folder that somebody has removed, or put there, is seen")
     func outside() throws {
         try take(7)
@@ -167,7 +213,8 @@ import Testing
         #expect(try told() == truth())
         let folder = FileFolder(path: fixture.storePath("a"))
         let status = try #require(try folder.status("index"))
-        let known = try "\(folder.folderIdentity("index"))-\(status.changedNanoseconds)"
+        let identity = try #require(try folder.folderIdentity("index"))
+        let known = "\(identity)-\(status.changedNanoseconds)"
         try fixture.catalog().recordUsage(of: IndexUsage(stamp: known, bytes: 12_345), volume: "a")
         let counted = try truth() - StoreUsage.bytes(of: "index", in: folder)
         #expect(try told() == counted + 12_345, "it is as it was")

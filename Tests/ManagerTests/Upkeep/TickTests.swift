@@ -209,6 +209,18 @@ struct TickTests {
         #expect(prune.volumes[1].removed.count == 1)
     }
 
+    @Test("a tick counts what monitoring would count again each time")
+    func counts() throws {
+        let settings = settings()
+        try tick(settings)
+        for _ in 0..<6 { try fixture.snapshot("a") }
+        _ = try RebuildService(fixture.options).rebuild(store: nil)
+        try tick(settings)
+        #expect(try fixture.catalog().storeUsage(volume: "a").snapshotCount == 0, "nothing is due")
+        try tick(settings, after: 15)
+        #expect(try fixture.catalog().storeUsage(volume: "a").snapshotCount == 5)
+    }
+
     @Test("without a policy, or with an empty one, everything is kept")
     func noPolicy() throws {
         let settings = settings()
