@@ -8,7 +8,7 @@ struct SchemaMigration: Sendable {
     static let all = [
         SchemaMigration(name: "v1", sql: v1), SchemaMigration(name: "schedules", sql: schedules),
         SchemaMigration(name: "clocks", sql: clocks), SchemaMigration(name: "usage", sql: usage),
-        SchemaMigration(name: "members", sql: members),
+        SchemaMigration(name: "members", sql: members), SchemaMigration(name: "whole", sql: whole),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -88,6 +88,14 @@ extension SchemaMigration {
         UPDATE snapshot SET set_volumes = NULL
             WHERE set_id IS NOT NULL
                 AND set_volumes = (SELECT volumes FROM snapshot_set WHERE id = snapshot.set_id);
+        """
+
+    // The snapshot up to which nothing was lost, in the folder of snapshots that `whole_folder` names: a
+    // command must not look at each area. Its id tells it from one that has its ordinal later.
+    private static let whole = """
+        ALTER TABLE volume ADD COLUMN whole_folder TEXT;
+        ALTER TABLE volume ADD COLUMN whole_id INTEGER;
+        ALTER TABLE volume ADD COLUMN whole_ordinal INTEGER;
         """
 
     private static let volumeTables = """

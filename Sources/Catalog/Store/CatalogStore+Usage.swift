@@ -182,7 +182,7 @@ extension CatalogStore {
             database in
             let id = try Self.volumeID(database, volume)
             try database.execute(
-                sql: "UPDATE volume SET usage_folder = NULL WHERE id = ?",
+                sql: "UPDATE volume SET usage_folder = NULL, whole_folder = NULL WHERE id = ?",
                 arguments: [id])
         }
     }

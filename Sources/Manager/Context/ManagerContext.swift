@@ -158,7 +158,7 @@ extension ManagerContext {
             }
         } catch {
             // A store that fails takes no mark, and the kernel forgets with the next restart.
-            try? BrokenMarks(context: self).takeOver([volume])
+            try? BrokenMarks(context: self).takeOver([volume], looksAtAll: true)
             throw error.about("volume \(volume.record.name)")
         }
     }
@@ -186,7 +186,7 @@ extension ManagerContext {
         guard !warnings.isEmpty else { return }
         for warning in warnings { advise("volume \(volume.record.name): \(warning)") }
         // Best effort: the next command sees the marks in the store again.
-        try? BrokenMarks(context: self).takeOver([volume])
+        try? BrokenMarks(context: self).takeOver([volume], looksAtAll: true)
     }
 }
 

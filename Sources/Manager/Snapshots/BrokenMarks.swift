@@ -11,14 +11,19 @@ struct BrokenMarks {
     let context: ManagerContext
 
     /// Marks are looked for only where snapshots can break.
-    func takeOver(_ volumes: [VolumeRow]) throws {
+    ///
+    /// - Parameter looksAtAll: also at snapshots that are known to have lost nothing.
+    func takeOver(_ volumes: [VolumeRow], looksAtAll: Bool = false) throws {
         for volume in volumes where context.canBreak(volume) {
-            try takeOver(volume)
+            try takeOver(volume, looksAtAll: looksAtAll)
         }
     }
 
-    private func takeOver(_ volume: VolumeRow) throws {
-        let known = [markedInStore(volume), lostInKernel(volume)].compactMap(\.self)
+    private func takeOver(_ volume: VolumeRow, looksAtAll: Bool) throws {
+        let kernel = lostInKernel(volume)
+        let known = [
+            markedInStore(volume, looksAtAll: looksAtAll, remembers: kernel == nil), kernel,
+        ].compactMap(\.self)
         guard let newest = known.max() else { return }
         let name = volume.record.name
         // The newest that has lost something may be deleted: its area served the older ones.
@@ -35,9 +40,16 @@ struct BrokenMarks {
     }
 
     /// A store that cannot be read is the verb's own error, in its own words.
-    private func markedInStore(_ volume: VolumeRow) -> SnapshotOrdinal? {
+    private func markedInStore(
+        _ volume: VolumeRow, looksAtAll: Bool, remembers: Bool
+    ) -> SnapshotOrdinal? {
+        guard let reader = try? StoreReader(folder: FileFolder(path: volume.storePath)) else {
+            return nil
+        }
         // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
-        try? StoreReader(folder: FileFolder(path: volume.storePath)).state().lostThrough
+        guard !looksAtAll else { return try? reader.state().lostThrough }
+        return try? LossLook(context: context, volume: volume, reader: reader)
+            .lostThrough(remembers: remembers)
     }
 
     /// What no command has marked in the store yet, or the store has not taken.

@@ -56,6 +56,57 @@ package struct StoreReader: Sendable {
         return state
     }
 
+    /// Looks whether snapshots after `known` lost exceptions for ever: at their marks and headers alone, from
+    /// the newest one down to the first that did.
+    ///
+    /// - Parameter newest: the newest that is known; later ones are looked for. When that is not there, the
+    ///   store is of another time, and all are looked at. When it lies far from `known`, folders are listed.
+    package func losses(
+        after known: SnapshotOrdinal, upTo newest: SnapshotOrdinal
+    ) throws(Problem) -> LossReading {
+        let store = store.forOneLook
+        var hasUnread = false
+        for ordinal in try folders(store, after: known, upTo: newest).reversed() {
+            var isLost = try store.isBroken(ordinal)
+            if !isLost { isLost = isInvalid(ordinal, store, &hasUnread) }
+            if isLost, try store.hasManifest(ordinal) {
+                return LossReading(lost: ordinal, hasUnread: hasUnread)
+            }
+        }
+        return LossReading(lost: nil, hasUnread: hasUnread)
+    }
+
+    /// A header that cannot be read proves nothing, and one that is not there is nobody's.
+    private func isInvalid(
+        _ ordinal: SnapshotOrdinal, _ store: Store, _ hasUnread: inout Bool
+    ) -> Bool {
+        do throws(Problem) { return try store.isInvalid(ordinal, format) } catch {
+            hasUnread = hasUnread || error.code != .notFound
+            return false
+        }
+    }
+
+    private func folders(
+        _ store: Store, after known: SnapshotOrdinal, upTo newest: SnapshotOrdinal
+    ) throws(Problem) -> [SnapshotOrdinal] {
+        guard try store.exists(StoreLayout.snapshotFolder(newest)) else {
+            return try store.snapshotFolders()
+        }
+        guard newest.rawValue <= known.rawValue.addingClamped(Self.lookUpMaximum) else {
+            return try store.snapshotFolders().filter { $0 > known }
+        }
+        var found: [SnapshotOrdinal] = []
+        var next = known.next
+        while true {
+            let isThere = try store.exists(StoreLayout.snapshotFolder(next))
+            guard isThere || next <= newest else { return found }
+            if isThere { found.append(next) }
+            next = next.next
+        }
+    }
+
+    private static let lookUpMaximum = 64
+
     /// Marks a snapshot that somebody knows to have lost exceptions, and all older ones with it, where
     /// the store does not say so itself: it may not have taken the mark at the time.
     ///
@@ -114,4 +165,12 @@ package struct StoreReader: Sendable {
     package func mergedChunks(of revert: RevertRecord) throws(Problem) -> ChunkSet {
         try store.mergedChunks(of: revert.id, record.geometry)
     }
+}
+
+/// What a look at the marks and headers of some snapshots has found.
+package struct LossReading: Hashable, Sendable {
+    /// The newest of them that lost exceptions for ever, and all older ones with it; nil when none did.
+    package let lost: SnapshotOrdinal?
+    /// Whether a header could not be read: whether its snapshot lost something is not known then.
+    package let hasUnread: Bool
 }

@@ -79,6 +79,20 @@ struct LookUpCostTests {
         #expect(few[0] > 0, "they are counted")
     }
 
+    @Test(
+        "so they do where snapshots can be lost: those are looked at that may lose something yet",
+        .enabled(if: countsFolders, "the filesystem counts no folders"))
+    func breakable() throws {
+        let harness = try CommandLineHarness()
+        try harness.json(
+            "volume", "create", "data", "--origin", "data.img", "--create-size", "1M",
+            "--when-full", "break-snapshots")
+        let commands = Self.commands.filter { !$0.contains("--prometheus") }
+        let few = try costs(harness, commands, snapshots: 20)
+        let many = try costs(harness, commands, snapshots: 24)
+        expectSame(commands, few, many)
+    }
+
     @Test("who opens a volume looks up five names of each snapshot, and lists its folder")
     func openings() throws {
         let harness = try CommandLineHarness()
