@@ -265,10 +265,16 @@ package struct Store: Sendable {
             .compactMap(StoreLayout.number).sorted().map { RevertID(rawValue: Int64($0)) }
     }
 
-    /// The record of a revert; nil when its folder has none.
+    /// The record of a revert; nil when its folder has none, or its merge has ended just now.
     package func revert(_ id: RevertID) throws(Problem) -> RevertRecord? {
         guard try exists(StoreLayout.revert(id)) else { return nil }
-        let record = try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+        let record: RevertRecord
+        do throws(Problem) {
+            record = try read(RevertRecord.self, StoreLayout.revert(id), as: .revert)
+        } catch {
+            guard error.code == .notFound, try !exists(StoreLayout.revert(id)) else { throw error }
+            return nil
+        }
         if let flaw = record.flaw { throw impossible(StoreLayout.revert(id), flaw) }
         return record
     }
