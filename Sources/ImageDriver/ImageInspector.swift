@@ -45,11 +45,11 @@ struct ImageInspector: VolumeInspector {
             return progress
         }
         let (running, limits) = (revert.record, revert.limits)
-        // A journal that is damaged is read again, to say how.
-        let merged =
+        let counted: Int? =
             if let known = revert.mergedChunks { known } else {
-                try reader.mergedChunks(of: running).count
+                try mergedCount(of: running, reader)
             }
+        guard let merged = counted else { return try mergeProgress(at: now) }
         let chunkBytes = reader.record.geometry.chunkBytes
         return MergeProgress(
             revertID: running.id, targetID: running.targetID,
@@ -58,6 +58,16 @@ struct ImageInspector: VolumeInspector {
             planBytes: running.planBytes(chunkBytes: chunkBytes), preservedBytes: 0, rate: 0,
             state: isInUse && !limits.isPaused ? .merging : .paused,
             bytesPerSecondLimit: limits.bytesPerSecond)
+    }
+
+    /// A journal that is damaged is read again, to say how. Nil when the merge has ended meanwhile.
+    private func mergedCount(
+        of revert: RevertRecord, _ reader: StoreReader
+    ) throws(Problem) -> Int? {
+        do throws(Problem) { return try reader.mergedChunks(of: revert).count } catch {
+            guard try reader.isRunning(revert) else { return nil }
+            throw error
+        }
     }
 
     func serverWarnings() throws(Problem) -> [Advice] {

@@ -23,8 +23,12 @@ struct LossTests {
     }
 
     private func record(_ store: CatalogStore) throws {
-        let settled = try #require(try watch(store).settled)
-        try store.recordWhole(settled, in: "folder", volume: "data")
+        try record(store, try watch(store))
+    }
+
+    private func record(_ store: CatalogStore, _ watch: LossWatch, upTo last: Int = 100) throws {
+        try store.recordKnown(
+            watch, upTo: SnapshotOrdinal(rawValue: last), in: "folder", volume: "data")
     }
 
     @Test("the last two, and all from the safety snapshot of a merge on, may lose something yet")
@@ -46,8 +50,29 @@ struct LossTests {
         #expect(try watch(store).known.rawValue == 8)
         #expect(try watch(store, in: "copy").known.rawValue == 0)
         #expect(try watch(store, in: nil).known.rawValue == 0)
-        try store.forgetLooks(volume: "data")
+        try store.forgetLooks(volume: "data", waits: false)
         #expect(try watch(store).known.rawValue == 0)
+    }
+
+    @Test("a look that began before it was forgotten notes nothing", arguments: [false, true])
+    func forgottenMeanwhile(wasKnown: Bool) throws {
+        let store = try store(10)
+        if wasKnown { try record(store) }
+        let watch = try self.watch(store)
+        try store.forgetLooks(volume: "data", waits: false)
+        try record(store, watch)
+        #expect(try self.watch(store).known.rawValue == 0)
+    }
+
+    @Test("of those up to one that could be looked at, the last that is there is noted")
+    func upTo() throws {
+        let store = try store(10)
+        let watch = try self.watch(store)
+        try store.removeSnapshots([try store.snapshots(volume: "data")[4].id])
+        try record(store, watch, upTo: 5)
+        #expect(try self.watch(store).known.rawValue == 4)
+        try record(store, watch, upTo: 0)
+        #expect(try self.watch(store).known.rawValue == 4)
     }
 
     @Test("it is known as long as the snapshot, or an older one of its time, is there")

@@ -1,55 +1,57 @@
-import StoreFormat
+import SnapshotModel
 import System
 import TestKit
 import Testing
 
+@testable import StoreFormat
+
 @Suite("Who reads a store without a lock, while a merge ends")
 struct EndingMergeTests {
+    private let disk = SimulatedDisk()
+
+    init() throws { try disk.makeFolder("reverts") }
+
+    private func record(_ id: Int64) -> RevertRecord {
+        let ordinal = SnapshotOrdinal(rawValue: 1)
+        let snapshot = SnapshotID(rawValue: 1)
+        return RevertRecord(
+            id: RevertID(rawValue: id), target: ordinal, targetID: snapshot, safety: ordinal,
+            safetyID: snapshot, tookSafetySnapshot: false, safetyEntryCount: 0,
+            planChunkCount: 1, startedAt: Timestamp(stored: VirtualClock.start))
+    }
+
+    private func begin(_ id: Int64) throws {
+        try disk.makeFolder("reverts/00000\(id)")
+        try Store(folder: disk).writeRevert(record(id))
+    }
+
+    /// A store of which the record of revert 4 goes when it is read, after `body` was called.
+    private func ending(_ body: @escaping @Sendable () -> Void = {}) -> Store {
+        let disk = disk
+        return Store(
+            folder: WatchedFolder(disk) { access, name in
+                guard access == .reads, name == "reverts/000004/revert.json" else { return }
+                body()
+                try? disk.removeFile(name)
+            })
+    }
+
     @Test("a record that goes between the look and the reading is that of no running merge")
     func gone() throws {
-        let disk = SimulatedDisk()
-        for name in ["reverts", "reverts/000004"] { try disk.makeFolder(name) }
-        try disk.writeFile("reverts/000004/revert.json", [1])
-        let store = Store(
-            folder: VanishingFolder(base: disk, name: "reverts/000004/revert.json"))
-        #expect(try store.runningRevert() == nil)
+        try begin(4)
+        #expect(try ending().runningRevert() == nil)
         #expect(try !disk.exists("reverts/000004/revert.json"), "it was there at first")
     }
-}
 
-/// A folder in which a file is removed as soon as somebody has been told that it is there.
-private struct VanishingFolder: Folder {
-    let base: any Folder
-    let name: String
-
-    var path: String { base.path }
-
-    func exists(_ name: String) throws(IOFailure) -> Bool {
-        guard try base.exists(name) else { return false }
-        if name == self.name { try base.removeFile(name) }
-        return true
+    @Test("where it goes because a later revert has replaced it, that one runs")
+    func replaced() throws {
+        try begin(4)
+        let (disk, successor) = (disk, record(5))
+        // Its folder is not in a list that was made before.
+        let store = ending {
+            try? disk.makeFolder("reverts/000005")
+            try? Store(folder: disk).writeRevert(successor)
+        }
+        #expect(try store.runningRevert()?.id.rawValue == 5)
     }
-
-    func createFile(_ name: String, byteCount: Int) throws(IOFailure) -> any BlockDevice {
-        try base.createFile(name, byteCount: byteCount)
-    }
-    func openFile(_ name: String, writable: Bool) throws(IOFailure) -> any BlockDevice {
-        try base.openFile(name, writable: writable)
-    }
-    func readFile(_ name: String, limitBytes: Int) throws(IOFailure) -> [UInt8] {
-        try base.readFile(name, limitBytes: limitBytes)
-    }
-    func writeFile(_ name: String, _ bytes: [UInt8]) throws(IOFailure) {
-        try base.writeFile(name, bytes)
-    }
-    func rename(_ name: String, to newName: String) throws(IOFailure) {
-        try base.rename(name, to: newName)
-    }
-    func removeFile(_ name: String) throws(IOFailure) { try base.removeFile(name) }
-    func makeFolder(_ name: String) throws(IOFailure) { try base.makeFolder(name) }
-    func removeFolder(_ name: String) throws(IOFailure) { try base.removeFolder(name) }
-    func list(_ name: String) throws(IOFailure) -> [String] { try base.list(name) }
-    func isFolder(_ name: String) throws(IOFailure) -> Bool { try base.isFolder(name) }
-    func syncFolder(_ name: String) throws(IOFailure) { try base.syncFolder(name) }
-    func freeBytes() throws(IOFailure) -> Int { try base.freeBytes() }
 }

@@ -91,11 +91,13 @@ extension SchemaMigration {
         """
 
     // The snapshot up to which nothing was lost, in the folder of snapshots that `whole_folder` names: a
-    // command must not look at each area. Its id tells it from one that has its ordinal later.
+    // command must not look at each area. Its id tells it from one that has its
+    // ordinal later. `doubts` counts how often that was forgotten: a look that had begun before notes nothing.
     private static let whole = """
         ALTER TABLE volume ADD COLUMN whole_folder TEXT;
         ALTER TABLE volume ADD COLUMN whole_id INTEGER;
         ALTER TABLE volume ADD COLUMN whole_ordinal INTEGER;
+        ALTER TABLE volume ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
         """
 
     private static let volumeTables = """

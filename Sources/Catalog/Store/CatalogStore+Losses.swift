@@ -10,6 +10,8 @@ package struct LossWatch: Hashable, Sendable {
     package let known: SnapshotOrdinal
     /// The last one whose area grows no more, as far as the catalog can tell; nil when there is none.
     package let settled: SettledSnapshot?
+    /// How often what was known had been forgotten.
+    package let doubts: Int
 }
 
 /// A snapshot by its two numbers: its ordinal may be another one's when all snapshots are gone.
@@ -32,42 +34,51 @@ extension CatalogStore {
             let seen = try Row.map(
                 database,
                 sql: """
-                    SELECT snapshots_seen, (SELECT max(ordinal) FROM snapshot
+                    SELECT snapshots_seen, doubts, (SELECT max(ordinal) FROM snapshot
                         WHERE volume_id = v.id AND is_broken AND phase = 'present')
                     FROM volume v WHERE id = ?
                     """, arguments: [id]
             ) { reader in
                 (
                     newest: try reader.raw(SnapshotOrdinal.self),
+                    doubts: try reader.size(),
                     broken: try reader.optionalRaw(SnapshotOrdinal.self)
                 )
             }
-            guard let (newest, broken) = seen.first else { throw CatalogError.noVolume(volume) }
+            guard let (newest, doubts, broken) = seen.first else {
+                throw CatalogError.noVolume(volume)
+            }
             let whole = try Self.wholeThrough(database, id, folder)
             let none = SnapshotOrdinal(rawValue: 0)
             let last = min(newest.rawValue, safety?.next.rawValue ?? .max).addingClamped(-2)
             let settled = try Self.newestSnapshot(database, id, upTo: last)
             return LossWatch(
                 newest: newest, known: [whole, broken].compactMap(\.self).max() ?? none,
-                settled: settled)
+                settled: settled, doubts: doubts)
         }
     }
 
-    /// Remembers that a snapshot and all older ones have lost nothing. When another process writes, it fails
-    /// at once.
-    package func recordWhole(
-        _ settled: SettledSnapshot, in folder: String, volume: String
+    /// Remembers of the snapshots up to one, as far as they were settled, that they are broken in the catalog,
+    /// or have lost nothing; not when it was forgotten since they were looked at. When another process writes,
+    /// it fails at once.
+    ///
+    /// - Parameter watch: what the look began with.
+    package func recordKnown(
+        _ watch: LossWatch, upTo ordinal: SnapshotOrdinal, in folder: String, volume: String
     ) throws {
+        guard let settled = watch.settled else { return }
         try write("recording that volume \(volume) has lost nothing", waits: false) { database in
+            let id = try Self.volumeID(database, volume)
+            let last = try Self.newestSnapshot(
+                database, id, upTo: min(ordinal, settled.ordinal).rawValue,
+                madeUpTo: settled.id.rawValue)
+            guard let last else { return }
             try database.execute(
                 sql: """
                     UPDATE volume SET whole_folder = ?, whole_id = ?, whole_ordinal = ?
-                    WHERE id = ?
+                    WHERE id = ? AND doubts = ?
                     """,
-                arguments: [
-                    folder, settled.id.rawValue, settled.ordinal.rawValue,
-                    try Self.volumeID(database, volume),
-                ])
+                arguments: [folder, last.id.rawValue, last.ordinal.rawValue, id, watch.doubts])
         }
     }
 

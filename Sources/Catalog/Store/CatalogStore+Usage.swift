@@ -150,7 +150,7 @@ extension CatalogStore {
                 try database.execute(
                     sql: """
                         UPDATE snapshot SET store_bytes = NULL
-                        WHERE volume_id = ? AND store_bytes IS NOT NULL
+                        WHERE volume_id = ? AND phase = 'present' AND store_bytes IS NOT NULL
                         """,
                     arguments: [id])
             }
@@ -176,13 +176,19 @@ extension CatalogStore {
     }
 
     /// Forgets what was found out of a volume's snapshots, so that the next looks ask for it again: somebody
-    /// may have changed files that do not change by themselves.
-    package func forgetLooks(volume: String) throws {
-        try write("forgetting what is known of the store of volume \(volume)", waits: false) {
+    /// may have changed files that do not change by themselves. What a look notes that has begun before is not
+    /// believed.
+    ///
+    /// - Parameter waits: whether it waits for another process that writes, and does not fail at once.
+    package func forgetLooks(volume: String, waits: Bool) throws {
+        try write("forgetting what is known of the store of volume \(volume)", waits: waits) {
             database in
             let id = try Self.volumeID(database, volume)
             try database.execute(
-                sql: "UPDATE volume SET usage_folder = NULL, whole_folder = NULL WHERE id = ?",
+                sql: """
+                    UPDATE volume SET usage_folder = NULL, whole_folder = NULL, doubts = doubts + 1
+                    WHERE id = ?
+                    """,
                 arguments: [id])
         }
     }

@@ -46,10 +46,8 @@ package struct CheckService {
                     activity: .checking, volume: volume.record.name,
                     amount: .count(done: report.volumes.count, total: volumes.count)))
             let name = volume.record.name
-            let findings = try findingsOrFailure(volume, readsData: readsData, repairs: repairs)
-            // Whoever checks a volume doubts its files. A help, and no part of the check.
-            if context.catalog.access == .writable {
-                try? context.catalog.forgetLooks(volume: name)
+            let findings = try doubtful(volume, repairs: repairs) {
+                try findingsOrFailure(volume, readsData: readsData, repairs: repairs)
             }
             report.volumes.append(name)
             report.items += findings.map { CheckReport.Item(volume: name, finding: $0) }
@@ -59,6 +57,19 @@ package struct CheckService {
                 .error, .damageFound, "a check found damage in \(report.damageCount) places")
         }
         return report
+    }
+
+    /// Whoever checks a volume doubts its files. What a repair marks is looked for, whatever ends it: so what
+    /// is known is forgotten first. And once more behind it, for others may have looked meanwhile.
+    private func doubtful<Result>(
+        _ volume: VolumeRow, repairs: Bool, _ check: () throws -> Result
+    ) throws -> Result {
+        guard context.catalog.access == .writable else { return try check() }
+        let name = volume.record.name
+        if repairs { try context.catalog.forgetLooks(volume: name, waits: true) }
+        // A help, and no part of the check.
+        defer { try? context.catalog.forgetLooks(volume: name, waits: repairs) }
+        return try check()
     }
 
     /// What cannot be read is a finding, and the others are checked all the same.

@@ -13,11 +13,17 @@ final class AreaMaps {
     /// How many areas may yet be looked for one by one.
     private var lookUpsLeft: Int
 
-    /// - Parameter lookUpMaximum: so many areas are looked for one by one before the store's folders are
+    /// - Parameters:
+    ///   - lookUpMaximum: so many areas are looked for one by one before the store's folders are
     ///   listed: that costs about as much on a chain of some thousand snapshots.
-    init(_ context: ManagerContext, _ volume: VolumeRow, lookUpMaximum: Int = 512) {
+    ///   - reader: reads the store; nil is one for as long as this is used.
+    init(
+        _ context: ManagerContext, _ volume: VolumeRow, lookUpMaximum: Int = 512,
+        reader: StoreReader? = nil
+    ) {
         self.context = context
         self.volume = volume
+        openReader = reader
         lookUpsLeft = lookUpMaximum
     }
 

@@ -21,10 +21,21 @@ struct BrokenMarks {
 
     private func takeOver(_ volume: VolumeRow, looksAtAll: Bool) throws {
         let kernel = lostInKernel(volume)
-        let known = [
-            markedInStore(volume, looksAtAll: looksAtAll, remembers: kernel == nil), kernel,
-        ].compactMap(\.self)
-        guard let newest = known.max() else { return }
+        guard let reader = try? StoreReader(folder: FileFolder(path: volume.storePath)) else {
+            // A store that cannot be read is the verb's own error, in its own words.
+            return try note(kernel, volume)
+        }
+        let look = LossLook(context: context, volume: volume, reader: reader)
+        // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
+        let inStore = looksAtAll ? try? reader.state().lostThrough : nil
+        let found = looksAtAll ? nil : try? look.look()
+        try note([inStore, found?.lost, kernel].compactMap(\.self).max(), volume)
+        // Not before the catalog says what was lost.
+        if let found, kernel == nil { look.remember(found) }
+    }
+
+    private func note(_ newest: SnapshotOrdinal?, _ volume: VolumeRow) throws {
+        guard let newest else { return }
         let name = volume.record.name
         // The newest that has lost something may be deleted: its area served the older ones.
         let rows = try context.catalog.snapshots(volume: name).filter {
@@ -37,19 +48,6 @@ struct BrokenMarks {
         let text = "\(cause): the snapshots up to \(row.id) are broken"
         context.note("volume \(name): \(text)")
         try context.log(.error, .snapshotsBroken, text, volume: name, snapshot: row.id)
-    }
-
-    /// A store that cannot be read is the verb's own error, in its own words.
-    private func markedInStore(
-        _ volume: VolumeRow, looksAtAll: Bool, remembers: Bool
-    ) -> SnapshotOrdinal? {
-        guard let reader = try? StoreReader(folder: FileFolder(path: volume.storePath)) else {
-            return nil
-        }
-        // The mark of the newest snapshot is in its area's header: a full disk takes no new file.
-        guard !looksAtAll else { return try? reader.state().lostThrough }
-        return try? LossLook(context: context, volume: volume, reader: reader)
-            .lostThrough(remembers: remembers)
     }
 
     /// What no command has marked in the store yet, or the store has not taken.

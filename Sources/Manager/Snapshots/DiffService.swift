@@ -81,21 +81,34 @@ extension DiffService {
 
     private func ranges(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> [Range<Int>]
     {
-        let maps = AreaMaps(context, volume)
-        var chunks = try maps.chunks(in: older.ordinal..<newer.ordinal)
-        // What a merge has not copied yet differs from what the areas up to its safety snapshot
-        // tell: later snapshots and the volume read it from the plan already.
-        let mergeMatters = older.ordinal < newer.ordinal
-        if mergeMatters, let running = try maps.reader().runningRevert(),
-            older.ordinal <= running.safety, running.safety < newer.ordinal
-        {
-            chunks = chunks.union(try maps.reader().unmergedChunks())
-        }
+        let maps = { AreaMaps(context, volume) }
+        var chunks = try Self.changed(between: older.ordinal, newer.ordinal, maps)
         var geometry = volume.record.geometry
         geometry.volumeBytes = max(older.volumeBytes, newer.volumeBytes)
         let tail = min(older.volumeBytes, newer.volumeBytes)..<geometry.volumeBytes
         if !tail.isEmpty { chunks = chunks.union(ChunkSet(geometry.chunks(touching: tail))) }
         return chunks.ranges.map { geometry.bytes(of: $0) }.filter { !$0.isEmpty }
+    }
+
+    /// The chunks that may differ between two states.
+    static func changed(
+        between older: SnapshotOrdinal, _ newer: SnapshotOrdinal, _ maps: () throws -> AreaMaps
+    ) throws -> ChunkSet {
+        guard older < newer else { return ChunkSet() }
+        while true {
+            let maps = try maps()
+            let reader = try maps.reader()
+            let running = try reader.runningRevert()
+            // What a merge has not copied yet differs from what the areas up to its safety snapshot tell: later
+            // snapshots and the volume read it from the plan already. Asked before the areas: what is merged
+            // meanwhile is preserved in one of them by the time that they are read.
+            let matters = running.map { older <= $0.safety && $0.safety < newer } ?? false
+            let unmerged = matters ? try reader.unmergedChunks() : ChunkSet()
+            let chunks = try maps.chunks(in: older..<newer).union(unmerged)
+            // One that has begun since has a plan of its own. Each turn takes somebody to begin one.
+            let now = try reader.runningRevert()
+            if now == nil || now?.id == running?.id { return chunks }
+        }
     }
 
     /// A revert between the two may have written back what was there before. A rebuilt catalog knows

@@ -21,22 +21,38 @@ struct LossLook {
     /// So many snapshots more are looked at before that is noted: a note is a write.
     private static let noteInterval = 8
 
-    /// The newest snapshot that has lost exceptions, unless the catalog says so already.
-    ///
-    /// - Parameter remembers: whether the catalog may remember that nothing was lost.
-    func lostThrough(remembers: Bool) throws -> SnapshotOrdinal? {
+    /// What a look has found.
+    struct Found {
+        /// The newest snapshot that has lost exceptions, unless the catalog says so already.
+        let lost: SnapshotOrdinal?
+        fileprivate let watch: LossWatch
+        fileprivate let folder: String?
+        /// All up to this one are known once the catalog says what was lost; nil when nothing may be noted.
+        fileprivate let known: SnapshotOrdinal?
+    }
+
+    func look() throws -> Found {
         let folder = try? FileFolder(path: volume.storePath)
             .folderIdentity(StoreLayout.snapshots)
         // Before the look: what stops to grow meanwhile may lose something after its turn.
         let safety = try reader.runningRevert()?.safety
         let watch = try context.catalog.lossWatch(volume: name, in: folder, safety: safety)
+        // One that has begun since has a safety snapshot that may be older than the newest one just read.
+        let isSteady = try reader.runningRevert()?.safety == safety
         let found = try reader.losses(after: watch.known, upTo: watch.newest)
-        if found.lost == nil, !found.hasUnread, remembers, let folder, let settled = watch.settled,
-            settled.ordinal.rawValue >= watch.known.rawValue.addingClamped(Self.noteInterval),
+        let last = found.firstUnread.map { SnapshotOrdinal(rawValue: $0.rawValue - 1) }
+        let known = [watch.settled?.ordinal ?? SnapshotOrdinal(rawValue: 0), last]
+            .compactMap(\.self).min()
+        return Found(
+            lost: found.lost, watch: watch, folder: folder, known: isSteady ? known : nil)
+    }
+
+    /// Has the catalog remember what need not be looked at again; to be called when it says what was lost.
+    func remember(_ found: Found) {
+        guard let folder = found.folder, let known = found.known,
+            known.rawValue >= found.watch.known.rawValue.addingClamped(Self.noteInterval),
             context.catalog.access == .writable
-        {
-            try? context.catalog.recordWhole(settled, in: folder, volume: name)
-        }
-        return found.lost
+        else { return }
+        try? context.catalog.recordKnown(found.watch, upTo: known, in: folder, volume: name)
     }
 }

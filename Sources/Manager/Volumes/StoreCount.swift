@@ -49,6 +49,8 @@ struct StoreCount {
             // Before it is measured: one that settles meanwhile may have grown since.
             (try? context.catalog.hasChunkMap(volume: name, ordinal: ordinal)) == true,
             let identity = try? folder.folderIdentity(StoreLayout.snapshots),
+            // Else all that was counted would be forgotten first: that is no part of taking a snapshot.
+            (try? context.catalog.storeUsage(volume: name))?.folder == identity,
             let bytes = try? bytes(of: ordinal)
         else { return nil }
         return SettledUsage(folder: identity, ordinal: ordinal, bytes: bytes)
@@ -59,17 +61,25 @@ struct StoreCount {
             of: [usage.ordinal: usage.bytes], in: usage.folder, volume: name)
     }
 
+    /// So many folders are counted at most by one ``catchUp(atMost:)``: each tick has its time.
+    static let catchUpMaximum = 256
+
     /// Counts what is there to be remembered and is not, if it is more than the next look counts anyway: where
-    /// nobody looks but monitoring, which writes nothing, each of its looks would count that again.
-    func catchUp() throws {
+    /// nobody looks but monitoring, which writes nothing, each of its looks would count that again. The newest
+    /// first, and some at a time; folders that cannot be asked are left out.
+    func catchUp(atMost limit: Int = catchUpMaximum) throws {
         guard let identity = try folder.folderIdentity(StoreLayout.snapshots) else { return }
         let isKnown = try context.catalog.storeUsage(volume: name).folder == identity
-        if isKnown,
-            try context.catalog.settledSnapshots(volume: name, isCounted: false).count <= 1
-        {
-            return
+        // Before they are measured: one that settles meanwhile may have grown since.
+        let missing = try context.catalog.settledSnapshots(volume: name, isCounted: !isKnown)
+        guard !isKnown || missing.count > 1 else { return }
+        var found: [SnapshotOrdinal: Int] = [:]
+        for ordinal in missing.sorted(by: >).prefix(limit) {
+            // What was counted is remembered all the same.
+            guard (try? context.end.check()) != nil else { break }
+            found[ordinal] = try? bytes(of: ordinal)
         }
-        _ = try bytes(remembers: true)
+        try context.catalog.recordUsage(of: found, in: identity, volume: name)
     }
 
     /// Nil when there is no such folder.

@@ -63,10 +63,16 @@ extension Store {
     /// The record of the running revert, which is the one with the highest id that has a record; nil
     /// when there is none.
     package func runningRevert() throws(Problem) -> RevertRecord? {
-        for id in try revertFolders().reversed() {
-            if let record = try revert(id) { return record }
+        var last: RevertID?
+        while true {
+            let ids = try revertFolders()
+            for id in ids.reversed() {
+                if let record = try revert(id) { return record }
+            }
+            // What ended since the list was made may have a successor, which has a higher id.
+            guard let newest = ids.last, newest != last else { return nil }
+            last = newest
         }
-        return nil
     }
 
     /// How far a revert is, as its folder says.

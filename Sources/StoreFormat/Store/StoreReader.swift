@@ -65,23 +65,23 @@ package struct StoreReader: Sendable {
         after known: SnapshotOrdinal, upTo newest: SnapshotOrdinal
     ) throws(Problem) -> LossReading {
         let store = store.forOneLook
-        var hasUnread = false
+        var unread: SnapshotOrdinal?
         for ordinal in try folders(store, after: known, upTo: newest).reversed() {
             var isLost = try store.isBroken(ordinal)
-            if !isLost { isLost = isInvalid(ordinal, store, &hasUnread) }
+            if !isLost { isLost = isInvalid(ordinal, store, &unread) }
             if isLost, try store.hasManifest(ordinal) {
-                return LossReading(lost: ordinal, hasUnread: hasUnread)
+                return LossReading(lost: ordinal, firstUnread: unread)
             }
         }
-        return LossReading(lost: nil, hasUnread: hasUnread)
+        return LossReading(lost: nil, firstUnread: unread)
     }
 
     /// A header that cannot be read proves nothing, and one that is not there is nobody's.
     private func isInvalid(
-        _ ordinal: SnapshotOrdinal, _ store: Store, _ hasUnread: inout Bool
+        _ ordinal: SnapshotOrdinal, _ store: Store, _ unread: inout SnapshotOrdinal?
     ) -> Bool {
         do throws(Problem) { return try store.isInvalid(ordinal, format) } catch {
-            hasUnread = hasUnread || error.code != .notFound
+            if error.code != .notFound { unread = ordinal }
             return false
         }
     }
@@ -140,17 +140,30 @@ package struct StoreReader: Sendable {
 
     /// The same, and how far it is.
     package func revert() throws(Problem) -> RunningRevert? {
-        try runningRevert().map { revert throws(Problem) in
-            try store.progress(of: revert, record.geometry)
+        while let revert = try runningRevert() {
+            let running = try store.progress(of: revert, record.geometry)
+            if running.mergedChunks != nil { return running }
+            // Its journal is damaged, unless it has ended since its record was read, or was replaced.
+            if try isRunning(revert) { return running }
         }
+        return nil
+    }
+
+    /// Whether a revert is the running one still. Ids only grow, so that who asks until it is comes to an end.
+    package func isRunning(_ revert: RevertRecord) throws(Problem) -> Bool {
+        try runningRevert()?.id == revert.id
     }
 
     /// The chunks of the running revert that are not merged; empty when no merge runs. Reads the areas
     /// that its plan is made of.
     package func unmergedChunks() throws(Problem) -> ChunkSet {
-        guard let revert = try runningRevert() else { return ChunkSet() }
-        let plan = try plan(of: revert, isGivenUp: store.isBroken)
-        return plan.chunks.chunks.subtracting(try mergedChunks(of: revert))
+        while let revert = try runningRevert() {
+            do throws(Problem) {
+                let plan = try plan(of: revert, isGivenUp: store.isBroken)
+                return plan.chunks.chunks.subtracting(try mergedChunks(of: revert))
+            } catch { if try isRunning(revert) { throw error } }
+        }
+        return ChunkSet()
     }
 
     func plan(
@@ -171,6 +184,6 @@ package struct StoreReader: Sendable {
 package struct LossReading: Hashable, Sendable {
     /// The newest of them that lost exceptions for ever, and all older ones with it; nil when none did.
     package let lost: SnapshotOrdinal?
-    /// Whether a header could not be read: whether its snapshot lost something is not known then.
-    package let hasUnread: Bool
+    /// The oldest newer one whose header could not be read: whether it lost something is not known.
+    package let firstUnread: SnapshotOrdinal?
 }

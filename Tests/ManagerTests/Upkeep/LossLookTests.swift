@@ -2,7 +2,9 @@ import Catalog
 import FoundationEssentials
 import SnapshotModel
 import StoreFormat
+import Synchronization
 import System
+import TestKit
 import Testing
 
 @testable import Manager
@@ -36,6 +38,68 @@ import Testing
     private func broken() throws -> [Int] {
         _ = try fixture.manager.status.status(["a"])
         return try fixture.list().filter { $0.state == .broken }.map(\.manifest.ordinal.rawValue)
+    }
+
+    /// Up to which snapshot nothing is looked at.
+    private func known() throws -> Int {
+        try fixture.catalog().lossWatch(
+            volume: "a", in: store.folderIdentity("snapshots"), safety: nil
+        ).known.rawValue
+    }
+
+    @Test("a repair that fails has everything looked at again, whatever it has marked")
+    func failedRepair() throws {
+        #expect(try broken() == [])
+        try mark(3)
+        _ = try fixture.withEngine("a") { _ in
+            #expect(throws: Problem.self) {
+                _ = try fixture.manager.checks.check(["a"], readsData: false, repairs: true)
+            }
+        }
+        #expect(try broken() == [1, 2, 3])
+    }
+
+    @Test("a deleted one that proves the loss of older ones is not looked at for ever")
+    func proof() throws {
+        try mark(12)
+        #expect(try broken() == Array(1...12))
+        _ = try fixture.manager.deletions.delete(["12"], isDryRun: false)
+        for _ in 0..<12 { try fixture.snapshot("a") }
+        #expect(try broken() == Array(1...11))
+        #expect(try store.isFolder(folder(12)), "it proves it")
+        #expect(try known() > 12)
+    }
+
+    @Test("the safety snapshot of a merge that begins meanwhile is not taken for whole")
+    func beginning() throws {
+        let record = RevertRecord(
+            id: RevertID(rawValue: 1), target: SnapshotOrdinal(rawValue: 1),
+            targetID: SnapshotID(rawValue: 1), safety: SnapshotOrdinal(rawValue: 10),
+            safetyID: SnapshotID(rawValue: 10), tookSafetySnapshot: false, safetyEntryCount: 0,
+            planChunkCount: 1, startedAt: fixture.clock.now())
+        let (store, count) = (store, ListCount())
+        let reader = try StoreReader(
+            folder: WatchedFolder(store) { access, name in
+                guard access == .lists, name == "reverts", count.next() == 2 else { return }
+                try? store.makeFolder("reverts/000001")
+                try? Store(folder: store).writeRevert(record)
+            })
+        let context = fixture.manager.status.context
+        let look = LossLook(context: context, volume: try context.volume("a"), reader: reader)
+        try fixture.catalog().forgetLooks(volume: "a", waits: false)
+        look.remember(try look.look())
+        #expect(try known() == 0)
+    }
+
+    private final class ListCount: Sendable {
+        private let count = Mutex(0)
+
+        func next() -> Int {
+            count.withLock { count in
+                count += 1
+                return count
+            }
+        }
     }
 
     @Test("those that were whole when they had stopped to grow are looked at after a check")
@@ -84,6 +148,17 @@ import Testing
         try store.rename("away", to: area)
         try mark(12)
         #expect(try broken() == Array(1...12))
+    }
+
+    @Test("those before one that could not be read are noted")
+    func beforeUnread() throws {
+        for _ in 0..<20 { try fixture.snapshot("a") }
+        let area = folder(25) + "/area.cow"
+        try store.rename(area, to: "away")
+        try store.makeFolder(area)
+        try fixture.catalog().forgetLooks(volume: "a", waits: false)
+        #expect(try broken() == [])
+        #expect(try known() == 24)
     }
 
     @Test("what was taken since the catalog was written is looked at, too")

@@ -91,11 +91,30 @@ import Testing
         func settled(_ ordinal: Int) -> SettledUsage? {
             StoreCount(context, volume).settled(SnapshotOrdinal(rawValue: ordinal))
         }
+        try fixture.catalog().forgetLooks(volume: "a", waits: false)
+        #expect(settled(3) == nil, "all would be counted anew")
+        _ = try told()
         #expect(try settled(3)?.bytes == StoreUsage.bytes(folder(3)))
         #expect(settled(5) == nil && settled(0) == nil && settled(9) == nil)
         // As while a merge preserves into it: what was measured then would be too little.
         try fixture.catalog().removeChunkMap(volume: "a", ordinal: SnapshotOrdinal(rawValue: 3))
         #expect(settled(3) == nil)
+    }
+
+    @Test("a tick counts some at a time, the newest first")
+    func some() throws {
+        try take(8)
+        let context = fixture.manager.status.context
+        let count = StoreCount(context, try context.volume("a"))
+        func counted() throws -> [Int] {
+            try fixture.catalog().countedSnapshots(volume: "a").keys.map(\.rawValue).sorted()
+        }
+        try fixture.catalog().forgetLooks(volume: "a", waits: false)
+        try count.catchUp(atMost: 2)
+        #expect(try counted() == [5, 6])
+        try count.catchUp(atMost: 2)
+        #expect(try counted() == [3, 4, 5, 6])
+        #expect(try told() == truth())
     }
 
     @Test("what was counted is counted again after a check")
