@@ -186,7 +186,8 @@ extension CatalogStore {
             let id = try Self.volumeID(database, volume)
             try database.execute(
                 sql: """
-                    UPDATE volume SET usage_folder = NULL, whole_folder = NULL, doubts = doubts + 1
+                    UPDATE volume SET usage_folder = NULL, whole_folder = NULL,
+                        doubts = min(doubts, 1000000000000) + 1
                     WHERE id = ?
                     """,
                 arguments: [id])
