@@ -240,6 +240,12 @@ extension LocalSession {
         return report
     }
 
+    package func label(
+        _ id: SnapshotID, _ labels: SnapshotLabels, for client: any RequestClient
+    ) throws(Problem) {
+        try change.atOnce(for: client) { engine throws(Problem) in try engine.label(id, labels) }
+    }
+
     package func export(
         _ id: SnapshotID, path: String, for client: any RequestClient
     ) throws(Problem) -> Int {

@@ -32,6 +32,8 @@ extension ShellCommand {
             case .holdList: Self("hold list")
             case .list(let name): Self("list", name.map { .operand($0) })
             case .listSets: Self("list", .option("--set"))
+            case .modify(let id):
+                Self("modify", .operand("\(id)"), .option("--name", .open("NAME")))
             case .release(let id, let owner):
                 Self("release", .operand("\(id)"), .option("--owner", owner))
             case .umount(let path): Self("umount", .operand(path))

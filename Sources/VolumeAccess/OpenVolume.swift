@@ -63,6 +63,9 @@ package protocol OpenVolume: VolumeSession {
     ) throws(Problem) -> DeleteReport
     /// Frees what no live snapshot needs.
     func collect(for client: any RequestClient) throws(Problem) -> CollectReport
+    /// Writes anew what people wrote on a snapshot; durable when it returns.
+    func label(
+        _ id: SnapshotID, _ labels: SnapshotLabels, for client: any RequestClient) throws(Problem)
     /// Writes a snapshot's content to a new file, and returns its size in bytes.
     func export(
         _ id: SnapshotID, path: String, for client: any RequestClient
@@ -118,6 +121,7 @@ extension OpenVolume {
         case .previewDelete(let ids): return .deleted(try previewDelete(ids, for: client))
         case .delete(let ids): return .deleted(try delete(ids, for: client))
         case .collect: return .collected(try collect(for: client))
+        case .label(let id, let labels): try label(id, labels, for: client)
         case .export(let id, let path):
             return .exported(bytes: try export(id, path: path, for: client))
         case .resize(let bytes): return .volume(try resize(to: bytes, for: client))

@@ -39,6 +39,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     /// Marks as deleted; the bytes are freed in the background, or by `collect`.
     case delete([SnapshotID])
     case collect
+    /// Writes anew what people wrote on a snapshot.
+    case label(SnapshotID, SnapshotLabels)
     /// Writes a snapshot's content to a new file; sends progress.
     case export(SnapshotID, path: String)
     case resize(bytes: Int)
@@ -54,8 +56,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
         case status, warnings, snapshot, prepareSnapshot, prepareRevert, holdIO = "hold", commit,
             rollBack,
             releaseIO = "release", previewRevert, revert, mergeStatus, pauseMerge, resumeMerge,
-            throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, export,
-            resize, clients, overruleClients, letGo
+            throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
+            export, resize, clients, overruleClients, letGo
     }
 }
 
@@ -68,8 +70,8 @@ extension VolumeRequest {
             .clients, .overruleClients:
             true
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
-            .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .export, .resize,
-            .letGo:
+            .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
+            .resize, .letGo:
             false
         }
     }

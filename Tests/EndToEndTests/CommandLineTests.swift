@@ -9,7 +9,7 @@ struct CommandLineTests {
         ["volume", "set"], ["volume", "remove"], ["snapshot"], ["list"], ["show"], ["diff"],
         ["revert"],
         ["merge", "status"], ["merge", "pause"], ["merge", "resume"], ["merge", "throttle"],
-        ["merge", "cancel"], ["status"], ["hold", "add"], ["hold", "list"], ["release"],
+        ["merge", "cancel"], ["status"], ["modify"], ["hold", "add"], ["hold", "list"], ["release"],
         ["delete"], ["export"], ["serve"], ["check"], ["catalog", "rebuild"], ["events"],
         ["completion"],
     ]
@@ -112,6 +112,28 @@ struct CommandLineTests {
         #expect(row["tags"] as? [String] == ["t"])
         #expect(row["state"] as? String == "active")
         #expect(try harness.json("show", "data@first")["snapshot"] is [String: Any])
+    }
+
+    @Test("what is written on a snapshot is changed, found again and listed")
+    func labels() throws {
+        let harness = try volume()
+        for _ in 0..<3 { _ = try harness.json("snapshot", "data") }
+        _ = try harness.json("modify", "2", "--name", "before-upgrade", "--tag", "keep")
+        let changed = try harness.json("modify", "data@before-upgrade", "--note", "it works", "-n")
+        #expect(changed["changed"] as? [Int] == [2])
+        #expect(changed["dry_run"] as? Bool == true)
+        func ids(_ options: String...) throws -> [Int] {
+            let result = try harness.run(["list", "--json"] + options)
+            let value = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+            let rows = (value as? [String: Any])?["snapshots"] as? [[String: Any]]
+            return try #require(rows).compactMap { $0["id"] as? Int }
+        }
+        #expect(try ids("--name", "before-*", "--tag", "keep", "--since", "1h") == [2])
+        #expect(try ids("--kind", "scheduled").isEmpty)
+        #expect(try ids("--limit", "2") == [2, 3])
+        let taken = try harness.run("modify", "3", "--name", "before-upgrade")
+        #expect(taken.status == 1 && taken.errors.contains("snapmgr modify 2 --name NAME"))
+        #expect(try harness.run("modify", "3").status == 2)
     }
 
     @Test("diff, revert and merge answer as the contract says")

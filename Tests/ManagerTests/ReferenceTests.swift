@@ -3,6 +3,7 @@ import SnapshotModel
 import Testing
 
 @testable import Manager
+import Catalog
 
 @Suite struct ReferenceTests {
     static let texts: [(String, SnapshotReference)] = [
@@ -82,7 +83,9 @@ import Testing
     func ambiguous() throws {
         let fixture = try ManagerFixture()
         try fixture.makeVolume("data")
-        let ids = try (0..<2).map { _ in try fixture.snapshot("data", name: "same")[0] }
+        // As older versions took them.
+        let ids = try (0..<2).map { _ in try fixture.snapshot("data")[0] }
+        for id in ids { try fixture.catalog().setLabels(id, SnapshotLabels(name: "same")) }
         let problem = #expect(throws: Problem.self) {
             try fixture.manager.details.show("data@same")
         }

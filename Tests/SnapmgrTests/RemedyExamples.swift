@@ -10,7 +10,8 @@ enum RemedyExamples {
         .volumeSet("a", origin: "/b"), .volumeShow("a"), .activate(), .activate("a"),
         .activate("a", accepting: .device), .activate("a", accepting: .origin), .activateAll,
         .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"), .delete,
-        .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .release(id, owner: "eve"),
+        .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
+        .release(id, owner: "eve"),
         .umount("/mnt"), .revert(id), .revertWithoutSafety, .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
         .mergeThrottle("a"), .catalogRebuild, .catalogRebuildStore(takesOver: true),
@@ -23,7 +24,7 @@ enum RemedyExamples {
     enum Kind: CaseIterable {
         case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
         case activate, activateAll, deactivate, serve
-        case delete, export, hold, holdList, list, listSets, release, umount
+        case delete, export, hold, holdList, list, listSets, modify, release, umount
         case revert, revertWithoutSafety, mergeCancel, mergeResume, mergeStatus, mergeThrottle
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
@@ -49,6 +50,7 @@ enum RemedyExamples {
         case .holdList: .holdList
         case .list: .list
         case .listSets: .listSets
+        case .modify: .modify
         case .release: .release
         case .umount: .umount
         case .revert: .revert

@@ -15,10 +15,27 @@ package struct SnapshotQuery: Hashable, Sendable {
         case exclusiveBytes = "exclusive_bytes"
     }
 
+    /// What snapshots must be like to be listed; all of it.
+    package struct Filter: Hashable, Sendable {
+        /// Words that each must have.
+        package var tags: [String] = []
+        /// A pattern of names, of `*`, `?` and `[a-z]`.
+        package var namePattern: String?
+        /// The same of the names of their sets.
+        package var setNamePattern: String?
+        package var kind: SnapshotKind?
+        /// The moments at which the first and the last may have been taken.
+        package var since: Timestamp?
+        package var until: Timestamp?
+
+        package init() {}
+    }
+
     /// The names of the volumes; empty means all.
     package var volumes: [String]
     package var name: String?
     package var set: SetID?
+    package var filter: Filter
     package var order: Order
     package var isDescending: Bool
     /// The most rows to return; nil is no limit.
@@ -27,12 +44,14 @@ package struct SnapshotQuery: Hashable, Sendable {
     package var offset: Int
 
     package init(
-        volumes: [String] = [], name: String? = nil, set: SetID? = nil, order: Order = .takenAt,
-        isDescending: Bool = false, limit: Int? = nil, offset: Int = 0
+        volumes: [String] = [], name: String? = nil, set: SetID? = nil,
+        filter: Filter = Filter(), order: Order = .takenAt, isDescending: Bool = false,
+        limit: Int? = nil, offset: Int = 0
     ) {
         self.volumes = volumes
         self.name = name
         self.set = set
+        self.filter = filter
         self.order = order
         self.isDescending = isDescending
         self.limit = limit

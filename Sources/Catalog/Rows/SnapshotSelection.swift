@@ -23,6 +23,7 @@ struct SnapshotSelection {
         }
         if let name = query.name { require("s.name = ?", [name]) }
         if let set = query.set { require("s.set_id = ?", [set.rawValue]) }
+        require(query.filter)
         let direction = query.isDescending ? "DESC" : "ASC"
         order(by: query.order.terms.map { "\($0) \(direction)" }.joined(separator: ", "))
         page(limit: query.limit, offset: query.offset)
@@ -31,6 +32,19 @@ struct SnapshotSelection {
     mutating func require(_ condition: String, _ values: [any DatabaseValueConvertible] = []) {
         conditions.append(condition)
         arguments += values
+    }
+
+    private mutating func require(_ filter: SnapshotQuery.Filter) {
+        for tag in filter.tags {
+            require("EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?)", [tag])
+        }
+        if let pattern = filter.namePattern { require("s.name GLOB ?", [pattern]) }
+        if let pattern = filter.setNamePattern {
+            require("s.set_id IN (SELECT id FROM snapshot_set WHERE name GLOB ?)", [pattern])
+        }
+        if let kind = filter.kind { require("s.kind = ?", [kind.rawValue]) }
+        if let since = filter.since { require("s.taken_at >= ?", [since.stored]) }
+        if let until = filter.until { require("s.taken_at <= ?", [until.stored]) }
     }
 
     mutating func order(by terms: String) { order = terms }
@@ -46,6 +60,17 @@ struct SnapshotSelection {
         return try Row.map(database, sql: sql, arguments: [now.stored] + pageArguments) {
             try SnapshotRow(&$0, sets: &sets)
         }
+    }
+
+    /// How many there are beyond all pages.
+    func count(_ database: Database) throws -> Int {
+        try Int.fetchOne(
+            database, sql: "SELECT count(*) FROM snapshot s WHERE \(condition)",
+            arguments: StatementArguments(arguments)) ?? 0
+    }
+
+    private var condition: String {
+        conditions.isEmpty ? "1" : conditions.joined(separator: " AND ")
     }
 
     /// How SQLite would find the page, a step per line.
@@ -64,7 +89,7 @@ struct SnapshotSelection {
     private var pageSQL: String {
         """
         SELECT s.id FROM snapshot s LEFT JOIN volume v ON v.id = s.volume_id
-        WHERE \(conditions.isEmpty ? "1" : conditions.joined(separator: " AND "))
+        WHERE \(condition)
         ORDER BY \(order) LIMIT ? OFFSET ?
         """
     }

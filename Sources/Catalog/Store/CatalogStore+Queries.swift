@@ -49,6 +49,11 @@ extension CatalogStore {
         }
     }
 
+    /// How many a query finds, whatever its page.
+    package func snapshotCount(query: SnapshotQuery) throws -> Int {
+        try read("counting snapshots") { try SnapshotSelection(query, $0).count($0) }
+    }
+
     /// The newest snapshot of a volume that is not being deleted.
     package func latestSnapshot(volume: String) throws -> SnapshotRow? {
         try select("looking for snapshot \(volume)@latest", volume: volume) {

@@ -129,6 +129,18 @@ extension CatalogStore {
             arguments: [volume, ordinal.rawValue])
     }
 
+    /// Records what is written on a snapshot now. Nothing happens when it is gone.
+    package func setLabels(_ id: SnapshotID, _ labels: SnapshotLabels) throws {
+        try write("labelling snapshot \(id)") { database in
+            try database.execute(
+                sql: "UPDATE snapshot SET name = ?, note = ?, tags = ? WHERE id = ?",
+                arguments: [
+                    labels.name, labels.note,
+                    try RowReader.column(labels.tags.isEmpty ? nil : labels.tags), id.rawValue,
+                ])
+        }
+    }
+
     /// Records the computed sizes of a snapshot; nil is unknown.
     package func setSizes(_ id: SnapshotID, changedBytes: Int?, exclusiveBytes: Int?) throws {
         try setSizes([

@@ -269,6 +269,13 @@ extension DeviceSession {
         return try volume.collect()
     }
 
+    package func label(
+        _ id: SnapshotID, _ labels: SnapshotLabels, for client: any RequestClient
+    ) throws(Problem) {
+        try tidy()
+        try volume.label(id, labels)
+    }
+
     package func export(
         _ id: SnapshotID, path: String, for client: any RequestClient
     ) throws(Problem) -> Int {

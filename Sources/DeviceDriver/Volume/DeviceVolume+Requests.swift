@@ -57,6 +57,12 @@ extension DeviceVolume {
         return report
     }
 
+    func label(_ id: SnapshotID, _ labels: SnapshotLabels) throws(Problem) {
+        try requireRunning()
+        try stored().label(id, labels)
+        try reload()
+    }
+
     // MARK: Exporting
 
     /// Copies a snapshot to a new file, through its device.

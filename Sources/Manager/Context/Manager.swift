@@ -101,6 +101,7 @@ package final class Manager: Sendable {
     package var activations: ActivationService { ActivationService(context: context) }
     package var mounts: MountService { MountService(context: context) }
     package var deletions: DeleteService { DeleteService(context: context) }
+    package var labels: LabelService { LabelService(context: context) }
     package var holds: HoldService { HoldService(context: context) }
     package var exports: ExportService { ExportService(context: context) }
     package var checks: CheckService { CheckService(context: context) }

@@ -1,5 +1,6 @@
 internal import Catalog
 internal import SnapshotModel
+internal import System
 
 /// What to list, and in which order.
 package struct ListRequest: Hashable, Sendable {
@@ -7,20 +8,46 @@ package struct ListRequest: Hashable, Sendable {
     package var volumes: [String]
     /// A column's name, as in JSON; a leading `-` reverses the order. Nil is by time.
     package var sort: String?
+    /// At most so many: without `sort` the newest, else the first of that order.
     package var limit: Int?
+    /// How many to skip: of the newest where `limit` means them.
     package var offset: Int
+    package var filter: ListFilter
     /// Whether to tell what keeps each snapshot, and until when.
     package var tellsRetention: Bool
 
     package init(
         volumes: [String] = [], sort: String? = nil, limit: Int? = nil, offset: Int = 0,
-        tellsRetention: Bool = false
+        filter: ListFilter = ListFilter(), tellsRetention: Bool = false
     ) {
+        self.filter = filter
         self.tellsRetention = tellsRetention
         self.volumes = volumes
         self.sort = sort
         self.limit = limit
         self.offset = offset
+    }
+}
+
+/// What listed snapshots must be like, all of it, in people's words.
+package struct ListFilter: Hashable, Sendable {
+    package var tags: [String]
+    /// Of `*`, `?` and `[a-z]`.
+    package var namePattern: String?
+    package var kind: String?
+    /// A time, or how long ago it was.
+    package var since: String?
+    package var until: String?
+
+    package init(
+        tags: [String] = [], namePattern: String? = nil, kind: String? = nil,
+        since: String? = nil, until: String? = nil
+    ) {
+        self.tags = tags
+        self.namePattern = namePattern
+        self.kind = kind
+        self.since = since
+        self.until = until
     }
 }
 
@@ -40,13 +67,24 @@ package struct ListService {
         try Reconciler(context).tidy(request.volumes)
         var rest = request.limit ?? .max
         var pageCount = Self.pageCounts.first
+        let newest = request.sort == nil ? request.limit : nil
+        if let newest, newest > Self.pageCounts.later {
+            let count = try context.catalog.snapshotCount(query: query)
+            let skipped = count.subtractingClamped(newest).subtractingClamped(request.offset)
+            rest = min(newest, max(0, count.subtractingClamped(request.offset)))
+            query.offset = max(0, skipped)
+        } else if let newest {
+            // One page from the other end, which is turned round.
+            (pageCount, query.isDescending) = (newest, true)
+        }
         let volumes = try context.catalog.volumes().reduce(into: [:]) { $0[$1.record.name] = $1 }
         let retention = request.tellsRetention ? RetentionLookup(context) : nil
         while rest > 0 {
             try context.end.check()
             query.limit = min(pageCount, rest)
-            let rows = try context.catalog.snapshots(query: query)
+            var rows = try context.catalog.snapshots(query: query)
             guard !rows.isEmpty else { return }
+            if request.sort == nil, query.isDescending { rows.reverse() }
             try body(
                 rows.map { row in
                     var summary = summary(of: row, volumes[row.volume])
@@ -60,10 +98,19 @@ package struct ListService {
         }
     }
 
-    /// All sets that have snapshots, by id.
-    package func sets() throws -> [SetSummary] {
+    /// All sets that have snapshots, by id: those of which one is in the request's volumes and has all that its
+    /// filter asks for, but for the name, which is the set's. The limit means the newest.
+    package func sets(_ request: ListRequest = ListRequest()) throws -> [SetSummary] {
+        var query = try self.query(request)
+        (query.filter.setNamePattern, query.filter.namePattern) = (query.filter.namePattern, nil)
         try Reconciler(context).tidy([])
-        return try context.catalog.sets().compactMap { set in
+        let isPlain = request.filter == ListFilter() && request.volumes.isEmpty
+        let ids =
+            try isPlain
+            ? nil : Set(context.catalog.snapshots(query: query).compactMap(\.manifest.setID))
+        let sets = try context.catalog.sets().filter { ids?.contains($0.id) ?? true }
+        let last = sets.dropLast(request.offset).suffix(request.limit ?? .max)
+        return try last.compactMap { set in
             let members = try context.catalog.snapshots(set: set.id)
                 .filter { $0.phase == .present }
             guard !members.isEmpty else { return nil }
@@ -88,8 +135,48 @@ package struct ListService {
         }
         for name in request.volumes { _ = try context.volume(name) }
         return SnapshotQuery(
-            volumes: request.volumes, order: order, isDescending: isDescending,
-            offset: request.offset)
+            volumes: request.volumes, filter: try filter(request.filter), order: order,
+            isDescending: isDescending, offset: request.offset)
+    }
+
+    private func filter(_ words: ListFilter) throws -> SnapshotQuery.Filter {
+        var filter = SnapshotQuery.Filter()
+        filter.tags = words.tags
+        filter.namePattern = words.namePattern
+        // No name is longer, and SQLite has a limit.
+        guard words.namePattern?.utf8.count ?? 0 <= TextBounds.noteBytes else {
+            throw Problem(.usage, "the pattern of names is too long")
+        }
+        filter.kind = try words.kind.map { word in
+            guard let kind = SnapshotKind(rawValue: word) else {
+                let kinds = SnapshotKind.allCases.map(\.rawValue).joined(separator: ", ")
+                throw Problem(
+                    .usage, "there is no kind `\(word)` of snapshots", hint: "write one of \(kinds)"
+                )
+            }
+            return kind
+        }
+        filter.since = try words.since.map(moment)
+        filter.until = try words.until.map(moment)
+        if let since = filter.since, let until = filter.until, since > until {
+            throw Problem(
+                .usage, "nothing lies between `\(words.since ?? "")` and `\(words.until ?? "")`",
+                hint: "name the earlier moment with --since")
+        }
+        return filter
+    }
+
+    /// A moment, or how long ago it was.
+    private func moment(_ text: String) throws -> Timestamp {
+        let past = TimeText.durationSeconds(text).map {
+            context.clock.now().advanced(bySeconds: -$0)
+        }
+        guard let moment = past ?? TimeText.moment(text, in: context.timeZone) else {
+            throw Problem(
+                .usage, "`\(text)` is neither a time nor a duration",
+                hint: "write 2026-11-22T12:45 or 30d")
+        }
+        return moment
     }
 
     /// The newest snapshot's bytes still grow: they are counted now, when the store can be read.

@@ -84,6 +84,9 @@ package struct SnapshotService {
             guard try isDue(request, volumes) else {
                 return TakeReport(snapshots: [], set: nil, heldNanoseconds: 0)
             }
+            if let name = request.name {
+                for volume in volumes { try context.requireFree(name, in: volume.record.name) }
+            }
             return try take(request, of: volumes)
         }
     }
@@ -93,19 +96,8 @@ package struct SnapshotService {
             throw Problem(
                 .usage, "no volume is named", hint: "run \(.volumeList) to see the volumes")
         }
-        if let name = request.name { try SnapshotName.validate(name) }
+        try SnapshotLabels(name: request.name, note: request.note, tags: request.tags).validate()
         if let name = request.setName { try SnapshotName.validate(name) }
-        for text in request.tags + [request.note].compactMap({ $0 })
-        where text.utf8.count > TextBounds.noteBytes {
-            throw Problem(
-                .usage, "`\(text.prefix(20))...` is too long",
-                hint: "use \(TextBounds.noteBytes) bytes at most")
-        }
-        guard request.tags.count <= TextBounds.tagCount else {
-            throw Problem(
-                .usage, "there are \(request.tags.count) tags",
-                hint: "use \(TextBounds.tagCount) at most")
-        }
         guard request.volumes.count <= TextBounds.setVolumeCount else {
             throw Problem(
                 .usage, "there are \(request.volumes.count) volumes",

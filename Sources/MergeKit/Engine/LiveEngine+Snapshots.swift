@@ -55,6 +55,17 @@ extension LiveEngine {
         }
     }
 
+    /// Writes anew what people wrote on a snapshot; durable when it returns.
+    package func label(_ id: SnapshotID, _ labels: SnapshotLabels) throws(Problem) {
+        try chainLock.during { () throws(Problem) in
+            try checkOpen()
+            guard var manifest = chain.live(id) else { throw notFound(id) }
+            manifest.labels = labels
+            try store.writeManifest(manifest)
+            updateChain { $0.replacing(manifest) }
+        }
+    }
+
     private func deletable(
         _ ids: [SnapshotID], in chain: ChainState
     ) throws(Problem) -> [SnapshotManifest] {
@@ -72,6 +83,13 @@ extension LiveEngine {
 }
 
 extension ChainState {
+    /// The chain with another record of one of its snapshots.
+    fileprivate func replacing(_ manifest: SnapshotManifest) -> ChainState {
+        var snapshots = snapshots
+        snapshots[index(from: manifest.ordinal)] = SnapshotEntry(manifest)
+        return changed(snapshots: snapshots)
+    }
+
     /// The chain with some snapshots marked as deleted.
     fileprivate func deleting(_ ordinals: Set<SnapshotOrdinal>) -> ChainState {
         var snapshots = snapshots

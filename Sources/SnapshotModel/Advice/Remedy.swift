@@ -22,6 +22,7 @@ package enum Remedy: Hashable, Sendable, Codable {
     case holdList
     case list(String? = nil)
     case listSets
+    case modify(SnapshotID)
     case release(SnapshotID, owner: String)
     case umount(String)
 

@@ -21,6 +21,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case mergeCancelled = "merge_cancelled"
     case held = "held"
     case released = "released"
+    case labelled = "labelled"
     case exported = "exported"
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"

@@ -58,6 +58,13 @@ package struct StoredVolume {
         return report
     }
 
+    /// Writes anew what people wrote on a snapshot; durable when it returns.
+    package func label(_ id: SnapshotID, _ labels: SnapshotLabels) throws(Problem) {
+        guard var manifest = state.live(id) else { throw Problem.noSnapshot(id, of: state.name) }
+        manifest.labels = labels
+        try store.writeManifest(manifest)
+    }
+
     /// Frees what of frozen areas no live snapshot needs: removes those that are garbage as a whole, and
     /// punches holes into the others. Needs no free space.
     package func collect() throws(Problem) -> CollectReport {

@@ -151,6 +151,18 @@ extension DriverConformance {
             try test.expect(try test.read(0, of: ids[0]) == 1, "the older one is whole")
             try test.expect(try test.read(0, of: ids[2]) == 52, "the newer one, too")
         },
+        Case(name: "what was written on a snapshot is written anew") { test in
+            try test.write(1, chunk: 0)
+            let ids = [try test.snapshot(54), try test.snapshot(55)]
+            let labels = SnapshotLabels(name: "new", note: "for later", tags: ["b", "a"])
+            for id in ids { try test.withSession { _ = try $0.perform(.label(id, labels)) } }
+            try test.expect(try test.manifests().map(\.labels) == [labels, labels], "it is there")
+            try test.withSession { _ = try $0.perform(.label(ids[0], SnapshotLabels())) }
+            try test.expect(
+                try test.manifests().map(\.labels) == [SnapshotLabels(), labels], "and gone")
+            try test.expect(try test.manifests().map(\.id) == ids, "nothing else has changed")
+            try test.expect(try test.read(0, of: ids[0]) == 1, "nor in what it holds")
+        },
         Case(name: "what does not exist is not found") { test in
             let id = SnapshotID(rawValue: 99)
             try test.withSession { session in
@@ -161,6 +173,9 @@ extension DriverConformance {
                     _ = try session.revert(revert(3, to: id, safety: 98))
                 }
                 try test.expectProblem(.notFound, "a deletion") { _ = try session.delete([id]) }
+                try test.expectProblem(.notFound, "a label") {
+                    _ = try session.perform(.label(id, SnapshotLabels()))
+                }
                 try test.expectProblem(.notFound, "an export") {
                     _ = try session.export(id, path: test.rig.scratchPath + "/none") { _ in }
                 }

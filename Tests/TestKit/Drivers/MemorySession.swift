@@ -220,6 +220,17 @@ final class MemorySession: OpenVolume {
         CollectReport()
     }
 
+    func label(
+        _ id: SnapshotID, _ labels: SnapshotLabels, for client: any RequestClient
+    ) throws(Problem) {
+        try volume.change { state throws(Problem) in
+            _ = try state.live(id)
+            for index in state.snapshots.indices where state.snapshots[index].manifest.id == id {
+                state.snapshots[index].manifest.labels = labels
+            }
+        }
+    }
+
     func export(
         _ id: SnapshotID, path: String, for client: any RequestClient
     ) throws(Problem) -> Int {

@@ -9,7 +9,10 @@ struct ListCommand: ManagerCommand {
             Columns: \(SnapshotColumn.allCases.map(\.rawValue).joined(separator: ", ")). Sortable: \
             \(ListService.sortColumns.joined(separator: ", ")); a leading '-' reverses the order.
             """,
-        examples: ["list", "list data -o +note,tags", "list --sort -taken_at --limit 10"],
+        examples: [
+            "list", "list data -o +note,tags", "list --limit 10",
+            "list data --tag keep --name 'before-*' --since 7d",
+        ],
         exits: [.done, .failed, .usage, .notFound])
 
     @Argument(help: "The volumes; all without any.")
@@ -28,11 +31,33 @@ struct ListCommand: ManagerCommand {
     @Option(parsing: .unconditional, help: "Order by a column.")
     var sort: String?
 
-    @Option(help: "List so many at most.")
+    @Option(help: "List so many at most: the newest, or the first of --sort.")
     var limit: Int?
 
     @Option(help: "Skip so many.")
     var offset = 0
+
+    @Option(help: "List those with this tag; may be given more than once.")
+    var tag: [String] = []
+
+    @Option(
+        help: ArgumentHelp("List those whose names fit, as 'before-*'.", valueName: "pattern"))
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "List one kind.",
+            valueName: SnapshotKind.allCases.map(\.rawValue).joined(separator: "|")),
+        completion: .list(SnapshotKind.allCases.map(\.rawValue)))
+    var kind: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "List those taken since, as 7d (ago) or 2026-11-22T12:45.", valueName: "time"))
+    var since: String?
+
+    @Option(help: ArgumentHelp("List those taken until then.", valueName: "time"))
+    var until: String?
 
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
@@ -46,10 +71,12 @@ struct ListCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let columns = try SnapshotColumn.parse(output)
         let lists = try context.reader().lists
-        if set { return try showSets(try lists.sets(), context) }
         let request = ListRequest(
             volumes: volumes, sort: sort, limit: limit, offset: offset,
+            filter: ListFilter(
+                tags: tag, namePattern: name, kind: kind, since: since, until: until),
             tellsRetention: global.json || columns.contains { $0 == .keptBy || $0 == .expiresAt })
+        if set { return try showSets(try lists.sets(request), context) }
         if global.json {
             try streamJSON(lists, request)
         } else {
