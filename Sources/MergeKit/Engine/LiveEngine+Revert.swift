@@ -67,6 +67,8 @@ extension LiveEngine {
             let (id, limits) = (merge.record.id, merge.control.limits)
             guard limits != (try? store.mergeLimits(id)) ?? MergeLimits() else { return }
             do throws(Problem) {
+                // When its end has failed half-way, there is nothing any more to note them in, or to limit.
+                guard try store.exists(StoreLayout.revert(id)) else { return }
                 try store.writeMergeLimits(limits, of: id)
             } catch {
                 throw Problem(

@@ -1,3 +1,4 @@
+import Glibc
 import System
 import StoreFormat
 import SnapshotModel
@@ -83,6 +84,29 @@ struct MergeLimitsTests {
         // The same again is noted then.
         try volume.engine.pauseMerge()
         #expect(try volume.reopened().engine.mergeProgress()?.state == .paused)
+    }
+
+    @Test("a merge that has nothing left to copy takes any limits, though its end has failed half-way")
+    func halfEnded() throws {
+        let volume = try EngineFixture(chunks: 4)
+        try volume.write(1, to: 0..<4)
+        try volume.snapshot(1)
+        let isRemoved = Monitored(false)
+        volume.disk.observer = { [disk = volume.disk] operation in
+            if operation.kind == .removeFolder { isRemoved.change { $0 = true } }
+            guard operation.kind == .syncFolder, isRemoved.withLock({ $0 }) else { return }
+            disk.faults = FaultPlan(
+                .error(EIO), kinds: [.syncFolder], after: 0, isPermanent: false)
+        }
+        // There is nothing to copy: its end is tried at once.
+        try volume.revert(1, to: 1, safety: 2)
+        volume.disk.observer = nil
+        #expect(volume.engine.mergeProgress() != nil)
+        #expect(try volume.disk.list("reverts").isEmpty)
+        try volume.engine.pauseMerge()
+        try volume.engine.throttleMerge(bytesPerSecond: 1)
+        #expect(try volume.engine.mergeStep(byteLimit: 4096) == .finished)
+        #expect(volume.engine.mergeProgress() == nil)
     }
 
     @Test("limits that cannot be read are said and forgotten")
