@@ -245,12 +245,14 @@ extension CatalogStore {
     }
 
     private static func migrate(_ queue: DatabaseQueue, _ migrator: DatabaseMigrator) throws {
-        do {
-            try migrator.migrate(queue)
-        } catch {
-            // Another process may have made the tables between our look and our attempt.
-            let isComplete = try? queue.read(migrator.hasCompletedMigrations)
-            guard isComplete == true else { throw error }
+        while true {
+            let known = try queue.read(migrator.appliedIdentifiers)
+            do { return try migrator.migrate(queue) } catch {
+                // Another process may have made the tables between our look and our attempt, and be at the
+                // next ones: as long as somebody gets on, it is tried again.
+                let now = try? queue.read(migrator.appliedIdentifiers)
+                guard let now, now.count > known.count else { throw error }
+            }
         }
     }
 }

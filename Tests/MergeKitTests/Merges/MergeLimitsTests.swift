@@ -86,7 +86,9 @@ struct MergeLimitsTests {
         #expect(try volume.reopened().engine.mergeProgress()?.state == .paused)
     }
 
-    @Test("a merge that has nothing left to copy takes any limits, though its end has failed half-way")
+    @Test(
+        "a merge that has nothing left to copy takes any limits, though its end has failed half-way"
+    )
     func halfEnded() throws {
         let volume = try EngineFixture(chunks: 4)
         try volume.write(1, to: 0..<4)
