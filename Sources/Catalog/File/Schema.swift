@@ -9,6 +9,7 @@ struct SchemaMigration: Sendable {
         SchemaMigration(name: "v1", sql: v1), SchemaMigration(name: "schedules", sql: schedules),
         SchemaMigration(name: "clocks", sql: clocks), SchemaMigration(name: "usage", sql: usage),
         SchemaMigration(name: "members", sql: members), SchemaMigration(name: "whole", sql: whole),
+        SchemaMigration(name: "labelling", sql: labelling),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -98,6 +99,12 @@ extension SchemaMigration {
         ALTER TABLE volume ADD COLUMN whole_id INTEGER;
         ALTER TABLE volume ADD COLUMN whole_ordinal INTEGER;
         ALTER TABLE volume ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
+        """
+
+    // The snapshot whose labels are written anew just now, or were when a command was cut: what its store
+    // says of it counts.
+    private static let labelling = """
+        ALTER TABLE volume ADD COLUMN labelling INTEGER;
         """
 
     private static let volumeTables = """

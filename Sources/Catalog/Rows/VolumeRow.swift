@@ -8,11 +8,15 @@ package struct VolumeRow: Hashable, Sendable {
     /// The highest ordinal known, of snapshots that are gone too; 0 before the first. The snapshot
     /// with this ordinal is the active one.
     package var snapshotsSeen: SnapshotOrdinal
+    /// The snapshot whose labels a command was writing anew when this was read, or when it was cut.
+    package var labelling: SnapshotID?
 
     package init(
         record: VolumeRecord, storePath: String,
-        snapshotsSeen: SnapshotOrdinal = SnapshotOrdinal(rawValue: 0)
+        snapshotsSeen: SnapshotOrdinal = SnapshotOrdinal(rawValue: 0),
+        labelling: SnapshotID? = nil
     ) {
+        self.labelling = labelling
         self.record = record
         self.storePath = storePath
         self.snapshotsSeen = snapshotsSeen

@@ -129,9 +129,33 @@ extension CatalogStore {
             arguments: [volume, ordinal.rawValue])
     }
 
+    /// Remembers that the labels of a snapshot are about to be written anew in its store: until
+    /// ``setLabels(_:_:)``, what that says counts, whatever cuts the command.
+    package func beginLabelling(_ id: SnapshotID) throws {
+        try write("beginning to label snapshot \(id)") { database in
+            try database.execute(
+                sql: """
+                    UPDATE volume SET labelling = ?1
+                    WHERE id = (SELECT volume_id FROM snapshot WHERE id = ?1)
+                    """,
+                arguments: [id.rawValue])
+        }
+    }
+
+    /// Forgets that a snapshot's labels were being written anew: it is gone.
+    package func endLabelling(volume: String) throws {
+        try write("ending the labelling of volume \(volume)") { database in
+            try database.execute(
+                sql: "UPDATE volume SET labelling = NULL WHERE name = ?", arguments: [volume])
+        }
+    }
+
     /// Records what is written on a snapshot now. Nothing happens when it is gone.
     package func setLabels(_ id: SnapshotID, _ labels: SnapshotLabels) throws {
         try write("labelling snapshot \(id)") { database in
+            try database.execute(
+                sql: "UPDATE volume SET labelling = NULL WHERE labelling = ?",
+                arguments: [id.rawValue])
             try database.execute(
                 sql: "UPDATE snapshot SET name = ?, note = ?, tags = ? WHERE id = ?",
                 arguments: [

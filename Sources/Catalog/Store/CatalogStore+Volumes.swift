@@ -99,7 +99,7 @@ extension CatalogStore {
     ]
 
     private static let selectVolumes =
-        "SELECT \(volumeColumns.joined(separator: ", ")) FROM volume"
+        "SELECT \(volumeColumns.joined(separator: ", ")), labelling FROM volume"
 
     private static func volumeArguments(_ volume: VolumeRow) -> StatementArguments {
         let record = volume.record
@@ -120,6 +120,7 @@ extension CatalogStore {
                 geometry: try reader.geometry(),
                 storeFullPolicy: try reader.raw(), createdAt: try reader.timestamp(),
                 idFloor: try reader.idFloor()),
-            storePath: try reader.value(), snapshotsSeen: try reader.raw())
+            storePath: try reader.value(), snapshotsSeen: try reader.raw(),
+            labelling: try reader.optionalRaw())
     }
 }

@@ -34,7 +34,9 @@ struct Reconciler {
                 // Another command may have begun or ended something while we waited.
                 guard try isWhole(locked, volumes) else { return nil }
                 try reconcile(volumes)
-                return try body(try context.volumes(volumes.map(\.record.name)))
+                let rows = try context.volumes(volumes.map(\.record.name))
+                for row in rows where row.labelling != nil { try finishLabelling(row) }
+                return try body(rows)
             }
             if let result { return result }
             try context.end.check()
@@ -155,6 +157,21 @@ extension Reconciler {
             guard let facts = facts[volume] else { continue }
             try SnapshotReconciler(context, facts, log).finish(deletions)
         }
+    }
+
+    /// A command was cut while it wrote labels anew: the catalog takes over what the store says. A store that
+    /// cannot be read is the verb's own error, in its own words.
+    private func finishLabelling(_ volume: VolumeRow) throws {
+        guard let id = volume.labelling, let reader = try? context.reader(volume) else { return }
+        let manifest = try StoreFacts(volume, reader).manifest(id)
+        let row = try context.catalog.snapshot(id)
+        guard let manifest, let row, row.volume == volume.record.name else {
+            return try context.catalog.endLabelling(volume: volume.record.name)
+        }
+        try context.catalog.setLabels(id, manifest.labels)
+        guard manifest.labels != row.manifest.labels else { return }
+        try ReconcileLog(context: context, isQuiet: isQuiet).say(
+            "snapshot \(id) says now: \(manifest.labels.words)", volume: row.volume, snapshot: id)
     }
 
     /// The kernel ends a merge and tells nobody: whoever opens the volume sees it. Best effort: what

@@ -65,7 +65,8 @@ package struct DeleteService {
         do {
             for (volume, rows) in byVolume.sorted(by: { $0.key < $1.key }) {
                 let ids = rows.map(\.id).sorted()
-                let bytes = try deleteInTurns(ids, of: volume, sparesHeld: false) { gone += $0 }
+                let turns = try deleteInTurns(ids, of: volume, onTurn: { gone += $0 })
+                let bytes = turns.freedBytes
                 freed = freed.flatMap { sum in bytes.map { sum + $0 } }
             }
         } catch {
@@ -119,17 +120,15 @@ package struct DeleteService {
     /// Deletes those of a volume's snapshots that are still there, some at a time: the volume is free in
     /// between, so that nobody waits for long.
     ///
-    /// - Parameter sparesHeld: leaves out what somebody has begun to hold since they were chosen; else
-    ///   that ends it.
+    /// - Parameter spares: of which snapshots, as they are when it is their turn, stay after all; what is held
+    ///   and does not, ends it.
     /// - Parameter onTurn: gets after each turn how many it was for.
-    /// - Returns: the bytes that the filesystem got back; nil when a server of an older version did not
-    ///   measure them.
     func deleteInTurns(
-        _ ids: [SnapshotID], of volume: String, sparesHeld: Bool, onTurn: (Int) -> Void = { _ in }
-    ) throws -> Int? {
-        var (rest, freed, pace): (ArraySlice<SnapshotID>, Int?, DeletionPace) = (
-            ids[...], 0, .init()
-        )
+        _ ids: [SnapshotID], of volume: String, spares: (SnapshotRow) -> Bool = { _ in false },
+        onTurn: (Int) -> Void = { _ in }
+    ) throws -> Turns {
+        var turns = Turns()
+        var (rest, pace): (ArraySlice<SnapshotID>, DeletionPace) = (ids[...], .init())
         while !rest.isEmpty {
             try context.end.check()
             let turn = Array(rest.prefix(pace.count))
@@ -140,9 +139,14 @@ package struct DeleteService {
                 ? ManagerContext.lockPatienceMilliseconds
                 : ManagerContext.slotPatienceMilliseconds
             let (bytes, nanoseconds) = try deletePresent(
-                turn, of: volume, sparesHeld: sparesHeld, patienceMilliseconds: patience)
+                turn, of: volume, patienceMilliseconds: patience
+            ) { row in
+                guard spares(row) else { return false }
+                turns.spared.insert(row.id)
+                return true
+            }
             onTurn(turn.count)
-            freed = freed.flatMap { sum in bytes.map { sum + $0 } }
+            turns.freedBytes = turns.freedBytes.flatMap { sum in bytes.map { sum + $0 } }
             pace.note(nanoseconds)
             context.tell(
                 OperationProgress(
@@ -150,28 +154,37 @@ package struct DeleteService {
                     amount: .count(done: ids.count - rest.count, total: ids.count)))
             if !rest.isEmpty { usleep(Self.pauseMicroseconds) }
         }
-        return freed
+        return turns
+    }
+
+    /// What has come of a deletion in turns.
+    struct Turns {
+        /// What the filesystem got back; nil when a server of an older version did not measure it.
+        var freedBytes: Int? = 0
+        /// What was left, for it is not any more what it was when it was chosen.
+        var spared: Set<SnapshotID> = []
     }
 
     /// - Returns: what was freed, if that was measured, and how long others had to wait, in nanoseconds.
     private func deletePresent(
-        _ ids: [SnapshotID], of name: String, sparesHeld: Bool, patienceMilliseconds: Int
+        _ ids: [SnapshotID], of name: String, patienceMilliseconds: Int,
+        _ spares: (SnapshotRow) -> Bool
     ) throws -> (freedBytes: Int?, nanoseconds: Int64) {
         try Reconciler(context).withVolume(name, patienceMilliseconds: patienceMilliseconds) {
             volume in
             let start = context.clock.monotonicNanoseconds()
-            let freedBytes = try deletePresent(ids, of: volume, sparesHeld: sparesHeld)
+            let freedBytes = try deletePresent(ids, of: volume, spares)
             let end = context.clock.monotonicNanoseconds()
             return (freedBytes, end.subtractingClamped(start))
         }
     }
 
     private func deletePresent(
-        _ ids: [SnapshotID], of volume: VolumeRow, sparesHeld: Bool
+        _ ids: [SnapshotID], of volume: VolumeRow, _ spares: (SnapshotRow) -> Bool
     ) throws -> Int? {
         let rows = try context.catalog.snapshots(ids)
             .filter { $0.phase == .present && $0.volume == volume.record.name }
-            .filter { !sparesHeld || $0.holds == 0 }
+            .filter { !spares($0) }
         guard !rows.isEmpty else { return 0 }
         try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
         return try context.withSession(volume) { session in

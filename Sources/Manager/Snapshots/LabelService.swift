@@ -32,9 +32,16 @@ package struct LabelRequest: Hashable, Sendable {
         var labels = labels
         if let name { labels.name = name.isEmpty ? nil : name }
         if let note { labels.note = note.isEmpty ? nil : note }
-        labels.tags.removeAll { removedTags.contains($0) }
-        for tag in addedTags where !labels.tags.contains(tag) { labels.tags.append(tag) }
+        labels.tags.removeAll { tag in removedTags.contains { Self.isSame($0, tag) } }
+        for tag in addedTags where !labels.tags.contains(where: { Self.isSame($0, tag) }) {
+            labels.tags.append(tag)
+        }
         return labels
+    }
+
+    /// As the catalog compares words: byte by byte, so that what was added is found.
+    private static func isSame(_ tag: String, _ other: String) -> Bool {
+        tag.utf8.elementsEqual(other.utf8)
     }
 }
 
@@ -122,25 +129,43 @@ package struct LabelService {
     private func carryOut(
         _ changes: [(SnapshotRow, SnapshotLabels)], in volumes: [VolumeRow]
     ) throws {
-        for volume in volumes {
-            let mine = changes.filter { $0.0.volume == volume.record.name }
-            guard !mine.isEmpty else { continue }
-            _ = try context.reader(volume)
-            try context.withSession(volume) { session in
-                for (row, labels) in mine {
-                    try context.end.check()
-                    try carryOut(labels, on: row, session)
+        var done: [SnapshotID] = []
+        do {
+            for volume in volumes {
+                let mine = changes.filter { $0.0.volume == volume.record.name }
+                guard !mine.isEmpty else { continue }
+                _ = try context.reader(volume)
+                try context.withSession(volume) { session in
+                    for (row, labels) in mine {
+                        try context.end.check()
+                        try carryOut(labels, on: row, session)
+                        done.append(row.id)
+                    }
                 }
             }
+        } catch {
+            throw partly(done, of: changes.count, Problem(error))
         }
+    }
+
+    /// Why not all were changed, of which some are.
+    private func partly(_ done: [SnapshotID], of count: Int, _ problem: Problem) -> Problem {
+        guard !done.isEmpty, problem.code != .interrupted else { return problem }
+        let ids = done.map(\.description).joined(separator: ", ")
+        return Problem(
+            .partial,
+            "\(done.count) of \(count) snapshots were changed (\(ids)), and no more: "
+                + problem.message, hint: problem.hint)
     }
 
     private func carryOut(
         _ labels: SnapshotLabels, on row: SnapshotRow, _ session: any VolumeSession
     ) throws {
+        try context.catalog.beginLabelling(row.id)
         do throws(Problem) {
             try session.perform(.label(row.id, labels))
         } catch {
+            // What the store says now is looked up by the next command.
             guard error.code == .usage else { throw error }
             throw Problem(
                 .failed,

@@ -8,17 +8,17 @@ package struct ListRequest: Hashable, Sendable {
     package var volumes: [String]
     /// A column's name, as in JSON; a leading `-` reverses the order. Nil is by time.
     package var sort: String?
-    /// At most so many: without `sort` the newest, else the first of that order.
+    /// At most so many: without `sort` and `offset` the newest, else the first of that order.
     package var limit: Int?
-    /// How many to skip: of the newest where `limit` means them.
-    package var offset: Int
+    /// How many to skip of the order; nil is none, and has `limit` alone mean the newest.
+    package var offset: Int?
     package var filter: ListFilter
     /// Whether to tell what keeps each snapshot, and until when.
     package var tellsRetention: Bool
 
     package init(
-        volumes: [String] = [], sort: String? = nil, limit: Int? = nil, offset: Int = 0,
-        filter: ListFilter = ListFilter(), tellsRetention: Bool = false
+        volumes: [String] = [], sort: String? = nil, limit: Int? = nil,
+        offset: Int? = nil, filter: ListFilter = ListFilter(), tellsRetention: Bool = false
     ) {
         self.filter = filter
         self.tellsRetention = tellsRetention
@@ -67,12 +67,10 @@ package struct ListService {
         try Reconciler(context).tidy(request.volumes)
         var rest = request.limit ?? .max
         var pageCount = Self.pageCounts.first
-        let newest = request.sort == nil ? request.limit : nil
+        let newest = request.sort == nil && request.offset == nil ? request.limit : nil
         if let newest, newest > Self.pageCounts.later {
             let count = try context.catalog.snapshotCount(query: query)
-            let skipped = count.subtractingClamped(newest).subtractingClamped(request.offset)
-            rest = min(newest, max(0, count.subtractingClamped(request.offset)))
-            query.offset = max(0, skipped)
+            query.offset = max(0, count.subtractingClamped(newest))
         } else if let newest {
             // One page from the other end, which is turned round.
             (pageCount, query.isDescending) = (newest, true)
@@ -84,7 +82,7 @@ package struct ListService {
             query.limit = min(pageCount, rest)
             var rows = try context.catalog.snapshots(query: query)
             guard !rows.isEmpty else { return }
-            if request.sort == nil, query.isDescending { rows.reverse() }
+            if newest != nil, query.isDescending { rows.reverse() }
             try body(
                 rows.map { row in
                     var summary = summary(of: row, volumes[row.volume])
@@ -103,14 +101,20 @@ package struct ListService {
     package func sets(_ request: ListRequest = ListRequest()) throws -> [SetSummary] {
         var query = try self.query(request)
         (query.filter.setNamePattern, query.filter.namePattern) = (query.filter.namePattern, nil)
+        query.offset = 0
         try Reconciler(context).tidy([])
         let isPlain = request.filter == ListFilter() && request.volumes.isEmpty
         let ids =
             try isPlain
             ? nil : Set(context.catalog.snapshots(query: query).compactMap(\.manifest.setID))
         let sets = try context.catalog.sets().filter { ids?.contains($0.id) ?? true }
-        let last = sets.dropLast(request.offset).suffix(request.limit ?? .max)
-        return try last.compactMap { set in
+        let all = try summaries(of: sets)
+        guard let offset = request.offset else { return all.suffix(request.limit ?? .max) }
+        return Array(all.dropFirst(offset).prefix(request.limit ?? .max))
+    }
+
+    private func summaries(of sets: [SetRow]) throws -> [SetSummary] {
+        try sets.compactMap { set in
             let members = try context.catalog.snapshots(set: set.id)
                 .filter { $0.phase == .present }
             guard !members.isEmpty else { return nil }
@@ -136,7 +140,7 @@ package struct ListService {
         for name in request.volumes { _ = try context.volume(name) }
         return SnapshotQuery(
             volumes: request.volumes, filter: try filter(request.filter), order: order,
-            isDescending: isDescending, offset: request.offset)
+            isDescending: isDescending, offset: request.offset ?? 0)
     }
 
     private func filter(_ words: ListFilter) throws -> SnapshotQuery.Filter {
@@ -157,7 +161,11 @@ package struct ListService {
             return kind
         }
         filter.since = try words.since.map(moment)
-        filter.until = try words.until.map(moment)
+        filter.until = try words.until.map { text in
+            let time = try moment(text)
+            // Lists show whole seconds: one that is named reaches to its end.
+            return time.fraction == 0 ? time.advanced(byNanoseconds: 999_999_999) : time
+        }
         if let since = filter.since, let until = filter.until, since > until {
             throw Problem(
                 .usage, "nothing lies between `\(words.since ?? "")` and `\(words.until ?? "")`",

@@ -84,9 +84,7 @@ package struct SnapshotService {
             guard try isDue(request, volumes) else {
                 return TakeReport(snapshots: [], set: nil, heldNanoseconds: 0)
             }
-            if let name = request.name {
-                for volume in volumes { try context.requireFree(name, in: volume.record.name) }
-            }
+            try requireFreeName(request, volumes)
             return try take(request, of: volumes)
         }
     }
@@ -114,6 +112,17 @@ package struct SnapshotService {
         guard let target else { return false }
         let key = ScheduleKey(target: target, schedule: slot.schedule)
         return try context.catalog.scheduleMarks()[key]?.served.contains(slot.slot) ?? false
+    }
+
+    /// A script that always gives the same name must be heard of by who looks at events alone.
+    private func requireFreeName(_ request: TakeRequest, _ volumes: [VolumeRow]) throws {
+        guard let name = request.name else { return }
+        do {
+            for volume in volumes { try context.requireFree(name, in: volume.record.name) }
+        } catch {
+            try? noteFailure(volumes, because: error)
+            throw error
+        }
     }
 
     private func isDue(_ request: TakeRequest, _ volumes: [VolumeRow]) throws -> Bool {
@@ -266,9 +275,13 @@ package struct SnapshotService {
     private func giveUp(
         _ volumes: [VolumeRow], set: SetID?, because error: any Error
     ) throws {
-        let names = volumes.map(\.record.name)
         try Reconciler(context).settleQuietly(volumes)
         if let set { try context.catalog.abandonSet(set) }
+        try noteFailure(volumes, because: error)
+    }
+
+    private func noteFailure(_ volumes: [VolumeRow], because error: any Error) throws {
+        let names = volumes.map(\.record.name)
         try context.log(
             .error, .snapshotFailed,
             "no snapshot of \(names.joined(separator: ", ")) was taken: \(Problem(error).message)",

@@ -112,9 +112,13 @@ package struct PruneService {
         report = explained(report, plan, gone: Set(preview.ids), explains)
         guard !isDryRun, !preview.ids.isEmpty else { return report }
         do {
-            let freed = try DeleteService(context: context)
-                .deleteInTurns(preview.ids, of: name, sparesHeld: true)
-            if let freed { report.freedBytes = freed }
+            let judged = Dictionary(retention.rows.map { ($0.id, $0) }) { first, _ in first }
+            let turns = try DeleteService(context: context)
+                .deleteInTurns(preview.ids, of: name, spares: { $0.differs(from: judged[$0.id]) })
+            if let freed = turns.freedBytes { report.freedBytes = freed }
+            report.removed.removeAll { turns.spared.contains($0.id) }
+            let gone = Set(preview.ids).subtracting(turns.spared)
+            report = explained(report, plan, gone: gone, explains)
             try log(report)
         } catch {
             let problem = Problem(error)
@@ -214,5 +218,13 @@ package struct PruneService {
                     isForSpace: isForSpace)
             }
         }
+    }
+}
+
+extension SnapshotRow {
+    /// Whether policies may judge it otherwise than they have, or somebody holds it: then it stays, and the next
+    /// prune judges it.
+    fileprivate func differs(from judged: RetentionRow?) -> Bool {
+        holds > 0 || manifest.name != judged?.name || manifest.tags != judged?.tags
     }
 }

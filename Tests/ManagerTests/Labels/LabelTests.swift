@@ -137,6 +137,44 @@ import Catalog
         #expect(try labels() == [SnapshotLabels()])
     }
 
+    @Test("what a killed command has written in the store alone, the next one takes over")
+    func killed() throws {
+        let ids = try [fixture.snapshot("a")[0], fixture.snapshot("a")[0]]
+        func leave(_ labels: SnapshotLabels) throws {
+            try fixture.catalog().beginLabelling(ids[0])
+            try fixture.withEngine("a") { try $0.label(ids[0], labels) }
+        }
+        try leave(SnapshotLabels(name: "new", tags: ["t"]))
+        let problem = #expect(throws: Problem.self) { try modify("2", name: "new") }
+        #expect(problem?.code == .exists)
+        #expect(try labels().first == SnapshotLabels(name: "new", tags: ["t"]))
+        #expect(fixture.notes.all.count == 1)
+        try leave(SnapshotLabels())
+        try fixture.snapshot("a", name: "new")
+        #expect(try labels().map(\.name) == [nil, nil, "new"])
+        // Or it was cut before it wrote anything, or the snapshot has gone since.
+        try fixture.catalog().beginLabelling(ids[1])
+        try modify("2", note: "n")
+        try fixture.catalog().beginLabelling(ids[1])
+        _ = try fixture.manager.deletions.delete(["2"], isDryRun: false)
+        try fixture.snapshot("a")
+        #expect(try fixture.catalog().volumes().allSatisfy { $0.labelling == nil })
+    }
+
+    @Test("where one volume of several cannot be changed, it is told what was")
+    func partly() throws {
+        try fixture.makeVolume("b")
+        let ids = try fixture.snapshot("a", "b")
+        _ = try fixture.withEngine("b") { _ in
+            let problem = #expect(throws: Problem.self) {
+                try modify("\(ids[0])", "\(ids[1])", tags: ["t"])
+            }
+            #expect(problem?.code == .partial)
+            #expect(problem?.message.contains("1 of 2 snapshots were changed (\(ids[0]))") == true)
+        }
+        #expect(try labels().map(\.tags) == [["t"], []])
+    }
+
     @Test("what a killed command has written in the store alone is found by a check")
     func cut() throws {
         let id = try fixture.snapshot("a")[0]

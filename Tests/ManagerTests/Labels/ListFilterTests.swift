@@ -61,6 +61,8 @@ import Testing
         let later = third.manifest.takenAt.advanced(bySeconds: 60).description
         #expect(try ids(ListFilter(since: moment, until: later), of: "a") == [3])
         #expect(try ids(ListFilter(since: later), of: "a") == [5, 6, 7])
+        let shown = String(moment.prefix(19)) + "Z"
+        #expect(try ids(ListFilter(until: shown), of: "a") == [1, 2, 3], "as a list shows it")
         #expect(try ids(ListFilter(kind: "manual")).count == 8)
         #expect(try ids(ListFilter(kind: "safety")).isEmpty)
         for filter in [
@@ -74,12 +76,12 @@ import Testing
 
     @Test("a limit means the newest, in the order of time, unless an order is asked for")
     func limits() throws {
-        func ids(_ limit: Int, offset: Int = 0, sort: String? = nil) throws -> [Int64] {
+        func ids(_ limit: Int, offset: Int? = nil, sort: String? = nil) throws -> [Int64] {
             try self.ids(ListRequest(volumes: ["a"], sort: sort, limit: limit, offset: offset))
         }
         #expect(try ids(3) == [5, 6, 7])
-        #expect(try ids(3, offset: 2) == [2, 3, 5])
-        #expect(try ids(20_000, offset: 4) == [1, 2])
+        #expect(try ids(3, offset: 2) == [3, 5, 6])
+        #expect(try ids(3, offset: 0) == [1, 2, 3], "as pages are asked for")
         #expect(try ids(20_000) == [1, 2, 3, 5, 6, 7])
         #expect(try ids(20_000, offset: 20).isEmpty)
         #expect(try ids(3, sort: "taken_at") == [1, 2, 3])
@@ -101,7 +103,8 @@ import Testing
         #expect(try names(ListRequest(filter: ListFilter(tags: ["late"]))) == ["set-6"])
         #expect(try names(ListRequest(filter: ListFilter(until: "2h"))) == ["set-3"])
         #expect(try names(ListRequest(limit: 1)) == ["set-6"])
-        #expect(try names(ListRequest(limit: 1, offset: 1)) == ["set-3"])
+        #expect(try names(ListRequest(limit: 1, offset: 0)) == ["set-3"])
         #expect(try names(ListRequest(volumes: ["b"])) == ["set-3", "set-6"])
+        #expect(try names(ListRequest(volumes: ["b"], offset: 1)) == ["set-6"])
     }
 }

@@ -189,6 +189,25 @@ struct TickTests {
         #expect(try fixture.list().map(\.id.rawValue) == [2, 5, 6])
     }
 
+    @Test("what is labelled anew while a prune is at work stays, for the next one to judge")
+    func labelledMeanwhile() throws {
+        let schedule = settings()
+        try tick(schedule)
+        for _ in 0..<5 { try tick(schedule, after: 15) }
+        let settings = settings(rules: [.last(.atMost(1))])
+        var options = fixture.options
+        options.operation.settings = SettingsSource { settings }
+        let other = try fixture.nextCommand()
+        options.operation.onProgress = { progress in
+            guard progress.activity == .deleting else { return }
+            _ = try? other.labels.modify(LabelRequest(["4"], addedTags: ["keep"]))
+        }
+        let report = try Manager(options).pruning.prune([], isDryRun: false)
+        #expect(try fixture.list().map(\.id.rawValue) == [4, 5])
+        #expect(report.volumes.first?.removed.map(\.id.rawValue) == [1, 2, 3])
+        #expect(report.volumes.first?.keptCount == 2)
+    }
+
     @Test("a volume whose store is missing stops neither the ticks nor the prunes of the others")
     func missingStore() throws {
         var settings = settings(rules: [.last(.atMost(1))])

@@ -31,11 +31,11 @@ struct ListCommand: ManagerCommand {
     @Option(parsing: .unconditional, help: "Order by a column.")
     var sort: String?
 
-    @Option(help: "List so many at most: the newest, or the first of --sort.")
+    @Option(help: "List so many at most: the newest, or the first of --sort or behind --offset.")
     var limit: Int?
 
     @Option(help: "Skip so many.")
-    var offset = 0
+    var offset: Int?
 
     @Option(help: "List those with this tag; may be given more than once.")
     var tag: [String] = []
@@ -63,7 +63,7 @@ struct ListCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
-        guard limit ?? 0 >= 0, offset >= 0 else {
+        guard limit ?? 0 >= 0, offset ?? 0 >= 0 else {
             throw ValidationError("--limit and --offset cannot be negative")
         }
     }

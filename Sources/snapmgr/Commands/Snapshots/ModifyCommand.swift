@@ -14,7 +14,8 @@ struct ModifyCommand: ManagerCommand {
             "modify data@before-upgrade --name '' --untag keep",
         ],
         exits: [
-            .done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted,
+            .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
+            .interrupted,
         ])
 
     @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
