@@ -42,16 +42,33 @@ struct HoldTests {
         #expect(try store.holds().isEmpty)
     }
 
-    @Test("holding again replaces the owner's reason and end")
+    @Test("holding again for the same reason replaces the end")
     func holdingAgain() throws {
         try store.hold(snapshot, owner: "a", reason: "one", until: fixture.now)
         fixture.advance(seconds: 5)
-        try store.hold(snapshot, owner: "a", reason: "two")
+        try store.hold(snapshot, owner: "a", reason: "one")
         let row = try #require(try store.holds(snapshot: snapshot).first)
-        #expect(row.reason == "two")
         #expect(row.until == nil)
         #expect(row.heldAt == fixture.now)
         #expect(try store.holds().count == 1)
+    }
+
+    @Test("an owner's holds for several reasons stand beside each other")
+    func reasons() throws {
+        try store.hold(
+            snapshot, owner: "a", reason: "one", until: fixture.now.advanced(bySeconds: 5))
+        try store.hold(snapshot, owner: "a", reason: "two")
+        try store.hold(snapshot, owner: "b", reason: "two")
+        #expect(try store.snapshot(snapshot)?.holds == 3)
+        fixture.advance(seconds: 5)
+        #expect(try store.snapshot(snapshot)?.holds == 2)
+        #expect(try store.holds().map(\.reason) == ["one", "two", "two"])
+        #expect(try store.release(snapshot, owner: "a", reason: "none") == 0)
+        #expect(try store.release(snapshot, owner: "a", reason: "two") == 1)
+        #expect(try store.holds().map(\.owner) == ["a", "b"])
+        try store.hold(snapshot, owner: "a", reason: "two")
+        #expect(try store.release(snapshot, owner: "a") == 2)
+        #expect(try store.holds().map(\.owner) == ["b"])
     }
 
     @Test("what is not there, not made yet or being deleted cannot be held")

@@ -88,6 +88,33 @@ struct OpeningTests {
             ])
     }
 
+    @Test("holds of an older catalog stay, and others can stand beside them")
+    func olderHolds() throws {
+        let older = Array(SchemaMigration.all.prefix { $0.name != "holds" })
+        let rows = (1...2).map { member($0, set: "NULL", "NULL") }.joined(separator: ";\n")
+        let filled = older + [SchemaMigration(name: "rows", sql: rows)]
+        do { try open(older).insertVolume(.sample("data")) }
+        do {
+            let old = try open(filled)
+            try old.hold(SnapshotID(rawValue: 1), owner: "a", reason: "one", until: fixture.now)
+            try old.hold(SnapshotID(rawValue: 2), owner: "b", reason: "two")
+        }
+        let before = [
+            "1 a one \(fixture.now.stored)", "2 b two -1",
+        ]
+        func holds(_ store: CatalogStore) throws -> [String] {
+            try store.holds().map {
+                "\($0.snapshot) \($0.owner) \($0.reason) \($0.until?.stored ?? -1)"
+            }
+        }
+        let store = try open(filled + SchemaMigration.all.filter { $0.name == "holds" })
+        #expect(try holds(store) == before)
+        try store.hold(SnapshotID(rawValue: 2), owner: "b", reason: "three")
+        #expect(try holds(store).count == 3)
+        expectError(.held) { try store.markDeleting([SnapshotID(rawValue: 2)]) }
+        #expect(try store.integrityCheck().isEmpty)
+    }
+
     private func open(_ migrations: [SchemaMigration]) throws -> CatalogStore {
         try CatalogStore(
             path: fixture.path, now: { fixture.now }, busyTimeoutSeconds: 1, migrations: migrations)

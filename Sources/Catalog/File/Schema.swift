@@ -10,6 +10,7 @@ struct SchemaMigration: Sendable {
         SchemaMigration(name: "clocks", sql: clocks), SchemaMigration(name: "usage", sql: usage),
         SchemaMigration(name: "members", sql: members), SchemaMigration(name: "whole", sql: whole),
         SchemaMigration(name: "labelling", sql: labelling),
+        SchemaMigration(name: "holds", sql: holds),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -105,6 +106,22 @@ extension SchemaMigration {
     // says of it counts.
     private static let labelling = """
         ALTER TABLE volume ADD COLUMN labelling INTEGER;
+        """
+
+    // An owner may hold a snapshot for several reasons.
+    private static let holds = """
+        ALTER TABLE hold RENAME TO hold_by_owner;
+        CREATE TABLE hold (
+            snapshot_id INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE,
+            owner TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            held_at INTEGER NOT NULL,
+            until INTEGER,
+            PRIMARY KEY (snapshot_id, owner, reason)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO hold (snapshot_id, owner, reason, held_at, until)
+            SELECT snapshot_id, owner, reason, held_at, until FROM hold_by_owner;
+        DROP TABLE hold_by_owner;
         """
 
     private static let volumeTables = """

@@ -2,8 +2,8 @@ import GRDB
 package import SnapshotModel
 
 extension CatalogStore {
-    /// Keeps a snapshot from being deleted, until a moment or for good. An owner who holds it
-    /// already gets the new reason and moment.
+    /// Keeps a snapshot from being deleted, until a moment or for good. An owner may hold it for several
+    /// reasons; for one that he has already he gets the new moment.
     ///
     /// - Throws: `notFound` when there is no such snapshot, or it is being created or deleted.
     package func hold(
@@ -15,8 +15,7 @@ extension CatalogStore {
                 sql: """
                     INSERT INTO hold (snapshot_id, owner, reason, held_at, until)
                     SELECT id, ?, ?, ?, ? FROM snapshot WHERE id = ? AND phase = 'present'
-                    ON CONFLICT DO UPDATE SET reason = excluded.reason,
-                        held_at = excluded.held_at, until = excluded.until
+                    ON CONFLICT DO UPDATE SET held_at = excluded.held_at, until = excluded.until
                     """,
                 arguments: [
                     owner, reason, now().stored, until?.stored, id.rawValue,
@@ -27,20 +26,26 @@ extension CatalogStore {
         }
     }
 
-    /// Ends an owner's hold on a snapshot, or everybody's when `owner` is nil.
+    /// Ends an owner's holds on a snapshot, or everybody's when `owner` is nil.
     ///
+    /// - Parameter reason: that of the one that ends; nil is all.
     /// - Returns: the number of holds that were ended, expired ones included.
     @discardableResult
-    package func release(_ id: SnapshotID, owner: String? = nil) throws -> Int {
+    package func release(
+        _ id: SnapshotID, owner: String? = nil, reason: String? = nil
+    ) throws -> Int {
         try write("releasing snapshot \(id)") { database in
             try database.execute(
-                sql: "DELETE FROM hold WHERE snapshot_id = ? AND (?2 IS NULL OR owner = ?2)",
-                arguments: [id.rawValue, owner])
+                sql: """
+                    DELETE FROM hold WHERE snapshot_id = ?1
+                        AND (?2 IS NULL OR owner = ?2) AND (?3 IS NULL OR reason = ?3)
+                    """,
+                arguments: [id.rawValue, owner, reason])
             return database.changesCount
         }
     }
 
-    /// The holds on a snapshot by owner, expired ones flagged.
+    /// The holds on a snapshot by owner and time, expired ones flagged.
     package func holds(snapshot id: SnapshotID) throws -> [HoldRow] {
         try read("reading the holds on snapshot \(id)") {
             try holds($0, where: "snapshot_id = ?", [id.rawValue])
@@ -67,7 +72,7 @@ extension CatalogStore {
             database,
             sql: """
                 SELECT snapshot_id, owner, reason, held_at, until FROM hold
-                WHERE \(condition) ORDER BY snapshot_id, owner
+                WHERE \(condition) ORDER BY snapshot_id, owner, held_at, reason
                 """,
             arguments: arguments
         ) { reader in

@@ -21,23 +21,27 @@ package struct HoldService {
                         .held, "\(owner) holds snapshot \(row.id): \(reason)", volume: row.volume,
                         snapshot: row.id)
                     return try context.catalog.holds(snapshot: row.id)
-                        .filter { $0.owner == owner }.map { HoldSummary($0) }
+                        .filter { $0.owner == owner && $0.reason == reason }
+                        .map { HoldSummary($0) }
                 }
             }
         }
     }
 
-    /// Ends an owner's hold.
+    /// Ends an owner's holds.
     ///
-    /// - Throws: `notFound`, naming who holds it, when the owner does not.
-    package func release(_ reference: String, owner: String) throws -> [SnapshotID] {
+    /// - Parameter reason: that of the hold that ends; nil is all that he has.
+    /// - Throws: `notFound`, naming who holds it and why, when the owner does not.
+    package func release(
+        _ reference: String, owner: String, reason: String? = nil
+    ) throws -> [SnapshotID] {
         let rows = try ReferenceResolver(context).snapshots(reference)
         return try Reconciler(context).withVolumes(rows.map(\.volume)) { _ in
             try context.catalog.atomically("releasing holds") {
                 try rows.map { row in
-                    guard try context.catalog.release(row.id, owner: owner) > 0 else {
-                        throw try noHold(row.id, owner: owner)
-                    }
+                    let count = try context.catalog.release(
+                        row.id, owner: owner, reason: reason)
+                    guard count > 0 else { throw try noHold(row.id, owner: owner, reason) }
                     try context.log(
                         .released, "\(owner) released snapshot \(row.id)", volume: row.volume,
                         snapshot: row.id)
@@ -71,8 +75,21 @@ package struct HoldService {
         return moment
     }
 
-    private func noHold(_ id: SnapshotID, owner: String) throws -> Problem {
-        let owners = try context.catalog.holds(snapshot: id).map(\.owner)
+    private func noHold(
+        _ id: SnapshotID, owner: String, _ reason: String?
+    ) throws -> Problem {
+        let holds = try context.catalog.holds(snapshot: id)
+        let reasons = holds.filter { $0.owner == owner }.map { "`\($0.reason)`" }
+        if let reason, !reasons.isEmpty {
+            return Problem(
+                .notFound,
+                "\(owner) does not hold snapshot \(id) for `\(reason)`, but for "
+                    + reasons.joined(separator: ", "),
+                hint: "name one of them, or end all: \(.release(id, owner: owner))")
+        }
+        let owners = holds.map(\.owner).reduce(into: [String]()) { owners, owner in
+            if owners.last != owner { owners.append(owner) }
+        }
         guard let other = owners.first else {
             return Problem(
                 .notFound, "nobody holds snapshot \(id)", hint: "run \(.holdList)")
