@@ -112,7 +112,10 @@ import Testing
         let store = Store(folder: FileFolder(path: fixture.storePath("a")))
         var manifest = try #require(try store.manifests().first)
         change(&manifest)
-        try store.writeManifest(manifest)
+        // As somebody else would: the store refuses what nobody could read.
+        try store.folder.replaceFile(
+            StoreLayout.manifest(manifest.ordinal),
+            try RecordCodec.encode(manifest, as: .manifest))
         let problem = #expect(throws: Problem.self) {
             try RebuildService(fixture.options).rebuild(store: nil)
         }

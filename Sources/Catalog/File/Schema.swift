@@ -93,8 +93,8 @@ extension SchemaMigration {
         """
 
     // The snapshot up to which nothing was lost, in the folder of snapshots that `whole_folder` names: a
-    // command must not look at each area. Its id tells it from one that has its
-    // ordinal later. `doubts` counts how often that was forgotten: a look that had begun before notes nothing.
+    // command must not look at each area. Its id tells it from one that has its ordinal later. `doubts` counts
+    // how often that was forgotten: a look that had begun before notes nothing.
     private static let whole = """
         ALTER TABLE volume ADD COLUMN whole_folder TEXT;
         ALTER TABLE volume ADD COLUMN whole_id INTEGER;

@@ -160,14 +160,14 @@ extension Reconciler {
     }
 
     /// A command was cut while it wrote labels anew: the catalog takes over what the store says. A store that
-    /// cannot be read is the verb's own error, in its own words.
+    /// cannot be read is the verb's own error, in its own words, and the next command's task.
     private func finishLabelling(_ volume: VolumeRow) throws {
-        guard let id = volume.labelling, let reader = try? context.reader(volume) else { return }
-        let manifest = try StoreFacts(volume, reader).manifest(id)
-        let row = try context.catalog.snapshot(id)
-        guard let manifest, let row, row.volume == volume.record.name else {
-            return try context.catalog.endLabelling(volume: volume.record.name)
-        }
+        guard let id = volume.labelling else { return }
+        guard let row = try context.catalog.snapshot(id), row.phase == .present,
+            row.volume == volume.record.name
+        else { return try context.catalog.endLabelling(volume: volume.record.name) }
+        guard let manifest = try? context.reader(volume).manifest(row.ordinal), manifest.id == id
+        else { return }
         try context.catalog.setLabels(id, manifest.labels)
         guard manifest.labels != row.manifest.labels else { return }
         try ReconcileLog(context: context, isQuiet: isQuiet).say(

@@ -9,7 +9,7 @@ internal import System
 /// An area loses exceptions while it takes them: that of the newest snapshot, and that of a running merge's
 /// safety snapshot. Whoever takes a newer snapshot marks what was lost first, and no older area ever takes any
 /// again. So what was whole when it had stopped to grow stays so, but for what people do to the store and
-/// `check --repair` finds: after a check, everything is looked at again (``CatalogStore/forgetLooks(volume:)``).
+/// `check --repair` finds: after a check, everything is looked at again (``CatalogStore/forgetLooks(volume:waits:)``).
 /// Nobody reads a snapshot on this word: who opens the volume looks at each area.
 struct LossLook {
     let context: ManagerContext

@@ -9,7 +9,7 @@ internal import StoreFormat
 /// It is believed as long as the folder of snapshots is the one that was counted, and holds as many folders as
 /// are known. Where the filesystem does not count them, or somebody has put one there or taken one away, they
 /// are listed, and those that are not known are asked for. What else somebody does in a folder that was counted
-/// is seen when the volume has been checked (``CatalogStore/forgetLooks(volume:)``).
+/// is seen when the volume has been checked (``CatalogStore/forgetLooks(volume:waits:)``).
 struct StoreCount {
     private let context: ManagerContext
     private let volume: VolumeRow

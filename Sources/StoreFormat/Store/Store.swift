@@ -150,7 +150,13 @@ package struct Store: Sendable {
     }
 
     /// Writes a manifest: from then on the snapshot exists.
+    ///
+    /// - Throws: `refused` when it would not be read again: it comes from whoever may ask for snapshots.
     package func writeManifest(_ manifest: SnapshotManifest) throws(Problem) {
+        if let flaw = manifest.flaw {
+            throw Problem(
+                .refused, "what is to be written on snapshot \(manifest.id) cannot be: \(flaw)")
+        }
         try replace(StoreLayout.manifest(manifest.ordinal), manifest, as: .manifest)
     }
 
@@ -326,6 +332,14 @@ package struct Store: Sendable {
         _ name: String, _ content: some Codable, as format: RecordCodec.Format
     ) throws(Problem) {
         let bytes = try RecordCodec.encode(content, as: format)
+        // Nobody would read it: a volume with such a record cannot be opened.
+        guard bytes.count <= StoreLayout.smallFileBytesMaximum else {
+            throw Problem(
+                .refused,
+                "\(folder.path)/\(name) would take \(bytes.count) bytes, more than the "
+                    + "\(StoreLayout.smallFileBytesMaximum) that are read of it",
+                hint: "write less on the snapshot: fewer or shorter tags")
+        }
         try doing { () throws(IOFailure) in try folder.replaceFile(name, bytes) }
     }
 

@@ -122,6 +122,11 @@ package struct StoreReader: Sendable {
         return true
     }
 
+    /// A snapshot's record. - Throws: `notFound` when there is none.
+    package func manifest(_ ordinal: SnapshotOrdinal) throws(Problem) -> SnapshotManifest {
+        try store.manifest(ordinal)
+    }
+
     /// The chunk map of an area, as far as it is committed.
     package func chunkMap(of ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap {
         try chunkMap(of: store.manifest(ordinal))

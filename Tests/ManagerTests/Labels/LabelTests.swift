@@ -127,6 +127,57 @@ import Catalog
         #expect(try labels() == [SnapshotLabels()])
     }
 
+    @Test("what would make a record that nobody can read is refused, and the volume goes on")
+    func tooMuch() throws {
+        let before = SnapshotLabels(tags: ["first"])
+        try fixture.snapshot("a")
+        try modify("1", tags: before.tags)
+        // Each is short enough, and so is their number.
+        let tags = (0..<1023).map { "\($0)" + String(repeating: "x", count: 1020) }
+        let changed = #expect(throws: Problem.self) { try modify("1", tags: tags) }
+        #expect(changed?.code == .refused)
+        let taken = #expect(throws: Problem.self) {
+            try fixture.manager.snapshots.take(TakeRequest(volumes: ["a"], tags: tags))
+        }
+        #expect(taken?.code == .refused)
+        #expect(try labels() == [before])
+        try fixture.write(1, to: 0..<2, of: "a")
+        try fixture.snapshot("a")
+        #expect(try labels(fixture.nextCommand()) == [before, SnapshotLabels()])
+        #expect(try fixture.catalog().unfinished(volume: "a").isEmpty)
+    }
+
+    @Test("whoever asks a server is bound by what commands are")
+    func impossible() throws {
+        let id = try fixture.snapshot("a")[0]
+        let long = String(repeating: "x", count: 2000)
+        for labels in [
+            SnapshotLabels(name: "a/b"), SnapshotLabels(note: long), SnapshotLabels(tags: [long]),
+        ] {
+            let problem = #expect(throws: Problem.self) {
+                try fixture.withEngine("a") { try $0.label(id, labels) }
+            }
+            #expect(problem?.code == .refused)
+        }
+        #expect(try fixture.withEngine("a") { $0.snapshots().count } == 1, "it opens")
+    }
+
+    @Test(
+        "a label that was cut, of a snapshot whose record cannot be read, keeps nobody from others")
+    func unreadable() throws {
+        let id = try fixture.snapshot("a")[0]
+        try fixture.catalog().beginLabelling(id)
+        let store = FileFolder(path: fixture.storePath("a"))
+        let record = StoreLayout.snapshotFolder(SnapshotOrdinal(rawValue: 1)) + "/manifest.json"
+        let saved = try store.readFile(record, limitBytes: 1 << 16)
+        try store.writeFile(record, [1, 2, 3])
+        _ = try fixture.manager.holds.hold("1", owner: "me", reason: "audit", until: nil)
+        #expect(try fixture.catalog().volumes().first?.labelling == id)
+        try store.writeFile(record, saved)
+        try fixture.snapshot("a")
+        #expect(try fixture.catalog().volumes().first?.labelling == nil)
+    }
+
     @Test("a volume that somebody has open, and who cannot be asked, is locked")
     func locked() throws {
         try fixture.snapshot("a")
