@@ -98,6 +98,26 @@ struct DoubtTests {
         try expectWhole(disk)
     }
 
+    @Test("C1: what a labelling that was cut has left proves no snapshot unfinished")
+    func labelCut() throws {
+        let disk = try makeDisk()
+        let volume = try EngineFixture(opening: disk)
+        disk.faults = FaultPlan(.error(EIO), kinds: [.rename], after: 0, isPermanent: true)
+        let labels = SnapshotLabels(name: "other")
+        #expect(throws: Problem.self) {
+            try volume.engine.label(SnapshotID(rawValue: 3), labels)
+        }
+        repair(disk)
+        let cut = disk.crashed(.keepAll)
+        #expect(try cut.list("snapshots/000003").count == 3, "something is left of it")
+        try expectWhole(cut.crashed(.keepAll))
+        // The manifest gets lost later.
+        try cut.removeFile(Self.manifest(3))
+        let problem = #expect(throws: Problem.self) { try EngineFixture(opening: cut) }
+        #expect(problem?.code == .corrupt)
+        #expect(try cut.exists(EngineFixture.area(3)))
+    }
+
     @Test("C1: a manifest in the middle is gone: later snapshots are served, older ones refused")
     func middleManifestGone() throws {
         let disk = try makeDisk()

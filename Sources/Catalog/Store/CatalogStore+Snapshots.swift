@@ -157,7 +157,9 @@ extension CatalogStore {
                 sql: "UPDATE volume SET labelling = NULL WHERE labelling = ?",
                 arguments: [id.rawValue])
             try database.execute(
-                sql: "UPDATE snapshot SET name = ?, note = ?, tags = ? WHERE id = ?",
+                sql: """
+                    UPDATE snapshot SET name = ?, note = ?, tags = ?, store_bytes = NULL WHERE id = ?
+                    """,
                 arguments: [
                     labels.name, labels.note,
                     try RowReader.column(labels.tags.isEmpty ? nil : labels.tags), id.rawValue,

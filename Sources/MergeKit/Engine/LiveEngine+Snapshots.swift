@@ -61,7 +61,7 @@ extension LiveEngine {
             try checkOpen()
             guard var manifest = chain.live(id) else { throw notFound(id) }
             manifest.labels = labels
-            try store.writeManifest(manifest)
+            try store.relabel(manifest)
             updateChain { $0.replacing(manifest) }
         }
     }

@@ -153,11 +153,30 @@ package struct Store: Sendable {
     ///
     /// - Throws: `refused` when it would not be read again: it comes from whoever may ask for snapshots.
     package func writeManifest(_ manifest: SnapshotManifest) throws(Problem) {
-        if let flaw = manifest.flaw {
-            throw Problem(
-                .refused, "what is to be written on snapshot \(manifest.id) cannot be: \(flaw)")
-        }
+        try requireReadable(manifest)
         try replace(StoreLayout.manifest(manifest.ordinal), manifest, as: .manifest)
+    }
+
+    /// Puts a manifest with other labels in the place of a snapshot's: durable when it returns, and never
+    /// is there a moment, nor anything left of it, at which the snapshot looks unfinished.
+    ///
+    /// - Throws: as ``writeManifest(_:)``.
+    package func relabel(_ manifest: SnapshotManifest) throws(Problem) {
+        try requireReadable(manifest)
+        let name = StoreLayout.manifest(manifest.ordinal)
+        let bytes = try content(of: name, manifest, as: .manifest)
+        let labelled = StoreLayout.labelledManifest(manifest.ordinal)
+        try doing { () throws(IOFailure) in
+            try folder.writeFile(labelled, bytes)
+            try folder.rename(labelled, to: name)
+            try folder.syncFolder(StoreLayout.snapshotFolder(manifest.ordinal))
+        }
+    }
+
+    private func requireReadable(_ manifest: SnapshotManifest) throws(Problem) {
+        guard let flaw = manifest.flaw else { return }
+        throw Problem(
+            .refused, "what is to be written on snapshot \(manifest.id) cannot be: \(flaw)")
     }
 
     /// The file of a snapshot's area.
@@ -331,8 +350,15 @@ package struct Store: Sendable {
     private func replace(
         _ name: String, _ content: some Codable, as format: RecordCodec.Format
     ) throws(Problem) {
+        let bytes = try self.content(of: name, content, as: format)
+        try doing { () throws(IOFailure) in try folder.replaceFile(name, bytes) }
+    }
+
+    /// The bytes of a record. One that nobody would read is refused: a volume with it cannot be opened.
+    private func content(
+        of name: String, _ content: some Codable, as format: RecordCodec.Format
+    ) throws(Problem) -> [UInt8] {
         let bytes = try RecordCodec.encode(content, as: format)
-        // Nobody would read it: a volume with such a record cannot be opened.
         guard bytes.count <= StoreLayout.smallFileBytesMaximum else {
             throw Problem(
                 .refused,
@@ -340,7 +366,7 @@ package struct Store: Sendable {
                     + "\(StoreLayout.smallFileBytesMaximum) that are read of it",
                 hint: "write less on the snapshot: fewer or shorter tags")
         }
-        try doing { () throws(IOFailure) in try folder.replaceFile(name, bytes) }
+        return bytes
     }
 
     /// A record is whole, but says what cannot be.

@@ -12,6 +12,8 @@ package import SnapshotModel
 ///     snapshots/000042/manifest.json  a snapshot
 ///     snapshots/000042/manifest.json.new
 ///                                     without a manifest: its creation or removal is not finished
+///     snapshots/000042/manifest.json.labels
+///                                     the manifest with other labels, before it takes its place
 ///     snapshots/000042/area.cow       its exceptions
 ///     snapshots/000042/deleted        an empty file: the snapshot is deleted. It needs no space,
 ///                                     so that deleting works on a full disk
@@ -55,7 +57,7 @@ package enum StoreLayout {
 
     /// All names that there can be in a snapshot's folder.
     static let snapshotNames: Set<String> = [
-        "manifest.json", "manifest.json.new", areaName, deleted, "broken",
+        "manifest.json", "manifest.json.new", "manifest.json.labels", areaName, deleted, "broken",
     ]
     /// All names that there can be in a revert's folder.
     static let revertNames: Set<String> = [
@@ -88,6 +90,12 @@ package enum StoreLayout {
     /// gets its own name, and loses it, by one rename.
     package static func draftManifest(_ ordinal: SnapshotOrdinal) -> String {
         manifest(ordinal) + draftSuffix
+    }
+
+    /// The manifest with other labels, until it takes the manifest's place. Not the draft's name: a draft
+    /// that a crash left beside a manifest would prove a snapshot unfinished once that manifest is lost.
+    static func labelledManifest(_ ordinal: SnapshotOrdinal) -> String {
+        manifest(ordinal) + ".labels"
     }
 
     /// Its exceptions.

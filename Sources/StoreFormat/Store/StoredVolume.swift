@@ -62,7 +62,7 @@ package struct StoredVolume {
     package func label(_ id: SnapshotID, _ labels: SnapshotLabels) throws(Problem) {
         guard var manifest = state.live(id) else { throw Problem.noSnapshot(id, of: state.name) }
         manifest.labels = labels
-        try store.writeManifest(manifest)
+        try store.relabel(manifest)
     }
 
     /// Frees what of frozen areas no live snapshot needs: removes those that are garbage as a whole, and

@@ -59,6 +59,12 @@ import Testing
         _ = try RebuildService(fixture.options).rebuild(store: nil)
         #expect(try told() == truth())
         #expect(try told(fixture.nextCommand()) == truth())
+        // A manifest with many labels takes more.
+        let tags = (0..<100).map {
+            String(repeating: "t", count: 200) + String($0)
+        }
+        _ = try fixture.manager.labels.modify(LabelRequest(["3"], addedTags: tags))
+        #expect(try told() == truth())
     }
 
     @Test("a snapshot that changes no more is counted once, the last two each time")
