@@ -75,6 +75,33 @@ struct CommandLineTests {
         #expect(result.status == status, "\(verb) \(arguments): \(result.errors)")
     }
 
+    @Test("a volume gets another name and another policy, and its snapshots go along")
+    func renames() throws {
+        let harness = try volume()
+        try harness.json("snapshot", "data", "--name", "first")
+        let set = try harness.json(
+            "volume", "set", "data", "--name", "mail", "--when-full", "break-snapshots")
+        let volume = try #require(set["volume"] as? [String: Any])
+        #expect(volume["name"] as? String == "mail")
+        #expect(volume["when_full"] as? String == "break-snapshots")
+        #expect(try harness.run("show", "mail@first").status == 0)
+        #expect(try harness.run("volume", "show", "data").status == 4)
+        // The store stays where it was, which is where a new one of the old name would lie.
+        let again = ["volume", "create", "data", "--origin", "x.img", "--create-size", "1M"]
+        let refused = try harness.run(again)
+        #expect(refused.status != 0 && refused.errors.contains("--store DIR"), "\(refused.errors)")
+        #expect(try harness.run(again + ["--store", "other"]).status == 0)
+        #expect(try harness.run("volume", "set", "mail", "--name", "data").status == 1)
+        #expect(try harness.run("volume", "set", "mail", "--name", "a/b").status == 2)
+        #expect(try harness.run("volume", "set", "mail").status == 2)
+        try Data("[volumes.mail]\n".utf8)
+            .write(to: URL(filePath: harness.folder + "/snapmgr.toml"))
+        let told = try harness.run(
+            "volume", "set", "mail", "--name", "post", "--config", "snapmgr.toml")
+        #expect(told.status == 0 && told.errors.contains("volume mail"), "\(told.errors)")
+        #expect(told.output == "volume mail is called post now\n")
+    }
+
     @Test("volumes are made, shown, resized and removed")
     func volumes() throws {
         let harness = try volume()

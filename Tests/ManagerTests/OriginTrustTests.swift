@@ -42,7 +42,8 @@ import Testing
         try refuses()
         _ = try RebuildService(fixture.options).rebuild(store: nil)
         try refuses()
-        _ = try fixture.manager.volumes.setOrigin("a", to: "\(fixture.folder)/a.img")
+        _ = try fixture.manager.volumes.set(
+            "a", VolumeSetting(originPath: "\(fixture.folder)/a.img"))
         try fixture.snapshot("a")
         #expect(try record(fixture).originPath == "\(fixture.folder)/a.img")
     }

@@ -44,6 +44,26 @@ extension CatalogStore {
         }
     }
 
+    /// As ``updateVolume(_:)``, of a volume that had another name: its events, and the slots that its
+    /// schedules have served, are known by the new one from now on.
+    package func renameVolume(_ volume: VolumeRow, from name: String) throws {
+        try updateVolume(volume)
+        let (old, new) = (ScheduleTarget.volume(name), ScheduleTarget.volume(volume.record.name))
+        try write("renaming volume \(name)") { database in
+            try database.execute(
+                sql: "UPDATE event SET volume = ? WHERE volume = ?",
+                arguments: [volume.record.name, name])
+            // What another volume of the name has left would be taken for this one's.
+            for table in ["schedule_beginning", "served_slot"] {
+                try database.execute(
+                    sql: "DELETE FROM \(table) WHERE target = ?", arguments: [new.description])
+                try database.execute(
+                    sql: "UPDATE \(table) SET target = ? WHERE target = ?",
+                    arguments: [new.description, old.description])
+            }
+        }
+    }
+
     /// Forgets a volume with its snapshots, chunk maps, reverts and holds. Its events stay.
     ///
     /// - Throws: `notFound`.

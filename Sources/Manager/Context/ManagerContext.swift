@@ -70,6 +70,14 @@ extension ManagerContext {
         return row
     }
 
+    /// - Throws: `exists` when a volume has the name.
+    func requireFreeVolumeName(_ name: String) throws {
+        guard try catalog.volume(named: name) != nil else { return }
+        throw Problem(
+            .exists, "there is a volume \(name) already",
+            hint: "run \(.volumeShow(name)), or choose another name")
+    }
+
     /// The named volumes in the order of their names, each once; all volumes for an empty list.
     func volumes(_ names: [String]) throws -> [VolumeRow] {
         guard !names.isEmpty else { return try catalog.volumes() }

@@ -43,11 +43,11 @@ package struct VolumeService {
     package func create(_ request: CreateRequest) throws -> VolumeSummary {
         try validate(request)
         let driver = try context.drivers.driver(named: request.driver)
-        try requireFree(request.name, try context.catalog.volumes())
+        try context.requireFreeVolumeName(request.name)
         try context.withLock(ofName: request.name) {
-            let volumes = try context.catalog.volumes()
             // Again: another command may have been faster.
-            try requireFree(request.name, volumes)
+            try context.requireFreeVolumeName(request.name)
+            let volumes = try context.catalog.volumes()
             try VolumeCreation(
                 context: context, request: request, driver: driver, volumes: volumes
             ).run()
@@ -55,19 +55,16 @@ package struct VolumeService {
         return try show(request.name)
     }
 
-    private func requireFree(_ name: String, _ volumes: [VolumeRow]) throws {
-        guard volumes.contains(where: { $0.record.name == name }) else { return }
-        throw Problem(
-            .exists, "there is a volume \(name) already",
-            hint: "run \(.volumeShow(name)), or choose another name")
+    static func requireValid(_ name: String) throws {
+        guard VolumeRecord.isValidName(name) else {
+            throw Problem(
+                .usage, "`\(name)` cannot be a volume's name",
+                hint: "use 1 to 64 letters, digits, `.`, `_` and `-`, a letter or digit first")
+        }
     }
 
     private func validate(_ request: CreateRequest) throws {
-        guard VolumeRecord.isValidName(request.name) else {
-            throw Problem(
-                .usage, "`\(request.name)` cannot be a volume's name",
-                hint: "use 1 to 64 letters, digits, `.`, `_` and `-`, a letter or digit first")
-        }
+        try Self.requireValid(request.name)
         let allowed = Geometry.chunkBytesAllowed
         guard allowed.contains(request.chunkBytes), request.chunkBytes.nonzeroBitCount == 1 else {
             throw Problem(

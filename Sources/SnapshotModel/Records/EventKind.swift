@@ -4,6 +4,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case volumeRemoved = "volume_removed"
     case volumeResized = "volume_resized"
     case originSet = "origin_set"
+    case volumeSet = "volume_set"
     case volumeActivated = "volume_activated"
     case volumeDeactivated = "volume_deactivated"
     case snapshotTaken = "snapshot_taken"

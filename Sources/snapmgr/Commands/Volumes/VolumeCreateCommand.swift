@@ -21,18 +21,6 @@ struct VolumeCreateCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .refused])
 
-    enum WhenFull: String, ExpressibleByArgument, CaseIterable {
-        case breakWrites = "break-writes"
-        case breakSnapshots = "break-snapshots"
-
-        var policy: StoreFullPolicy {
-            switch self {
-            case .breakWrites: .breakWrites
-            case .breakSnapshots: .breakSnapshots
-            }
-        }
-    }
-
     @Argument(help: "The volume's name: letters, digits, '.', '_' and '-'.")
     var name: String
 
