@@ -30,7 +30,8 @@ package struct ImageVolumeDriver: VolumeDriver {
     package var traits: DriverTraits {
         DriverTraits(
             noun: "an image", storeFullPolicy: .breakWrites, lossCause: nil,
-            opensOriginByPath: true, tellsMergeRate: true, throttleNote: nil, mergesByItself: false)
+            opensOriginByPath: true, tellsMergeRate: true, throttleNote: nil, mergesByItself: false,
+            areasGrow: true)
     }
 
     // MARK: Origins, and new volumes

@@ -25,6 +25,7 @@ extension ShellCommand {
             case .deactivate(let name, let withoutStore):
                 Self("deactivate", .operand(name), withoutStore ? .option("--without-store") : nil)
             case .serve(let name): Self("serve", name.map { .operand($0) })
+            case .snapshot(let name): Self("snapshot", .operand(name))
             case .delete: Self("delete", .operand(.unsaid("ID")))
             case .export(let id): Self("export", .operand("\(id)"), .operand(.open("FILE")))
             case .hold:

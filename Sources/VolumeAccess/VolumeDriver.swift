@@ -129,11 +129,14 @@ package struct DriverTraits: Hashable, Sendable {
     package var throttleNote: String?
     /// Whether a merge goes on by itself while the volume is up, or needs whoever has it open.
     package var mergesByItself: Bool
+    /// Whether an area's file becomes longer with what is in it; else it has room for all of the volume from
+    /// its beginning.
+    package var areasGrow: Bool
 
     package init(
         noun: String, storeFullPolicy: StoreFullPolicy, lossCause: String?,
         opensOriginByPath: Bool, tellsMergeRate: Bool, throttleNote: String?,
-        mergesByItself: Bool
+        mergesByItself: Bool, areasGrow: Bool
     ) {
         self.noun = noun
         self.storeFullPolicy = storeFullPolicy
@@ -142,5 +145,6 @@ package struct DriverTraits: Hashable, Sendable {
         self.tellsMergeRate = tellsMergeRate
         self.throttleNote = throttleNote
         self.mergesByItself = mergesByItself
+        self.areasGrow = areasGrow
     }
 }

@@ -16,7 +16,8 @@ struct AreaFormatTests {
             "area", byteCount: format.fullCoverageBytes(chunkCount: chunks))
         try disk.origin().resize(to: chunks * 4096)
         let area = try GrowingArea.create(
-            on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format, kernel: kernel)
+            on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format,
+            originChunkCount: chunks, kernel: kernel)
         return (area, device)
     }
 
@@ -106,7 +107,8 @@ struct AreaFormatTests {
             try disk.origin().write(bytes, at: chunk * 512)
         }
         let area = try GrowingArea.create(
-            on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format, kernel: kernel)
+            on: device, ordinal: SnapshotOrdinal(rawValue: 1), format: format,
+            originChunkCount: 100, kernel: kernel)
         let geometry = Geometry(volumeBytes: 100 * 512, chunkBytes: 512)
         // Half in one commit, which crosses blocks, the rest one by one; highest chunks first.
         let half = count / 2

@@ -14,14 +14,16 @@ final class EngineFixture: Sendable {
     /// Makes a volume and opens it.
     init(
         bytes: Int, policy: StoreFullPolicy = .breakWrites, chunkBytes: Int = chunkBytes,
-        indexShape: IndexShape = .standard, indexReserve: Int = 0
+        indexShape: IndexShape = .standard, indexReserve: Int = 0,
+        areaBeginning: Int = AreaFormat.beginningBytes
     ) throws {
         disk = SimulatedDisk()
         try disk.origin().resize(to: bytes)
         try disk.origin().sync()
         try Store(folder: disk).create(Self.record(bytes, policy, chunkBytes))
         engine = try LiveEngine.open(
-            store: disk, origin: disk.origin(), options: Self.options(indexShape, indexReserve))
+            store: disk, origin: disk.origin(),
+            options: Self.options(indexShape, indexReserve, areaBeginning))
     }
 
     convenience init(
@@ -40,10 +42,12 @@ final class EngineFixture: Sendable {
             store: disk, origin: disk.origin(), options: Self.options(indexShape, 0))
     }
 
-    private static func options(_ indexShape: IndexShape, _ reserve: Int) -> EngineOptions {
+    private static func options(
+        _ indexShape: IndexShape, _ reserve: Int, _ areaBeginning: Int = AreaFormat.beginningBytes
+    ) -> EngineOptions {
         EngineOptions(
             clock: VirtualClock(), copyOptions: CopyOptions(workerCount: 1), indexShape: indexShape,
-            indexReserveBytes: reserve)
+            indexReserveBytes: reserve, areaBeginningBytes: areaBeginning)
     }
 
     static func record(

@@ -9,8 +9,9 @@ enum RemedyExamples {
         .volumeRemove("a", keepsStore: true), .volumeResize("a", bytes: 4096),
         .volumeSet("a", origin: "/b"), .volumeShow("a"), .activate(), .activate("a"),
         .activate("a", accepting: .device), .activate("a", accepting: .origin), .activateAll,
-        .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"), .delete,
-        .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
+        .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"),
+        .snapshot("a"),
+        .delete, .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
         .release(id, owner: "eve"),
         .umount("/mnt"), .revert(id), .revertWithoutSafety, .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
@@ -24,7 +25,7 @@ enum RemedyExamples {
     enum Kind: CaseIterable {
         case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
         case activate, activateAll, deactivate, serve
-        case delete, export, hold, holdList, list, listSets, modify, release, umount
+        case snapshot, delete, export, hold, holdList, list, listSets, modify, release, umount
         case revert, revertWithoutSafety, mergeCancel, mergeResume, mergeStatus, mergeThrottle
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
@@ -44,6 +45,7 @@ enum RemedyExamples {
         case .activateAll: .activateAll
         case .deactivate: .deactivate
         case .serve: .serve
+        case .snapshot: .snapshot
         case .delete: .delete
         case .export: .export
         case .hold: .hold

@@ -93,7 +93,8 @@ final class DeviceChange {
         let format = state.format
         try doing { () throws(IOFailure) in
             _ = try GrowingArea.create(
-                on: device, ordinal: ordinal, format: format, kernel: volume.kernel)
+                on: device, ordinal: ordinal, format: format,
+                originChunkCount: volume.record.geometry.chunkCount, kernel: volume.kernel)
         }
         try volume.reserve(device, usedBytes: 0)
         if isWrittenAhead { try volume.writeAhead(device) }

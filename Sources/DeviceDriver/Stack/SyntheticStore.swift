@@ -92,7 +92,8 @@ struct SyntheticStore {
             let file = try store.folder.createFile(name, byteCount: byteCount)
             try file.allocate(0..<byteCount)
             _ = try GrowingArea.create(
-                on: file, ordinal: SnapshotOrdinal(rawValue: 1), format: format, kernel: kernel)
+                on: file, ordinal: SnapshotOrdinal(rawValue: 1), format: format,
+                originChunkCount: layout.chunkCount, kernel: kernel)
             try store.folder.syncFolder(StoreLayout.revertFolder(revert))
         }
     }

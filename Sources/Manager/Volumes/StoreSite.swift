@@ -109,29 +109,7 @@ struct StoreSite {
     }
 
     /// The name of a file that is made and removed at once.
-    private static let probe = "area-size.tmp"
-
-    /// Refuses a filesystem whose files cannot be as large as an area may become: not one snapshot
-    /// could be taken.
-    func requireLargeFiles(_ record: VolumeRecord) throws {
-        let bytes = AreaFormat(chunkBytes: record.geometry.chunkBytes).fullCoverageBytes(
-            chunkCount: record.geometry.chunkCount)
-        let folder = FileFolder(path: path)
-        let name = Self.probe
-        do {
-            if try folder.exists(name) { try folder.removeFile(name) }
-            _ = try folder.createFile(name, byteCount: bytes)
-            try folder.removeFile(name)
-        } catch {
-            try? folder.removeFile(name)
-            guard error.code == EFBIG else { throw error }
-            throw Problem(
-                .refused,
-                "the filesystem of the store \(path) takes no files of \(ByteCount(bytes)), as large as "
-                    + "an area of this volume may become",
-                hint: "put the store on XFS, with --store DIR")
-        }
-    }
+    static let probe = "area-size.tmp"
 
     /// What became of a store that was to be removed.
     struct Removal: Hashable {

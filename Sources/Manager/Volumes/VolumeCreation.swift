@@ -156,9 +156,10 @@ struct VolumeCreation {
         _ enter: (() throws -> Void)? = nil
     ) throws {
         do {
-            try site.requireLargeFiles(record)
+            let note = try site.requireLargeFiles(record, driver.traits)
             try Store(folder: FileFolder(path: site.path)).create(record)
             if let enter { try enter() } else { try self.enter(record, site) }
+            if let note { context.note(note) }
         } catch {
             site.abandon(record.uuid, includingFolder: isNewFolder)
             throw error

@@ -94,12 +94,22 @@ extension VolumeService {
             var row = volume
             row.record = try context.reader(volume).record
             try context.catalog.updateVolume(row)
+            if bytes > report.oldBytes { noteLimit(of: row) }
             try context.log(
                 .volumeResized,
                 "the volume has \(ByteCount(bytes)) now, and had "
                     + "\(ByteCount(report.oldBytes))", volume: name)
             return report
         }
+    }
+
+    /// Best effort: the volume has its new size already.
+    private func noteLimit(of volume: VolumeRow) {
+        guard let traits = try? context.driver(of: volume).traits, traits.areasGrow,
+            let note = try? StoreSite(path: volume.storePath)
+                .requireLargeFiles(volume.record, traits)
+        else { return }
+        context.note(note)
     }
 
     /// Takes a volume out of management. The origin stays as it is, a plain volume.

@@ -17,17 +17,17 @@ package import StoreFormat
 package final class GrowingArea: Sendable {
     package let ordinal: SnapshotOrdinal
     package let device: any BlockDevice
-    private let format: AreaFormat
+    let format: AreaFormat
     private let kernel: CopyKernel
     private let metadata: MetadataWriter
-    private let monitor = Monitor(.area)
-    private let state: State
+    let monitor = Monitor(.area)
+    let state: State
     /// The entries by origin chunk, as far as somebody has asked for that order. Its own lock is taken
     /// before the monitor, which writers need, and never within it.
     let order = Monitored(EntryOrder(), .areaOrder)
 
     /// What the monitor guards.
-    private final class State: @unchecked Sendable {
+    final class State: @unchecked Sendable {
         var committed = ExceptionTable()
         /// In the order of commitment: what a frozen area's metadata says.
         var entries: [AreaEntry] = []
@@ -35,6 +35,7 @@ package final class GrowingArea: Sendable {
         var queue: [Reservation] = []
         var reserved: [ChunkIndex: Reservation] = [:]
         var nextFree = AreaFormat.firstDataChunk
+        var room: AreaRoom
         /// Chunks whose reservation failed: taken again first, so that nothing leaks.
         var recycled: [ChunkIndex] = []
         var isCommitting = false
@@ -45,10 +46,16 @@ package final class GrowingArea: Sendable {
         /// The present metadata block, as it is on disk.
         var block: MetadataBlock
 
-        init(block: MetadataBlock) { self.block = block }
+        init(block: MetadataBlock, room: AreaRoom) {
+            self.block = block
+            self.room = room
+        }
 
         /// An area as it is on disk.
-        init(_ reader: AreaReader, _ format: AreaFormat) throws(AreaFault) {
+        init(
+            _ reader: AreaReader, _ format: AreaFormat, _ room: AreaRoom
+        ) throws(AreaFault) {
+            self.room = room
             isInvalid = try !reader.header().isValid
             entries = try reader.entries()
             _ = try AreaReader.chunkMap(of: entries)
@@ -74,7 +81,7 @@ package final class GrowingArea: Sendable {
     }
 
     /// Some chunks that one thread preserves.
-    private final class Reservation: @unchecked Sendable {
+    final class Reservation: @unchecked Sendable {
         enum Step { case copying, copied, committed, failed }
 
         let entries: [AreaEntry]
@@ -104,14 +111,19 @@ package final class GrowingArea: Sendable {
 
     /// Makes a new area in an empty file of zeroes: the header; metadata block 0 is a hole, which
     /// reads as zeroes. Durable when it returns. Space for the first block is reserved.
+    ///
+    /// - Parameter originChunkCount: how many chunks there are to preserve: the file becomes no longer than
+    ///   these need.
     package static func create(
         on device: any BlockDevice, ordinal: SnapshotOrdinal, format: AreaFormat,
-        kernel: CopyKernel
+        originChunkCount: Int, kernel: CopyKernel
     ) throws(IOFailure) -> GrowingArea {
         try device.allocate(0..<2 * format.chunkBytes)
         try writeHeader(on: device, format: format, isValid: true)
         try device.sync()
-        let state = State(block: MetadataBlock(index: 0, format: format))
+        let state = State(
+            block: MetadataBlock(index: 0, format: format),
+            room: try AreaRoom(of: device, format: format, originChunkCount: originChunkCount))
         return GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel, state: state)
     }
@@ -124,9 +136,13 @@ package final class GrowingArea: Sendable {
         originChunkCount: Int, kernel: CopyKernel
     ) throws(AreaFault) -> GrowingArea {
         let reader = AreaReader(device: device, format: format, originChunkCount: originChunkCount)
+        let room: AreaRoom
+        do throws(IOFailure) {
+            room = try AreaRoom(of: device, format: format, originChunkCount: originChunkCount)
+        } catch { throw .unreadable(error) }
         let area = GrowingArea(
             ordinal: ordinal, device: device, format: format, kernel: kernel,
-            state: try State(reader, format))
+            state: try State(reader, format, room))
         // Nothing is added to an area that was given up, and the disk may be full still.
         guard !area.isInvalid else { return area }
         do {
@@ -136,7 +152,7 @@ package final class GrowingArea: Sendable {
         return area
     }
 
-    private static func writeHeader(
+    static func writeHeader(
         on device: any BlockDevice, format: AreaFormat, isValid: Bool
     ) throws(IOFailure) {
         var buffer = AlignedBuffer(count: Geometry.sectorBytes)
@@ -229,7 +245,7 @@ package final class GrowingArea: Sendable {
                 monitor.unlock()
                 return preserved
             }
-            if let failure = scrubIfNeeded() {
+            if let failure = scrubIfNeeded() ?? makeRoom(for: chunks) {
                 monitor.unlock()
                 throw failure
             }
@@ -242,6 +258,25 @@ package final class GrowingArea: Sendable {
             // When somebody else's reservation failed its chunks are free again: once more.
             guard others.contains(where: { $0.step == .failed }) else { return preserved }
         }
+    }
+
+    /// With the monitor held: makes the file as long as the chunks that nobody has yet need it. Returns the
+    /// failure when it may not become so long.
+    private func makeRoom(for chunks: [Range<ChunkIndex>]) -> IOFailure? {
+        guard bytesUsed(afterTaking: chunks.reduce(0) { $0 + $1.count }) > state.room.byteCount
+        else { return nil }
+        let missing = chunks.joined().count(where: {
+            !state.committed.contains($0) && state.reserved[$0] == nil
+        })
+        let bytes = bytesUsed(afterTaking: max(0, missing - state.recycled.count))
+        do throws(IOFailure) {
+            try state.room.grow(to: bytes, device)
+            return nil
+        } catch { return error }
+    }
+
+    private func bytesUsed(afterTaking count: Int) -> Int {
+        format.usedBytes(before: format.dataChunk(state.nextFree, skipping: count))
     }
 
     /// With the monitor held: reserves the chunks that nobody has, and finds whose the others are.
@@ -429,46 +464,5 @@ package final class GrowingArea: Sendable {
             index += 1
         }
         try device.punch(start..<end)
-    }
-
-    // MARK: Emptying
-
-    /// Forgets all exceptions and frees their space, when no snapshot is left that needs any; needs
-    /// none itself. EBUSY while somebody preserves something.
-    package func empty() throws(IOFailure) {
-        try order.withLock { (order) throws(IOFailure) in
-            try monitor.withLock { () throws(IOFailure) in
-                guard state.queue.isEmpty, !state.isCommitting else {
-                    throw IOFailure("empty", path: device.path, code: EBUSY)
-                }
-                order = EntryOrder()
-                state.forgetExceptions(format: format)
-                // The entries and what they name go together: whatever a power cut leaves of them is
-                // a list of exceptions that nobody reads.
-                let start = format.offset(of: format.metadataChunk(0))
-                try device.punch(start..<max(start, device.byteCount()))
-                try device.sync()
-                state.needsScrub = false
-            }
-        }
-    }
-
-    /// Whether it occupies no more than a new one.
-    package func isEmpty() throws(IOFailure) -> Bool {
-        guard entryCount == 0 else { return false }
-        // Filesystems give whole pages, however small a chunk is.
-        let newBytes = max(4096, format.offset(of: AreaFormat.firstDataChunk))
-        return try device.allocatedBytes() <= newBytes
-    }
-
-    // MARK: Giving up
-
-    /// Marks the area, and all snapshots that depend on it, as lost for ever; durable when it
-    /// returns. It overwrites a sector in place and so needs no space.
-    package func invalidate() throws(IOFailure) {
-        try Self.writeHeader(on: device, format: format, isValid: false)
-        try device.sync()
-        monitor.withLock { state.isInvalid = true }
-        monitor.broadcast()
     }
 }

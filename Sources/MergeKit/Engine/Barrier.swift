@@ -124,10 +124,13 @@ package final class Barrier: Sendable {
     ) throws(Problem) -> GrowingArea {
         let (format, kernel) = (engine.format, engine.kernel)
         let device = try engine.store.createSnapshotFolder(
-            ordinal, areaBytes: format.fullCoverageBytes(chunkCount: chunkCount))
+            ordinal,
+            areaBytes: format.beginningBytes(
+                chunkCount: chunkCount, wanted: engine.options.areaBeginningBytes))
         do throws(IOFailure) {
             return try GrowingArea.create(
-                on: device, ordinal: ordinal, format: format, kernel: kernel)
+                on: device, ordinal: ordinal, format: format, originChunkCount: chunkCount,
+                kernel: kernel)
         } catch {
             // Best effort: what stays has no manifest and is swept at the next open.
             _ = try? engine.store.removeSnapshot(ordinal)

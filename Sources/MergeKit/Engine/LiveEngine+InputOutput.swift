@@ -170,6 +170,11 @@ extension LiveEngine {
         problem.message =
             "volume “\(record.name)”: a write was refused, because what it overwrites cannot be "
             + "preserved: \(failure)"
+        if failure.isTooLarge {
+            problem.hint =
+                "no file may be longer on the store's filesystem: run \(.snapshot(record.name)), which begins "
+                + "a new one, or put the store on XFS"
+        }
         return problem
     }
 
@@ -182,8 +187,9 @@ extension LiveEngine {
             return chain.changed(losses: losses)
         }
         warn(
-            "the snapshots up to \(area.ordinal) of volume “\(record.name)” are lost: the store "
-                + "was full (\(failure)) and the policy is break-snapshots")
+            "the snapshots up to \(area.ordinal) of volume “\(record.name)” are lost: the "
+                + "\(failure.isTooLarge ? "area could not become longer" : "store was full") "
+                + "(\(failure)) and the policy is break-snapshots")
     }
 
     /// Returns when all writes that were done before are durable.

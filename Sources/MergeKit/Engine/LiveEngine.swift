@@ -309,14 +309,18 @@ package struct EngineOptions: Sendable {
     package var indexShape: IndexShape?
     /// What the index leaves free on the store's filesystem, for exceptions.
     package var indexReserveBytes: Int
+    /// What the file of a new area has room for, unless the volume needs less.
+    package var areaBeginningBytes: Int
 
     package init(
         clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions(),
-        indexShape: IndexShape? = .standard, indexReserveBytes: Int = 1 << 30
+        indexShape: IndexShape? = .standard, indexReserveBytes: Int = 1 << 30,
+        areaBeginningBytes: Int = AreaFormat.beginningBytes
     ) {
         self.clock = clock
         self.copyOptions = copyOptions
         self.indexShape = indexShape
         self.indexReserveBytes = indexReserveBytes
+        self.areaBeginningBytes = areaBeginningBytes
     }
 }

@@ -16,6 +16,7 @@ package enum Remedy: Hashable, Sendable, Codable {
     case serve(String? = nil)
 
     // Snapshots
+    case snapshot(String)
     case delete
     case export(SnapshotID)
     case hold

@@ -35,16 +35,17 @@ package struct AreaReader {
     private func scan(
         limit: Int
     ) throws(AreaFault) -> (entries: [AreaEntry], fault: AreaFault?) {
-        let fileChunks =
-            try reading { () throws(IOFailure) in try device.byteCount() } / format.chunkBytes
         var entries: [AreaEntry] = []
         var buffer = AlignedBuffer(count: format.chunkBytes)
         var block = 0
         while entries.count < limit {
             let chunk = format.metadataChunk(block)
+            try read(into: &buffer, at: format.offset(of: chunk))
+            // After the entries: whoever writes them, maybe just now, makes the file longer before.
+            let fileChunks =
+                try reading { () throws(IOFailure) in try device.byteCount() } / format.chunkBytes
             // The writer makes room for the next block before it fills one.
             guard chunk.rawValue < fileChunks else { return (entries, .unterminated) }
-            try read(into: &buffer, at: format.offset(of: chunk))
             var fault: AreaFault?
             let isFull = format.decodeEntries(buffer.bytes) { origin, area in
                 guard fault == nil, entries.count < limit else { return }

@@ -17,11 +17,12 @@ final class LoopImage {
     }()
 
     /// - Parameter megabytes: makes the image first, with a filesystem in it.
+    ///   Its blocks have 4 KiB, as those of larger ones have.
     init(over image: String, in harness: CommandLineHarness, megabytes: Int? = nil) throws {
         self.harness = harness
         if let megabytes {
             try Self.succeed(harness, "truncate", "--size", "\(megabytes)M", image)
-            try Self.succeed(harness, "mkfs.ext4", "-q", "-F", image)
+            try Self.succeed(harness, "mkfs.ext4", "-q", "-F", "-b", "4096", image)
         }
         device = try Self.succeed(harness, "losetup", "--find", "--show", image)
             .filter { !$0.isWhitespace }

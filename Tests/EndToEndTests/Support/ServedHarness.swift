@@ -40,6 +40,14 @@ final class ServedHarness: Sendable {
         try serve()
     }
 
+    /// Serves the volumes that there are in a state.
+    init(serving commandLine: CommandLineHarness) throws {
+        launcher = []
+        storeMount = nil
+        self.commandLine = commandLine
+        try serve()
+    }
+
     deinit {
         kill()
         if let storeMount { SmallFilesystem.unmount(storeMount) }
@@ -108,6 +116,8 @@ final class ServedHarness: Sendable {
 
     /// Kills the server, without a word to it.
     func kill() { process()?.end() }
+
+    var processID: Int32? { process()?.id }
 
     private func process() -> ChildProcess? { server.withLock { $0?.process } }
 

@@ -124,7 +124,8 @@ final class FormatRig {
         let area =
             if creating {
                 try GrowingArea.create(
-                    on: device, ordinal: ordinal, format: shape.format, kernel: kernel)
+                    on: device, ordinal: ordinal, format: shape.format,
+                    originChunkCount: shape.chunkCount, kernel: kernel)
             } else {
                 try GrowingArea.open(
                     on: device, ordinal: ordinal, format: shape.format,

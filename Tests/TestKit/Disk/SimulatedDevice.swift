@@ -61,6 +61,9 @@ final class SimulatedDevice: BlockDevice {
         let wanted = bytes.byteCount
         var count = roomForWrite(of: offset..<offset + wanted)
         let isFull = count < wanted
+        let allowed = max(0, min(wanted, bytesMaximum - offset))
+        let isTooLong = allowed < count
+        count = min(count, allowed)
         if case .tearWrite = injection {
             let half = (wanted / 2 + SimulatedFile.sectorBytes - 1) / SimulatedFile.sectorBytes
             count = min(count, half * SimulatedFile.sectorBytes)
@@ -69,7 +72,14 @@ final class SimulatedDevice: BlockDevice {
             change { $0.write(UnsafeRawBufferPointer(rebasing: all[..<count]), at: offset) }
         }
         if case .tearWrite = injection { throw .inputOutput("write", path: path) }
+        if isTooLong { throw IOFailure("write", path: path, code: EFBIG) }
         if isFull { throw IOFailure("write", path: path, code: ENOSPC) }
+    }
+
+    /// The size that the file may have at most, with the monitor held.
+    private var bytesMaximum: Int {
+        guard number != SimulatedDisk.originNumber else { return .max }
+        return disk.state.fileBytesMaximum ?? .max
     }
 
     /// How many bytes of a write from its beginning find space on the disk.
@@ -102,7 +112,12 @@ final class SimulatedDevice: BlockDevice {
     func resize(to byteCount: Int) throws(IOFailure) {
         try checkWritable("resize")
         _ = try disk.begin(.resize, path)
-        disk.monitor.withLock { change { $0.resize(to: byteCount) } }
+        try disk.monitor.withLock { () throws(IOFailure) in
+            guard byteCount <= max(bytesMaximum, file.byteCount) else {
+                throw IOFailure("resize", path: path, code: EFBIG)
+            }
+            change { $0.resize(to: byteCount) }
+        }
     }
 
     func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {

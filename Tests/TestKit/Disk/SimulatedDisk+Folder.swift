@@ -26,11 +26,9 @@ extension SimulatedDisk {
         _ name: String, byteCount: Int
     ) throws(IOFailure) -> any BlockDevice {
         let number = try makeFile(name)
-        if byteCount > 0 {
-            _ = try begin(.resize, full(name))
-            monitor.withLock { state.files[number]?.resize(to: byteCount) }
-        }
-        return SimulatedDevice(disk: self, number: number, path: full(name))
+        let device = SimulatedDevice(disk: self, number: number, path: full(name))
+        if byteCount > 0 { try device.resize(to: byteCount) }
+        return device
     }
 
     private func makeFile(_ name: String) throws(IOFailure) -> Int {

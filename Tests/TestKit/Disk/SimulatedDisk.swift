@@ -26,6 +26,8 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
         var nextNumber = 1
         /// The bytes that the files may occupy together; nil is without limit.
         var capacityBytes: Int?
+        /// The bytes that a file may have at most, the origin aside; nil is without limit.
+        var fileBytesMaximum: Int?
     }
 
     /// The number of the origin's file, which no name leads to.
@@ -71,6 +73,12 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
     package var capacityBytes: Int? {
         get { monitor.withLock { state.capacityBytes } }
         set { monitor.withLock { state.capacityBytes = newValue } }
+    }
+
+    /// The size that a file may have at most, in bytes, the origin aside; nil is without limit.
+    package var fileBytesMaximum: Int? {
+        get { monitor.withLock { state.fileBytesMaximum } }
+        set { monitor.withLock { state.fileBytesMaximum = newValue } }
     }
 
     /// The bytes that all files occupy.

@@ -28,7 +28,7 @@ package final class MemoryDriver: VolumeDriver {
         DriverTraits(
             noun: "in memory", storeFullPolicy: .breakWrites, lossCause: nil,
             opensOriginByPath: false, tellsMergeRate: true, throttleNote: nil,
-            mergesByItself: true)
+            mergesByItself: true, areasGrow: true)
     }
 
     package func requireMachine() throws(Problem) {}

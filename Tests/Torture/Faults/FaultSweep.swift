@@ -54,6 +54,7 @@ final class FaultSweep {
                 }
             }
             for pages in 0..<max(1, quota / 20) { try fillDisk(pages) }
+            for chunks in 3..<3 + max(1, quota / 20) { try limitFiles(chunks) }
         } catch {
             return "\(error)"
         }
@@ -81,6 +82,20 @@ final class FaultSweep {
         } catch {
             let duration = isPermanent ? "from then on" : "once"
             throw TortureFailure("\(scenario.name) at operation \(k), \(duration): \(error)")
+        }
+    }
+
+    /// No area becomes longer than some chunks.
+    private func limitFiles(_ chunks: Int) throws {
+        points += 1
+        do {
+            let run = try HistoryRun(history: history)
+            // Records are longer than that.
+            run.disk.fileBytesMaximum = max(4096, chunks * history.chunkBytes)
+            try FaultyRun(run, random: SeededGenerator(seed: UInt64(chunks)).forked(history.seed))
+                .perform(history.steps)
+        } catch {
+            throw TortureFailure("files of at most \(chunks) chunks: \(error)")
         }
     }
 

@@ -36,6 +36,7 @@ final class FaultyRun {
 
     private var isDiskFaulty: Bool {
         run.disk.faults?.countdown == 0 || run.disk.capacityBytes != nil
+            || run.disk.fileBytesMaximum != nil
     }
 
     private func attempt(_ step: HistoryStep) throws {
@@ -82,6 +83,7 @@ final class FaultyRun {
     private func repair() {
         run.disk.faults = nil
         run.disk.capacityBytes = nil
+        run.disk.fileBytesMaximum = nil
     }
 
     /// Reads all there is, with the engine as it is or opened again, and believes it.
@@ -135,6 +137,7 @@ final class FaultyRun {
     private func checkPowerCut(allowing expectation: CrashExpectation) throws {
         let image = run.disk.crashImage(using: &random, mode: random.oneIn(2) ? .dropAll : .random)
         image.capacityBytes = nil
+        image.fileBytesMaximum = nil
         let found: Observation
         do {
             found = try run.reader.observe(try HistoryRun.open(image))

@@ -110,6 +110,8 @@ final class HistoryRun {
         // Everything on the calling thread, so that a history repeats itself.
         options.copyOptions.workerCount = 0
         options.indexShape = indexShape
+        // As short as may be, so that they grow all the time.
+        options.areaBeginningBytes = 0
         // A full disk meets the index, too.
         options.indexReserveBytes = 0
         return try LiveEngine.open(store: disk, origin: disk.origin(), options: options)
