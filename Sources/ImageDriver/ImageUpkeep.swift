@@ -20,6 +20,8 @@ package final class ImageUpkeep: Sendable {
         var isWoken = true
         /// A volume that was closed in the middle of a collection has garbage left.
         var wantsCollection = true
+        /// Something was deleted since nothing was left to fold.
+        var wantsFold = true
         var thread: BackgroundThread?
     }
 
@@ -95,12 +97,42 @@ package final class ImageUpkeep: Sendable {
         switch try engine.mergeStep(byteLimit: Self.mergeStepBytes) {
         case .progressed: return 0
         case .idle:
-            return extendIndex()
+            return try fold() ?? extendIndex()
         case .finished:
             collectSoon()
             return nil
         }
     }
+
+    /// Moves a part of what deleted snapshots hold into older areas, where it stays for good. While clients
+    /// are active, the next part waits for as long as this one took.
+    private func fold() throws(Problem) -> Int? {
+        let isWanted = state.withLock { state in
+            defer { state.wantsFold = false }
+            return state.wantsFold
+        }
+        guard isWanted else { return nil }
+        let clock = SystemClock()
+        let (start, operations) = (clock.monotonicNanoseconds(), engine.clientOperationCount)
+        do throws(Problem) {
+            let isMore = try engine.fold(byteLimit: Self.foldStepBytes) { [state] in
+                state.withLock { !$0.isStopping && !$0.isWoken }
+            }
+            guard isMore else { return nil }
+        } catch {
+            // Other areas can be folded all the same.
+            state.withLock { $0.wantsFold = true }
+            throw error
+        }
+        state.withLock { $0.wantsFold = true }
+        guard engine.clientOperationCount != operations else { return 0 }
+        let took = (clock.monotonicNanoseconds() - start) / 1_000_000
+        return Int(min(max(1, took), Self.foldPauseMaximum))
+    }
+
+    private static let foldStepBytes = 32 << 20
+    /// In milliseconds.
+    private static let foldPauseMaximum: Int64 = 1000
 
     /// Makes a map of the index. Whoever wakes or stops the thread does not wait for it, and the next one
     /// waits for as long as this one took: a disk that clients need is not the index's alone.
@@ -125,6 +157,7 @@ package final class ImageUpkeep: Sendable {
         guard isWanted else { return }
         do throws(Problem) {
             _ = try engine.collect()
+            state.withLock { $0.wantsFold = true }
         } catch {
             state.withLock { $0.wantsCollection = true }
             throw error

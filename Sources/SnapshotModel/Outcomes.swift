@@ -92,7 +92,8 @@ package struct DeleteReport: Hashable, Sendable, Codable {
 package struct CollectReport: Hashable, Sendable, Codable {
     /// Bytes of exceptions that nobody needs any more.
     package var punchedBytes: Int
-    /// Areas whose whole folder went, and which.
+    /// Areas whose whole folder went, and such as took over what others held: what was known of their
+    /// content counts no more.
     package var removedAreas: [SnapshotOrdinal]
     /// The bytes that the filesystem got back, by what the areas occupied before and after; nil from
     /// a server that does not measure.

@@ -177,6 +177,27 @@ package struct ChainModel: Sendable {
         return freed + emptyNewest()
     }
 
+    /// Moves what areas of deleted snapshots hold into that of the live one before them, where all of them
+    /// are frozen and no merge runs. What they had is garbage then. Returns whether there was anything.
+    package mutating func fold() -> Bool {
+        guard safety == nil else { return false }
+        var hasMoved = false
+        var target: Int?
+        for area in areas.keys.sorted() where area != newest {
+            if live.contains(area) {
+                target = area
+            } else if let target {
+                for (chunk, content) in areas[area, default: [:]]
+                where areas[target]?[chunk] == nil {
+                    areas[target]?[chunk] = content
+                    recorded[target]?.insert(chunk)
+                    hasMoved = true
+                }
+            }
+        }
+        return hasMoved
+    }
+
     /// Without a live snapshot the area that grows is emptied: it forgets that it has anything.
     private mutating func emptyNewest() -> Int {
         guard live.isEmpty, safety == nil, let newest else { return 0 }

@@ -70,12 +70,19 @@ extension CatalogStore {
         try removeChunkMaps(volume: volume, ordinals: [ordinal])
     }
 
-    /// As ``removeChunkMap(volume:ordinal:)``, of many at once.
+    /// As ``removeChunkMap(volume:ordinal:)``, of many at once, and of areas that became others: what they
+    /// occupy is to be counted anew.
     package func removeChunkMaps(volume: String, ordinals: [SnapshotOrdinal]) throws {
         let list = NumberList(ordinals.map { Int64($0.rawValue) })
         try write("removing chunk maps of volume \(volume)") { database in
             try database.execute(
                 sql: "DELETE FROM chunk_map WHERE volume_id = ? AND ordinal \(NumberList.isMember)",
+                arguments: [try Self.volumeID(database, volume), list])
+            try database.execute(
+                sql: """
+                    UPDATE snapshot SET store_bytes = NULL
+                    WHERE volume_id = ? AND ordinal \(NumberList.isMember)
+                    """,
                 arguments: [try Self.volumeID(database, volume), list])
         }
     }

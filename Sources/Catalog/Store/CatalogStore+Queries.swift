@@ -98,6 +98,26 @@ extension CatalogStore {
         }.first
     }
 
+    /// The ordinals of the snapshots of a stretch that are neither gone nor being deleted, ascending.
+    package func liveOrdinals(
+        volume: String, in ordinals: Range<SnapshotOrdinal>
+    ) throws -> [SnapshotOrdinal] {
+        try read("listing the snapshots of volume \(volume)") { database in
+            try Row.map(
+                database,
+                sql: """
+                    SELECT ordinal FROM snapshot
+                    WHERE volume_id = ? AND ordinal >= ? AND ordinal < ? AND phase = 'present'
+                    ORDER BY ordinal
+                    """,
+                arguments: [
+                    try Self.volumeID(database, volume), ordinals.lowerBound.rawValue,
+                    ordinals.upperBound.rawValue,
+                ]
+            ) { try $0.raw() }
+        }
+    }
+
     /// Whether a revert has taken one of a stretch of snapshots, also of one that is being deleted.
     package func hasSafetySnapshot(
         volume: String, in ordinals: Range<SnapshotOrdinal>

@@ -126,9 +126,10 @@ struct SnapshotReconciler {
     ) throws {
         let books = AreaBookkeeper(context, facts.volume)
         let sizes = try books.sizesBeside(ordinals)
+        let extended = try books.extended(removedAreas)
         try context.catalog.atomically("recording a deletion") {
             try context.catalog.removeSnapshots(ids)
-            try books.snapshotsDeleted(sizes, removedAreas: removedAreas)
+            try books.snapshotsDeleted(sizes, removedAreas: removedAreas, extended)
         }
     }
 

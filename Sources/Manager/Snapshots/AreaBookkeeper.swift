@@ -45,12 +45,31 @@ struct AreaBookkeeper {
         return sizes
     }
 
+    /// Of the areas that a session tells of, those that are still there: they took over what others held.
+    /// To be asked outside a transaction: they are read.
+    func extended(_ told: [SnapshotOrdinal]) throws -> [SnapshotOrdinal: ChunkMap] {
+        guard let first = told.min(), let last = told.max() else { return [:] }
+        var found: [SnapshotOrdinal: ChunkMap] = [:]
+        let live = try context.catalog.liveOrdinals(volume: name, in: first..<last.next)
+        for ordinal in Set(told).intersection(live) {
+            // One that cannot be read is asked for by whoever needs it.
+            found[ordinal] = try? maps.reader().chunkMap(of: ordinal)
+        }
+        return found
+    }
+
     /// After snapshots were deleted: their neighbours changed, and areas may be gone.
+    ///
+    /// - Parameter extended: of the same areas, as ``extended(_:)`` found them.
     func snapshotsDeleted(
-        _ sizes: [SnapshotID: SnapshotSizes], removedAreas: [SnapshotOrdinal]
+        _ sizes: [SnapshotID: SnapshotSizes], removedAreas: [SnapshotOrdinal],
+        _ extended: [SnapshotOrdinal: ChunkMap]
     ) throws {
         if !removedAreas.isEmpty {
             try context.catalog.removeChunkMaps(volume: name, ordinals: removedAreas)
+        }
+        for (ordinal, map) in extended {
+            try context.catalog.storeChunkMap(map, volume: name, ordinal: ordinal)
         }
         try record(sizes)
     }

@@ -37,34 +37,62 @@ final class AreaMaps {
     /// The union of the chunks of some areas. Areas that are gone held nothing that anybody needs;
     /// only the first must be there, because a live snapshot owns it.
     func chunks(in ordinals: Range<SnapshotOrdinal>) throws -> ChunkSet {
-        guard !ordinals.isEmpty else { return ChunkSet() }
-        let last = SnapshotOrdinal(rawValue: ordinals.upperBound.rawValue - 1)
-        let recorded = try context.catalog.chunkMaps(
-            volume: volume.record.name, ordinals: ordinals.lowerBound...last)
-        var sets = recorded.values.map(\.chunks)
-        for ordinal in try unrecorded(ordinals, recorded) {
-            if let map = try storedMap(ordinal, isRequired: ordinal == ordinals.lowerBound) {
-                sets.append(map.chunks)
-            }
+        let maps = try maps(in: ordinals) {
+            try storedMap($0, isRequired: $0 == ordinals.lowerBound)
         }
-        return ChunkSet.union(sets)
+        return ChunkSet.union(maps.values.map(\.chunks))
     }
 
     /// What each area of a stretch holds that is there and can be read.
     func readable(in ordinals: Range<SnapshotOrdinal>) throws -> [SnapshotOrdinal: ChunkSet] {
+        try maps(in: ordinals) { ordinal in
+            do {
+                return try reader().chunkMap(of: ordinal)
+            } catch let problem as Problem where problem.code == .notFound || problem.isDamage {
+                return nil
+            }
+        }.mapValues(\.chunks)
+    }
+
+    /// The maps of a stretch's areas, as far as there are such areas.
+    ///
+    /// - Parameter read: reads one of the store's; nil where there is none.
+    private func maps(
+        in ordinals: Range<SnapshotOrdinal>, _ read: (SnapshotOrdinal) throws -> ChunkMap?
+    ) throws -> [SnapshotOrdinal: ChunkMap] {
         guard !ordinals.isEmpty else { return [:] }
         let last = SnapshotOrdinal(rawValue: ordinals.upperBound.rawValue - 1)
         let recorded = try context.catalog.chunkMaps(
             volume: volume.record.name, ordinals: ordinals.lowerBound...last)
-        var sets = recorded.mapValues(\.chunks)
-        for ordinal in try unrecorded(ordinals, recorded) {
-            do {
-                sets[ordinal] = try reader().chunkMap(of: ordinal).chunks
-            } catch let problem as Problem where problem.code == .notFound || problem.isDamage {
-                continue
-            }
+        var maps = recorded
+        for ordinal in try unrecorded(ordinals, recorded) { maps[ordinal] = try read(ordinal) }
+        for ordinal in try extended(maps, ordinals) where recorded[ordinal] != nil {
+            do { maps[ordinal] = try read(ordinal) ?? maps[ordinal] } catch let problem as Problem
+                where problem.code == .notFound
+            { continue }
         }
-        return sets
+        return maps
+    }
+
+    /// The areas that may have taken over what others held which have gone: those from the live snapshot
+    /// before these on. What is recorded of them may be from before.
+    private func extended(
+        _ maps: [SnapshotOrdinal: ChunkMap], _ ordinals: Range<SnapshotOrdinal>
+    ) throws -> [SnapshotOrdinal] {
+        func count(_ range: Range<SnapshotOrdinal>) -> Int {
+            range.upperBound.rawValue - range.lowerBound.rawValue
+        }
+        guard maps.count < count(ordinals) else { return [] }
+        let live = try context.catalog.liveOrdinals(volume: volume.record.name, in: ordinals)
+        let starts = [ordinals.lowerBound] + live.filter { $0 > ordinals.lowerBound }
+        let present = maps.keys.sorted()
+        var result: [SnapshotOrdinal] = []
+        for (start, end) in zip(starts, starts.dropFirst() + [ordinals.upperBound]) {
+            let first = present.lowestIndex { $0 >= start }
+            let areas = present[first..<present.lowestIndex { $0 >= end }]
+            if areas.count < count(start..<end) { result += areas }
+        }
+        return result
     }
 
     /// The areas of a stretch whose maps are not recorded. Most of them are gone: where there are many, those

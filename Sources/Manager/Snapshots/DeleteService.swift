@@ -237,9 +237,10 @@ package struct DeleteService {
         let collected = try part.deletion.carryOut(ids)
         let books = AreaBookkeeper(context, part.volume)
         let sizes = try books.sizesBeside(part.rows.map(\.ordinal))
+        let extended = try books.extended(collected.removedAreas)
         try context.catalog.atomically("recording a deletion") {
             try context.catalog.removeSnapshots(ids)
-            try books.snapshotsDeleted(sizes, removedAreas: collected.removedAreas)
+            try books.snapshotsDeleted(sizes, removedAreas: collected.removedAreas, extended)
             try context.log(
                 .snapshotsDeleted,
                 "snapshots \(ids.map(\.description).joined(separator: ", ")) were deleted",

@@ -3,6 +3,13 @@ internal import Glibc
 package import SnapshotModel
 package import StoreFormat
 
+/// Where the old content of a chunk is, before an area has it.
+package struct OldContent {
+    package let device: any BlockDevice
+    /// The chunk's bytes on the device; the last chunk of a volume may have fewer than others.
+    package let bytes: Range<Int>
+}
+
 /// An area that still takes exceptions: the newest snapshot's, and during a merge the safety
 /// snapshot's.
 ///
@@ -238,6 +245,18 @@ package final class GrowingArea: Sendable {
     package func preserve(
         _ chunks: [Range<ChunkIndex>], of origin: any BlockDevice, geometry: Geometry
     ) throws(IOFailure) -> Int {
+        try preserve(chunks) { chunk in
+            OldContent(
+                device: origin, bytes: geometry.bytes(of: chunk..<chunk.advanced(by: 1)))
+        }
+    }
+
+    /// The same, of old content wherever it is: `locate` says it of a chunk.
+    @discardableResult
+    package func preserve(
+        _ chunks: [Range<ChunkIndex>],
+        _ locate: (ChunkIndex) throws(IOFailure) -> OldContent
+    ) throws(IOFailure) -> Int {
         var preserved = 0
         while true {
             monitor.lock()
@@ -252,7 +271,7 @@ package final class GrowingArea: Sendable {
             let (mine, others) = reserve(chunks)
             monitor.unlock()
             guard !mine.isEmpty || !others.isEmpty else { return preserved }
-            try fill(mine, from: origin, geometry: geometry)
+            try fill(mine, locate)
             try commit(mine, waitingFor: others)
             preserved += mine.reduce(0) { $0 + $1.entries.count * format.chunkBytes }
             // When somebody else's reservation failed its chunks are free again: once more.
@@ -308,19 +327,22 @@ package final class GrowingArea: Sendable {
 
     /// Copies the old contents; a failure gives all the reservations up.
     private func fill(
-        _ mine: [Reservation], from origin: any BlockDevice, geometry: Geometry
+        _ mine: [Reservation], _ locate: (ChunkIndex) throws(IOFailure) -> OldContent
     ) throws(IOFailure) {
         do throws(IOFailure) {
             for reservation in mine {
-                let plan = reservation.entries.map { entry in
-                    let source = geometry.bytes(of: entry.origin..<entry.origin.advanced(by: 1))
-                    return CopyRun(
-                        source: origin, destination: device,
-                        range: CopyRange(
-                            sourceOffset: source.lowerBound,
-                            destinationOffset: format.offset(of: entry.area),
-                            byteCount: source.count),
-                        isDestinationZero: !reservation.isRecycled)
+                var plan: [CopyRun] = []
+                plan.reserveCapacity(reservation.entries.count)
+                for entry in reservation.entries {
+                    let source = try locate(entry.origin)
+                    plan.append(
+                        CopyRun(
+                            source: source.device, destination: device,
+                            range: CopyRange(
+                                sourceOffset: source.bytes.lowerBound,
+                                destinationOffset: format.offset(of: entry.area),
+                                byteCount: source.bytes.count),
+                            isDestinationZero: !reservation.isRecycled))
                 }
                 _ = try kernel.copy(plan)
             }

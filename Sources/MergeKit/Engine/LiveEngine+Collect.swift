@@ -49,6 +49,9 @@ extension LiveEngine {
             isCollectable(manifest.ordinal, in: chain)
                 && withShared { $0.collected[manifest.ordinal] != .some(stretch.judge) }
         }
+        guard !pending.isEmpty else { return }
+        let judge = stretch.judge.flatMap { chain.entry($0)?.manifest }
+        try settleExtended([judge].compactMap(\.self) + stretch.deleted, in: chain)
         for garbage in try planner.garbage(of: pending, in: stretch) {
             let (manifest, chunks) = (garbage.manifest, garbage.chunks)
             let isGrowing = chain.growing(manifest.ordinal) != nil
@@ -73,6 +76,10 @@ extension LiveEngine {
     /// live, ``emptyGrowingArea(_:)`` comes.
     private func isCollectable(_ ordinal: SnapshotOrdinal, in chain: ChainState) -> Bool {
         guard chain.merge?.record.safety != ordinal else { return false }
+        // Its plan may be from before a fold, and lead there.
+        guard chain.merge == nil || !withShared({ $0.moved.contains(ordinal) }) else {
+            return false
+        }
         guard chain.growing(ordinal) != nil else { return true }
         return chain.merge == nil && chain.hasLive
     }
@@ -119,6 +126,7 @@ extension LiveEngine {
                 withShared { shared in
                     shared.removedAreas.append(ordinal)
                     shared.leftOvers.remove(ordinal)
+                    shared.moved.remove(ordinal)
                 }
             }
         }

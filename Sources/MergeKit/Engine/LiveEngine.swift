@@ -44,10 +44,15 @@ package final class LiveEngine: Sendable {
         var collected: [SnapshotOrdinal: SnapshotOrdinal?] = [:]
         /// What collections have given back to the filesystem so far, in bytes.
         var freedBytes = 0
-        /// The areas that collections have removed since somebody took the list.
+        /// The areas that were removed or extended since somebody took the list.
         var removedAreas: [SnapshotOrdinal] = []
         /// Areas that the chain has no more, and whose folders may still be there.
         var leftOvers: Set<SnapshotOrdinal> = []
+        /// Deleted snapshots of which an older area has some exceptions, too, by now.
+        var moved: Set<SnapshotOrdinal> = []
+        /// Live snapshots into whose areas nothing is to be moved, or cannot be, and the last deleted one that
+        /// followed them when that was found.
+        var unfoldable: [SnapshotOrdinal: SnapshotOrdinal] = [:]
     }
 
     init(
@@ -86,7 +91,8 @@ package final class LiveEngine: Sendable {
     /// The bytes that collections have given back to the filesystem since the volume was opened.
     package var freedBytes: Int { shared.withLock { $0.freedBytes } }
 
-    /// The areas that collections have removed since the last call.
+    /// The areas that collections have removed since the last call, and those that took over what others
+    /// held: what anybody knew of their content counts no more.
     package func takeRemovedAreas() -> [SnapshotOrdinal] {
         withShared { shared in
             defer { shared.removedAreas = [] }
@@ -108,7 +114,7 @@ package final class LiveEngine: Sendable {
     }
 
     func noteClientOperation() { clientOperations.add(1, ordering: .relaxed) }
-    var clientOperationCount: Int { clientOperations.load(ordering: .relaxed) }
+    package var clientOperationCount: Int { clientOperations.load(ordering: .relaxed) }
 
     /// Calls with the present chain, and again with a newer one when it failed because an area was
     /// collected meanwhile: nobody needs the areas that are.

@@ -35,6 +35,8 @@ final class ViewIndex: Sendable {
         /// How often all maps were removed to make room, and whether somebody does it just now.
         var givenBackCount = 0
         var isGivingBack = false
+        /// Blocks of which an area became another: what anybody has of their maps from before is wrong.
+        var retired: Set<IndexBlock> = []
 
         /// Forgets all maps, and returns their blocks.
         mutating func takeAll() -> Set<IndexBlock> {
@@ -111,14 +113,17 @@ final class ViewIndex: Sendable {
     func map(
         of block: IndexBlock, in chain: ChainState, _ library: AreaLibrary, former: IndexMap? = nil
     ) throws(Problem) -> IndexMap? {
-        let (isKnown, loaded) = state.withLock { state in
+        let (isKnown, loaded, isRetired) = state.withLock { state in
             state.time += 1
             state.loaded[block]?.lastUse = state.time
-            return (state.known.contains(block), state.loaded[block]?.map)
+            return (
+                state.known.contains(block), state.loaded[block]?.map,
+                state.retired.contains(block)
+            )
         }
         if let loaded { return loaded }
         guard isKnown else { return nil }
-        if let former { return former }
+        if let former, !isRetired { return former }
         guard let map = try? codec.decode(store.readIndexMap(block), of: block),
             try chain.agrees(with: map, library)
         else {
@@ -159,6 +164,20 @@ final class ViewIndex: Sendable {
     func forget(naming ordinal: SnapshotOrdinal) {
         let known = state.withLock { $0.known }
         for block in known where block.contains(ordinal) { forget(block) }
+    }
+
+    /// Removes, durably, all maps that may have been made of an area, before it becomes another: they would
+    /// say of it that it was altered.
+    ///
+    /// - Parameter limit: where the chain's frozen areas end.
+    func retire(naming ordinal: SnapshotOrdinal, before limit: SnapshotOrdinal) throws(Problem) {
+        guard let levels = shape.levels(before: limit) else { return }
+        let named = levels.map { shape.block($0, with: ordinal) }
+        for block in named { forget(block) }
+        state.withLock { $0.retired.formUnion(named) }
+        // Also those that nobody takes for there any more.
+        let found = try store.indexBlocks(shape).intersection(named)
+        try store.removeIndexMaps(found)
     }
 
     // MARK: Making

@@ -18,6 +18,8 @@ package import SnapshotModel
 ///     snapshots/000042/deleted        an empty file: the snapshot is deleted. It needs no space,
 ///                                     so that deleting works on a full disk
 ///     snapshots/000042/broken         an empty file: this snapshot and all older ones are lost
+///     snapshots/000042/extended       an empty file: its area takes over what later ones hold, or did when
+///                                     a crash came: nobody knows whether the last of that is durable
 ///     reverts/000007/revert.json      a running revert
 ///     reverts/000007/revert.json.new  without the former: its creation or removal is not finished
 ///     reverts/000007/journal          the chunks that its merge has done
@@ -58,6 +60,7 @@ package enum StoreLayout {
     /// All names that there can be in a snapshot's folder.
     static let snapshotNames: Set<String> = [
         "manifest.json", "manifest.json.new", "manifest.json.labels", areaName, deleted, "broken",
+        "extended",
     ]
     /// All names that there can be in a revert's folder.
     static let revertNames: Set<String> = [
@@ -111,6 +114,11 @@ package enum StoreLayout {
     /// It has lost exceptions, and all older ones with it.
     package static func brokenMark(_ ordinal: SnapshotOrdinal) -> String {
         snapshotFolder(ordinal) + "/broken"
+    }
+
+    /// Its area may have entries that are not durable, though it does not grow.
+    package static func extendedMark(_ ordinal: SnapshotOrdinal) -> String {
+        snapshotFolder(ordinal) + "/extended"
     }
 
     /// Everything of one revert.

@@ -66,7 +66,7 @@ struct StepMaker {
     private var weights: [(kind: Kind, weight: Int)]
 
     private enum Kind: CaseIterable {
-        case write, zero, flush, snapshot, setSnapshot, delete, collect, revert, setRevert
+        case write, zero, flush, snapshot, setSnapshot, delete, collect, fold, revert, setRevert
         case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, resize, reopen
     }
 
@@ -85,7 +85,7 @@ struct StepMaker {
         switch kind {
         case .write: 30
         case .snapshot, .merge: 8
-        case .zero, .delete, .collect, .revert: 5
+        case .zero, .delete, .collect, .fold, .revert: 5
         case .flush, .reopen: 3
         case .setSnapshot, .setRevert, .cancelMerge, .resumeMerge, .openView, .closeView: 2
         case .pauseMerge, .resize: 1
@@ -115,6 +115,7 @@ struct StepMaker {
         case .setSnapshot: return .setSnapshot(isUndone: random.oneIn(2))
         case .delete: return .delete(pick: pick)
         case .collect: return .collect
+        case .fold: return .fold(chunks: 1 + random.below(random.oneIn(2) ? 3 : 64))
         case .revert: return .revert(pick: pick, withSafety: !random.oneIn(3))
         case .setRevert: return .setRevert(pick: pick, isUndone: random.oneIn(2))
         case .merge: return .merge(chunks: 1 + random.below(random.oneIn(4) ? 64 : 4))

@@ -17,6 +17,7 @@ extension HistoryRun {
         case .setSnapshot(let isUndone): try takeSnapshotBySteps(isUndone: isUndone)
         case .delete(let pick): try delete(pick)
         case .collect: try collect()
+        case .fold(let chunks): try fold(chunks: chunks)
         case .revert(let pick, let withSafety): try revert(pick, withSafety: withSafety)
         case .setRevert(let pick, let isUndone): try revertBySteps(pick, isUndone: isUndone)
         case .merge(let chunks): try merge(chunks)
@@ -220,6 +221,27 @@ extension HistoryRun {
         }
         _ = chain?.collect()
         try checkFolders()
+    }
+
+    private func fold(chunks: Int) throws {
+        var hasFolded = false
+        while try engine.fold(byteLimit: chunks * history.chunkBytes) { hasFolded = true }
+        guard !isMergeEnding else {
+            // For the engine a merge goes on.
+            if hasFolded { throw TortureFailure("areas were folded during a merge") }
+            return
+        }
+        let isExpected = chain?.fold() ?? hasFolded
+        guard isExpected == hasFolded || disk.capacityBytes == nil else {
+            // There was no room for it.
+            chain = nil
+            return
+        }
+        guard isExpected == hasFolded else {
+            throw TortureFailure("areas were \(hasFolded ? "" : "not ")folded, against the model")
+        }
+        if hasFolded { _ = chain?.collect() }
+        if hasFolded { try checkFolders() }
     }
 
     /// After a collection no area may be left that nobody needs.

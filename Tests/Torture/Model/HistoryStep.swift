@@ -9,6 +9,8 @@ enum HistoryStep: Hashable, Sendable {
     case setSnapshot(isUndone: Bool)
     case delete(pick: Int)
     case collect
+    /// Areas of deleted snapshots are folded into older ones, at most so many chunks at a time.
+    case fold(chunks: Int)
     case revert(pick: Int, withSafety: Bool)
     /// A revert in the steps that sets of volumes are made of; taken back when `isUndone`.
     case setRevert(pick: Int, isUndone: Bool)
@@ -36,6 +38,7 @@ extension HistoryStep: CustomStringConvertible {
         case .setSnapshot(let isUndone): "snapshot by steps\(isUndone ? ", rolled back" : "")"
         case .delete(let pick): "delete, pick \(pick)"
         case .collect: "collect"
+        case .fold(let chunks): "fold, \(chunks) chunks at a time"
         case .revert(let pick, let withSafety):
             "revert, pick \(pick), \(withSafety ? "with" : "no") safety"
         case .setRevert(let pick, let isUndone):
