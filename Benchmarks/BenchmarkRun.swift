@@ -10,6 +10,7 @@ struct BenchmarkRun {
         ("chunk-size", { try ChunkSizeBenchmark.run($0) }),
         ("chain", { try ChainBenchmark.run($0) }),
         ("served", { try ServedBenchmark.run($0) }),
+        ("clones", { try CloneBenchmark.run($0) }),
         ("memory", { try MemoryBenchmark.run($0) }),
         ("commands", { try CommandBenchmark.run($0) }),
         ("schedules", { try ScheduleBenchmark.run($0) }),

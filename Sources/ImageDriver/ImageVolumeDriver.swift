@@ -31,7 +31,7 @@ package struct ImageVolumeDriver: VolumeDriver {
         DriverTraits(
             noun: "an image", storeFullPolicy: .breakWrites, lossCause: nil,
             opensOriginByPath: true, tellsMergeRate: true, throttleNote: nil, mergesByItself: false,
-            areasGrow: true)
+            areasGrow: true, hasClones: true)
     }
 
     // MARK: Origins, and new volumes

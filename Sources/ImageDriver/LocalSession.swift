@@ -254,3 +254,25 @@ extension LocalSession {
         return try SnapshotExport(path: path).write(view, for: client)
     }
 }
+
+// MARK: - Clones
+
+extension LocalSession {
+    package func createClone(
+        _ request: CloneRequest, for client: any RequestClient
+    ) throws(Problem) -> CloneRecord {
+        try change.atOnce(for: client) { engine throws(Problem) in
+            try engine.createClone(request)
+        }
+    }
+
+    package func previewDeleteClone(
+        _ name: String, for client: any RequestClient
+    ) throws(Problem) -> Int { try engine.previewDeleteClone(name) }
+
+    package func deleteClone(
+        _ name: String, for client: any RequestClient
+    ) throws(Problem) -> Int {
+        try change.atOnce(for: client) { engine throws(Problem) in try engine.deleteClone(name) }
+    }
+}

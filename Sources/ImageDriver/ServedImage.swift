@@ -9,7 +9,7 @@ internal import StoreFormat
 package final class ServedImage: ServedVolume {
     private let host: VolumeHost
     private let control: ControlServer
-    /// Those who have the volume open for reading, or one of its snapshots.
+    /// Those who have the volume open for reading, or one of its snapshots or clones.
     private let readers = ClientRegister()
 
     private let report: @Sendable (Advice) -> Void
@@ -43,6 +43,16 @@ package final class ServedImage: ServedVolume {
         let view = try host.engine.openView(of: manifest.id)
         let (clients, client) = (readers, readers.arrive(at: SystemClock().now()))
         return ImageSnapshotContent(view, of: host.engine.record) { clients.leave(client) }
+    }
+
+    package func readableClones() -> [CloneRecord] { host.engine.readableClones }
+
+    package func openClone(_ name: String, readOnly: Bool) throws(Problem) -> any ExportContent {
+        let open = try host.engine.openClone(name)
+        let (clients, client) = (readers, readers.arrive(at: SystemClock().now()))
+        return ImageCloneContent(open, of: host.engine.record, isWritable: !readOnly) {
+            clients.leave(client)
+        }
     }
 
     /// Opens the image, starts its background work, and listens for commands.

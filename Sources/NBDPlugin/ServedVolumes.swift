@@ -157,10 +157,15 @@ final class ServedVolumes: Sendable {
     /// The export for clients that name none: the only volume, when there is one.
     var defaultExport: String? { volumes.count == 1 ? volumes.first?.name : nil }
 
-    /// The exports and what they are: the volumes, then their snapshots, newest first.
+    /// The exports and what they are: the volumes, their clones, then their snapshots, newest first.
     func exports() throws(Problem) -> [(name: ExportName, description: String)] {
         var exports = volumes.map {
             (ExportName(volume: $0.name), ExportDescription.volume($0.name))
+        }
+        for volume in volumes {
+            exports += try volume.readableClones().map { clone in
+                (ExportName(volume: clone.name), ExportDescription.clone(clone, of: volume.name))
+            }
         }
         for volume in volumes {
             exports += try volume.readableSnapshots().reversed().map { manifest in
@@ -177,18 +182,43 @@ final class ServedVolumes: Sendable {
     /// cannot be.
     func open(_ text: String, readOnly: Bool) throws(Problem) -> NBDExport {
         let name = ExportName(text)
-        guard let volume = volumes.first(where: { $0.name == name.volume }) else {
-            let known = volumes.map(\.name).joined(separator: ", ")
-            throw Problem(
-                .notFound,
-                text.isEmpty
-                    ? "a client named no export, and there are several volumes"
-                    : "there is no export \(text)", hint: "volumes: \(known)")
+        let content: any ExportContent
+        if let volume = volumes.first(where: { $0.name == name.volume }) {
+            content =
+                if let snapshot = name.snapshot {
+                    try Self.open(snapshot, of: volume, readOnly: readOnly)
+                } else {
+                    try volume.openVolume(readOnly: readOnly)
+                }
+        } else {
+            content = try openClone(text, readOnly: readOnly)
         }
-        let content =
-            if let snapshot = name.snapshot { try volume.openSnapshot(snapshot) } else {
-                try volume.openVolume(readOnly: readOnly)
-            }
         return NBDExport(content, readOnly: readOnly, failures: failures)
+    }
+
+    /// What follows a volume's name: one of its snapshots, or of its clones.
+    private static func open(
+        _ reference: String, of volume: any ServedVolume, readOnly: Bool
+    ) throws(Problem) -> any ExportContent {
+        let isClone = try volume.readableClones().contains { $0.name == reference }
+        return isClone
+            ? try volume.openClone(reference, readOnly: readOnly)
+            : try volume.openSnapshot(reference)
+    }
+
+    /// A clone has its name for itself, as a volume has.
+    private func openClone(
+        _ text: String, readOnly: Bool
+    ) throws(Problem) -> any ExportContent {
+        for volume in volumes {
+            guard try volume.readableClones().contains(where: { $0.name == text }) else { continue }
+            return try volume.openClone(text, readOnly: readOnly)
+        }
+        let known = volumes.map(\.name).joined(separator: ", ")
+        throw Problem(
+            .notFound,
+            text.isEmpty
+                ? "a client named no export, and there are several volumes"
+                : "there is no export \(text)", hint: "volumes: \(known)")
     }
 }

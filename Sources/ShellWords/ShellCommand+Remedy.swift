@@ -26,6 +26,10 @@ extension ShellCommand {
                 Self("deactivate", .operand(name), withoutStore ? .option("--without-store") : nil)
             case .serve(let name): Self("serve", name.map { .operand($0) })
             case .snapshot(let name): Self("snapshot", .operand(name))
+            case .cloneCreate(let id):
+                Self("clone create", .operand("\(id)"), .operand(.open("NAME")))
+            case .cloneDelete(let name): Self("clone delete", .operand(name))
+            case .cloneList: Self("clone list")
             case .delete: Self("delete", .operand(.unsaid("ID")))
             case .export(let id): Self("export", .operand("\(id)"), .operand(.open("FILE")))
             case .hold:

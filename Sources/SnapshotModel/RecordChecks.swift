@@ -37,6 +37,18 @@ extension VolumeRecord {
     }
 }
 
+extension CloneRecord {
+    /// What in it no snapmgr has written; nil when there is nothing.
+    package var flaw: String? {
+        if !VolumeRecord.isValidName(name) { return "its name cannot be a clone's" }
+        let isSize =
+            (1...Geometry.volumeBytesMaximum).contains(volumeBytes)
+            && volumeBytes.isMultiple(of: Geometry.sectorBytes)
+        if !isSize { return "it has an impossible size" }
+        return snapshot.rawValue > 0 && snapshotID.rawValue > 0 ? nil : "it names no snapshot"
+    }
+}
+
 extension SnapshotManifest {
     /// What in it no snapmgr has written; nil when there is nothing.
     package var flaw: String? {

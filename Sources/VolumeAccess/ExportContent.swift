@@ -63,6 +63,11 @@ package enum ExportDescription {
     /// How messages call a volume.
     package static func volume(_ name: String) -> String { "volume \(name)" }
 
+    /// How messages call a clone.
+    package static func clone(_ clone: CloneRecord, of volume: String) -> String {
+        "clone \(clone.name) of snapshot \(clone.snapshotID) of volume \(volume)"
+    }
+
     /// How messages call a snapshot.
     package static func snapshot(_ manifest: SnapshotManifest, of volume: String) -> String {
         let name = manifest.name.map { " (\($0))" } ?? ""

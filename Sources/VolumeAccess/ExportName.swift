@@ -1,6 +1,6 @@
 package import SnapshotModel
 
-/// The name of an NBD export: `VOL` is a volume, `VOL@ID` or `VOL@NAME` one of its snapshots.
+/// The name of an NBD export: `VOL` is a volume or a clone, `VOL@ID` or `VOL@NAME` one of its snapshots.
 package struct ExportName: Hashable, Sendable {
     /// The volume's name.
     package let volume: String

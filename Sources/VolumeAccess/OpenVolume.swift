@@ -72,6 +72,41 @@ package protocol OpenVolume: VolumeSession {
     ) throws(Problem) -> Int
     /// - Returns: the volume's record as it is now.
     func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord
+    /// Makes a clone of a snapshot; durable when it returns.
+    func createClone(
+        _ request: CloneRequest, for client: any RequestClient
+    ) throws(Problem) -> CloneRecord
+    /// What deleting a clone would free, in bytes. - Throws: `refused` when clients have it open.
+    func previewDeleteClone(
+        _ name: String, for client: any RequestClient
+    ) throws(Problem) -> Int
+    /// Removes a clone, and returns the bytes that are freed.
+    func deleteClone(_ name: String, for client: any RequestClient) throws(Problem) -> Int
+}
+
+extension OpenVolume {
+    /// Refused, where a driver has no clones.
+    package func createClone(
+        _ request: CloneRequest, for client: any RequestClient
+    ) throws(Problem) -> CloneRecord { throw Problem.noClones }
+
+    /// Refused, where a driver has no clones.
+    package func previewDeleteClone(
+        _ name: String, for client: any RequestClient
+    ) throws(Problem) -> Int { throw Problem.noClones }
+
+    /// Refused, where a driver has no clones.
+    package func deleteClone(
+        _ name: String, for client: any RequestClient
+    ) throws(Problem) -> Int { throw Problem.noClones }
+}
+
+extension Problem {
+    fileprivate static var noClones: Problem {
+        Problem(
+            .refused, "this kind of volume has no clones",
+            hint: "export the snapshot to an image of its own: \(.list()) tells its id")
+    }
 }
 
 /// What holds for all drivers.
@@ -124,6 +159,11 @@ extension OpenVolume {
         case .label(let id, let labels): try label(id, labels, for: client)
         case .export(let id, let path):
             return .exported(bytes: try export(id, path: path, for: client))
+        case .createClone(let request): return .clone(try createClone(request, for: client))
+        case .previewDeleteClone(let name):
+            return .cloneDeleted(bytes: try previewDeleteClone(name, for: client))
+        case .deleteClone(let name):
+            return .cloneDeleted(bytes: try deleteClone(name, for: client))
         case .resize(let bytes): return .volume(try resize(to: bytes, for: client))
         }
         return .done

@@ -19,6 +19,12 @@ package protocol ServedVolume: Sendable {
     /// Opens one of the ``readableSnapshots()`` for a client.
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
 
+    /// The clones that clients may open, by their ordinals.
+    func readableClones() throws(Problem) -> [CloneRecord]
+
+    /// Opens one of the ``readableClones()`` for a client.
+    func openClone(_ name: String, readOnly: Bool) throws(Problem) -> any ExportContent
+
     /// Clients that have the volume or a snapshot open, and for whom it would end with this server's
     /// part in it; nil when there are none.
     var clients: ClientPresence? { get }
@@ -28,6 +34,14 @@ package protocol ServedVolume: Sendable {
 }
 
 extension ServedVolume {
+    /// None, where nothing else is said.
+    package func readableClones() throws(Problem) -> [CloneRecord] { [] }
+
+    /// There is none, where nothing else is said.
+    package func openClone(_ name: String, readOnly: Bool) throws(Problem) -> any ExportContent {
+        throw Problem(.notFound, "there is no clone \(name)")
+    }
+
     /// Searched for among all of them.
     package func readableSnapshot(_ id: SnapshotID) throws(Problem) -> SnapshotManifest? {
         try readableSnapshots().last { $0.id == id }

@@ -132,11 +132,13 @@ package struct DriverTraits: Hashable, Sendable {
     /// Whether an area's file becomes longer with what is in it; else it has room for all of the volume from
     /// its beginning.
     package var areasGrow: Bool
+    /// Whether its snapshots can have clones.
+    package var hasClones: Bool
 
     package init(
         noun: String, storeFullPolicy: StoreFullPolicy, lossCause: String?,
         opensOriginByPath: Bool, tellsMergeRate: Bool, throttleNote: String?,
-        mergesByItself: Bool, areasGrow: Bool
+        mergesByItself: Bool, areasGrow: Bool, hasClones: Bool
     ) {
         self.noun = noun
         self.storeFullPolicy = storeFullPolicy
@@ -146,5 +148,6 @@ package struct DriverTraits: Hashable, Sendable {
         self.throttleNote = throttleNote
         self.mergesByItself = mergesByItself
         self.areasGrow = areasGrow
+        self.hasClones = hasClones
     }
 }

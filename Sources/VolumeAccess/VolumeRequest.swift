@@ -44,6 +44,11 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     /// Writes a snapshot's content to a new file; sends progress.
     case export(SnapshotID, path: String)
     case resize(bytes: Int)
+    /// Makes a writable layer over a snapshot.
+    case createClone(CloneRequest)
+    /// What deleting a clone would free.
+    case previewDeleteClone(String)
+    case deleteClone(String)
 
     /// Who has the volume open for writing.
     case clients
@@ -57,7 +62,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             rollBack,
             releaseIO = "release", previewRevert, revert, mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
-            export, resize, clients, overruleClients, letGo
+            export, resize, createClone, previewDeleteClone, deleteClone, clients, overruleClients,
+            letGo
     }
 }
 
@@ -67,11 +73,11 @@ extension VolumeRequest {
         switch self {
         case .status, .warnings, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack,
             .releaseIO,
-            .clients, .overruleClients:
+            .clients, .overruleClients, .previewDeleteClone:
             true
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
-            .resize, .letGo:
+            .resize, .createClone, .deleteClone, .letGo:
             false
         }
     }
@@ -94,4 +100,7 @@ package enum VolumeReply: Hashable, Sendable, Codable {
     case exported(bytes: Int)
     case volume(VolumeRecord)
     case clients(ClientPresence?)
+    case clone(CloneRecord)
+    /// A clone that is deleted, or would be, and what that frees.
+    case cloneDeleted(bytes: Int)
 }

@@ -124,6 +124,32 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/createClone(_:)``.
+    package func createClone(_ request: CloneRequest) throws(Problem) -> CloneRecord {
+        try askOfClones(.createClone(request)) {
+            if case .clone(let record) = $0 { record } else { nil }
+        }
+    }
+
+    /// ``VolumeRequest/deleteClone(_:)``: the bytes that were freed, or would be.
+    package func deleteClone(_ name: String, isDryRun: Bool = false) throws(Problem) -> Int {
+        try askOfClones(isDryRun ? .previewDeleteClone(name) : .deleteClone(name)) {
+            if case .cloneDeleted(let bytes) = $0 { bytes } else { nil }
+        }
+    }
+
+    /// A server of an older version knows no clones.
+    private func askOfClones<Value>(
+        _ request: VolumeRequest, _ value: (VolumeReply) -> Value?
+    ) throws(Problem) -> Value {
+        do throws(Problem) { return try ask(request, { _ in }, value) } catch {
+            guard error.code == .usage, mergesByItself else { throw error }
+            throw Problem(
+                .failed, "the volume's server is of a version without clones: \(error.message)",
+                hint: "stop and start it, so that it has the same version as this command")
+        }
+    }
+
     /// Who has the volume open for writing; nil when nobody has.
     package func clients() throws(Problem) -> ClientPresence? {
         guard case .clients(let presence) = try performIfKnown(.clients) else { return nil }

@@ -10,8 +10,8 @@ enum RemedyExamples {
         .volumeSet("a", origin: "/b"), .volumeShow("a"), .activate(), .activate("a"),
         .activate("a", accepting: .device), .activate("a", accepting: .origin), .activateAll,
         .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"),
-        .snapshot("a"),
-        .delete, .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
+        .snapshot("a"), .cloneCreate(id), .cloneDelete("a"), .cloneList, .delete,
+        .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
         .release(id, owner: "eve"),
         .umount("/mnt"), .revert(id), .revertWithoutSafety, .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
@@ -25,7 +25,8 @@ enum RemedyExamples {
     enum Kind: CaseIterable {
         case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
         case activate, activateAll, deactivate, serve
-        case snapshot, delete, export, hold, holdList, list, listSets, modify, release, umount
+        case snapshot, cloneCreate, cloneDelete, cloneList, delete, export, hold, holdList, list
+        case listSets, modify, release, umount
         case revert, revertWithoutSafety, mergeCancel, mergeResume, mergeStatus, mergeThrottle
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
@@ -46,6 +47,9 @@ enum RemedyExamples {
         case .deactivate: .deactivate
         case .serve: .serve
         case .snapshot: .snapshot
+        case .cloneCreate: .cloneCreate
+        case .cloneDelete: .cloneDelete
+        case .cloneList: .cloneList
         case .delete: .delete
         case .export: .export
         case .hold: .hold

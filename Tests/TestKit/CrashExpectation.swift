@@ -10,6 +10,9 @@ package struct CrashExpectation: Sendable {
         package var present: Set<SnapshotID>
         /// Snapshots that may be there or not: the taking or deleting of them failed.
         package var optional: Set<SnapshotID>
+        package var clones: Set<String> = []
+        /// The same of clones.
+        package var optionalClones: Set<String> = []
 
         package init(
             _ name: String, cells: AllowedCells, present: Set<SnapshotID>,
@@ -25,6 +28,8 @@ package struct CrashExpectation: Sendable {
     /// The contents of every snapshot that may be there.
     package var snapshots: [SnapshotID: [ChunkPattern.Version]]
     package var outcomes: [Outcome]
+    /// What every clone that may be there may hold.
+    package var clones: [String: AllowedCells] = [:]
 
     package init(snapshots: [SnapshotID: [ChunkPattern.Version]], outcomes: [Outcome]) {
         self.snapshots = snapshots
@@ -38,6 +43,10 @@ package struct CrashExpectation: Sendable {
             if let reason = AllowedCells(exact: content).mismatch(cells) {
                 return "snapshot \(id): \(reason)"
             }
+        }
+        for (name, clone) in found.clones.sorted(by: { $0.key < $1.key }) {
+            guard let allowed = clones[name] else { return "clone \(name) came out of nowhere" }
+            if let reason = allowed.mismatch(clone.cells) { return "clone \(name): \(reason)" }
         }
         var reasons: [String] = []
         for outcome in outcomes {
@@ -54,6 +63,13 @@ package struct CrashExpectation: Sendable {
         }
         if let extra = ids.subtracting(outcome.present).subtracting(outcome.optional).min() {
             return "snapshot \(extra) is there"
+        }
+        let names = Set(found.clones.keys)
+        if let lost = outcome.clones.subtracting(names).subtracting(outcome.optionalClones).min() {
+            return "clone \(lost) is lost"
+        }
+        if let extra = names.subtracting(outcome.clones).subtracting(outcome.optionalClones).min() {
+            return "clone \(extra) is there"
         }
         return outcome.cells.mismatch(found.cells).map { "volume: \($0)" }
     }

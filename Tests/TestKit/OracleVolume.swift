@@ -17,6 +17,10 @@ package struct OracleVolume: Sendable {
     private var doubtful: Set<Int> = []
     /// The live snapshots' contents.
     package var snapshots: [SnapshotID: [Version]] = [:]
+    /// The clones by name; each is as a volume without snapshots.
+    package var clones: [String: OracleVolume] = [:]
+    /// Of a clone: the snapshot that it began as.
+    package private(set) var base: SnapshotID?
 
     package init(cellCount: Int) {
         current = Array(repeating: 0, count: cellCount)
@@ -28,6 +32,13 @@ package struct OracleVolume: Sendable {
         current = found.cells
         durable = found.cells
         snapshots = found.snapshots
+        clones = found.clones.mapValues(OracleVolume.init(clone:))
+    }
+
+    private init(clone found: ObservedClone) {
+        current = found.cells
+        durable = found.cells
+        base = found.snapshot
     }
 
     package var cellCount: Int { current.count }
@@ -65,6 +76,18 @@ package struct OracleVolume: Sendable {
             later[cell, default: []].append(version)
         }
         snapshots = observation.snapshots
+        clones = observation.clones.mapValuesWithKeys { name, found in
+            guard var known = clones[name] else { return OracleVolume(clone: found) }
+            known.adopt(Observation(cells: found.cells, snapshots: [:]))
+            return known
+        }
+    }
+
+    /// A clone begins as one of the snapshots.
+    package mutating func makeClone(_ name: String, of id: SnapshotID) {
+        clones[name] = snapshots[id].map {
+            OracleVolume(clone: ObservedClone(snapshot: id, cells: $0))
+        }
     }
 
     package mutating func takeSnapshot(_ id: SnapshotID) {
@@ -102,12 +125,37 @@ package struct OracleVolume: Sendable {
 package struct Observation: Hashable, Sendable {
     package var cells: [ChunkPattern.Version]
     package var snapshots: [SnapshotID: [ChunkPattern.Version]]
+    /// By name.
+    package var clones: [String: ObservedClone]
 
     package init(
-        cells: [ChunkPattern.Version], snapshots: [SnapshotID: [ChunkPattern.Version]]
+        cells: [ChunkPattern.Version], snapshots: [SnapshotID: [ChunkPattern.Version]],
+        clones: [String: ObservedClone] = [:]
     ) {
         self.cells = cells
         self.snapshots = snapshots
+        self.clones = clones
+    }
+}
+
+/// What was read from a clone.
+package struct ObservedClone: Hashable, Sendable {
+    /// That it began as.
+    package var snapshot: SnapshotID
+    package var cells: [ChunkPattern.Version]
+
+    package init(snapshot: SnapshotID, cells: [ChunkPattern.Version]) {
+        self.snapshot = snapshot
+        self.cells = cells
+    }
+}
+
+extension Dictionary {
+    /// The dictionary with other values, made of the keys and the values.
+    fileprivate func mapValuesWithKeys<Other>(
+        _ body: (Key, Value) -> Other
+    ) -> [Key: Other] {
+        reduce(into: [:]) { $0[$1.key] = body($1.key, $1.value) }
     }
 }
 

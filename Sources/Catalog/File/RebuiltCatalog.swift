@@ -12,12 +12,14 @@ package struct RebuiltCatalog: Sendable {
         package var reverts: [RevertRow]
         /// The snapshots up to this ordinal are broken; nil is none.
         package var brokenUpTo: SnapshotOrdinal?
+        package var clones: [CloneRecord]
 
         package init(
             row: VolumeRow, manifests: [SnapshotManifest] = [],
             chunkMaps: [SnapshotOrdinal: ChunkMap] = [:], reverts: [RevertRow] = [],
-            brokenUpTo: SnapshotOrdinal? = nil
+            brokenUpTo: SnapshotOrdinal? = nil, clones: [CloneRecord] = []
         ) {
+            self.clones = clones
             self.row = row
             self.manifests = manifests
             self.chunkMaps = chunkMaps

@@ -10,7 +10,7 @@ struct SchemaMigration: Sendable {
         SchemaMigration(name: "clocks", sql: clocks), SchemaMigration(name: "usage", sql: usage),
         SchemaMigration(name: "members", sql: members), SchemaMigration(name: "whole", sql: whole),
         SchemaMigration(name: "labelling", sql: labelling),
-        SchemaMigration(name: "holds", sql: holds),
+        SchemaMigration(name: "holds", sql: holds), SchemaMigration(name: "clones", sql: clones),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -122,6 +122,26 @@ extension SchemaMigration {
         INSERT INTO hold (snapshot_id, owner, reason, held_at, until)
             SELECT snapshot_id, owner, reason, held_at, until FROM hold_by_owner;
         DROP TABLE hold_by_owner;
+        """
+
+    // What the stores know of clones. Which is being made or deleted just now, or was when a command was cut,
+    // stands beside the volume: what its store says counts then. A snapshot's row goes and comes when its
+    // store is read anew, so that it is no foreign key.
+    private static let clones = """
+        ALTER TABLE volume ADD COLUMN cloning TEXT;
+        CREATE TABLE clone (
+            id INTEGER PRIMARY KEY,
+            volume_id INTEGER NOT NULL REFERENCES volume (id) ON DELETE CASCADE,
+            ordinal INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            snapshot_id INTEGER NOT NULL,
+            snapshot_ordinal INTEGER NOT NULL,
+            volume_bytes INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            UNIQUE (volume_id, ordinal)
+        ) STRICT;
+        CREATE INDEX clone_by_name ON clone (name);
+        CREATE INDEX clone_by_snapshot ON clone (snapshot_id);
         """
 
     private static let volumeTables = """

@@ -34,6 +34,7 @@ enum SchemaCheck {
     private static let knownTables: Set<String> = [
         "grdb_migrations", "volume", "snapshot_set", "snapshot", "chunk_map", "chunk_segment",
         "revert", "hold", "event", "schedule_beginning", "served_slot", "clock_reading",
+        "clone",
     ]
 
     private static func isPlain(_ sql: String) -> Bool {

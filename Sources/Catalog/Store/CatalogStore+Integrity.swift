@@ -25,6 +25,7 @@ extension CatalogStore {
         let readers: [() throws -> Void] = [
             { _ = try self.volumes() }, { _ = try self.snapshots(query: SnapshotQuery()) },
             { _ = try self.sets() }, { _ = try self.holds() }, { _ = try self.idFloor() },
+            { _ = try self.clones() },
             { _ = try self.scheduleMarks() }, { _ = try self.clock() },
             { _ = try self.unfinishedReverts() },
             {

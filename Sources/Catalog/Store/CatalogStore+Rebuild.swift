@@ -57,5 +57,6 @@ extension CatalogStore {
         for revert in volume.reverts {
             try insert(database, revert, id: revert.id, volume: id)
         }
+        for clone in volume.clones { try insert(database, clone, volume: id) }
     }
 }

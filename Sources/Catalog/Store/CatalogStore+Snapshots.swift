@@ -62,6 +62,7 @@ extension CatalogStore {
         let list = NumberList(ids)
         try write("marking snapshots as deleted") { database in
             try requireNotHeld(database, list)
+            try Self.requireNotCloned(database, list)
             try Self.requireThere(database, list)
             try database.execute(
                 sql: "UPDATE snapshot SET phase = 'deleting' WHERE id \(NumberList.isMember)",

@@ -119,7 +119,7 @@ extension CatalogStore {
     ]
 
     private static let selectVolumes =
-        "SELECT \(volumeColumns.joined(separator: ", ")), labelling FROM volume"
+        "SELECT \(volumeColumns.joined(separator: ", ")), labelling, cloning FROM volume"
 
     private static func volumeArguments(_ volume: VolumeRow) -> StatementArguments {
         let record = volume.record
@@ -141,6 +141,6 @@ extension CatalogStore {
                 storeFullPolicy: try reader.raw(), createdAt: try reader.timestamp(),
                 idFloor: try reader.idFloor()),
             storePath: try reader.value(), snapshotsSeen: try reader.raw(),
-            labelling: try reader.optionalRaw())
+            labelling: try reader.optionalRaw(), cloning: try reader.optional())
     }
 }

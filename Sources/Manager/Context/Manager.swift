@@ -102,6 +102,7 @@ package final class Manager: Sendable {
     package var mounts: MountService { MountService(context: context) }
     package var deletions: DeleteService { DeleteService(context: context) }
     package var labels: LabelService { LabelService(context: context) }
+    package var clones: CloneService { CloneService(context: context) }
     package var holds: HoldService { HoldService(context: context) }
     package var exports: ExportService { ExportService(context: context) }
     package var checks: CheckService { CheckService(context: context) }

@@ -66,16 +66,40 @@ extension ManagerContext {
 extension ManagerContext {
     /// - Throws: `notFound`.
     func volume(_ name: String) throws -> VolumeRow {
-        guard let row = try catalog.volume(named: name) else { throw Problem.noVolume(name) }
+        guard let row = try catalog.volume(named: name) else {
+            throw try cloneProblem(name, "a volume") ?? Problem.noVolume(name)
+        }
         return row
     }
 
-    /// - Throws: `exists` when a volume has the name.
+    /// - Throws: `exists` when a volume has the name, or a clone, which is served by it.
     func requireFreeVolumeName(_ name: String) throws {
+        if let clone = try catalog.clones(named: name).first {
+            throw Problem(
+                .exists,
+                "volume \(clone.volume) has a clone \(name), which is served by that name",
+                hint: "choose another name; see \(.cloneList)")
+        }
         guard try catalog.volume(named: name) != nil else { return }
         throw Problem(
             .exists, "there is a volume \(name) already",
             hint: "run \(.volumeShow(name)), or choose another name")
+    }
+
+    /// Why a clone cannot be used in the place of something else; nil when there is none of this name.
+    func cloneProblem(_ name: String, _ what: String) throws -> Problem? {
+        let clones = try catalog.clones(named: name)
+        return Self.cloneProblem(name, what, clones)
+    }
+
+    /// The same of the clones that have the name.
+    static func cloneProblem(_ name: String, _ what: String, _ clones: [CloneRow]) -> Problem? {
+        guard let clone = clones.first else { return nil }
+        return Problem(
+            .refused,
+            "`\(name)` is a clone of snapshot \(clone.record.snapshotID) of volume \(clone.volume), and "
+                + "not \(what): this cannot be done with it",
+            hint: "read and write it over NBD, under its name: \(.serve(clone.volume))")
     }
 
     /// The named volumes in the order of their names, each once; all volumes for an empty list.

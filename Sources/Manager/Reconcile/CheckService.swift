@@ -167,11 +167,33 @@ package struct CheckService {
             // The verifier has said so already.
             return []
         }
+        let clones = try compareClones(volume, reader, repairs: repairs)
         let rows = try context.catalog.snapshots(volume: volume.record.name)
         let comparison = CatalogComparison(
             rows: rows.filter { $0.phase == .present }, manifests: manifests)
-        guard repairs, !comparison.isEqual else { return comparison.findings(isRepaired: false) }
+        guard repairs, !comparison.isEqual else {
+            return clones + comparison.findings(isRepaired: false)
+        }
         try RebuildService.readopt(volume, context)
-        return comparison.findings(isRepaired: true)
+        return clones + comparison.findings(isRepaired: true)
+    }
+
+    /// The clones of the catalog are those of the store.
+    private func compareClones(
+        _ volume: VolumeRow, _ reader: StoreReader, repairs: Bool
+    ) throws -> [Finding] {
+        let name = volume.record.name
+        let stored = try reader.clones()
+        let known = try context.catalog.clones(volume: name).map(\.record)
+        let different = Set(stored).symmetricDifference(known).map(\.name)
+        guard !different.isEmpty else { return [] }
+        if repairs { try context.catalog.setClones(volume: name, stored) }
+        return Set(different).sorted().map {
+            Finding(
+                repairs ? .note : .damage, object: "clone \($0)",
+                message: "the catalog and the store tell different things of it"
+                    + (repairs ? ": mended from the store" : ""),
+                remedy: repairs ? nil : "run \(.checkRepair)", isRepairable: true)
+        }
     }
 }

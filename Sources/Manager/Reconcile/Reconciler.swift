@@ -36,6 +36,7 @@ struct Reconciler {
                 try reconcile(volumes)
                 let rows = try context.volumes(volumes.map(\.record.name))
                 for row in rows where row.labelling != nil { try finishLabelling(row) }
+                for row in rows where row.cloning != nil { try finishCloning(row) }
                 return try body(rows)
             }
             if let result { return result }
@@ -172,6 +173,20 @@ extension Reconciler {
         guard manifest.labels != row.manifest.labels else { return }
         try ReconcileLog(context: context, isQuiet: isQuiet).say(
             "snapshot \(id) says now: \(manifest.labels.words)", volume: row.volume, snapshot: id)
+    }
+
+    /// A command was cut while it made or deleted a clone: the catalog takes over what the store says.
+    private func finishCloning(_ volume: VolumeRow) throws {
+        guard let name = volume.cloning, let clones = try? context.reader(volume).clones() else {
+            return
+        }
+        try context.catalog.setClones(volume: volume.record.name, clones)
+        guard !isQuiet else { return }
+        let isThere = clones.contains { $0.name == name }
+        let text =
+            "clone \(name) was being made or deleted, and \(isThere ? "is there" : "is not there")"
+        context.note("volume \(volume.record.name): a command ended early: \(text)")
+        try context.log(.warning, .reconciled, text, volume: volume.record.name)
     }
 
     /// The kernel ends a merge and tells nobody: whoever opens the volume sees it. Best effort: what

@@ -106,7 +106,10 @@ extension ReferenceResolver {
         }
         if let set = sets.first { return set }
         let isVolume = try catalog.volume(named: name) != nil
-        guard isVolume else { throw Self.noSet(text) }
+        guard isVolume else {
+            let clones = try catalog.clones(named: name)
+            throw ManagerContext.cloneProblem(text, "a snapshot", clones) ?? Self.noSet(text)
+        }
         throw Problem(
             .usage, "`\(text)` is a volume, not a snapshot",
             hint: "write \(text)@latest, or run \(.list(text))")

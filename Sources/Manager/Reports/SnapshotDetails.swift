@@ -39,6 +39,8 @@ package struct SnapshotDetails: Hashable, Sendable {
     /// The other members of its set.
     package var setMembers: [SnapshotSummary]
     package var holds: [HoldSummary]
+    /// The names of its clones.
+    package var clones: [String]
 }
 
 extension SnapshotDetails: JSONConvertible {
@@ -50,6 +52,7 @@ extension SnapshotDetails: JSONConvertible {
             ("set_members", .array(setMembers.map { JSONValue($0.id) })),
             ("revert_id", JSONValue(manifest.revertID)), ("previous_id", JSONValue(previous)),
             ("next_id", JSONValue(next)), ("held_by", JSONValue(holds)),
+            ("clones", JSONValue(clones)),
         ]
         fields += more.map { JSONValue.Field(name: $0.0, value: $0.1) }
         return ["snapshot": .object(fields)]

@@ -84,6 +84,8 @@ struct VolumeRetention {
             grouping: try context.catalog.holds().filter { ids.contains($0.snapshot) },
             by: \.snapshot)
         let running = try context.reader(volume).runningRevert()
+        let cloned = Set(
+            try context.catalog.clones(volume: volume.record.name).map(\.record.snapshotID))
         return rows.map { row in
             var subject = RetentionSubject(
                 id: row.id, ordinal: row.ordinal, takenAt: row.takenAt, kind: row.kind,
@@ -92,6 +94,7 @@ struct VolumeRetention {
                 RetentionHold(owner: $0.owner, reason: $0.reason, until: $0.until)
             }
             if running?.targetID == row.id { subject.uses.insert(.merging) }
+            if cloned.contains(row.id) { subject.uses.insert(.cloned) }
             if running?.safetyID == row.id { subject.uses.insert(.undoesRunningRevert) }
             return subject
         }

@@ -211,6 +211,11 @@ extension ManagerContext {
     ///
     /// - Throws: `exists`, naming the snapshot that has it.
     func requireFree(_ name: String, in volume: String) throws {
+        if try catalog.clones(volume: volume).contains(where: { $0.record.name == name }) {
+            throw Problem(
+                .exists, "volume \(volume) has a clone \(name) already",
+                hint: "choose another name; see \(.cloneList)")
+        }
         guard let other = try catalog.snapshots(volume: volume, named: name).first else { return }
         throw Problem(
             .exists, "snapshot \(other.id) of volume \(volume) is called \(name) already",

@@ -22,6 +22,7 @@ package struct ShowService {
             next: try books.live(.newer, than: row.ordinal)?.id,
             setMembers: members.filter { $0.id != row.id && $0.phase == .present }
                 .map { SnapshotSummary($0) },
-            holds: try context.catalog.holds(snapshot: row.id).map { HoldSummary($0) })
+            holds: try context.catalog.holds(snapshot: row.id).map { HoldSummary($0) },
+            clones: try context.catalog.clones(snapshot: row.id).map(\.record.name))
     }
 }

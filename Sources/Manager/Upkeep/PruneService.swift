@@ -113,8 +113,9 @@ package struct PruneService {
         guard !isDryRun, !preview.ids.isEmpty else { return report }
         do {
             let judged = Dictionary(retention.rows.map { ($0.id, $0) }) { first, _ in first }
-            let turns = try DeleteService(context: context)
-                .deleteInTurns(preview.ids, of: name, spares: { $0.differs(from: judged[$0.id]) })
+            let turns = try DeleteService(context: context).deleteInTurns(
+                preview.ids, of: name,
+                spares: { $0.differs(from: judged[$0.id]) || isCloned($0.id) })
             if let freed = turns.freedBytes { report.freedBytes = freed }
             report.removed.removeAll { turns.spared.contains($0.id) }
             let gone = Set(preview.ids).subtracting(turns.spared)
@@ -218,6 +219,13 @@ package struct PruneService {
                     isForSpace: isForSpace)
             }
         }
+    }
+}
+
+extension PruneService {
+    /// Whether a clone has been made of a snapshot that was to go.
+    private func isCloned(_ id: SnapshotID) -> Bool {
+        (try? context.catalog.clones(snapshot: id).isEmpty) == false
     }
 }
 

@@ -22,7 +22,7 @@ enum StoreContents {
             manifests: manifests.filter { !$0.isDeleted },
             chunkMaps: try frozenMaps(reader, manifests, state),
             reverts: state.revert.map { [revert($0.record, reader.record)] } ?? [],
-            brokenUpTo: state.lostThrough)
+            brokenUpTo: state.lostThrough, clones: state.clones)
         if let refusal = contents.refusal {
             throw Problem(
                 .refused, "the store \(path) is not taken over: \(refusal)",

@@ -128,12 +128,12 @@ extension VolumeService {
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
             let keepsStore = keepsStore || isTakenOver
-            if !isTakenOver { try requireRemovable(volume) }
+            if !isTakenOver { try requireRemovable(volume, keepsStore: keepsStore) }
             if isLetGo, !isDryRun { try letGo(volume) }
             let isLocked = devices == nil && isOwn && !isTakenOver && !(isLetGo && isDryRun)
             let lock = try isLocked ? acquireLock(volume) : nil
             defer { withExtendedLifetime((lock, devices)) {} }
-            if isLetGo, !isTakenOver { try requireRemovable(volume) }
+            if isLetGo, !isTakenOver { try requireRemovable(volume, keepsStore: keepsStore) }
             if devices != nil, let problem = try context.inspector(volume).openProblem() {
                 throw problem
             }
@@ -258,8 +258,18 @@ extension VolumeService {
         return devices
     }
 
-    private func requireRemovable(_ volume: VolumeRow) throws {
+    /// As the store says, which may know more than the catalog.
+    private func clones(_ volume: VolumeRow) throws -> [CloneRecord] {
+        try ownReader(volume)?.clones() ?? []
+    }
+
+    private func requireRemovable(_ volume: VolumeRow, keepsStore: Bool) throws {
         let name = volume.record.name
+        if !keepsStore, let clone = try clones(volume).first {
+            throw Problem(
+                .refused, "volume \(name) has the clone \(clone.name), and what was written to it",
+                hint: "delete that first, if nobody needs it: \(.cloneDelete(clone.name))")
+        }
         // A store that is missing or another volume's has nothing to lose here.
         if try hasRunningRevert(volume) {
             throw Problem(

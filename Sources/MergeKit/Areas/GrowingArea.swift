@@ -3,13 +3,6 @@ internal import Glibc
 package import SnapshotModel
 package import StoreFormat
 
-/// Where the old content of a chunk is, before an area has it.
-package struct OldContent {
-    package let device: any BlockDevice
-    /// The chunk's bytes on the device; the last chunk of a volume may have fewer than others.
-    package let bytes: Range<Int>
-}
-
 /// An area that still takes exceptions: the newest snapshot's, and during a merge the safety
 /// snapshot's.
 ///
@@ -25,7 +18,7 @@ package final class GrowingArea: Sendable {
     package let ordinal: SnapshotOrdinal
     package let device: any BlockDevice
     let format: AreaFormat
-    private let kernel: CopyKernel
+    let kernel: CopyKernel
     private let metadata: MetadataWriter
     let monitor = Monitor(.area)
     let state: State
@@ -188,6 +181,22 @@ package final class GrowingArea: Sendable {
         }
     }
 
+    /// Whether a chunk has a committed exception, and how many from it on are alike: without one, or in
+    /// consecutive chunks of the area.
+    func stretch(
+        from chunk: ChunkIndex, upTo end: ChunkIndex
+    ) -> (area: ChunkIndex?, count: Int) {
+        let limit = min(Self.runMaximum, chunk.distance(to: end))
+        return monitor.withLock {
+            let area = state.committed[chunk]
+            var count = 1
+            while count < limit,
+                state.committed[chunk.advanced(by: count)] == area?.advanced(by: count)
+            { count += 1 }
+            return (area, count)
+        }
+    }
+
     /// A copy of some entries behind the first so many, to be sorted beside the writers' lock.
     private func newEntries(after count: Int) -> [AreaEntry] {
         monitor.withLock { state.entries.dropFirst(count).prefix(Self.copyMaximum).map { $0 } }
@@ -237,32 +246,21 @@ package final class GrowingArea: Sendable {
         }
     }
 
-    /// Returns when the old content of all the chunks is durable in the area, so that the origin
-    /// may be overwritten there. All of them share one commit.
+    /// Returns when all the chunks have committed exceptions. All that this call fills share one commit.
     ///
-    /// - Returns: the bytes that were preserved by this call.
-    @discardableResult
-    package func preserve(
-        _ chunks: [Range<ChunkIndex>], of origin: any BlockDevice, geometry: Geometry
-    ) throws(IOFailure) -> Int {
-        try preserve(chunks) { chunk in
-            OldContent(
-                device: origin, bytes: geometry.bytes(of: chunk..<chunk.advanced(by: 1)))
-        }
-    }
-
-    /// The same, of old content wherever it is: `locate` says it of a chunk.
-    @discardableResult
-    package func preserve(
+    /// - Parameter fill: writes the contents of some entries, which nobody else has, into the area. The
+    ///   chunks there are zero, unless they are recycled.
+    /// - Returns: the entries that this call has filled and committed: the others are somebody else's.
+    func take(
         _ chunks: [Range<ChunkIndex>],
-        _ locate: (ChunkIndex) throws(IOFailure) -> OldContent
-    ) throws(IOFailure) -> Int {
-        var preserved = 0
+        by fill: (_ entries: [AreaEntry], _ isRecycled: Bool) throws(IOFailure) -> Void
+    ) throws(IOFailure) -> [AreaEntry] {
+        var taken: [AreaEntry] = []
         while true {
             monitor.lock()
             if state.isInvalid {
                 monitor.unlock()
-                return preserved
+                return taken
             }
             if let failure = scrubIfNeeded() ?? makeRoom(for: chunks) {
                 monitor.unlock()
@@ -270,12 +268,17 @@ package final class GrowingArea: Sendable {
             }
             let (mine, others) = reserve(chunks)
             monitor.unlock()
-            guard !mine.isEmpty || !others.isEmpty else { return preserved }
-            try fill(mine, locate)
+            guard !mine.isEmpty || !others.isEmpty else { return taken }
+            do throws(IOFailure) {
+                for reservation in mine { try fill(reservation.entries, reservation.isRecycled) }
+            } catch {
+                abandon(mine, error)
+                throw error
+            }
             try commit(mine, waitingFor: others)
-            preserved += mine.reduce(0) { $0 + $1.entries.count * format.chunkBytes }
+            for reservation in mine { taken += reservation.entries }
             // When somebody else's reservation failed its chunks are free again: once more.
-            guard others.contains(where: { $0.step == .failed }) else { return preserved }
+            guard others.contains(where: { $0.step == .failed }) else { return taken }
         }
     }
 
@@ -325,35 +328,13 @@ package final class GrowingArea: Sendable {
         return (mine, others)
     }
 
-    /// Copies the old contents; a failure gives all the reservations up.
-    private func fill(
-        _ mine: [Reservation], _ locate: (ChunkIndex) throws(IOFailure) -> OldContent
-    ) throws(IOFailure) {
-        do throws(IOFailure) {
-            for reservation in mine {
-                var plan: [CopyRun] = []
-                plan.reserveCapacity(reservation.entries.count)
-                for entry in reservation.entries {
-                    let source = try locate(entry.origin)
-                    plan.append(
-                        CopyRun(
-                            source: source.device, destination: device,
-                            range: CopyRange(
-                                sourceOffset: source.bytes.lowerBound,
-                                destinationOffset: format.offset(of: entry.area),
-                                byteCount: source.bytes.count),
-                            isDestinationZero: !reservation.isRecycled))
-                }
-                _ = try kernel.copy(plan)
-            }
-        } catch {
-            monitor.withLock {
-                for reservation in mine { giveUp(reservation, error) }
-                recycle(mine)
-            }
-            monitor.broadcast()
-            throw error
+    /// Gives reservations up that could not be filled.
+    private func abandon(_ mine: [Reservation], _ failure: IOFailure) {
+        monitor.withLock {
+            for reservation in mine { giveUp(reservation, failure) }
+            recycle(mine)
         }
+        monitor.broadcast()
     }
 
     /// With the monitor held: lets others preserve a reservation's chunks. Its chunks of the area

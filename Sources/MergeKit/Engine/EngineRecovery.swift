@@ -25,8 +25,9 @@ struct EngineRecovery {
         let reading = try StoreReading(store, record)
         try reading.survey.requireWritable(store, record)
         try store.settle(reading.state)
-        warnings += reading.survey.warnings(record)
+        warnings += reading.survey.warnings(record) + reading.cloneSurvey.warnings(record)
         try sweep(reading.survey, &warnings)
+        try sweep(reading.cloneSurvey, &warnings)
         return try engine(reading, warnings)
     }
 
@@ -54,7 +55,9 @@ struct EngineRecovery {
         return LiveEngine(
             store: store, origin: origin, options: options, kernel: kernel,
             library: AreaLibrary(store: store, format: state.format),
-            index: try index(record, chain), record: record, chain: chain, warnings: warnings)
+            index: try index(record, chain), record: record, chain: chain,
+            clones: CloneTable(records: state.clones, doubtful: state.doubtfulClones),
+            warnings: warnings)
     }
 
     private func index(
@@ -127,6 +130,13 @@ struct EngineRecovery {
             let left = try store.removeSnapshot(ordinal)
             warnings.append("swept the unfinished snapshot folder \(ordinal)")
             warnings += left.map(Self.foreign)
+        }
+    }
+
+    private func sweep(_ survey: CloneSurvey, _ warnings: inout [Advice]) throws(Problem) {
+        for ordinal in survey.unfinished {
+            warnings += try store.removeClone(ordinal).map(Self.foreign)
+            warnings.append("swept the unfinished folder of clone \(ordinal)")
         }
     }
 

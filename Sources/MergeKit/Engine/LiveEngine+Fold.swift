@@ -193,14 +193,23 @@ extension LiveEngine {
         _ geometry: Geometry
     ) throws(Problem) {
         try doing { () throws(IOFailure) in
-            _ = try area.preserve(part) { chunk throws(IOFailure) in
-                let index = chunks.firstRun(endingAfter: chunk)
-                let run = chunks.runs[index]
-                let place = run.area.advanced(by: run.origin.distance(to: chunk))
-                let start = format.offset(of: place)
-                let count = geometry.bytes(of: chunk..<chunk.advanced(by: 1)).count
-                return OldContent(
-                    device: try areaFile(run.ordinal), bytes: start..<start + count)
+            _ = try area.take(part) { entries, isRecycled throws(IOFailure) in
+                var plan: [CopyRun] = []
+                plan.reserveCapacity(entries.count)
+                for entry in entries {
+                    let run = chunks.runs[chunks.firstRun(endingAfter: entry.origin)]
+                    let place = run.area.advanced(by: run.origin.distance(to: entry.origin))
+                    let bytes = geometry.bytes(of: entry.origin..<entry.origin.advanced(by: 1))
+                    plan.append(
+                        CopyRun(
+                            source: try areaFile(run.ordinal), destination: area.device,
+                            range: CopyRange(
+                                sourceOffset: format.offset(of: place),
+                                destinationOffset: format.offset(of: entry.area),
+                                byteCount: bytes.count),
+                            isDestinationZero: !isRecycled))
+                }
+                _ = try kernel.copy(plan)
             }
         }
     }

@@ -26,6 +26,7 @@ package final class LiveEngine: Sendable {
     let steering = WorkLock(.steering)
     private let chainState: Monitored<ChainState>
     private let shared: Monitored<Shared>
+    let cloneTable: Monitored<CloneTable>
     private let originMark = WorkLock(.originMark)
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
@@ -58,7 +59,7 @@ package final class LiveEngine: Sendable {
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
         library: AreaLibrary, index: ViewIndex?, record: VolumeRecord, chain: ChainState,
-        warnings: [Advice]
+        clones: CloneTable, warnings: [Advice]
     ) {
         self.store = store
         self.origin = origin
@@ -68,6 +69,7 @@ package final class LiveEngine: Sendable {
         self.index = index
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         chainState = Monitored(chain)
+        cloneTable = Monitored(clones)
         shared = Monitored(Shared(record: record, warnings: warnings))
     }
 
@@ -139,9 +141,10 @@ package final class LiveEngine: Sendable {
     package var volumeState: VolumeState { volumeState(chain) }
 
     func volumeState(_ chain: ChainState) -> VolumeState {
-        VolumeState(
+        let (clones, doubtful) = cloneTable.withLock { ($0.records, $0.doubtful) }
+        return VolumeState(
             record, manifests: chain.snapshots.map(\.manifest), losses: chain.losses,
-            revert: chain.merge?.running)
+            revert: chain.merge?.running, clones: clones, doubtfulClones: doubtful)
     }
 
     /// What can be asked of a chain, with the areas that grow as they are now. All of it is read from
@@ -266,6 +269,13 @@ package final class LiveEngine: Sendable {
     /// whether somebody else wrote to it. Everything is refused afterwards; when it fails, the volume
     /// goes on.
     package func close() throws(Problem) {
+        try settleClones()
+        try closeOrigin()
+        // A clone reads from snapshots, which waits for the gate.
+        drainClones()
+    }
+
+    private func closeOrigin() throws(Problem) {
         gate.close()
         defer { gate.open() }
         try noteCleanClose()
@@ -277,8 +287,9 @@ package final class LiveEngine: Sendable {
     package func abandon() {
         guard !isClosed.load(ordering: .relaxed) else { return }
         gate.close()
-        defer { gate.open() }
         refuseAll()
+        gate.open()
+        drainClones()
     }
 
     private func refuseAll() {

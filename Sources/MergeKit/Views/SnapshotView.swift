@@ -285,9 +285,14 @@ extension LiveEngine {
             let chain = chain
             guard let manifest = chain.live(id) else { throw notFound(id) }
             guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }
-            withShared { $0.readers[manifest.ordinal, default: 0] += 1 }
-            return SnapshotView(engine: self, manifest: manifest)
+            return view(of: manifest)
         }
+    }
+
+    /// A view of a snapshot that stays; the caller has the chain's lock.
+    func view(of manifest: SnapshotManifest) -> SnapshotView {
+        withShared { $0.readers[manifest.ordinal, default: 0] += 1 }
+        return SnapshotView(engine: self, manifest: manifest)
     }
 
     func viewClosed(_ ordinal: SnapshotOrdinal) {

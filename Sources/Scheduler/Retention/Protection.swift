@@ -37,6 +37,7 @@ extension RetentionSubject.Use {
         case .mirrorBase: "mirror base"
         case .merging: "merging"
         case .undoesRunningRevert: "safety"
+        case .cloned: "clone"
         }
     }
 
@@ -45,6 +46,7 @@ extension RetentionSubject.Use {
         case .mirrorBase: "the next transfer starts from it"
         case .merging: "a merge copies it to the origin"
         case .undoesRunningRevert: "it undoes a revert that still runs"
+        case .cloned: "a clone reads from it"
         }
     }
 }

@@ -22,6 +22,8 @@ package struct RetentionSubject: Hashable, Sendable {
         case merging
         /// The safety snapshot of a revert whose merge still runs: what undoes it.
         case undoesRunningRevert
+        /// A clone reads from it.
+        case cloned
     }
 
     package init(

@@ -17,6 +17,9 @@ package enum Remedy: Hashable, Sendable, Codable {
 
     // Snapshots
     case snapshot(String)
+    case cloneCreate(SnapshotID)
+    case cloneDelete(String)
+    case cloneList
     case delete
     case export(SnapshotID)
     case hold

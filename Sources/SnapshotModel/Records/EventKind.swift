@@ -24,6 +24,8 @@ package enum EventKind: String, Sendable, CaseIterable {
     case released = "released"
     case labelled = "labelled"
     case exported = "exported"
+    case cloneCreated = "clone_created"
+    case cloneDeleted = "clone_deleted"
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"

@@ -21,11 +21,12 @@ package enum RecordCodec {
         case mergeLimits = "snapmgr-merge-limits"
         case originState = "snapmgr-origin"
         case suspension = "snapmgr-suspension"
+        case clone = "snapmgr-clone"
 
         /// The version that is written; all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .manifest, .revert, .mergeLimits, .originState, .suspension: 2
+            case .volume, .manifest, .revert, .mergeLimits, .originState, .suspension, .clone: 2
             }
         }
     }

@@ -7,6 +7,8 @@ package struct StoreReading: Sendable {
     package let record: VolumeRecord
     /// What the store's folders are: what to sweep, and what to refuse.
     package let survey: StoreSurvey
+    /// The same of its clones.
+    package let cloneSurvey: CloneSurvey
     /// What follows from it.
     package let state: VolumeState
 
@@ -20,10 +22,13 @@ package struct StoreReading: Sendable {
         let revert = try survey.runningRevert.map { revert throws(Problem) in
             try store.progress(of: revert, record.geometry)
         }
+        let cloneSurvey = try CloneSurvey(store)
         self.record = record
         self.survey = survey
+        self.cloneSurvey = cloneSurvey
         state = VolumeState(
             record, manifests: survey.manifests, unfinished: survey.unfinished,
-            losses: survey.losses, revert: revert)
+            losses: survey.losses, revert: revert, clones: cloneSurvey.clones,
+            doubtfulClones: cloneSurvey.doubtful.map(\.ordinal))
     }
 }

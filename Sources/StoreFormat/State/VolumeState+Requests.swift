@@ -12,7 +12,7 @@ extension VolumeState {
 
     /// The snapshots with these ids, each of them once.
     ///
-    /// - Throws: `notFound`; `refused` when the running merge copies from one.
+    /// - Throws: `notFound`; `refused` when the running merge copies from one, or a clone needs it.
     package func deletable(_ ids: [SnapshotID]) throws(Problem) -> [SnapshotManifest] {
         let wanted = Set(ids)
         var found: [SnapshotID: SnapshotManifest] = [:]
@@ -20,6 +20,8 @@ extension VolumeState {
         for manifest in manifests where !manifest.isDeleted && wanted.contains(manifest.id) {
             found[manifest.id] = manifest
         }
+        try requireKnownClones()
+        let cloned = clones.reduce(into: [:]) { $0[$1.snapshot] = $1 }
         var result: [SnapshotManifest] = []
         var seen: Set<SnapshotID> = []
         for id in ids {
@@ -29,9 +31,20 @@ extension VolumeState {
                     .refused, "snapshot \(id) is being merged into volume “\(name)”",
                     hint: "wait until \(.mergeStatus(name)) says done")
             }
+            if let clone = cloned[manifest.ordinal] { throw clone.pin(of: name) }
             if seen.insert(id).inserted { result.append(manifest) }
         }
         return result
+    }
+
+    /// - Throws: `refused` while it is not known which snapshots some clone needs.
+    private func requireKnownClones() throws(Problem) {
+        guard let clone = doubtfulClones.first else { return }
+        throw Problem(
+            .refused,
+            "the record of a clone of volume “\(name)” cannot be read: which snapshot it needs is not "
+                + "known (\(StoreLayout.cloneFolder(clone)))",
+            hint: "run \(.check(name)) to see what can be done")
     }
 
     /// Why a revert to a snapshot cannot be done now; nil when it can.
@@ -83,6 +96,15 @@ extension VolumeState {
                 hint: "revert to another snapshot with \(.revertWithoutSafety)")
         }
         return RevertRequest(id: id, target: record.safetyID, safety: nil)
+    }
+}
+
+extension CloneRecord {
+    /// Why the clone's snapshot is not deleted.
+    package func pin(of volume: String) -> Problem {
+        Problem(
+            .refused, "snapshot \(snapshotID) of volume “\(volume)” has the clone \(name)",
+            hint: "delete that first, if nobody needs it: \(.cloneDelete(name))")
     }
 }
 

@@ -26,18 +26,26 @@ package struct VolumeState: Equatable, Sendable {
     package let unfinished: [SnapshotOrdinal]
     /// The revert whose merge is not done yet.
     package let revert: RunningRevert?
+    /// The clones, by ordinal, ascending.
+    package let clones: [CloneRecord]
+    /// Clones whose records are lost or cannot be read, ascending: which snapshots they need is not known.
+    package let doubtfulClones: [CloneOrdinal]
 
     /// - Parameters:
     ///   - manifests: by ordinal, ascending.
+    ///   - clones: by ordinal, ascending.
     package init(
         _ record: VolumeRecord, manifests: [SnapshotManifest],
-        unfinished: [SnapshotOrdinal] = [], losses: ChainLosses, revert: RunningRevert?
+        unfinished: [SnapshotOrdinal] = [], losses: ChainLosses, revert: RunningRevert?,
+        clones: [CloneRecord] = [], doubtfulClones: [CloneOrdinal] = []
     ) {
         name = record.name
         uuid = record.uuid
         geometry = record.geometry
         self.manifests = manifests
         self.revert = revert
+        self.clones = clones
+        self.doubtfulClones = doubtfulClones
         let concerned = losses.concerning(manifests)
         self.losses = concerned
         unreachableThrough = concerned.unreachableThrough(in: manifests)

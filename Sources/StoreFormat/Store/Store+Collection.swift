@@ -11,6 +11,11 @@ extension Store {
             total = total.addingClamped(
                 try doing { () throws(IOFailure) in try device.allocatedBytes() })
         }
+        for ordinal in try cloneFolders() {
+            guard let device = try? openCloneArea(ordinal, writable: false) else { continue }
+            total = total.addingClamped(
+                try doing { () throws(IOFailure) in try device.allocatedBytes() })
+        }
         return total
     }
 

@@ -69,7 +69,7 @@ extension Store {
     }
 
     /// Whether an area may hold exceptions: it has one, or has been written to and is not a sound area.
-    private func hasExceptions(_ device: any BlockDevice) throws(Problem) -> Bool {
+    func hasExceptions(_ device: any BlockDevice) throws(Problem) -> Bool {
         let format = AreaFormat(chunkBytes: try volume().geometry.chunkBytes)
         let size = try doing { () throws(IOFailure) in try device.byteCount() }
         // Too short for the first of them.

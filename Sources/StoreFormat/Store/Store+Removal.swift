@@ -25,7 +25,7 @@ extension Store {
             }
         }
         var left: [String] = []
-        for name in [StoreLayout.snapshots, StoreLayout.reverts] {
+        for name in [StoreLayout.clones, StoreLayout.snapshots, StoreLayout.reverts] {
             left += try removeFolders(in: name)
         }
         left += try removeIndex()
@@ -52,7 +52,11 @@ extension Store {
     private func removeFolders(in parent: String) throws(Problem) -> [String] {
         guard try exists(parent) else { return [] }
         let names =
-            parent == StoreLayout.snapshots ? StoreLayout.snapshotNames : StoreLayout.revertNames
+            switch parent {
+            case StoreLayout.clones: StoreLayout.cloneNames
+            case StoreLayout.snapshots: StoreLayout.snapshotNames
+            default: StoreLayout.revertNames
+            }
         var left: [String] = []
         for name in try doing({ () throws(IOFailure) in try folder.list(parent) }) {
             let path = parent + "/" + name
@@ -83,9 +87,11 @@ extension Store {
             try folder.syncFolder("")
             try folder.removeFile(StoreLayout.removedVolume)
             try folder.syncFolder("")
+            let folders: Set = [
+                StoreLayout.snapshots, StoreLayout.reverts, StoreLayout.clones, StoreLayout.index,
+            ]
             return found.filter {
-                !StoreLayout.storeNames.contains($0) && $0 != StoreLayout.snapshots
-                    && $0 != StoreLayout.reverts && $0 != StoreLayout.index
+                !StoreLayout.storeNames.contains($0) && !folders.contains($0)
             }
             .sorted()
         }

@@ -256,11 +256,14 @@ package struct Store: Sendable {
             if isDeleted || isBroken || ordinal == snapshots.last { changed.append(ordinal) }
         }
         let reverts = try revertFolders()
+        let clones = try cloneFolders()
         try doing { () throws(IOFailure) in
             for ordinal in changed {
                 try folder.syncFolder(StoreLayout.snapshotFolder(ordinal))
             }
             for id in reverts { try folder.syncFolder(StoreLayout.revertFolder(id)) }
+            for ordinal in clones { try folder.syncFolder(StoreLayout.cloneFolder(ordinal)) }
+            if !clones.isEmpty { try folder.syncFolder(StoreLayout.clones) }
             for name in [StoreLayout.snapshots, StoreLayout.reverts, ""] {
                 try folder.syncFolder(name)
             }
@@ -347,7 +350,7 @@ package struct Store: Sendable {
         }
     }
 
-    private func replace(
+    func replace(
         _ name: String, _ content: some Codable, as format: RecordCodec.Format
     ) throws(Problem) {
         let bytes = try self.content(of: name, content, as: format)
@@ -370,7 +373,7 @@ package struct Store: Sendable {
     }
 
     /// A record is whole, but says what cannot be.
-    private func impossible(_ name: String, _ flaw: String) -> Problem {
+    func impossible(_ name: String, _ flaw: String) -> Problem {
         Problem(
             .corrupt, "\(folder.path)/\(name) cannot be right: \(flaw)",
             hint: "run \(.check())")

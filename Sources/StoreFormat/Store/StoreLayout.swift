@@ -31,6 +31,9 @@ package import SnapshotModel
 ///     reverts/000007/begun            an empty file: the kernel may have begun the merge
 ///     reverts/000007/paused           an empty file: the kernel's merge shall rest
 ///     reverts/000007/merged           an empty file: the kernel has ended it
+///     clones/000003/clone.json        a clone of a snapshot
+///     clones/000003/clone.json.new    without the former: its creation or removal is not finished
+///     clones/000003/area.cow          what was written to it, in the place of the snapshot's content
 ///     index/2-000005.map              derived: what the areas of a stretch of snapshots hold together
 ///     index/2-000005.map.new          the same, not finished
 package enum StoreLayout {

@@ -140,6 +140,15 @@ package struct StoreReader: Sendable {
             volumeBytes: manifest.volumeBytes)
     }
 
+    /// The clones by ordinal; those whose records cannot be read are none of them.
+    package func clones() throws(Problem) -> [CloneRecord] { try CloneSurvey(store).clones }
+
+    /// The bytes that a clone's area occupies.
+    package func storeBytes(of clone: CloneOrdinal) throws(Problem) -> Int {
+        let device = try store.openCloneArea(clone, writable: false)
+        return try doing { () throws(IOFailure) in try device.allocatedBytes() }
+    }
+
     /// The running revert's record; nil when no merge runs. Reads no snapshot's record.
     package func runningRevert() throws(Problem) -> RevertRecord? { try store.runningRevert() }
 

@@ -47,6 +47,7 @@ package struct StoreVerifier {
         let sound = try verifier.checkSnapshots(record)
         try verifier.checkReverts(record)
         try verifier.checkIndex(index, sound)
+        try verifier.checkClones(record, readData)
         if readData { try verifier.readAll(sound, record) }
         return verifier.findings
     }
@@ -321,6 +322,16 @@ package struct StoreVerifier {
                 "if volume \(volume.name) is active, let its merge end before anything else; else "
                 + "restore these areas from a copy of the store, then run "
                 + "\(.activate(volume.name))")
+    }
+
+    // MARK: Clones
+
+    private mutating func checkClones(
+        _ record: VolumeRecord, _ readsData: Bool
+    ) throws(Problem) {
+        var clones = CloneVerifier(store, record, repair: repair)
+        try clones.check(readsData: readsData, proceed: proceed)
+        findings += clones.findings
     }
 
     // MARK: Index

@@ -28,7 +28,7 @@ package final class MemoryDriver: VolumeDriver {
         DriverTraits(
             noun: "in memory", storeFullPolicy: .breakWrites, lossCause: nil,
             opensOriginByPath: false, tellsMergeRate: true, throttleNote: nil,
-            mergesByItself: true, areasGrow: true)
+            mergesByItself: true, areasGrow: true, hasClones: false)
     }
 
     package func requireMachine() throws(Problem) {}

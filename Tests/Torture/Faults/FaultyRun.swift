@@ -8,6 +8,8 @@ final class FaultyRun {
     private var random: SeededGenerator
     /// Snapshots whose taking or deleting failed: until the disk says otherwise they may be there.
     private var uncertain: [SnapshotID: [ChunkPattern.Version]] = [:]
+    /// The same of clones.
+    private var uncertainClones: [String: AllowedCells] = [:]
     private var failuresInARow = 0
     /// Whether the engine was opened anew since an operation last succeeded.
     private var hasReopened = false
@@ -70,14 +72,18 @@ final class FaultyRun {
         run.mayHaveLeftOvers = true
         let afterPowerCut = expectation(afterPowerCut: true)
         try readAgain(mustReopen: !wasHit && !isDiskFaulty)
-        if losesSyncs { run.oracle.flushFailed() }
+        if losesSyncs {
+            run.oracle.flushFailed()
+            for name in run.oracle.clones.keys { run.oracle.clones[name]?.flushFailed() }
+        }
         try checkPowerCut(allowing: afterPowerCut)
         if !isDiskFaulty { try writeDoubtfulAgain() }
     }
 
     private func expectation(afterPowerCut: Bool) -> CrashExpectation {
         run.oracle.expectation(
-            during: run.inFlight, afterPowerCut: afterPowerCut, optional: uncertain)
+            during: run.inFlight, afterPowerCut: afterPowerCut, optional: uncertain,
+            optionalClones: uncertainClones)
     }
 
     private func repair() {
@@ -129,6 +135,9 @@ final class FaultyRun {
         for outcome in expectation.outcomes.dropFirst() {
             for id in outcome.present.symmetricDifference(first.present) {
                 uncertain[id] = expectation.snapshots[id]
+            }
+            for name in outcome.clones.symmetricDifference(first.clones) {
+                uncertainClones[name] = expectation.clones[name]
             }
         }
     }

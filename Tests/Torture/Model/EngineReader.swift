@@ -23,7 +23,24 @@ final class EngineReader {
             }
             snapshots[id] = try cells(ofSnapshot: id, in: engine)
         }
-        return Observation(cells: try cells(of: engine), snapshots: snapshots)
+        return Observation(
+            cells: try cells(of: engine), snapshots: snapshots, clones: try clones(of: engine))
+    }
+
+    private func clones(of engine: LiveEngine) throws -> [String: ObservedClone] {
+        var clones: [String: ObservedClone] = [:]
+        for record in engine.readableClones {
+            guard clones[record.name] == nil else {
+                throw TortureFailure("clone \(record.name) is there twice")
+            }
+            let open = try engine.openClone(record.name)
+            defer { open.close() }
+            let cells = try cells(byteCount: open.clone.byteCount) {
+                try open.clone.read(into: &$0, at: $1)
+            }
+            clones[record.name] = ObservedClone(snapshot: record.snapshotID, cells: cells)
+        }
+        return clones
     }
 
     func cells(of engine: LiveEngine) throws -> [ChunkPattern.Version] {

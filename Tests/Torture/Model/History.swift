@@ -68,6 +68,7 @@ struct StepMaker {
     private enum Kind: CaseIterable {
         case write, zero, flush, snapshot, setSnapshot, delete, collect, fold, revert, setRevert
         case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, resize, reopen
+        case makeClone, writeClone, flushClone, deleteClone
     }
 
     init(random: SeededGenerator, cellCount: Int, cellsPerChunk: Int) {
@@ -84,9 +85,11 @@ struct StepMaker {
     private static func usualWeight(of kind: Kind) -> Int {
         switch kind {
         case .write: 30
+        case .writeClone: 12
         case .snapshot, .merge: 8
         case .zero, .delete, .collect, .fold, .revert: 5
         case .flush, .reopen: 3
+        case .makeClone, .flushClone, .deleteClone: 2
         case .setSnapshot, .setRevert, .cancelMerge, .resumeMerge, .openView, .closeView: 2
         case .pauseMerge, .resize: 1
         }
@@ -125,6 +128,14 @@ struct StepMaker {
         case .openView: return .openView(pick: pick)
         case .closeView: return .closeView(pick: pick)
         case .resize: return .resize(pick: pick)
+        case .makeClone: return .makeClone(pick: pick)
+        case .writeClone:
+            let (cell, count) = cells()
+            return .writeClone(
+                pick: pick, cell: cell, count: count, isForced: random.oneIn(8),
+                isZero: random.oneIn(5))
+        case .flushClone: return .flushClone(pick: pick, isClosed: random.oneIn(2))
+        case .deleteClone: return .deleteClone(pick: pick, isOpen: random.oneIn(4))
         case .reopen: return .reopen(isClean: random.oneIn(2))
         }
     }

@@ -7,13 +7,7 @@ extension HistoryRun {
     /// Reads everything again and compares it with the oracle.
     func verify() throws {
         let found = try reader.observe(engine)
-        let expected = CrashExpectation(
-            snapshots: oracle.snapshots,
-            outcomes: [
-                .init(
-                    "as written", cells: oracle.allowed(afterPowerCut: false),
-                    present: Set(oracle.snapshots.keys))
-            ])
+        let expected = oracle.expectation(during: .nothing, afterPowerCut: false)
         if let reason = expected.mismatch(found) { throw TortureFailure(reason) }
         for (id, view, content) in views {
             let cells = try reader.cells(of: view)
@@ -53,6 +47,7 @@ extension HistoryRun {
                 byteCount: view.byteCount, content: content, what: "extents of snapshot \(id)"
             ) { try view.extents(in: $0, limit: $1) }
         }
+        try checkCloneExtents()
         try checkChain()
         try checkMaps()
         try checkStored()

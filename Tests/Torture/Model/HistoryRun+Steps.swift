@@ -27,6 +27,12 @@ extension HistoryRun {
         case .openView(let pick): try openView(pick)
         case .closeView(let pick): closeView(pick)
         case .resize(let pick): try resize(pick)
+        case .makeClone(let pick): try makeClone(pick)
+        case .writeClone(let pick, let cell, let count, let isForced, let isZero):
+            let version = isZero ? 0 : newVersion()
+            try writeClone(pick, cell..<cell + count, version: version, isForced: isForced)
+        case .flushClone(let pick, let isClosed): try flushClone(pick, isClosed: isClosed)
+        case .deleteClone(let pick, let isOpen): try deleteClone(pick, isOpen: isOpen)
         case .reopen(let isClean):
             try reopen(cleanly: isClean)
             if isClean { oracle.flush() }
@@ -182,7 +188,7 @@ extension HistoryRun {
 
     private func delete(_ pick: Int) throws {
         guard let id = snapshot(pick) else { return }
-        let isRead = views.contains { $0.id == id }
+        let isRead = views.contains { $0.id == id } || isCloned(id)
         let mustRefuse = chain.map { isRead || $0.target == ordinals[id] }
         inFlight = .delete(id)
         var (preview, report): (DeleteReport?, DeleteReport?)

@@ -30,6 +30,10 @@ final class HistoryRun {
     var inFlight = InFlight.nothing
     /// Views that are held open, with what they must read.
     var views: [(id: SnapshotID, view: SnapshotView, content: [ChunkPattern.Version])] = []
+    /// Clones that are held open.
+    var openClones: [String: OpenClone] = [:]
+    /// What killed processes had open: no such thing is closed.
+    private var killed: [OpenClone] = []
     private var lastVersion: ChunkPattern.Version
     private var lastID: Int64
 
@@ -121,7 +125,12 @@ final class HistoryRun {
     func reopen(cleanly: Bool) throws {
         closeViews()
         isEngineClosed = true
-        if cleanly { try engine.close() }
+        if cleanly {
+            try engine.close()
+            for name in openClones.keys { oracle.clones[name]?.flush() }
+        }
+        killed += openClones.values
+        openClones = [:]
         engine = try Self.open(disk)
         isEngineClosed = false
         mayHaveLeftOvers = false

@@ -22,6 +22,14 @@ enum HistoryStep: Hashable, Sendable {
     case closeView(pick: Int)
     /// The volume gets another size, chosen by the pick.
     case resize(pick: Int)
+    /// A clone of a snapshot.
+    case makeClone(pick: Int)
+    /// Writes to a clone, or zeroes.
+    case writeClone(pick: Int, cell: Int, count: Int, isForced: Bool, isZero: Bool)
+    /// Flushed, or closed by its client.
+    case flushClone(pick: Int, isClosed: Bool)
+    /// Deleted; while a client has it open when `isOpen`, which is refused.
+    case deleteClone(pick: Int, isOpen: Bool)
     /// Opened again after a clean close, or (not clean) as after the process was killed.
     case reopen(isClean: Bool)
 }
@@ -50,6 +58,14 @@ extension HistoryStep: CustomStringConvertible {
         case .openView(let pick): "open a view, pick \(pick)"
         case .closeView(let pick): "close a view, pick \(pick)"
         case .resize(let pick): "resize, pick \(pick)"
+        case .makeClone(let pick): "clone, pick \(pick)"
+        case .writeClone(let pick, let cell, let count, let isForced, let isZero):
+            "\(isZero ? "zero" : "write") \(count) cells at \(cell) of a clone, pick \(pick)"
+                + (isForced ? ", fua" : "")
+        case .flushClone(let pick, let isClosed):
+            "\(isClosed ? "close" : "flush") a clone, pick \(pick)"
+        case .deleteClone(let pick, let isOpen):
+            "delete a clone\(isOpen ? " that is open" : ""), pick \(pick)"
         case .reopen(let isClean): isClean ? "close and open" : "kill and open"
         }
     }

@@ -34,6 +34,7 @@ struct ShowCommand: ManagerCommand {
         sheet.add("revert", manifest.revertID?.description)
         sheet.add("previous", details.previous?.description)
         sheet.add("next", details.next?.description)
+        sheet.add("clones", details.clones.joined(separator: ", "))
         addRetention(summary, to: &sheet)
         for hold in details.holds {
             let until = hold.until.map { ", until \(display.time($0))" } ?? ""

@@ -1,0 +1,158 @@
+internal import Catalog
+internal import SnapshotModel
+internal import StoreFormat
+internal import VolumeAccess
+
+/// Makes writable layers over snapshots, lists and deletes them.
+package struct CloneService {
+    let context: ManagerContext
+
+    // MARK: Making
+
+    /// Makes a clone of a snapshot, which stays as long as the clone does. Nothing is copied.
+    ///
+    /// - Throws: `exists` when a volume, a clone, or a snapshot of the same volume has the name; `refused`
+    ///   where the driver has no clones.
+    package func create(
+        _ reference: String, name: String, isDryRun: Bool
+    ) throws -> CloneReport {
+        try requireValid(name)
+        let row = try ReferenceResolver(context).snapshot(reference)
+        return try Reconciler(context).withVolume(row.volume) { volume in
+            let driver = try context.driver(of: volume)
+            guard driver.traits.hasClones else {
+                throw Problem(
+                    .refused,
+                    "volume \(row.volume) is \(driver.traits.noun): its snapshots have no clones",
+                    hint: "make an image of the snapshot: \(.export(row.id))")
+            }
+            try context.requireWhole(row)
+            try requireFree(name, in: row.volume)
+            guard !isDryRun else {
+                return CloneReport(volume: row.volume, snapshot: row.id, name: name)
+            }
+            let clone = try create(CloneRequest(snapshot: row.id, name: name), volume)
+            return CloneReport(
+                volume: row.volume, snapshot: row.id, name: name, clone: clone)
+        }
+    }
+
+    private func create(_ request: CloneRequest, _ volume: VolumeRow) throws -> CloneSummary {
+        let record = try changing(request.name, of: volume) {
+            try context.withSession(volume) { session in try session.createClone(request) }
+        }
+        try context.log(
+            .cloneCreated, "clone \(record.name) of snapshot \(record.snapshotID) was made",
+            volume: volume.record.name, snapshot: record.snapshotID)
+        return summary(CloneRow(volume: volume.record.name, record: record))
+    }
+
+    /// The catalog takes over what the store says, whether the change succeeds or not.
+    private func changing<Result>(
+        _ name: String, of volume: VolumeRow, _ body: () throws -> Result
+    ) throws -> Result {
+        let volumeName = volume.record.name
+        try context.catalog.beginCloning(volume: volumeName, name: name)
+        let result: Result
+        do { result = try body() } catch {
+            // What fails here too is the next command's to find out.
+            try? takeOver(volume)
+            throw error
+        }
+        try takeOver(volume)
+        return result
+    }
+
+    private func takeOver(_ volume: VolumeRow) throws {
+        try context.catalog.setClones(
+            volume: volume.record.name, try context.reader(volume).clones())
+    }
+
+    private func requireValid(_ name: String) throws {
+        if let flaw = CloneRequest(snapshot: SnapshotID(rawValue: 0), name: name).flaw { throw flaw }
+        try SnapshotName.validate(name)
+    }
+
+    /// Clones are served by their names, as volumes are, and named beside their volume's snapshots.
+    private func requireFree(_ name: String, in volume: String) throws {
+        if try context.catalog.volume(named: name) != nil {
+            throw Problem(
+                .exists, "there is a volume \(name), which is served by that name",
+                hint: "choose another name")
+        }
+        let isBeingMade = try context.catalog.isCloning(name, besides: volume)
+        let other = try context.catalog.clones(named: name).first
+        if other != nil || isBeingMade {
+            throw Problem(
+                .exists,
+                "\(other.map { "volume \($0.volume)" } ?? "another volume") has a clone \(name) already",
+                hint: "choose another name; see \(.cloneList)")
+        }
+        try context.requireFree(name, in: volume)
+    }
+
+    // MARK: Listing
+
+    /// The clones of some volumes, or of all, by volume and name.
+    package func list(_ volumes: [String]) throws -> [CloneSummary] {
+        let wanted = Set(try context.volumes(volumes).map(\.record.name))
+        return try context.catalog.clones().filter { wanted.contains($0.volume) }.map(summary)
+    }
+
+    private func summary(_ row: CloneRow) -> CloneSummary {
+        let volume = try? context.volume(row.volume)
+        let reader = volume.flatMap { try? context.reader($0) }
+        let snapshot = try? context.catalog.snapshot(row.record.snapshotID)
+        return CloneSummary(
+            volume: row.volume, record: row.record,
+            storeBytes: try? reader?.storeBytes(of: row.record.ordinal),
+            state: snapshot?.state == .broken ? .broken : .ready)
+    }
+
+    // MARK: Deleting
+
+    /// Deletes a clone with what was written to it.
+    ///
+    /// - Parameter reference: its name, or `VOLUME@NAME`.
+    /// - Throws: `refused` while a client has it open.
+    package func delete(_ reference: String, isDryRun: Bool) throws -> CloneDeletionReport {
+        let row = try clone(reference)
+        return try Reconciler(context).withVolume(row.volume) { volume in
+            // It may have gone meanwhile.
+            let name = try clone("\(row.volume)@\(row.record.name)").record.name
+            let freed =
+                try isDryRun
+                ? context.withSession(volume) { session in
+                    try session.deleteClone(name, isDryRun: true)
+                }
+                : changing(name, of: volume) {
+                    try context.withSession(volume) { session in try session.deleteClone(name) }
+                }
+            if !isDryRun {
+                try context.log(
+                    .cloneDeleted, "clone \(name) was deleted", volume: row.volume,
+                    snapshot: row.record.snapshotID)
+            }
+            return CloneDeletionReport(
+                volume: row.volume, name: name, freedBytes: freed, isDryRun: isDryRun)
+        }
+    }
+
+    private func clone(_ reference: String) throws -> CloneRow {
+        let parts = reference.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+        let name = String(parts.last ?? "")
+        var rows = try context.catalog.clones(named: name)
+        if parts.count == 2 { rows.removeAll { $0.volume != parts[0] } }
+        guard let row = rows.first else {
+            throw Problem(
+                .notFound, "there is no clone \(reference)", hint: "see them all: \(.cloneList)")
+        }
+        guard rows.count == 1 else {
+            let candidates = rows.map { "\($0.volume)@\(name)" }.joined(separator: ", ")
+            throw Problem(
+                .ambiguous, "`\(reference)` may be any of \(candidates)",
+                hint: "name one of them so")
+        }
+        return row
+    }
+}

@@ -1,0 +1,70 @@
+internal import Catalog
+package import SnapshotModel
+
+/// A clone, as `clone list` shows it.
+package struct CloneSummary: Hashable, Sendable {
+    /// How a clone is.
+    package enum State: String, Sendable {
+        case ready
+        /// Its snapshot lost exceptions.
+        case broken
+    }
+
+    package var volume: String
+    package var record: CloneRecord
+    /// What was written to it occupies in the store, in bytes; nil when that cannot be looked at.
+    package var storeBytes: Int?
+    package var state: State
+}
+
+extension CloneSummary: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "name": JSONValue(record.name), "volume": JSONValue(volume),
+            "snapshot_id": JSONValue(record.snapshotID), "size": JSONValue(record.volumeBytes),
+            "store_bytes": JSONValue(storeBytes), "state": JSONValue(state),
+            "created_at": JSONValue(record.createdAt),
+        ]
+    }
+}
+
+/// A clone that was made; of a dry run, one that could be.
+package struct CloneReport: Hashable, Sendable {
+    package var volume: String
+    package var snapshot: SnapshotID
+    package var name: String
+    /// Nil of a dry run.
+    package var clone: CloneSummary?
+
+    package var isDryRun: Bool { clone == nil }
+}
+
+extension CloneReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "clone": clone?.json
+                ?? [
+                    "name": JSONValue(name), "volume": JSONValue(volume),
+                    "snapshot_id": JSONValue(snapshot),
+                ], "dry_run": JSONValue(isDryRun),
+        ]
+    }
+}
+
+/// What deleting a clone frees, or freed.
+package struct CloneDeletionReport: Hashable, Sendable {
+    package var volume: String
+    package var name: String
+    /// What its area occupied, in bytes.
+    package var freedBytes: Int
+    package var isDryRun: Bool
+}
+
+extension CloneDeletionReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "deleted": ["name": JSONValue(name), "volume": JSONValue(volume)],
+            "freed_bytes": JSONValue(freedBytes), "dry_run": JSONValue(isDryRun),
+        ]
+    }
+}

@@ -1,0 +1,270 @@
+internal import System
+package import SnapshotModel
+internal import StoreFormat
+
+// Clones: writable layers over snapshots.
+extension LiveEngine {
+    /// The clones by ordinal, those included that cannot be read.
+    package var clones: [CloneRecord] { cloneTable.withLock { $0.records } }
+
+    /// The clones that can be opened.
+    package var readableClones: [CloneRecord] {
+        let chain = chain
+        let (records, going) = cloneTable.withLock { ($0.records, $0.going) }
+        return records.filter { record in
+            let base = chain.entry(record.snapshot)?.manifest
+            return base?.isDeleted == false && base?.id == record.snapshotID
+                && !chain.isBroken(record.snapshot) && !going.contains(record.ordinal)
+        }
+    }
+
+    /// The number of clients that have each clone open.
+    package func cloneUsers(_ ordinal: CloneOrdinal) -> Int {
+        cloneTable.withLock { $0.open[ordinal]?.users ?? 0 }
+    }
+
+    // MARK: Making
+
+    /// Makes a clone of a snapshot; durable when it returns. Nothing is copied.
+    ///
+    /// - Throws: `exists` when a clone has the name; `broken`, `notFound`.
+    package func createClone(_ request: CloneRequest) throws(Problem) -> CloneRecord {
+        if let flaw = request.flaw { throw flaw }
+        return try chainLock.during { () throws(Problem) in
+            try checkOpen()
+            let chain = chain
+            guard let manifest = chain.live(request.snapshot) else {
+                throw notFound(request.snapshot)
+            }
+            guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }
+            let (records, doubtful) = cloneTable.withLock { ($0.records, $0.doubtful) }
+            guard !records.contains(where: { $0.name == request.name }) else {
+                throw Problem(
+                    .exists, "volume “\(record.name)” has a clone \(request.name) already",
+                    hint: "choose another name; see \(.cloneList)")
+            }
+            let last = [records.last?.ordinal, doubtful.last].compactMap(\.self).max()
+            let ordinal = try store.freeCloneOrdinal(
+                from: last?.next ?? CloneOrdinal(rawValue: 1))
+            return try create(
+                CloneRecord(
+                    ordinal: ordinal, name: request.name, snapshot: manifest.ordinal,
+                    snapshotID: manifest.id, volumeBytes: manifest.volumeBytes,
+                    createdAt: options.clock.now()))
+        }
+    }
+
+    private func create(_ record: CloneRecord) throws(Problem) -> CloneRecord {
+        let ordinal = record.ordinal
+        let geometry = Geometry(
+            volumeBytes: record.volumeBytes, chunkBytes: format.chunkBytes)
+        let device = try store.createCloneFolder(
+            ordinal,
+            areaBytes: format.beginningBytes(
+                chunkCount: geometry.chunkCount, wanted: options.areaBeginningBytes))
+        do throws(Problem) {
+            try doing { () throws(IOFailure) in
+                _ = try GrowingArea.create(
+                    on: device, ordinal: record.snapshot, format: format,
+                    originChunkCount: geometry.chunkCount, kernel: kernel)
+            }
+            try store.writeClone(record)
+        } catch {
+            // It may count when the volume is opened next: until then its snapshot stays.
+            if (try? store.removeClone(ordinal)) == nil {
+                cloneTable.withLock { $0.doubtful.append(ordinal) }
+            }
+            throw error
+        }
+        cloneTable.withLock { $0.records.append(record) }
+        return record
+    }
+
+    // MARK: Deleting
+
+    /// Removes a clone with what was written to it, durably.
+    ///
+    /// - Returns: the bytes that its area occupied.
+    /// - Throws: `notFound`; `refused` while a client has it open.
+    package func deleteClone(_ name: String) throws(Problem) -> Int {
+        try chainLock.during { () throws(Problem) in
+            try checkOpen()
+            let record = try deletableClone(name)
+            let bytes = storeBytes(of: record)
+            // Nobody opens it any more, whatever becomes of the removal.
+            cloneTable.withLock { _ = $0.going.insert(record.ordinal) }
+            do throws(Problem) {
+                let left = try store.removeClone(record.ordinal)
+                for path in left {
+                    warn("\(path) is not snapmgr's: it stays, and its folder with it")
+                }
+            } catch {
+                throw afterFailedRemoval(of: record, error)
+            }
+            let gone = cloneTable.withLock { $0.remove(record.ordinal) }
+            withExtendedLifetime(gone) {}
+            return bytes
+        }
+    }
+
+    /// What deleting a clone would free, in bytes. - Throws: as ``deleteClone(_:)``.
+    package func previewDeleteClone(_ name: String) throws(Problem) -> Int {
+        storeBytes(of: try deletableClone(name))
+    }
+
+    /// What a clone's area occupies, in bytes; 0 of one that cannot be looked at.
+    private func storeBytes(of record: CloneRecord) -> Int {
+        let area = try? store.openCloneArea(record.ordinal, writable: false)
+        return (try? area?.allocatedBytes()) ?? 0
+    }
+
+    private func deletableClone(_ name: String) throws(Problem) -> CloneRecord {
+        guard let record = cloneTable.withLock({ $0.record(named: name) }) else {
+            throw Problem.noClone(name, of: self.record.name)
+        }
+        let users = cloneUsers(record.ordinal)
+        guard users == 0 else {
+            throw Problem(
+                .refused,
+                "\(title(of: record)) is open: \(users) \(users == 1 ? "client has" : "clients have") it "
+                    + "open over NBD",
+                hint: "unmount it in the client or stop the VM, then try again")
+        }
+        return record
+    }
+
+    /// While the record has its name, nothing is lost: the clone goes on.
+    private func afterFailedRemoval(of record: CloneRecord, _ problem: Problem) -> Problem {
+        let isWhole = (try? store.exists(StoreLayout.clone(record.ordinal))) ?? false
+        if isWhole { cloneTable.withLock { _ = $0.going.remove(record.ordinal) } }
+        return problem
+    }
+
+    // MARK: Opening
+
+    /// Opens a clone for a client.
+    ///
+    /// - Throws: `notFound`; `broken` when its snapshot lost exceptions, `corrupt` when its own area is
+    ///   damaged.
+    package func openClone(_ name: String) throws(Problem) -> OpenClone {
+        // As with views: a deletion must not come between the look and the count.
+        try chainLock.during { () throws(Problem) in
+            try checkOpen()
+            guard
+                let record = cloneTable.withLock({ table in
+                    table.record(named: name).flatMap {
+                        table.going.contains($0.ordinal) ? nil : $0
+                    }
+                })
+            else { throw Problem.noClone(name, of: self.record.name) }
+            let known = cloneTable.withLock { table -> LiveClone? in
+                table.open[record.ordinal]?.users += 1
+                return table.open[record.ordinal]?.clone
+            }
+            if let known { return OpenClone(known, engine: self) }
+            let clone = try open(record)
+            cloneTable.withLock { $0.open[record.ordinal] = (clone, 1) }
+            return OpenClone(clone, engine: self)
+        }
+    }
+
+    private func open(_ record: CloneRecord) throws(Problem) -> LiveClone {
+        let chain = chain
+        guard let manifest = chain.live(record.snapshotID), manifest.ordinal == record.snapshot
+        else { throw brokenProblem(record) }
+        guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(record) }
+        let title = title(of: record)
+        let file = try store.openCloneArea(record.ordinal, writable: true)
+        let device = CloneDevice(file) { [weak self] failure in
+            self?.warn(
+                "\(title) takes no more writes until its volume is opened again: \(failure)")
+        }
+        let geometry = Geometry(
+            volumeBytes: record.volumeBytes, chunkBytes: format.chunkBytes)
+        let area: GrowingArea
+        do throws(AreaFault) {
+            area = try GrowingArea.open(
+                on: device, ordinal: record.snapshot, format: format,
+                originChunkCount: geometry.chunkCount, kernel: kernel)
+        } catch {
+            throw damageProblem(record, Problem(error, area: device.path))
+        }
+        guard !area.isInvalid else { throw invalidProblem(record) }
+        return LiveClone(
+            record, engine: self, view: view(of: manifest), area: area, device: device)
+    }
+
+    private func damageProblem(_ record: CloneRecord, _ problem: Problem) -> Problem {
+        guard problem.isDamage else { return problem }
+        return Problem(
+            problem.code,
+            "\(title(of: record)) cannot be read: \(problem.message)",
+            hint: "restore its area from a copy of the store, or delete it: "
+                + "\(.cloneDelete(record.name)); snapshot \(record.snapshotID) is whole")
+    }
+
+    /// What a client has closed stays open while others have it, and where it may not be opened as it is.
+    func cloneClosed(_ clone: LiveClone) {
+        let ordinal = clone.record.ordinal
+        let isLast = cloneTable.withLock { table -> Bool in
+            guard let entry = table.open[ordinal], entry.clone === clone else { return false }
+            table.open[ordinal]?.users -= 1
+            return entry.users == 1
+        }
+        guard isLast else { return }
+        // Durable, although nobody has asked for it: it is not opened again for a while.
+        try? clone.settle()
+        let gone = cloneTable.withLock { table -> LiveClone? in
+            guard let entry = table.open[ordinal], entry.clone === clone, entry.users == 0,
+                !clone.isInDoubt
+            else { return nil }
+            table.open[ordinal] = nil
+            return entry.clone
+        }
+        // Its files are closed when the lock is given back.
+        withExtendedLifetime(gone) {}
+    }
+
+    // MARK: Ending
+
+    private var liveClones: [LiveClone] { cloneTable.withLock { $0.open.values.map(\.clone) } }
+
+    /// Makes durable what was written to the clones that are open.
+    func settleClones() throws(Problem) {
+        for clone in liveClones { try clone.settle() }
+    }
+
+    /// Returns when no clone is written to any more; all that comes is refused by now.
+    func drainClones() {
+        for clone in liveClones { clone.drain() }
+    }
+
+    // MARK: Words
+
+    func title(of clone: CloneRecord) -> String {
+        "clone \(clone.name) of volume “\(record.name)”"
+    }
+
+    func brokenProblem(_ clone: CloneRecord) -> Problem {
+        Problem(
+            .broken,
+            "\(title(of: clone)) cannot be read: its snapshot \(clone.snapshotID) is broken, exceptions "
+                + "were lost",
+            hint: "delete it with \(.cloneDelete(clone.name)), and clone a newer snapshot; see "
+                + "\(.list(record.name))")
+    }
+
+    func invalidProblem(_ clone: CloneRecord) -> Problem {
+        Problem(
+            .broken, "\(title(of: clone)) cannot be read: its area was given up",
+            hint: "delete it with \(.cloneDelete(clone.name))")
+    }
+}
+
+extension Problem {
+    /// `notFound`: a volume, by its name, has no clone with this name.
+    package static func noClone(_ name: String, of volume: String) -> Problem {
+        Problem(
+            .notFound, "volume “\(volume)” has no clone \(name)", hint: "see \(.cloneList)")
+    }
+}

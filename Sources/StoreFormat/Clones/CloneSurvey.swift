@@ -1,0 +1,55 @@
+internal import System
+package import SnapshotModel
+
+/// What the folders of a store's clones are, as far as it can be proven.
+package struct CloneSurvey: Sendable {
+    /// The clones that count, by ordinal.
+    package private(set) var clones: [CloneRecord] = []
+    /// Folders of creations and removals that have not ended: they may go.
+    package private(set) var unfinished: [CloneOrdinal] = []
+    /// Clones whose records are lost, or cannot be read: they stay, and which snapshots they need is not
+    /// known.
+    package private(set) var doubtful: [(ordinal: CloneOrdinal, problem: Problem)] = []
+
+    package init(_ store: Store) throws(Problem) {
+        for ordinal in try store.cloneFolders() { try look(at: ordinal, store) }
+    }
+
+    private mutating func look(at ordinal: CloneOrdinal, _ store: Store) throws(Problem) {
+        do throws(Problem) {
+            if let record = try store.clone(ordinal) { return clones.append(record) }
+        } catch {
+            // What a disk answers may be another thing the next time.
+            guard error.isDamage || error.code == .newerVersion else { throw error }
+            return doubtful.append((ordinal, error))
+        }
+        do throws(Problem) {
+            guard try !store.isUnfinished(clone: ordinal) else {
+                return unfinished.append(ordinal)
+            }
+        } catch {
+            // It was removed just now, by whoever has the store's lock.
+            guard try store.exists(StoreLayout.cloneFolder(ordinal)) else { return }
+            throw error
+        }
+        // It was made just now.
+        if let record = try store.clone(ordinal) { return clones.append(record) }
+        guard try store.exists(StoreLayout.cloneFolder(ordinal)) else { return }
+        let folder = "\(store.folder.path)/\(StoreLayout.cloneFolder(ordinal))"
+        doubtful.append(
+            (
+                ordinal,
+                Problem(
+                    .corrupt, "\(folder) holds what was written to a clone, and has no record",
+                    hint: "run \(.check())")
+            ))
+    }
+
+    /// What somebody must know of what was left alone.
+    package func warnings(_ record: VolumeRecord) -> [Advice] {
+        doubtful.map {
+            "a clone of volume \(record.name) cannot be used, and no snapshot is deleted while it is so: "
+                + "\($0.problem.message); see \(.check(record.name))"
+        }
+    }
+}

@@ -1,0 +1,98 @@
+package import System
+package import SnapshotModel
+
+/// The folders of clones, which come and go as those of snapshots do.
+extension Store {
+    /// The ordinals of all folders of clones, ascending, whatever is in them.
+    package func cloneFolders() throws(Problem) -> [CloneOrdinal] {
+        guard try exists(StoreLayout.clones) else { return [] }
+        return try doing { () throws(IOFailure) in try folder.list(StoreLayout.clones) }
+            .compactMap(StoreLayout.number).sorted().map(CloneOrdinal.init)
+    }
+
+    /// The record of a clone; nil when its folder has none, or it was removed just now.
+    ///
+    /// - Throws: `corrupt` also when it belongs to another folder.
+    package func clone(_ ordinal: CloneOrdinal) throws(Problem) -> CloneRecord? {
+        let name = StoreLayout.clone(ordinal)
+        let record: CloneRecord
+        do throws(Problem) { record = try read(CloneRecord.self, name, as: .clone) } catch {
+            guard error.code == .notFound, try !exists(name) else { throw error }
+            return nil
+        }
+        if let flaw = record.flaw { throw impossible(name, flaw) }
+        guard record.ordinal == ordinal else {
+            throw impossible(name, "it belongs to another clone")
+        }
+        return record
+    }
+
+    /// Writes a clone's record, durably: from then on the clone exists.
+    package func writeClone(_ record: CloneRecord) throws(Problem) {
+        if let flaw = record.flaw {
+            throw Problem(.refused, "clone \(record.name) cannot be made: \(flaw)")
+        }
+        try replace(StoreLayout.clone(record.ordinal), record, as: .clone)
+    }
+
+    /// The file of a clone's area.
+    package func openCloneArea(
+        _ ordinal: CloneOrdinal, writable: Bool
+    ) throws(Problem) -> any BlockDevice {
+        try doing { () throws(IOFailure) in
+            try folder.openFile(StoreLayout.cloneArea(ordinal), writable: writable)
+        }
+    }
+
+    /// Makes a clone's folder and an empty area file in it. Durable but for the record, without which it
+    /// does not count.
+    ///
+    /// - Parameter areaBytes: the size of the file, none of which is allocated.
+    package func createCloneFolder(
+        _ ordinal: CloneOrdinal, areaBytes: Int
+    ) throws(Problem) -> any BlockDevice {
+        do throws(IOFailure) {
+            if try !folder.exists(StoreLayout.clones) {
+                try folder.makeFolder(StoreLayout.clones)
+                try folder.syncFolder("")
+            }
+            try folder.makeFolder(StoreLayout.cloneFolder(ordinal))
+            _ = try folder.createFile(StoreLayout.draftClone(ordinal), byteCount: 0)
+            let device = try folder.createFile(
+                StoreLayout.cloneArea(ordinal), byteCount: areaBytes)
+            try folder.syncFolder(StoreLayout.cloneFolder(ordinal))
+            try folder.syncFolder(StoreLayout.clones)
+            return device
+        } catch {
+            // Best effort: what stays is unfinished, and swept at the next open.
+            _ = try? removeClone(ordinal)
+            throw Problem(error)
+        }
+    }
+
+    /// The first ordinal from this one on whose folder is not there.
+    package func freeCloneOrdinal(from first: CloneOrdinal) throws(Problem) -> CloneOrdinal {
+        var ordinal = first
+        while try exists(StoreLayout.cloneFolder(ordinal)) { ordinal = ordinal.next }
+        return ordinal
+    }
+
+    /// Removes a clone's folder, its record first, durably; nothing when there is none.
+    ///
+    /// - Returns: the paths in it that are none of ours: they stay, and the folder with them.
+    @discardableResult
+    package func removeClone(_ ordinal: CloneOrdinal) throws(Problem) -> [String] {
+        guard try exists(StoreLayout.cloneFolder(ordinal)) else { return [] }
+        return try remove(
+            StoreLayout.cloneFolder(ordinal), names: StoreLayout.cloneNames,
+            record: StoreLayout.clone(ordinal), draft: StoreLayout.draftClone(ordinal))
+    }
+
+    /// Whether a folder without a record is provably that of a creation or a removal which has not ended:
+    /// it has a draft, or nothing was written to it.
+    func isUnfinished(clone ordinal: CloneOrdinal) throws(Problem) -> Bool {
+        if try exists(StoreLayout.draftClone(ordinal)) { return true }
+        guard try exists(StoreLayout.cloneArea(ordinal)) else { return true }
+        return try !hasExceptions(openCloneArea(ordinal, writable: false))
+    }
+}

@@ -1,0 +1,7 @@
+import ArgumentParser
+
+struct CloneGroup: CommandGroup {
+    static let configuration = CommandConfiguration.group(
+        "clone", "Make writable layers over snapshots.",
+        [CloneCreateCommand.self, CloneListCommand.self, CloneDeleteCommand.self])
+}

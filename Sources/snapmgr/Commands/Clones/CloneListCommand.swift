@@ -1,0 +1,37 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct CloneListCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "list", "List clones, and what was written to each occupies.",
+        examples: ["clone list", "clone list data --json"],
+        exits: [.done, .failed, .usage, .notFound])
+
+    @Argument(help: ArgumentHelp("The volumes; all without one.", valueName: "volume"))
+    var volumes: [String] = []
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ context: CommandContext) throws {
+        let clones = try context.reader().clones.list(volumes)
+        try context.show(["clones": JSONValue(clones)]) {
+            var table = Table([
+                .init(title: "NAME"), .init(title: "VOLUME"),
+                .init(title: "SNAPSHOT", alignment: .right),
+                .init(title: "SIZE", alignment: .right),
+                .init(title: "WRITTEN", alignment: .right), .init(title: "STATE"),
+                .init(title: "CREATED"),
+            ])
+            return table.lines(
+                clones.map { clone in
+                    [
+                        clone.record.name, clone.volume, clone.record.snapshotID.description,
+                        display.size(clone.record.volumeBytes), display.size(clone.storeBytes),
+                        clone.state.rawValue, display.time(clone.record.createdAt),
+                    ]
+                }, heading: context.terminal.bold)
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import Catalog
+import FoundationEssentials
+import Glibc
+import MergeKit
+import SnapshotModel
+import StoreFormat
+import System
+import Testing
+
+@testable import Manager
+
+struct CloneServiceTests {
+    private func fixture() throws -> ManagerFixture {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("data")
+        try fixture.write(1, to: 0..<8, of: "data")
+        try fixture.snapshot("data")
+        return fixture
+    }
+
+    private func names(_ manager: Manager) throws -> [String] {
+        try manager.clones.list([]).map(\.record.name)
+    }
+
+    @Test("A clone is made, listed with what it occupies, and deleted; a dry run changes nothing")
+    func lifeCycle() throws {
+        let fixture = try fixture()
+        let clones = fixture.manager.clones
+        let dry = try clones.create("1", name: "trial", isDryRun: true)
+        #expect(dry.isDryRun)
+        #expect(try names(fixture.manager) == [])
+        let made = try clones.create("data@1", name: "trial", isDryRun: false)
+        #expect(made.clone?.record.snapshotID.rawValue == 1)
+        let listed = try #require(clones.list(["data"]).first)
+        #expect(listed.state == .ready)
+        #expect(listed.storeBytes != nil)
+        #expect(try clones.delete("trial", isDryRun: true).isDryRun)
+        #expect(try names(fixture.manager) == ["trial"])
+        _ = try clones.delete("data@trial", isDryRun: false)
+        #expect(try names(fixture.manager) == [])
+        let none = #expect(throws: Problem.self) { try clones.delete("trial", isDryRun: false) }
+        #expect(none?.code == .notFound)
+    }
+
+    @Test("A clone that a cut command has made is in the catalog after the next command")
+    func cutCreation() throws {
+        let fixture = try fixture()
+        try fixture.catalog().beginCloning(volume: "data", name: "trial")
+        try fixture.withEngine("data") {
+            _ = try $0.createClone(
+                CloneRequest(snapshot: SnapshotID(rawValue: 1), name: "trial"))
+        }
+        let next = try fixture.nextCommand()
+        #expect(throws: (any Error).self) { try next.deletions.delete(["1"], isDryRun: false) }
+        #expect(try names(next) == ["trial"])
+        #expect(try fixture.catalog().volume(named: "data")?.cloning == nil)
+    }
+
+    @Test("A clone that a cut command has deleted is out of the catalog after the next command")
+    func cutDeletion() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        try fixture.catalog().beginCloning(volume: "data", name: "trial")
+        try fixture.withEngine("data") { _ = try $0.deleteClone("trial") }
+        let next = try fixture.nextCommand()
+        _ = try next.deletions.delete(["1"], isDryRun: false)
+        #expect(try names(next) == [])
+    }
+
+    @Test("The catalog alone keeps a cloned snapshot from being marked as deleted")
+    func catalogPins() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        let error = #expect(throws: CatalogError.self) {
+            try fixture.catalog().markDeleting([SnapshotID(rawValue: 1)])
+        }
+        #expect(error?.code == .held)
+        #expect(error?.hint.remedies == [.cloneDelete("trial")])
+    }
+
+    @Test("A volume with clones is not removed, unless its store stays")
+    func removal() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        let problem = #expect(throws: Problem.self) {
+            try fixture.manager.volumes.remove("data", keepsStore: false, isDryRun: false)
+        }
+        #expect(problem?.code == .refused)
+        _ = try fixture.manager.volumes.remove("data", keepsStore: true, isDryRun: false)
+        #expect(try names(fixture.manager) == [])
+        _ = try RebuildService(fixture.options).rebuild(store: fixture.storePath("data"))
+        #expect(try names(fixture.nextCommand()) == ["trial"])
+    }
+
+    @Test("Names of volumes, snapshots and clones do not meet")
+    func names() throws {
+        let fixture = try fixture()
+        try fixture.makeVolume("other")
+        try fixture.snapshot("other", name: "before")
+        let clones = fixture.manager.clones
+        _ = try clones.create("1", name: "trial", isDryRun: false)
+        for (reference, name) in [("1", "other"), ("2", "trial"), ("2", "before"), ("1", "trial")] {
+            let problem = #expect(throws: Problem.self) {
+                try clones.create(reference, name: name, isDryRun: true)
+            }
+            #expect(problem?.code == .exists, "\(name)")
+        }
+        // A name of another volume's snapshot is no export's.
+        #expect(try clones.create("1", name: "before", isDryRun: true).isDryRun)
+        #expect(throws: Problem.self) { try fixture.makeVolume("trial") }
+        #expect(throws: Problem.self) { try fixture.snapshot("data", name: "trial") }
+    }
+
+    @Test("A check finds a catalog that knows other clones than the store, and mends it")
+    func comparison() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        try fixture.catalog().setClones(volume: "data", [])
+        let report = try fixture.manager.checks.check([], readsData: false, repairs: false)
+        #expect(report.items.contains { $0.finding.object == "clone trial" })
+        _ = try fixture.manager.checks.check([], readsData: false, repairs: true)
+        #expect(try names(fixture.manager) == ["trial"])
+        #expect(try fixture.manager.checks.check([], readsData: true, repairs: false).damageCount == 0)
+    }
+
+    @Test("Retention spares a snapshot that a clone reads from, and says why")
+    func retention() throws {
+        let fixture = try fixture()
+        try fixture.write(2, to: 0..<8, of: "data")
+        try fixture.snapshot("data")
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        let details = try fixture.manager.details.show("1")
+        #expect(details.clones == ["trial"])
+        #expect(details.summary.keptBy.contains("clone"))
+    }
+}

@@ -1,0 +1,86 @@
+import MergeKit
+import SnapshotModel
+import StoreFormat
+import TestKit
+
+extension HistoryRun {
+    private static var clonesMaximum: Int { 4 }
+
+    /// Whether a clone needs a snapshot.
+    func isCloned(_ id: SnapshotID) -> Bool { oracle.clones.values.contains { $0.base == id } }
+
+    /// The clone that a pick chooses; nil when there is none.
+    private func clone(_ pick: Int) -> String? {
+        let names = oracle.clones.keys.sorted()
+        return names.isEmpty ? nil : names[pick % names.count]
+    }
+
+    /// A clone, open; it stays so.
+    private func opened(_ name: String) throws -> LiveClone {
+        if let open = openClones[name] { return open.clone }
+        let open = try engine.openClone(name)
+        openClones[name] = open
+        return open.clone
+    }
+
+    func makeClone(_ pick: Int) throws {
+        guard let id = snapshot(pick), oracle.clones.count < Self.clonesMaximum else { return }
+        let name = "c\(newID())"
+        inFlight = .makeClone(name, of: id)
+        let record = try engine.createClone(CloneRequest(snapshot: id, name: name))
+        guard record.name == name, record.snapshotID == id else {
+            throw TortureFailure("clone \(name) of \(id) answered with \(record)")
+        }
+        oracle.makeClone(name, of: id)
+    }
+
+    func writeClone(
+        _ pick: Int, _ cells: Range<Int>, version: ChunkPattern.Version, isForced: Bool
+    ) throws {
+        guard let name = clone(pick), let known = oracle.clones[name] else { return }
+        let cells = cells.clamped(to: 0..<known.cellCount)
+        guard !cells.isEmpty else { return }
+        inFlight = .writeClone(name, cells: cells, version: version)
+        let clone = try opened(name)
+        let size = history.cellBytes
+        let bytes = cells.lowerBound * size..<cells.upperBound * size
+        if version == 0 {
+            try clone.zero(bytes, forceUnitAccess: isForced)
+        } else {
+            let content = history.pattern.bytes(version: version, cells: cells)
+            try clone.write(content.span.bytes, at: bytes.lowerBound, forceUnitAccess: isForced)
+        }
+        oracle.clones[name]?.write(cells, version: version, isDurable: isForced)
+    }
+
+    func flushClone(_ pick: Int, isClosed: Bool) throws {
+        guard let name = clone(pick) else { return }
+        if isClosed {
+            openClones.removeValue(forKey: name)?.close()
+        } else {
+            try opened(name).flush()
+            oracle.clones[name]?.flush()
+        }
+    }
+
+    func deleteClone(_ pick: Int, isOpen: Bool) throws {
+        guard let name = clone(pick) else { return }
+        if isOpen { _ = try opened(name) } else { openClones.removeValue(forKey: name)?.close() }
+        inFlight = .deleteClone(name)
+        let isDone = try permits("deleting clone \(name)", mustRefuse: isOpen) {
+            _ = try engine.deleteClone(name)
+        }
+        if isDone { oracle.clones[name] = nil }
+    }
+
+    /// Walks the extents of a clone.
+    func checkCloneExtents() throws {
+        guard let (name, known) = oracle.clones.min(by: { $0.key < $1.key }) else { return }
+        let open = try engine.openClone(name)
+        defer { open.close() }
+        try reader.checkExtents(
+            byteCount: open.clone.byteCount, content: known.current,
+            what: "extents of clone \(name)"
+        ) { try open.clone.extents(in: $0, limit: $1) }
+    }
+}
