@@ -59,7 +59,8 @@ enum CloneBenchmark {
         _ uri: String, _ mode: String, _ block: String, _ bytes: Int, _ more: [String]
     ) -> [String] {
         [
-            "fio", "--name=bench", "--ioengine=nbd", "--uri=\(uri)", "--rw=\(mode)", "--bs=\(block)",
+            "fio", "--name=bench", "--ioengine=nbd", "--uri=\(uri)", "--rw=\(mode)",
+            "--bs=\(block)",
             "--iodepth=16", "--size=\(volumeBytes)", "--io_size=\(bytes)", "--output=/dev/null",
         ] + more
     }

@@ -210,8 +210,8 @@ final class ServedVolumes: Sendable {
     private func openClone(
         _ text: String, readOnly: Bool
     ) throws(Problem) -> any ExportContent {
-        for volume in volumes {
-            guard try volume.readableClones().contains(where: { $0.name == text }) else { continue }
+        for volume in volumes where try volume.readableClones().contains(where: { $0.name == text })
+        {
             return try volume.openClone(text, readOnly: readOnly)
         }
         let known = volumes.map(\.name).joined(separator: ", ")

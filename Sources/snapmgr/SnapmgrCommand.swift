@@ -19,7 +19,8 @@ struct SnapmgrCommand: CommandGroup {
         subcommands: [
             VolumeGroup.self, SnapshotCommand.self, ListCommand.self, ShowCommand.self,
             DiffCommand.self, RevertCommand.self, MergeGroup.self, StatusCommand.self,
-            ModifyCommand.self, CloneGroup.self, HoldGroup.self, ReleaseCommand.self, DeleteCommand.self,
+            ModifyCommand.self, CloneGroup.self, HoldGroup.self, ReleaseCommand.self,
+            DeleteCommand.self,
             PruneCommand.self,
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,
             MountCommand.self, UmountCommand.self, ExportCommand.self, ServeCommandLine.self,

@@ -69,7 +69,9 @@ package struct CloneService {
     }
 
     private func requireValid(_ name: String) throws {
-        if let flaw = CloneRequest(snapshot: SnapshotID(rawValue: 0), name: name).flaw { throw flaw }
+        if let flaw = CloneRequest(snapshot: SnapshotID(rawValue: 0), name: name).flaw {
+            throw flaw
+        }
         try SnapshotName.validate(name)
     }
 

@@ -7,6 +7,7 @@ package struct VolumeSummary: Hashable, Sendable {
     package var record: VolumeRecord
     package var storePath: String
     package var snapshotCount: Int
+    package var cloneCount: Int
     /// Bytes that the store occupies; nil when it cannot be read.
     package var storeBytes: Int?
     package var state: VolumeCondition
@@ -22,7 +23,8 @@ extension VolumeSummary: JSONConvertible {
             "device": JSONValue(devicePath),
             "store": JSONValue(storePath), "size": JSONValue(record.geometry.volumeBytes),
             "chunk_size": JSONValue(record.geometry.chunkBytes),
-            "snapshots": JSONValue(snapshotCount), "store_bytes": JSONValue(storeBytes),
+            "snapshots": JSONValue(snapshotCount), "clones": JSONValue(cloneCount),
+            "store_bytes": JSONValue(storeBytes),
             "state": JSONValue(state), "when_full": JSONValue(record.storeFullPolicy),
             "created_at": JSONValue(record.createdAt),
         ]

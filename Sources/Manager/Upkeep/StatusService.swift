@@ -28,7 +28,8 @@ extension VolumeHealth: JSONConvertible {
             "device": JSONValue(volume.devicePath),
             "store": JSONValue(volume.storePath),
             "size": JSONValue(volume.record.geometry.volumeBytes),
-            "snapshots": JSONValue(volume.snapshotCount), "newest_at": JSONValue(newest),
+            "snapshots": JSONValue(volume.snapshotCount), "clones": JSONValue(volume.cloneCount),
+            "newest_at": JSONValue(newest),
             "store_bytes": JSONValue(volume.storeBytes), "free_bytes": JSONValue(freeBytes),
             "days_to_full": JSONValue(daysToFull),
             "merge": merge.map {

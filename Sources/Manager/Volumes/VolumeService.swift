@@ -100,6 +100,7 @@ extension VolumeService {
         return VolumeSummary(
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: name),
+            cloneCount: try context.catalog.clones(volume: name).count,
             storeBytes: try? StoreCount(context, volume).bytes(remembers: remembers),
             state: try state(of: volume),
             devicePath: try? context.inspector(volume).devicePath)
@@ -110,6 +111,7 @@ extension VolumeService {
         VolumeSummary(
             record: volume.record, storePath: volume.storePath,
             snapshotCount: try context.catalog.snapshotCount(volume: volume.record.name),
+            cloneCount: try context.catalog.clones(volume: volume.record.name).count,
             storeBytes: try? StoreCount(context, volume).bytes(remembers: remembers),
             state: (try? state(of: volume)) ?? .missing,
             devicePath: try? context.inspector(volume).devicePath)

@@ -35,7 +35,8 @@ struct CloneVerifier {
             let base = manifests.first { $0.ordinal == clone.snapshot }
             if base?.id != clone.snapshotID || base?.isDeleted != false {
                 report(
-                    clone, "its snapshot \(clone.snapshotID) is gone: what it shared with that is lost",
+                    clone,
+                    "its snapshot \(clone.snapshotID) is gone: what it shared with that is lost",
                     remedy: "delete it: \(.cloneDelete(clone.name))")
             } else if state?.isBroken(clone.snapshot) == true {
                 report(

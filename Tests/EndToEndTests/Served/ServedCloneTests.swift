@@ -7,7 +7,8 @@ extension ServedTests {
     /// Clones over NBD, by the built binary.
     @Suite struct ServedCloneTests {
         /// A volume of 4 MiB, all of it 1, with snapshot 1 and then all of it 2.
-        private func scene(_ options: String..., storeMegabytes: Int? = nil) throws -> ServedHarness {
+        private func scene(_ options: String..., storeMegabytes: Int? = nil) throws -> ServedHarness
+        {
             let served = try ServedHarness(options: options, storeMegabytes: storeMegabytes)
             try served.qemu("data", "write -P 1 0 4M")
             try served.snapshot()
@@ -28,7 +29,8 @@ extension ServedTests {
             #expect(clone["snapshot_id"] as? Int == 1)
             #expect(clone["size"] as? Int == 4 << 20)
             try served.qemu("trial", "read -P 1 0 4M", "write -P 7 4k 100k", "read -P 7 4k 100k")
-            try served.qemu("data@trial", "read -P 1 0 4k", "read -P 7 4k 100k", "read -P 1 104k 1M")
+            try served.qemu(
+                "data@trial", "read -P 1 0 4k", "read -P 7 4k 100k", "read -P 1 104k 1M")
             try served.qemu("data", "read -P 2 0 4M")
             try served.qemu("data@1", "read -P 1 0 4M")
             try served.stop()
@@ -104,7 +106,9 @@ extension ServedTests {
             #expect(try exitCode(served, "snapshot", "trial") == 13)
         }
 
-        @Test("what was answered is there after the server was killed, and flushed or not the rest is whole")
+        @Test(
+            "what was answered is there after the server was killed, and flushed or not the rest is whole"
+        )
         func kills() throws {
             let served = try scene()
             try served.commandLine.json("clone", "create", "1", "trial")

@@ -2,6 +2,8 @@ import Catalog
 import FoundationEssentials
 import Glibc
 import MergeKit
+import Scheduler
+import Settings
 import SnapshotModel
 import StoreFormat
 import System
@@ -120,17 +122,35 @@ struct CloneServiceTests {
         #expect(report.items.contains { $0.finding.object == "clone trial" })
         _ = try fixture.manager.checks.check([], readsData: false, repairs: true)
         #expect(try names(fixture.manager) == ["trial"])
-        #expect(try fixture.manager.checks.check([], readsData: true, repairs: false).damageCount == 0)
+        #expect(
+            try fixture.manager.checks.check([], readsData: true, repairs: false).damageCount == 0)
     }
 
-    @Test("Retention spares a snapshot that a clone reads from, and says why")
+    @Test("A prune spares a snapshot that a clone reads from, and says why")
     func retention() throws {
         let fixture = try fixture()
-        try fixture.write(2, to: 0..<8, of: "data")
-        try fixture.snapshot("data")
+        for byte in 2...4 {
+            try fixture.write(UInt8(byte), to: 0..<8, of: "data")
+            try fixture.snapshot("data")
+        }
         _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
-        let details = try fixture.manager.details.show("1")
-        #expect(details.clones == ["trial"])
-        #expect(details.summary.keptBy.contains("clone"))
+        #expect(try fixture.manager.details.show("1").clones == ["trial"])
+        let policy = NamedPolicy(
+            name: "test",
+            policy: RetentionPolicy(rules: [.last(.atMost(1))], appliesToManual: true))
+        var options = fixture.options
+        options.operation.settings = SettingsSource {
+            Settings(defaults: SettingsDefaults(policy: policy, freeSpaceFloor: .bytes(0)))
+        }
+        let manager = try Manager(options)
+        let kept = try manager.details.show("1").summary.keptBy
+        #expect(kept == ["clone"])
+        let report = try manager.pruning.prune([], isDryRun: false)
+        #expect(report.volumes.first?.removed.map(\.id.rawValue) == [2, 3])
+        #expect(try fixture.list().map(\.id.rawValue) == [1, 4])
+        _ = try manager.clones.delete("trial", isDryRun: false)
+        #expect(
+            try manager.pruning.prune([], isDryRun: false).volumes.first?.removed.map(\.id.rawValue)
+                == [1])
     }
 }

@@ -112,6 +112,35 @@ struct CloneStoreTests {
         try reopened.delete(1)
     }
 
+    @Test("A clone's area and record are what is written of them in docs/on-disk.md")
+    func goldenArea() throws {
+        let fixture = try EngineFixture(chunks: 4)
+        try fixture.snapshot(1)
+        _ = try fixture.engine.createClone(
+            CloneRequest(snapshot: SnapshotID(rawValue: 1), name: "c"))
+        let open = try fixture.engine.openClone("c")
+        try open.clone.write([UInt8](repeating: 5, count: 4096).span.bytes, at: 3 * 4096)
+        open.close()
+        let area = try fixture.disk.openFile("clones/000001/area.cow", writable: false)
+        func bytes(_ range: Range<Int>) throws -> [UInt8] {
+            var buffer = AlignedBuffer(count: range.count)
+            var bytes = buffer.mutableBytes
+            try area.read(into: &bytes, at: range.lowerBound)
+            return buffer.bytes.array
+        }
+        #expect(
+            try bytes(0..<16) == [
+                0x53, 0x6e, 0x41, 0x70, 1, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0,
+            ])
+        let entry: [UInt8] = [3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
+        #expect(try bytes(0x1000..<0x1020) == entry + [UInt8](repeating: 0, count: 16))
+        #expect(try bytes(0x2000..<0x3000).allSatisfy { $0 == 5 })
+        let record = try fixture.disk.readFile("clones/000001/clone.json", limitBytes: 4096)
+        let text = String(decoding: record, as: UTF8.self)
+        #expect(text.hasSuffix("\"format\":\"snapmgr-clone\",\"version\":2}\n"))
+        #expect(text.contains("\"name\":\"c\",\"ordinal\":1,\"snapshot\":1,\"snapshotID\":1"))
+    }
+
     @Test("Making a clone allocates a few blocks, whatever the volume's size")
     func allocatesLittle() throws {
         let fixture = try EngineFixture(bytes: 1 << 40)

@@ -18,7 +18,9 @@ struct CloneTests {
     }
 
     @discardableResult
-    private func makeClone(_ name: String, _ fixture: EngineFixture, of id: Int64 = 1) throws
+    private func makeClone(
+        _ name: String, _ fixture: EngineFixture, of id: Int64 = 1
+    ) throws
         -> CloneRecord
     {
         try fixture.engine.createClone(
@@ -77,8 +79,10 @@ struct CloneTests {
         try makeClone("b", fixture)
         try write(7, at: 0..<512, "a", fixture.engine)
         try write(8, at: 512..<1024, "b", fixture.engine)
-        #expect(try Array(content("a", fixture.engine).prefix(1024)) == bytes(7, 512) + bytes(1, 512))
-        #expect(try Array(content("b", fixture.engine).prefix(1024)) == bytes(1, 512) + bytes(8, 512))
+        #expect(
+            try Array(content("a", fixture.engine).prefix(1024)) == bytes(7, 512) + bytes(1, 512))
+        #expect(
+            try Array(content("b", fixture.engine).prefix(1024)) == bytes(1, 512) + bytes(8, 512))
     }
 
     @Test("What was answered survives a killed process, what was flushed a power cut")

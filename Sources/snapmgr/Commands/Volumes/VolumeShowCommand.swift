@@ -30,6 +30,7 @@ struct VolumeShowCommand: ManagerCommand {
             sheet.add("when full", record.storeFullPolicy.rawValue)
             sheet.add("created", display.time(record.createdAt))
             sheet.add("snapshots", String(volume.snapshotCount))
+            sheet.add("clones", String(volume.cloneCount))
             sheet.add("store size", display.size(volume.storeBytes))
             sheet.add("state", volume.state.rawValue)
             return sheet.text
