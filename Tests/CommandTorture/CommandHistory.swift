@@ -20,6 +20,7 @@ struct CommandHistory {
     private var ledgerEnd = 0
     private var known = KnownState()
     private var generator: SeededGenerator
+    private var cloneCount = 0
     /// The members of each set that was taken, as long as all are there.
     private var sets: [(reference: String, ids: [Int64])] = []
 
@@ -60,8 +61,10 @@ struct CommandHistory {
     // MARK: choosing
 
     private mutating func nextCommand() -> Command {
-        let removable = known.snapshots.filter { !known.held.contains($0.id) }
-        switch generator.below(24) {
+        let removable = known.snapshots.filter {
+            !known.held.contains($0.id) && !known.clones.values.contains($0.id)
+        }
+        switch generator.below(27) {
         case 0..<6: return write()
         case 6..<10: return .take(volumes: generator.oneIn(2) ? Self.volumes : [pick(Self.volumes)])
         case 10..<13 where removable.count > 3:
@@ -78,6 +81,11 @@ struct CommandHistory {
         case 18 where !known.held.isEmpty: return .release(id: pick(known.held.sorted()))
         case 19: return .rebuild
         case 20..<24: return tick()
+        case 24..<26 where known.clones.count < 3 && !known.snapshots.isEmpty:
+            cloneCount += 1
+            return .clone(name: "c\(cloneCount)", id: pick(known.snapshots).id)
+        case 24..<27 where !known.clones.isEmpty:
+            return .deleteClone(name: pick(known.clones.keys.sorted()))
         default: return write()
         }
     }
@@ -135,6 +143,12 @@ struct CommandHistory {
             _ = try machine.manager().holds.release("\(id)", owner: "test")
             known.held.remove(id)
         case .tick(let slot, _): try tick(slot)
+        case .clone(let name, let id):
+            _ = try machine.manager().clones.create("\(id)", name: name, isDryRun: false)
+            known.clones[name] = id
+        case .deleteClone(let name):
+            _ = try machine.manager().clones.delete(name, isDryRun: false)
+            known.clones[name] = nil
         case .remove: break
         case .rebuild:
             _ = try RebuildService(machine.options).rebuild(store: nil)

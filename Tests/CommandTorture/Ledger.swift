@@ -35,6 +35,8 @@ struct KnownState: Codable {
     /// The highest snapshot id that anybody was told.
     var highestID: Int64 = 0
     var held: Set<Int64> = []
+    /// The ids of the snapshots that have clones, by the clones' names.
+    var clones: [String: Int64] = [:]
     /// The slots of the schedule that were served, in seconds since 1970.
     var served: [Int64] = []
 }
@@ -59,6 +61,9 @@ enum Command: Codable {
     case hold(id: Int64)
     case release(id: Int64)
     case rebuild
+    /// Makes a clone of a snapshot, or deletes one.
+    case clone(name: String, id: Int64)
+    case deleteClone(name: String)
     case remove(volume: String)
     /// What a schedule of the first volume asks for at a moment, and what its policy lets go.
     case tick(slot: Int64, kept: Int)

@@ -58,6 +58,9 @@ struct LookupVerb: Sendable {
             LookupVerb(words: ["volume", "list"], begun: nil, printed: .firstWords),
             LookupVerb(words: ["status"], begun: nil),
             LookupVerb(words: ["hold", "2", "--reason", "test"], begun: .hold(id: 2)),
+            LookupVerb(
+                words: ["clone", "create", "2", "trial"], begun: .clone(name: "trial", id: 2)),
+            LookupVerb(words: ["clone", "list"], begun: nil),
             LookupVerb(words: ["release", "1", "--owner", "test"], begun: .release(id: 1)),
             LookupVerb(
                 words: ["volume", "remove", LookupMachine.removable, "--yes"],

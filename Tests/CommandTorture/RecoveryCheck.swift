@@ -41,6 +41,7 @@ struct RecoveryCheck {
         try checkContents(found)
         if isDone { try checkOutcome(found, manager) }
         try checkHolds(manager)
+        try checkClones(manager)
         try requireSound(manager)
         try checkSlots(manager)
         try checkNewIDs(manager)
@@ -84,7 +85,7 @@ struct RecoveryCheck {
         return rows
     }
 
-    private static func firstBytes(
+    static func firstBytes(
         _ read: (inout MutableRawSpan, Int) throws -> Void
     ) throws -> [UInt8] {
         var buffer = AlignedBuffer(count: CommandHistory.chunkBytes * CommandHistory.chunkCount)
@@ -96,7 +97,7 @@ struct RecoveryCheck {
 
     // MARK: what must hold
 
-    private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+    func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
         guard condition else { throw Failure(message: message()) }
     }
 
@@ -143,7 +144,9 @@ struct RecoveryCheck {
                 "the policy keeps \(kept), and there are \(scheduled)")
             // All but the newest that the policy keeps may have been pruned already.
             let all = entry.known.snapshots.filter { $0.slot != nil }.map(\.id)
-            deletable = all.filter { !all.suffix(kept - 1).contains($0) }
+            deletable = all.filter {
+                !all.suffix(kept - 1).contains($0) && !entry.known.clones.values.contains($0)
+            }
             try require(
                 found.snapshots.count { $0.slot == slot } <= 1, "slot \(slot) was served twice")
         }
@@ -225,6 +228,8 @@ struct RecoveryCheck {
         case .tick(let slot, _): isThere = found.snapshots.contains { $0.slot == slot }
         case .hold(let id): isThere = try held(manager).contains(id)
         case .release(let id): isThere = try !held(manager).contains(id)
+        case .clone(let name, _): isThere = try clones(manager)[name] != nil
+        case .deleteClone(let name): isThere = try clones(manager)[name] == nil
         default: isThere = true
         }
         try require(isThere, "what was acknowledged did not happen")
@@ -277,11 +282,14 @@ struct RecoveryCheck {
         // While a merge runs, the sizes of its safety snapshot still change.
         _ = try manager.merges.resume([])
         let rows = try list(manager).map(Self.withoutHolds)
+        let clones = try clones(manager)
         for suffix in ["", "-wal", "-shm"] {
             unlink(machine.options.state.catalogPath + suffix)
         }
         _ = try RebuildService(machine.options).rebuild(store: nil)
         let rebuilt = try list(machine.manager())
+        try require(
+            try self.clones(machine.manager()) == clones, "the rebuilt catalog has other clones")
         try require(
             rebuilt.map(\.id) == rows.map(\.id),
             "the rebuilt catalog has the snapshots \(rebuilt.map(\.id)), not \(rows.map(\.id))")

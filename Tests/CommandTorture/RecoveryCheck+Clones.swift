@@ -1,0 +1,44 @@
+import Manager
+import MergeKit
+import StoreFormat
+import System
+
+extension RecoveryCheck {
+    /// The snapshots of all clones, by the clones' names.
+    func clones(_ manager: Manager) throws -> [String: Int64] {
+        try manager.clones.list([]).reduce(into: [:]) {
+            $0[$1.record.name] = $1.record.snapshotID.rawValue
+        }
+    }
+
+    /// The catalog has the clones that were acknowledged, as the stores have them, and each reads as its
+    /// snapshot.
+    func checkClones(_ manager: Manager) throws {
+        var known = entry.known.clones
+        var found = try clones(manager)
+        var stored: [String: Int64] = [:]
+        for volume in try manager.volumes.list().map(\.record.name) {
+            let path = machine.options.state.defaultStorePath(volume: volume)
+            for clone in try StoreReader(folder: FileFolder(path: path)).clones() {
+                stored[clone.name] = clone.snapshotID.rawValue
+                let expected = entry.known.snapshots.first { $0.id == clone.snapshotID.rawValue }
+                let content = try machine.withEngine(volume) { engine in
+                    let open = try engine.openClone(clone.name)
+                    defer { open.close() }
+                    return try Self.firstBytes { try open.clone.read(into: &$0, at: $1) }
+                }
+                try require(
+                    content == expected?.content, "clone \(clone.name) reads as \(content)")
+            }
+        }
+        try require(stored == found, "the stores have the clones \(stored), the catalog \(found)")
+        switch entry.begun {
+        case .clone(let name, let id):
+            if found.removeValue(forKey: name) != nil { known[name] = id }
+        case .deleteClone(let name): if found[name] == nil { known[name] = nil }
+        default: break
+        }
+        if case .clone(let name, let id) = entry.begun, known[name] != nil { found[name] = id }
+        try require(found == known, "the clones \(known) became \(found)")
+    }
+}
