@@ -1,5 +1,6 @@
 import Manager
 import MergeKit
+import SnapshotModel
 import StoreFormat
 import System
 
