@@ -84,13 +84,19 @@ let package = Package(
             "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
         target("Hooks", ["System", "CSystem", "SnapshotModel"]),
         target("Settings", ["Scheduler", "System", "SnapshotModel"]),
+        // e2fsprogs' library, read-only: libext2fs is not safe for threads, and FileSystems alone calls it.
+        .target(
+            name: "CExt2",
+            linkerSettings: [.linkedLibrary("ext2fs"), .linkedLibrary("com_err")]),
+        // Files in a snapshot, without a mount.
+        target("FileSystems", ["CExt2", "System", "SnapshotModel"]),
         // What a look at everything means, for plugins and Prometheus: pure.
         target("Monitoring", ["Scheduler", "VolumeAccess", "SnapshotModel"]),
         target(
             "Manager",
             [
-                "Catalog", "DeviceMapper", "Hooks", "Monitoring", "StoreFormat", "VolumeAccess",
-                "System", "Scheduler", "Settings", "SnapshotModel",
+                "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "StoreFormat",
+                "VolumeAccess", "System", "Scheduler", "Settings", "SnapshotModel",
             ]),
         // Lines of a log, for whoever reads standard error.
         target("ServiceLog", ["System", "SnapshotModel", logging]),
@@ -104,7 +110,8 @@ let package = Package(
         .executableTarget(
             name: "snapmgr",
             dependencies: [
-                "CSystem", "Drivers", "Manager", "Hooks", "Monitoring", "Scheduler", "Settings",
+                "CSystem", "Drivers", "FileSystems", "Manager", "Hooks", "Monitoring", "Scheduler",
+                "Settings",
                 "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
                 logging,
             ],
@@ -186,6 +193,7 @@ let package = Package(
             ["Hooks", "System", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "System", "SnapshotModel"]),
+        testTarget("FileSystemsTests", ["FileSystems", "System", "SnapshotModel", "TestKit"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
         testTarget(
@@ -194,8 +202,8 @@ let package = Package(
         testTarget(
             "ManagerTests",
             [
-                "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "Hooks",
-                "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
+                "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "FileSystems",
+                "Hooks", "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
                 "StoreFormat", "System", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
                 "TestKit",
             ]),

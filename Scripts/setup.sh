@@ -5,6 +5,7 @@ set -euo pipefail
 
 build=(
     libdevmapper-dev   # device-mapper's header and library: block devices
+    libext2fs-dev      # e2fsprogs' header and library: files in snapshots
     libsqlite3-dev     # SQLite's header and library: the catalog
     nbdkit-plugin-dev  # nbdkit's header: the NBD server's plugin
 )

@@ -15,6 +15,8 @@ package final class LocalSession: OpenVolume, HostedSession {
     private let overrulesClients = Monitored(false)
     /// Whether what the session has prepared changes the volume's content.
     private let stagesRevert = Monitored(false)
+    /// The snapshots that were read last.
+    private let views = Monitored<[SnapshotView]>([])
 
     /// - Parameter ownsHost: whether the volume is closed with the session.
     package init(host: VolumeHost, ownsHost: Bool) {
@@ -33,6 +35,7 @@ package final class LocalSession: OpenVolume, HostedSession {
 
     package func close() {
         change.abandon()
+        keepViews(0)
         // What could not be flushed is found by the next open, which recovers.
         if ownsHost { try? host.close() }
     }
@@ -252,6 +255,42 @@ extension LocalSession {
         let view = try engine.openView(of: id)
         defer { view.close() }
         return try SnapshotExport(path: path).write(view, for: client)
+    }
+
+    // MARK: Reading
+
+    /// As many snapshots stay open: a comparison reads two by turns.
+    private static let viewsMaximum = 2
+
+    package func read(
+        _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent {
+        let view = try id.map { id throws(Problem) in try self.view(of: id) }
+        return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
+            if let view {
+                try view.read(into: &buffer, at: offset)
+            } else {
+                try engine.read(into: &buffer, at: offset)
+            }
+        }
+    }
+
+    private func view(of id: SnapshotID) throws(Problem) -> SnapshotView {
+        if let view = views.withLock({ $0.first { $0.manifest.id == id } }) { return view }
+        let view = try engine.openView(of: id)
+        keepViews(Self.viewsMaximum - 1)
+        views.withLock { $0.append(view) }
+        return view
+    }
+
+    /// Closes all but so many of those that were opened last.
+    private func keepViews(_ count: Int) {
+        let gone = views.withLock { views in
+            let gone = views.dropLast(count)
+            views.removeFirst(gone.count)
+            return gone
+        }
+        for view in gone { view.close() }
     }
 }
 

@@ -70,6 +70,10 @@ package protocol OpenVolume: VolumeSession {
     func export(
         _ id: SnapshotID, path: String, for client: any RequestClient
     ) throws(Problem) -> Int
+    /// Reads bytes of a snapshot, which stays open for the session, or of the volume as it is (nil).
+    func read(
+        _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent
     /// - Returns: the volume's record as it is now.
     func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord
     /// Makes a clone of a snapshot; durable when it returns.
@@ -164,6 +168,8 @@ extension OpenVolume {
             return .cloneDeleted(bytes: try previewDeleteClone(name, for: client))
         case .deleteClone(let name):
             return .cloneDeleted(bytes: try deleteClone(name, for: client))
+        case .read(let id, let offset, let count):
+            return .content(try read(id, at: offset, count: count, for: client))
         case .resize(let bytes): return .volume(try resize(to: bytes, for: client))
         }
         return .done

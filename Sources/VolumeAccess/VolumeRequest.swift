@@ -43,6 +43,9 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case label(SnapshotID, SnapshotLabels)
     /// Writes a snapshot's content to a new file; sends progress.
     case export(SnapshotID, path: String)
+    /// Reads bytes of a snapshot, or of the volume as it is when none is named. The session keeps the snapshot
+    /// open, so that it is not deleted meanwhile.
+    case read(SnapshotID?, offset: Int, count: Int)
     case resize(bytes: Int)
     /// Makes a writable layer over a snapshot.
     case createClone(CloneRequest)
@@ -62,8 +65,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             rollBack,
             releaseIO = "release", previewRevert, revert, mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
-            export, resize, createClone, previewDeleteClone, deleteClone, clients, overruleClients,
-            letGo
+            export, read, resize, createClone, previewDeleteClone, deleteClone, clients,
+            overruleClients, letGo
     }
 }
 
@@ -77,7 +80,7 @@ extension VolumeRequest {
             true
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
-            .resize, .createClone, .deleteClone, .letGo:
+            .read, .resize, .createClone, .deleteClone, .letGo:
             false
         }
     }
@@ -98,6 +101,7 @@ package enum VolumeReply: Hashable, Sendable, Codable {
     case deleted(DeleteReport)
     case collected(CollectReport)
     case exported(bytes: Int)
+    case content(VolumeContent)
     case volume(VolumeRecord)
     case clients(ClientPresence?)
     case clone(CloneRecord)

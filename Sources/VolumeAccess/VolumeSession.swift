@@ -150,6 +150,25 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/read(_:offset:count:)``.
+    ///
+    /// - Throws: `failed` when the server is of a version that does not know it.
+    package func read(
+        _ id: SnapshotID?, at offset: Int, count: Int
+    ) throws(Problem) -> VolumeContent {
+        do throws(Problem) {
+            let content = try ask(.read(id, offset: offset, count: count)) {
+                if case .content(let content) = $0 { content } else { nil }
+            }
+            if content.bytes.count == count { return content }
+        } catch {
+            guard error.code == .usage else { throw error }
+        }
+        throw Problem(
+            .failed, "the volume's server does not give its content to commands",
+            hint: "restart the server, so that it has the same version as this command")
+    }
+
     /// Who has the volume open for writing; nil when nobody has.
     package func clients() throws(Problem) -> ClientPresence? {
         guard case .clients(let presence) = try performIfKnown(.clients) else { return nil }

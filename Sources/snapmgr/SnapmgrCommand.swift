@@ -23,7 +23,9 @@ struct SnapmgrCommand: CommandGroup {
             DeleteCommand.self,
             PruneCommand.self,
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,
-            MountCommand.self, UmountCommand.self, ExportCommand.self, ServeCommandLine.self,
+            MountCommand.self, UmountCommand.self, ExportCommand.self, FilesCommand.self,
+            GetCommand.self,
+            ServeCommandLine.self,
             CheckCommand.self, CatalogGroup.self, ConfigGroup.self, EventsCommand.self,
             DaemonCommand.self, CompletionCommand.self,
         ])

@@ -18,6 +18,7 @@ struct ControlWireTests {
         .cancelMerge(RevertID(rawValue: 5)), .waitForMerge,
         .previewDelete([]), .delete([SnapshotID(rawValue: 1 << 47)]), .collect,
         .export(SnapshotID(rawValue: 6), path: "/a b"), .resize(bytes: 512),
+        .read(nil, offset: 0, count: 1), .read(SnapshotID(rawValue: 7), offset: 1 << 40, count: 9),
     ]
 
     @Test("A request survives the way over the wire", arguments: requests)
@@ -35,6 +36,14 @@ struct ControlWireTests {
     func names(request: VolumeRequest, text: String) throws {
         let line = String(decoding: try ControlWire.encode(request), as: UTF8.self)
         #expect(line.contains(#""request":{"# + text + "}"))
+    }
+
+    @Test("Content is a text in base 64, whatever bytes it has")
+    func content() throws {
+        let message = ControlMessage.reply(.content(VolumeContent([0, 10, 255])))
+        let line = try ControlWire.encode(message)
+        #expect(String(decoding: line, as: UTF8.self).contains(#""AAr/""#))
+        #expect(try ControlWire.decodeMessage(Self.body(line)) == message)
     }
 
     @Test("A message is one line, whatever texts it holds")

@@ -4,6 +4,7 @@
 #ifndef SNAPMGR_CSYSTEM_H
 #define SNAPMGR_CSYSTEM_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -96,6 +97,16 @@ void snapmgr_locks_require_below(int rank, const char *doing);
 /// machine's part. What is returned is to be given back.
 int snapmgr_locks_set_aside(void);
 void snapmgr_locks_take_up(int before);
+
+/// Renames within open folders; EEXIST, and nothing done, when the new name is taken (renameat2): 0, or -1.
+int snapmgr_rename_new(int folder, const char *name, int new_folder, const char *new_name);
+
+/// Gives an open file an extended attribute (fsetxattr), or takes one away (fremovexattr): 0, or -1.
+int snapmgr_set_attribute(int descriptor, const char *name, const void *value, size_t length);
+int snapmgr_remove_attribute(int descriptor, const char *name);
+
+/// Makes a device's node or a FIFO in an open folder (mknodat): 0, or -1.
+int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t major, uint32_t minor);
 
 /// The arguments of this process, the program's name first, as the kernel passed them. NULL follows.
 char *const *snapmgr_arguments(void);

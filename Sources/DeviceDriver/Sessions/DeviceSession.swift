@@ -12,6 +12,8 @@ package final class DeviceSession: OpenVolume {
     private var change: DeviceChange?
     /// One that has been released, and is to be tidied up after.
     private var released: DeviceChange?
+    /// What was read last; nil names the volume itself.
+    private var readers: [(id: SnapshotID?, device: any BlockDevice)] = []
 
     private static let lookMilliseconds = 100
 
@@ -38,6 +40,7 @@ package final class DeviceSession: OpenVolume {
     package var warnings: [Advice] { volume.warnings }
 
     package func close() {
+        closeReaders()
         // Undone as far as it can be; the next command finds the rest.
         if let change {
             try? change.rollBack()
@@ -281,5 +284,43 @@ extension DeviceSession {
     ) throws(Problem) -> Int {
         try tidy()
         return try volume.export(id, to: path, for: client)
+    }
+
+    // MARK: Reading
+
+    /// As many devices stay open: a comparison reads two by turns.
+    private static let readersMaximum = 2
+
+    package func read(
+        _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent {
+        let device = try reader(id)
+        return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
+            do throws(IOFailure) { try device.read(into: &buffer, at: offset) } catch {
+                throw Problem(error)
+            }
+        }
+    }
+
+    private func reader(_ id: SnapshotID?) throws(Problem) -> any BlockDevice {
+        if let known = readers.first(where: { $0.id == id }) { return known.device }
+        try tidy()
+        if readers.count >= Self.readersMaximum { closeReaders() }
+        let path =
+            try id.map { id throws(Problem) in try volume.openView(id) }
+            ?? DeviceInspector.devicePath(ofVolume: volume.record.name)
+        let device = try doing { () throws(IOFailure) in
+            try FileDevice(path: path, access: .readOnly)
+        }
+        readers.append((id, device))
+        return device
+    }
+
+    /// Views that somebody else has open, too, stay.
+    private func closeReaders() {
+        let ids = Set(readers.compactMap(\.id))
+        guard !readers.isEmpty else { return }
+        readers = []
+        if !ids.isEmpty { try? volume.sweepViews(ids) }
     }
 }

@@ -19,6 +19,7 @@ package struct Job: Hashable, Sendable {
         case mergeResume = "merge_resume"
         case mergeCancel = "merge_cancel"
         case export
+        case get
         case check
         case rebuild
         case prune

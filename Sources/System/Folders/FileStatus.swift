@@ -65,7 +65,7 @@ package struct FileStatus: Hashable, Sendable {
         return nil
     }
 
-    private init(_ status: stat) {
+    init(_ status: stat) {
         kind =
             switch status.st_mode & S_IFMT {
             case S_IFREG: .file

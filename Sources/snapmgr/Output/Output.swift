@@ -11,6 +11,28 @@ enum Output {
         _exit(ExitStatus.done.rawValue)
     }
 
+    /// Writes a part of a result that is no text.
+    ///
+    /// - Throws: `io` when it cannot be written; when nobody reads any more, the process ends quietly.
+    static func write(bytes: RawSpan) throws(Problem) {
+        var done = 0
+        while done < bytes.byteCount {
+            let rest = bytes.extracting(done..<bytes.byteCount)
+            let count = rest.withUnsafeBytes {
+                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                guard errno != EPIPE else { _exit(ExitStatus.done.rawValue) }
+                throw Problem(
+                    .inputOutput,
+                    "cannot write to standard output: \(String(cString: strerror(errno)))",
+                    hint: "look at where it goes")
+            }
+            done += count
+        }
+    }
+
     static func writeError(_ text: String) { _ = put(text, to: STDERR_FILENO) }
 
     /// Who reads standard error: a person, a script, or the journal.

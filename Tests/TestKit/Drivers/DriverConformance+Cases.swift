@@ -182,6 +182,33 @@ extension DriverConformance {
             }
             try test.expect(try test.manifests().isEmpty, "and nothing was done")
         },
+        Case(name: "a session reads a snapshot, another one, and the volume by turns") { test in
+            try test.write(6, chunk: 10)
+            let first = try test.snapshot(62)
+            try test.write(7, chunk: 10)
+            let second = try test.snapshot(63)
+            try test.write(8, chunk: 10)
+            try test.withSession { session in
+                let turns: [(id: SnapshotID?, byte: UInt8)] = [
+                    (first, 6), (nil, 8), (second, 7), (first, 6), (nil, 8),
+                ]
+                for turn in turns {
+                    let content = try session.read(turn.id, at: 10 * chunkBytes + 512, count: 512)
+                    let expected = [UInt8](repeating: turn.byte, count: 512)
+                    try test.expect(content.bytes == expected, "each has its own bytes")
+                }
+                try test.expectProblem(.notFound, "a snapshot that is not there") {
+                    _ = try session.read(SnapshotID(rawValue: 9999), at: 0, count: 512)
+                }
+                for (offset, count) in [(-512, 512), (0, 0), (0, 5 << 20)] {
+                    try test.expectProblem(.usage, "\(count) bytes at \(offset)") {
+                        _ = try session.perform(.read(first, offset: offset, count: count))
+                    }
+                }
+            }
+            // Nothing that was read keeps it once the session has ended.
+            try test.withSession { _ = try $0.delete([first]) }
+        },
         Case(name: "an export has the snapshot's bytes") { test in
             try test.write(6, chunk: 10)
             let id = try test.snapshot(61)

@@ -247,4 +247,18 @@ final class MemorySession: OpenVolume {
         }
         return content.count
     }
+
+    func read(
+        _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent {
+        let whole = try volume.change { state throws(Problem) in
+            try id.map { id throws(Problem) in try state.live(id).content } ?? state.content
+        }
+        return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
+            guard offset + buffer.byteCount <= whole.count else {
+                throw Problem(.usage, "that is beyond the end")
+            }
+            buffer.copy(from: whole.span.bytes.extracting(offset..<offset + buffer.byteCount))
+        }
+    }
 }

@@ -1,0 +1,24 @@
+#define _GNU_SOURCE
+#include "CSystem.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+int snapmgr_rename_new(int folder, const char *name, int new_folder, const char *new_name) {
+  return renameat2(folder, name, new_folder, new_name, RENAME_NOREPLACE);
+}
+
+int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t major,
+                      uint32_t minor) {
+  return mknodat(folder, name, mode, makedev(major, minor));
+}
+
+int snapmgr_set_attribute(int descriptor, const char *name, const void *value, size_t length) {
+  return fsetxattr(descriptor, name, value, length, 0);
+}
+
+int snapmgr_remove_attribute(int descriptor, const char *name) {
+  return fremovexattr(descriptor, name);
+}

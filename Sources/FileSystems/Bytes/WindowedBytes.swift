@@ -1,0 +1,86 @@
+package import SnapshotModel
+internal import System
+
+/// Bytes that are read in windows, of which those read last are kept; and what was read of them, for those
+/// who want to know what an answer depends on. A hostile filesystem cannot have it read without an end.
+package final class WindowedBytes: VolumeBytes {
+    private let source: any VolumeBytes
+    package let byteCount: Int
+
+    /// The windows read lately, and those read before that: so that what is in use stays.
+    private var recent: [Int: [UInt8]] = [:]
+    private var former: [Int: [UInt8]] = [:]
+
+    private static let windowBytes = 32 << 10
+    /// Of each of the two: 16 MiB in all.
+    private static let windowsMaximum = 256
+
+    /// What was read since ``beginTrace()``, by its windows; nil when nobody wants to know.
+    private var traced: Set<Int>?
+
+    private var readsLeft = WindowedBytes.readsMaximum
+    /// One look at one folder or file takes so many at most.
+    private static let readsMaximum = 1 << 20
+
+    package init(_ source: any VolumeBytes) {
+        self.source = source
+        byteCount = source.byteCount
+    }
+
+    /// Another look begins, which may take as many reads as each one.
+    func beginLook() { readsLeft = Self.readsMaximum }
+
+    package func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        let count = buffer.byteCount
+        guard count > 0 else { return }
+        guard offset >= 0, offset <= byteCount, count <= byteCount - offset else {
+            throw Problem(.corrupt, "the filesystem reaches beyond the end of its volume")
+        }
+        guard readsLeft > 0 else {
+            throw Problem(
+                .corrupt, "the filesystem is damaged: what describes one of its files has no end")
+        }
+        readsLeft -= 1
+        var done = 0
+        while done < count {
+            let position = offset + done
+            let start = position % Self.windowBytes
+            let part = min(Self.windowBytes - start, count - done)
+            let window = try window(position / Self.windowBytes)
+            var target = buffer.part(done..<done + part)
+            target.copy(from: window.span.bytes.extracting(start..<start + part))
+            done += part
+        }
+    }
+
+    /// Reads what is not worth keeping: a file's content.
+    package func readPast(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        let count = buffer.byteCount
+        guard offset >= 0, offset <= byteCount, count <= byteCount - offset else {
+            throw Problem(.corrupt, "a file reaches beyond the end of its volume")
+        }
+        try source.read(into: &buffer, at: offset)
+    }
+
+    private func window(_ index: Int) throws(Problem) -> [UInt8] {
+        traced?.insert(index)
+        if let known = recent[index] { return known }
+        let bytes: [UInt8]
+        if let known = former[index] { bytes = known } else { bytes = try load(index) }
+        if recent.count >= Self.windowsMaximum {
+            former = recent
+            recent = [:]
+        }
+        recent[index] = bytes
+        return bytes
+    }
+
+    private func load(_ index: Int) throws(Problem) -> [UInt8] {
+        let start = index * Self.windowBytes
+        var bytes = [UInt8](repeating: 0, count: min(Self.windowBytes, byteCount - start))
+        var elements = bytes.mutableSpan
+        var span = elements.mutableBytes
+        try source.read(into: &span, at: start)
+        return bytes
+    }
+}

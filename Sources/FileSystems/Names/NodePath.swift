@@ -1,0 +1,28 @@
+/// Where something lies in a filesystem, from its root folder on.
+package struct NodePath: Hashable, Sendable, Comparable {
+    package var names: [FileName]
+
+    package init(_ names: [FileName] = []) { self.names = names }
+
+    /// As people write it, with or without a first slash; `.` and empty names count for nothing.
+    package init(_ text: String) {
+        names = text.split(separator: "/").filter { $0 != "." }.map { FileName($0) }
+    }
+
+    package func appending(_ name: FileName) -> NodePath { NodePath(names + [name]) }
+
+    package var last: FileName? { names.last }
+
+    /// As people read it: from the root on.
+    package var text: String { "/" + names.map(\.text).joined(separator: "/") }
+
+    /// Whether ``text`` says exactly what it is.
+    package var isText: Bool { names.allSatisfy(\.isText) }
+
+    /// All bytes of it, names between slashes.
+    package var bytes: [UInt8] { names.flatMap { [UInt8(ascii: "/")] + $0.bytes } }
+
+    package static func < (left: NodePath, right: NodePath) -> Bool {
+        left.names.lexicographicallyPrecedes(right.names)
+    }
+}

@@ -1,0 +1,32 @@
+package import SnapshotModel
+package import System
+
+/// A filesystem in a snapshot, read without mounting it. What it says is somebody else's, and may be meant
+/// to harm: a reader bounds what it takes from it. One thread uses it at a time.
+package protocol SnapshotFileSystem: AnyObject {
+    /// What it is called: `ext4`.
+    var kind: String { get }
+    /// What people should know of what they see.
+    var notes: [String] { get }
+    /// The root folder's number.
+    var root: UInt32 { get }
+
+    func node(_ number: UInt32) throws(Problem) -> FileNode
+
+    /// A folder's names in no order, without `.` and `..`.
+    func entries(of folder: UInt32) throws(Problem) -> [FolderEntry]
+
+    /// The number that has a name in a folder; nil when nothing has it.
+    func number(of name: FileName, in folder: UInt32) throws(Problem) -> UInt32?
+
+    /// Where a file's content lies: ascending, within the file; what lies between is zeroes.
+    func stretches(of node: FileNode) throws(Problem) -> [FileStretch]
+
+    /// The first bytes of a small file or a link's target, `limit` at most.
+    func head(of node: FileNode, limit: Int) throws(Problem) -> [UInt8]
+
+    func attributes(of node: FileNode) throws(Problem) -> [NodeMetadata.Attribute]
+
+    /// Reads content by its place on the volume.
+    func readContent(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
+}

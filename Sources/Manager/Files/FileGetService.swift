@@ -1,0 +1,258 @@
+internal import Catalog
+internal import FileSystems
+internal import Glibc
+package import SnapshotModel
+internal import System
+
+/// What is to be brought back, and where to.
+package struct FileGetRequest: Hashable, Sendable {
+    /// A snapshot, or the live volume.
+    package var reference: String
+    package var paths: [String]
+    package var folder: String
+    package var overwrites: Bool
+    package var isDryRun: Bool
+    package var partition: Int?
+
+    package init(
+        reference: String, paths: [String], folder: String, overwrites: Bool = false,
+        isDryRun: Bool = false, partition: Int? = nil
+    ) {
+        self.reference = reference
+        self.paths = paths
+        self.folder = folder
+        self.overwrites = overwrites
+        self.isDryRun = isDryRun
+        self.partition = partition
+    }
+}
+
+/// What was brought back, or would be.
+package struct FileGetReport: Hashable, Sendable {
+    package var snapshot: SnapshotID?
+    package var volume: String
+    package var folder: String
+    package var isDryRun: Bool
+    package var counts: FileCounts
+    package var skipped: [FileFlaw]
+}
+
+extension FileGetReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "get": [
+                "snapshot_id": JSONValue(snapshot), "volume": JSONValue(volume),
+                "directory": JSONValue(folder), "dry_run": JSONValue(isDryRun),
+                "files": JSONValue(counts.files), "folders": JSONValue(counts.folders),
+                "links": JSONValue(counts.links), "hard_links": JSONValue(counts.hardLinks),
+                "others": JSONValue(counts.others), "bytes": JSONValue(counts.bytes),
+                "skipped": JSONValue(skipped),
+            ]
+        ]
+    }
+}
+
+/// Brings files and trees back from a snapshot.
+package struct FileGetService {
+    let context: ManagerContext
+
+    /// - Throws: `notFound` when nothing has one of the paths, `exists` when a name is taken; nothing was written
+    ///   then.
+    package func get(_ request: FileGetRequest) throws -> FileGetReport {
+        let folder = try Paths.absolute(request.folder)
+        return try FileAccess(context: context).withFileSystem(
+            request.reference, partition: request.partition
+        ) { fileSystem, point in
+            try context.asJob(.get, of: [point.volume.record.name]) { context in
+                let get = try FileGet(context, fileSystem, request, folder)
+                let (counts, skipped) = try get.run()
+                return FileGetReport(
+                    snapshot: point.snapshot?.id, volume: point.volume.record.name,
+                    folder: folder, isDryRun: request.isDryRun, counts: counts, skipped: skipped)
+            }
+        }
+    }
+
+    /// Gives the bytes of one file, its holes as zeroes.
+    ///
+    /// - Throws: `notFound` when nothing has the path, `failed` when that is no file.
+    package func read(
+        _ reference: String, path: String, partition: Int?, _ onPiece: (RawSpan) throws -> Void
+    ) throws {
+        try FileAccess(context: context).withFileSystem(reference, partition: partition) {
+            fileSystem, _ in
+            let node = try PathLookup(fileSystem).node(NodePath(path))
+            let contents: FileContents
+            do throws(Problem) { contents = try FileContents(fileSystem, of: node) } catch {
+                throw error.about(NodePath(path).text)
+            }
+            var position = 0
+            try contents.forEachPiece { offset, piece in
+                try fill(&position, upTo: offset, onPiece)
+                try onPiece(piece)
+                position = offset + piece.byteCount
+            }
+            try fill(&position, upTo: node.byteCount, onPiece)
+        }
+    }
+
+    private static let zeroes = [UInt8](repeating: 0, count: 64 << 10)
+
+    private func fill(
+        _ position: inout Int, upTo end: Int, _ onPiece: (RawSpan) throws -> Void
+    ) throws {
+        while position < end {
+            try context.end.check()
+            let count = min(Self.zeroes.count, end - position)
+            try onPiece(Self.zeroes.span.bytes.extracting(0..<count))
+            position += count
+        }
+    }
+}
+
+/// One request, with all that it names found.
+private struct FileGet {
+    private let context: ManagerContext
+    private let fileSystem: any SnapshotFileSystem
+    private let request: FileGetRequest
+    private let folder: TargetFolder
+    private let items: [(item: TreeWriter.Item, name: FileName)]
+
+    init(
+        _ context: ManagerContext, _ fileSystem: any SnapshotFileSystem,
+        _ request: FileGetRequest, _ path: String
+    ) throws {
+        self.context = context
+        self.fileSystem = fileSystem
+        self.request = request
+        guard try Paths.exists(path) else {
+            throw Problem(
+                .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
+        }
+        folder = try TargetFolder(path: path)
+        items = try Self.items(request, fileSystem)
+        try requireFree()
+    }
+
+    private static func items(
+        _ request: FileGetRequest, _ fileSystem: any SnapshotFileSystem
+    ) throws -> [(item: TreeWriter.Item, name: FileName)] {
+        var items: [(item: TreeWriter.Item, name: FileName)] = []
+        for text in request.paths {
+            let path = NodePath(text)
+            let node = try PathLookup(fileSystem).node(path)
+            if let name = path.last, name.isUsable {
+                items.append((TreeWriter.Item(node: node, path: path), name))
+            } else {
+                // The root folder has no name: what is in it is brought.
+                items += try fileSystem.entries(of: node.number).filter(\.name.isUsable)
+                    .sorted { $0.name < $1.name }
+                    .map { entry in
+                        let found = try fileSystem.node(entry.number)
+                        let inner = path.appending(entry.name)
+                        return (TreeWriter.Item(node: found, path: inner), entry.name)
+                    }
+            }
+        }
+        return items
+    }
+
+    /// Before anything is written.
+    private func requireFree() throws {
+        var names: Set<FileName> = []
+        for (item, name) in items {
+            guard names.insert(name).inserted else {
+                throw Problem(
+                    .usage, "two of the paths end in \(name.text), the second is \(item.path.text)",
+                    hint: "bring them to two folders, one by one")
+            }
+            if !request.overwrites, try folder.status(name.bytes) != nil {
+                throw TreeWriter.taken(name, folder)
+            }
+        }
+    }
+
+    func run() throws -> (FileCounts, [FileFlaw]) {
+        if request.isDryRun { return try count() }
+        let writer = TreeWriter(
+            fileSystem, into: folder, overwrites: request.overwrites, end: context.end)
+        for (item, name) in items { try writer.write(item, as: name) }
+        tell(writer)
+        return (writer.counts, writer.skipped)
+    }
+
+    private func tell(_ writer: TreeWriter) {
+        if writer.leavesOwners {
+            context.note(
+                "files are this user's, without set-user-ID bits: only root can give them to their owners"
+            )
+        }
+        if let first = writer.refusedAttributes.min(by: { $0.key < $1.key }) {
+            let names = writer.refusedAttributes.keys.sorted().joined(separator: ", ")
+            context.note(
+                "extended attributes that could not be set here: \(names) "
+                    + "(\(String(cString: strerror(first.value))))")
+        }
+    }
+
+    // MARK: A dry run
+
+    private func count() throws -> (FileCounts, [FileFlaw]) {
+        var (counts, skipped, seen) = (FileCounts(), [FileFlaw](), Set<UInt32>())
+        for (item, _) in items {
+            try add(item, to: &counts, &skipped, &seen)
+            guard item.node.isFolder else { continue }
+            try TreeWalk(fileSystem).run(item.node, at: item.path, isWhole: true) { step in
+                try context.end.check()
+                switch step {
+                case .flaw(let path, let problem):
+                    guard problem.isOfContent else { throw problem }
+                    skipped.append(FileFlaw(path: path, reason: problem.message))
+                case .node(let path, let node):
+                    let item = TreeWriter.Item(node: node, path: path)
+                    try add(item, to: &counts, &skipped, &seen)
+                }
+            }
+        }
+        return (counts, skipped)
+    }
+
+    private func add(
+        _ item: TreeWriter.Item, to counts: inout FileCounts, _ skipped: inout [FileFlaw],
+        _ seen: inout Set<UInt32>
+    ) throws {
+        let node = item.node
+        switch node.kind {
+        case .folder: counts.folders += 1
+        case .link: counts.links += 1
+        case .fifo, .socket: counts.others += 1
+        case .characterDevice, .blockDevice:
+            if geteuid() == 0 {
+                counts.others += 1
+            } else {
+                skipped.append(
+                    FileFlaw(path: item.path, reason: "only root can make a device's node"))
+            }
+        case .unknown:
+            skipped.append(FileFlaw(path: item.path, reason: "its inode is damaged"))
+        case .file:
+            if node.linkCount > 1, !seen.insert(node.number).inserted {
+                counts.hardLinks += 1
+                return
+            }
+            do throws(Problem) {
+                counts.bytes = counts.bytes.addingClamped(try bytes(of: node))
+                counts.files += 1
+            } catch {
+                guard error.isOfContent else { throw error }
+                skipped.append(FileFlaw(path: item.path, reason: error.message))
+            }
+        }
+    }
+
+    private func bytes(of node: FileNode) throws(Problem) -> Int {
+        _ = try FileContents(fileSystem, of: node)
+        guard !node.isInline else { return node.byteCount }
+        return try fileSystem.stretches(of: node).map(\.count).clampedSum
+    }
+}
