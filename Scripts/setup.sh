@@ -36,7 +36,9 @@ test=(
 bench=(
     "${build[@]}" "${serve[@]}"
     fio                # the load of the measurements over NBD
-    qemu-utils         # qemu-img commit, which a merge is compared with
+    qemu-utils         # qemu-img commit, which a merge is compared with; qemu-io
+    e2fsprogs          # mke2fs, debugfs: filesystems in volumes
+    rsync              # which the comparison of files is compared with
 )
 
 purpose=${1:-}

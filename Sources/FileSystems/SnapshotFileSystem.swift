@@ -27,6 +27,12 @@ package protocol SnapshotFileSystem: AnyObject {
 
     func attributes(of node: FileNode) throws(Problem) -> [NodeMetadata.Attribute]
 
+    /// What it reads by.
+    var bytes: WindowedBytes { get }
+
+    /// Where on the volume lies what ``node(_:)`` says of a number; nil when it cannot be told.
+    func place(of number: UInt32) -> Range<Int>?
+
     /// Reads content by its place on the volume.
     func readContent(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
 }

@@ -24,6 +24,7 @@ struct SnapmgrCommand: CommandGroup {
             PruneCommand.self,
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,
             MountCommand.self, UmountCommand.self, ExportCommand.self, FilesCommand.self,
+            FindCommand.self,
             GetCommand.self,
             ServeCommandLine.self,
             CheckCommand.self, CatalogGroup.self, ConfigGroup.self, EventsCommand.self,

@@ -49,6 +49,15 @@ struct Ext4FileSystemTests {
         #expect(names.sorted() == ["b", "link", "pipe", "second"])
     }
 
+    @Test("Blocks that are reserved and not written yet are a hole")
+    func reserved() throws {
+        let image = try Ext4Image("truncate -s 1M file", commands: ["fallocate /file 10 100"])
+        let fileSystem = try image.open()
+        let file = try node("file", fileSystem)
+        #expect(file.allocatedBytes > 0)
+        #expect(try fileSystem.stretches(of: file).isEmpty)
+    }
+
     // mke2fs itself cuts a sparse file short where it may lie in its inode.
     @Test("A sparse file has its bytes, and holes between them", arguments: kinds.prefix(3))
     func sparseFile(options: String) throws {
@@ -67,6 +76,17 @@ struct Ext4FileSystemTests {
         #expect(bytes.count == 9 << 20)
         #expect(Array(bytes[(5 << 20)..<(5 << 20) + 6]) == Array("middle".utf8))
         #expect(bytes.dropFirst(5).prefix(1 << 20).allSatisfy { $0 == 0 })
+    }
+
+    @Test("Times have nanoseconds, and go on beyond 2038")
+    func times() throws {
+        let image = try Ext4Image(
+            "touch -d '2001-02-03 04:05:06 UTC' file",
+            commands: ["set_inode_field file mtime_extra \(123 << 2 | 1)"])
+        let fileSystem = try image.open()
+        let time = try node("file", fileSystem).modified
+        #expect(time.seconds == 981_173_106 + 4_294_967_296)
+        #expect(time.nanoseconds == 123)
     }
 
     @Test("Symbolic links on the way are followed within the filesystem, one at the end is not")

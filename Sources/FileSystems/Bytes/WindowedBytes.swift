@@ -15,8 +15,10 @@ package final class WindowedBytes: VolumeBytes {
     /// Of each of the two: 16 MiB in all.
     private static let windowsMaximum = 256
 
-    /// What was read since ``beginTrace()``, by its windows; nil when nobody wants to know.
+    /// The windows that were read of since ``beginTrace()``; nil when nobody wants to know.
     private var traced: Set<Int>?
+    /// The same, to the byte.
+    package private(set) var tracedRanges: [Range<Int>] = []
 
     private var readsLeft = WindowedBytes.readsMaximum
     /// One look at one folder or file takes so many at most.
@@ -25,6 +27,46 @@ package final class WindowedBytes: VolumeBytes {
     package init(_ source: any VolumeBytes) {
         self.source = source
         byteCount = source.byteCount
+    }
+
+    /// From now on, what is read is noted.
+    package func beginTrace() {
+        traced = []
+        tracedRanges = []
+    }
+
+    private func trace(_ range: Range<Int>) {
+        guard traced != nil else { return }
+        if let last = tracedRanges.last, last.upperBound == range.lowerBound {
+            tracedRanges[tracedRanges.count - 1] = last.lowerBound..<range.upperBound
+        } else {
+            tracedRanges.append(range)
+        }
+    }
+
+    /// Has what is kept be that of another moment.
+    ///
+    /// - Parameter changes: what differs in a range, from its beginning on.
+    /// - Returns: whether something that was read since ``beginTrace()`` is not what it was.
+    package func update(
+        _ changes: (Range<Int>) throws -> [(offset: Int, bytes: [UInt8])]
+    ) throws -> Bool {
+        var kept = former.merging(recent) { $1 }
+        var isChanged = false
+        for (index, before) in kept {
+            let start = index * Self.windowBytes
+            let parts = try changes(start..<start + before.count)
+            guard !parts.isEmpty else { continue }
+            var bytes = before
+            for part in parts {
+                bytes.replaceSubrange(
+                    part.offset..<part.offset + part.bytes.count, with: part.bytes)
+            }
+            kept[index] = bytes
+            if traced?.contains(index) ?? true, bytes != before { isChanged = true }
+        }
+        (recent, former) = ([:], kept)
+        return isChanged
     }
 
     /// Another look begins, which may take as many reads as each one.
@@ -41,6 +83,7 @@ package final class WindowedBytes: VolumeBytes {
                 .corrupt, "the filesystem is damaged: what describes one of its files has no end")
         }
         readsLeft -= 1
+        trace(offset..<offset + count)
         var done = 0
         while done < count {
             let position = offset + done

@@ -74,6 +74,19 @@ package final class Ext4FileSystem: SnapshotFileSystem {
         return FileNode(number: number, status)
     }
 
+    package var bytes: WindowedBytes { source.bytes }
+
+    package func place(of number: UInt32) -> Range<Int>? {
+        guard number > 0, facts.inodes_per_group > 0 else { return nil }
+        let (group, index) = (number - 1).quotientAndRemainder(dividingBy: facts.inodes_per_group)
+        let table = snapmgr_ext2_inode_table(handle, group)
+        guard table > 0, table < facts.block_count else { return nil }
+        let start = Int(table).multipliedClamped(by: Int(facts.block_bytes))
+        let offset = Int(index).multipliedClamped(by: Int(facts.inode_bytes))
+        let place = start.addingClamped(offset)
+        return place..<place.addingClamped(Int(facts.inode_bytes))
+    }
+
     package func entries(of folder: UInt32) throws(Problem) -> [FolderEntry] {
         let list = NameList()
         try check("folder \(folder) cannot be read") {

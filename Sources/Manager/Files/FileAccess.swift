@@ -66,22 +66,35 @@ struct FileAccess {
     func open(
         _ point: FilePoint, _ partition: Int?, _ session: any VolumeSession
     ) throws -> any SnapshotFileSystem {
-        let whole = SessionBytes(session, point.snapshot?.id, byteCount: point.byteCount)
-        return try open(WindowedBytes(part(of: whole, partition, point)), point)
+        try openPlaced(point, partition, session).fileSystem
     }
 
-    private func part(
-        of whole: SessionBytes, _ partition: Int?, _ point: FilePoint
+    /// The same, and where on the volume it begins.
+    func openPlaced(
+        _ point: FilePoint, _ partition: Int?, _ session: any VolumeSession
+    ) throws -> (fileSystem: any SnapshotFileSystem, start: Int) {
+        let whole = SessionBytes(session, point.snapshot?.id, byteCount: point.byteCount)
+        let part = try Self.part(of: whole, partition, point.name)
+        return (
+            try Self.open(WindowedBytes(part), point), (part as? BytesPart)?.start ?? 0
+        )
+    }
+
+    /// A partition of a disk, or all of it.
+    ///
+    /// - Parameter name: what messages call it.
+    static func part(
+        of whole: any VolumeBytes, _ partition: Int?, _ name: String
     ) throws -> any VolumeBytes {
         guard let partition else { return whole }
         guard let table = try PartitionTable(whole) else {
             throw Problem(
-                .notFound, "\(point.name) has no partitions", hint: "leave out --partition")
+                .notFound, "\(name) has no partitions", hint: "leave out --partition")
         }
         guard let range = table.partitions[partition] else {
             throw Problem(
-                .notFound, "\(point.name) has no partition \(partition)",
-                hint: "it has \(Self.list(table))")
+                .notFound, "\(name) has no partition \(partition)",
+                hint: "it has " + list(table))
         }
         return BytesPart(whole, range)
     }
@@ -90,24 +103,25 @@ struct FileAccess {
         Advice(table.partitions.keys.sorted().map(String.init).joined(separator: ", "))
     }
 
-    private func open(
+    /// Recognises what bytes hold.
+    static func open(
         _ bytes: WindowedBytes, _ point: FilePoint
     ) throws -> any SnapshotFileSystem {
-        let kind = try Self.kind(of: bytes)
+        let kind = try kind(of: bytes)
         if kind == .ext4 { return try Ext4FileSystem(bytes) }
         if let kind { throw refusal(kind, point) }
         if let table = try PartitionTable(bytes) {
             throw Problem(
                 .refused,
                 "\(point.name) holds no filesystem, but a disk with partitions (\(table.kind))",
-                hint: "name one with --partition: " + Self.list(table))
+                hint: "name one with --partition: " + list(table))
         }
         throw Problem(
             .failed, "what \(point.name) holds is not a filesystem that is known",
             hint: exportHint(point))
     }
 
-    private func refusal(_ kind: FilesystemKind, _ point: FilePoint) -> Problem {
+    private static func refusal(_ kind: FilesystemKind, _ point: FilePoint) -> Problem {
         let isMountable = kind.mountOptions != nil || kind == .btrfs
         return Problem(
             .refused,
@@ -117,7 +131,7 @@ struct FileAccess {
             hint: exportHint(point))
     }
 
-    private func exportHint(_ point: FilePoint) -> Advice {
+    private static func exportHint(_ point: FilePoint) -> Advice {
         guard let row = point.snapshot else { return "look at the volume itself" }
         return "write it to a file, and look at that: \(.export(row.id))"
     }

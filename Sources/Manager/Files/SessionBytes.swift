@@ -41,7 +41,8 @@ final class SessionBytes: VolumeBytes {
 /// A part of other bytes: a partition.
 final class BytesPart: VolumeBytes {
     private let whole: any VolumeBytes
-    private let start: Int
+    /// Where it begins in the whole.
+    let start: Int
     let byteCount: Int
 
     /// - Parameter range: within the whole.

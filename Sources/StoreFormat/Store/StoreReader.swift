@@ -149,6 +149,24 @@ package struct StoreReader: Sendable {
         return try doing { () throws(IOFailure) in try device.allocatedBytes() }
     }
 
+    /// What a frozen area holds, from a place in one of its chunks on.
+    ///
+    /// - Parameters:
+    ///   - chunk: of the area, as its map names it.
+    ///   - skipped: bytes before those that are wanted.
+    package func areaContent(
+        _ ordinal: SnapshotOrdinal, from chunk: ChunkIndex, skipping skipped: Int, count: Int
+    ) throws(Problem) -> [UInt8] {
+        let area = try store.openArea(ordinal, writable: false)
+        var bytes = [UInt8](repeating: 0, count: count)
+        var elements = bytes.mutableSpan
+        var span = elements.mutableBytes
+        do throws(IOFailure) {
+            try area.read(into: &span, at: format.offset(of: chunk).addingClamped(skipped))
+        } catch { throw Problem(error) }
+        return bytes
+    }
+
     /// The running revert's record; nil when no merge runs. Reads no snapshot's record.
     package func runningRevert() throws(Problem) -> RevertRecord? { try store.runningRevert() }
 

@@ -1,5 +1,7 @@
 import Foundation
+import Glibc
 import SnapshotModel
+import TestKit
 
 /// A volume with a filesystem that a script has filled, without root.
 struct FileImage {
@@ -45,23 +47,49 @@ struct FileImage {
         return server
     }
 
-    /// Changes the filesystem as a client of the volume would, who leaves its time of change alone.
-    func change(_ commands: [String]) throws {
-        try run("touch -r disk.img stamp")
+    /// Changes the filesystem as a client of the volume would: what debugfs does to a copy is written through
+    /// the volume's server.
+    ///
+    /// - Parameter isServed: whether there is one already.
+    func change(_ commands: [String], isServed: Bool = false) throws {
         let text = commands.joined(separator: "\n") + "\n"
         try Data(text.utf8).write(to: URL(filePath: harness.folder + "/commands"))
-        try run("debugfs -w -f commands disk.img 2>/dev/null >/dev/null; touch -r stamp disk.img")
+        try run(
+            """
+            test -e next.img || cp --sparse=always disk.img next.img
+            cp --sparse=always next.img known.img
+            debugfs -w -f commands next.img >debugfs.log 2>&1
+            """)
+        let server = isServed ? nil : try serve()
+        try writeDifference()
+        server?.send(SIGTERM)
+        _ = try server?.wait()
     }
 
-    /// All of a tree that is to come back: kinds, modes, owners, sizes, times, names, links and contents.
+    private func writeDifference() throws {
+        let client = try NBDClient(socket: harness.folder + "/nbd.sock", export: "data")
+        let (known, next) = (try image("known.img"), try image("next.img"))
+        let piece = 16 << 10
+        for start in stride(from: 0, to: next.count, by: piece) {
+            let part = start..<min(next.count, start + piece)
+            if known[part] != next[part] { try client.write([UInt8](next[part]), at: start) }
+        }
+        try client.flush()
+    }
+
+    private func image(_ name: String) throws -> Data {
+        try Data(contentsOf: URL(filePath: harness.folder + "/" + name))
+    }
+
+    /// All of a tree that is to come back, but for what mke2fs drops of times, the nanoseconds: kinds, modes, owners, sizes, times, names, links and contents.
     func listing(of folder: String) throws -> String {
         try run(
             """
             cd '\(folder)'
             find . -mindepth 1 -not -name lost+found \\
                 \\( -type d -printf '%p %y %m %U %G %T@\\n' -o -printf '%p %y %m %U %G %s %n %T@ %l\\n' \\) |
-                LC_ALL=C sort
-            find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
+                LC_ALL=C sort | cat -v | sed -E "s/\\.[0-9]{9,}( |$)/\\1/"
+            find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum | cat -v
             """)
     }
 }

@@ -26,7 +26,6 @@ struct GetTests {
         for mode in 000 400 640 755 1777 2755 4755; do echo $mode >modes/$mode; chmod $mode modes/$mode; done
         mkdir modes/locked; echo x >modes/locked/x; chmod 500 modes/locked
         touch -d '1999-12-31 23:59:59.123456789' random modes/locked
-        touch -d '2040-01-02 03:04:05' empty
         """#
 
     @Test("A whole tree comes back as it was, served or not", arguments: [false, true])

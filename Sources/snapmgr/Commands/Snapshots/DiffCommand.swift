@@ -1,4 +1,5 @@
 import ArgumentParser
+import FileSystems
 import Manager
 import SnapshotModel
 
@@ -8,9 +9,19 @@ struct DiffCommand: ManagerCommand {
         discussion: """
             No data is read, so a range may have been written without a change. After a revert \
             between the two, ranges may also have been written back: then the result is not exact.
+
+            With --files, the files of an ext2, ext3 or ext4 are compared, by what it says of them: kind, \
+            size, times, mode and owner. What lies in nothing that was written between the two is not \
+            looked at.
             """,
-        examples: ["diff 41 42", "diff data@latest data@live --bytes"],
-        exits: [.done, .failed, .usage, .notFound, .missing])
+        examples: [
+            "diff 41 42", "diff data@latest data@live --bytes", "diff 41 42 --files",
+            "diff data@2h data@latest --files --json",
+        ],
+        exits: [
+            .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
+            .interrupted,
+        ])
 
     @Argument(help: ArgumentHelp("One snapshot.", valueName: "a"))
     var from: String
@@ -18,10 +29,21 @@ struct DiffCommand: ManagerCommand {
     @Argument(help: ArgumentHelp("The other, or VOL@live.", valueName: "b"))
     var to: String
 
+    @Flag(help: "Show which files were added, changed, deleted and moved.")
+    var files = false
+
+    @OptionGroup var partition: PartitionOption
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
+    func validate() throws {
+        guard files || partition.partition == nil else {
+            throw ValidationError("--partition goes with --files")
+        }
+    }
+
     func run(_ context: CommandContext) throws {
+        if files { return try showFiles(context) }
         let report = try context.reader().diffs.diff(from, to)
         try context.show(report) {
             var table = Table([
@@ -35,5 +57,27 @@ struct DiffCommand: ManagerCommand {
             return (rows.isEmpty ? "" : table.lines(rows, heading: context.terminal.bold))
                 + total + remark + "\n"
         }
+    }
+
+    private func showFiles(_ context: CommandContext) throws {
+        let report = try context.reader().fileDiffs.diff(
+            from, to, partition: partition.partition)
+        try context.show(["diff": report.json]) {
+            var table = Table([
+                .init(title: "CHANGE"), .init(title: "WAS", alignment: .right),
+                .init(title: "IS", alignment: .right), .init(title: "PATH"),
+            ])
+            let rows = report.changes.map { change in
+                [
+                    change.kind.rawValue, display.size(change.old?.byteCount),
+                    display.size(change.new?.byteCount),
+                    (change.from.map { "\($0.text) -> " } ?? "") + change.path.text,
+                ]
+            }
+            return rows.isEmpty
+                ? "no file differs\n" : table.lines(rows, heading: context.terminal.bold)
+        }
+        try FlawReport(report.flaws, "could not be compared").end(
+            context, isShown: !global.json)
     }
 }
