@@ -33,6 +33,9 @@ package protocol SnapshotFileSystem: AnyObject {
     /// Where on the volume lies what ``node(_:)`` says of a number; nil when it cannot be told.
     func place(of number: UInt32) -> Range<Int>?
 
+    /// Whether something of a range is not what lies there, but what a journal has for it.
+    func isMoved(_ range: Range<Int>) -> Bool
+
     /// Reads content by its place on the volume.
     func readContent(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
 }

@@ -48,7 +48,29 @@ struct Ext4Image {
     }
 
     func open() throws -> Ext4FileSystem {
-        try Ext4FileSystem(WindowedBytes(ImageBytes(path)))
+        try Ext4FileSystem.open(WindowedBytes(ImageBytes(path)))
+    }
+
+    /// Has the filesystem be as after a power cut: what debugfs's commands change lies in the journal alone.
+    ///
+    /// - Parameter blockBytes: of the filesystem.
+    func changeInJournal(_ steps: [[String]], blockBytes: Int) throws {
+        var script = "set -euo pipefail; cd '\(folder.path)'; cp image next\n"
+        for (number, commands) in steps.enumerated() {
+            let lines = commands.map { "'\($0)'" }.joined(separator: " ")
+            script += """
+                cp next before
+                printf '%s\\n' \(lines) >commands; debugfs -w -f commands next >/dev/null 2>&1
+                cmp -l before next | awk '{ b = int(($1 - 1) / \(blockBytes)); if (b != last) print b; last = b }' |
+                    grep -vx '\(1024 / blockBytes)' >blocks\(number) || true
+                : >content; echo jo >journal
+                while read -r b; do dd if=next of=content bs=\(blockBytes) skip=$b count=1 oflag=append conv=notrunc status=none; done <blocks\(number)
+                echo "jw -b $(paste -sd, blocks\(number)) content" >>journal; echo jc >>journal
+                debugfs -w -f journal image >/dev/null 2>&1
+
+                """
+        }
+        try Self.run(script)
     }
 
     /// Changes a byte of the image.

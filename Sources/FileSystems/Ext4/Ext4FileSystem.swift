@@ -2,11 +2,14 @@ internal import CExt2
 package import SnapshotModel
 package import System
 
-/// An ext2, ext3 or ext4, by e2fsprogs' own library. The journal is not replayed.
+/// An ext2, ext3 or ext4, by e2fsprogs' own library.
 package final class Ext4FileSystem: SnapshotFileSystem {
     private let handle: OpaquePointer
     private let source: Ext4Source
     let facts: snapmgr_ext2_facts
+    /// What of it is read from the journal.
+    private let journal: Ext4Journal?
+    private let journalFlaw: String?
 
     package let kind = "ext4"
     package var root: UInt32 { facts.root }
@@ -14,8 +17,39 @@ package final class Ext4FileSystem: SnapshotFileSystem {
     /// A folder may have so many names; a file so many stretches.
     static let entriesMaximum = 4 << 20
 
+    /// Opens a filesystem as a mount would show it: of one that was in use, with what its journal holds.
+    ///
     /// - Throws: `corrupt` when it is damaged, `newer_version` when it has features that are not known.
-    package init(_ bytes: WindowedBytes) throws(Problem) {
+    package static func open(_ bytes: WindowedBytes) throws(Problem) -> Ext4FileSystem {
+        let plain = try Ext4FileSystem(bytes)
+        guard plain.facts.needs_recovery != 0 else { return plain }
+        do throws(Problem) {
+            let journal = try Ext4Journal(
+                bytes, plain.journalStretches(), blockBytes: Int(plain.facts.block_bytes))
+            return try Ext4FileSystem(WindowedBytes(JournaledBytes(bytes, journal)), journal)
+        } catch {
+            guard [.corrupt, .newerVersion].contains(error.code) else { throw error }
+            return try Ext4FileSystem(bytes, flaw: error.message)
+        }
+    }
+
+    private func journalStretches() throws(Problem) -> [FileStretch] {
+        guard facts.journal != 0 else {
+            throw Problem(.newerVersion, "its journal is on another device")
+        }
+        return try stretches(of: node(facts.journal))
+    }
+
+    /// Opens a filesystem as it lies there.
+    package convenience init(_ bytes: WindowedBytes) throws(Problem) {
+        try self.init(bytes, nil)
+    }
+
+    private init(
+        _ bytes: WindowedBytes, _ journal: Ext4Journal? = nil, flaw: String? = nil
+    ) throws(Problem) {
+        self.journal = journal
+        journalFlaw = flaw
         let source = Ext4Source(bytes)
         self.source = source
         var opened: OpaquePointer?
@@ -35,14 +69,29 @@ package final class Ext4FileSystem: SnapshotFileSystem {
     deinit { snapmgr_ext2_close(handle) }
 
     package var notes: [String] {
-        if facts.needs_recovery != 0 {
-            return [
-                "the ext4 was in use: its last changes, which are in its journal alone, are not shown"
-            ]
+        var notes: [String] = []
+        if let journalFlaw {
+            notes.append(
+                "the ext4 was in use, and its last changes, which are in its journal, are not shown: "
+                    + journalFlaw)
         }
-        return facts.is_dirty == 0
-            ? []
-            : ["the ext4 was in use, and has no journal: what is half written is shown as it is"]
+        if journal?.isPartial == true {
+            notes.append(
+                "the ext4 was in use, and its last changes are not shown where it wrote them as fast commits"
+            )
+        }
+        if facts.is_dirty != 0 {
+            notes.append(
+                "the ext4 was in use, and has no journal: what is half written is shown as it is")
+        }
+        return notes
+    }
+
+    package func isMoved(_ range: Range<Int>) -> Bool {
+        guard let journal, !range.isEmpty else { return false }
+        let last = (range.upperBound - 1) / journal.blockBytes
+        let blocks = range.lowerBound / journal.blockBytes...last
+        return blocks.contains { journal.copies[UInt64($0)] != nil }
     }
 
     // MARK: Calling the library

@@ -108,7 +108,7 @@ struct FileAccess {
         _ bytes: WindowedBytes, _ point: FilePoint
     ) throws -> any SnapshotFileSystem {
         let kind = try kind(of: bytes)
-        if kind == .ext4 { return try Ext4FileSystem(bytes) }
+        if kind == .ext4 { return try Ext4FileSystem.open(bytes) }
         if let kind { throw refusal(kind, point) }
         if let table = try PartitionTable(bytes) {
             throw Problem(

@@ -23,7 +23,9 @@ package struct FileDiffService {
             let (new, newStart) = try access.openPlaced(second, partition, session)
             let diff = FileDiff(old, new, end: context.end) { range in
                 // A partition that has moved has nothing in its place.
-                guard start == newStart else { return true }
+                guard start == newStart, !old.isMoved(range), !new.isMoved(range) else {
+                    return true
+                }
                 let place = range.lowerBound + start..<range.upperBound + start
                 let index = changed.lowestIndex { $0.upperBound > place.lowerBound }
                 return index < changed.count && changed[index].lowerBound < place.upperBound

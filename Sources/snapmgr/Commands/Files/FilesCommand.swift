@@ -8,7 +8,7 @@ struct FilesCommand: ManagerCommand {
         "files", "List the files in a snapshot, without mounting it.",
         discussion: """
             Reads ext2, ext3 and ext4. No root is needed, and who reads what others may have made \
-            had better not be root. The journal of a filesystem that was in use is not replayed.
+            had better not be root. Of one that was in use, what its journal holds is shown as a mount would show it.
             """,
         examples: [
             "files 42", "files data@2h /etc", "files 42 /home -R --json", "files data@live /",
