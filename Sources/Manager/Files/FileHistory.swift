@@ -78,24 +78,56 @@ final class FileHistory {
             return false
         }
         chunks.volumeBytes = row.volumeBytes
-        let maps = try areas.maps(in: row.ordinal..<next.row.ordinal)
-        let isChanged = try next.bytes.update { window in
-            let range = window.lowerBound + next.start..<window.upperBound + next.start
-            return try parts(of: range, maps)
-        }
+        let isChanged = try bringUp(&next, with: row.ordinal..<next.row.ordinal)
         next.row = row
         next.source.snapshot = row.id
         current = next
         return !isChanged
     }
 
+    /// Whether anything has changed by what some areas hold. Meanwhile a fold may move that from one of them
+    /// into an older one, and free it where it was: what was read counts when the areas' maps are the same
+    /// afterwards.
+    private func bringUp(
+        _ next: inout Current, with ordinals: Range<SnapshotOrdinal>
+    ) throws -> Bool {
+        var maps = try areas.stored(in: ordinals)
+        var isChanged = false
+        for _ in 0..<Self.attemptsMaximum {
+            var hasRead = false
+            do {
+                let start = next.start
+                let isNew = try next.bytes.update { window in
+                    let range = window.lowerBound + start..<window.upperBound + start
+                    let parts = try parts(of: range, maps)
+                    hasRead = hasRead || !parts.isEmpty
+                    return parts
+                }
+                isChanged = isChanged || isNew
+                guard hasRead else { return isChanged }
+            } catch let problem as Problem where problem.code == .notFound {
+                // The area has gone since its map was read.
+                isChanged = true
+            }
+            let now = try areas.stored(in: ordinals)
+            guard now != maps else { return isChanged }
+            maps = now
+        }
+        throw Problem(
+            .failed, "what snapshots of volume \(volume.record.name) hold is being moved",
+            hint: "try again")
+    }
+
+    /// A fold moves many megabytes at a time: nobody meets so many.
+    private static let attemptsMaximum = 64
+
     /// What areas hold of a range of the volume, the oldest of them last: it counts.
     private func parts(
-        of range: Range<Int>, _ maps: [(ordinal: SnapshotOrdinal, map: ChunkMap)]
+        of range: Range<Int>, _ maps: [SnapshotOrdinal: ChunkMap]
     ) throws -> [(offset: Int, bytes: [UInt8])] {
         var parts: [(offset: Int, bytes: [UInt8])] = []
         let touched = chunks.chunks(touching: range)
-        for (ordinal, map) in maps.reversed() {
+        for (ordinal, map) in maps.sorted(by: { $0.key > $1.key }) {
             var index = map.firstRun(endingAfter: touched.lowerBound)
             while index < map.runs.count, map.runs[index].origin < touched.upperBound {
                 let run = map.runs[index]

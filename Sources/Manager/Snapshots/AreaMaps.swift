@@ -43,20 +43,15 @@ final class AreaMaps {
         return ChunkSet.union(maps.values.map(\.chunks))
     }
 
-    /// The maps of some areas, by their ordinals. The first must be there, as of ``chunks(in:)``.
-    func maps(
-        in ordinals: Range<SnapshotOrdinal>
-    ) throws -> [(ordinal: SnapshotOrdinal, map: ChunkMap)] {
-        guard !ordinals.isEmpty else { return [] }
-        let last = SnapshotOrdinal(rawValue: ordinals.upperBound.rawValue - 1)
-        var maps = try context.catalog.chunkMaps(
-            volume: volume.record.name, ordinals: ordinals.lowerBound...last)
-        for ordinal in try unrecorded(ordinals, maps) {
-            if let map = try storedMap(ordinal, isRequired: ordinal == ordinals.lowerBound) {
-                maps[ordinal] = map
-            }
+    /// The maps of some areas as the store has them now, for who reads what they lead to. The first must be
+    /// there, as of ``chunks(in:)``.
+    func stored(in ordinals: Range<SnapshotOrdinal>) throws -> [SnapshotOrdinal: ChunkMap] {
+        var maps: [SnapshotOrdinal: ChunkMap] = [:]
+        guard !ordinals.isEmpty else { return maps }
+        for ordinal in try unrecorded(ordinals, [:]) {
+            maps[ordinal] = try storedMap(ordinal, isRequired: ordinal == ordinals.lowerBound)
         }
-        return maps.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        return maps
     }
 
     /// What each area of a stretch holds that is there and can be read.
