@@ -1,6 +1,6 @@
 #!/bin/bash
 # A tour of snapmgr: a real filesystem, served over NBD and changed by an NBD client, with three
-# snapshots, a revert while it is served, and the undo. Everything is compared byte for byte; a
+# snapshots, a file brought back, a writable clone, a revert while it is served, and the undo. Everything is compared byte for byte; a
 # comparison that fails ends the tour with an error. Needs no root; works in a temporary folder.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -128,6 +128,21 @@ say 'What there is, and what changed.'
 run 'snapmgr list data'
 run 'snapmgr diff data@original data@edited | tail -n 5'
 run 'snapmgr diff data@third data@live | tail -n 3'
+
+say 'One file back from a snapshot, without a mount; and since when it has been another one.'
+run 'snapmgr get data@original /README.md --to .'
+run "cmp README.md original/README.md && echo same"
+run 'snapmgr find data /Package.swift'
+run 'snapmgr diff data@original data@edited --files'
+
+say 'A writable clone of the first snapshot: served by its name, and nothing else changes with it.'
+run 'snapmgr clone create data@original trial'
+uri='nbd+unix:///trial?socket=nbd.sock' edit first.txt
+compare trial edited
+compare data@original original
+run 'snapmgr clone list'
+run 'snapmgr delete data@original || true'
+run 'snapmgr clone delete trial'
 
 say 'Back to the first snapshot while the volume is served: the plan, then the deed.'
 run 'snapmgr revert data@original --dry-run'
