@@ -133,6 +133,7 @@ extension LocalSession {
         if !change.isUnderWay { stagesRevert.withLock { $0 = false } }
         try change.prepare(for: client) { barrier throws(Problem) in
             try barrier.prepareSnapshot(request)
+            try barrier.syncAhead()
         }
     }
 
@@ -142,6 +143,7 @@ extension LocalSession {
         try requireNoClients()
         try change.prepare(for: client) { barrier throws(Problem) in
             try barrier.prepareRevert(request)
+            try barrier.syncAhead()
         }
         stagesRevert.withLock { $0 = true }
     }

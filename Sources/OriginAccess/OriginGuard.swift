@@ -80,7 +80,9 @@ package final class OriginGuard: OriginClaim {
     /// - Throws: `refused` when its path has come to lead to something else.
     package func open() throws(Problem) -> FileDevice {
         let device = try doing { () throws(IOFailure) in
-            try FileDevice(path: path, access: .readWrite, isCutAnError: true)
+            // Nobody else has it open for writing: that is what the locks are for.
+            try FileDevice(
+                path: path, access: .readWrite, isCutAnError: true, skipsNeedlessSyncs: true)
         }
         let found = try doing { () throws(IOFailure) in try device.status() }
         guard found.isSame(as: status) else {

@@ -19,7 +19,9 @@ package enum TextBounds {
     }
 
     static func isUUID(_ text: String) -> Bool {
-        VolumeRecord.isValidName(text) && !text.contains("_") && !text.contains(".")
+        // Names are ASCII; sets have many of them, and each of their members has all.
+        VolumeRecord.isValidName(text)
+            && !text.utf8.contains { $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".") }
     }
 }
 

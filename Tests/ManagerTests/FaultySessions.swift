@@ -16,6 +16,8 @@ final class FaultySessions: VolumeDriver {
     }
 
     let fault = Mutex<Fault?>(nil)
+    /// Called with a store's path before a session with its volume is opened; may fail that.
+    let onOpen = Mutex<(@Sendable (String) throws(Problem) -> Void)?>(nil)
     /// What sessions were asked for while there was a fault, by their stores' paths.
     private let requests = Mutex<[(storePath: String, request: VolumeRequest)]>([])
 
@@ -37,6 +39,7 @@ final class FaultySessions: VolumeDriver {
     func heal() { fault.withLock { $0 = nil } }
 
     func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession {
+        try onOpen.withLock({ $0 })?(place.storePath)
         let session = try real.open(place)
         let storePath = place.storePath
         let fault = fault.withLock { $0 }

@@ -100,6 +100,49 @@ import VolumeAccess
         #expect(alone.withLock { $0 } == [])
     }
 
+    @Test("the members of a set are opened at the same time, too", arguments: [false, true])
+    func openedTogether(isRevert: Bool) throws {
+        let fixture = try ManagerFixture()
+        for volume in ["a", "b"] { try fixture.makeVolume(volume) }
+        if isRevert { try fixture.snapshot("a", "b") }
+        let opened = Monitored(Set<String>())
+        let alone = Monitored(false)
+        fixture.sessions.onOpen.withLock {
+            $0 = { path in
+                opened.change { _ = $0.insert(path) }
+                let both: Bool? = opened.wait(milliseconds: 60_000) { $0.count < 2 ? nil : true }
+                if both == nil { alone.withLock { $0 = true } }
+            }
+        }
+        if isRevert {
+            _ = try fixture.manager.reverts.revert("set:1", RevertOptions(waits: true))
+        } else {
+            try fixture.snapshot("a", "b")
+        }
+        #expect(!alone.withLock { $0 })
+    }
+
+    @Test(
+        "when members of a set cannot be opened, the first one's error is told and all are closed")
+    func notOpened() throws {
+        let fixture = try ManagerFixture()
+        for volume in ["a", "b", "c"] { try fixture.makeVolume(volume) }
+        fixture.sessions.onOpen.withLock {
+            $0 = { path throws(Problem) in
+                // The first one in the order of the volumes is the last one to fail.
+                if path.hasSuffix("/b") { BackgroundThread.sleep(milliseconds: 50) }
+                guard path.hasSuffix("/a") else {
+                    throw Problem(.inputOutput, "no \(path.suffix(2))")
+                }
+            }
+        }
+        let problem = #expect(throws: Problem.self) { try fixture.snapshot("a", "b", "c") }
+        #expect(problem?.message.hasPrefix("volume b: no /b") == true, "\(problem as Any)")
+        fixture.sessions.onOpen.withLock { $0 = nil }
+        #expect(try fixture.list().isEmpty)
+        #expect(try fixture.snapshot("a", "b", "c").count == 3)
+    }
+
     @Test("a single snapshot whose answer is lost is kept")
     func lostAnswer() throws {
         let fixture = try ManagerFixture()

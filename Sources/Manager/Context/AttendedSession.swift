@@ -47,9 +47,15 @@ final class AttendedSession: VolumeSession {
     }
 
     func close() {
-        session.close()
-        onWarnings(Array(session.warnings.dropFirst(knownCount)))
+        end()
+        tellWarnings()
     }
+
+    /// Closes the session and tells nobody of anything, so that any thread may do it.
+    func end() { session.close() }
+
+    /// Passes on what has come up until the session ended.
+    func tellWarnings() { onWarnings(Array(session.warnings.dropFirst(knownCount))) }
 }
 
 /// Goes away when its operation is to end.

@@ -183,20 +183,29 @@ extension ManagerContext {
     func openSession(_ volume: VolumeRow) throws -> any VolumeSession {
         writeBackMarks(volume)
         do {
-            let session = try driver(of: volume).open(volume.place)
-            tell(session.warnings, of: volume)
-            return AttendedSession(session, of: volume.record.name, for: operation) { [self] in
-                tell($0, of: volume)
-            }
+            return attended(try driver(of: volume).open(volume.place), of: volume)
         } catch {
-            // A store that fails takes no mark, and the kernel forgets with the next restart.
-            try? BrokenMarks(context: self).takeOver([volume], looksAtAll: true)
-            throw error.about("volume \(volume.record.name)")
+            throw notOpened(volume, error)
         }
     }
 
+    /// Passes on what opening a volume has found.
+    func attended(_ session: any VolumeSession, of volume: VolumeRow) -> AttendedSession {
+        tell(session.warnings, of: volume)
+        return AttendedSession(session, of: volume.record.name, for: operation) { [self] in
+            tell($0, of: volume)
+        }
+    }
+
+    /// What is to be told, and noted, of a volume that could not be opened.
+    func notOpened(_ volume: VolumeRow, _ problem: Problem) -> Problem {
+        // A store that fails takes no mark, and the kernel forgets with the next restart.
+        try? BrokenMarks(context: self).takeOver([volume], looksAtAll: true)
+        return problem.about("volume \(volume.record.name)")
+    }
+
     /// What cannot be written back now is refused by the catalog's word all the same.
-    private func writeBackMarks(_ volume: VolumeRow) {
+    func writeBackMarks(_ volume: VolumeRow) {
         do { try BrokenMarks(context: self).writeBack(volume) } catch {
             let problem = Problem(error).about("volume \(volume.record.name)")
             note("the store cannot be told that snapshots are broken: \(problem.message)")

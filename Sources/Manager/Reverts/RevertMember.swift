@@ -6,21 +6,27 @@ internal import VolumeAccess
 struct RevertMember {
     let volume: VolumeRow
     let target: SnapshotRow
-    let session: any VolumeSession
+    let session: AttendedSession
     let preview: RevertPreview
     var request: RevertRequest?
 
-    init(_ context: ManagerContext, _ target: SnapshotRow) throws {
-        self.target = target
-        volume = try context.volume(target.volume)
-        _ = try context.reader(volume)
-        try context.requireWhole(target)
-        let session = try context.openSession(volume)
-        self.session = session
+    /// The volumes that snapshots are of, with a session each: all of them, or none.
+    static func open(_ context: ManagerContext, _ targets: [SnapshotRow]) throws -> [Self] {
+        let volumes = try targets.map { target in
+            let volume = try context.volume(target.volume)
+            _ = try context.reader(volume)
+            try context.requireWhole(target)
+            return volume
+        }
+        let sessions = try context.openSessions(volumes)
         do {
-            preview = try session.previewRevert(to: target.id)
+            return try zip(zip(volumes, sessions), targets).map { member, target in
+                Self(
+                    volume: member.0, target: target, session: member.1,
+                    preview: try member.1.previewRevert(to: target.id))
+            }
         } catch {
-            session.close()
+            context.closeSessions(sessions)
             throw error
         }
     }

@@ -62,9 +62,8 @@ package struct RevertService {
     private func revert(
         _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ isUnderWay: inout Bool
     ) throws -> RevertReport {
-        var members: [RevertMember] = []
-        defer { for member in members { member.session.close() } }
-        for row in rows { members.append(try RevertMember(context, row)) }
+        var members = try RevertMember.open(context, rows)
+        defer { context.closeSessions(members.map(\.session)) }
         var report = RevertReport(
             items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
         try requireAllowed(members, options)

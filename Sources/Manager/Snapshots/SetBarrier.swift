@@ -1,6 +1,5 @@
 internal import System
 internal import SnapshotModel
-internal import Synchronization
 internal import VolumeAccess
 
 /// Acts on several volumes at one instant: all of them or none.
@@ -35,10 +34,6 @@ struct SetBarrier {
         self.clock = clock
         self.end = end
     }
-
-    /// How many volumes are asked at a time. Each waits for a disk or a server; writes to all of them
-    /// wait until the last one has answered.
-    private static let width = 32
 
     /// - Parameter onHeld: called while all volumes are held, before anything is committed.
     /// - Returns: what was committed, in the order of the members, and for how long writes waited:
@@ -116,22 +111,11 @@ struct SetBarrier {
     private func everywhere<Answer: Sendable>(
         _ ask: @escaping @Sendable (Member) throws -> Answer
     ) throws -> [Answer] {
-        let answers = Mutex<[Int: Result<Answer, any Error>]>([:])
         let handed = members.map(Handed.init)
         let alone = members.indices.filter { members[$0].session.worksAlone }
-        let lanes =
-            members.indices.filter { !members[$0].session.worksAlone }.map { [$0] }
-            + (alone.isEmpty ? [] : [alone])
-        let work: @Sendable (Int) -> Void = { lane in
-            for number in lanes[lane] {
-                let answer = Result { try ask(handed[number].member) }
-                answers.withLock { $0[number] = answer }
-            }
-        }
-        ThreadTeam.run(count: lanes.count, width: Self.width, name: "snapmgr-set", work)
-        return try members.indices.compactMap { number in
-            try answers.withLock { $0[number] }?.get()
-        }
+        return try SideBySide.answers(members.count, alone: alone) { number in
+            try ask(handed[number].member)
+        }.map { try $0.get() }
     }
 }
 

@@ -214,14 +214,13 @@ package struct SnapshotService {
     private func takeAll(
         _ requests: [SnapshotRequest], of volumes: [VolumeRow], onHeld: () throws -> Void
     ) throws -> Taken {
-        var members: [SetBarrier.Member] = []
-        defer { for member in members { member.session.close() } }
-        for (volume, request) in zip(volumes, requests) {
-            _ = try context.reader(volume)
-            members.append(
-                SetBarrier.Member(
-                    volume: volume.record.name, session: try context.openSession(volume),
-                    preparation: .prepareSnapshot(request)))
+        for volume in volumes { _ = try context.reader(volume) }
+        let sessions = try context.openSessions(volumes)
+        defer { context.closeSessions(sessions) }
+        let members = zip(zip(volumes, sessions), requests).map { member, request in
+            SetBarrier.Member(
+                volume: member.0.record.name, session: member.1,
+                preparation: .prepareSnapshot(request))
         }
         let barrier = SetBarrier(members, clock: context.clock, end: context.end)
         let (committed, held) = try barrier.run(onHeld: onHeld)

@@ -85,6 +85,12 @@ package final class Barrier: Sendable {
         }
     }
 
+    /// Makes what was written so far durable, so that the hold, which comes when all members of a set are
+    /// prepared, has the less to wait for.
+    package func syncAhead() throws(Problem) {
+        try step { () throws(Problem) in try engine.syncOrigin() }
+    }
+
     private func stage(_ request: SnapshotRequest) throws(Problem) {
         try engine.checkNotPoisoned()
         let chain = engine.chain

@@ -9,6 +9,8 @@ package final class FileDevice: BlockDevice {
     private let isCutAnError: Bool
     /// The size of a file when it was opened, in bytes.
     private let bytesAtOpening: Int
+    private let synced = SyncedChanges()
+    private let skipsNeedlessSyncs: Bool
 
     /// How a file is opened.
     package enum Access: Sendable {
@@ -30,13 +32,15 @@ package final class FileDevice: BlockDevice {
 
     /// - Parameter isCutAnError: for a device that is never used beyond its end: what lies there, since
     ///   somebody cut it, is EIO and no zeroes, and no write makes it longer again.
+    /// - Parameter skipsNeedlessSyncs: for a device that nobody else changes: a sync does nothing when
+    ///   nothing has changed since the last one.
     package convenience init(
-        path: String, access: Access, isCutAnError: Bool = false
+        path: String, access: Access, isCutAnError: Bool = false, skipsNeedlessSyncs: Bool = false
     ) throws(IOFailure) {
         let flags = Self.flags(access)
         try self.init(
             OwnedDescriptor(path: path, flags: flags), flags, path: path,
-            isCutAnError: isCutAnError)
+            isCutAnError: isCutAnError, skipsNeedlessSyncs: skipsNeedlessSyncs)
     }
 
     /// Opens a name in an open folder, where no symbolic link is followed; `path` is for messages.
@@ -60,9 +64,10 @@ package final class FileDevice: BlockDevice {
 
     private init(
         _ descriptor: consuming OwnedDescriptor, _ flags: Int32, path: String,
-        isCutAnError: Bool = false
+        isCutAnError: Bool = false, skipsNeedlessSyncs: Bool = false
     ) throws(IOFailure) {
         self.isCutAnError = isCutAnError
+        self.skipsNeedlessSyncs = skipsNeedlessSyncs
         let status = try FileStatus(descriptor: descriptor.number, path: path)
         guard status.kind == .file || status.kind == .blockDevice else {
             throw IOFailure("open", path: path, code: status.kind == .folder ? EISDIR : ENOTBLK)
@@ -118,6 +123,7 @@ package final class FileDevice: BlockDevice {
 
     package func allocate(_ range: Range<Int>) throws(IOFailure) {
         LockOrder.requireNoValue()
+        defer { synced.note() }
         let number = descriptor.number
         let result = retryingInterrupts {
             snapmgr_allocate(number, Int64(range.lowerBound), Int64(range.count))
@@ -161,6 +167,7 @@ package final class FileDevice: BlockDevice {
     package func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
         LockOrder.requireNoValue()
         try requireWhole(offset..<offset + bytes.byteCount)
+        defer { synced.note() }
         let number = descriptor.number
         let succeeded = bytes.withUnsafeBytes { bytes in
             var done = 0
@@ -184,6 +191,7 @@ package final class FileDevice: BlockDevice {
         LockOrder.requireNoValue()
         guard !range.isEmpty else { return }
         try requireWhole(range)
+        defer { synced.note() }
         let number = descriptor.number
         let result = retryingInterrupts {
             snapmgr_punch_hole(number, Int64(range.lowerBound), Int64(range.count))
@@ -206,8 +214,16 @@ package final class FileDevice: BlockDevice {
         }
     }
 
+    /// Whether there was a change, or may have been, since the last sync.
+    var hasChanged: Bool { synced.areSome }
+
     package func sync() throws(IOFailure) {
         LockOrder.requireNoValue()
+        guard skipsNeedlessSyncs else { return try syncAnyway() }
+        try synced.sync(syncAnyway)
+    }
+
+    private func syncAnyway() throws(IOFailure) {
         let number = descriptor.number
         guard retryingInterrupts({ fdatasync(number) }) == 0 else {
             throw .last("sync", path: path)
@@ -222,6 +238,7 @@ package final class FileDevice: BlockDevice {
             }
             return
         }
+        defer { synced.note() }
         let number = descriptor.number
         guard retryingInterrupts({ ftruncate(number, byteCount) }) == 0 else {
             throw .last("resize", path: path)
@@ -256,6 +273,7 @@ package final class FileDevice: BlockDevice {
         let (start, from) = (request.destinationOffset, request.sourceOffset)
         try requireWhole(start..<start + request.byteCount)
         try source.requireWhole(from..<from + request.byteCount)
+        defer { synced.note() }
         switch method {
         case .reflink: return try reflink(request, from: source)
         case .copyFileRange: return try copyInKernel(request, from: source)
