@@ -11,14 +11,14 @@ import Testing
 struct FoldTests {
     private static let narrow = IndexShape(fanOut: 2)
 
-    /// Snapshots 1 to `count`, and after each a write to two chunks: one that is written each time, and one
-    /// of its own.
+    /// Snapshots 1 to `count`, and after each a write to three chunks: one that is written each time, one of
+    /// its own, and that of the one before.
     private func chain(_ count: Int, shape: IndexShape = narrow) throws -> EngineFixture {
         let volume = try EngineFixture(chunks: 2 * count, indexShape: shape)
         try volume.write(100, to: 0..<2 * count)
         for number in 1...count {
             try volume.snapshot(Int64(number))
-            try volume.write(UInt8(number), to: 0, number)
+            try volume.write(UInt8(number), to: 0, number, number - 1)
         }
         return volume
     }
@@ -29,6 +29,7 @@ struct FoldTests {
         for earlier in 1..<number {
             content[0] = UInt8(earlier)
             content[earlier] = UInt8(earlier)
+            content[earlier - 1] = UInt8(earlier)
         }
         return content
     }
@@ -156,17 +157,18 @@ struct FoldTests {
     }
 
     @Test(
-        "a sync that fails once in a fold loses nothing, whatever is freed afterwards and by whom",
-        arguments: 0..<24)
-    func lostSync(number: Int) throws {
+        "syncs that fail in a fold lose nothing, whatever is freed afterwards and by whom",
+        arguments: 0..<24, [false, true])
+    func lostSync(number: Int, isPermanent: Bool) throws {
         let disk = try chain(6).crashed(.keepAll)
         let volume = try EngineFixture(opening: disk, indexShape: Self.narrow)
         try volume.delete(3, 4, 5)
-        disk.faults = FaultPlan(.lostSync, kinds: [.sync], after: number, isPermanent: false)
+        disk.faults = FaultPlan(
+            .lostSync, kinds: [.sync], after: number, isPermanent: isPermanent)
         _ = try? volume.engine.fold(byteLimit: 1 << 20)
         disk.faults = nil
         // As after a kill: the page cache shows what the disk may not hold.
-        let next = try volume.reopened(indexShape: Self.narrow)
+        let next = try EngineFixture(opening: disk, indexShape: Self.narrow)
         _ = try next.engine.collect()
         for mode in CrashMode.allCases {
             let after = try EngineFixture(
