@@ -97,6 +97,7 @@ package struct CloneService {
 
     /// The clones of some volumes, or of all, by volume and name.
     package func list(_ volumes: [String]) throws -> [CloneSummary] {
+        try Reconciler(context).tidy(volumes)
         let wanted = Set(try context.volumes(volumes).map(\.record.name))
         return try context.catalog.clones().filter { wanted.contains($0.volume) }.map(summary)
     }

@@ -69,12 +69,15 @@ struct Reconciler {
         // What cannot be written to is shown as it is.
         guard context.catalog.access == .writable else { return }
         try BrokenMarks(context: context).takeOver(volumes)
-        for volume in volumes where try hasUnfinished([volume]) {
+        for volume in volumes where try volume.cloning != nil || hasUnfinished([volume]) {
             do {
                 let locked = try closure(of: [volume])
                 try context.withLocksIfFree(locked) {
                     // What has changed meanwhile is somebody's who is at work.
-                    if try isWhole(locked, [volume]) { try reconcile([volume]) }
+                    guard try isWhole(locked, [volume]) else { return }
+                    try reconcile([volume])
+                    let row = try context.volume(volume.record.name)
+                    if row.cloning != nil { try finishCloning(row) }
                 }
             } catch {
                 let problem = Problem(error).about("volume \(volume.record.name)")

@@ -58,6 +58,18 @@ struct CloneServiceTests {
         #expect(try fixture.catalog().volume(named: "data")?.cloning == nil)
     }
 
+    @Test("Whoever only looks after a cut command sees what the store has")
+    func lookAfterCut() throws {
+        let fixture = try fixture()
+        try fixture.catalog().beginCloning(volume: "data", name: "trial")
+        try fixture.withEngine("data") {
+            _ = try $0.createClone(
+                CloneRequest(snapshot: SnapshotID(rawValue: 1), name: "trial"))
+        }
+        #expect(try names(fixture.nextCommand()) == ["trial"])
+        #expect(fixture.notes.all.contains { $0.contains("clone trial") })
+    }
+
     @Test("A clone that a cut command has deleted is out of the catalog after the next command")
     func cutDeletion() throws {
         let fixture = try fixture()
