@@ -217,7 +217,11 @@ package final class LiveClone: Sendable {
             taken = try engine.makingRoom { () throws(IOFailure) in
                 try area.take(chunks, by: fill)
             }
-        } catch { throw problem(error) }
+        } catch {
+            // What the disk may have of it must not come to life later: the client is told that it failed.
+            try? area.settle()
+            throw problem(error)
+        }
         guard !area.isInvalid else { throw engine.invalidProblem(record) }
         return Set(taken.lazy.map(\.origin))
     }

@@ -71,13 +71,20 @@ final class FaultyRun {
         run.chain = nil
         run.mayHaveLeftOvers = true
         let afterPowerCut = expectation(afterPowerCut: true)
-        try readAgain(mustReopen: !wasHit && !isDiskFaulty)
+        try readAgain(mustReopen: isDiskFaulty ? isCloneInDoubt : !wasHit)
         if losesSyncs {
             run.oracle.flushFailed()
             for name in run.oracle.clones.keys { run.oracle.clones[name]?.flushFailed() }
         }
         try checkPowerCut(allowing: afterPowerCut)
         if !isDiskFaulty { try writeDoubtfulAgain() }
+    }
+
+    /// A write to a clone that failed, and could not be taken back from the disk either, is found there by
+    /// whoever opens the clone next.
+    private var isCloneInDoubt: Bool {
+        if case .writeClone = run.inFlight { return true }
+        return false
     }
 
     private func expectation(afterPowerCut: Bool) -> CrashExpectation {
