@@ -51,6 +51,33 @@ struct GetTests {
         #expect(try harness.run("files", "data@live", "/new").status == 0)
     }
 
+    @Test("Extended attributes and access lists come back")
+    func attributes() throws {
+        let image = try FileImage("echo a >file; mkdir dir")
+        // An access list that lets user 12345 read, as the kernel takes it: version 2, and five entries.
+        let list =
+            #"\2\0\0\0\1\0\6\0\377\377\377\377\2\0\4\0\71\60\0\0\4\0\4\0\377\377\377\377"#
+            + #"\20\0\4\0\377\377\377\377\40\0\4\0\377\377\377\377"#
+        try image.run("printf '\(list)' >acl")
+        try image.change([
+            "ea_set file user.note hello", "ea_set dir user.other there",
+            "ea_set -f acl file system.posix_acl_access",
+        ])
+        try image.harness.json("snapshot", "data")
+        try image.run("mkdir out")
+        #expect(try image.harness.run("get", "1", "/", "--to", "out").status == 0)
+        // What the kernel says that these have, by way of another image.
+        try image.run("truncate -s 8M again.img && mke2fs -q -F -t ext4 -d out again.img")
+        for name in ["file", "dir"] {
+            func attributes(_ image: FileImage, _ file: String) throws -> String {
+                try image.run("debugfs -R 'ea_list \(name)' \(file) 2>/dev/null | LC_ALL=C sort")
+            }
+            let wanted = try attributes(image, "next.img")
+            #expect(wanted.contains("user."))
+            #expect(try attributes(image, "again.img") == wanted)
+        }
+    }
+
     @Test("One file's bytes go to standard output, with its holes")
     func standardOutput() throws {
         let image = try FileImage(Self.tree)
