@@ -22,6 +22,8 @@ package final class ImageUpkeep: Sendable {
         var wantsCollection = true
         /// Something was deleted since nothing was left to fold.
         var wantsFold = true
+        /// On the monotonic clock: whoever deletes may go on doing so, and is not to wait for a fold.
+        var foldNotBefore: Int64 = 0
         var thread: BackgroundThread?
     }
 
@@ -50,11 +52,16 @@ package final class ImageUpkeep: Sendable {
 
     /// Something was deleted.
     package func collectSoon() {
+        let now = SystemClock().monotonicNanoseconds()
         state.change {
             $0.wantsCollection = true
             $0.isWoken = true
+            $0.foldNotBefore = now + Self.foldDelayMilliseconds * 1_000_000
         }
     }
+
+    /// Longer than a deletion of many takes from one of its turns to the next.
+    private static let foldDelayMilliseconds: Int64 = 3000
 
     /// Returns when the thread has ended, which may take one step of a merge.
     package func stop() {
@@ -107,13 +114,16 @@ package final class ImageUpkeep: Sendable {
     /// Moves a part of what deleted snapshots hold into older areas, where it stays for good. While clients
     /// are active, the next part waits for as long as this one took.
     private func fold() throws(Problem) -> Int? {
-        let isWanted = state.withLock { state in
-            defer { state.wantsFold = false }
-            return state.wantsFold
-        }
-        guard isWanted else { return nil }
         let clock = SystemClock()
         let (start, operations) = (clock.monotonicNanoseconds(), engine.clientOperationCount)
+        let wait = state.withLock { state -> Int64? in
+            guard state.wantsFold else { return nil }
+            let wait = max(0, state.foldNotBefore - start)
+            if wait == 0 { state.wantsFold = false }
+            return wait
+        }
+        guard let wait else { return nil }
+        guard wait == 0 else { return Int(wait / 1_000_000) + 1 }
         do throws(Problem) {
             let isMore = try engine.fold(byteLimit: Self.foldStepBytes) { [state] in
                 state.withLock { !$0.isStopping && !$0.isWoken }
