@@ -11,14 +11,14 @@ import Testing
 struct FoldTests {
     private static let narrow = IndexShape(fanOut: 2)
 
-    /// Snapshots 1 to `count`, and after each a write to three chunks: one that is written each time, one of
-    /// its own, and that of the one before.
+    /// Snapshots 1 to `count`, and after each a write to four chunks: one that is written each time, two of
+    /// its own, and one of the one before.
     private func chain(_ count: Int, shape: IndexShape = narrow) throws -> EngineFixture {
         let volume = try EngineFixture(chunks: 2 * count, indexShape: shape)
         try volume.write(100, to: 0..<2 * count)
         for number in 1...count {
             try volume.snapshot(Int64(number))
-            try volume.write(UInt8(number), to: 0, number, number - 1)
+            try volume.write(UInt8(number), to: 0, number, number - 1, count + number - 1)
         }
         return volume
     }
@@ -30,6 +30,7 @@ struct FoldTests {
             content[0] = UInt8(earlier)
             content[earlier] = UInt8(earlier)
             content[earlier - 1] = UInt8(earlier)
+            content[count + earlier - 1] = UInt8(earlier)
         }
         return content
     }
