@@ -147,7 +147,8 @@ let package = Package(
             dependencies: [
                 "Catalog", "MergeKit", "StoreFormat", "System", "Scheduler", "SnapshotModel",
             ],
-            path: "Benchmarks", swiftSettings: swiftSettings),
+            path: "Benchmarks", exclude: ["files.sh", "folding.sh", "guest.sh", "reflink.sh"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],
             path: "Tests/HookProbe", swiftSettings: swiftSettings),
