@@ -74,6 +74,7 @@ extension VolumeService {
         var row = volume
         // What can be refused comes first, and the name last: until then all messages know the old one.
         if let new = setting.name { try change.requireRenamable(row, to: new) }
+        if let policy = setting.storeFullPolicy { try change.requirePossible(policy, of: row) }
         if let path = setting.originPath { try change.setOrigin(of: &row, to: path) }
         if let policy = setting.storeFullPolicy { try change.setPolicy(of: &row, to: policy) }
         if let new = setting.name { try change.rename(&row, to: new) }
@@ -117,11 +118,14 @@ private struct VolumeChange {
 
     // MARK: The policy
 
+    func requirePossible(_ policy: StoreFullPolicy, of row: VolumeRow) throws {
+        try context.driver(of: row)
+            .check(NewVolume(makesOrigin: false, storeFullPolicy: policy))
+    }
+
     /// Which snapshots are lost is looked for only where the catalog says that some can be: it says so
     /// before the store allows that, and until it allows that no more.
     func setPolicy(of row: inout VolumeRow, to policy: StoreFullPolicy) throws {
-        let driver = try context.driver(of: row)
-        try driver.check(NewVolume(makesOrigin: false, storeFullPolicy: policy))
         try BrokenMarks(context: context).takeOver([row], looksAtAll: true)
         let old = row.record.storeFullPolicy
         row.record.storeFullPolicy = policy

@@ -51,7 +51,9 @@ extension LiveEngine {
         }
         guard !pending.isEmpty else { return }
         let judge = stretch.judge.flatMap { chain.entry($0)?.manifest }
-        try settleExtended([judge].compactMap(\.self) + stretch.deleted, in: chain)
+        guard try settleExtended([judge].compactMap(\.self) + stretch.deleted, in: chain) else {
+            return
+        }
         for garbage in try planner.garbage(of: pending, in: stretch) {
             let (manifest, chunks) = (garbage.manifest, garbage.chunks)
             let isGrowing = chain.growing(manifest.ordinal) != nil

@@ -136,14 +136,21 @@ extension LiveEngine {
 
     /// Before anything is freed because other areas have it, too: what a fold that was cut has written into
     /// these is written again, durably. The page cache may show what the disk does not hold.
+    ///
+    /// - Returns: false when one of them is damaged since: then nothing of these may go for its sake, and
+    ///   what other snapshots have can be freed all the same.
     func settleExtended(
         _ manifests: [SnapshotManifest], in chain: ChainState
-    ) throws(Problem) {
+    ) throws(Problem) -> Bool {
         for manifest in manifests where chain.growing(manifest.ordinal) == nil {
             guard try store.exists(StoreLayout.extendedMark(manifest.ordinal)) else { continue }
-            _ = try growAgain(manifest)
+            do throws(Problem) { _ = try growAgain(manifest) } catch {
+                guard error.isDamage else { throw error }
+                return false
+            }
             removeMark(manifest.ordinal)
         }
+        return true
     }
 
     /// Has everybody look at the chain again, and waits for those who have looked at it before.

@@ -185,6 +185,27 @@ struct FoldTests {
         }
     }
 
+    @Test(
+        "an area that a cut fold has left, and that is damaged since, keeps its own and nothing else"
+    )
+    func damagedSince() throws {
+        let volume = try chain(9)
+        try volume.delete(3, 4, 7, 8)
+        let target = SnapshotOrdinal(rawValue: 2)
+        try Store(folder: volume.disk).writeMark(StoreLayout.extendedMark(target))
+        let area = try volume.disk.openFile(EngineFixture.area(2), writable: true)
+        try area.write([UInt8](repeating: 0xEE, count: 64).span.bytes, at: 4096)
+        let next = try EngineFixture(opening: volume.disk, indexShape: Self.narrow)
+        // Nothing of the first stretch goes, however often it is tried; the second one is collected.
+        let report = try next.engine.collect()
+        #expect(report.punchedBytes > 0)
+        _ = try? fold(next)
+        try fold(next)
+        #expect(try folders(next.disk) == [1, 2, 3, 4, 5, 6, 9])
+        for id in [5, 6, 9] { #expect(try next.content(Int64(id)) == content(id, of: 9)) }
+        #expect(try next.disk.exists(StoreLayout.extendedMark(target)))
+    }
+
     @Test("with too little room in the store nothing is moved, and nothing is lost")
     func noRoom() throws {
         let volume = try chain(6)
