@@ -34,9 +34,10 @@ struct RecoveryCheck {
         if case .tick = entry.begun, ticksFirst {
             _ = try manager.ticks.tick(prunes: false, isDryRun: false)
         }
-        try checkVolumes(manager)
-        try checkStates(manager)
-        let found = try observe(manager)
+        let volumes = try manager.volumes.list().map(\.record.name)
+        try checkVolumes(Set(volumes))
+        try checkStates(manager, of: volumes)
+        let found = try observe(manager, of: volumes)
         try checkSnapshots(found)
         try checkContents(found)
         if isDone { try checkOutcome(found, manager) }
@@ -44,7 +45,7 @@ struct RecoveryCheck {
         try checkClones(manager)
         try requireSound(manager)
         try checkSlots(manager)
-        try checkNewIDs(manager)
+        try checkNewIDs(manager, of: volumes)
         if rebuildsCatalog { try checkRebuild(manager) }
     }
 
@@ -55,10 +56,10 @@ struct RecoveryCheck {
         var snapshots: [KnownSnapshot] = []
     }
 
-    private func observe(_ manager: Manager) throws -> Observation {
+    private func observe(_ manager: Manager, of volumes: [String]) throws -> Observation {
         var found = Observation()
         let rows = try list(manager)
-        for volume in try manager.volumes.list().map(\.record.name) {
+        for volume in volumes {
             try machine.withEngine(volume) { engine in
                 found.contents[volume] = try Self.firstBytes { bytes, offset in
                     try engine.read(into: &bytes, at: offset)
@@ -101,8 +102,8 @@ struct RecoveryCheck {
         guard condition else { throw Failure(message: message()) }
     }
 
-    private func checkVolumes(_ manager: Manager) throws {
-        var names = Set(try manager.volumes.list().map(\.record.name))
+    private func checkVolumes(_ found: Set<String>) throws {
+        var names = found
         var known = Set(entry.known.contents.keys)
         switch entry.begun {
         case .create(let volume): names.remove(volume)
@@ -116,9 +117,9 @@ struct RecoveryCheck {
     }
 
     /// The catalog's rows say what the stores do: which snapshots there are, and how each is.
-    private func checkStates(_ manager: Manager) throws {
+    private func checkStates(_ manager: Manager, of volumes: [String]) throws {
         let rows = Dictionary(grouping: try list(manager), by: \.volume)
-        for volume in try manager.volumes.list().map(\.record.name) {
+        for volume in volumes {
             let path = machine.options.state.defaultStorePath(volume: volume)
             let state = try StoreReader(folder: FileFolder(path: path)).state()
             let stored = state.manifests.filter { !$0.isDeleted }
@@ -269,8 +270,8 @@ struct RecoveryCheck {
             "a slot was served twice")
     }
 
-    private func checkNewIDs(_ manager: Manager) throws {
-        for volume in try manager.volumes.list().map(\.record.name) {
+    private func checkNewIDs(_ manager: Manager, of volumes: [String]) throws {
+        for volume in volumes {
             let taken = try manager.snapshots.take(TakeRequest(volumes: [volume])).snapshots
             try require(
                 taken.allSatisfy { $0.id.rawValue > entry.known.highestID },
