@@ -88,6 +88,58 @@ struct CopyKernelTests {
         #expect(try writesFor([]) == 0)
     }
 
+    @Test("short runs from places apart are written together where they go, holes among them kept")
+    func gathering() throws {
+        let (source, target) = (try file("a", 1 << 20), try file("b", 65_536))
+        try source.write([UInt8](repeating: 1, count: 1 << 20), at: 0)
+        try source.write([UInt8](repeating: 0, count: 4096), at: 5 * 32_768)
+        try target.write([UInt8](repeating: 9, count: 65_536), at: 0)
+        let writes = Monitored(0)
+        disk.observer = { if $0.kind == .write { writes.withLock { $0 += 1 } } }
+        let plan = (0..<8).map {
+            run(source, $0 * 32_768, target, $0 * 4096, 4096, isDestinationZero: $0 < 2)
+        }
+        let report = try inline.copy(plan)
+        disk.observer = nil
+        // A segment is four of them. Of the first, two and two; of the second, what is beside the zeroes.
+        #expect(writes.withLock { $0 } == 4)
+        #expect(report.doneBytes == 32_768 && report.movedBytes == 28_672)
+        let zeroes = 5 * 4096..<6 * 4096
+        let expected = (0..<65_536).map { UInt8(zeroes.contains($0) ? 0 : $0 < 32_768 ? 1 : 9) }
+        #expect(try target.content(0..<65_536) == expected)
+        #expect(try target.allocatedBytes() == 61_440)
+    }
+
+    @Test(
+        "runs of any length and order are copied to the same bytes as by a plain array",
+        arguments: 1...20 as ClosedRange<UInt64>)
+    func randomRuns(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let pages = 256
+        let (source, target) = (try file("a", pages * 4096), try file("b", pages * 4096))
+        try fill(source, pages: pages, seed: seed)
+        try target.write([UInt8](repeating: 9, count: pages * 4096), at: 0)
+        var expected = try target.content(0..<pages * 4096)
+        let content = try source.content(0..<pages * 4096)
+        var (plan, page): ([CopyRun], Int) = ([], 0)
+        while page < pages {
+            let count = min(pages - page, random.oneIn(3) ? 1 + random.below(12) : 1)
+            let from = random.below(pages - count + 1) * 4096
+            // The last one ends within a page, as a volume may.
+            let bytes = count * 4096 - (page + count == pages ? 512 : 0)
+            plan.append(
+                run(source, from, target, page * 4096, bytes, isDestinationZero: false))
+            expected.replaceSubrange(
+                page * 4096..<page * 4096 + bytes, with: content[from..<from + bytes])
+            page += count + random.below(2)
+        }
+        if random.oneIn(2) { plan.shuffle(using: &random) }
+        let kernel = CopyKernel(
+            options: CopyOptions(workerCount: 3, segmentBytes: 65_536, inlineBytes: 65_536))
+        _ = try kernel.copy(plan)
+        #expect(try target.content(0..<pages * 4096) == expected)
+    }
+
     @Test(
         "threads copy a large plan to the same bytes as one thread",
         arguments: [1, 2, 3] as [UInt64])

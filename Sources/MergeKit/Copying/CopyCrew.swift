@@ -3,7 +3,7 @@ internal import System
 /// The threads that copy one large plan, each taking the next segment when it has done one.
 final class CopyCrew: Sendable {
     private let kernel: CopyKernel
-    private let segments: [CopyRun]
+    private let segments: [CopySegment]
     private let control: CopyControl?
     private let monitor = Monitor()
     private let state = State()
@@ -17,7 +17,7 @@ final class CopyCrew: Sendable {
         var isStopped = false
     }
 
-    init(kernel: CopyKernel, segments: [CopyRun], control: CopyControl?) {
+    init(kernel: CopyKernel, segments: [CopySegment], control: CopyControl?) {
         self.kernel = kernel
         self.segments = segments
         self.control = control
@@ -65,7 +65,7 @@ final class CopyCrew: Sendable {
 
     private func work(_ onProgress: ((Int) -> Void)? = nil) {
         while let segment = next() {
-            guard control?.admit(byteCount: segment.range.byteCount) ?? true else {
+            guard control?.admit(byteCount: segment.byteCount) ?? true else {
                 monitor.withLock { state.isStopped = true }
                 break
             }
@@ -85,7 +85,7 @@ final class CopyCrew: Sendable {
         monitor.broadcast()
     }
 
-    private func next() -> CopyRun? {
+    private func next() -> CopySegment? {
         monitor.withLock {
             guard !state.isStopped, state.failure == nil, state.nextSegment < segments.count else {
                 return nil

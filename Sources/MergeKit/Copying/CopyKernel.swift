@@ -3,8 +3,8 @@ package import System
 /// The one chunk-copy kernel: first writes, merges, exports and scrubs all copy through it.
 ///
 /// It takes runs in the order in which they shall be copied, joins neighbours, cuts them into
-/// segments, keeps several segments in flight, and copies each in the cheapest way that the two
-/// files allow. Holes and zeroes stay holes. It makes nothing durable: that is the caller's, who
+/// segments, gathers short ones, keeps several in flight, and copies each in the cheapest way that the
+/// two files allow. Holes and zeroes stay holes. It makes nothing durable: that is the caller's, who
 /// alone knows what must be durable before what.
 package final class CopyKernel: Sendable {
     private let options: CopyOptions
@@ -43,8 +43,10 @@ package final class CopyKernel: Sendable {
         var report = CopyReport()
         let rest = try shareWhole(
             Self.joined(plan), report: &report, control: control, onProgress: onProgress)
-        let segments = rest.flatMap { Self.cut($0, into: options.segmentBytes) }
-        let total = segments.reduce(0) { $0 + $1.range.byteCount }
+        let segments = CopySegment.segments(
+            of: rest.flatMap { Self.cut($0, into: options.segmentBytes) },
+            upTo: options.segmentBytes)
+        let total = rest.reduce(0) { $0 + $1.range.byteCount }
         let isLarge = total > options.inlineBytes
         let shared = report.doneBytes
         let tell = onProgress.map { tell in { (done: Int) in tell(shared + done) } }
@@ -87,11 +89,12 @@ package final class CopyKernel: Sendable {
     }
 
     private func copyInline(
-        _ segments: [CopyRun], isLarge: Bool, control: CopyControl?, onProgress: ((Int) -> Void)?
+        _ segments: [CopySegment], isLarge: Bool, control: CopyControl?,
+        onProgress: ((Int) -> Void)?
     ) throws(IOFailure) -> CopyReport {
         var report = CopyReport()
         for segment in segments {
-            guard control?.admit(byteCount: segment.range.byteCount) ?? true else { break }
+            guard control?.admit(byteCount: segment.byteCount) ?? true else { break }
             report.add(try isLarge ? copyAndStartWriteback(segment) : copySegment(segment))
             onProgress?(report.doneBytes)
         }
@@ -100,11 +103,10 @@ package final class CopyKernel: Sendable {
 
     /// Copies one segment of a large plan, and has the disk begin with it, so that the sync that
     /// follows finds most of its work done. Small plans are synced at once.
-    func copyAndStartWriteback(_ segment: CopyRun) throws(IOFailure) -> CopyReport {
+    func copyAndStartWriteback(_ segment: CopySegment) throws(IOFailure) -> CopyReport {
         let report = try copySegment(segment)
         if report.movedBytes > 0 {
-            let start = segment.range.destinationOffset
-            segment.destination.startWriteback(of: start..<start + segment.range.byteCount)
+            for (device, range) in segment.writebacks { device.startWriteback(of: range) }
         }
         return report
     }
@@ -129,38 +131,79 @@ package final class CopyKernel: Sendable {
         }
     }
 
-    /// Copies one segment of at most `segmentBytes`.
-    func copySegment(_ segment: CopyRun) throws(IOFailure) -> CopyReport {
-        var report = CopyReport()
-        if try share(segment) {
-            report.sharedBytes = segment.range.byteCount
-            report.doneBytes = segment.range.byteCount
+    private func copySegment(_ segment: CopySegment) throws(IOFailure) -> CopyReport {
+        guard segment.isGathered, let first = segment.runs.first else {
+            var report = CopyReport()
+            for run in segment.runs { report.add(try copyRun(run)) }
             return report
         }
-        let source =
-            segment.range.sourceOffset..<segment.range.sourceOffset + segment.range.byteCount
-        var position = source.lowerBound
-        while position < source.upperBound {
-            let data = try segment.source.firstData(in: position..<source.upperBound)
-            let hole = position..<(data?.lowerBound ?? source.upperBound)
-            try keepHole(hole, of: segment, report: &report)
-            guard let data else { break }
-            try move(data, of: segment, report: &report)
-            position = data.upperBound
+        var report = CopyReport()
+        var start = segment.runs.startIndex
+        var last = first
+        for index in segment.runs.indices.dropFirst() {
+            let run = segment.runs[index]
+            if !last.isContinuedAtDestination(by: run, unitBytes: options.zeroUnitBytes) {
+                try gather(segment.runs[start..<index], report: &report)
+                start = index
+            }
+            last = run
         }
-        report.doneBytes = segment.range.byteCount
+        try gather(segment.runs[start...], report: &report)
         return report
     }
 
-    private func share(_ segment: CopyRun) throws(IOFailure) -> Bool {
-        let range = segment.range
+    /// Copies short runs whose destinations follow each other: read one by one, and written together.
+    /// Nobody asks for holes, which costs more than to read them.
+    private func gather(
+        _ runs: ArraySlice<CopyRun>, report: inout CopyReport
+    ) throws(IOFailure) {
+        guard let first = runs.first else { return }
+        let done = try buffers.withBuffer { buffer throws(IOFailure) in
+            var end = 0
+            for run in runs {
+                var bytes = buffer.mutableBytes(in: end..<end + run.range.byteCount)
+                try run.source.read(into: &bytes, at: run.range.sourceOffset)
+                end += run.range.byteCount
+            }
+            try put(
+                buffer.bytes(in: 0..<end), at: first.range.destinationOffset, as: first,
+                report: &report)
+            return end
+        }
+        report.doneBytes += done
+    }
+
+    /// Copies a run of at most `segmentBytes`.
+    private func copyRun(_ run: CopyRun) throws(IOFailure) -> CopyReport {
+        var report = CopyReport()
+        if try share(run) {
+            report.sharedBytes = run.range.byteCount
+            report.doneBytes = run.range.byteCount
+            return report
+        }
+        let source = run.range.sourceOffset..<run.range.sourceOffset + run.range.byteCount
+        var position = source.lowerBound
+        while position < source.upperBound {
+            let data = try run.source.firstData(in: position..<source.upperBound)
+            let hole = position..<(data?.lowerBound ?? source.upperBound)
+            try keepHole(hole.count, at: run.destinationOffset(of: position), of: run, &report)
+            guard let data else { break }
+            try move(data, of: run, report: &report)
+            position = data.upperBound
+        }
+        report.doneBytes = run.range.byteCount
+        return report
+    }
+
+    private func share(_ run: CopyRun) throws(IOFailure) -> Bool {
+        let range = run.range
         let alignment = Self.shareAlignment
         guard range.sourceOffset % alignment == 0, range.destinationOffset % alignment == 0,
             range.byteCount % alignment == 0
         else { return false }
-        let pair = DevicePair(segment.source, segment.destination)
+        let pair = DevicePair(run.source, run.destination)
         guard !cannotShare.withLock({ $0.contains(pair) }) else { return false }
-        if try segment.destination.copyRange(range, from: segment.source, by: .reflink) {
+        if try run.destination.copyRange(range, from: run.source, by: .reflink) {
             return true
         }
         cannotShare.withLock { pairs in
@@ -172,36 +215,41 @@ package final class CopyKernel: Sendable {
     }
 
     private func keepHole(
-        _ hole: Range<Int>, of segment: CopyRun, report: inout CopyReport
+        _ count: Int, at offset: Int, of run: CopyRun, _ report: inout CopyReport
     ) throws(IOFailure) {
-        guard !hole.isEmpty else { return }
-        if !segment.isDestinationZero {
-            let start = segment.destinationOffset(of: hole.lowerBound)
-            try segment.destination.punch(start..<start + hole.count)
-        }
-        report.zeroBytes += hole.count
+        guard count > 0 else { return }
+        if !run.isDestinationZero { try run.destination.punch(offset..<offset + count) }
+        report.zeroBytes += count
     }
 
     private func move(
-        _ data: Range<Int>, of segment: CopyRun, report: inout CopyReport
+        _ data: Range<Int>, of run: CopyRun, report: inout CopyReport
     ) throws(IOFailure) {
         try buffers.withBuffer { buffer throws(IOFailure) in
             var bytes = buffer.mutableBytes(in: 0..<data.count)
-            try segment.source.read(into: &bytes, at: data.lowerBound)
-            var position = 0
-            while position < data.count {
-                let (end, isZero) = stretch(of: buffer.bytes(in: 0..<data.count), from: position)
-                let part = data.lowerBound + position..<data.lowerBound + end
-                if isZero {
-                    try keepHole(part, of: segment, report: &report)
-                } else {
-                    try segment.destination.write(
-                        buffer.bytes(in: position..<end),
-                        at: segment.destinationOffset(of: part.lowerBound))
-                    report.movedBytes += part.count
-                }
-                position = end
+            try run.source.read(into: &bytes, at: data.lowerBound)
+            try put(
+                buffer.bytes(in: 0..<data.count), at: run.destinationOffset(of: data.lowerBound),
+                as: run, report: &report)
+        }
+    }
+
+    /// Writes what is not zero, and keeps the rest as holes, as a run says.
+    private func put(
+        _ content: RawSpan, at offset: Int, as run: CopyRun, report: inout CopyReport
+    ) throws(IOFailure) {
+        var position = 0
+        while position < content.byteCount {
+            let (end, isZero) = stretch(of: content, from: position)
+            let count = end - position
+            if isZero {
+                try keepHole(count, at: offset + position, of: run, &report)
+            } else {
+                try run.destination.write(
+                    content.extracting(position..<end), at: offset + position)
+                report.movedBytes += count
             }
+            position = end
         }
     }
 
@@ -217,13 +265,6 @@ package final class CopyKernel: Sendable {
             position = end
         }
         return (position, isZero ?? true)
-    }
-}
-
-extension CopyRun {
-    /// Where a byte of the source goes.
-    fileprivate func destinationOffset(of sourceOffset: Int) -> Int {
-        sourceOffset - range.sourceOffset + range.destinationOffset
     }
 }
 
