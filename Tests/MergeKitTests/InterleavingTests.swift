@@ -32,6 +32,29 @@ struct InterleavingTests {
         #expect(try again.content(3) == [3, 2, 2, 2])
     }
 
+    @Test("what is written between a revert's preparation and its hold is reverted, too")
+    func writesWhilePrepared() throws {
+        let volume = try EngineFixture(chunks: 8)
+        try volume.write(1, to: 0..<8)
+        try volume.snapshot(1)
+        try volume.write(2, to: 1, 5)
+        let barrier = volume.engine.beginBarrier()
+        try barrier.prepareRevert(
+            RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1),
+                safety: EngineFixture.request(2, .safety)))
+        try volume.write(3, to: 0, 2, 5, 7)
+        try barrier.holdIO()
+        let planBytes = try barrier.commit().revert?.planBytes
+        barrier.releaseIO()
+        #expect(planBytes == 5 * chunk)
+        #expect(try volume.content() == [1, 1, 1, 1, 1, 1, 1, 1])
+        try volume.merge(chunksAtOnce: 2)
+        let again = try volume.reopened()
+        #expect(try again.content() == [1, 1, 1, 1, 1, 1, 1, 1])
+        #expect(try again.content(2) == [3, 2, 3, 1, 1, 3, 1, 3])
+    }
+
     @Test(
         "an area that lost chunks to a failed write has room for all the others")
     func leakedChunks() throws {

@@ -28,9 +28,8 @@ package final class GrowingArea: Sendable {
 
     /// What the monitor guards.
     final class State: @unchecked Sendable {
-        var committed = ExceptionTable()
         /// In the order of commitment: what a frozen area's metadata says.
-        var entries: [AreaEntry] = []
+        var committed = ExceptionTable()
         /// Reserved and not yet committed, in allocation order.
         var queue: [Reservation] = []
         var reserved: [ChunkIndex: Reservation] = [:]
@@ -57,7 +56,7 @@ package final class GrowingArea: Sendable {
         ) throws(AreaFault) {
             self.room = room
             isInvalid = try !reader.header().isValid
-            entries = try reader.entries()
+            let entries = try reader.entries()
             _ = try AreaReader.chunkMap(of: entries)
             committed = ExceptionTable(entries)
             let index = entries.count / format.entriesPerBlock
@@ -71,7 +70,6 @@ package final class GrowingArea: Sendable {
 
         func forgetExceptions(format: AreaFormat) {
             committed = ExceptionTable()
-            entries = []
             nextFree = AreaFormat.firstDataChunk
             recycled = []
             block = MetadataBlock(index: 0, format: format)
@@ -199,7 +197,9 @@ package final class GrowingArea: Sendable {
 
     /// A copy of some entries behind the first so many, to be sorted beside the writers' lock.
     private func newEntries(after count: Int) -> [AreaEntry] {
-        monitor.withLock { state.entries.dropFirst(count).prefix(Self.copyMaximum).map { $0 } }
+        monitor.withLock {
+            state.committed.entries.dropFirst(count).prefix(Self.copyMaximum).map { $0 }
+        }
     }
 
     /// With the monitor held: the run that begins with an entry.
@@ -216,18 +216,25 @@ package final class GrowingArea: Sendable {
     private static let runMaximum = 4096
     private static let copyMaximum = 65_536
 
-    package var entryCount: Int { monitor.withLock { state.entries.count } }
+    package var entryCount: Int { monitor.withLock { state.committed.entries.count } }
     package var isInvalid: Bool { monitor.withLock { state.isInvalid } }
 
     /// The committed entries as a chunk map.
-    package func chunkMap() -> ChunkMap {
+    package func chunkMap() -> ChunkMap { ChunkMap(ascending: entries(after: 0)) }
+
+    /// The committed entries as a source map.
+    ///
+    /// - Parameter known: what this said before: only what came since is sorted.
+    func sourceMap(extending known: SourceMap = SourceMap()) -> SourceMap {
+        known.extended(by: SourceMap(ascending: entries(after: known.count), ordinal: ordinal))
+    }
+
+    /// The committed entries behind the first so many, by their chunks of the origin.
+    private func entries(after count: Int) -> [AreaEntry] {
         // A real copy: others append to the array as soon as the lock is free.
-        let entries = monitor.withLock { state.entries.map { $0 } }
-        var map = ChunkMap()
-        for entry in entries.sorted(by: { $0.origin < $1.origin }) {
-            map.append(ChunkRun(origin: entry.origin, area: entry.area, count: 1))
-        }
-        return map
+        var entries = monitor.withLock { state.committed.entries.dropFirst(count).map { $0 } }
+        entries.sort { $0.origin < $1.origin }
+        return entries
     }
 
     // MARK: Preserving
@@ -408,7 +415,6 @@ package final class GrowingArea: Sendable {
     private func publish(_ reservation: Reservation) {
         for entry in reservation.entries {
             state.committed.insert(entry)
-            state.entries.append(entry)
             state.reserved[entry.origin] = nil
         }
         reservation.step = .committed
@@ -450,7 +456,7 @@ package final class GrowingArea: Sendable {
         let count = format.entriesPerBlock
         let first = max(0, state.block.index - MetadataWriter.blocksPerCommit)
         for index in first..<state.block.index {
-            let entries = state.entries[index * count..<(index + 1) * count]
+            let entries = state.committed.entries[index * count..<(index + 1) * count]
             let block = MetadataBlock(index: index, format: format, entries: entries)
             try metadata.write(block, bytes: 0..<format.chunkBytes)
         }

@@ -36,6 +36,8 @@ package final class Barrier: Sendable {
         var target: SnapshotManifest
         /// The plan over the areas that were frozen when it was prepared.
         var frozenPlan: SourceMap
+        /// What the newest snapshot's area had then: what it takes until the volume is held is little.
+        var newest: SourceMap
         var journal: MergeJournal
     }
 
@@ -76,11 +78,13 @@ package final class Barrier: Sendable {
             if let safety = request.safety { try stage(safety) }
             let plan = try engine.strictPlanner(chain).plan(
                 to: target, includesNewest: false)
+            let newest = chain.active?.sourceMap() ?? SourceMap()
             let journal = try engine.store.createRevertFolder(
                 request.id, chunkBytes: engine.format.chunkBytes)
             self.state.withLock {
                 $0.revert = StagedRevert(
-                    request: request, target: target, frozenPlan: plan, journal: journal)
+                    request: request, target: target, frozenPlan: plan,
+                    newest: newest, journal: journal)
             }
         }
     }
@@ -227,10 +231,8 @@ package final class Barrier: Sendable {
         guard let newest = before.active, let safetyArea = engine.chain.active,
             let safetyManifest = engine.chain.snapshots.last?.manifest
         else { throw engine.notFound(staged.request.target) }
-        let newestMap = newest.chunkMap()
-        let plan = staged.frozenPlan
-            .extended(by: SourceMap(newestMap, ordinal: newest.ordinal))
-            .prefix(before.geometry.chunkCount)
+        let newestMap = newest.sourceMap(extending: staged.newest)
+        let plan = staged.frozenPlan.extended(by: newestMap).prefix(before.geometry.chunkCount)
         let clock = engine.options.clock
         let record = RevertRecord(
             id: staged.request.id, target: staged.target.ordinal, targetID: staged.target.id,
@@ -239,7 +241,6 @@ package final class Barrier: Sendable {
             safetyEntryCount: safety == nil ? newestMap.count : 0,
             planChunkCount: plan.count, startedAt: clock.now())
         try engine.store.writeRevert(record)
-        if safety != nil { engine.library.put(newestMap, for: newest.ordinal) }
         let merge = RunningMerge(
             record: record, plan: plan, journal: staged.journal, safetyArea: safetyArea,
             chunkBytes: engine.format.chunkBytes)

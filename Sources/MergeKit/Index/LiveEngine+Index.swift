@@ -61,7 +61,7 @@ extension LiveEngine {
             layers += try frozenLayers(frozen, of: chain).map(\.chunks)
             position = frozen.upperBound
             guard let growing, growing.index < stretch.upperBound else { continue }
-            layers.append(SourceMap(growing.area.chunkMap(), ordinal: growing.area.ordinal))
+            layers.append(growing.area.sourceMap())
             position += 1
         }
         return layers

@@ -10,6 +10,12 @@ package struct ChunkMap: Hashable, Sendable {
         count = 0
     }
 
+    /// An empty one, with room for so many runs.
+    package init(capacity: Int) {
+        self.init()
+        runs.reserveCapacity(capacity)
+    }
+
     /// Makes a map of runs in any order. Where two overlap, the map is not valid: nil.
     package init?(unordered: [ChunkRun]) {
         self.init()

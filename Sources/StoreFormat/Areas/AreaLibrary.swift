@@ -97,11 +97,6 @@ package final class AreaLibrary: Sendable {
         return digest
     }
 
-    /// Keeps the map of an area that has just frozen.
-    package func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal) {
-        put(map, for: ordinal, ifStill: shelves.withLock { $0.generation })
-    }
-
     private func put(_ map: ChunkMap, for ordinal: SnapshotOrdinal, ifStill generation: Int) {
         shelves.withLock { shelves in
             guard shelves.generation == generation else { return }

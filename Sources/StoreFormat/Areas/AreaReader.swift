@@ -85,19 +85,16 @@ package struct AreaReader {
 
     /// Makes a map of entries; no origin chunk and no chunk of the area may appear twice.
     package static func chunkMap(of entries: [AreaEntry]) throws(AreaFault) -> ChunkMap {
-        let sorted = entries.sorted { $0.origin < $1.origin }
-        var map = ChunkMap()
-        for entry in sorted {
-            guard map.append(ChunkRun(origin: entry.origin, area: entry.area, count: 1)) else {
-                throw .originChunkTwice(UInt64(entry.origin.rawValue))
-            }
+        var sorted = entries
+        sorted.sort { $0.area < $1.area }
+        if let twice = zip(sorted, sorted.dropFirst()).first(where: { $0.area == $1.area }) {
+            throw .areaChunkTwice(UInt64(twice.0.area.rawValue))
         }
-        var previousEnd = ChunkIndex(0)
-        for run in map.runs.sorted(by: { $0.area < $1.area }) {
-            guard run.area >= previousEnd else { throw .areaChunkTwice(UInt64(run.area.rawValue)) }
-            previousEnd = run.area.advanced(by: run.count)
+        sorted.sort { $0.origin < $1.origin }
+        if let twice = zip(sorted, sorted.dropFirst()).first(where: { $0.origin == $1.origin }) {
+            throw .originChunkTwice(UInt64(twice.0.origin.rawValue))
         }
-        return map
+        return ChunkMap(ascending: sorted)
     }
 
     private func check(
