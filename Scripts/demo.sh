@@ -1,7 +1,7 @@
 #!/bin/bash
 # A tour of snapmgr: a real filesystem, served over NBD and changed by an NBD client, with three
-# snapshots, a file brought back, a writable clone, a revert while it is served, and the undo. Everything is compared byte for byte; a
-# comparison that fails ends the tour with an error. Needs no root; works in a temporary folder.
+# snapshots, a file brought back, a writable clone that is made the volume, a revert while it is served, and the
+# undo. Everything is compared byte for byte; a comparison that fails ends the tour with an error. Needs no root; works in a temporary folder.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PATH=$root/.build/release:/usr/sbin:/sbin:$PATH
@@ -142,7 +142,15 @@ compare trial edited
 compare data@original original
 run 'snapmgr clone list'
 run 'snapmgr delete data@original || true'
-run 'snapmgr clone delete trial'
+
+say 'The repaired clone is made the volume, at once; the safety snapshot undoes it.'
+run 'snapmgr revert data@original --with trial --end-clone | tee with.txt'
+compare data edited
+wait_for merge_has_ended
+run 'snapmgr clone list'
+run "snapmgr revert $(sed -n 's/.*`snapmgr revert \([0-9]*\)`.*/\1/p' with.txt)"
+compare data latest
+wait_for merge_has_ended
 
 say 'Back to the first snapshot while the volume is served: the plan, then the deed.'
 run 'snapmgr revert data@original --dry-run'

@@ -12,11 +12,11 @@ struct ImageCloneContent: ExportContent {
 
     /// - Parameter onClose: called when the client has gone.
     init(
-        _ open: OpenClone, of record: VolumeRecord, isWritable: Bool,
+        _ open: OpenClone, of record: VolumeRecord,
         onClose: @escaping @Sendable () -> Void
     ) {
         self.open = open
-        self.isWritable = isWritable
+        isWritable = open.isWritable
         self.onClose = onClose
         description = ExportDescription.clone(open.clone.record, of: record.name)
         preferredBytes = record.geometry.chunkBytes

@@ -299,6 +299,22 @@ extension LocalSession {
 // MARK: - Clones
 
 extension LocalSession {
+    package func previewRevert(
+        to id: SnapshotID, with clone: CloneUse, for client: any RequestClient
+    ) throws(Problem) -> RevertPreview { try engine.previewRevert(to: id, with: clone) }
+
+    package func revert(
+        _ request: RevertRequest, with clone: CloneUse, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome {
+        try requireNoClients()
+        defer { host.upkeep?.wake() }
+        let overrules = overrulesClients.withLock { $0 }
+        return try change.atOnce(for: client) { engine throws(Problem) in
+            try engine.revert(
+                request, with: clone, overrulesClients: overrules, isAllowed: requireNobodyCame)
+        }
+    }
+
     package func createClone(
         _ request: CloneRequest, for client: any RequestClient
     ) throws(Problem) -> CloneRecord {

@@ -48,11 +48,9 @@ package final class ServedImage: ServedVolume {
     package func readableClones() -> [CloneRecord] { host.engine.readableClones }
 
     package func openClone(_ name: String, readOnly: Bool) throws(Problem) -> any ExportContent {
-        let open = try host.engine.openClone(name)
+        let open = try host.engine.openClone(name, readOnly: readOnly)
         let (clients, client) = (readers, readers.arrive(at: SystemClock().now()))
-        return ImageCloneContent(open, of: host.engine.record, isWritable: !readOnly) {
-            clients.leave(client)
-        }
+        return ImageCloneContent(open, of: host.engine.record) { clients.leave(client) }
     }
 
     /// Opens the image, starts its background work, and listens for commands.

@@ -45,6 +45,8 @@ extension ShellCommand {
             case .revert(let id): Self("revert", .operand("\(id)"))
             case .revertWithoutSafety:
                 Self("revert", .operand(.unsaid("ID")), .option("--no-safety"))
+            case .revertWithClone(let id, let name):
+                Self("revert", .operand("\(id)"), .option("--with", .known(name)))
             case .mergeCancel(let name): Self("merge cancel", .operand(name))
             case .mergeResume(let name): Self("merge resume", name.map { .operand($0) })
             case .mergeStatus(let name): Self("merge status", name.map { .operand($0) })

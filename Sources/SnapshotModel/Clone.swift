@@ -64,3 +64,15 @@ extension CloneRequest {
                 + "first a letter or a digit, are allowed")
     }
 }
+
+/// Asks a revert to merge a clone's content with its snapshot's.
+package struct CloneUse: Hashable, Sendable, Codable {
+    package var name: String
+    /// Whether the clone is over when the merge has ended; else it goes on then.
+    package var ends: Bool
+
+    package init(name: String, ends: Bool) {
+        self.name = name
+        self.ends = ends
+    }
+}

@@ -76,6 +76,17 @@ package protocol OpenVolume: VolumeSession {
     ) throws(Problem) -> VolumeContent
     /// - Returns: the volume's record as it is now.
     func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord
+    /// What a revert would do that takes what was written to a clone, too.
+    func previewRevert(
+        to id: SnapshotID, with clone: CloneUse, for client: any RequestClient
+    ) throws(Problem) -> RevertPreview
+    /// Reverts to a snapshot with what was written to one of its clones, which nobody writes to until the merge
+    /// has ended.
+    ///
+    /// - Throws: as ``revert(_:for:)``; `refused` when the clone is open for writing, or another snapshot's.
+    func revert(
+        _ request: RevertRequest, with clone: CloneUse, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome
     /// Makes a clone of a snapshot; durable when it returns.
     func createClone(
         _ request: CloneRequest, for client: any RequestClient
@@ -89,6 +100,16 @@ package protocol OpenVolume: VolumeSession {
 }
 
 extension OpenVolume {
+    /// Refused, where a driver has no clones.
+    package func previewRevert(
+        to id: SnapshotID, with clone: CloneUse, for client: any RequestClient
+    ) throws(Problem) -> RevertPreview { throw Problem.noClones }
+
+    /// Refused, where a driver has no clones.
+    package func revert(
+        _ request: RevertRequest, with clone: CloneUse, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome { throw Problem.noClones }
+
     /// Refused, where a driver has no clones.
     package func createClone(
         _ request: CloneRequest, for client: any RequestClient
@@ -140,6 +161,10 @@ extension OpenVolume {
         case .snapshot(let request):
             return .snapshot(try takeSnapshot(request, for: client))
         case .revert(let request): return .reverted(try revert(request, for: client))
+        case .previewRevertWith(let id, let clone):
+            return .preview(try previewRevert(to: id, with: clone, for: client))
+        case .revertWith(let request, let clone):
+            return .reverted(try revert(request, with: clone, for: client))
         case .prepareSnapshot(let request): try prepareSnapshot(request, for: client)
         case .prepareRevert(let request): try prepareRevert(request, for: client)
         case .holdIO(let milliseconds): try holdIO(milliseconds: milliseconds, for: client)

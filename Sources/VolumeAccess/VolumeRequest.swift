@@ -25,6 +25,10 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
 
     case previewRevert(SnapshotID)
     case revert(RevertRequest)
+    // Requests of their own, so that an older server refuses them: it would leave out the clone.
+    /// What a revert would do that takes a clone's content, too.
+    case previewRevertWith(SnapshotID, clone: CloneUse)
+    case revertWith(RevertRequest, clone: CloneUse)
     case mergeStatus
     case pauseMerge
     case resumeMerge
@@ -63,7 +67,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     private enum CodingKeys: String, CodingKey {
         case status, warnings, snapshot, prepareSnapshot, prepareRevert, holdIO = "hold", commit,
             rollBack,
-            releaseIO = "release", previewRevert, revert, mergeStatus, pauseMerge, resumeMerge,
+            releaseIO = "release", previewRevert, revert, previewRevertWith, revertWith,
+            mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
             export, read, resize, createClone, previewDeleteClone, deleteClone, clients,
             overruleClients, letGo
@@ -79,6 +84,7 @@ extension VolumeRequest {
             .clients, .overruleClients, .previewDeleteClone:
             true
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
+            .previewRevertWith, .revertWith,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
             .read, .resize, .createClone, .deleteClone, .letGo:
             false

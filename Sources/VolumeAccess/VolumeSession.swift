@@ -78,14 +78,26 @@ extension VolumeSession {
         try ask(.releaseIO) { if case .released(let held) = $0 { held } else { nil } }
     }
 
-    /// ``VolumeRequest/previewRevert(_:)``.
-    package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
-        try ask(.previewRevert(id)) { if case .preview(let plan) = $0 { plan } else { nil } }
+    /// ``VolumeRequest/previewRevert(_:)``, or, with a clone, ``VolumeRequest/previewRevertWith(_:clone:)``.
+    package func previewRevert(
+        to id: SnapshotID, with clone: CloneUse? = nil
+    ) throws(Problem) -> RevertPreview {
+        func plan(_ reply: VolumeReply) -> RevertPreview? {
+            if case .preview(let plan) = reply { plan } else { nil }
+        }
+        guard let clone else { return try ask(.previewRevert(id), { _ in }, plan) }
+        return try askOfClones(.previewRevertWith(id, clone: clone), plan)
     }
 
-    /// ``VolumeRequest/revert(_:)``.
-    package func revert(_ request: RevertRequest) throws(Problem) -> RevertOutcome {
-        try ask(.revert(request)) { if case .reverted(let done) = $0 { done } else { nil } }
+    /// ``VolumeRequest/revert(_:)``, or, with a clone, ``VolumeRequest/revertWith(_:clone:)``.
+    package func revert(
+        _ request: RevertRequest, with clone: CloneUse? = nil
+    ) throws(Problem) -> RevertOutcome {
+        func outcome(_ reply: VolumeReply) -> RevertOutcome? {
+            if case .reverted(let done) = reply { done } else { nil }
+        }
+        guard let clone else { return try ask(.revert(request), { _ in }, outcome) }
+        return try askOfClones(.revertWith(request, clone: clone), outcome)
     }
 
     /// ``VolumeRequest/cancelMerge(_:)``.
@@ -145,7 +157,8 @@ extension VolumeSession {
         do throws(Problem) { return try ask(request, { _ in }, value) } catch {
             guard error.code == .usage, mergesByItself else { throw error }
             throw Problem(
-                .failed, "the volume's server is of a version without clones: \(error.message)",
+                .failed,
+                "the volume's server is of a version that does not do this with clones: \(error.message)",
                 hint: "stop and start it, so that it has the same version as this command")
         }
     }

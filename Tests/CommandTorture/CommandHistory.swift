@@ -47,6 +47,7 @@ struct CommandHistory {
     private mutating func run(_ command: Command) throws {
         try note(begun: command)
         try carryOut(command)
+        try noteEnds()
         try note(begun: nil)
     }
 
@@ -64,7 +65,7 @@ struct CommandHistory {
         let removable = known.snapshots.filter {
             !known.held.contains($0.id) && !known.clones.values.contains($0.id)
         }
-        switch generator.below(27) {
+        switch generator.below(32) {
         case 0..<6: return write()
         case 6..<10: return .take(volumes: generator.oneIn(2) ? Self.volumes : [pick(Self.volumes)])
         case 10..<13 where removable.count > 3:
@@ -86,6 +87,17 @@ struct CommandHistory {
             return .clone(name: "c\(cloneCount)", id: pick(known.snapshots).id)
         case 24..<27 where !known.clones.isEmpty:
             return .deleteClone(name: pick(known.clones.keys.sorted()))
+        case 27..<30 where !known.clones.isEmpty:
+            let start = generator.below(Self.chunkCount)
+            return .writeClone(
+                name: pick(known.clones.keys.sorted()),
+                chunks: start..<min(start + 1 + generator.below(12), Self.chunkCount),
+                byte: UInt8(1 + generator.below(255)))
+        case 30..<32 where !known.clones.isEmpty:
+            let name = pick(known.clones.keys.sorted())
+            return .revertWith(
+                name: name, id: known.clones[name] ?? 0, ends: generator.oneIn(2),
+                waits: generator.oneIn(2))
         default: return write()
         }
     }
@@ -146,9 +158,18 @@ struct CommandHistory {
         case .clone(let name, let id):
             _ = try machine.manager().clones.create("\(id)", name: name, isDryRun: false)
             known.clones[name] = id
+            known.cloneContents[name] = known.snapshots.first { $0.id == id }?.content
         case .deleteClone(let name):
-            _ = try machine.manager().clones.delete(name, isDryRun: false)
-            known.clones[name] = nil
+            let isDone: Void? = try refusable {
+                _ = try machine.manager().clones.delete(name, isDryRun: false)
+            }
+            if isDone != nil { forgetClone(name) }
+        case .writeClone(let name, let chunks, let byte):
+            let isDone: Void? = try refusable { try machine.write(byte, to: chunks, ofClone: name) }
+            if isDone != nil { for chunk in chunks { known.cloneContents[name]?[chunk] = byte } }
+        case .revertWith(let name, let id, let ends, let waits):
+            try revert(
+                [id], "\(id)", waits: waits, with: CloneUse(name: name, ends: ends))
         case .remove: break
         case .rebuild:
             _ = try RebuildService(machine.options).rebuild(store: nil)
@@ -191,9 +212,25 @@ struct CommandHistory {
         }
     }
 
-    private mutating func revert(_ ids: [Int64], _ reference: String, waits: Bool) throws {
+    private mutating func forgetClone(_ name: String) {
+        known.clones[name] = nil
+        known.cloneContents[name] = nil
+        known.ending.remove(name)
+    }
+
+    /// The clones that were to end with a merge, and have.
+    private mutating func noteEnds() throws {
+        guard !known.ending.isEmpty else { return }
+        let left = Set(try machine.manager().clones.list([]).map(\.record.name))
+        for name in known.ending where !left.contains(name) { forgetClone(name) }
+    }
+
+    private mutating func revert(
+        _ ids: [Int64], _ reference: String, waits: Bool, with clone: CloneUse? = nil
+    ) throws {
         let report = try refusable {
-            try machine.manager().reverts.revert(reference, RevertOptions(waits: waits))
+            try machine.manager().reverts.revert(
+                reference, RevertOptions(waits: waits, clone: clone))
         }
         guard let report else { return }
         let safeties = report.items.compactMap { item in
@@ -201,8 +238,10 @@ struct CommandHistory {
         }
         note(safeties, isSafety: true)
         for target in known.snapshots where ids.contains(target.id) {
-            known.contents[target.volume] = target.content
+            known.contents[target.volume] =
+                clone.flatMap { known.cloneContents[$0.name] } ?? target.content
         }
+        if let clone, clone.ends { known.ending.insert(clone.name) }
     }
 
     /// What the rules forbid at this moment (a revert while another one's snapshot is needed, say)

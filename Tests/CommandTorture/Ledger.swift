@@ -37,6 +37,10 @@ struct KnownState: Codable {
     var held: Set<Int64> = []
     /// The ids of the snapshots that have clones, by the clones' names.
     var clones: [String: Int64] = [:]
+    /// As `contents`, of the clones.
+    var cloneContents: [String: [UInt8]] = [:]
+    /// Clones that end with a merge that may run still.
+    var ending: Set<String> = []
     /// The slots of the schedule that were served, in seconds since 1970.
     var served: [Int64] = []
 }
@@ -64,6 +68,9 @@ enum Command: Codable {
     /// Makes a clone of a snapshot, or deletes one.
     case clone(name: String, id: Int64)
     case deleteClone(name: String)
+    case writeClone(name: String, chunks: Range<Int>, byte: UInt8)
+    /// To a clone's snapshot with what was written to the clone.
+    case revertWith(name: String, id: Int64, ends: Bool, waits: Bool)
     case remove(volume: String)
     /// What a schedule of the first volume asks for at a moment, and what its policy lets go.
     case tick(slot: Int64, kept: Int)

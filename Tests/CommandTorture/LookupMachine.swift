@@ -6,7 +6,8 @@ import SnapshotModel
 import TestKit
 
 /// A small machine with all that look-ups may miss: volumes with snapshots, scheduled ones and a set
-/// among them, one that is deleted and still needed, one that is held, and a revert whose merge runs.
+/// among them, one that is deleted and still needed, one that is held and has a clone, and a revert whose merge
+/// runs.
 struct LookupMachine {
     let root: String
     let image: FolderImage
@@ -69,6 +70,11 @@ struct LookupMachine {
             known.snapshots.removeAll { needed.contains($0.id) }
             _ = try machine.manager().holds.hold("1", owner: "test", reason: "test", until: nil)
             known.held.insert(1)
+            _ = try machine.manager().clones.create("1", name: "known", isDryRun: false)
+            try machine.write(9, to: 2..<8, ofClone: "known")
+            known.clones["known"] = 1
+            known.cloneContents["known"] = known.snapshots.first { $0.id == 1 }?.content
+            for chunk in 2..<8 { known.cloneContents["known"]?[chunk] = 9 }
             try revert("b", to: 3)
         }
 

@@ -47,6 +47,9 @@ struct LookupVerb: Sendable {
             LookupVerb(
                 words: ["revert", "1", "--yes", "--no-wait"],
                 begun: .revert(ids: [1], reference: "1", waits: false)),
+            LookupVerb(
+                words: ["revert", "1", "--with", "known", "--end-clone", "--yes"],
+                begun: .revertWith(name: "known", id: 1, ends: true, waits: true)),
             LookupVerb(words: ["delete", "2"], begun: .delete(ids: [2])),
             LookupVerb(words: ["prune"], begun: tick, isWhole: false),
             LookupVerb(words: ["tick"], begun: tick),

@@ -91,6 +91,22 @@ final class Machine: Sendable {
         try host.close()
         return result
     }
+
+    /// Fills chunks of a clone, durably, as a client of its volume's server would.
+    func write(_ byte: UInt8, to chunks: Range<Int>, ofClone name: String) throws {
+        let clones = try manager().clones.list([])
+        guard let volume = clones.first(where: { $0.record.name == name })?.volume else {
+            throw Problem.noClone(name, of: "any")
+        }
+        try withEngine(volume) { engine in
+            let open = try engine.openClone(name)
+            defer { open.close() }
+            let size = CommandHistory.chunkBytes
+            let bytes = [UInt8](repeating: byte, count: chunks.count * size)
+            try open.clone.write(bytes.span.bytes, at: chunks.lowerBound * size)
+            try open.clone.flush()
+        }
+    }
 }
 
 /// A clock that stands still until the history moves it, but never shows a moment twice.

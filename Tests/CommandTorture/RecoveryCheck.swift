@@ -174,7 +174,7 @@ struct RecoveryCheck {
             try require(
                 new.count <= 1 && new.allSatisfy { $0.slot == slot && $0.volume == "a" },
                 "a tick left \(new)")
-        case .revert:
+        case .revert, .revertWith:
             try require(new.allSatisfy(\.isSafety), "a revert left \(new)")
         default:
             try require(new.isEmpty, "there are snapshots that nobody took: \(new)")
@@ -197,8 +197,17 @@ struct RecoveryCheck {
 
     /// The volumes that the revert that was under way has reverted: all of its volumes, or none.
     private func revertedVolumes(_ found: Observation) throws -> Set<String> {
-        guard case .revert(let ids, _, _) = entry.begun else { return [] }
-        let targets = entry.known.snapshots.filter { ids.contains($0.id) }
+        let ids: [Int64]
+        var content: [UInt8]?
+        switch entry.begun {
+        case .revert(let all, _, _): ids = all
+        case .revertWith(let name, let id, _, _):
+            ids = [id]
+            content = entry.known.cloneContents[name]
+        default: return []
+        }
+        var targets = entry.known.snapshots.filter { ids.contains($0.id) }
+        if let content { for index in targets.indices { targets[index].content = content } }
         // One that changes nothing is reverted either way.
         let changed = targets.filter { $0.content != entry.known.contents[$0.volume] }
         let reverted = changed.filter { found.contents[$0.volume] == $0.content }
@@ -226,6 +235,12 @@ struct RecoveryCheck {
         case .revert(let ids, _, _):
             isThere = entry.known.snapshots.filter { ids.contains($0.id) }
                 .allSatisfy { found.contents[$0.volume] == $0.content }
+        case .revertWith(let name, let id, _, _):
+            let target = entry.known.snapshots.first { $0.id == id }
+            isThere =
+                target.map {
+                    found.contents[$0.volume] == entry.known.cloneContents[name]
+                } ?? false
         case .tick(let slot, _): isThere = found.snapshots.contains { $0.slot == slot }
         case .hold(let id): isThere = try held(manager).contains(id)
         case .release(let id): isThere = try !held(manager).contains(id)

@@ -13,7 +13,8 @@ enum RemedyExamples {
         .snapshot("a"), .cloneCreate(id), .cloneDelete("a"), .cloneList, .delete,
         .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
         .release(id, owner: "eve"),
-        .umount("/mnt"), .revert(id), .revertWithoutSafety, .mergeCancel("a"), .mergeResume(),
+        .umount("/mnt"), .revert(id), .revertWithoutSafety,
+        .revertWithClone(id, "a"), .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
         .mergeThrottle("a"), .catalogRebuild, .catalogRebuildStore(takesOver: true),
         .catalogRebuildStore("/b"), .catalogRebuildStore("/b", takesOver: true), .check(),
@@ -27,7 +28,8 @@ enum RemedyExamples {
         case activate, activateAll, deactivate, serve
         case snapshot, cloneCreate, cloneDelete, cloneList, delete, export, hold, holdList, list
         case listSets, modify, release, umount
-        case revert, revertWithoutSafety, mergeCancel, mergeResume, mergeStatus, mergeThrottle
+        case revert, revertWithoutSafety, revertWithClone, mergeCancel, mergeResume, mergeStatus,
+            mergeThrottle
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
         case status, statusForMonitoring, help
@@ -61,6 +63,7 @@ enum RemedyExamples {
         case .umount: .umount
         case .revert: .revert
         case .revertWithoutSafety: .revertWithoutSafety
+        case .revertWithClone: .revertWithClone
         case .mergeCancel: .mergeCancel
         case .mergeResume: .mergeResume
         case .mergeStatus: .mergeStatus

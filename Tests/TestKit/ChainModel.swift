@@ -14,6 +14,8 @@ package struct ChainModel: Sendable {
     package private(set) var recorded: [Int: Set<Int>] = [:]
     package private(set) var live: Set<Int> = []
     private var next = 1
+    /// What the clone of the running revert had when it was begun: area 0, before all of the chain.
+    private var clone: [Int: Content] = [:]
     /// The chunks that the running merge has not copied yet, and the area that serves each.
     package private(set) var plan: [Int: Int] = [:]
     /// The area that takes what the merge overwrites; nil when no merge runs.
@@ -38,7 +40,7 @@ package struct ChainModel: Sendable {
     }
 
     private func content(_ area: Int, _ chunk: Int) -> Content {
-        guard let content = areas[area]?[chunk] else {
+        guard let content = area == 0 ? clone[chunk] : areas[area]?[chunk] else {
             preconditionFailure("area \(area) lost chunk \(chunk)")
         }
         return content
@@ -108,8 +110,12 @@ package struct ChainModel: Sendable {
     }
 
     /// Reverts; nil when refused.
+    ///
+    /// - Parameter clone: what is taken instead of the snapshot's chunks.
     @discardableResult
-    package mutating func revert(to snapshot: Int, withSafety: Bool) -> Bool {
+    package mutating func revert(
+        to snapshot: Int, withSafety: Bool, clone: [Int: Content] = [:]
+    ) -> Bool {
         guard !refusesRevert(withSafety: withSafety) else { return false }
         if plan.isEmpty {
             if withSafety { self.snapshot() }
@@ -121,6 +127,8 @@ package struct ChainModel: Sendable {
         for chunk in 0..<chunkCount {
             if let area = resolve(snapshot, chunk) { plan[chunk] = area }
         }
+        self.clone = clone
+        for chunk in clone.keys where chunk < chunkCount { plan[chunk] = 0 }
         endMergeIfDone()
         return true
     }

@@ -106,10 +106,14 @@ package struct CloneService {
         let volume = try? context.volume(row.volume)
         let reader = volume.flatMap { try? context.reader($0) }
         let snapshot = try? context.catalog.snapshot(row.record.snapshotID)
+        let merging = (try? reader?.runningRevert())?.clone?.ordinal
+        let state: CloneSummary.State =
+            snapshot?.state == .broken
+            ? .broken : merging == row.record.ordinal ? .merging : .ready
         return CloneSummary(
             volume: row.volume, record: row.record,
             storeBytes: try? reader?.storeBytes(of: row.record.ordinal),
-            state: snapshot?.state == .broken ? .broken : .ready)
+            state: state)
     }
 
     // MARK: Deleting
@@ -141,7 +145,10 @@ package struct CloneService {
         }
     }
 
-    private func clone(_ reference: String) throws -> CloneRow {
+    /// The clone with a name, or that `VOLUME@NAME` says.
+    ///
+    /// - Throws: `notFound`, `ambiguous`.
+    func clone(_ reference: String) throws -> CloneRow {
         let parts = reference.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         let name = String(parts.last ?? "")
         var rows = try context.catalog.clones(named: name)

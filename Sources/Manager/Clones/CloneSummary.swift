@@ -6,6 +6,8 @@ package struct CloneSummary: Hashable, Sendable {
     /// How a clone is.
     package enum State: String, Sendable {
         case ready
+        /// A merge copies from it: it is read alone.
+        case merging
         /// Its snapshot lost exceptions.
         case broken
     }

@@ -15,6 +15,8 @@ package struct RevertItem: Hashable, Sendable {
     package var usableAfterNanoseconds: Int64?
     /// Nil for a preview.
     package var state: MergeState?
+    /// Whose content the volume gets, too.
+    package var clone: CloneUse?
     /// Whether it waits until the volume is closed.
     package var isQueued = false
     /// Clients under which the volume's content changes.
@@ -45,7 +47,7 @@ extension RevertItem: JSONConvertible {
             "preserve_bytes": JSONValue(preserveBytes),
             "usable_after_ms": JSONValue(usableAfterMilliseconds),
             "state": state.map { JSONValue($0) } ?? (isQueued ? JSONValue("queued") : .null),
-            "clients": JSONValue(clients?.count ?? 0),
+            "clients": JSONValue(clients?.count ?? 0), "clone": JSONValue(clone?.name),
         ]
     }
 }

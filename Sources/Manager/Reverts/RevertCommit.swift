@@ -7,10 +7,17 @@ struct RevertCommit {
     private let outcome: RevertOutcome
     private let volume: VolumeRow
     private let usage: SettledUsage?
+    private let clone: CloneUse?
 
     /// To be made outside of a transaction: it measures what ``record()`` then notes.
-    init(_ context: ManagerContext, _ outcome: RevertOutcome, volume: VolumeRow) {
+    ///
+    /// - Parameter clone: whose content the volume got, too.
+    init(
+        _ context: ManagerContext, _ outcome: RevertOutcome, volume: VolumeRow,
+        clone: CloneUse? = nil
+    ) {
         self.context = context
+        self.clone = clone
         self.outcome = outcome
         self.volume = volume
         usage = outcome.safety.flatMap {
@@ -32,9 +39,10 @@ struct RevertCommit {
         if let safety = outcome.safety {
             try AreaBookkeeper(context, volume).snapshotTaken(safety.ordinal, usage)
         }
+        let with = clone.map { " with clone \($0.name)" } ?? ""
         let undo = outcome.safety.map { "; snapshot \($0.id) undoes it" } ?? ""
         try context.log(
-            .reverted, "the volume was reverted to snapshot \(outcome.target)\(undo)",
+            .reverted, "the volume was reverted to snapshot \(outcome.target)\(with)\(undo)",
             volume: name, snapshot: outcome.target)
         if outcome.state == .done, let row = try context.catalog.revert(outcome.id) {
             try MergeEnd(context, volume).record(row, .done)

@@ -8,10 +8,16 @@ struct RevertMember {
     let target: SnapshotRow
     let session: AttendedSession
     let preview: RevertPreview
+    /// Whose content the volume gets, too.
+    var clone: CloneUse?
     var request: RevertRequest?
 
     /// The volumes that snapshots are of, with a session each: all of them, or none.
-    static func open(_ context: ManagerContext, _ targets: [SnapshotRow]) throws -> [Self] {
+    ///
+    /// - Parameter clone: of the one snapshot.
+    static func open(
+        _ context: ManagerContext, _ targets: [SnapshotRow], with clone: CloneUse?
+    ) throws -> [Self] {
         let volumes = try targets.map { target in
             let volume = try context.volume(target.volume)
             _ = try context.reader(volume)
@@ -23,7 +29,8 @@ struct RevertMember {
             return try zip(zip(volumes, sessions), targets).map { member, target in
                 Self(
                     volume: member.0, target: target, session: member.1,
-                    preview: try member.1.previewRevert(to: target.id))
+                    preview: try member.1.previewRevert(to: target.id, with: clone),
+                    clone: clone)
             }
         } catch {
             context.closeSessions(sessions)
@@ -37,7 +44,8 @@ struct RevertMember {
     var item: RevertItem {
         RevertItem(
             id: nil, volume: name, target: target.id, safety: nil, planBytes: preview.planBytes,
-            preserveBytes: preview.preserveBytes, usableAfterNanoseconds: nil, state: nil)
+            preserveBytes: preview.preserveBytes, usableAfterNanoseconds: nil, state: nil,
+            clone: clone)
     }
 
     func item(_ outcome: RevertOutcome) -> RevertItem {

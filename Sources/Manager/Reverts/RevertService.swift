@@ -1,7 +1,7 @@
 internal import System
 internal import Catalog
 internal import Hooks
-internal import SnapshotModel
+package import SnapshotModel
 internal import StoreFormat
 internal import VolumeAccess
 
@@ -15,13 +15,16 @@ package struct RevertOptions: Hashable, Sendable {
     package var isDryRun: Bool
     /// Of a volume under device-mapper that is open: does it when it is closed.
     package var isQueuedWhileOpen: Bool
-    /// Reverts an image under the clients that have it open.
+    /// Reverts an image under the clients that have it open, and whatever clients write to the clone.
     package var overrulesClients: Bool
+    /// A clone of the snapshot: the volume gets what was written to it, too.
+    package var clone: CloneUse?
 
     package init(
         skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false,
-        isQueuedWhileOpen: Bool = false, overrulesClients: Bool = false
+        isQueuedWhileOpen: Bool = false, overrulesClients: Bool = false, clone: CloneUse? = nil
     ) {
+        self.clone = clone
         self.overrulesClients = overrulesClients
         self.skipsSafety = skipsSafety
         self.waits = waits
@@ -62,7 +65,8 @@ package struct RevertService {
     private func revert(
         _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ isUnderWay: inout Bool
     ) throws -> RevertReport {
-        var members = try RevertMember.open(context, rows)
+        let clone = try clone(rows, set, options)
+        var members = try RevertMember.open(context, rows, with: clone)
         defer { context.closeSessions(members.map(\.session)) }
         var report = RevertReport(
             items: members.map(\.item), set: set?.id, isDryRun: options.isDryRun)
@@ -77,7 +81,7 @@ package struct RevertService {
             try requireClosed(members)
         }
         guard !options.isDryRun else { return report }
-        guard try !isDone(members) else {
+        guard try clone?.ends == true || !isDone(members) else {
             for index in report.items.indices { report.items[index].state = .done }
             return report
         }
@@ -206,6 +210,32 @@ package struct RevertService {
         }
     }
 
+    /// The clone that is asked for, by the name that it has in its volume.
+    private func clone(
+        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions
+    ) throws -> CloneUse? {
+        guard var use = options.clone else { return nil }
+        guard set == nil, let row = rows.first else {
+            throw Problem(
+                .usage, "a set has no clone: each of its volumes has clones of its own",
+                hint: "revert its volumes one by one, each with its clone; see \(.cloneList)")
+        }
+        guard !options.isQueuedWhileOpen else {
+            throw Problem(
+                .usage, "a revert that waits until the volume is closed takes no clone",
+                hint: "leave out --with, or close the volume first")
+        }
+        let clone = try CloneService(context: context).clone(use.name)
+        guard clone.volume == row.volume else {
+            throw Problem(
+                .refused,
+                "clone \(clone.record.name) is one of volume \(clone.volume), and not of \(row.volume)",
+                hint: "run \(.revertWithClone(clone.record.snapshotID, clone.record.name))")
+        }
+        use.name = clone.record.name
+        return use
+    }
+
     /// Whether the volumes read as the snapshots already.
     private func isDone(_ members: [RevertMember]) throws -> Bool {
         try members.allSatisfy {
@@ -268,7 +298,7 @@ extension RevertService {
             outcomes = try revertAll(members, onHeld: onHeld)
         }
         let commits = zip(members, outcomes).map { member, outcome in
-            RevertCommit(context, outcome, volume: member.volume)
+            RevertCommit(context, outcome, volume: member.volume, clone: member.clone)
         }
         try context.catalog.atomically("recording reverts") {
             for commit in commits { try commit.record() }
@@ -280,7 +310,7 @@ extension RevertService {
         guard let request = member.request else {
             throw Problem.unexpectedReply(to: "revert", of: member.name)
         }
-        return try member.session.revert(request)
+        return try member.session.revert(request, with: member.clone)
     }
 
     private func revertAll(

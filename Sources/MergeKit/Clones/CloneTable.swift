@@ -1,3 +1,4 @@
+internal import System
 internal import SnapshotModel
 
 /// The clones of a volume that is open, and which of them are in use.
@@ -9,7 +10,17 @@ struct CloneTable {
     /// Those whose removal has begun and failed: the next try goes on with it.
     var going: Set<CloneOrdinal> = []
     /// Those that somebody has open, and those that must not be opened as they are.
-    var open: [CloneOrdinal: (clone: LiveClone, users: Int)] = [:]
+    var open: [CloneOrdinal: OpenEntry] = [:]
+    /// The areas that a merge copies from, or is about to: nobody writes to these clones.
+    var sources: [CloneOrdinal: any BlockDevice] = [:]
+
+    /// A clone that is open.
+    struct OpenEntry {
+        let clone: LiveClone
+        /// How many have it open, and how many of these for writing.
+        var users = 0
+        var writers = 0
+    }
 
     func record(named name: String) -> CloneRecord? { records.first { $0.name == name } }
 

@@ -20,13 +20,16 @@ package final class LiveClone: Sendable {
     private let geometry: Geometry
     /// Whether something was written in place since the last sync.
     private let isDirty = Atomic<Bool>(false)
+    /// Whether a merge copies from it.
+    private let isFrozen: Atomic<Bool>
     /// Is closed to end what is under way.
     private let gate = Gate()
 
     init(
         _ record: CloneRecord, engine: LiveEngine, view: SnapshotView, area: GrowingArea,
-        device: CloneDevice
+        device: CloneDevice, isFrozen: Bool
     ) {
+        self.isFrozen = Atomic(isFrozen)
         self.record = record
         self.engine = engine
         self.view = view
@@ -168,6 +171,7 @@ package final class LiveClone: Sendable {
         gate.enter()
         defer { gate.leave() }
         try check(range)
+        guard !isFrozen.load(ordering: .acquiring) else { throw engine.frozenProblem(record) }
         var position = range.lowerBound
         while position < range.upperBound {
             let (place, bytes) = stretch(at: position, upTo: range.upperBound)
@@ -258,6 +262,23 @@ package final class LiveClone: Sendable {
         isDirty.store(false, ordering: .releasing)
         do { try device.sync() } catch { throw Problem(error) }
     }
+
+    // MARK: Merging
+
+    /// Ends all writing: when it returns, none is under way, and all that was written is durable.
+    ///
+    /// - Returns: what of it is not as in its snapshot.
+    func freeze() throws(Problem) -> ChunkMap {
+        isFrozen.store(true, ordering: .sequentiallyConsistent)
+        drain()
+        try check(0..<0)
+        // Whoever wrote it before may have been killed, with some of it in the page cache alone.
+        try sync()
+        return area.chunkMap()
+    }
+
+    /// Lets it be written to again.
+    func thaw() { isFrozen.store(false, ordering: .sequentiallyConsistent) }
 
     // MARK: Ending
 

@@ -122,6 +122,7 @@ extension LiveEngine {
         guard let record = cloneTable.withLock({ $0.record(named: name) }) else {
             throw Problem.noClone(name, of: self.record.name)
         }
+        guard !isSource(record.ordinal) else { throw frozenProblem(record) }
         let users = cloneUsers(record.ordinal)
         guard users == 0 else {
             throw Problem(
@@ -144,9 +145,12 @@ extension LiveEngine {
 
     /// Opens a clone for a client.
     ///
+    /// - Parameter readOnly: whether he only reads; as all do while a merge copies from the clone.
     /// - Throws: `notFound`; `broken` when its snapshot lost exceptions, `corrupt` when its own area is
     ///   damaged.
-    package func openClone(_ name: String) throws(Problem) -> OpenClone {
+    package func openClone(
+        _ name: String, readOnly: Bool = false
+    ) throws(Problem) -> OpenClone {
         // As with views: a deletion must not come between the look and the count.
         try chainLock.during { () throws(Problem) in
             try checkOpen()
@@ -157,18 +161,22 @@ extension LiveEngine {
                     }
                 })
             else { throw Problem.noClone(name, of: self.record.name) }
-            let known = cloneTable.withLock { table -> LiveClone? in
-                table.open[record.ordinal]?.users += 1
-                return table.open[record.ordinal]?.clone
+            let isWritable = !readOnly && !isSource(record.ordinal)
+            let known = cloneTable.withLock { $0.open[record.ordinal]?.clone }
+            let clone: LiveClone
+            if let known { clone = known } else { clone = try open(record) }
+            cloneTable.withLock { table in
+                var entry = table.open[record.ordinal] ?? CloneTable.OpenEntry(clone: clone)
+                entry.users += 1
+                if isWritable { entry.writers += 1 }
+                table.open[record.ordinal] = entry
             }
-            if let known { return OpenClone(known, engine: self) }
-            let clone = try open(record)
-            cloneTable.withLock { $0.open[record.ordinal] = (clone, 1) }
-            return OpenClone(clone, engine: self)
+            return OpenClone(clone, engine: self, isWritable: isWritable)
         }
     }
 
-    private func open(_ record: CloneRecord) throws(Problem) -> LiveClone {
+    /// With the chain's lock taken: a clone, as it is in the store.
+    func open(_ record: CloneRecord) throws(Problem) -> LiveClone {
         let chain = chain
         guard let manifest = chain.live(record.snapshotID), manifest.ordinal == record.snapshot
         else { throw brokenProblem(record) }
@@ -191,7 +199,8 @@ extension LiveEngine {
         }
         guard !area.isInvalid else { throw invalidProblem(record) }
         return LiveClone(
-            record, engine: self, view: view(of: manifest), area: area, device: device)
+            record, engine: self, view: view(of: manifest), area: area, device: device,
+            isFrozen: isSource(record.ordinal))
     }
 
     private func damageProblem(_ record: CloneRecord, _ problem: Problem) -> Problem {
@@ -204,11 +213,12 @@ extension LiveEngine {
     }
 
     /// What a client has closed stays open while others have it, and where it may not be opened as it is.
-    func cloneClosed(_ clone: LiveClone) {
+    func cloneClosed(_ clone: LiveClone, isWriter: Bool) {
         let ordinal = clone.record.ordinal
         let isLast = cloneTable.withLock { table -> Bool in
             guard let entry = table.open[ordinal], entry.clone === clone else { return false }
             table.open[ordinal]?.users -= 1
+            if isWriter { table.open[ordinal]?.writers -= 1 }
             return entry.users == 1
         }
         guard isLast else { return }

@@ -34,8 +34,10 @@ package final class Barrier: Sendable {
     private struct StagedRevert {
         var request: RevertRequest
         var target: SnapshotManifest
-        /// The plan over the areas that were frozen when it was prepared.
+        /// The plan over the areas that were frozen when it was prepared; the clone's first.
         var frozenPlan: SourceMap
+        /// Whose content the volume gets, too.
+        var clone: RevertClone?
         /// What the newest snapshot's area had then: what it takes until the volume is held is little.
         var newest: SourceMap
         var journal: MergeJournal
@@ -60,7 +62,13 @@ package final class Barrier: Sendable {
     }
 
     /// Makes a revert ready while writes go on: its safety snapshot, its plan, its journal.
-    package func prepareRevert(_ request: RevertRequest) throws(Problem) {
+    ///
+    /// - Parameters:
+    ///   - use: the clone whose content the volume gets, too; nobody writes to it from now on.
+    ///   - overrulesClients: whether those who have the clone open for writing are no reason against it.
+    package func prepareRevert(
+        _ request: RevertRequest, with use: CloneUse? = nil, overrulesClients: Bool = false
+    ) throws(Problem) {
         try step { () throws(Problem) in
             let chain = engine.chain
             let state = engine.volumeState(chain)
@@ -68,6 +76,10 @@ package final class Barrier: Sendable {
             let refusal = state.refusal(
                 ofRevertTo: target, takingSafety: request.safety != nil)
             if let refusal { throw refusal }
+            // Its writers wait for nothing that is held: the gate is open still.
+            let clone = try use.map { use throws(Problem) in
+                try engine.freeze(use, for: target, overrulesClients: overrulesClients)
+            }
             guard try !engine.store.exists(StoreLayout.revertFolder(request.id)) else {
                 throw Problem(
                     .exists,
@@ -76,14 +88,15 @@ package final class Barrier: Sendable {
             }
             try engine.burn(request.id)
             if let safety = request.safety { try stage(safety) }
-            let plan = try engine.strictPlanner(chain).plan(
+            let chainPlan = try engine.strictPlanner(chain).plan(
                 to: target, includesNewest: false)
+            let plan = clone?.sources.extended(by: chainPlan) ?? chainPlan
             let newest = chain.active?.sourceMap() ?? SourceMap()
             let journal = try engine.store.createRevertFolder(
                 request.id, chunkBytes: engine.format.chunkBytes)
             self.state.withLock {
                 $0.revert = StagedRevert(
-                    request: request, target: target, frozenPlan: plan,
+                    request: request, target: target, frozenPlan: plan, clone: clone?.inRecord,
                     newest: newest, journal: journal)
             }
         }
@@ -239,7 +252,7 @@ package final class Barrier: Sendable {
             safety: safetyArea.ordinal, safetyID: safetyManifest.id,
             tookSafetySnapshot: safety != nil || before.merge?.record.tookSafetySnapshot ?? false,
             safetyEntryCount: safety == nil ? newestMap.count : 0,
-            planChunkCount: plan.count, startedAt: clock.now())
+            planChunkCount: plan.count, startedAt: clock.now(), clone: staged.clone)
         try engine.store.writeRevert(record)
         let merge = RunningMerge(
             record: record, plan: plan, journal: staged.journal, safetyArea: safetyArea,
@@ -273,13 +286,15 @@ package final class Barrier: Sendable {
                 ($0.isWhole, $0.heldSince, $0.chainBefore, $0.heldNanoseconds)
             }
             if let known { return known }
+            var isSettled = true
             if isWhole {
                 settle(before: before)
             } else {
                 // A commit that failed half-way is taken back before anything can be written. What
                 // was only prepared counts for nothing, and is swept at the next open at the latest.
                 do throws(Problem) { try discard() } catch {
-                    if before != nil { engine.poison(because: error) }
+                    isSettled = before == nil
+                    if !isSettled { engine.poison(because: error) }
                 }
             }
             var held: Int64 = 0
@@ -289,6 +304,8 @@ package final class Barrier: Sendable {
             }
             let heldNanoseconds = held
             state.withLock { $0.heldNanoseconds = heldNanoseconds }
+            // A revert that may count after all needs its clone as it is.
+            if isSettled { engine.thawClones() }
             engine.chainLock.give()
             return held
         }

@@ -56,8 +56,18 @@ struct EngineRecovery {
             store: store, origin: origin, options: options, kernel: kernel,
             library: AreaLibrary(store: store, format: state.format),
             index: try index(record, chain), record: record, chain: chain,
-            clones: CloneTable(records: state.clones, doubtful: state.doubtfulClones),
+            clones: try clones(state, chain.merge),
             warnings: warnings)
+    }
+
+    private func clones(
+        _ state: VolumeState, _ merge: RunningMerge?
+    ) throws(Problem) -> CloneTable {
+        var table = CloneTable(records: state.clones, doubtful: state.doubtfulClones)
+        if let used = merge?.record.clone, try store.exists(StoreLayout.cloneArea(used.ordinal)) {
+            table.sources[used.ordinal] = try store.openCloneArea(used.ordinal, writable: false)
+        }
+        return table
     }
 
     private func index(
@@ -199,10 +209,10 @@ struct EngineRecovery {
         let (journal, merged) = try MergeJournal.open(
             on: openJournal(record.id), isWritable: true, revert: record.id,
             chunkBytes: format.chunkBytes, chunkCount: chain.geometry.chunkCount)
-        if !plan.damaged.isEmpty {
+        if !plan.isWhole {
             warnings.append(
                 "THE VOLUME MAY NOT READ AS SNAPSHOT \(record.targetID) EVERYWHERE: areas that revert "
-                    + "\(record.id) copies from were damaged (ordinal \(plan.damagedNames))")
+                    + "\(record.id) copies from were damaged (\(plan.damagedNames))")
         }
         if safetyArea == nil {
             warnings.append(

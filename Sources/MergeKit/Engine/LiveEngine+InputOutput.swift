@@ -64,8 +64,19 @@ extension LiveEngine {
     }
 
     func areaDevice(_ ordinal: SnapshotOrdinal) throws(Problem) -> any BlockDevice {
+        if let clone = ordinal.cloneInPlans { return try cloneDevice(clone) }
         if let growing = chain.growing(ordinal) { return growing.device }
         return try library.device(ordinal)
+    }
+
+    /// What a merge copies from stays open until nobody reads there any more.
+    private func cloneDevice(_ ordinal: CloneOrdinal) throws(Problem) -> any BlockDevice {
+        guard let device = cloneTable.withLock({ $0.sources[ordinal] }) else {
+            throw Problem(
+                .failed, "the area of clone \(ordinal) of volume “\(record.name)” is not open",
+                hint: "open the volume again, then run \(.check(record.name))")
+        }
+        return device
     }
 
     /// Overwrites the volume's bytes from `offset` on; what snapshots need of them is preserved

@@ -5,22 +5,36 @@ internal import StoreFormat
 // Reverts and the merges that they start.
 extension LiveEngine {
     /// What a revert would copy, and whether it would be refused; changes nothing.
-    package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
+    ///
+    /// - Parameter use: the clone whose content the volume would get, too.
+    package func previewRevert(
+        to id: SnapshotID, with use: CloneUse? = nil
+    ) throws(Problem) -> RevertPreview {
         try withStableChain { chain throws(Problem) in
-            try quickPlanner(chain).previewRevert(to: id)
+            let clone = try use.map { use throws(Problem) in
+                let target = try volumeState(chain).requireLive(id)
+                let record = try mergeableClone(use, for: target)
+                return SourceMap(
+                    try store.chunkMap(of: record, format), ordinal: record.ordinal.inPlans)
+            }
+            return try quickPlanner(chain).previewRevert(to: id, over: clone ?? SourceMap())
         }
     }
 
     /// Makes the volume read as a snapshot. Answers as soon as it does; the copying is left to
     /// ``mergeStep(byteLimit:)``.
     ///
-    /// - Parameter isAllowed: asked at the last moment, while nothing is read or written.
+    /// - Parameters:
+    ///   - use: the clone whose content the volume gets, too.
+    ///   - overrulesClients: whether those who have the clone open for writing are no reason against it.
+    ///   - isAllowed: asked at the last moment, while nothing is read or written.
     package func revert(
-        _ request: RevertRequest, isAllowed: () throws(Problem) -> Void = {}
+        _ request: RevertRequest, with use: CloneUse? = nil, overrulesClients: Bool = false,
+        isAllowed: () throws(Problem) -> Void = {}
     ) throws(Problem) -> RevertOutcome {
         let barrier = beginBarrier()
         defer { barrier.releaseIO() }
-        try barrier.prepareRevert(request)
+        try barrier.prepareRevert(request, with: use, overrulesClients: overrulesClients)
         try barrier.holdIO()
         do throws(Problem) { try isAllowed() } catch {
             try barrier.rollBack()
@@ -198,6 +212,7 @@ extension LiveEngine {
         try chainLock.during { () throws(Problem) in
             guard chain.merge === merge else { return false }
             try finishInTurn(merge)
+            thawClones()
             return true
         }
     }
@@ -213,12 +228,14 @@ extension LiveEngine {
             // not done; a merge that never ends on a full store would be worse.
             guard error.code == .noSpace else { throw error }
         }
+        let removeClone = try endClone(of: merge)
         try steering.during { () throws(Problem) in
             for id in try store.finishedReverts(before: merge.record.id) + [merge.record.id] {
                 try store.removeRevert(id)
             }
             updateChain { $0.changed(merge: .some(nil)) }
         }
+        removeClone?()
         library.forget(merge.record.safety)
     }
 }

@@ -33,6 +33,8 @@ package enum Remedy: Hashable, Sendable, Codable {
     // Reverts and their merges
     case revert(SnapshotID)
     case revertWithoutSafety
+    /// Of a clone, by its name, and the snapshot that it began as.
+    case revertWithClone(SnapshotID, String)
     case mergeCancel(String)
     case mergeResume(String? = nil)
     case mergeStatus(String? = nil)

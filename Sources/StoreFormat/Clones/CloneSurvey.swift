@@ -11,8 +11,17 @@ package struct CloneSurvey: Sendable {
     /// known.
     package private(set) var doubtful: [(ordinal: CloneOrdinal, problem: Problem)] = []
 
-    package init(_ store: Store) throws(Problem) {
+    /// - Parameter revert: the running one; what it copies from stays, even when it counts no more.
+    package init(_ store: Store, revert: RevertRecord?) throws(Problem) {
         for ordinal in try store.cloneFolders() { try look(at: ordinal, store) }
+        unfinished.removeAll { $0 == revert?.clone?.ordinal }
+    }
+
+    /// The same where it is not certain what may go.
+    var withoutUnfinished: CloneSurvey {
+        var survey = self
+        survey.unfinished = []
+        return survey
     }
 
     private mutating func look(at ordinal: CloneOrdinal, _ store: Store) throws(Problem) {

@@ -25,7 +25,7 @@ struct CloneVerifier {
     mutating func check(
         readsData: Bool, proceed: () throws(Problem) -> Void
     ) throws(Problem) {
-        let survey = try CloneSurvey(store)
+        let survey = try survey()
         for ordinal in survey.unfinished { try mendUnfinished(ordinal) }
         for (ordinal, problem) in survey.doubtful { try mendDoubtful(ordinal, problem) }
         let manifests = survey.clones.isEmpty ? [] : try store.manifests()
@@ -46,6 +46,17 @@ struct CloneVerifier {
             guard let map = checkArea(of: clone), readsData else { continue }
             try read(map, of: clone, proceed)
         }
+    }
+
+    /// While it is not known what the running revert copies from, nothing counts as unfinished.
+    private func survey() throws(Problem) -> CloneSurvey {
+        let revert: RevertRecord?
+        do throws(Problem) { revert = try store.runningRevert() } catch {
+            // Told of beside the reverts.
+            guard error.isDamage || error.code == .newerVersion else { throw error }
+            return try CloneSurvey(store, revert: nil).withoutUnfinished
+        }
+        return try CloneSurvey(store, revert: revert)
     }
 
     private mutating func report(_ clone: CloneRecord, _ message: String, remedy: Advice) {

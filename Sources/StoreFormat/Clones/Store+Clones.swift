@@ -44,6 +44,30 @@ extension Store {
         }
     }
 
+    /// What of a clone is not as in its snapshot, as far as it is committed.
+    package func chunkMap(
+        of clone: CloneRecord, _ format: AreaFormat
+    ) throws(Problem) -> ChunkMap {
+        try AreaLibrary.read(
+            openCloneArea(clone.ordinal, writable: false), format: format,
+            ordinal: clone.snapshot, volumeBytes: clone.volumeBytes)
+    }
+
+    /// Takes a clone its record, durably: it does not count any more. Its area stays, for the merge that copies
+    /// from it, until ``removeClone(_:)``, or the next open after the revert has gone.
+    package func endClone(_ ordinal: CloneOrdinal) throws(Problem) {
+        try doing { () throws(IOFailure) in
+            let record = StoreLayout.clone(ordinal)
+            if try folder.exists(record) {
+                try folder.rename(record, to: StoreLayout.draftClone(ordinal))
+            }
+            // Also after a sync that failed.
+            if try folder.exists(StoreLayout.cloneFolder(ordinal)) {
+                try folder.syncFolder(StoreLayout.cloneFolder(ordinal))
+            }
+        }
+    }
+
     /// Makes a clone's folder and an empty area file in it. Durable but for the record, without which it
     /// does not count.
     ///

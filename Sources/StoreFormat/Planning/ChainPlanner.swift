@@ -26,14 +26,17 @@ package struct ChainPlanner {
 
     /// What a revert would copy and preserve, in bytes, and whether it would be refused.
     ///
+    /// - Parameter clone: what is copied in the place of what the snapshot has.
     /// - Throws: `notFound` when there is no such snapshot.
-    package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
+    package func previewRevert(
+        to id: SnapshotID, over clone: SourceMap = SourceMap()
+    ) throws(Problem) -> RevertPreview {
         let target = try state.requireLive(id)
         let refusal = state.refusal(ofRevertTo: target, takingSafety: state.revert == nil)
         if let refusal {
             return RevertPreview(target: id, planBytes: 0, preserveBytes: 0, refusal: refusal)
         }
-        let plan = try plan(to: target)
+        let plan = clone.extended(by: try plan(to: target))
         var preserved = plan.chunks
         // In mid-merge the safety snapshot's area goes on, and has some of the chunks already.
         if let safety = state.revert.flatMap({ state.manifest($0.record.safety) }) {

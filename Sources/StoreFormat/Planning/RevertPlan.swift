@@ -11,16 +11,33 @@ package struct RevertPlan {
     package private(set) var chunks: SourceMap
     /// Areas of the plan that were given up and could not be read to their ends.
     package private(set) var damaged: [SnapshotOrdinal] = []
+    /// The exceptions of the clone's area that could be read, where that is damaged; nil when it is whole, or
+    /// the revert has no clone.
+    package private(set) var readableCloneEntries: Int?
 
     /// - Parameters:
     ///   - manifests: the snapshots of the store, by ordinal.
     ///   - isGivenUp: whether an area's damage is known and accepted; any other is an error.
+    ///   - acceptsDamagedClone: whether that of the clone's area is none; ``RevertClone/entryCount`` says what
+    ///     is left of one whose damage is known.
     package init(
         of record: RevertRecord, manifests: [SnapshotManifest], store: Store,
-        geometry: Geometry, isGivenUp: (SnapshotOrdinal) throws(Problem) -> Bool
+        geometry: Geometry, acceptsDamagedClone: Bool = false,
+        isGivenUp: (SnapshotOrdinal) throws(Problem) -> Bool
     ) throws(Problem) {
         let format = AreaFormat(chunkBytes: geometry.chunkBytes)
         var areas: [ChainArea] = []
+        // Before all areas of the chain: what was written to the clone covers what its snapshot has.
+        if let clone = record.clone, clone.entryCount > 0 {
+            let area = StoredArea(
+                clone, volumeBytes: geometry.volumeBytes, store: store, format: format)
+            let map = try area.readableMap(clone.entryCount)
+            if map.count < clone.entryCount {
+                guard acceptsDamagedClone else { throw area.damage(map.count, clone) }
+                readableCloneEntries = map.count
+            }
+            areas.append(ChainArea(ordinal: clone.ordinal.inPlans, map: map))
+        }
         for manifest in manifests
         where manifest.ordinal >= record.target && manifest.ordinal <= record.safety {
             let isSafety = manifest.ordinal == record.safety
@@ -40,46 +57,77 @@ package struct RevertPlan {
     }
 
     /// The damaged areas' ordinals, for messages.
-    package var damagedNames: String { damaged.map(\.description).joined(separator: ", ") }
+    package var damagedNames: String {
+        var names = damaged.map { "ordinal \($0)" }
+        if readableCloneEntries != nil { names.append("the clone's") }
+        return names.joined(separator: ", ")
+    }
+
+    /// Whether it was made of all that areas had.
+    package var isWhole: Bool { damaged.isEmpty && readableCloneEntries == nil }
 
     /// Refuses a plan that is not the one of the revert's time.
     package func check(against record: RevertRecord) throws(Problem) {
         guard chunks.count != record.planChunkCount else { return }
         let cause =
-            damaged.isEmpty
+            isWhole
             ? ""
-            : ", because areas were damaged (ordinal \(damagedNames))"
+            : ", because areas were damaged (\(damagedNames))"
         throw Problem(
             .corrupt,
             "the plan of revert \(record.id) has \(chunks.count) chunks instead of "
                 + "\(record.planChunkCount)\(cause)",
-            hint: damaged.isEmpty ? "run \(.check())" : "run \(.checkRepair)")
+            hint: isWhole ? "run \(.check())" : "run \(.checkRepair)")
     }
 }
 
 /// An area in the store, to be read as a whole or as far as it goes.
 private struct StoredArea {
-    private let manifest: SnapshotManifest
+    private let ordinal: SnapshotOrdinal
+    private let volumeBytes: Int
+    private let name: String
     private let store: Store
     private let format: AreaFormat
 
     init(_ manifest: SnapshotManifest, store: Store, format: AreaFormat) {
-        self.manifest = manifest
+        ordinal = manifest.ordinal
+        volumeBytes = manifest.volumeBytes
+        name = StoreLayout.area(manifest.ordinal)
         self.store = store
         self.format = format
     }
 
+    init(_ clone: RevertClone, volumeBytes: Int, store: Store, format: AreaFormat) {
+        ordinal = clone.ordinal.inPlans
+        self.volumeBytes = volumeBytes
+        name = StoreLayout.cloneArea(clone.ordinal)
+        self.store = store
+        self.format = format
+    }
+
+    private func device() throws(Problem) -> any BlockDevice {
+        try doing { () throws(IOFailure) in try store.folder.openFile(name, writable: false) }
+    }
+
     func wholeMap(_ limit: Int) throws(Problem) -> ChunkMap {
         try AreaLibrary.read(
-            store.openArea(manifest.ordinal, writable: false), format: format,
-            ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes, limit: limit)
+            device(), format: format, ordinal: ordinal, volumeBytes: volumeBytes, limit: limit)
+    }
+
+    /// What is wrong when fewer of a clone's entries are left than it had.
+    func damage(_ count: Int, _ clone: RevertClone) -> Problem {
+        Problem(
+            .corrupt,
+            "the area \(store.folder.path)/\(name) is damaged: of the \(clone.entryCount) exceptions that "
+                + "clone \(clone.name) had at the revert, \(count) can be read",
+            hint: "restore it from a copy of the store, or run \(.checkRepair)")
     }
 
     /// The entries up to the damage; none when the file has gone.
     func readableMap(_ limit: Int) throws(Problem) -> ChunkMap {
-        guard try store.exists(StoreLayout.area(manifest.ordinal)) else { return ChunkMap() }
-        let geometry = Geometry(volumeBytes: manifest.volumeBytes, chunkBytes: format.chunkBytes)
-        let device = try store.openArea(manifest.ordinal, writable: false)
+        guard try store.exists(name) else { return ChunkMap() }
+        let geometry = Geometry(volumeBytes: volumeBytes, chunkBytes: format.chunkBytes)
+        let device = try device()
         let reader = AreaReader(
             device: device, format: format, originChunkCount: geometry.chunkCount)
         do { return try reader.readableChunkMap(limit: limit) } catch {

@@ -23,10 +23,12 @@ package enum RecordCodec {
         case suspension = "snapmgr-suspension"
         case clone = "snapmgr-clone"
 
-        /// The version that is written; all older ones are read.
+        /// The highest version that there is: it is written, unless the record says that an older one can
+        /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .manifest, .revert, .mergeLimits, .originState, .suspension, .clone: 2
+            case .volume, .manifest, .mergeLimits, .originState, .suspension, .clone: 2
+            case .revert: 3
             }
         }
     }
@@ -59,7 +61,7 @@ package enum RecordCodec {
         do {
             let envelope = Envelope(
                 checksum: zeroes, content: content, format: format.rawValue,
-                version: format.version)
+                version: (content as? any VersionedRecord)?.formatVersion ?? format.version)
             var bytes = [UInt8](try makeEncoder().encode(envelope))
             if let byteCount { try pad(&bytes, to: byteCount) }
             bytes.append(UInt8(ascii: "\n"))
@@ -158,4 +160,10 @@ package enum RecordCodec {
     private static func checksum(of bytes: [UInt8]) -> String {
         CRC32C.checksum(bytes).padded(to: zeroes.utf8.count, radix: 16)
     }
+}
+
+/// A record that versions can read which do not know all that its kind can say by now, unless it says that.
+package protocol VersionedRecord {
+    /// The lowest version of its kind that knows what the record says.
+    var formatVersion: Int { get }
 }

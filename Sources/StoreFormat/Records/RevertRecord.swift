@@ -25,11 +25,15 @@ package struct RevertRecord: Hashable, Sendable, Codable {
     package var startedAt: Timestamp
     /// Under device-mapper: what some of the chunks that the merge will overwrite held on the origin.
     package var overwrittenSums: [ChunkSum]?
+    /// The clone whose content the volume reads as, where it was written to; nil when it is the snapshot's
+    /// alone.
+    package var clone: RevertClone?
 
     package init(
         id: RevertID, target: SnapshotOrdinal, targetID: SnapshotID, safety: SnapshotOrdinal,
         safetyID: SnapshotID, tookSafetySnapshot: Bool, safetyEntryCount: Int,
-        planChunkCount: Int, startedAt: Timestamp, overwrittenSums: [ChunkSum]? = nil
+        planChunkCount: Int, startedAt: Timestamp, overwrittenSums: [ChunkSum]? = nil,
+        clone: RevertClone? = nil
     ) {
         self.id = id
         self.target = target
@@ -41,6 +45,7 @@ package struct RevertRecord: Hashable, Sendable, Codable {
         self.planChunkCount = planChunkCount
         self.startedAt = startedAt
         self.overwrittenSums = overwrittenSums
+        self.clone = clone
     }
 }
 
@@ -48,8 +53,13 @@ extension RevertRecord {
     /// What in it no snapmgr has written; nil when there is nothing.
     var flaw: String? {
         let counts = 0...Geometry.volumeBytesMaximum / Geometry.sectorBytes
-        guard counts.contains(planChunkCount), counts.contains(safetyEntryCount) else {
+        guard counts.contains(planChunkCount), counts.contains(safetyEntryCount),
+            counts.contains(clone?.entryCount ?? 0)
+        else {
             return "it names more chunks than a volume can have"
+        }
+        if let clone, !VolumeRecord.isValidName(clone.name) {
+            return "it names what cannot be a clone"
         }
         return target <= safety ? nil : "its snapshots are out of order"
     }
@@ -57,5 +67,30 @@ extension RevertRecord {
     /// The size of the plan, for people.
     package func planBytes(chunkBytes: Int) -> Int {
         planChunkCount.multipliedClamped(by: chunkBytes)
+    }
+}
+
+/// Whoever knows no clones in reverts must not take one for a revert without.
+extension RevertRecord: VersionedRecord {
+    /// 3 of one with a clone.
+    package var formatVersion: Int { clone == nil ? 2 : 3 }
+}
+
+/// The clone that a running revert copies from, which nobody writes to meanwhile.
+package struct RevertClone: Hashable, Sendable, Codable {
+    /// The clone.
+    package var ordinal: CloneOrdinal
+    /// For people.
+    package var name: String
+    /// The exceptions that its area had at the revert.
+    package var entryCount: Int
+    /// Whether it is over when the merge has ended.
+    package var ends: Bool
+
+    package init(ordinal: CloneOrdinal, name: String, entryCount: Int, ends: Bool) {
+        self.ordinal = ordinal
+        self.name = name
+        self.entryCount = entryCount
+        self.ends = ends
     }
 }

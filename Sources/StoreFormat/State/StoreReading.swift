@@ -22,7 +22,7 @@ package struct StoreReading: Sendable {
         let revert = try survey.runningRevert.map { revert throws(Problem) in
             try store.progress(of: revert, record.geometry)
         }
-        let cloneSurvey = try CloneSurvey(store)
+        let cloneSurvey = try CloneSurvey(store, revert: survey.runningRevert)
         self.record = record
         self.survey = survey
         self.cloneSurvey = cloneSurvey

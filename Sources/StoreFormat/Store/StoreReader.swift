@@ -141,7 +141,14 @@ package struct StoreReader: Sendable {
     }
 
     /// The clones by ordinal; those whose records cannot be read are none of them.
-    package func clones() throws(Problem) -> [CloneRecord] { try CloneSurvey(store).clones }
+    package func clones() throws(Problem) -> [CloneRecord] {
+        try CloneSurvey(store, revert: nil).clones
+    }
+
+    /// What of a clone is not as in its snapshot, as far as it is committed.
+    package func chunkMap(of clone: CloneRecord) throws(Problem) -> ChunkMap {
+        try store.chunkMap(of: clone, format)
+    }
 
     /// The bytes that a clone's area occupies.
     package func storeBytes(of clone: CloneOrdinal) throws(Problem) -> Int {
@@ -199,11 +206,12 @@ package struct StoreReader: Sendable {
     }
 
     func plan(
-        of revert: RevertRecord, isGivenUp: (SnapshotOrdinal) throws(Problem) -> Bool
+        of revert: RevertRecord, acceptsDamagedClone: Bool = false,
+        isGivenUp: (SnapshotOrdinal) throws(Problem) -> Bool
     ) throws(Problem) -> RevertPlan {
         try RevertPlan(
             of: revert, manifests: manifests(), store: store, geometry: record.geometry,
-            isGivenUp: isGivenUp)
+            acceptsDamagedClone: acceptsDamagedClone, isGivenUp: isGivenUp)
     }
 
     /// The chunks that the journal of a revert names. - Throws: `corrupt` when it is damaged.

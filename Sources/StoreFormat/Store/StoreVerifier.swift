@@ -232,12 +232,13 @@ package struct StoreVerifier {
             }
             guard let running else { return }
             let (store, damaged) = (store, damaged)
-            let plan = try reader.plan(of: running) { (ordinal) throws(Problem) in
+            let plan = try reader.plan(of: running, acceptsDamagedClone: true) {
+                (ordinal) throws(Problem) in
                 if damaged.contains(ordinal) { return true }
                 return try store.isBroken(ordinal)
             }
             let merged = try reader.mergedChunks(of: running)
-            if plan.damaged.isEmpty {
+            if plan.isWhole {
                 try plan.check(against: running)
             } else {
                 try mendPlan(plan, of: running, merged: merged, record)
@@ -292,10 +293,10 @@ package struct StoreVerifier {
         let known = plan.chunks.chunks.union(merged).count
         let object = "revert \(running.id)"
         let message =
-            "areas that its merge copies from are damaged (ordinal \(plan.damagedNames)): of its "
+            "areas that its merge copies from are damaged (\(plan.damagedNames)): of its "
             + "\(running.planChunkCount) chunks \(max(0, running.planChunkCount - known)) keep what "
             + "the volume held before, and others may be newer than snapshot \(running.targetID)"
-        guard plan.chunks.count != running.planChunkCount else {
+        guard plan.chunks.count != running.planChunkCount || plan.readableCloneEntries != nil else {
             report(
                 .damage, object, message,
                 remedy: "let the merge end, then check the volume's content by its own means")
@@ -303,6 +304,7 @@ package struct StoreVerifier {
         }
         var record = running
         record.planChunkCount = plan.chunks.count
+        if let left = plan.readableCloneEntries { record.clone?.entryCount = left }
         let (store, changed) = (store, record)
         try mend(object, message, severity: .damage) { () throws(Problem) in
             try store.writeRevert(changed)
@@ -316,7 +318,7 @@ package struct StoreVerifier {
     ) {
         report(
             .damage, "revert \(running.id)",
-            "areas that its merge copies from are damaged (ordinal \(plan.damagedNames)): the kernel's "
+            "areas that its merge copies from are damaged (\(plan.damagedNames)): the kernel's "
                 + "merge cannot be set up again without them, and until it ends the origin is a mixture",
             remedy:
                 "if volume \(volume.name) is active, let its merge end before anything else; else "

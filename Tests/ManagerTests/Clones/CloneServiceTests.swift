@@ -164,4 +164,54 @@ struct CloneServiceTests {
             try manager.pruning.prune([], isDryRun: false).volumes.first?.removed.map(\.id.rawValue)
                 == [1])
     }
+
+    @Test("A revert takes a clone's content, and the catalog follows when the clone ends with it")
+    func revertsWith() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        try fixture.withEngine("data") { engine in
+            let open = try engine.openClone("trial")
+            defer { open.close() }
+            let bytes = [UInt8](repeating: 7, count: ManagerFixture.chunkBytes)
+            try open.clone.write(bytes.span.bytes, at: 0)
+        }
+        try fixture.write(2, to: 0..<8, of: "data")
+        let options = RevertOptions(
+            waits: false, clone: CloneUse(name: "data@trial", ends: true))
+        let report = try fixture.manager.reverts.revert("1", options)
+        #expect(report.items.first?.clone?.name == "trial")
+        #expect(try fixture.content(of: "data").prefix(3) == [7, 1, 1])
+        #expect(try fixture.manager.clones.list([]).first?.state == .merging)
+        _ = try fixture.manager.merges.resume([])
+        try fixture.withEngine("data") {
+            while try $0.mergeStep(byteLimit: 1 << 20) == .progressed {}
+        }
+        let next = try fixture.nextCommand()
+        #expect(try names(next) == [])
+        #expect(try next.checks.check([], readsData: true, repairs: false).damageCount == 0)
+        _ = try next.deletions.delete(["1"], isDryRun: false)
+    }
+
+    @Test("A set, and a clone of another volume, are refused in words")
+    func refusedReverts() throws {
+        let fixture = try fixture()
+        try fixture.makeVolume("other")
+        try fixture.snapshot("data", "other", name: "both")
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        let options = RevertOptions(clone: CloneUse(name: "trial", ends: false))
+        let set = #expect(throws: Problem.self) {
+            try fixture.manager.reverts.revert("set:1", options)
+        }
+        #expect(set?.code == .usage)
+        #expect(set?.message.contains("set") == true)
+        let other = #expect(throws: Problem.self) {
+            try fixture.manager.reverts.revert("other@both", options)
+        }
+        #expect(other?.code == .refused)
+        let none = #expect(throws: Problem.self) {
+            try fixture.manager.reverts.revert(
+                "1", RevertOptions(clone: CloneUse(name: "none", ends: false)))
+        }
+        #expect(none?.code == .notFound)
+    }
 }

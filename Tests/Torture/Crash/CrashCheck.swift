@@ -26,7 +26,7 @@ final class CrashCheck {
     }
 
     private func expectation(_ mode: CrashMode) -> CrashExpectation {
-        run.oracle.expectation(during: run.inFlight, afterPowerCut: mode != .keepAll)
+        run.expectation(afterPowerCut: mode != .keepAll)
     }
 
     func failure() -> String? {

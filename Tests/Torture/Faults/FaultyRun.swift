@@ -88,9 +88,8 @@ final class FaultyRun {
     }
 
     private func expectation(afterPowerCut: Bool) -> CrashExpectation {
-        run.oracle.expectation(
-            during: run.inFlight, afterPowerCut: afterPowerCut, optional: uncertain,
-            optionalClones: uncertainClones)
+        run.expectation(
+            afterPowerCut: afterPowerCut, optional: uncertain, optionalClones: uncertainClones)
     }
 
     private func repair() {
@@ -138,6 +137,7 @@ final class FaultyRun {
 
     /// A verb that failed after its work was done may be found done, or undone, by a power cut.
     private func noteUncertain(_ expectation: CrashExpectation) {
+        for name in run.endingClones { uncertainClones[name] = expectation.clones[name] }
         guard let first = expectation.outcomes.first else { return }
         for outcome in expectation.outcomes.dropFirst() {
             for id in outcome.present.symmetricDifference(first.present) {

@@ -68,7 +68,7 @@ struct StepMaker {
     private enum Kind: CaseIterable {
         case write, zero, flush, snapshot, setSnapshot, delete, collect, fold, revert, setRevert
         case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, resize, reopen
-        case makeClone, writeClone, flushClone, deleteClone
+        case makeClone, writeClone, flushClone, deleteClone, revertWith
     }
 
     init(random: SeededGenerator, cellCount: Int, cellsPerChunk: Int) {
@@ -89,6 +89,7 @@ struct StepMaker {
         case .snapshot, .merge: 8
         case .zero, .delete, .collect, .fold, .revert: 5
         case .flush, .reopen: 3
+        case .revertWith: 4
         case .makeClone, .flushClone, .deleteClone: 2
         case .setSnapshot, .setRevert, .cancelMerge, .resumeMerge, .openView, .closeView: 2
         case .pauseMerge, .resize: 1
@@ -136,6 +137,10 @@ struct StepMaker {
                 isZero: random.oneIn(5))
         case .flushClone: return .flushClone(pick: pick, isClosed: random.oneIn(2))
         case .deleteClone: return .deleteClone(pick: pick, isOpen: random.oneIn(4))
+        case .revertWith:
+            return .revertWith(
+                pick: pick, withSafety: !random.oneIn(3), ends: random.oneIn(3),
+                isUndone: random.oneIn(5))
         case .reopen: return .reopen(isClean: random.oneIn(2))
         }
     }

@@ -10,13 +10,13 @@ extension HistoryRun {
     func isCloned(_ id: SnapshotID) -> Bool { oracle.clones.values.contains { $0.base == id } }
 
     /// The clone that a pick chooses; nil when there is none.
-    private func clone(_ pick: Int) -> String? {
+    func clone(_ pick: Int) -> String? {
         let names = oracle.clones.keys.sorted()
         return names.isEmpty ? nil : names[pick % names.count]
     }
 
     /// A clone, open; it stays so.
-    private func opened(_ name: String) throws -> LiveClone {
+    func opened(_ name: String) throws -> LiveClone {
         if let open = openClones[name] { return open.clone }
         let open = try engine.openClone(name)
         openClones[name] = open
@@ -44,12 +44,14 @@ extension HistoryRun {
         let clone = try opened(name)
         let size = history.cellBytes
         let bytes = cells.lowerBound * size..<cells.upperBound * size
-        if version == 0 {
-            try clone.zero(bytes, forceUnitAccess: isForced)
-        } else {
+        let isDone = try permits("writing to clone \(name)", mustRefuse: isMerging(name)) {
+            guard version != 0 else {
+                return try clone.zero(bytes, forceUnitAccess: isForced)
+            }
             let content = history.pattern.bytes(version: version, cells: cells)
             try clone.write(content.span.bytes, at: bytes.lowerBound, forceUnitAccess: isForced)
         }
+        guard isDone else { return }
         oracle.clones[name]?.write(cells, version: version, isDurable: isForced)
     }
 
@@ -67,7 +69,7 @@ extension HistoryRun {
         guard let name = clone(pick) else { return }
         if isOpen { _ = try opened(name) } else { openClones.removeValue(forKey: name)?.close() }
         inFlight = .deleteClone(name)
-        let isDone = try permits("deleting clone \(name)", mustRefuse: isOpen) {
+        let isDone = try permits("deleting clone \(name)", mustRefuse: isOpen || isMerging(name)) {
             _ = try engine.deleteClone(name)
         }
         if isDone { oracle.clones[name] = nil }

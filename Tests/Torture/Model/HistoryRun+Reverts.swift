@@ -16,7 +16,7 @@ extension HistoryRun {
         if isDone { try noteRevert(request, content, outcome) }
     }
 
-    private func revertRequest(to target: SnapshotID, withSafety: Bool) -> RevertRequest {
+    func revertRequest(to target: SnapshotID, withSafety: Bool) -> RevertRequest {
         let safety = SnapshotID(rawValue: newID())
         return RevertRequest(
             id: RevertID(rawValue: newID()), target: target,
@@ -25,13 +25,15 @@ extension HistoryRun {
         )
     }
 
-    private func noteRevert(
-        _ request: RevertRequest, _ content: [ChunkPattern.Version], _ outcome: RevertOutcome?
+    /// - Parameter clone: what a clone's area has, chunk by chunk.
+    func noteRevert(
+        _ request: RevertRequest, _ content: [ChunkPattern.Version], _ outcome: RevertOutcome?,
+        clone: [Int: ChainModel.Content] = [:]
     ) throws {
         if let safety = request.safety?.id { oracle.takeSnapshot(safety) }
         oracle.become(content)
         if let target = ordinals[request.target] {
-            chain?.revert(to: target, withSafety: request.safety != nil)
+            chain?.revert(to: target, withSafety: request.safety != nil, clone: clone)
             if let safety = request.safety?.id { ordinals[safety] = chain?.newest }
         }
         if let safety = request.safety?.id { try noteManifest(outcome?.safety, safety) }
@@ -52,7 +54,7 @@ extension HistoryRun {
     /// Whether a merge has nothing left to copy and waits for a step to end it.
     var isMergeEnding: Bool { chain?.plan.isEmpty == true && engine.mergeProgress() != nil }
 
-    private func refusesRevert(withSafety: Bool) -> Bool? {
+    func refusesRevert(withSafety: Bool) -> Bool? {
         isMergeEnding ? nil : chain?.refusesRevert(withSafety: withSafety)
     }
 
@@ -133,6 +135,7 @@ extension HistoryRun {
 
     /// Drives a merge to its end.
     func finishMerge() throws {
+        let ending = endingClone
         try engine.resumeMerge()
         for _ in 0...2 * history.chunkCount {
             if case .progressed = try engine.mergeStep(byteLimit: 8 * history.chunkBytes) {
@@ -144,5 +147,6 @@ extension HistoryRun {
             throw TortureFailure(
                 "the merge does not end: \(String(describing: engine.mergeProgress()))")
         }
+        if let ending { noteEnd(of: ending) }
     }
 }

@@ -7,6 +7,16 @@ import TestKit
 extension HistoryRun {
     /// Carries out one step, and tells the oracle what was acknowledged.
     func perform(_ step: HistoryStep) throws {
+        let ending = endingClone
+        endingClones = Set([ending].compactMap(\.self))
+        try carryOut(step)
+        noteEnd(after: step, of: ending)
+        inFlight = .nothing
+        // At once, and not in the background: each step of a history is read with its index.
+        while engine.extendIndex() {}
+    }
+
+    private func carryOut(_ step: HistoryStep) throws {
         switch step {
         case .write(let cell, let count, let isForced):
             try write(cell..<cell + count, version: newVersion(), isForced: isForced)
@@ -33,13 +43,12 @@ extension HistoryRun {
             try writeClone(pick, cell..<cell + count, version: version, isForced: isForced)
         case .flushClone(let pick, let isClosed): try flushClone(pick, isClosed: isClosed)
         case .deleteClone(let pick, let isOpen): try deleteClone(pick, isOpen: isOpen)
+        case .revertWith(let pick, let withSafety, let ends, let isUndone):
+            try revertWith(pick, withSafety: withSafety, ends: ends, isUndone: isUndone)
         case .reopen(let isClean):
             try reopen(cleanly: isClean)
             if isClean { oracle.flush() }
         }
-        inFlight = .nothing
-        // At once, and not in the background: each step of a history is read with its index.
-        while engine.extendIndex() {}
     }
 
     // MARK: the volume

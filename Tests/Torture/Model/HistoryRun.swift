@@ -28,6 +28,8 @@ final class HistoryRun {
     var storeOrdinals: [Int: SnapshotOrdinal] = [:]
     /// What the engine is doing, for those who crash it meanwhile.
     var inFlight = InFlight.nothing
+    /// Clones that may end with the merge that runs, in whatever the engine is doing.
+    var endingClones: Set<String> = []
     /// Views that are held open, with what they must read.
     var views: [(id: SnapshotID, view: SnapshotView, content: [ChunkPattern.Version])] = []
     /// Clones that are held open.

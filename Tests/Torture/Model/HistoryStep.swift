@@ -30,6 +30,9 @@ enum HistoryStep: Hashable, Sendable {
     case flushClone(pick: Int, isClosed: Bool)
     /// Deleted; while a client has it open when `isOpen`, which is refused.
     case deleteClone(pick: Int, isOpen: Bool)
+    /// A revert to a clone's snapshot with what was written to the clone, which may end with the merge; taken
+    /// back when `isUndone`.
+    case revertWith(pick: Int, withSafety: Bool, ends: Bool, isUndone: Bool)
     /// Opened again after a clean close, or (not clean) as after the process was killed.
     case reopen(isClean: Bool)
 }
@@ -66,6 +69,9 @@ extension HistoryStep: CustomStringConvertible {
             "\(isClosed ? "close" : "flush") a clone, pick \(pick)"
         case .deleteClone(let pick, let isOpen):
             "delete a clone\(isOpen ? " that is open" : ""), pick \(pick)"
+        case .revertWith(let pick, let withSafety, let ends, let isUndone):
+            "revert with a clone, pick \(pick), \(withSafety ? "with" : "no") safety"
+                + (ends ? ", ending it" : "") + (isUndone ? ", rolled back" : "")
         case .reopen(let isClean): isClean ? "close and open" : "kill and open"
         }
     }

@@ -14,12 +14,27 @@ struct RevertCommand: ManagerCommand {
             does it all the same, and then these must do so before they write again. A volume under \
             device-mapper must not be open at all: unmount it first, or use --lazy-on-close, and the \
             next tick, activate, deactivate or umount that finds it closed does it.
+
+            With --with, the volume reads as the snapshot with what was written to a clone of it: repair \
+            or upgrade a copy, test it, then make it the volume. The clone can be read meanwhile, and \
+            written to again when the merge has ended, unless --end-clone says that it ends then.
             """,
-        examples: ["revert data@2h --dry-run", "revert 42", "revert set:7 --yes"],
+        examples: [
+            "revert data@2h --dry-run", "revert 42", "revert set:7 --yes",
+            "revert 42 --with repaired --end-clone",
+        ],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
     @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
     var reference: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Merge what was written to this clone of the snapshot, too.", valueName: "clone"))
+    var with: String?
+
+    @Flag(help: "The clone ends with the merge; else it goes on then.")
+    var endClone = false
 
     @Flag(help: "Take no safety snapshot: what was written since the last snapshot is lost.")
     var noSafety = false
@@ -42,11 +57,17 @@ struct RevertCommand: ManagerCommand {
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
+    func validate() throws {
+        guard with != nil || !endClone else {
+            throw ValidationError("--end-clone needs --with, which says the clone")
+        }
+    }
+
     func run(_ context: CommandContext) throws {
         let reverts = try context.manager().reverts
         var options = RevertOptions(
             skipsSafety: noSafety, waits: wait, isDryRun: true, isQueuedWhileOpen: lazyOnClose,
-            overrulesClients: force)
+            overrulesClients: force, clone: with.map { CloneUse(name: $0, ends: endClone) })
         if !dryRun, noSafety || context.terminal.canAsk, !confirmation.yes {
             try ask(try reverts.revert(reference, options), context.terminal)
         }
@@ -73,14 +94,17 @@ struct RevertCommand: ManagerCommand {
                     + " to snapshot \(item.target) when it is closed\n"
             }
             let plan = display.size(item.planBytes)
+            let clone = item.clone.map { " with clone \($0.name)" } ?? ""
             guard !report.isDryRun else {
-                return "volume \(item.volume) would read as snapshot \(item.target): \(plan) to "
+                return
+                    "volume \(item.volume) would read as snapshot \(item.target)\(clone): \(plan) to "
                     + "merge, \(display.size(item.preserveBytes)) to keep for other snapshots\n"
             }
             let advice = item.clientAdvice.map { "\($0)\n" } ?? ""
             let undo = item.safety.map { Wording.shell.text("; \(.revert($0)) undoes it") } ?? ""
             let merge = item.state == .done ? "merged \(plan)" : "merging \(plan)"
-            return "volume \(item.volume) reads as snapshot \(item.target): \(merge)\(undo)\n"
+            return
+                "volume \(item.volume) reads as snapshot \(item.target)\(clone): \(merge)\(undo)\n"
                 + advice
         }.joined()
     }

@@ -1,0 +1,146 @@
+internal import System
+internal import SnapshotModel
+internal import StoreFormat
+
+/// A clone that nobody writes to any more, for a revert that takes its content.
+struct FrozenClone {
+    let record: CloneRecord
+    /// What of it is not as in its snapshot.
+    let map: ChunkMap
+    /// Whether it is over when the merge has ended.
+    let ends: Bool
+
+    /// How the revert's record names it.
+    var inRecord: RevertClone {
+        RevertClone(
+            ordinal: record.ordinal, name: record.name, entryCount: map.count, ends: ends)
+    }
+
+    /// What it adds to the plan: it comes before all areas of the chain.
+    var sources: SourceMap { SourceMap(map, ordinal: record.ordinal.inPlans) }
+}
+
+// Reverts that take what was written to a clone. From before such a revert is committed until its merge has ended
+// or was replaced, the clone's area is a source as those of frozen snapshots are: nobody writes to it.
+extension LiveEngine {
+    /// The clone that a revert to a snapshot may take.
+    ///
+    /// - Throws: `notFound`; `refused` when it is another snapshot's; `broken`.
+    func mergeableClone(
+        _ use: CloneUse, for target: SnapshotManifest
+    ) throws(Problem) -> CloneRecord {
+        let found = cloneTable.withLock { table in
+            table.record(named: use.name).flatMap {
+                table.going.contains($0.ordinal) ? nil : $0
+            }
+        }
+        guard let found else { throw Problem.noClone(use.name, of: record.name) }
+        guard found.snapshotID == target.id, found.snapshot == target.ordinal else {
+            throw Problem(
+                .refused,
+                "\(title(of: found)) began as snapshot \(found.snapshotID), and not as \(target.id)",
+                hint: "run \(.revertWithClone(found.snapshotID, found.name))")
+        }
+        guard found.volumeBytes == target.volumeBytes else {
+            throw Problem(
+                .refused,
+                "\(title(of: found)) has \(found.volumeBytes) bytes, its snapshot "
+                    + "\(target.volumeBytes)",
+                hint: "see \(.cloneList)")
+        }
+        return found
+    }
+
+    /// With the chain's lock taken: has nobody write to a clone from now on, and what was written durable. It
+    /// goes on with ``thawClones()``.
+    ///
+    /// - Parameter overrulesClients: whether those who have it open for writing are no reason against it.
+    func freeze(
+        _ use: CloneUse, for target: SnapshotManifest, overrulesClients: Bool
+    ) throws(Problem) -> FrozenClone {
+        let found = try mergeableClone(use, for: target)
+        let ordinal = found.ordinal
+        let known = cloneTable.withLock { $0.open[ordinal] }
+        if let writers = known?.writers, writers > 0, !overrulesClients {
+            throw writersProblem(found, writers)
+        }
+        let clone: LiveClone
+        if let known { clone = known.clone } else { clone = try open(found) }
+        let device = try store.openCloneArea(ordinal, writable: false)
+        cloneTable.withLock { $0.sources[ordinal] = device }
+        return FrozenClone(record: found, map: try clone.freeze(), ends: use.ends)
+    }
+
+    /// With the chain's lock taken: lets those clones be written to again that no merge copies from any more.
+    func thawClones() {
+        let needed = chain.merge?.record.clone?.ordinal
+        let hasFrozen = cloneTable.withLock { table in
+            table.sources.keys.contains { $0 != needed }
+        }
+        guard hasFrozen else { return }
+        // Who has begun to read in the merge's time may still be about to read there.
+        gate.close()
+        gate.open()
+        let (thawed, closed) = cloneTable.withLock { table in
+            let gone = table.sources.filter { $0.key != needed }
+            for ordinal in gone.keys { table.sources[ordinal] = nil }
+            let alive = gone.keys.filter { !table.going.contains($0) }
+            return (alive.compactMap { table.open[$0]?.clone }, gone)
+        }
+        for clone in thawed { clone.thaw() }
+        // Files are closed when the lock is given back.
+        withExtendedLifetime(closed) {}
+    }
+
+    /// Whether a merge copies from a clone, or is about to.
+    func isSource(_ ordinal: CloneOrdinal) -> Bool {
+        cloneTable.withLock { $0.sources[ordinal] != nil }
+    }
+
+    /// With the chain's lock taken: a clone is over that a merge has ended with. Its record goes before the
+    /// revert's, so that it never comes back; its area after it, as until then the revert names it.
+    ///
+    /// - Returns: what ends it, to be called when the revert has gone.
+    func endClone(of merge: RunningMerge) throws(Problem) -> (() -> Void)? {
+        guard let used = merge.record.clone, used.ends else { return nil }
+        // From here on it may have no record any more, whatever becomes of the rest.
+        cloneTable.withLock { _ = $0.going.insert(used.ordinal) }
+        do throws(Problem) { try store.endClone(used.ordinal) } catch {
+            // As with the note of the end: a merge that never ends on a full store would be worse.
+            guard error.code == .noSpace else { throw error }
+            cloneTable.withLock { _ = $0.going.remove(used.ordinal) }
+            warn("clone \(used.name) of volume “\(record.name)” goes on: \(error.message)")
+            return nil
+        }
+        return { self.removeEnded(used.ordinal) }
+    }
+
+    /// What fails here is swept at the next open: the clone does not count any more.
+    private func removeEnded(_ ordinal: CloneOrdinal) {
+        let gone = cloneTable.withLock { $0.remove(ordinal) }
+        withExtendedLifetime(gone) {}
+        for path in (try? store.removeClone(ordinal)) ?? [] {
+            warn("\(path) is not snapmgr's: it stays, and its folder with it")
+        }
+    }
+
+    // MARK: Words
+
+    func frozenProblem(_ clone: CloneRecord) -> Problem {
+        Problem(
+            .refused,
+            "\(title(of: clone)) is being merged into the volume: until that has ended it can be read, and "
+                + "neither written to nor deleted",
+            hint: "wait until \(.mergeStatus(record.name)) says done")
+    }
+
+    private func writersProblem(_ clone: CloneRecord, _ count: Int) -> Problem {
+        Problem(
+            .refused,
+            "\(title(of: clone)) is open for writing: \(count) \(count == 1 ? "client has" : "clients have") "
+                + "it open over NBD",
+            hint:
+                "unmount it in the client or stop the VM, then try again; or use --force: its writes are "
+                + "refused then until the merge has ended")
+    }
+}
