@@ -17,6 +17,8 @@ package final class LocalSession: OpenVolume, HostedSession {
     private let stagesRevert = Monitored(false)
     /// The snapshots that were read last.
     private let views = Monitored<[SnapshotView]>([])
+    /// The clone that the session has copied and may delete.
+    private let held = Monitored<CloneHold?>(nil)
 
     /// - Parameter ownsHost: whether the volume is closed with the session.
     package init(host: VolumeHost, ownsHost: Bool) {
@@ -36,6 +38,7 @@ package final class LocalSession: OpenVolume, HostedSession {
     package func close() {
         change.abandon()
         keepViews(0)
+        hold(nil)
         // What could not be flushed is found by the next open, which recovers.
         if ownsHost { try? host.close() }
     }
@@ -330,6 +333,33 @@ extension LocalSession {
     package func deleteClone(
         _ name: String, for client: any RequestClient
     ) throws(Problem) -> Int {
-        try change.atOnce(for: client) { engine throws(Problem) in try engine.deleteClone(name) }
+        let hold = held.withLock { $0?.clone.record.name == name ? $0 : nil }
+        return try change.atOnce(for: client) { engine throws(Problem) in
+            guard let hold else { return try engine.deleteClone(name) }
+            return try engine.deleteClone(hold)
+        }
+    }
+
+    package func exportClone(
+        _ name: String, path: String, holds: Bool, for client: any RequestClient
+    ) throws(Problem) -> Int {
+        let hold = try engine.holdClone(name)
+        do throws(Problem) {
+            let bytes = try SnapshotExport(path: path).write(hold, for: client)
+            if holds { self.hold(hold) } else { hold.close() }
+            return bytes
+        } catch {
+            hold.close()
+            throw error
+        }
+    }
+
+    /// Holds a clone in the place of another one.
+    private func hold(_ next: CloneHold?) {
+        let former = held.withLock { held in
+            defer { held = next }
+            return held
+        }
+        former?.close()
     }
 }

@@ -97,6 +97,13 @@ package protocol OpenVolume: VolumeSession {
     ) throws(Problem) -> Int
     /// Removes a clone, and returns the bytes that are freed.
     func deleteClone(_ name: String, for client: any RequestClient) throws(Problem) -> Int
+    /// Writes a clone's content to a new file, and returns its size in bytes.
+    ///
+    /// - Parameter holds: whether nobody writes to the clone until the session deletes it or ends.
+    /// - Throws: `refused` while a client has it open for writing.
+    func exportClone(
+        _ name: String, path: String, holds: Bool, for client: any RequestClient
+    ) throws(Problem) -> Int
 }
 
 extension OpenVolume {
@@ -118,6 +125,11 @@ extension OpenVolume {
     /// Refused, where a driver has no clones.
     package func previewDeleteClone(
         _ name: String, for client: any RequestClient
+    ) throws(Problem) -> Int { throw Problem.noClones }
+
+    /// Refused, where a driver has no clones.
+    package func exportClone(
+        _ name: String, path: String, holds: Bool, for client: any RequestClient
     ) throws(Problem) -> Int { throw Problem.noClones }
 
     /// Refused, where a driver has no clones.
@@ -193,6 +205,9 @@ extension OpenVolume {
             return .cloneDeleted(bytes: try previewDeleteClone(name, for: client))
         case .deleteClone(let name):
             return .cloneDeleted(bytes: try deleteClone(name, for: client))
+        case .exportClone(let name, let path, let holds):
+            return .exported(
+                bytes: try exportClone(name, path: path, holds: holds, for: client))
         case .read(let id, let offset, let count):
             return .content(try read(id, at: offset, count: count, for: client))
         case .resize(let bytes): return .volume(try resize(to: bytes, for: client))

@@ -56,6 +56,9 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     /// What deleting a clone would free.
     case previewDeleteClone(String)
     case deleteClone(String)
+    /// Writes a clone's content to a new file; sends progress. With `holds`, nobody writes to the clone until the
+    /// session deletes it or ends.
+    case exportClone(String, path: String, holds: Bool)
 
     /// Who has the volume open for writing.
     case clients
@@ -70,7 +73,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             releaseIO = "release", previewRevert, revert, previewRevertWith, revertWith,
             mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
-            export, read, resize, createClone, previewDeleteClone, deleteClone, clients,
+            export, read, resize, createClone, previewDeleteClone, deleteClone, exportClone,
+            clients,
             overruleClients, letGo
     }
 }
@@ -86,7 +90,7 @@ extension VolumeRequest {
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .previewRevertWith, .revertWith,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
-            .read, .resize, .createClone, .deleteClone, .letGo:
+            .read, .resize, .createClone, .deleteClone, .exportClone, .letGo:
             false
         }
     }

@@ -150,6 +150,15 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/exportClone(_:path:holds:)``: the file's size in bytes.
+    package func exportClone(
+        _ name: String, path: String, holds: Bool = false
+    ) throws(Problem) -> Int {
+        try askOfClones(.exportClone(name, path: path, holds: holds)) {
+            if case .exported(let bytes) = $0 { bytes } else { nil }
+        }
+    }
+
     /// A server of an older version knows no clones.
     private func askOfClones<Value>(
         _ request: VolumeRequest, _ value: (VolumeReply) -> Value?

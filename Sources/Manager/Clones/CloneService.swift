@@ -48,7 +48,7 @@ package struct CloneService {
     }
 
     /// The catalog takes over what the store says, whether the change succeeds or not.
-    private func changing<Result>(
+    func changing<Result>(
         _ name: String, of volume: VolumeRow, _ body: () throws -> Result
     ) throws -> Result {
         let volumeName = volume.record.name
@@ -149,14 +149,20 @@ package struct CloneService {
     ///
     /// - Throws: `notFound`, `ambiguous`.
     func clone(_ reference: String) throws -> CloneRow {
+        guard let row = try find(reference) else {
+            throw Problem(
+                .notFound, "there is no clone \(reference)", hint: "see them all: \(.cloneList)")
+        }
+        return row
+    }
+
+    /// The same; nil when there is none.
+    func find(_ reference: String) throws -> CloneRow? {
         let parts = reference.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         let name = String(parts.last ?? "")
         var rows = try context.catalog.clones(named: name)
         if parts.count == 2 { rows.removeAll { $0.volume != parts[0] } }
-        guard let row = rows.first else {
-            throw Problem(
-                .notFound, "there is no clone \(reference)", hint: "see them all: \(.cloneList)")
-        }
+        guard let row = rows.first else { return nil }
         guard rows.count == 1 else {
             let candidates = rows.map { "\($0.volume)@\(name)" }.joined(separator: ", ")
             throw Problem(

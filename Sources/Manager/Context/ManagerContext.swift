@@ -72,9 +72,10 @@ extension ManagerContext {
         return row
     }
 
+    /// - Parameter replaced: a clone that may have the name.
     /// - Throws: `exists` when a volume has the name, or a clone, which is served by it.
-    func requireFreeVolumeName(_ name: String) throws {
-        if let clone = try catalog.clones(named: name).first {
+    func requireFreeVolumeName(_ name: String, replacing replaced: CloneRow? = nil) throws {
+        if let clone = try catalog.clones(named: name).first(where: { $0 != replaced }) {
             throw Problem(
                 .exists,
                 "volume \(clone.volume) has a clone \(name), which is served by that name",

@@ -31,6 +31,10 @@ struct RevertReconciler {
                 continue
             }
         }
+        // A clone that ends with a merge loses its record before the merge is over.
+        if all.contains(where: \.isUnfinished) {
+            try EndedClones(context, facts.volume).takeOver()
+        }
     }
 
     /// Whether another volume of the group is known, or seen in its store, to have been reverted;

@@ -1,6 +1,5 @@
 internal import Catalog
 internal import SnapshotModel
-internal import StoreFormat
 
 /// Records that a merge has ended, with what follows from it.
 struct MergeEnd {
@@ -13,23 +12,14 @@ struct MergeEnd {
     }
 
     func record(_ row: RevertRow, _ state: MergeState) throws {
-        let clones = changedClones()
+        // As long as that cannot be looked at, the merge has not ended for the catalog.
+        let clones = try EndedClones(context, volume).changed()
         try context.catalog.atomically("recording the end of a merge") {
             try recordAll(row, state)
             if let clones {
                 try context.catalog.setClones(volume: volume.record.name, clones)
             }
         }
-    }
-
-    /// What the store says of the volume's clones, where one has ended with a merge; nil where the catalog
-    /// says the same.
-    private func changedClones() -> [CloneRecord]? {
-        let known = try? context.catalog.clones(volume: volume.record.name).map(\.record)
-        guard let known, !known.isEmpty, volume.cloning == nil,
-            let stored = try? context.reader(volume).clones(), Set(stored) != Set(known)
-        else { return nil }
-        return stored
     }
 
     private func recordAll(_ row: RevertRow, _ state: MergeState) throws {

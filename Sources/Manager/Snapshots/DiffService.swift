@@ -29,12 +29,16 @@ extension DiffReport: JSONConvertible {
     }
 }
 
-/// Compares two snapshots, or a snapshot and the volume as it reads now, without reading data.
+/// Compares two snapshots, or a snapshot and the volume as it reads now, without reading data. Either may be a
+/// clone, too.
 package struct DiffService {
     let context: ManagerContext
 
-    package func diff(_ from: String, _ to: String) throws -> DiffReport {
-        let (start, end) = (try point(from), try point(to))
+    /// - Parameter to: nil for the snapshot that a clone began as.
+    package func diff(_ from: String, _ to: String?) throws -> DiffReport {
+        let start = try point(from)
+        let to = try to ?? base(of: start, from)
+        let end = try point(to)
         guard start.volume == end.volume else {
             throw Problem(
                 .usage,
@@ -60,9 +64,30 @@ extension DiffService {
         var ordinal: SnapshotOrdinal
         var takenAt: Timestamp
         var volumeBytes: Int
+        /// Of a clone: it differs from the snapshot where it was written to.
+        var clone: CloneRecord?
+    }
+
+    private func base(of point: Point, _ reference: String) throws -> String {
+        guard let clone = point.clone else {
+            throw Problem(
+                .usage, "`\(reference)` is no clone: what it is to be compared with is not said",
+                hint: "name another snapshot, or \(point.volume)@live")
+        }
+        return "\(clone.snapshotID)"
     }
 
     private func point(_ reference: String) throws -> Point {
+        guard let clone = try CloneService(context: context).find(reference) else {
+            return try chainPoint(reference)
+        }
+        var point = try chainPoint("\(clone.record.snapshotID)")
+        point.volumeBytes = clone.record.volumeBytes
+        point.clone = clone.record
+        return point
+    }
+
+    private func chainPoint(_ reference: String) throws -> Point {
         switch try ReferenceResolver(context).target(reference) {
         case .snapshot(let row):
             return Point(
@@ -82,7 +107,12 @@ extension DiffService {
     private func ranges(_ volume: VolumeRow, _ older: Point, _ newer: Point) throws -> [Range<Int>]
     {
         let maps = { AreaMaps(context, volume) }
+        // A clone is as itself.
+        if let clone = older.clone, clone == newer.clone { return [] }
         var chunks = try Self.changed(between: older.ordinal, newer.ordinal, maps)
+        for clone in [older.clone, newer.clone].compactMap(\.self) {
+            chunks = chunks.union(try context.reader(volume).chunkMap(of: clone).chunks)
+        }
         var geometry = volume.record.geometry
         geometry.volumeBytes = max(older.volumeBytes, newer.volumeBytes)
         let tail = min(older.volumeBytes, newer.volumeBytes)..<geometry.volumeBytes

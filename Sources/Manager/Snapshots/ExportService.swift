@@ -5,7 +5,10 @@ internal import VolumeAccess
 
 /// What was exported, and where.
 package struct ExportReport: Hashable, Sendable {
+    /// Of a clone: the snapshot that it began as.
     package var snapshot: SnapshotID
+    /// The clone whose content it is; nil of a snapshot's.
+    package var clone: String?
     package var volume: String
     package var path: String
     package var byteCount: Int
@@ -15,21 +18,28 @@ extension ExportReport: JSONConvertible {
     package var json: JSONValue {
         [
             "export": [
-                "snapshot_id": JSONValue(snapshot), "volume": JSONValue(volume),
+                "snapshot_id": JSONValue(snapshot), "clone": JSONValue(clone),
+                "volume": JSONValue(volume),
                 "file": JSONValue(path), "bytes": JSONValue(byteCount),
             ]
         ]
     }
 }
 
-/// Writes a snapshot's content to a new file.
+/// Writes a snapshot's content, or a clone's, to a new file.
 package struct ExportService {
     let context: ManagerContext
 
     /// The file appears under its name only when it is complete.
     private static let unfinishedSuffix = ".snapmgr-export"
 
+    /// - Parameter reference: a snapshot, or a clone.
     package func export(_ reference: String, to file: String) throws -> ExportReport {
+        if let clone = try CloneService(context: context).find(reference) {
+            return try context.asJob(.export, of: [clone.volume]) { context in
+                try ExportService(context: context).export(clone, to: file)
+            }
+        }
         let row = try ReferenceResolver(context).snapshot(reference)
         return try context.asJob(.export, of: [row.volume]) { context in
             try ExportService(context: context).export(row, to: file)
@@ -37,33 +47,59 @@ package struct ExportService {
     }
 
     private func export(_ row: SnapshotRow, to file: String) throws -> ExportReport {
+        let path = try free(file)
+        try Reconciler(context).tidy([row.volume])
+        try context.requireWhole(row)
+        let bytes = try Self.write(to: path) { partial in
+            let bytes = try context.withSession(try context.volume(row.volume)) { session in
+                try session.export(row.id, path: partial)
+            }
+            try context.end.check()
+            return bytes
+        }
+        try context.log(
+            .exported, "snapshot \(row.id) was exported to \(path)", volume: row.volume,
+            snapshot: row.id)
+        return ExportReport(snapshot: row.id, volume: row.volume, path: path, byteCount: bytes)
+    }
+
+    private func export(_ row: CloneRow, to file: String) throws -> ExportReport {
+        let path = try free(file)
+        let (name, id) = (row.record.name, row.record.snapshotID)
+        try Reconciler(context).tidy([row.volume])
+        let bytes = try Self.write(to: path) { partial in
+            let bytes = try context.withSession(try context.volume(row.volume)) { session in
+                try session.exportClone(name, path: partial)
+            }
+            try context.end.check()
+            return bytes
+        }
+        try context.log(
+            .exported, "clone \(name) was exported to \(path)", volume: row.volume, snapshot: id)
+        return ExportReport(
+            snapshot: id, clone: name, volume: row.volume, path: path, byteCount: bytes)
+    }
+
+    private func free(_ file: String) throws -> String {
         let path = try Paths.absolute(file)
         guard try !Paths.exists(path) else {
             throw Problem(.exists, "\(path) exists already", hint: "name a file that does not")
         }
-        try Reconciler(context).tidy([row.volume])
-        try context.requireWhole(row)
-        let partial = path + Self.unfinishedSuffix
+        return path
+    }
+
+    /// Has a file written that gets its name when it is complete.
+    static func write(to path: String, _ body: (String) throws -> Int) throws -> Int {
+        let partial = path + unfinishedSuffix
         // What an interrupted export of the same name has left.
         try Paths.remove(partial)
         do {
-            let bytes = try write(row.id, of: row.volume, to: partial)
-            try context.end.check()
+            let bytes = try body(partial)
             try Paths.renameUnlessTaken(partial, to: path)
-            try context.log(
-                .exported, "snapshot \(row.id) was exported to \(path)", volume: row.volume,
-                snapshot: row.id)
-            return ExportReport(
-                snapshot: row.id, volume: row.volume, path: path, byteCount: bytes)
+            return bytes
         } catch {
             try? Paths.remove(partial)
             throw error
-        }
-    }
-
-    private func write(_ id: SnapshotID, of volume: String, to path: String) throws -> Int {
-        try context.withSession(try context.volume(volume)) { session in
-            try session.export(id, path: path)
         }
     }
 }

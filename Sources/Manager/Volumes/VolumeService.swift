@@ -41,18 +41,23 @@ package struct VolumeService {
     let context: ManagerContext
 
     package func create(_ request: CreateRequest) throws -> VolumeSummary {
+        try create(request, replacing: nil)
+        return try show(request.name)
+    }
+
+    /// - Parameter clone: the clone that the volume takes the place, and maybe the name, of.
+    func create(_ request: CreateRequest, replacing clone: CloneRow?) throws {
         try validate(request)
         let driver = try context.drivers.driver(named: request.driver)
-        try context.requireFreeVolumeName(request.name)
+        try context.requireFreeVolumeName(request.name, replacing: clone)
         try context.withLock(ofName: request.name) {
             // Again: another command may have been faster.
-            try context.requireFreeVolumeName(request.name)
+            try context.requireFreeVolumeName(request.name, replacing: clone)
             let volumes = try context.catalog.volumes()
             try VolumeCreation(
                 context: context, request: request, driver: driver, volumes: volumes
             ).run()
         }
-        return try show(request.name)
     }
 
     static func requireValid(_ name: String) throws {

@@ -13,6 +13,13 @@ struct CloneTable {
     var open: [CloneOrdinal: OpenEntry] = [:]
     /// The areas that a merge copies from, or is about to: nobody writes to these clones.
     var sources: [CloneOrdinal: any BlockDevice] = [:]
+    /// How many copy a clone just now: nobody writes to these either.
+    var holds: [CloneOrdinal: Int] = [:]
+
+    /// Whether nobody may write to a clone.
+    func isFrozen(_ ordinal: CloneOrdinal) -> Bool {
+        sources[ordinal] != nil || holds[ordinal] != nil
+    }
 
     /// A clone that is open.
     struct OpenEntry {

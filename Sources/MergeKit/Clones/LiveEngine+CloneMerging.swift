@@ -81,13 +81,15 @@ extension LiveEngine {
         // Who has begun to read in the merge's time may still be about to read there.
         gate.close()
         gate.open()
-        let (thawed, closed) = cloneTable.withLock { table in
+        let closed = cloneTable.withLock { table in
             let gone = table.sources.filter { $0.key != needed }
             for ordinal in gone.keys { table.sources[ordinal] = nil }
-            let alive = gone.keys.filter { !table.going.contains($0) }
-            return (alive.compactMap { table.open[$0]?.clone }, gone)
+            for ordinal in gone.keys
+            where !table.going.contains(ordinal) && !table.isFrozen(ordinal) {
+                table.open[ordinal]?.clone.thaw()
+            }
+            return gone
         }
-        for clone in thawed { clone.thaw() }
         // Files are closed when the lock is given back.
         withExtendedLifetime(closed) {}
     }
@@ -95,6 +97,11 @@ extension LiveEngine {
     /// Whether a merge copies from a clone, or is about to.
     func isSource(_ ordinal: CloneOrdinal) -> Bool {
         cloneTable.withLock { $0.sources[ordinal] != nil }
+    }
+
+    /// The same, or somebody copies it just now: nobody may write to it.
+    func isFrozen(_ ordinal: CloneOrdinal) -> Bool {
+        cloneTable.withLock { $0.isFrozen(ordinal) }
     }
 
     /// With the chain's lock taken: a clone is over that a merge has ended with. Its record goes before the
@@ -127,7 +134,13 @@ extension LiveEngine {
     // MARK: Words
 
     func frozenProblem(_ clone: CloneRecord) -> Problem {
-        Problem(
+        guard isSource(clone.ordinal) else {
+            return Problem(
+                .refused,
+                "\(title(of: clone)) is being copied: until that has ended it can only be read",
+                hint: "try again when the copy is done")
+        }
+        return Problem(
             .refused,
             "\(title(of: clone)) is being merged into the volume: until that has ended it can be read, and "
                 + "neither written to nor deleted",

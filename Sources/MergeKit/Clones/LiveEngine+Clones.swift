@@ -87,9 +87,14 @@ extension LiveEngine {
     /// - Returns: the bytes that its area occupied.
     /// - Throws: `notFound`; `refused` while a client has it open.
     package func deleteClone(_ name: String) throws(Problem) -> Int {
+        try deleteClone(name, heldBy: nil)
+    }
+
+    /// - Parameter hold: the hold that is no reason against it, and who has it open with it.
+    func deleteClone(_ name: String, heldBy hold: CloneHold?) throws(Problem) -> Int {
         try chainLock.during { () throws(Problem) in
             try checkOpen()
-            let record = try deletableClone(name)
+            let record = try deletableClone(name, heldBy: hold)
             let bytes = storeBytes(of: record)
             // Nobody opens it any more, whatever becomes of the removal.
             cloneTable.withLock { _ = $0.going.insert(record.ordinal) }
@@ -109,7 +114,7 @@ extension LiveEngine {
 
     /// What deleting a clone would free, in bytes. - Throws: as ``deleteClone(_:)``.
     package func previewDeleteClone(_ name: String) throws(Problem) -> Int {
-        storeBytes(of: try deletableClone(name))
+        storeBytes(of: try deletableClone(name, heldBy: nil))
     }
 
     /// What a clone's area occupies, in bytes; 0 of one that cannot be looked at.
@@ -118,12 +123,14 @@ extension LiveEngine {
         return (try? area?.allocatedBytes()) ?? 0
     }
 
-    private func deletableClone(_ name: String) throws(Problem) -> CloneRecord {
+    private func deletableClone(
+        _ name: String, heldBy hold: CloneHold?
+    ) throws(Problem) -> CloneRecord {
         guard let record = cloneTable.withLock({ $0.record(named: name) }) else {
             throw Problem.noClone(name, of: self.record.name)
         }
         guard !isSource(record.ordinal) else { throw frozenProblem(record) }
-        let users = cloneUsers(record.ordinal)
+        let users = cloneUsers(record.ordinal) - (hold == nil ? 0 : 1)
         guard users == 0 else {
             throw Problem(
                 .refused,
@@ -161,7 +168,7 @@ extension LiveEngine {
                     }
                 })
             else { throw Problem.noClone(name, of: self.record.name) }
-            let isWritable = !readOnly && !isSource(record.ordinal)
+            let isWritable = !readOnly && !isFrozen(record.ordinal)
             let known = cloneTable.withLock { $0.open[record.ordinal]?.clone }
             let clone: LiveClone
             if let known { clone = known } else { clone = try open(record) }
@@ -200,7 +207,7 @@ extension LiveEngine {
         guard !area.isInvalid else { throw invalidProblem(record) }
         return LiveClone(
             record, engine: self, view: view(of: manifest), area: area, device: device,
-            isFrozen: isSource(record.ordinal))
+            isFrozen: isFrozen(record.ordinal))
     }
 
     private func damageProblem(_ record: CloneRecord, _ problem: Problem) -> Problem {

@@ -26,6 +26,16 @@ package struct SnapshotExport {
         }
     }
 
+    /// The same of a clone, which nobody writes to meanwhile.
+    package func write(
+        _ hold: CloneHold, for client: any RequestClient
+    ) throws(Problem) -> Int {
+        try writeFile(byteCount: hold.clone.byteCount, for: client) { file, control, onProgress in
+            try SnapshotExporter.export(
+                content: hold.clone, to: file, control: control, onProgress: onProgress)
+        }
+    }
+
     /// The same from a device that has the snapshot's content.
     package func write(
         _ source: any BlockDevice, named name: String, for client: any RequestClient

@@ -15,10 +15,18 @@ package enum SnapshotExporter {
         _ view: SnapshotView, to device: any BlockDevice, control: CopyControl = CopyControl(),
         onProgress: (Int) -> Void = { _ in }
     ) throws(Problem) {
-        let source = ViewDevice(view)
+        try export(content: view, to: device, control: control, onProgress: onProgress)
+    }
+
+    /// The same of a clone, too, to which nobody writes meanwhile.
+    static func export(
+        content: any ViewedContent, to device: any BlockDevice, control: CopyControl,
+        onProgress: (Int) -> Void
+    ) throws(Problem) {
+        let source = ViewDevice(content)
         do throws(Problem) {
             try export(
-                source, named: "snapshot \(view.manifest.id)", to: device, control: control,
+                source, named: content.deviceName, to: device, control: control,
                 onProgress: onProgress)
         } catch { throw source.problem ?? error }
     }

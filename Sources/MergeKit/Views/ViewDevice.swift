@@ -1,14 +1,32 @@
 internal import System
 internal import SnapshotModel
 
-/// A snapshot's view as a device to copy from.
+/// What has the content of a volume's size, and is read alone.
+protocol ViewedContent: Sendable {
+    /// How messages call it.
+    var deviceName: String { get }
+    /// In bytes.
+    var byteCount: Int { get }
+    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
+    func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent]
+}
+
+extension SnapshotView: ViewedContent {
+    var deviceName: String { "snapshot \(manifest.id)" }
+}
+
+extension LiveClone: ViewedContent {
+    var deviceName: String { "clone \(record.name)" }
+}
+
+/// A snapshot's view, or a clone, as a device to copy from.
 final class ViewDevice: BlockDevice {
-    private let view: SnapshotView
+    private let view: any ViewedContent
     private let lastProblem = Monitored<Problem?>(nil)
 
-    init(_ view: SnapshotView) { self.view = view }
+    init(_ view: any ViewedContent) { self.view = view }
 
-    var path: String { "snapshot \(view.manifest.id)" }
+    var path: String { view.deviceName }
     /// What the last failure really was: an I/O failure cannot say it all.
     var problem: Problem? { lastProblem.withLock { $0 } }
 

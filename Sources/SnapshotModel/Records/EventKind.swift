@@ -26,6 +26,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case exported = "exported"
     case cloneCreated = "clone_created"
     case cloneDeleted = "clone_deleted"
+    case clonePromoted = "clone_promoted"
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"

@@ -1,5 +1,5 @@
 import Catalog
-import FoundationEssentials
+import Foundation
 import Glibc
 import MergeKit
 import Scheduler
@@ -213,5 +213,45 @@ struct CloneServiceTests {
                 "1", RevertOptions(clone: CloneUse(name: "none", ends: false)))
         }
         #expect(none?.code == .notFound)
+    }
+
+    @Test("A promotion that was cut leaves the clone whole, and says what to do")
+    func cutPromotion() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        let path = "\(fixture.folder)/trial.img"
+        // The image has been written, the volume made, and the clone not deleted.
+        _ = try fixture.manager.exports.export("trial", to: path)
+        let row = try fixture.manager.clones.clone("trial")
+        try fixture.manager.volumes.create(
+            CreateRequest(
+                name: "trial", originPath: path, chunkBytes: ManagerFixture.chunkBytes),
+            replacing: row)
+        let problem = #expect(throws: Problem.self) {
+            try fixture.nextCommand().clones.promote(
+                "trial", PromoteOptions(originPath: "\(fixture.folder)/other.img"))
+        }
+        #expect(problem?.code == .exists)
+        #expect(problem?.hint?.remedies.contains(.cloneDelete("trial")) == true)
+        #expect(try names(fixture.manager) == ["trial"])
+        #expect(try fixture.content(of: "trial").prefix(9) == [1, 1, 1, 1, 1, 1, 1, 1, 0])
+        _ = try fixture.manager.clones.delete("trial", isDryRun: false)
+        #expect(try fixture.content(of: "trial").prefix(9) == [1, 1, 1, 1, 1, 1, 1, 1, 0])
+    }
+
+    @Test("A promotion that cannot make its volume leaves no image, and the clone")
+    func failedPromotion() throws {
+        let fixture = try fixture()
+        _ = try fixture.manager.clones.create("1", name: "trial", isDryRun: false)
+        // Its store would be here.
+        let store = fixture.storePath("trial")
+        try FileManager.default.createDirectory(atPath: store, withIntermediateDirectories: true)
+        try Data("strange".utf8).write(to: URL(filePath: store + "/strange"))
+        let path = "\(fixture.folder)/own.img"
+        #expect(throws: (any Error).self) {
+            try fixture.manager.clones.promote("trial", PromoteOptions(originPath: path))
+        }
+        #expect(!FileManager.default.fileExists(atPath: path))
+        #expect(try names(fixture.nextCommand()) == ["trial"])
     }
 }

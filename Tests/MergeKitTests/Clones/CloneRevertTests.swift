@@ -332,4 +332,32 @@ struct CloneRevertTests {
         for index in 6 * Self.chunkBytes..<7 * Self.chunkBytes { expected[index] = 1 }
         #expect(try volume(opened.engine) == expected)
     }
+
+    @Test("Who reads by a merge's plan is done before its clone is written to again")
+    func readerInFlight() throws {
+        let fixture = try fixture()
+        try revert(fixture)
+        let isDone = Monitored(false)
+        let thread = Monitored<BackgroundThread?>(nil)
+        fixture.disk.observer = { operation in
+            guard operation.kind == .read, operation.path.contains("clones/") else { return }
+            fixture.disk.observer = nil
+            // The reader has found out where the bytes lie, and is about to read them there.
+            let started = try? BackgroundThread.startIfPossible(name: "merger") {
+                try? fixture.merge()
+                try? write(9, at: Self.chunkBytes..<2 * Self.chunkBytes, fixture.engine)
+                isDone.change { $0 = true }
+            }
+            thread.withLock { $0 = started }
+            _ = isDone.wait(milliseconds: 300) { $0 ? true : nil }
+        }
+        var buffer = AlignedBuffer(count: Self.chunkBytes)
+        var bytes = buffer.mutableBytes
+        try fixture.engine.read(into: &bytes, at: Self.chunkBytes)
+        thread.withLock { $0 }?.join()
+        #expect(buffer.bytes.array.allSatisfy { $0 == 7 })
+        #expect(isDone.withLock { $0 })
+        #expect(try clone(fixture.engine)[Self.chunkBytes] == 9)
+        #expect(try fixture.content()[1] == 7)
+    }
 }

@@ -257,4 +257,27 @@ struct CloneTests {
         }
         #expect(content == expected)
     }
+
+    @Test(
+        "A clone that is copied takes no writes until that has ended, and can be deleted by who copies it"
+    )
+    func held() throws {
+        let fixture = try fixture()
+        try makeClone("c", fixture)
+        let writer = try fixture.engine.openClone("c")
+        #expect(throws: Problem.self) { try fixture.engine.holdClone("c") }
+        writer.close()
+        let first = try fixture.engine.holdClone("c")
+        let second = try fixture.engine.holdClone("c")
+        #expect(try !fixture.engine.openClone("c").isWritable)
+        let problem = #expect(throws: Problem.self) { try write(9, at: 0..<1, "c", fixture.engine) }
+        #expect(problem?.code == .refused)
+        #expect(throws: Problem.self) { try fixture.engine.deleteClone(first) }
+        second.close()
+        #expect(throws: Problem.self) { try write(9, at: 0..<1, "c", fixture.engine) }
+        first.close()
+        try write(9, at: 0..<1, "c", fixture.engine)
+        _ = try fixture.engine.deleteClone(fixture.engine.holdClone("c"))
+        #expect(fixture.engine.clones.isEmpty)
+    }
 }

@@ -8,7 +8,8 @@ struct DiffCommand: ManagerCommand {
         "diff", "Show where two snapshots, or a snapshot and the volume as it is, differ.",
         discussion: """
             No data is read, so a range may have been written without a change. After a revert \
-            between the two, ranges may also have been written back: then the result is not exact.
+            between the two, ranges may also have been written back: then the result is not exact. \
+            Either may be a clone; one alone is compared with the snapshot that it began as.
 
             With --files, the files of an ext2, ext3 or ext4 are compared, by what it says of them: kind, \
             size, times, mode and owner. What lies in nothing that was written between the two is not \
@@ -16,18 +17,19 @@ struct DiffCommand: ManagerCommand {
             """,
         examples: [
             "diff 41 42", "diff data@latest data@live --bytes", "diff 41 42 --files",
-            "diff data@2h data@latest --files --json",
+            "diff data@2h data@latest --files --json", "diff trial", "diff trial data@live",
         ],
         exits: [
             .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("One snapshot.", valueName: "a"))
+    @Argument(help: ArgumentHelp("One snapshot, or a clone.", valueName: "a"))
     var from: String
 
-    @Argument(help: ArgumentHelp("The other, or VOL@live.", valueName: "b"))
-    var to: String
+    @Argument(
+        help: ArgumentHelp("The other, or VOL@live; of a clone, its snapshot.", valueName: "b"))
+    var to: String?
 
     @Flag(help: "Show which files were added, changed, deleted and moved.")
     var files = false
@@ -40,10 +42,13 @@ struct DiffCommand: ManagerCommand {
         guard files || partition.partition == nil else {
             throw ValidationError("--partition goes with --files")
         }
+        guard !files || to != nil else {
+            throw ValidationError("--files compares two snapshots: name the other one, too")
+        }
     }
 
     func run(_ context: CommandContext) throws {
-        if files { return try showFiles(context) }
+        if files, let to { return try showFiles(context, to) }
         let report = try context.reader().diffs.diff(from, to)
         try context.show(report) {
             var table = Table([
@@ -59,7 +64,7 @@ struct DiffCommand: ManagerCommand {
         }
     }
 
-    private func showFiles(_ context: CommandContext) throws {
+    private func showFiles(_ context: CommandContext, _ to: String) throws {
         let report = try context.reader().fileDiffs.diff(
             from, to, partition: partition.partition)
         try context.show(["diff": report.json]) {
