@@ -11,6 +11,7 @@ struct BenchmarkRun {
         ("chain", { try ChainBenchmark.run($0) }),
         ("served", { try ServedBenchmark.run($0) }),
         ("clones", { try CloneBenchmark.run($0) }),
+        ("clone-reverts", { try CloneRevertBenchmark.run($0) }),
         ("memory", { try MemoryBenchmark.run($0) }),
         ("commands", { try CommandBenchmark.run($0) }),
         ("schedules", { try ScheduleBenchmark.run($0) }),
