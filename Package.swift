@@ -147,7 +147,8 @@ let package = Package(
             dependencies: [
                 "Catalog", "MergeKit", "StoreFormat", "System", "Scheduler", "SnapshotModel",
             ],
-            path: "Benchmarks", exclude: ["files.sh", "folding.sh", "guest.sh", "reflink.sh"],
+            path: "Benchmarks",
+            exclude: ["files.sh", "folding.sh", "guest.sh", "mounts.sh", "reflink.sh"],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],

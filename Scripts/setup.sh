@@ -31,7 +31,9 @@ test=(
     man-db             # man, which must render them without warnings
     systemd            # systemd-analyze: checks the units
     shellcheck         # lints the example hooks
-    xfsprogs           # a filesystem that shares extents, for the step that root can run
+    xfsprogs           # a filesystem that shares extents, for the step that root can run; mounts
+    btrfs-progs        # a filesystem whose snapshots are mounted
+    rsync              # compares what is mounted with what was there
 )
 bench=(
     "${build[@]}" "${serve[@]}"

@@ -2,6 +2,8 @@
 #include "CDeviceMapper.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <string.h>
@@ -57,3 +59,18 @@ int snapmgr_has_access_list(const char *path) {
 }
 
 int snapmgr_sync_filesystem(int descriptor) { return syncfs(descriptor); }
+
+int snapmgr_btrfs_forget(const char *path) {
+  struct btrfs_ioctl_vol_args arguments = {0};
+  if (strlen(path) >= sizeof arguments.name) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(arguments.name, path, strlen(path));
+  int control = open("/dev/btrfs-control", O_RDWR | O_CLOEXEC);
+  if (control < 0) return -1;
+  int result = ioctl(control, BTRFS_IOC_FORGET_DEV, &arguments), reason = errno;
+  close(control);
+  errno = reason;
+  return result;
+}

@@ -39,6 +39,8 @@ extension ShellCommand {
             case .listSets: Self("list", .option("--set"))
             case .modify(let id):
                 Self("modify", .operand("\(id)"), .option("--name", .open("NAME")))
+            case .mount(let id):
+                Self("mount", .operand("\(id)"), .operand(.open("DIR")))
             case .release(let id, let owner):
                 Self("release", .operand("\(id)"), .option("--owner", owner))
             case .umount(let path): Self("umount", .operand(path))

@@ -73,7 +73,7 @@ import VolumeAccess
         #expect(try !prepare([]).arguments.contains { $0.hasPrefix("volume=device:") })
     }
 
-    @Test("images are neither activated, nor are their snapshots mounted")
+    @Test("images are not activated, nor are their snapshots mounted to be written to")
     func images() throws {
         let fixture = try ManagerFixture()
         try fixture.makeVolume("image")
@@ -84,10 +84,12 @@ import VolumeAccess
         }
         #expect(activation?.code == .refused)
         let mount = #expect(throws: Problem.self) {
-            _ = try fixture.manager.mounts.mount("\(id)", on: fixture.folder)
+            _ = try fixture.manager.mounts.mount(
+                MountRequest(reference: "\(id)", folder: fixture.folder, isForWriting: true),
+                environment: [:])
         }
         #expect(mount?.code == .refused)
-        #expect(mount?.hint?.remedies == [.serve("image")])
+        #expect(mount?.hint?.remedies == [.cloneCreate(id)])
         let all = try fixture.manager.activations.activate(
             nil, acceptsOrigin: false, isDryRun: false)
         #expect(all.items.isEmpty && all.problem == nil)

@@ -12,6 +12,7 @@ enum RemedyExamples {
         .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"),
         .snapshot("a"), .cloneCreate(id), .cloneDelete("a"), .cloneList, .delete,
         .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
+        .mount(id),
         .release(id, owner: "eve"),
         .umount("/mnt"), .revert(id), .revertWithoutSafety,
         .revertWithClone(id, "a"), .mergeCancel("a"), .mergeResume(),
@@ -27,7 +28,7 @@ enum RemedyExamples {
         case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
         case activate, activateAll, deactivate, serve
         case snapshot, cloneCreate, cloneDelete, cloneList, delete, export, hold, holdList, list
-        case listSets, modify, release, umount
+        case listSets, modify, mount, release, umount
         case revert, revertWithoutSafety, revertWithClone, mergeCancel, mergeResume, mergeStatus,
             mergeThrottle
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
@@ -59,6 +60,7 @@ enum RemedyExamples {
         case .list: .list
         case .listSets: .listSets
         case .modify: .modify
+        case .mount: .mount
         case .release: .release
         case .umount: .umount
         case .revert: .revert

@@ -134,4 +134,8 @@ int snapmgr_has_access_list(const char *path);
 /// Writes out the filesystem that an open file or folder lies on; see syncfs(2).
 int snapmgr_sync_filesystem(int descriptor);
 
+/// Has Btrfs forget a device of which nothing is mounted, so that its UUID is not taken for that device's:
+/// 0, or -1.
+int snapmgr_btrfs_forget(const char *path);
+
 #endif

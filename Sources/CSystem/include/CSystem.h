@@ -73,6 +73,12 @@ int snapmgr_socket_pair(int descriptors[2]);
 int snapmgr_spawn(const char *path, char *const arguments[], char *const environment[],
                   int output, int extra, int leads_session, pid_t *id);
 
+/// Starts a program that is no child of this process, so that it does not end with it, in a session of
+/// another one's, in the folder /, with default signals, nothing on standard input, `output` as standard
+/// output and error, and no other descriptors: 0, or the error's number.
+int snapmgr_spawn_orphan(const char *path, char *const arguments[], char *const environment[],
+                         int output, pid_t *id);
+
 /// A descriptor that becomes readable when a process ends (pidfd_open), or -1.
 int snapmgr_process_descriptor(pid_t id);
 

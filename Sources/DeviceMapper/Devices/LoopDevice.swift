@@ -164,6 +164,32 @@ extension LoopDevice {
         all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }
     }
 
+    /// The loop device that was attached with a label; nil when there is none any more.
+    package static func labelled(_ label: String) -> LoopDevice? {
+        all().first { $0.label == label }
+    }
+
+    /// Has the kernel let go of the backing file when the last one who has the device open closes it, as the
+    /// filesystem that is mounted from it does when it is unmounted.
+    package func releaseWhenClosed() throws(IOFailure) {
+        let node = try OwnedDescriptor(path: path, flags: O_RDONLY)
+        guard snapmgr_loop_clear(node.number) == 0 else { throw .last("detach", path) }
+    }
+
+    /// Whether the backing file was let go of in time.
+    package func awaitRelease(milliseconds: Int) -> Bool {
+        let deadline = Deadline(milliseconds: milliseconds)
+        while LoopDevice.labelled(label) != nil {
+            guard !deadline.hasPassed else { return false }
+            usleep(2000)
+        }
+        giveBack()
+        return true
+    }
+
+    /// Has Btrfs forget the device, which another file may be behind soon. Best effort.
+    package func forgetBtrfs() { _ = snapmgr_btrfs_forget(path) }
+
     /// Leaves the node to root alone, as the backing file is.
     package func restrict() throws(IOFailure) { try NodeAccess.rootOnly.apply(to: path) }
 

@@ -4,6 +4,8 @@ struct Mount: Hashable, Sendable {
     /// btrfs, has numbers of its own.
     var number: DeviceNumber
     var point: String
+    /// The kernel's word for the filesystem.
+    var filesystem: String
     /// What was mounted, in the filesystem's own words: mostly a device's path.
     var source: String
 
@@ -16,6 +18,7 @@ struct Mount: Hashable, Sendable {
         else { return nil }
         self.number = number
         point = Self.unescaped(words[4])
+        filesystem = String(words[dash + 1])
         source = Self.unescaped(words[dash + 2])
     }
 

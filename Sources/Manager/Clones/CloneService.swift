@@ -123,10 +123,12 @@ package struct CloneService {
     /// - Parameter reference: its name, or `VOLUME@NAME`.
     /// - Throws: `refused` while a client has it open.
     package func delete(_ reference: String, isDryRun: Bool) throws -> CloneDeletionReport {
+        ImageMounts(context).sweepQuietly()
         let row = try clone(reference)
         return try Reconciler(context).withVolume(row.volume) { volume in
             // It may have gone meanwhile.
             let name = try clone("\(row.volume)@\(row.record.name)").record.name
+            try MountHolds(context).requireUnmounted(clone: name, of: row.volume)
             let freed =
                 try isDryRun
                 ? context.withSession(volume) { session in
@@ -169,6 +171,6 @@ package struct CloneService {
                 .ambiguous, "`\(reference)` may be any of \(candidates)",
                 hint: "name one of them so")
         }
-        return row
+        return rows.first
     }
 }

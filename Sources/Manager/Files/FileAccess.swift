@@ -128,7 +128,12 @@ struct FileAccess {
             isMountable
                 ? "\(point.name) holds \(kind.rawValue), whose files are read by mounting it alone"
                 : "\(point.name) holds no filesystem, but \(kind.rawValue)",
-            hint: exportHint(point))
+            hint: isMountable ? mountHint(point) : exportHint(point))
+    }
+
+    private static func mountHint(_ point: FilePoint) -> Advice {
+        guard let row = point.snapshot else { return exportHint(point) }
+        return "mount it: \(.mount(row.id))"
     }
 
     private static func exportHint(_ point: FilePoint) -> Advice {

@@ -86,6 +86,7 @@ struct VolumeRetention {
         let running = try context.reader(volume).runningRevert()
         let cloned = Set(
             try context.catalog.clones(volume: volume.record.name).map(\.record.snapshotID))
+        let mounted = try MountHolds(context).snapshots(of: name)
         return rows.map { row in
             var subject = RetentionSubject(
                 id: row.id, ordinal: row.ordinal, takenAt: row.takenAt, kind: row.kind,
@@ -95,6 +96,7 @@ struct VolumeRetention {
             }
             if running?.targetID == row.id { subject.uses.insert(.merging) }
             if cloned.contains(row.id) { subject.uses.insert(.cloned) }
+            if mounted.contains(row.id) { subject.uses.insert(.mounted) }
             if running?.safetyID == row.id { subject.uses.insert(.undoesRunningRevert) }
             return subject
         }

@@ -41,6 +41,7 @@ package struct RevertService {
         _ reference: String, _ options: RevertOptions
     ) throws -> RevertReport {
         let (set, rows) = try targets(reference)
+        ImageMounts(context).sweepQuietly()
         return try context.asJob(.revert, of: rows.map(\.volume)) { context in
             try RevertService(context: context).revert(rows, set, options)
         }
@@ -194,6 +195,9 @@ package struct RevertService {
     }
 
     private func requireAllowed(_ members: [RevertMember], _ options: RevertOptions) throws {
+        if !options.overrulesClients {
+            try MountHolds(context).requireUnmounted(members.map(\.target.id))
+        }
         for member in members {
             // In mid-merge the first safety snapshot still stands, so the next revert takes none.
             let isDisplacing = try context.reader(member.volume).runningRevert() != nil

@@ -48,6 +48,7 @@ package struct DeleteService {
             for row in try resolver.snapshots(reference) { rows[row.id] = row }
         }
         let chosen = Array(rows.values)
+        ImageMounts(context).sweepQuietly()
         return try context.asJob(.delete, of: Set(chosen.map(\.volume)).sorted()) { context in
             try DeleteService(context: context).delete(chosen, isDryRun: isDryRun)
         }
@@ -90,6 +91,7 @@ package struct DeleteService {
     ) throws -> DeletionReport {
         try Reconciler(context).withVolumes(Array(byVolume.keys)) { volumes in
             try requireNotHeld(byVolume.values.joined().map(\.id))
+            try MountHolds(context).requireUnmounted(byVolume.values.joined().map(\.id))
             var parts: [Part] = []
             defer { for part in parts { part.session.close() } }
             // What one volume refuses is known before anything is deleted in another.
@@ -187,6 +189,7 @@ package struct DeleteService {
             .filter { !spares($0) }
         guard !rows.isEmpty else { return 0 }
         try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
+        try MountHolds(context).requireUnmounted(rows.map(\.id))
         return try context.withSession(volume) { session in
             let part = Part(volume: volume, rows: rows, session: session)
             // Throws what would be refused, before anything is marked.

@@ -30,6 +30,7 @@ package struct PruneService {
     private func prune(
         _ volumes: [VolumeRow], isDryRun: Bool, explains: Bool, acceptsClock: Bool
     ) throws -> PruneReport {
+        if !isDryRun { ImageMounts(context).sweepQuietly() }
         try context.requireClock()
         let settings = try context.settings.get()
         let lock = isDryRun ? nil : try acquireLock()

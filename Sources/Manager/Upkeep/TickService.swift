@@ -22,7 +22,10 @@ package struct TickService {
 
     private func run(prunes: Bool, isDryRun: Bool) throws -> TickReport {
         // First: it also makes room, and the settings may have errors.
-        if !isDryRun { try DeviceUpkeep(context: context).run() }
+        if !isDryRun {
+            ImageMounts(context).sweepQuietly()
+            try DeviceUpkeep(context: context).run()
+        }
         let settings = try context.settings.get()
         // No slot is due beyond the years that can be recorded, and that is no reason for silence.
         if !settings.schedules.isEmpty { try context.requireClock() }
@@ -129,7 +132,8 @@ extension Manager {
     /// Whether a tick would find nothing to do, and nothing to look after. It opens nothing for writing, and writes nothing: a
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
-        guard let settings = try? options.operation.settings.get(),
+        guard !MountFolder(options.state).mayHoldMounts,
+            let settings = try? options.operation.settings.get(),
             (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(
                 options.state.catalogPath, drivers: options.drivers.namesWithDevices),

@@ -120,11 +120,15 @@ extension VolumeService {
     package func remove(
         _ name: String, keepsStore: Bool, isDryRun: Bool, overrulesClients: Bool = false
     ) throws -> RemoveReport {
-        try Reconciler(context).withVolume(name) { volume in
+        ImageMounts(context).sweepQuietly()
+        return try Reconciler(context).withVolume(name) { volume in
             // What another state serves is none of this one's business.
             let isTakenOver = try isTakenOver(volume)
             let isLetGo = try overrulesClients && !isTakenOver && hasServer(volume)
-            if !overrulesClients, !isTakenOver { try requireNoClients(volume) }
+            if !overrulesClients, !isTakenOver {
+                try MountHolds(context).requireUnmounted(volume: name)
+                try requireNoClients(volume)
+            }
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
             let keepsStore = keepsStore || isTakenOver

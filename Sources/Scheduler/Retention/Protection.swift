@@ -38,6 +38,7 @@ extension RetentionSubject.Use {
         case .merging: "merging"
         case .undoesRunningRevert: "safety"
         case .cloned: "clone"
+        case .mounted: "mount"
         }
     }
 
@@ -47,6 +48,7 @@ extension RetentionSubject.Use {
         case .merging: "a merge copies it to the origin"
         case .undoesRunningRevert: "it undoes a revert that still runs"
         case .cloned: "a clone reads from it"
+        case .mounted: "it is mounted"
         }
     }
 }

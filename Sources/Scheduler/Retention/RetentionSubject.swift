@@ -24,6 +24,8 @@ package struct RetentionSubject: Hashable, Sendable {
         case undoesRunningRevert
         /// A clone reads from it.
         case cloned
+        /// It is mounted.
+        case mounted
     }
 
     package init(

@@ -27,6 +27,7 @@ package enum Remedy: Hashable, Sendable, Codable {
     case list(String? = nil)
     case listSets
     case modify(SnapshotID)
+    case mount(SnapshotID)
     case release(SnapshotID, owner: String)
     case umount(String)
 

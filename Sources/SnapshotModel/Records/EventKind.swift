@@ -27,6 +27,8 @@ package enum EventKind: String, Sendable, CaseIterable {
     case cloneCreated = "clone_created"
     case cloneDeleted = "clone_deleted"
     case clonePromoted = "clone_promoted"
+    case mounted = "mounted"
+    case unmounted = "unmounted"
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"

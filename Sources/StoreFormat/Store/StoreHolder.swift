@@ -5,7 +5,8 @@ package import SnapshotModel
 /// Who has a store open: the content of its lock file, for those who find it locked. The locks of a
 /// state folder say it in the same form.
 package struct StoreHolder: Equatable {
-    var processID: Int32
+    /// The process's id.
+    package var processID: Int32
     /// What the process does: `nbdkit`, `snapmgr revert`.
     var purpose: String
 

@@ -56,7 +56,7 @@ enum RefusalCases {
             let raw = try rig.snapshot("data", "raw")
             let view = try rig.viewFolder("view")
             try rig.snapmgr.fails(13, "activate", "image", saying: ["is an image"])
-            try rig.snapmgr.fails(13, "mount", "image@one", view, saying: ["is an image", "serve"])
+            try rig.snapmgr.fails(5, "mount", "image@one", view, saying: ["nbdfuse"])
             try rig.snapmgr.fails(
                 13, "mount", "\(raw)", view, saying: ["not a filesystem that is known", "export"])
             try rig.snapmgr.fails(13, "mount", "\(raw)", view, "--writable", saying: ["read-only"])

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Manager
 import SnapshotModel
+import ShellWords
 import VolumeAccess
 import Monitoring
 
@@ -71,10 +72,16 @@ struct StatusCommand: ManagerCommand {
         let manager = try context.reader()
         guard watch else {
             let found = try manager.status.status(volumes)
-            let warnings = try manager.status.warnings()
+            let (mounts, warnings) = try (manager.mounts.list(volumes), manager.status.warnings())
             return try context.show(
-                ["volumes": JSONValue(found), "warnings": JSONValue(warnings)]
-            ) { text(found, context) + warnings.map { "warning: \($0)\n" }.joined() }
+                [
+                    "volumes": JSONValue(found), "mounts": JSONValue(mounts),
+                    "warnings": JSONValue(warnings),
+                ]
+            ) {
+                text(found, context) + mounts.map(line).joined()
+                    + warnings.map { "warning: \($0)\n" }.joined()
+            }
         }
         while !Interruption.cancellation.isRequested {
             // Cursor home, and everything below it cleared.
@@ -136,6 +143,21 @@ struct StatusCommand: ManagerCommand {
             volume.warnings.map { "warning: volume \(volume.volume.record.name): \($0)\n" }
         }
         return table.lines(volumes.map(row), heading: context.terminal.bold) + warnings.joined()
+    }
+
+    private func line(_ mount: MountReport) -> String {
+        let remedy = Wording.shell.text("\(.umount(mount.folder))")
+        switch mount.state {
+        case .mounted: break
+        case .broken:
+            return "warning: \(mount.what) is mounted on \(mount.folder), but a part of that has "
+                + "ended, and nothing can be read: run \(remedy)\n"
+        case .unmounted:
+            return "\(mount.what) was unmounted from \(mount.folder) by hand: the next tick ends "
+                + "what it was mounted with, or \(remedy)\n"
+        }
+        return "\(mount.what) is mounted on \(mount.folder) (\(mount.filesystem ?? ""), "
+            + "\(mount.isReadOnly ? "read-only" : "writable"))\n"
     }
 
     private func row(_ health: VolumeHealth) -> [String] {

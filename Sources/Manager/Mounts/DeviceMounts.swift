@@ -1,57 +1,33 @@
 internal import System
 internal import Catalog
+internal import DeviceMapper
 internal import Glibc
-package import SnapshotModel
+internal import SnapshotModel
 internal import VolumeAccess
 
-/// A snapshot that was mounted or unmounted.
-package struct MountReport: Hashable, Sendable {
-    package var volume: String
-    /// Nil when it was the volume itself that was unmounted.
-    package var snapshot: SnapshotID?
-    package var devicePath: String
-    package var folder: String
-    /// The kernel's word for the filesystem; nil when it was unmounted.
-    package var filesystem: String?
-}
-
-extension MountReport: JSONConvertible {
-    package var json: JSONValue {
-        [
-            "volume": JSONValue(volume), "snapshot_id": JSONValue(snapshot),
-            "device": JSONValue(devicePath), "directory": JSONValue(folder),
-            "filesystem": JSONValue(filesystem),
-        ]
-    }
-}
-
-/// Mounts old snapshots of volumes under device-mapper, read-only.
-package struct MountService {
+/// Mounts of snapshots of volumes under device-mapper, whose content the kernel has a device for.
+struct DeviceMounts {
     let context: ManagerContext
 
-    /// Opens a snapshot as a device, and mounts it. What fails leaves no device behind.
-    ///
-    /// - Throws: `refused` for an image, an inactive volume, and for what is not a filesystem.
-    package func mount(_ reference: String, on folder: String) throws -> MountReport {
-        let row = try ReferenceResolver(context).snapshot(reference)
-        let folder = try existingFolder(folder)
-        try Reconciler(context).tidy([row.volume])
-        try context.requireWhole(row)
-        let volume = try context.volume(row.volume)
-        return try context.withDevices(
-            volume, else: "its snapshots are not devices of the kernel's"
-        ) { devices in
+    // MARK: Mounting
+
+    /// Opens a snapshot as a device, and mounts it read-only. What fails leaves no device behind.
+    func mount(
+        _ id: SnapshotID, _ volume: VolumeRow, on folder: String
+    ) throws -> MountReport {
+        try context.withDevices(volume) { devices in
             try devices.recover()
-            let device = try devices.openView(row.id)
+            let device = try devices.openView(id)
             do {
-                let kind = try mount(device, row.id, on: folder)
-                if kind == .ext4 { try noteJournal(device, row.id) }
+                let kind = try mount(device, id, on: folder)
+                if kind == .ext4 { try noteJournal(device, id) }
                 return MountReport(
-                    volume: row.volume, snapshot: row.id, devicePath: device, folder: folder,
-                    filesystem: kind.rawValue)
+                    volume: volume.record.name, snapshot: id, devicePath: device, folder: folder,
+                    filesystem: kind.rawValue, isReadOnly: true, mountedAt: context.clock.now(),
+                    state: .mounted)
             } catch {
                 // Stays when somebody else has it open.
-                try? devices.sweepViews([row.id])
+                try? devices.sweepViews([id])
                 throw error
             }
         }
@@ -90,28 +66,15 @@ package struct MountService {
                 + "not shown: for those, run \(.export(id)), and mount the file")
     }
 
-    private func existingFolder(_ path: String) throws -> String {
-        let path = try Paths.absolute(path)
-        guard try Paths.exists(path) else {
-            throw Problem(
-                .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
-        }
-        guard try FileStatus(path: path).kind == .folder else {
-            throw Problem(.failed, "\(path) is not a folder", hint: "name a folder to mount on")
-        }
-        return path
-    }
-
     // MARK: Unmounting
 
     /// Unmounts a snapshot, and closes its device unless it is mounted elsewhere, too; or the volume
     /// itself, and does the revert that waited for this.
     ///
     /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
-    package func unmount(_ folder: String) throws -> MountReport {
-        let folder = try existingFolder(folder)
+    func unmount(_ folder: String) throws -> MountReport {
         let (device, volume, id) = try mountedDevice(folder)
-        guard umount2(folder, 0) == 0 else { throw refusal(errno, folder) }
+        guard umount2(folder, 0) == 0 else { throw MountParts.refusal(errno, folder) }
         if let id {
             // Mounted a second time, or read by a server's client, it is still open.
             try context.withDevices(volume) { try $0.sweepViews([id]) }
@@ -119,14 +82,15 @@ package struct MountService {
             QueuedReverts(context).runQuietly(volume)
         }
         return MountReport(
-            volume: volume.record.name, snapshot: id, devicePath: device, folder: folder)
+            volume: volume.record.name, snapshot: id, devicePath: device, folder: folder,
+            isReadOnly: id != nil, state: .unmounted)
     }
 
     private func mountedDevice(
         _ folder: String
     ) throws -> (device: String, volume: VolumeRow, snapshot: SnapshotID?) {
         let number = try FileStatus(path: folder).device
-        for devices in context.drivers.deviceAbilities {
+        for devices in try abilities {
             guard let owner = try devices.owner(ofDevice: number), isMountPoint(folder) else {
                 continue
             }
@@ -137,17 +101,33 @@ package struct MountService {
             hint: "run `findmnt` to see what is mounted where")
     }
 
+    /// Where no volume needs devices of the kernel's, the kernel may not know of any.
+    private var abilities: [any DeviceAbility] {
+        get throws {
+            let isNeeded = try context.catalog.volumes()
+                .contains { context.devices(of: $0) != nil }
+            return isNeeded ? context.drivers.deviceAbilities : []
+        }
+    }
+
     private func isMountPoint(_ folder: String) -> Bool {
         let above = try? FileStatus(path: folder + "/..")
         let status = try? FileStatus(path: folder)
         return above?.device != status?.device
     }
 
-    private func refusal(_ code: Int32, _ folder: String) -> Problem {
-        let failure = IOFailure("unmount", path: folder, code: code)
-        guard code == EBUSY else { return Problem(.failed, failure.description) }
-        return Problem(
-            .refused, "\(failure): somebody uses files on it",
-            hint: "see who with `fuser -vm \(folder)`, then run the command again")
+    // MARK: Listing
+
+    /// The snapshots that are mounted where this process sees it. Of devices that cannot be looked at there is
+    /// nothing to tell.
+    func list() throws -> [MountReport] {
+        let abilities = try abilities
+        return MountTable.devices.compactMap { number, point, filesystem in
+            let owner = abilities.lazy.compactMap { try? $0.owner(ofDevice: number) }.first
+            guard let owner, let id = owner.snapshot else { return nil }
+            return MountReport(
+                volume: owner.volume, snapshot: id, devicePath: owner.path, folder: point,
+                filesystem: filesystem, isReadOnly: true, state: .mounted)
+        }
     }
 }

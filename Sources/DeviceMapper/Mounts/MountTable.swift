@@ -1,0 +1,31 @@
+internal import Glibc
+
+/// What is mounted where this process sees it.
+package enum MountTable {
+    private static var mounts: [Mount] {
+        Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "")
+    }
+
+    /// Whether something is mounted on a folder.
+    ///
+    /// - Parameter path: from the root, without links.
+    package static func isPoint(_ path: String) -> Bool { mounts.contains { $0.point == path } }
+
+    /// Where a loop device's filesystem is mounted, the last one first.
+    package static func points(of loop: LoopDevice) -> [String] {
+        mounts.filter { $0.number == loop.number || $0.source == loop.path }.map(\.point)
+            .reversed()
+    }
+
+    /// The devices that filesystems are mounted from, as stat tells their numbers, where, and which
+    /// filesystems they are.
+    package static var devices: [(number: UInt64, point: String, filesystem: String)] {
+        mounts.filter { $0.number.major != 0 }
+            .map { ($0.number.encoded, $0.point, $0.filesystem) }
+    }
+
+    /// Whether a Btrfs with this UUID is mounted, by whomever.
+    package static func hasBtrfs(_ uuid: String) -> Bool {
+        access("/sys/fs/btrfs/\(uuid)", F_OK) == 0
+    }
+}

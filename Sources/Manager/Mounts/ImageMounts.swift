@@ -1,0 +1,173 @@
+internal import Catalog
+internal import DeviceMapper
+internal import FoundationEssentials
+internal import Glibc
+internal import SnapshotModel
+internal import System
+internal import VolumeAccess
+
+/// Mounts of images' snapshots and clones, each of a server, a program that makes a file of an export, and a
+/// loop device over that: begun, ended, and cleaned up after what a crash has left.
+struct ImageMounts {
+    private let context: ManagerContext
+    private let folder: MountFolder
+    private let parts: MountParts
+
+    init(_ context: ManagerContext) {
+        self.context = context
+        folder = MountFolder(context.state)
+        parts = MountParts(context)
+    }
+
+    // MARK: Mounting
+
+    /// - Parameter path: a folder that is there, absolute and without links.
+    func mount(
+        _ target: MountTarget, on path: String, partition: Int?, environment: [String: String]
+    ) throws -> MountRecord {
+        let tools = try MountTools(environment: environment)
+        return try locked {
+            try sweep()
+            let volume = try context.volume(target.volume)
+            let server = MountServer(context)
+            let number = try folder.freeNumber()
+            let place = try server.require(volume, environment: environment)
+            do {
+                // What is mounted is not deleted meanwhile.
+                return try Reconciler(context).withVolume(target.volume) { _ in
+                    try requirePresent(target)
+                    return try mount(
+                        record(number, target, path, partition, place), tools)
+                }
+            } catch {
+                // What failed first is what people must know.
+                try? server.endUnlessUsed(place, of: target.volume)
+                throw error
+            }
+        }
+    }
+
+    private func record(
+        _ number: Int, _ target: MountTarget, _ path: String, _ partition: Int?,
+        _ place: MountServer.Place
+    ) -> MountRecord {
+        MountRecord(
+            number: number, volume: target.volume, snapshot: target.snapshot, clone: target.clone,
+            partition: partition, folder: path, isReadOnly: target.clone == nil,
+            mountedAt: context.clock.now(), server: place.process, socket: place.socket,
+            ownsServer: place.isOwn, hasLoop: true,
+            label: "snapmgr-mount-" + UUID().uuidString.lowercased())
+    }
+
+    private func mount(_ begun: MountRecord, _ tools: MountTools) throws -> MountRecord {
+        var record = begun
+        do {
+            try parts.make(&record, tools)
+        } catch {
+            try? parts.end(record, isForced: true)
+            throw error
+        }
+        try context.log(
+            .mounted, "\(record.what) was mounted on \(record.folder)", volume: record.volume,
+            snapshot: record.snapshot)
+        return record
+    }
+
+    private func requirePresent(_ target: MountTarget) throws {
+        if let clone = target.clone {
+            let isThere = try context.catalog.clones(named: clone)
+                .contains { $0.volume == target.volume }
+            guard isThere else {
+                throw Problem(
+                    .notFound, "there is no clone \(clone) any more",
+                    hint: "see them all: \(.cloneList)")
+            }
+        }
+        guard let row = try context.catalog.snapshot(target.snapshot), row.phase == .present else {
+            throw Problem.noSnapshot("\(target.snapshot)")
+        }
+        try context.requireWhole(row)
+    }
+
+    // MARK: Unmounting
+
+    /// Ends what is mounted on a folder; nil when it is none of these mounts.
+    ///
+    /// - Parameter path: absolute and without links.
+    func unmount(_ path: String) throws -> MountRecord? {
+        guard folder.mayHoldMounts else { return nil }
+        return try locked {
+            // The one that was mounted last lies above others on the same folder.
+            let records = try folder.records().filter { $0.folder == path }
+            guard let record = records.max(by: { $0.mountedAt < $1.mountedAt }) else { return nil }
+            try end(record, isForced: !MountParts.isWhole(record))
+            return record
+        }
+    }
+
+    private func end(_ record: MountRecord, isForced: Bool) throws {
+        try parts.end(record, isForced: isForced)
+        try context.log(
+            .unmounted, "\(record.what) was unmounted from \(record.folder)",
+            volume: record.volume, snapshot: record.snapshot)
+    }
+
+    // MARK: After a crash
+
+    /// Ends what is left of mounts that cannot be used any more, or were unmounted by hand.
+    private func sweep() throws {
+        for record in try folder.records() where !MountParts.isWhole(record) {
+            try end(record, isForced: true)
+            context.note(
+                "\(record.what) was mounted on \(record.folder), and is not any more: what was left of "
+                    + "that has been removed")
+        }
+    }
+
+    /// The same for commands that do something else; nothing while another one mounts or unmounts. What fails
+    /// is said.
+    func sweepQuietly() {
+        guard folder.mayHoldMounts else { return }
+        do {
+            guard try folder.records().contains(where: { !MountParts.isWhole($0) }),
+                let lock = try context.acquireLock(at: folder.lockPath)
+            else { return }
+            defer { withExtendedLifetime(lock) {} }
+            try sweep()
+        } catch {
+            context.note(Problem(error).message)
+        }
+    }
+
+    // MARK: The lock
+
+    private static let patienceMilliseconds = 60_000
+    private static let lookMilliseconds = 10
+
+    /// Runs `body` while no other command of this state mounts or unmounts.
+    private func locked<Result>(_ body: () throws -> Result) throws -> Result {
+        let deadline = Deadline(milliseconds: Self.patienceMilliseconds)
+        while true {
+            if let lock = try context.acquireLock(at: folder.lockPath) {
+                defer { withExtendedLifetime(lock) {} }
+                return try body()
+            }
+            guard !deadline.hasPassed else {
+                throw Problem(
+                    .locked,
+                    "another mount or umount\(context.holder(ofLock: folder.lockPath)) is at work",
+                    hint: "wait for it to end, then run the command again")
+            }
+            try context.end.check()
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+    }
+}
+
+/// What is to be mounted: a snapshot, or a clone of it.
+struct MountTarget {
+    var volume: String
+    var snapshot: SnapshotID
+    /// The clone's name; nil for the snapshot itself.
+    var clone: String?
+}

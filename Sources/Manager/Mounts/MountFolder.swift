@@ -1,0 +1,142 @@
+internal import Glibc
+internal import SnapshotModel
+internal import System
+
+/// The folder of a state's mounts: a record and a folder for each, and the sockets of the servers that were
+/// started for them.
+struct MountFolder {
+    private let state: StateFolder
+
+    /// More at a time are refused.
+    private static let countMaximum = 4096
+    private static let bytesMaximum = 64 << 10
+
+    init(_ state: StateFolder) { self.state = state }
+
+    private var path: String { state.path + "/mounts" }
+    private var files: FileFolder { FileFolder(path: path) }
+
+    var lockPath: String { state.locksPath + "/.mounts" }
+
+    /// Whether there may be mounts: a look for who does not want to read more.
+    var mayHoldMounts: Bool {
+        let names = try? FileFolder(path: state.path).exists("mounts") ? files.list("") : []
+        return names?.contains { $0.hasSuffix(Self.suffix) } ?? true
+    }
+
+    // MARK: Records
+
+    private static let suffix = ".json"
+
+    private static func fileName(_ number: Int) -> String { "\(number)\(suffix)" }
+
+    /// All mounts of which there is a record, by number.
+    ///
+    /// - Throws: `corrupt` and `newerVersion` when one cannot be read: what it holds must not be taken for free.
+    func records() throws -> [MountRecord] {
+        guard try FileFolder(path: state.path).exists("mounts") else { return [] }
+        return try files.list("").compactMap { name in
+            name.hasSuffix(Self.suffix) ? Int(name.dropLast(Self.suffix.count)) : nil
+        }.sorted().compactMap(read)
+    }
+
+    /// Nil when it has gone meanwhile.
+    private func read(_ number: Int) throws -> MountRecord? {
+        let bytes: [UInt8]
+        do throws(IOFailure) {
+            bytes = try files.readFile(Self.fileName(number), limitBytes: Self.bytesMaximum)
+        } catch {
+            guard error.isAbsence else { throw error }
+            return nil
+        }
+        struct Version: Decodable { var version: Int }
+        do {
+            let version = try LineCodec.decode(Version.self, bytes).version
+            guard version <= MountRecord.newestVersion else { throw newer(number, version) }
+            let record = try LineCodec.decode(MountRecord.self, bytes)
+            if let flaw = record.flaw(name: number) { throw damaged(number, flaw) }
+            return record
+        } catch let problem as Problem {
+            throw problem
+        } catch {
+            throw damaged(number, "it cannot be read")
+        }
+    }
+
+    private func damaged(_ number: Int, _ cause: String) -> Problem {
+        Problem(
+            .corrupt, "\(path)/\(Self.fileName(number)) is no record of a mount: \(cause)",
+            hint: "unmount by hand what is mounted below \(path) and from it, then remove the file")
+    }
+
+    private func newer(_ number: Int, _ version: Int) -> Problem {
+        Problem(
+            .newerVersion,
+            "\(path)/\(Self.fileName(number)) has version \(version), and this program knows "
+                + "\(MountRecord.newestVersion) at most",
+            hint: "use the newer program that has mounted it")
+    }
+
+    /// Replaces a record in one step.
+    func write(_ record: MountRecord) throws {
+        let name = Self.fileName(record.number)
+        let draft = "." + name
+        try files.writeFile(draft, try LineCodec.encode(record))
+        try files.rename(draft, to: name)
+    }
+
+    func remove(_ number: Int) throws {
+        do throws(IOFailure) { try files.removeFile(Self.fileName(number)) } catch {
+            guard error.isAbsence else { throw error }
+        }
+    }
+
+    /// A number that no mount has, with the folder of all made if need be.
+    func freeNumber() throws -> Int {
+        try Paths.makeFolders(path)
+        let taken = Set(try records().map(\.number))
+        guard taken.count < Self.countMaximum,
+            let number = (1...Self.countMaximum).first(where: { !taken.contains($0) })
+        else {
+            throw Problem(
+                .refused, "\(taken.count) snapshots are mounted, and no more can be",
+                hint: "see them with \(.status)")
+        }
+        return number
+    }
+
+    // MARK: Places
+
+    /// The rules for udev know the file by this name.
+    private static let viewName = "snapmgr-view"
+
+    /// The folder in which a mount's file is shown.
+    func viewFolder(_ number: Int) -> String { "\(path)/\(number)" }
+
+    /// The file that holds a mount's bytes while it is there.
+    func viewPath(_ number: Int) -> String { viewFolder(number) + "/" + Self.viewName }
+
+    /// What a mount's programs say.
+    func logPath(_ number: Int) -> String { "\(path)/\(number).log" }
+
+    /// The socket of a volume's server that was started for mounts.
+    func socketPath(_ volume: String) -> String { "\(path)/\(volume).sock" }
+
+    /// What that server says.
+    func serverLogPath(_ volume: String) -> String { "\(path)/\(volume).log" }
+
+    /// An empty folder, whatever was left there.
+    func makeViewFolder(_ number: Int) throws {
+        removeViewFolder(number)
+        try files.makeFolder("\(number)")
+    }
+
+    /// With what is still mounted there. Best effort: what stays is met by who takes the number next.
+    func removeViewFolder(_ number: Int) {
+        let path = viewFolder(number)
+        // Of a program that has ended without unmounting it there is nothing to wait for.
+        while umount2(path, Int32(MNT_DETACH)) == 0 {}
+        try? files.removeFolder("\(number)")
+        try? files.removeFile("\(number).log")
+    }
+}

@@ -1,0 +1,213 @@
+internal import DeviceMapper
+internal import Glibc
+internal import SnapshotModel
+internal import System
+internal import VolumeAccess
+
+/// Makes what a mount of an image's snapshot or clone consists of, from its server to the folder, and ends it
+/// in the other order.
+struct MountParts {
+    private let context: ManagerContext
+    private let folder: MountFolder
+
+    init(_ context: ManagerContext) {
+        self.context = context
+        folder = MountFolder(context.state)
+    }
+
+    // MARK: Making
+
+    /// - Parameter record: of a mount of which nothing is there yet; it is filled in, and written before what
+    ///   it tells of is made.
+    func make(_ record: inout MountRecord, _ tools: MountTools) throws {
+        try folder.write(record)
+        try folder.makeViewFolder(record.number)
+        let view = folder.viewPath(record.number)
+        let helper = try DetachedProgram(
+            [tools.nbdfusePath] + (record.isReadOnly ? ["-r"] : []) + [view, Self.uri(record)],
+            logPath: folder.logPath(record.number))
+        record.helpers = [helper.identity]
+        try folder.write(record)
+        try awaitView(view, helper, record)
+        let plan = try MountPlan(view, partition: record.partition, record.subject)
+        if plan.isAlwaysReadOnly { record.isReadOnly = true }
+        try mount(&record, plan, view)
+    }
+
+    private func mount(_ record: inout MountRecord, _ plan: MountPlan, _ view: String) throws {
+        let loop = try LoopDevice.attach(
+            path: view, isReadOnly: record.isReadOnly, directIO: false, label: record.label,
+            part: plan.part)
+        let attempt = try Self.mount(loop, record, plan)
+        // From now on the device goes with the mount, however that ends.
+        try loop.releaseWhenClosed()
+        record.filesystem = plan.kind.rawValue
+        try folder.write(record)
+        if let note = attempt.note { context.advise(note) }
+    }
+
+    private static let startMilliseconds = 20_000
+    private static let lookMilliseconds = 2
+
+    private func awaitView(
+        _ view: String, _ helper: DetachedProgram, _ record: MountRecord
+    ) throws {
+        let deadline = Deadline(milliseconds: Self.startMilliseconds)
+        while (try? FileStatus(path: view))?.kind != .file {
+            try context.end.check()
+            guard !helper.hasEnded, !deadline.hasPassed else {
+                throw Problem(
+                    .failed, "\(record.what) cannot be shown as a file: \(helper.lastWords)",
+                    hint: "see whether its server, process \(record.server.id), takes clients on "
+                        + "\(record.socket)")
+            }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+    }
+
+    /// What a snapshot holds is data: none of it shall give anybody powers on this machine.
+    private static func mount(
+        _ loop: LoopDevice, _ record: MountRecord, _ plan: MountPlan
+    ) throws -> MountPlan.Attempt {
+        let flags = UInt(MS_NOSUID | MS_NODEV | (record.isReadOnly ? MS_RDONLY : 0))
+        var failure = IOFailure("mount", path: record.what, code: EINVAL)
+        for attempt in plan.attempts {
+            let kind = plan.kind.rawValue
+            let result = Glibc.mount(loop.path, record.folder, kind, flags, attempt.options)
+            if result == 0 { return attempt }
+            failure.code = errno
+        }
+        throw problem(failure, record, plan)
+    }
+
+    private static func problem(
+        _ failure: IOFailure, _ record: MountRecord, _ plan: MountPlan
+    ) -> Problem {
+        let kind = plan.kind.rawValue
+        guard failure.code != ENODEV else {
+            return Problem(
+                .missing, "this kernel does not know \(kind), which \(record.what) holds",
+                hint: "run `modprobe \(kind)`, or write it to a file: \(.export(record.snapshot))")
+        }
+        return Problem(
+            .failed, "\(failure) (\(kind))",
+            hint: "see `dmesg`; \(.export(record.snapshot)) writes it to a file")
+    }
+
+    /// The server's export, as libnbd wants it.
+    private static func uri(_ record: MountRecord) -> String {
+        let export =
+            record.clone
+            ?? ExportName(volume: record.volume, snapshot: record.snapshot).description
+        return "nbd+unix:///\(encoded(export))?socket=\(encoded(record.socket))"
+    }
+
+    /// RFC 3986, section 2.3.
+    private static func encoded(_ text: String) -> String {
+        text.utf8.map { byte in
+            let character = Character(Unicode.Scalar(byte))
+            let isPlain =
+                byte < 0x80
+                && (character.isLetter || character.isNumber || "-._~/".contains(character))
+            return isPlain ? String(character) : "%" + byte.padded(to: 2, radix: 16)
+        }.joined()
+    }
+
+    // MARK: Ending
+
+    /// Whether a mount can be used, was unmounted by hand, or has lost one of its parts.
+    static func state(of record: MountRecord) -> MountReport.State {
+        guard record.filesystem != nil, record.server.isRunning,
+            record.helpers.allSatisfy(\.isRunning)
+        else { return .broken }
+        let isMounted =
+            record.hasLoop
+            ? LoopDevice.labelled(record.label) != nil : MountTable.isPoint(record.folder)
+        return isMounted ? .mounted : .unmounted
+    }
+
+    static func isWhole(_ record: MountRecord) -> Bool { state(of: record) == .mounted }
+
+    private static let patienceMilliseconds = 5_000
+    private static let forcedMilliseconds = 500
+
+    /// Unmounts it and ends what it was made of.
+    ///
+    /// - Parameter isForced: for what cannot be used any more: nobody who has files open there is asked.
+    /// - Throws: `refused` while somebody uses files on it, or has it mounted elsewhere.
+    func end(_ record: MountRecord, isForced: Bool) throws {
+        if record.hasLoop, let loop = LoopDevice.labelled(record.label) {
+            try end(loop, record, isForced: isForced)
+        }
+        folder.removeViewFolder(record.number)
+        for helper in record.helpers.reversed()
+        where !helper.awaitEnd(
+            milliseconds: isForced ? Self.forcedMilliseconds : Self.patienceMilliseconds)
+        {
+            helper.send(SIGKILL)
+        }
+        try folder.remove(record.number)
+        let place = MountServer.Place(
+            process: record.server, socket: record.socket, isOwn: record.ownsServer)
+        try MountServer(context).endUnlessUsed(place, of: record.volume)
+    }
+
+    private func end(_ loop: LoopDevice, _ record: MountRecord, isForced: Bool) throws {
+        for point in MountTable.points(of: loop) {
+            let flags = isForced ? Int32(MNT_DETACH) : 0
+            guard umount2(point, flags) == 0 || isForced else { throw Self.refusal(errno, point) }
+        }
+        do throws(IOFailure) { try loop.releaseWhenClosed() } catch {
+            // It has gone with its filesystem.
+            guard error.code == ENXIO else { throw error }
+        }
+        let milliseconds = isForced ? Self.forcedMilliseconds : Self.patienceMilliseconds
+        guard loop.awaitRelease(milliseconds: milliseconds) || isForced else {
+            throw Problem(
+                .refused, "\(record.what) is still mounted or open elsewhere, as \(loop.path)",
+                hint: "see who has it with `fuser -v \(loop.path)`, then run the command again")
+        }
+        if record.filesystem == FilesystemKind.btrfs.rawValue { loop.forgetBtrfs() }
+    }
+
+    /// Why a folder cannot be unmounted.
+    static func refusal(_ code: Int32, _ path: String) -> Problem {
+        let failure = IOFailure("unmount", path: path, code: code)
+        guard code == EBUSY else { return Problem(.failed, failure.description) }
+        return Problem(
+            .refused, "\(failure): somebody uses files on it",
+            hint: "see who with `fuser -vm \(path)`, then run the command again")
+    }
+}
+
+extension MountRecord {
+    fileprivate var subject: MountPlan.Subject {
+        .init(name: what, snapshot: snapshot, isClone: clone != nil)
+    }
+}
+
+/// What a mount of an image needs of the machine.
+struct MountTools {
+    let nbdfusePath: String
+
+    /// - Throws: `missing`, saying what to install or to load; `refused` to who is not root.
+    init(environment: [String: String]) throws {
+        guard geteuid() == 0 else {
+            throw Problem(
+                .refused, "only root can mount, and this user is not root",
+                hint: "read the files without a mount: \(.help(["files"])), \(.help(["get"]))")
+        }
+        let folders = (environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(separator: ":")
+        guard let path = folders.map({ "\($0)/nbdfuse" }).first(where: Paths.isExecutableFile)
+        else {
+            throw Problem(
+                .missing, "nbdfuse is not installed", hint: "run `apt-get install libnbd-bin`")
+        }
+        nbdfusePath = path
+        for (node, module) in [("/dev/fuse", "fuse"), ("/dev/loop-control", "loop")] {
+            do throws(IOFailure) { _ = try OwnedDescriptor(path: node, flags: O_RDWR) } catch {
+                throw Problem(.missing, error.description, hint: "run `modprobe \(module)`")
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+internal import DeviceMapper
+internal import FileSystems
+internal import Glibc
+internal import SnapshotModel
+internal import System
+
+/// How the filesystem in a file is to be mounted beside another copy of itself.
+struct MountPlan {
+    let kind: FilesystemKind
+    /// The part of the file that it is in; nil is all.
+    let part: Range<Int>?
+    /// What is tried, one after the other.
+    let attempts: [Attempt]
+
+    /// Options, with what people are to know when it is these that succeed.
+    struct Attempt {
+        var options: String
+        var note: Advice?
+    }
+
+    /// What is to be mounted, as messages call it, and as remedies need it.
+    struct Subject {
+        var name: String
+        var snapshot: SnapshotID
+        var isClone: Bool
+    }
+
+    /// Looks at what the file holds: some of its first bytes, and those of a partition.
+    ///
+    /// - Throws: `refused` for what is no filesystem or cannot be beside another copy, with the next command.
+    init(_ path: String, partition: Int?, _ subject: Subject) throws {
+        let device = try FileDevice(path: path, access: .readOnly)
+        let whole = try FileBytes(device)
+        let bytes = try FileAccess.part(of: whole, partition, subject.name)
+        part = (bytes as? BytesPart).map { $0.start..<$0.start + $0.byteCount }
+        let head = try Self.head(bytes)
+        guard let kind = FilesystemKind.detect(head) else {
+            throw try Self.unknown(bytes, subject)
+        }
+        if let problem = kind.problem(subject) { throw problem }
+        if kind == .btrfs, let uuid = Self.btrfsUUID(head), MountTable.hasBtrfs(uuid) {
+            throw Self.twin(uuid, subject)
+        }
+        self.kind = kind
+        attempts = Self.attempts(kind, head, subject)
+    }
+
+    var isAlwaysReadOnly: Bool { [.squashfs, .erofs, .iso9660].contains(kind) }
+
+    private static func attempts(
+        _ kind: FilesystemKind, _ head: [UInt8], _ subject: Subject
+    ) -> [Attempt] {
+        let journal: Advice =
+            "the \(kind.rawValue) in \(subject.name) was in use, and what is in its journal alone is not "
+            + "shown: for that, mount a clone, which replays it: \(.cloneCreate(subject.snapshot))"
+        switch (kind, subject.isClone) {
+        case (.ext4, false):
+            return [
+                Attempt(
+                    options: "noload", note: FilesystemKind.needsRecovery(head) ? journal : nil)
+            ]
+        // A log that is clean needs no word.
+        case (.xfs, false):
+            return [
+                Attempt(options: "nouuid"), Attempt(options: "nouuid,norecovery", note: journal),
+            ]
+        case (.xfs, true): return [Attempt(options: "nouuid")]
+        case (.btrfs, false):
+            return [Attempt(options: ""), Attempt(options: "rescue=nologreplay", note: journal)]
+        case (.f2fs, false): return [Attempt(options: "norecovery")]
+        default: return [Attempt(options: "")]
+        }
+    }
+
+    // MARK: What it holds
+
+    /// All magic numbers lie within so many bytes.
+    private static let headBytes = 128 << 10
+
+    private static func head(_ bytes: any VolumeBytes) throws -> [UInt8] {
+        var head = [UInt8](repeating: 0, count: min(headBytes, bytes.byteCount))
+        guard !head.isEmpty else { return [] }
+        var elements = head.mutableSpan
+        var span = elements.mutableBytes
+        try bytes.read(into: &span, at: 0)
+        return head
+    }
+
+    private static func unknown(_ bytes: any VolumeBytes, _ subject: Subject) throws -> Problem {
+        if let table = try PartitionTable(bytes) {
+            let numbers = table.partitions.keys.sorted().map(String.init).joined(separator: ", ")
+            return Problem(
+                .refused,
+                "\(subject.name) holds no filesystem, but a disk with partitions (\(table.kind))",
+                hint: "name one with --partition: \(numbers)")
+        }
+        return Problem(
+            .refused, "what \(subject.name) holds is not a filesystem that is known",
+            hint: "write it to a file: \(.export(subject.snapshot))")
+    }
+
+    /// Of the superblock at 64 KiB: the filesystem's id, 32 bytes after its beginning.
+    private static func btrfsUUID(_ head: [UInt8]) -> String? {
+        guard head.count >= 0x10030 else { return nil }
+        let digits = head[0x10020..<0x10030].map { UInt64($0).padded(to: 2, radix: 16) }
+        return [digits[0..<4], digits[4..<6], digits[6..<8], digits[8..<10], digits[10...]]
+            .map { $0.joined() }.joined(separator: "-")
+    }
+
+    private static func twin(_ uuid: String, _ subject: Subject) -> Problem {
+        Problem(
+            .refused,
+            "a Btrfs with the UUID of that in \(subject.name), \(uuid), is mounted: Btrfs takes two devices "
+                + "with the same UUID for one, and may mix them up",
+            hint:
+                "unmount the other one; or make a clone (\(.cloneCreate(subject.snapshot))), give it "
+                + "another UUID over NBD with `btrfstune -u`, and mount the clone")
+    }
+}
+
+extension FilesystemKind {
+    /// Why it is not mounted, and what to do instead; nil for what can be.
+    fileprivate func problem(_ subject: MountPlan.Subject) -> Problem? {
+        let way: Advice
+        switch self {
+        case .ext4, .xfs, .btrfs, .f2fs, .exfat, .ntfs, .vfat, .squashfs, .erofs, .iso9660:
+            return nil
+        case .lvmVolume:
+            way = "with `losetup`, `vgimportclone` and `lvchange -ay` its volumes can be mounted"
+        case .encrypted:
+            way = "`cryptsetup open --readonly` opens it, and its filesystem can be mounted"
+        case .raidMember: way = "`mdadm --assemble --readonly` puts it together with the others"
+        case .swap: way = "there are no files in it"
+        }
+        return Problem(
+            .refused, "\(subject.name) holds no filesystem, but \(rawValue)",
+            hint: "write it to a file: \(.export(subject.snapshot)); " + way)
+    }
+
+    /// - Parameter head: the first bytes of an ext4.
+    static func needsRecovery(_ head: [UInt8]) -> Bool {
+        // The lowest byte of s_feature_incompat; EXT4_FEATURE_INCOMPAT_RECOVER.
+        head.count > 1024 + 0x60 && head[1024 + 0x60] & 0x4 != 0
+    }
+}
+
+/// The bytes of a file or a device.
+private final class FileBytes: VolumeBytes {
+    private let device: FileDevice
+    let byteCount: Int
+
+    init(_ device: FileDevice) throws(IOFailure) {
+        self.device = device
+        byteCount = try device.byteCount()
+    }
+
+    func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        do throws(IOFailure) { try device.read(into: &buffer, at: offset) } catch {
+            throw Problem(error)
+        }
+    }
+}

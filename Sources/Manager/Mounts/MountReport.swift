@@ -1,0 +1,58 @@
+package import SnapshotModel
+
+/// A snapshot or a clone that is mounted, or was unmounted.
+package struct MountReport: Hashable, Sendable {
+    package var volume: String
+    /// Nil when it was the volume itself that was unmounted.
+    package var snapshot: SnapshotID?
+    /// The clone's name; nil when it is the snapshot itself.
+    package var clone: String?
+    package var partition: Int?
+    /// Nil where none is told.
+    package var devicePath: String?
+    package var folder: String
+    /// The kernel's word for the filesystem; nil when it was unmounted.
+    package var filesystem: String?
+    package var isReadOnly: Bool
+    /// Nil where nobody has noted it.
+    package var mountedAt: Timestamp?
+    package var state: State
+
+    package enum State: String, Hashable, Sendable {
+        case mounted
+        /// Its server or another part of it has ended, so that it cannot be read.
+        case broken
+        case unmounted
+    }
+}
+
+extension MountReport {
+    init(
+        _ record: MountRecord, devicePath: String? = nil, state: State = .mounted
+    ) {
+        self.init(
+            volume: record.volume, snapshot: record.snapshot, clone: record.clone,
+            partition: record.partition, devicePath: devicePath, folder: record.folder,
+            filesystem: state == .unmounted ? nil : record.filesystem,
+            isReadOnly: record.isReadOnly, mountedAt: record.mountedAt, state: state)
+    }
+
+    /// As messages call it.
+    package var what: String {
+        clone.map { "clone \($0) of volume \(volume)" }
+            ?? snapshot.map { "snapshot \($0) of volume \(volume)" } ?? "volume \(volume)"
+    }
+}
+
+extension MountReport: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "volume": JSONValue(volume), "snapshot_id": JSONValue(snapshot),
+            "clone": JSONValue(clone), "partition": JSONValue(partition),
+            "device": JSONValue(devicePath), "directory": JSONValue(folder),
+            "filesystem": JSONValue(filesystem), "read_only": JSONValue(isReadOnly),
+            "mounted_at": JSONValue(mountedAt),
+            "state": JSONValue(state),
+        ]
+    }
+}

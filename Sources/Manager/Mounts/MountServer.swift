@@ -1,0 +1,91 @@
+internal import Catalog
+internal import Glibc
+internal import SnapshotModel
+internal import StoreFormat
+internal import System
+
+/// The server of a volume that is to be mounted: the one that there is, or one that is started for mounts and
+/// ends with the last of them.
+struct MountServer {
+    private let context: ManagerContext
+    private let folder: MountFolder
+
+    init(_ context: ManagerContext) {
+        self.context = context
+        folder = MountFolder(context.state)
+    }
+
+    /// How a mount's server is to be reached.
+    struct Place {
+        var process: ProcessIdentity
+        var socket: String
+        /// Whether it was started for mounts.
+        var isOwn: Bool
+    }
+
+    // MARK: Beginning
+
+    /// Finds the server, or starts one.
+    ///
+    /// - Parameter environment: where `PATH` and `SNAPMGR_NBDKIT_PLUGIN` are.
+    func require(_ volume: VolumeRow, environment: [String: String]) throws -> Place {
+        let name = volume.record.name
+        let own = folder.socketPath(name)
+        if let running = try RunningServer.find(name, storePath: volume.storePath) {
+            return Place(
+                process: running.process, socket: running.socket, isOwn: running.socket == own)
+        }
+        // What would keep it from serving is said in its own words.
+        _ = try ServeService(context: context).prepare(
+            ServeRequest(volumes: [name], endpoint: .socket(path: own)), environment: environment)
+        let server = try DetachedProgram(
+            [
+                try Paths.absolute("/proc/self/exe"), "serve", name, "--socket", own, "--state",
+                try Paths.absolute(context.state.path),
+            ], logPath: folder.serverLogPath(name))
+        do {
+            try awaitServing(server, volume)
+        } catch {
+            server.identity.send(SIGTERM)
+            throw error
+        }
+        return Place(process: server.identity, socket: own, isOwn: true)
+    }
+
+    private static let startMilliseconds = 20_000
+    private static let lookMilliseconds = 2
+
+    private func awaitServing(_ server: DetachedProgram, _ volume: VolumeRow) throws {
+        let name = volume.record.name
+        let deadline = Deadline(milliseconds: Self.startMilliseconds)
+        let lock = volume.storePath + "/" + StoreHolder.fileName
+        while StoreHolder(ofFile: lock)?.processID != server.identity.id {
+            try context.end.check()
+            guard !server.hasEnded, !deadline.hasPassed else {
+                throw Problem(
+                    .failed, "volume \(name) cannot be served: \(server.lastWords)",
+                    hint: "see what it says by itself: \(.serve(name))")
+            }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+    }
+
+    // MARK: Ending
+
+    private static let endMilliseconds = 20_000
+
+    /// Ends the server that was started for a volume's mounts when there is none any more.
+    func endUnlessUsed(_ place: Place, of volume: String) throws {
+        guard place.isOwn, try !folder.records().contains(where: { $0.volume == volume }) else {
+            return
+        }
+        place.process.send(SIGTERM)
+        guard place.process.awaitEnd(milliseconds: Self.endMilliseconds) else {
+            return context.note(
+                "volume \(volume): the server of its mounts, process \(place.process.id), still ends"
+            )
+        }
+        try Paths.remove(folder.socketPath(volume))
+        try Paths.remove(folder.serverLogPath(volume))
+    }
+}

@@ -1,0 +1,134 @@
+internal import System
+internal import Catalog
+internal import DeviceMapper
+internal import Glibc
+internal import SnapshotModel
+internal import VolumeAccess
+
+/// What `mount` is told.
+package struct MountRequest: Hashable, Sendable {
+    /// Of a snapshot, or a clone's name.
+    package var reference: String
+    package var folder: String
+    /// Its number on a disk that has partitions; nil is the whole.
+    package var partition: Int?
+    /// Whether somebody wants to write to it, which a snapshot is not for.
+    package var isForWriting: Bool
+
+    package init(
+        reference: String, folder: String, partition: Int? = nil, isForWriting: Bool = false
+    ) {
+        self.reference = reference
+        self.folder = folder
+        self.partition = partition
+        self.isForWriting = isForWriting
+    }
+}
+
+/// Mounts snapshots and clones, unmounts them, and tells what is mounted.
+package struct MountService {
+    let context: ManagerContext
+
+    // MARK: Mounting
+
+    /// Mounts a snapshot, read-only, or a clone. What fails leaves nothing behind.
+    ///
+    /// - Parameter environment: where `PATH` and `SNAPMGR_NBDKIT_PLUGIN` are.
+    /// - Throws: `refused` for an inactive volume, for what is not a filesystem, and where something is mounted
+    ///   or lies in the folder already; `missing` when a program or a part of the kernel is.
+    package func mount(
+        _ request: MountRequest, environment: [String: String]
+    ) throws -> MountReport {
+        let folder = try Self.existingFolder(request.folder)
+        let target = try target(request.reference)
+        guard !request.isForWriting || target.clone != nil else {
+            throw Problem(
+                .refused, "snapshot \(target.snapshot) can be mounted read-only only",
+                hint: "make a clone, and mount that: \(.cloneCreate(target.snapshot))")
+        }
+        try requireFree(folder)
+        try Reconciler(context).tidy([target.volume])
+        let volume = try context.volume(target.volume)
+        guard context.devices(of: volume) == nil else {
+            guard request.partition == nil else {
+                throw Problem(
+                    .refused,
+                    "volume \(target.volume) is under device-mapper: partitions of its snapshots are not mounted",
+                    hint: "write the snapshot to a file: \(.export(target.snapshot))")
+            }
+            return try DeviceMounts(context: context).mount(target.snapshot, volume, on: folder)
+        }
+        let record = try ImageMounts(context).mount(
+            target, on: folder, partition: request.partition, environment: environment)
+        return MountReport(record, devicePath: LoopDevice.labelled(record.label)?.path)
+    }
+
+    /// A number is a snapshot's id, whatever clones are called.
+    private func target(_ reference: String) throws -> MountTarget {
+        if Int(reference) == nil,
+            let row = try CloneService(context: context).find(reference)
+        {
+            return MountTarget(
+                volume: row.volume, snapshot: row.record.snapshotID, clone: row.record.name)
+        }
+        let row = try ReferenceResolver(context).snapshot(reference)
+        try context.requireWhole(row)
+        return MountTarget(volume: row.volume, snapshot: row.id)
+    }
+
+    private func requireFree(_ path: String) throws {
+        guard !MountTable.isPoint(path) else {
+            throw Problem(
+                .refused, "something is mounted on \(path) already",
+                hint: "choose another folder, or unmount it: \(.umount(path))")
+        }
+        guard try FileFolder(path: path).list("").isEmpty else {
+            throw Problem(
+                .refused, "the folder \(path) is not empty: a mount would hide what is in it",
+                hint: "choose an empty one")
+        }
+    }
+
+    static func existingFolder(_ path: String) throws -> String {
+        let path = try Paths.absolute(path)
+        guard try Paths.exists(path) else {
+            throw Problem(
+                .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
+        }
+        guard try FileStatus(path: path).kind == .folder else {
+            throw Problem(.failed, "\(path) is not a folder", hint: "name a folder to mount on")
+        }
+        return path
+    }
+
+    // MARK: Unmounting
+
+    /// Unmounts a snapshot or a clone, and ends all that it was mounted with; or a volume under device-mapper
+    /// itself, and does the revert that waited for this.
+    ///
+    /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
+    package func unmount(_ folder: String) throws -> MountReport {
+        // Of one whose server has gone nothing can be read.
+        let path = try Paths.absolute(folder)
+        if let record = try ImageMounts(context).unmount(path) {
+            return MountReport(record, state: .unmounted)
+        }
+        return try DeviceMounts(context: context).unmount(try Self.existingFolder(path))
+    }
+
+    // MARK: Listing
+
+    /// What is mounted of the volumes of this state, by volume and folder.
+    package func list(_ volumes: [String] = []) throws -> [MountReport] {
+        let names = Set(try context.volumes(volumes).map(\.record.name))
+        let images = try MountFolder(context.state).records().map { record in
+            let loop = LoopDevice.labelled(record.label)
+            return MountReport(
+                record, devicePath: loop?.path,
+                state: MountParts.state(of: record))
+        }
+        return try (images + DeviceMounts(context: context).list())
+            .filter { names.contains($0.volume) }
+            .sorted { ($0.volume, $0.folder) < ($1.volume, $1.folder) }
+    }
+}

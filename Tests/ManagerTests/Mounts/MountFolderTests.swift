@@ -1,0 +1,119 @@
+import Foundation
+import SnapshotModel
+import System
+import Testing
+
+@testable import Manager
+
+/// The records of mounts in a state folder.
+@Suite struct MountFolderTests {
+    private func record(
+        _ number: Int, snapshot: Int64 = 1, clone: String? = nil
+    ) throws -> MountRecord {
+        let process = try #require(ProcessIdentity(id: getpid()))
+        return MountRecord(
+            number: number, volume: "data", snapshot: SnapshotID(rawValue: snapshot), clone: clone,
+            folder: "/mnt", isReadOnly: clone == nil, mountedAt: Timestamp(clampingSeconds: 7),
+            server: process, socket: "/run/nbd.sock", ownsServer: true, helpers: [process],
+            hasLoop: true, label: "snapmgr-mount-\(number)")
+    }
+
+    @Test("records are read as they were written, by number, and numbers are used again")
+    func roundTrip() throws {
+        let fixture = try ManagerFixture()
+        let folder = MountFolder(fixture.options.state)
+        #expect(try folder.records().isEmpty && !folder.mayHoldMounts)
+        #expect(try folder.freeNumber() == 1)
+        let records = [try record(1), try record(2, clone: "trial")]
+        for record in records.reversed() { try folder.write(record) }
+        #expect(try folder.records() == records)
+        #expect(folder.mayHoldMounts)
+        try folder.remove(1)
+        try folder.remove(1)
+        #expect(try folder.freeNumber() == 1)
+    }
+
+    @Test(
+        "a record that is damaged, another's or newer is an error, and not taken for none",
+        arguments: [
+            ("", Problem.Code.corrupt), ("{\"version\":1}\n", .corrupt),
+            ("{\"version\":2}\n", .newerVersion),
+        ])
+    func damaged(text: String, code: Problem.Code) throws {
+        let fixture = try ManagerFixture()
+        let folder = MountFolder(fixture.options.state)
+        try folder.write(try record(try folder.freeNumber()))
+        let path = fixture.options.state.path + "/mounts/1.json"
+        try Data(text.utf8).write(to: URL(filePath: path))
+        let problem = #expect(throws: Problem.self) { _ = try folder.records() }
+        #expect(problem?.code == code)
+        #expect(problem?.message.contains(path) == true)
+    }
+
+    @Test("a record under another number is none")
+    func renamed() throws {
+        let fixture = try ManagerFixture()
+        let folder = MountFolder(fixture.options.state)
+        try folder.write(try record(try folder.freeNumber()))
+        let path = fixture.options.state.path + "/mounts"
+        try FileManager.default.moveItem(atPath: path + "/1.json", toPath: path + "/2.json")
+        #expect(throws: Problem.self) { _ = try folder.records() }
+    }
+
+    @Test("what is left of a mount that cannot be used holds no snapshot")
+    func brokenHoldsNothing() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("data")
+        let id = try #require(try fixture.snapshot("data").first)
+        try fixture.snapshot("data")
+        let folder = MountFolder(fixture.options.state)
+        var left = try record(try folder.freeNumber(), snapshot: id.rawValue)
+        left.filesystem = "ext4"
+        left.folder = fixture.folder + "/nowhere"
+        left.ownsServer = false
+        left.helpers[0].startTicks += 1
+        try folder.write(left)
+        let before = try fixture.manager.mounts.list()
+        #expect(before.map(\.state) == [.broken])
+        _ = try fixture.manager.deletions.delete(["\(id)"], isDryRun: false)
+        #expect(try fixture.manager.mounts.list().isEmpty)
+        #expect(fixture.notes.all.contains { $0.contains("is not any more") })
+    }
+}
+
+/// Processes that go on, told from others.
+@Suite struct DetachedProgramTests {
+    @Test("a program goes on as nobody's child, and its last words are known")
+    func program() throws {
+        let fixture = try ManagerFixture()
+        let log = fixture.folder + "/log"
+        let program = try DetachedProgram(
+            ["/bin/sh", "-c", "echo one; echo two; exec sleep 1000"], logPath: log)
+        #expect(program.identity.isRunning)
+        #expect(kill(program.identity.id, 0) == 0)
+        #expect(waitpid(program.identity.id, nil, WNOHANG) == -1)
+        while program.lastWords != "two" { usleep(1000) }
+        program.identity.send(SIGTERM)
+        #expect(program.identity.awaitEnd(milliseconds: 60_000))
+        #expect(program.hasEnded)
+    }
+
+    @Test("a program that cannot be started is an error")
+    func missing() throws {
+        let fixture = try ManagerFixture()
+        let failure = #expect(throws: IOFailure.self) {
+            _ = try DetachedProgram(["/nowhere/at-all"], logPath: fixture.folder + "/log")
+        }
+        #expect(failure?.code == ENOENT)
+    }
+
+    @Test("a process of the same number that began at another time is another one")
+    func identity() throws {
+        var identity = try #require(ProcessIdentity(id: getpid()))
+        #expect(identity.isRunning)
+        identity.startTicks += 1
+        #expect(!identity.isRunning)
+        #expect(ProcessIdentity(id: 0) == nil)
+        #expect(ProcessIdentity(id: -1) == nil)
+    }
+}
