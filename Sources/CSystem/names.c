@@ -2,6 +2,7 @@
 #include "CSystem.h"
 
 #include <stdio.h>
+#include <unistd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -9,6 +10,12 @@
 int snapmgr_rename_new(int folder, const char *name, int new_folder, const char *new_name) {
   return renameat2(folder, name, new_folder, new_name, RENAME_NOREPLACE);
 }
+
+int snapmgr_rename_exchange(int folder, const char *name, const char *other) {
+  return renameat2(folder, name, folder, other, RENAME_EXCHANGE);
+}
+
+int snapmgr_sync_around(int descriptor) { return syncfs(descriptor); }
 
 int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t major,
                       uint32_t minor) {

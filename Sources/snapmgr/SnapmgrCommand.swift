@@ -25,7 +25,7 @@ struct SnapmgrCommand: CommandGroup {
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,
             MountCommand.self, UmountCommand.self, ExportCommand.self, FilesCommand.self,
             FindCommand.self,
-            GetCommand.self,
+            GetCommand.self, RestoreCommand.self,
             ServeCommandLine.self,
             CheckCommand.self, CatalogGroup.self, ConfigGroup.self, EventsCommand.self,
             DaemonCommand.self, CompletionCommand.self,

@@ -107,6 +107,12 @@ void snapmgr_locks_take_up(int before);
 /// Renames within open folders; EEXIST, and nothing done, when the new name is taken (renameat2): 0, or -1.
 int snapmgr_rename_new(int folder, const char *name, int new_folder, const char *new_name);
 
+/// Gives two names in an open folder to each other in one step (renameat2): 0, or -1.
+int snapmgr_rename_exchange(int folder, const char *name, const char *other);
+
+/// Writes out what the filesystem of an open file has in memory (syncfs): 0, or -1.
+int snapmgr_sync_around(int descriptor);
+
 /// Gives an open file an extended attribute (fsetxattr), or takes one away (fremovexattr): 0, or -1.
 int snapmgr_set_attribute(int descriptor, const char *name, const void *value, size_t length);
 int snapmgr_remove_attribute(int descriptor, const char *name);

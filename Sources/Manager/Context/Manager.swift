@@ -106,6 +106,7 @@ package final class Manager: Sendable {
     package var holds: HoldService { HoldService(context: context) }
     package var fileLists: FileListService { FileListService(context: context) }
     package var fileGets: FileGetService { FileGetService(context: context) }
+    package var fileRestores: FileRestoreService { FileRestoreService(context: context) }
     package var finds: FindService { FindService(context: context) }
     package var fileDiffs: FileDiffService { FileDiffService(context: context) }
     package var exports: ExportService { ExportService(context: context) }

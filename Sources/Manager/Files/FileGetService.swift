@@ -173,86 +173,13 @@ private struct FileGet {
     }
 
     func run() throws -> (FileCounts, [FileFlaw]) {
-        if request.isDryRun { return try count() }
+        if request.isDryRun {
+            return try FileTally(context, fileSystem).run(items.map(\.item))
+        }
         let writer = TreeWriter(
             fileSystem, into: folder, overwrites: request.overwrites, end: context.end)
         for (item, name) in items { try writer.write(item, as: name) }
-        tell(writer)
+        writer.tell(context)
         return (writer.counts, writer.skipped)
-    }
-
-    private func tell(_ writer: TreeWriter) {
-        if writer.leavesOwners {
-            context.note(
-                "files are this user's, without set-user-ID bits: only root can give them to their owners"
-            )
-        }
-        if let first = writer.refusedAttributes.min(by: { $0.key < $1.key }) {
-            let names = writer.refusedAttributes.keys.sorted().joined(separator: ", ")
-            context.note(
-                "extended attributes that could not be set here: \(names) "
-                    + "(\(String(cString: strerror(first.value))))")
-        }
-    }
-
-    // MARK: A dry run
-
-    private func count() throws -> (FileCounts, [FileFlaw]) {
-        var (counts, skipped, seen) = (FileCounts(), [FileFlaw](), Set<UInt32>())
-        for (item, _) in items {
-            try add(item, to: &counts, &skipped, &seen)
-            guard item.node.isFolder else { continue }
-            try TreeWalk(fileSystem).run(item.node, at: item.path, isWhole: true) { step in
-                try context.end.check()
-                switch step {
-                case .flaw(let path, let problem):
-                    guard problem.isOfContent else { throw problem }
-                    skipped.append(FileFlaw(path: path, reason: problem.message))
-                case .node(let path, let node):
-                    let item = TreeWriter.Item(node: node, path: path)
-                    try add(item, to: &counts, &skipped, &seen)
-                }
-            }
-        }
-        return (counts, skipped)
-    }
-
-    private func add(
-        _ item: TreeWriter.Item, to counts: inout FileCounts, _ skipped: inout [FileFlaw],
-        _ seen: inout Set<UInt32>
-    ) throws {
-        let node = item.node
-        switch node.kind {
-        case .folder: counts.folders += 1
-        case .link: counts.links += 1
-        case .fifo, .socket: counts.others += 1
-        case .characterDevice, .blockDevice:
-            if geteuid() == 0 {
-                counts.others += 1
-            } else {
-                skipped.append(
-                    FileFlaw(path: item.path, reason: "only root can make a device's node"))
-            }
-        case .unknown:
-            skipped.append(FileFlaw(path: item.path, reason: "its inode is damaged"))
-        case .file:
-            if node.linkCount > 1, !seen.insert(node.number).inserted {
-                counts.hardLinks += 1
-                return
-            }
-            do throws(Problem) {
-                counts.bytes = counts.bytes.addingClamped(try bytes(of: node))
-                counts.files += 1
-            } catch {
-                guard error.isOfContent else { throw error }
-                skipped.append(FileFlaw(path: item.path, reason: error.message))
-            }
-        }
-    }
-
-    private func bytes(of node: FileNode) throws(Problem) -> Int {
-        _ = try FileContents(fileSystem, of: node)
-        guard !node.isInline else { return node.byteCount }
-        return try fileSystem.stretches(of: node).map(\.count).clampedSum
     }
 }

@@ -57,6 +57,54 @@ final class TreeWriter {
         try put(item, as: name, in: Place(folder: base, names: []))
     }
 
+    /// Says what could not be given to what was written.
+    func tell(_ context: ManagerContext) {
+        if leavesOwners {
+            context.note(
+                "files are this user's, without set-user-ID bits: only root can give them to their owners"
+            )
+        }
+        if let first = refusedAttributes.min(by: { $0.key < $1.key }) {
+            let names = refusedAttributes.keys.sorted().joined(separator: ", ")
+            context.note(
+                "extended attributes that could not be set here: \(names) "
+                    + "(\(String(cString: strerror(first.value))))")
+        }
+    }
+
+    /// Writes something under a name into the base, in one step, and gives what has the name already another
+    /// one, which is free.
+    ///
+    /// - Returns: whether there was something; nil when the new one was left out.
+    func replace(_ item: Item, as name: FileName, keeping former: FileName) throws -> Bool? {
+        let temporary = Self.temporaryName()
+        do {
+            guard try make(item, as: temporary, in: Place(folder: base, names: [])) else {
+                return nil
+            }
+            // After a power cut, a name must not stand for what was never written.
+            try base.syncFilesystem()
+            guard try base.status(name.bytes) != nil else {
+                try base.rename(temporary.bytes, to: name.bytes, replaces: false)
+                return false
+            }
+            // Cut short before the last step, what was there has its name still; after it, the new one.
+            try base.rename(temporary.bytes, to: former.bytes, replaces: false)
+        } catch {
+            try? base.removeTree(temporary.bytes)
+            throw error
+        }
+        do throws(IOFailure) { try base.exchange(name.bytes, former.bytes) } catch {
+            try? base.removeTree(former.bytes)
+            throw error
+        }
+        return true
+    }
+
+    private static func temporaryName() -> FileName {
+        FileName(".snapmgr-get-\(UInt64.random(in: .min ... .max).padded(to: 16, radix: 16))")
+    }
+
     // MARK: Replacing
 
     private func put(_ item: Item, as name: FileName, in place: Place) throws {
@@ -65,8 +113,7 @@ final class TreeWriter {
             try requireReplaceable(existing, item, name, place)
             if item.node.isFolder { return try merge(item, into: name, in: place) }
         }
-        let temporary = FileName(
-            ".snapmgr-get-\(UInt64.random(in: .min ... .max).padded(to: 16, radix: 16))")
+        let temporary = Self.temporaryName()
         do {
             guard try make(item, as: temporary, in: place) else { return }
             try place.folder.rename(

@@ -20,6 +20,7 @@ package struct Job: Hashable, Sendable {
         case mergeCancel = "merge_cancel"
         case export
         case get
+        case restore
         case check
         case rebuild
         case prune

@@ -29,6 +29,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case clonePromoted = "clone_promoted"
     case mounted = "mounted"
     case unmounted = "unmounted"
+    case restored = "restored"
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"

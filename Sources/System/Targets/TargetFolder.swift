@@ -128,6 +128,28 @@ package final class TargetFolder {
         try require(renameat(number, old, number, fresh), "rename to", new)
     }
 
+    /// Writes out what has been made here, with all else that the filesystem has in memory.
+    package func syncFilesystem() throws(IOFailure) {
+        guard snapmgr_sync_around(number) == 0 else { throw .last("sync", path: path) }
+    }
+
+    /// Gives two names here to each other, so that neither is ever missing; where the filesystem cannot, one
+    /// after the other.
+    package func exchange(_ bytes: [UInt8], _ other: [UInt8]) throws(IOFailure) {
+        let (first, second) = (try name(bytes), try name(other))
+        if snapmgr_rename_exchange(number, first, second) == 0 { return }
+        guard errno == EINVAL || errno == ENOSYS else {
+            throw .last("exchange", path: shown(bytes))
+        }
+        let aside = bytes + Array(".snapmgr-aside".utf8)
+        try rename(other, to: aside, replaces: false)
+        do throws(IOFailure) { try rename(bytes, to: other, replaces: false) } catch {
+            try? rename(aside, to: other, replaces: false)
+            throw error
+        }
+        try rename(aside, to: bytes, replaces: false)
+    }
+
     /// Removes a name, and of a folder everything below it.
     package func removeTree(_ bytes: [UInt8]) throws(IOFailure) {
         guard let status = try status(bytes) else { return }

@@ -1,0 +1,181 @@
+internal import Catalog
+internal import DeviceMapper
+internal import FileSystems
+internal import SnapshotModel
+internal import System
+internal import VolumeAccess
+
+/// Puts files and trees of a snapshot back where they were, in the mounted filesystem of the volume.
+package struct FileRestoreService {
+    let context: ManagerContext
+
+    /// Each path comes in the place of what is there, which gets another name beside it.
+    ///
+    /// - Throws: `notFound` when nothing in the snapshot has one of the paths, or its folder is not there any
+    ///   more, `refused` when nobody knows where the filesystem is; nothing was written then.
+    package func restore(_ request: FileRestoreRequest) throws -> FileRestoreReport {
+        try FileAccess(context: context).withFileSystem(
+            request.reference, partition: request.partition
+        ) { fileSystem, point in
+            let root = try root(request, point)
+            return try context.asJob(.restore, of: [point.volume.record.name]) { context in
+                var report = FileRestoreReport(
+                    snapshot: point.snapshot?.id, volume: point.volume.record.name, root: root,
+                    isDryRun: request.isDryRun)
+                try FileRestore(context, fileSystem, request.paths, root).run(&report)
+                if !request.isDryRun { try log(report) }
+                return report
+            }
+        }
+    }
+
+    private func log(_ report: FileRestoreReport) throws {
+        let paths = report.items.prefix(3).map(\.path.text).joined(separator: ", ")
+        try context.log(
+            .restored,
+            "\(paths)\(report.items.count > 3 ? " and others" : "") were put back to \(report.root)",
+            volume: report.volume, snapshot: report.snapshot)
+    }
+
+    private func root(_ request: FileRestoreRequest, _ point: FilePoint) throws -> String {
+        guard point.snapshot != nil else {
+            throw Problem(
+                .usage, "`\(request.reference)` is the volume as it is",
+                hint: "name one of its snapshots")
+        }
+        if let root = request.root { return try MountService.existingFolder(root) }
+        let name = point.volume.record.name
+        let device = try context.devices(of: point.volume)?.number(of: point.volume.place)
+        if let device, let mount = MountTable.devices.last(where: { $0.number == device }) {
+            return mount.point
+        }
+        throw Problem(
+            .refused, "where the filesystem of volume \(name) is mounted is not known here",
+            hint: "name the folder with --to DIR; the paths go on from there")
+    }
+}
+
+/// One request, with all that it names found before anything is written.
+private struct FileRestore {
+    private let context: ManagerContext
+    private let fileSystem: any SnapshotFileSystem
+    private let targets: [Target]
+
+    private struct Target {
+        var item: TreeWriter.Item
+        var name: FileName
+        var folder: TargetFolder
+        /// The name of what is there; nil when nothing is.
+        var former: FileName?
+        /// A free name for what may come to be there meanwhile.
+        var spare: FileName
+    }
+
+    init(
+        _ context: ManagerContext, _ fileSystem: any SnapshotFileSystem, _ paths: [String],
+        _ root: String
+    ) throws {
+        self.context = context
+        self.fileSystem = fileSystem
+        let paths = paths.map { NodePath($0) }
+        try Self.requireApart(paths)
+        let moment = String(context.clock.now().description.prefix("2026-11-29T23:59:59".count))
+        targets = try paths.map { path in
+            guard let name = path.last, path.names.allSatisfy(\.isUsable) else {
+                throw Problem(
+                    .usage, "\(path.text) cannot be put back: it has no name of its own",
+                    hint: "name what is in it")
+            }
+            let node = try PathLookup(fileSystem).node(path)
+            let folder = try Self.folder(of: path, root)
+            let spare = try Self.spareName(name, moment, folder)
+            let isThere = try folder.status(name.bytes) != nil
+            return Target(
+                item: TreeWriter.Item(node: node, path: path), name: name, folder: folder,
+                former: isThere ? spare : nil, spare: spare)
+        }
+    }
+
+    /// What lies in another one of the paths would be put back twice.
+    private static func requireApart(_ paths: [NodePath]) throws {
+        for (index, path) in paths.enumerated() {
+            for other in paths[..<index]
+            where path.names.starts(with: other.names) || other.names.starts(with: path.names) {
+                throw Problem(
+                    .usage, "\(path.text) and \(other.text) are one within the other",
+                    hint: "name the outer one alone")
+            }
+        }
+    }
+
+    /// Links on the way are not followed: they may have come after the snapshot.
+    private static func folder(of path: NodePath, _ root: String) throws -> TargetFolder {
+        var folder = try TargetFolder(path: root)
+        for name in path.names.dropLast() {
+            do throws(IOFailure) { folder = try folder.folder(name.bytes) } catch {
+                guard error.isAbsence else { throw error }
+                throw Problem(
+                    .notFound,
+                    "\(folder.path)/\(name.text), where \(path.text) was, is no folder any more",
+                    hint: "put that back instead, or bring the file elsewhere: \(.help(["get"]))")
+            }
+        }
+        return folder
+    }
+
+    private static func spareName(
+        _ name: FileName, _ moment: String, _ folder: TargetFolder
+    ) throws -> FileName {
+        for number in 1...100 {
+            let end = ".before-restore-\(moment)Z" + (number == 1 ? "" : "-\(number)")
+            var spare = name
+            spare.bytes += Array(end.utf8)
+            guard spare.isUsable else {
+                throw Problem(
+                    .failed, "\(name.text) is too long for another name beside it",
+                    hint: "bring it elsewhere: \(.help(["get"]))")
+            }
+            if try folder.status(spare.bytes) == nil { return spare }
+        }
+        throw Problem(
+            .exists, "\(folder.path)/\(name.text) has a hundred former ones of this second already",
+            hint: "remove some, and run the command again")
+    }
+
+    func run(_ report: inout FileRestoreReport) throws {
+        guard !report.isDryRun else {
+            (report.counts, report.skipped) = try FileTally(context, fileSystem)
+                .run(targets.map(\.item))
+            report.items = targets.map { item($0, keptAs: $0.former) }
+            return
+        }
+        for target in targets {
+            let writer = TreeWriter(
+                fileSystem, into: target.folder, overwrites: false, end: context.end)
+            let isKept = try writer.replace(target.item, as: target.name, keeping: target.spare)
+            report.counts.add(writer.counts)
+            report.skipped += writer.skipped
+            writer.tell(context)
+            guard let isKept else { continue }
+            report.items.append(item(target, keptAs: isKept ? target.spare : nil))
+        }
+    }
+
+    private func item(_ target: Target, keptAs name: FileName?) -> FileRestoreReport.Item {
+        let path = target.item.path
+        return FileRestoreReport.Item(
+            path: path,
+            keptAs: name.map { NodePath(Array(path.names.dropLast())).appending($0) })
+    }
+}
+
+extension FileCounts {
+    fileprivate mutating func add(_ other: FileCounts) {
+        files += other.files
+        folders += other.folders
+        links += other.links
+        hardLinks += other.hardLinks
+        others += other.others
+        bytes = bytes.addingClamped(other.bytes)
+    }
+}

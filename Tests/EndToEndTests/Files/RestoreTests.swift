@@ -1,0 +1,113 @@
+import Foundation
+import SnapshotModel
+import TestKit
+import Testing
+
+/// Files and trees that come back where they were.
+@Suite(.enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
+struct RestoreTests {
+    /// A snapshot of some files, and `live`, which stands for the mounted filesystem, with others of the same
+    /// names.
+    private func scene() throws -> FileImage {
+        let image = try FileImage(
+            """
+            mkdir -p etc home/eve/deep; echo old > etc/conf; chmod 640 etc/conf; echo l > home/eve/letter
+            touch -d 2020-02-02T02:02:02Z etc/conf; ln home/eve/letter home/eve/deep/again
+            ln -s ../etc home/link; printf end > sparse; truncate -s 3M sparse
+            """)
+        try image.harness.json("snapshot", "data")
+        try image.run(
+            """
+            mkdir -p live/etc live/home/eve; echo new > live/etc/conf; echo later > live/home/eve/later
+            echo other > live/home/eve/letter
+            """)
+        return image
+    }
+
+    private func restore(_ image: FileImage, _ arguments: String...) throws -> [String: Any] {
+        let result = try image.harness.run(["restore", "1", "--to", "live", "--json"] + arguments)
+        let document =
+            try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+        return try #require(document?["restore"] as? [String: Any], "\(result.errors)")
+    }
+
+    @Test("a file comes back as it was, and what was in its place stays beside it")
+    func file() throws {
+        let image = try scene()
+        let report = try restore(image, "/etc/conf", "/sparse")
+        let items = try #require(report["restored"] as? [[String: Any]])
+        #expect(items.map { $0["path"] as? String } == ["/etc/conf", "/sparse"])
+        let kept = try #require(items[0]["kept_as"] as? String)
+        #expect(kept.hasPrefix("/etc/conf.before-restore-20"))
+        #expect(items[1]["kept_as"] is NSNull)
+        #expect(try image.run("cat live/etc/conf 'live\(kept)'") == "old\nnew\n")
+        #expect(try image.run("stat -c '%a %Y' live/etc/conf") == "640 1580608922\n")
+        #expect(
+            try image.run("cmp source/sparse live/sparse && stat -c %b live/sparse | head -c 2")
+                .count <= 3)
+        #expect(try image.run("ls -A live/etc | wc -l") == "2\n")
+        // Once more: the former ones have names of their own.
+        _ = try restore(image, "/etc/conf")
+        #expect(try image.run("ls -A live/etc | wc -l") == "3\n")
+    }
+
+    @Test(
+        "a folder comes back as a whole, and what came into it later stays in the one that is kept")
+    func folder() throws {
+        let image = try scene()
+        let report = try restore(image, "/home/eve")
+        let kept = try #require(
+            (report["restored"] as? [[String: Any]])?.first?["kept_as"] as? String)
+        #expect(try image.run("ls -A live/home/eve") == "deep\nletter\n")
+        #expect(
+            try image.run("cat live/home/eve/letter 'live\(kept)/letter' 'live\(kept)/later'")
+                == "l\nother\nlater\n")
+        #expect(try image.run("stat -c %h live/home/eve/letter") == "2\n")
+        #expect(report["hard_links"] as? Int == 1)
+    }
+
+    @Test("a dry run tells the same, and changes nothing")
+    func dryRun() throws {
+        let image = try scene()
+        let before = try image.listing(of: "live")
+        let told = try restore(image, "/home/eve", "/etc/conf", "-n")
+        #expect(try image.listing(of: "live") == before)
+        let done = try restore(image, "/home/eve", "/etc/conf")
+        for field in ["files", "folders", "hard_links", "bytes"] {
+            #expect(told[field] as? Int == done[field] as? Int, "\(field)")
+        }
+        #expect(told["dry_run"] as? Bool == true)
+        #expect((told["restored"] as? [[String: Any]])?.count == 2)
+    }
+
+    @Test(
+        "what cannot be put back is refused before anything is written",
+        arguments: [
+            (["/nowhere"], Int32(4), "nowhere"), (["/"], 2, "no name"),
+            (["/home", "/home/eve"], 2, "within"),
+            (["/etc/conf", "/etc/conf"], 2, "within"), (["/home/../etc/conf"], 2, "no name"),
+        ])
+    func refused(paths: [String], status: Int32, word: String) throws {
+        let image = try scene()
+        let before = try image.listing(of: "live")
+        let result = try image.harness.run(["restore", "1", "--to", "live"] + paths)
+        #expect(result.status == status && result.errors.contains(word), "\(result.errors)")
+        #expect(try image.listing(of: "live") == before)
+    }
+
+    @Test(
+        "a folder that is gone, and one that a link has come in the place of, are said; the link is not followed"
+    )
+    func folderGone() throws {
+        let image = try scene()
+        try image.run("rm -r live/home; mkdir elsewhere; ln -s ../elsewhere live/home")
+        let linked = try image.harness.run("restore", "1", "/home/eve", "--to", "live")
+        #expect(linked.status != 0)
+        #expect(try image.run("ls -A elsewhere").isEmpty)
+        try image.run("rm live/home")
+        let gone = try image.harness.run("restore", "1", "/home/eve", "--to", "live")
+        #expect(gone.status == 4 && gone.errors.contains("is no folder any more"), "\(gone.errors)")
+        let nowhere = try image.harness.run("restore", "1", "/home/eve")
+        #expect(nowhere.status == 13 && nowhere.errors.contains("--to DIR"), "\(nowhere.errors)")
+    }
+}
