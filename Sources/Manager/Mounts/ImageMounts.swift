@@ -30,6 +30,7 @@ struct ImageMounts {
             try sweep()
             let volume = try context.volume(target.volume)
             let server = MountServer(context)
+            let storePath = try Paths.absolute(volume.storePath)
             let number = try folder.freeNumber()
             let place = try server.require(volume, environment: environment)
             do {
@@ -37,7 +38,7 @@ struct ImageMounts {
                 return try Reconciler(context).withVolume(target.volume) { _ in
                     try requirePresent(target)
                     return try mount(
-                        record(number, target, path, partition, place), tools)
+                        record(number, target, path, partition, place, storePath), tools)
                 }
             } catch {
                 // What failed first is what people must know.
@@ -49,12 +50,13 @@ struct ImageMounts {
 
     private func record(
         _ number: Int, _ target: MountTarget, _ path: String, _ partition: Int?,
-        _ place: MountServer.Place
+        _ place: MountServer.Place, _ storePath: String
     ) -> MountRecord {
         MountRecord(
             number: number, volume: target.volume, snapshot: target.snapshot, clone: target.clone,
             partition: partition, folder: path, isReadOnly: target.clone == nil,
-            mountedAt: context.clock.now(), server: place.process, socket: place.socket,
+            mountedAt: context.clock.now(), storePath: storePath, server: place.process,
+            socket: place.socket,
             ownsServer: place.isOwn, hasLoop: true,
             label: "snapmgr-mount-" + UUID().uuidString.lowercased())
     }
@@ -100,7 +102,7 @@ struct ImageMounts {
             // The one that was mounted last lies above others on the same folder.
             let records = try folder.records().filter { $0.folder == path }
             guard let record = records.max(by: { $0.mountedAt < $1.mountedAt }) else { return nil }
-            try end(record, isForced: !MountParts.isWhole(record))
+            try end(record, isForced: !parts.isWhole(record))
             return record
         }
     }
@@ -116,7 +118,7 @@ struct ImageMounts {
 
     /// Ends what is left of mounts that cannot be used any more, or were unmounted by hand.
     private func sweep() throws {
-        for record in try folder.records() where !MountParts.isWhole(record) {
+        for record in try folder.records() where !parts.isWhole(record) {
             try end(record, isForced: true)
             context.note(
                 "\(record.what) was mounted on \(record.folder), and is not any more: what was left of "
@@ -127,9 +129,10 @@ struct ImageMounts {
     /// The same for commands that do something else; nothing while another one mounts or unmounts. What fails
     /// is said.
     func sweepQuietly() {
-        guard folder.mayHoldMounts else { return }
+        // A unit's tick may have no right to unmount: `status` tells what waits for who has.
+        guard folder.mayHoldMounts, ProcessIdentity.mayMount else { return }
         do {
-            guard try folder.records().contains(where: { !MountParts.isWhole($0) }),
+            guard try folder.records().contains(where: { !parts.isWhole($0) }),
                 let lock = try context.acquireLock(at: folder.lockPath)
             else { return }
             defer { withExtendedLifetime(lock) {} }

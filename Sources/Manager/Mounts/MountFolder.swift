@@ -137,6 +137,8 @@ struct MountFolder {
         // Of a program that has ended without unmounting it there is nothing to wait for.
         while umount2(path, Int32(MNT_DETACH)) == 0 {}
         try? files.removeFolder("\(number)")
-        try? files.removeFile("\(number).log")
     }
+
+    /// Best effort, likewise.
+    func removeLog(_ number: Int) { try? files.removeFile("\(number).log") }
 }

@@ -4,31 +4,35 @@ internal import SnapshotModel
 /// its record by then.
 struct MountHolds {
     private let folder: MountFolder
+    private let parts: MountParts
 
-    init(_ context: ManagerContext) { folder = MountFolder(context.state) }
+    init(_ context: ManagerContext) {
+        folder = MountFolder(context.state)
+        parts = MountParts(context)
+    }
 
-    /// Those that can be used; what is left of others holds nothing.
-    private func whole(_ isMeant: (MountRecord) -> Bool) throws -> [MountRecord] {
-        try folder.records().filter { isMeant($0) && MountParts.isWhole($0) }
+    /// Those whose programs are there; what is left of others holds nothing.
+    private func held(_ isMeant: (MountRecord) -> Bool) throws -> [MountRecord] {
+        try folder.records().filter { isMeant($0) && parts.isInUse($0) }
     }
 
     /// The snapshots of a volume that are mounted themselves; those of clones stay for their clones' sake.
     func snapshots(of volume: String) throws -> Set<SnapshotID> {
-        Set(try whole { $0.volume == volume && $0.clone == nil }.map(\.snapshot))
+        Set(try held { $0.volume == volume && $0.clone == nil }.map(\.snapshot))
     }
 
     /// - Throws: `refused`, naming where it is mounted.
     func requireUnmounted(_ ids: [SnapshotID]) throws {
-        try refuse(whole { $0.clone == nil && ids.contains($0.snapshot) })
+        try refuse(held { $0.clone == nil && ids.contains($0.snapshot) })
     }
 
     /// - Throws: `refused`, naming where it is mounted.
     func requireUnmounted(clone: String, of volume: String) throws {
-        try refuse(whole { $0.volume == volume && $0.clone == clone })
+        try refuse(held { $0.volume == volume && $0.clone == clone })
     }
 
     /// - Throws: `refused`, naming what of it is mounted, and where.
-    func requireUnmounted(volume: String) throws { try refuse(whole { $0.volume == volume }) }
+    func requireUnmounted(volume: String) throws { try refuse(held { $0.volume == volume }) }
 
     private func refuse(_ records: [MountRecord]) throws {
         guard let record = records.first else { return }

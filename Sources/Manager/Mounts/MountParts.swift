@@ -1,6 +1,7 @@
 internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
+internal import StoreFormat
 internal import System
 internal import VolumeAccess
 
@@ -116,17 +117,29 @@ struct MountParts {
     // MARK: Ending
 
     /// Whether a mount can be used, was unmounted by hand, or has lost one of its parts.
-    static func state(of record: MountRecord) -> MountReport.State {
-        guard record.filesystem != nil, record.server.isRunning,
-            record.helpers.allSatisfy(\.isRunning)
-        else { return .broken }
+    func state(of record: MountRecord) -> MountReport.State {
+        guard isInUse(record) else { return .broken }
         let isMounted =
             record.hasLoop
             ? LoopDevice.labelled(record.label) != nil : MountTable.isPoint(record.folder)
         return isMounted ? .mounted : .unmounted
     }
 
-    static func isWhole(_ record: MountRecord) -> Bool { state(of: record) == .mounted }
+    func isWhole(_ record: MountRecord) -> Bool { state(of: record) == .mounted }
+
+    /// Whether its programs are there: what is in doubt counts as there. Locks tell it, which do not depend on
+    /// what a unit's process may see of others, and on which mounts there are in its namespace.
+    func isInUse(_ record: MountRecord) -> Bool {
+        guard record.filesystem != nil else { return false }
+        let isServed =
+            (try? FileLock.isHeld(
+                StoreHolder.fileName, in: FileFolder(path: record.storePath))) ?? true
+        guard isServed else { return false }
+        let holder = StoreHolder(ofFile: record.storePath + "/" + StoreHolder.fileName)
+        guard holder == nil || holder?.processID == record.server.id else { return false }
+        return
+            (try? DetachedProgram.isRunning(logPath: folder.logPath(record.number))) ?? true
+    }
 
     private static let patienceMilliseconds = 5_000
     private static let forcedMilliseconds = 500
@@ -146,6 +159,7 @@ struct MountParts {
         {
             helper.send(SIGKILL)
         }
+        folder.removeLog(record.number)
         try folder.remove(record.number)
         let place = MountServer.Place(
             process: record.server, socket: record.socket, isOwn: record.ownsServer)
@@ -161,8 +175,7 @@ struct MountParts {
             // It has gone with its filesystem.
             guard error.code == ENXIO else { throw error }
         }
-        let milliseconds = isForced ? Self.forcedMilliseconds : Self.patienceMilliseconds
-        guard loop.awaitRelease(milliseconds: milliseconds) || isForced else {
+        guard loop.awaitRelease(milliseconds: Self.patienceMilliseconds) else {
             throw Problem(
                 .refused, "\(record.what) is still mounted or open elsewhere, as \(loop.path)",
                 hint: "see who has it with `fuser -v \(loop.path)`, then run the command again")

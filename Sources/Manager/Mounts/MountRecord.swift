@@ -21,6 +21,8 @@ struct MountRecord: Hashable, Sendable, Codable {
     var filesystem: String?
     var isReadOnly: Bool
     var mountedAt: Timestamp
+    /// The volume's store, whose lock tells whether the server is there.
+    var storePath: String
     /// Who serves the volume, and where.
     var server: ProcessIdentity
     var socket: String
@@ -43,6 +45,7 @@ struct MountRecord: Hashable, Sendable, Codable {
         case filesystem
         case isReadOnly = "read_only"
         case mountedAt = "mounted_at"
+        case storePath = "store"
         case server, socket
         case ownsServer = "owns_server"
         case helpers
@@ -63,7 +66,7 @@ extension MountRecord {
     /// - Parameter name: the number that its file has.
     func flaw(name: Int) -> String? {
         guard number == name else { return "it is that of mount \(number)" }
-        guard folder.hasPrefix("/"), socket.hasPrefix("/") else {
+        guard [folder, socket, storePath].allSatisfy({ $0.hasPrefix("/") }) else {
             return "its paths are not absolute"
         }
         guard helpers.count <= 2, label.utf8.count <= 63 else { return "it is too long" }

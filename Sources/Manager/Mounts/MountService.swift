@@ -121,11 +121,12 @@ package struct MountService {
     /// What is mounted of the volumes of this state, by volume and folder.
     package func list(_ volumes: [String] = []) throws -> [MountReport] {
         let names = Set(try context.volumes(volumes).map(\.record.name))
+        let parts = MountParts(context)
         let images = try MountFolder(context.state).records().map { record in
             let loop = LoopDevice.labelled(record.label)
             return MountReport(
                 record, devicePath: loop?.path,
-                state: MountParts.state(of: record))
+                state: parts.state(of: record))
         }
         return try (images + DeviceMounts(context: context).list())
             .filter { names.contains($0.volume) }

@@ -48,6 +48,27 @@ package struct ProcessIdentity: Hashable, Sendable, Codable {
         return true
     }
 
+    /// Whether this process may mount and unmount (CAP_SYS_ADMIN); see proc(5).
+    package static var mayMount: Bool {
+        guard let bytes = contentOfStatus,
+            let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+                .first(where: { $0.hasPrefix("CapEff:") }),
+            let capabilities = UInt64(
+                line.dropFirst("CapEff:".count).drop { $0.isWhitespace }, radix: 16)
+        else { return false }
+        return capabilities >> 21 & 1 == 1
+    }
+
+    private static var contentOfStatus: [UInt8]? {
+        guard let file = try? OwnedDescriptor(path: "/proc/self/status", flags: O_RDONLY) else {
+            return nil
+        }
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        let number = file.number
+        let count = retryingInterrupts { read(number, &bytes, bytes.count) }
+        return count > 0 ? Array(bytes.prefix(count)) : nil
+    }
+
     /// See proc(5): the program's name, which may hold anything, ends at the last bracket.
     private static func startTicks(of id: Int32) -> UInt64? {
         guard let file = try? OwnedDescriptor(path: "/proc/\(id)/stat", flags: O_RDONLY) else {

@@ -14,6 +14,7 @@ import Testing
         return MountRecord(
             number: number, volume: "data", snapshot: SnapshotID(rawValue: snapshot), clone: clone,
             folder: "/mnt", isReadOnly: clone == nil, mountedAt: Timestamp(clampingSeconds: 7),
+            storePath: "/nowhere",
             server: process, socket: "/run/nbd.sock", ownsServer: true, helpers: [process],
             hasLoop: true, label: "snapmgr-mount-\(number)")
     }
