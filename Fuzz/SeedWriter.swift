@@ -32,6 +32,7 @@ struct SeedWriter {
         let record = journal.dropFirst(MergeJournal.recordBytes)
         try save([2, 1] + record.dropFirst(16).prefix(16), "journal", "one-range")
         try save([2, 2] + [UInt8](repeating: 1, count: 64), "journal", "large-ranges")
+        try save([1, 4, 0, 0, 0, 2, 0, 9, 8, 0, 16, 0, 0, 5], "write-back", "two-records")
         let records: [(UInt8, String)] = [
             (0, StoreLayout.volume), (1, StoreLayout.manifest(SnapshotOrdinal(rawValue: 1))),
             (2, StoreLayout.manifest(SnapshotOrdinal(rawValue: 3))),

@@ -80,6 +80,7 @@ declare -A sources=(
     [area]=Fuzz/AreaFuzzer.swift
     [record]=Fuzz/RecordFuzzer.swift
     [journal]=Fuzz/JournalFuzzer.swift
+    [write-back]=Fuzz/WriteBackFuzzer.swift
     [index-map]=Fuzz/IndexMapFuzzer.swift
     [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkMaps/ChunkRunCodec.swift
         Sources/Catalog/ChunkMaps/ChunkSegment.swift Sources/Catalog/File/CatalogError.swift'
@@ -94,8 +95,8 @@ declare -A sources=(
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal index-map chunk-map control settings time-zone calendar retention clock
-    catalog)
+    area record journal write-back index-map chunk-map control settings time-zone calendar retention
+    clock catalog)
 
 build_target() {
     local target=$1

@@ -64,7 +64,10 @@ package final class ServedImage: ServedVolume {
         letGo: @escaping @Sendable () -> Void
     ) throws(Problem) -> ServedImage {
         let name = place.name
-        let options = VolumeHost.Options(purpose: "nbdkit serving \(name)", hasUpkeep: true) {
+        let options = VolumeHost.Options(
+            purpose: "nbdkit serving \(name)", hasUpkeep: true,
+            engine: EngineOptions(writeBackBytes: place.writeBackBytes)
+        ) {
             report("volume \(name): \($0)")
         }
         let host = try VolumeHost.open(storePath: place.storePath, options: options)

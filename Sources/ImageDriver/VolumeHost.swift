@@ -11,6 +11,8 @@ package final class VolumeHost: Sendable {
     /// The store's folder.
     package let storePath: String
     package let upkeep: ImageUpkeep?
+    /// Brings first writes that were answered into the origin.
+    private let writeBack = Monitored<BackgroundThread?>(nil)
     /// Who has the volume open besides the sessions.
     package let clients = ClientRegister()
     /// Has this process let the volume go, by itself, soon; nil when it cannot.
@@ -66,6 +68,32 @@ package final class VolumeHost: Sendable {
             ? ImageUpkeep(
                 engine: engine, retryMilliseconds: patience.retry, report: options.report) : nil
         try upkeep?.start()
+        if options.hasUpkeep, engine.hasWriteBack { try startWriteBack(options.report) }
+    }
+
+    /// How long a write that was answered rests in the log, in milliseconds.
+    private static let restingMilliseconds = 100
+
+    private func startWriteBack(
+        _ report: @escaping @Sendable (String) -> Void
+    ) throws(Problem) {
+        do throws(IOFailure) {
+            let thread = try BackgroundThread.startIfPossible(name: "snapmgr-log") { [engine] in
+                engine.runWriteBack(restingMilliseconds: Self.restingMilliseconds) { problem in
+                    report("in the background: \(problem.message); it is tried again")
+                }
+            }
+            writeBack.withLock { $0 = thread }
+        } catch { throw Problem(error) }
+    }
+
+    private func stopWriteBack() {
+        engine.stopWriteBack()
+        let thread = writeBack.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
     }
 
     /// Opens a volume and recovers it if need be. `.locked` when another process has it open,
@@ -136,6 +164,7 @@ package final class VolumeHost: Sendable {
             locks.change { $0 = nil }
         }
         upkeep?.stop()
+        stopWriteBack()
         try engine.close()
     }
 }

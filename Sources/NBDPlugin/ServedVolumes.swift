@@ -17,6 +17,8 @@ final class ServedVolumes: Sendable {
         var volumes: [any ServedVolume] = []
         /// The program, with its arguments, that prints what is to be served now.
         var listing: [String] = []
+        /// How long each volume's log of first writes is to be, in bytes; nil for none.
+        var writeBackBytes: Int?
         /// Whether what was asked for is open.
         var isStarted = false
         var isStopped = false
@@ -28,9 +30,16 @@ final class ServedVolumes: Sendable {
     /// Notes a volume to serve. `.usage` when the parameter is wrong or repeats one.
     func configure(key: String, value: String) throws(Problem) {
         guard key != "listing" else { return state.withLock { $0.listing.append(value) } }
+        if key == "write-back" {
+            guard let count = ByteCount(value) else {
+                throw Problem(.usage, "write-back takes a size, not \(value)")
+            }
+            return state.withLock { $0.writeBackBytes = count.bytes }
+        }
         guard key == "volume" else {
             throw Problem(
-                .usage, "unknown parameter \(key)", hint: "known are: volume, listing")
+                .usage, "unknown parameter \(key)",
+                hint: "known are: volume, listing, write-back")
         }
         let argument = try VolumeArgument(value)
         try state.withLock { state throws(Problem) in
@@ -68,7 +77,8 @@ final class ServedVolumes: Sendable {
 
     private func start(_ argument: VolumeArgument) throws(Problem) {
         let name = argument.name
-        let volume = try argument.start { [self] in
+        let bytes = state.withLock(\.writeBackBytes)
+        let volume = try argument.start(writeBackBytes: bytes) { [self] in
             BackgroundThread.start(name: "snapmgr-let-go") { self.forget(name) }
         }
         let isServed = state.withLock { state in

@@ -32,11 +32,17 @@ extension VolumeArgument {
 
     /// Opens the volume as its driver wants it.
     ///
-    /// - Parameter letGo: ends the serving of this volume in the background.
-    func start(letGo: @escaping @Sendable () -> Void) throws(Problem) -> any ServedVolume {
-        let record = try StoreReader(folder: FileFolder(path: storePath)).record
-        return try Self.drivers(name).driver(of: record).serve(
-            VolumePlace(record, storePath: storePath), report: NBDKitLog.report, letGo: letGo)
+    /// - Parameters:
+    ///   - writeBackBytes: how long the log of first writes is to be, in bytes; nil for none.
+    ///   - letGo: ends the serving of this volume in the background.
+    func start(
+        writeBackBytes: Int?, letGo: @escaping @Sendable () -> Void
+    ) throws(Problem) -> any ServedVolume {
+        var place = VolumePlace(
+            try StoreReader(folder: FileFolder(path: storePath)).record, storePath: storePath)
+        place.writeBackBytes = writeBackBytes
+        return try Self.drivers(name).driver(of: place.record).serve(
+            place, report: NBDKitLog.report, letGo: letGo)
     }
 
     private static func drivers(_ volume: String) -> DriverRegistry {

@@ -6,6 +6,8 @@ package struct VolumePlace: Hashable, Sendable {
     package var record: VolumeRecord
     /// The absolute path of the store's folder.
     package var storePath: String
+    /// How long the log of first writes is to be while the volume is served, in bytes; nil for none.
+    package var writeBackBytes: Int?
 
     package init(_ record: VolumeRecord, storePath: String) {
         self.record = record

@@ -35,6 +35,13 @@ import VolumeAccess
             ]
         ),
         (
+            ServeRequest(volumes: [], endpoint: .inherited, writeBackBytes: 1 << 26),
+            [
+                "nbdkit", "--foreground", "/lib/plugin.so", "volume=a:/stores/a",
+                "write-back=67108864",
+            ]
+        ),
+        (
             ServeRequest(volumes: [], endpoint: .inherited),
             ["nbdkit", "--foreground", "/lib/plugin.so", "volume=a:/stores/a"]
         ),

@@ -36,10 +36,31 @@ final class EngineFixture: Sendable {
     }
 
     /// Opens the volume that a disk holds.
-    init(opening disk: SimulatedDisk, indexShape: IndexShape = .standard) throws {
+    init(
+        opening disk: SimulatedDisk, indexShape: IndexShape = .standard, writeBack: Int? = nil
+    ) throws {
         self.disk = disk
-        engine = try LiveEngine.open(
-            store: disk, origin: disk.origin(), options: Self.options(indexShape, 0))
+        var options = Self.options(indexShape, 0)
+        options.clock = VirtualClock(bootID: disk.bootID)
+        options.writeBackBytes = writeBack
+        engine = try LiveEngine.open(store: disk, origin: disk.origin(), options: options)
+    }
+
+    /// A volume of chunks filled with 1, of which a snapshot was taken, with a log of first writes.
+    static func withLog(
+        chunks: Int, policy: StoreFullPolicy = .breakWrites, logBytes: Int = 1 << 20
+    ) throws -> EngineFixture {
+        let disk = SimulatedDisk()
+        disk.isPrecise = true
+        let origin = disk.origin()
+        try origin.resize(to: chunks * chunkBytes)
+        let bytes = [UInt8](repeating: 1, count: chunks * chunkBytes)
+        try origin.write(bytes.span.bytes, at: 0)
+        try origin.sync()
+        try Store(folder: disk).create(record(chunks * chunkBytes, policy))
+        let volume = try EngineFixture(opening: disk, writeBack: logBytes)
+        try volume.snapshot(1)
+        return volume
     }
 
     private static func options(

@@ -83,6 +83,11 @@ struct SparseBytes {
         }
     }
 
+    /// Allocates the pages of a range that are not there, as zeroes.
+    mutating func reserve(_ range: Range<Int>) {
+        for page in missingPages(in: range) { pages[page] = Self.zeroPage }
+    }
+
     /// The pages that a write of `range` would have to allocate, in order.
     func missingPages(in range: Range<Int>) -> [Int] {
         range.isEmpty ? [] : Self.pages(touching: range).filter { pages[$0] == nil }

@@ -5,11 +5,14 @@ internal import Synchronization
 /// A clock that only tests move, but that never shows the same moment twice.
 package final class VirtualClock: System.Clock {
     private let nanoseconds: Atomic<Int64>
+    private let bootID: String
 
     /// 2026-01-01T00:00:00Z, in nanoseconds since 1970.
     package static let start: Int64 = 1_767_225_600_000_000_000
 
-    package init(nanoseconds: Int64 = VirtualClock.start) {
+    /// - Parameter bootID: tells one start of the machine from another.
+    package init(nanoseconds: Int64 = VirtualClock.start, bootID: String = "virtual") {
+        self.bootID = bootID
         self.nanoseconds = Atomic(nanoseconds)
     }
 
@@ -20,7 +23,7 @@ package final class VirtualClock: System.Clock {
     package func reading() -> ClockReading {
         let now = now()
         return ClockReading(
-            wall: now, bootID: "virtual", bootNanoseconds: now.stored - Self.start)
+            wall: now, bootID: bootID, bootNanoseconds: now.stored - Self.start)
     }
 
     package func advance(bySeconds seconds: Int64) {

@@ -120,6 +120,11 @@ int snapmgr_remove_attribute(int descriptor, const char *name);
 /// Makes a device's node or a FIFO in an open folder (mknodat): 0, or -1.
 int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t major, uint32_t minor);
 
+/// The CRC-32C of some bytes that follow others whose CRC-32C is `checksum`; 0 where none do.
+uint32_t snapmgr_crc32c(uint32_t checksum, const void *bytes, size_t length);
+/// The same without the processor's own instructions.
+uint32_t snapmgr_crc32c_by_tables(uint32_t checksum, const void *bytes, size_t length);
+
 /// The arguments of this process, the program's name first, as the kernel passed them. NULL follows.
 char *const *snapmgr_arguments(void);
 

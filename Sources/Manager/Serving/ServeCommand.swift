@@ -23,6 +23,7 @@ struct ServeCommand: Hashable, Sendable {
         if let count = request.threadCount { arguments += ["--threads", "\(count)"] }
         arguments.append(tools.pluginPath)
         arguments += volumes.map(Self.parameter)
+        if let bytes = request.writeBackBytes { arguments.append("write-back=\(bytes)") }
         arguments += listing.map { "listing=\($0)" }
     }
 

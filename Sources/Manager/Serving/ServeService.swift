@@ -14,6 +14,8 @@ package struct ServeRequest: Hashable, Sendable {
     /// Whether everybody who reaches a TCP port may read and write.
     package var allowsInsecureTCP: Bool
     package var threadCount: Int?
+    /// How long each image's log of first writes is to be, in bytes; nil for none.
+    package var writeBackBytes: Int?
 
     package enum Endpoint: Hashable, Sendable {
         case socket(path: String)
@@ -38,13 +40,14 @@ package struct ServeRequest: Hashable, Sendable {
 
     package init(
         volumes: [String], endpoint: Endpoint, tls: TLS? = nil, allowsInsecureTCP: Bool = false,
-        threadCount: Int? = nil
+        threadCount: Int? = nil, writeBackBytes: Int? = nil
     ) {
         self.volumes = volumes
         self.endpoint = endpoint
         self.tls = tls
         self.allowsInsecureTCP = allowsInsecureTCP
         self.threadCount = threadCount
+        self.writeBackBytes = writeBackBytes
     }
 }
 

@@ -8,7 +8,7 @@ struct AreaRoom: Sendable {
     /// The file's size, in bytes.
     private(set) var byteCount: Int
     /// What exceptions of all chunks need, in bytes.
-    private let fullBytes: Int
+    let fullBytes: Int
     private let chunkBytes: Int
 
     init(

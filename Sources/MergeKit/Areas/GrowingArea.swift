@@ -44,6 +44,8 @@ package final class GrowingArea: Sendable {
         var isInvalid = false
         /// The present metadata block, as it is on disk.
         var block: MetadataBlock
+        /// What the log of first writes will preserve, and has room for.
+        var promise = AreaPromise()
 
         init(block: MetadataBlock, room: AreaRoom) {
             self.block = block
@@ -72,6 +74,7 @@ package final class GrowingArea: Sendable {
             committed = ExceptionTable()
             nextFree = AreaFormat.firstDataChunk
             recycled = []
+            promise.reservedBytes = 0
             block = MetadataBlock(index: 0, format: format)
             // Until the disk is as empty.
             needsScrub = true
@@ -255,11 +258,13 @@ package final class GrowingArea: Sendable {
 
     /// Returns when all the chunks have committed exceptions. All that this call fills share one commit.
     ///
-    /// - Parameter fill: writes the contents of some entries, which nobody else has, into the area. The
-    ///   chunks there are zero, unless they are recycled.
+    /// - Parameters:
+    ///   - isPromised: whether room for them was promised before; else they must leave what was promised.
+    ///   - fill: writes the contents of some entries, which nobody else has, into the area. The chunks
+    ///     there are zero, unless they are recycled.
     /// - Returns: the entries that this call has filled and committed: the others are somebody else's.
     func take(
-        _ chunks: [Range<ChunkIndex>],
+        _ chunks: [Range<ChunkIndex>], isPromised: Bool = false,
         by fill: (_ entries: [AreaEntry], _ isRecycled: Bool) throws(IOFailure) -> Void
     ) throws(IOFailure) -> [AreaEntry] {
         var taken: [AreaEntry] = []
@@ -269,7 +274,7 @@ package final class GrowingArea: Sendable {
                 monitor.unlock()
                 return taken
             }
-            if let failure = scrubIfNeeded() ?? makeRoom(for: chunks) {
+            if let failure = scrubIfNeeded() ?? makeRoom(for: chunks, isPromised: isPromised) {
                 monitor.unlock()
                 throw failure
             }
@@ -291,7 +296,8 @@ package final class GrowingArea: Sendable {
 
     /// With the monitor held: makes the file as long as the chunks that nobody has yet need it. Returns the
     /// failure when it may not become so long.
-    private func makeRoom(for chunks: [Range<ChunkIndex>]) -> IOFailure? {
+    private func makeRoom(for chunks: [Range<ChunkIndex>], isPromised: Bool) -> IOFailure? {
+        if !isPromised, let failure = keepPromise(beside: chunks) { return failure }
         guard bytesUsed(afterTaking: chunks.reduce(0) { $0 + $1.count }) > state.room.byteCount
         else { return nil }
         let missing = chunks.joined().count(where: {
@@ -304,7 +310,7 @@ package final class GrowingArea: Sendable {
         } catch { return error }
     }
 
-    private func bytesUsed(afterTaking count: Int) -> Int {
+    func bytesUsed(afterTaking count: Int) -> Int {
         format.usedBytes(before: format.dataChunk(state.nextFree, skipping: count))
     }
 

@@ -105,7 +105,10 @@ package final class Barrier: Sendable {
     /// Makes what was written so far durable, so that the hold, which comes when all members of a set are
     /// prepared, has the less to wait for.
     package func syncAhead() throws(Problem) {
-        try step { () throws(Problem) in try engine.syncOrigin() }
+        try step { () throws(Problem) in
+            try engine.drainWriteBack()
+            try engine.syncOrigin()
+        }
     }
 
     private func stage(_ request: SnapshotRequest) throws(Problem) {
@@ -183,11 +186,13 @@ package final class Barrier: Sendable {
         try step { () throws(Problem) in
             guard state.withLock({ $0.heldSince }) == nil else { return }
             try engine.checkOriginIsWhole()
+            try engine.drainWriteBack()
             try engine.syncOrigin()
             // Before the gate closes: from then on writes wait, also for those that are under way.
             let start = engine.options.clock.monotonicNanoseconds()
             engine.gate.close()
             state.withLock { $0.heldSince = start }
+            try engine.settleWriteBack()
             try engine.syncOrigin()
         }
     }

@@ -28,7 +28,9 @@ struct EngineRecovery {
         warnings += reading.survey.warnings(record) + reading.cloneSurvey.warnings(record)
         try sweep(reading.survey, &warnings)
         try sweep(reading.cloneSurvey, &warnings)
-        return try engine(reading, warnings)
+        let engine = try engine(reading, warnings)
+        engine.recoverWriteBack()
+        return engine
     }
 
     /// The engine for what a store holds.
@@ -52,10 +54,12 @@ struct EngineRecovery {
                 "the snapshots up to ordinal \(broken) of volume “\(record.name)” are broken: "
                     + "exceptions were lost")
         }
+        let log = try WriteBackRecovery(store: store, origin: origin, options: options)
+            .log(record, isMerging: chain.merge != nil, &warnings)
         return LiveEngine(
             store: store, origin: origin, options: options, kernel: kernel,
             library: AreaLibrary(store: store, format: state.format),
-            index: try index(record, chain), record: record, chain: chain,
+            index: try index(record, chain), writeBack: log, record: record, chain: chain,
             clones: try clones(state, chain.merge),
             warnings: warnings)
     }

@@ -151,8 +151,11 @@ extension LiveEngine {
             try checkNotPoisoned()
             try markOriginOpen()
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }
+            try drainWriteBack()
             gate.close()
             defer { gate.open() }
+            try settleWriteBack()
+            writeBack?.backing.forget()
             try isAllowed()
             // What somebody has cut would become whole again, with zeroes.
             try checkOriginIsWhole()

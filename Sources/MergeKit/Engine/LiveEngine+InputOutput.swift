@@ -11,6 +11,9 @@ extension LiveEngine {
         let chain = chain
         try check(offset..<offset + buffer.byteCount, in: chain)
         guard let merge = chain.merge else {
+            if let writeBack, !writeBack.isEmpty {
+                return try read(into: &buffer, at: offset, through: writeBack)
+            }
             do { try origin.read(into: &buffer, at: offset) } catch { throw originProblem(error) }
             return
         }
@@ -88,6 +91,8 @@ extension LiveEngine {
         try change(range, forceUnitAccess: forceUnitAccess) {
             (chunks, chain) throws(Problem) in
             try preserve(chunks, chain: chain)
+        } unless: { chain throws(Problem) in
+            forceUnitAccess ? false : try appendToLog(bytes, at: offset, chain)
         } by: { () throws(IOFailure) in
             try origin.write(bytes, at: offset)
         }
@@ -99,15 +104,21 @@ extension LiveEngine {
         try change(range, forceUnitAccess: forceUnitAccess) {
             (_, chain) throws(Problem) in
             try preserveData(in: range, chain: chain)
+        } unless: { _ throws(Problem) in
+            false
         } by: { () throws(IOFailure) in
+            defer { writeBack?.backing.forget() }
             try origin.punch(range)
         }
     }
 
-    /// - Parameter preserve: returns when those of the chunks may be overwritten that will be.
+    /// - Parameters:
+    ///   - preserve: returns when those of the chunks may be overwritten that will be.
+    ///   - isLogged: true when the log of first writes has taken the change, which is made then.
     private func change(
         _ range: Range<Int>, forceUnitAccess: Bool,
         preserving preserve: (Range<ChunkIndex>, ChainState) throws(Problem) -> Void,
+        unless isLogged: (ChainState) throws(Problem) -> Bool,
         by body: () throws(IOFailure) -> Void
     ) throws(Problem) {
         gate.enter()
@@ -117,13 +128,16 @@ extension LiveEngine {
         guard !range.isEmpty else { return }
         try checkNotPoisoned()
         try markOriginOpen()
+        if writeBack != nil, try isLogged(chain) { return }
         let chunks = chain.geometry.chunks(touching: range)
         if chain.merge != nil { noteClientOperation() }
         if let merge = chain.merge, merge.hasUnmerged(in: chunks) {
             try merge.serve(chunks) { batch in merged(batch, of: merge, chain: chain) }
         }
-        try preserve(chunks, chain)
-        do { try body() } catch { throw originProblem(error) }
+        try besideLog(range) { () throws(Problem) in
+            try preserve(chunks, chain)
+            do throws(IOFailure) { try body() } catch { throw originProblem(error) }
+        }
         if forceUnitAccess { try syncOrigin() }
     }
 
@@ -176,7 +190,7 @@ extension LiveEngine {
         }
     }
 
-    private func preservationProblem(_ failure: IOFailure) -> Problem {
+    func preservationProblem(_ failure: IOFailure) -> Problem {
         var problem = failure.isNoSpace ? Problem(failure) : originProblem(failure)
         problem.message =
             "volume “\(record.name)”: a write was refused, because what it overwrites cannot be "
@@ -208,6 +222,7 @@ extension LiveEngine {
         gate.enter()
         defer { gate.leave() }
         try checkOpen()
+        try syncLog()
         try syncOrigin()
     }
 
@@ -219,6 +234,8 @@ extension LiveEngine {
         let chain = chain
         try check(range, in: chain)
         var list = ExtentList(limit: limit)
+        // Before the origin is looked at: what leaves the log meanwhile is there then.
+        var logged = loggedRanges(in: range)[...]
         var position = range.lowerBound
         while position < range.upperBound {
             var stretch = DeviceStretch(
@@ -230,6 +247,15 @@ extension LiveEngine {
                 if let source = segment.source {
                     stretch = try self.stretch(source, bytes, geometry: chain.geometry)
                 }
+            }
+            while let first = logged.first, first.upperBound <= position { logged.removeFirst() }
+            if let logged = logged.first {
+                guard position < logged.lowerBound else {
+                    guard list.append(position..<logged.upperBound, isHole: false) else { break }
+                    position = logged.upperBound
+                    continue
+                }
+                stretch.range = position..<min(stretch.range.upperBound, logged.lowerBound)
             }
             guard try list.append(stretch) else { break }
             position = stretch.range.upperBound

@@ -10,7 +10,8 @@ extension LiveEngine {
     package func previewRevert(
         to id: SnapshotID, with use: CloneUse? = nil
     ) throws(Problem) -> RevertPreview {
-        try withStableChain { chain throws(Problem) in
+        try drainWriteBack()
+        return try withStableChain { chain throws(Problem) in
             let clone = try use.map { use throws(Problem) in
                 let target = try volumeState(chain).requireLive(id)
                 let record = try mergeableClone(use, for: target)

@@ -34,7 +34,8 @@ extension LiveEngine {
 
     /// What deleting these snapshots would free.
     package func previewDelete(_ ids: [SnapshotID]) throws(Problem) -> DeleteReport {
-        try withStableChain { chain throws(Problem) in
+        try drainWriteBack()
+        return try withStableChain { chain throws(Problem) in
             try planner(chain).report(deleting: try deletable(ids, in: chain))
         }
     }

@@ -16,6 +16,8 @@ package final class LiveEngine: Sendable {
     let library: AreaLibrary
     /// What frozen areas hold together; nil where there is none.
     let index: ViewIndex?
+    /// Where first writes wait that are answered; nil without such a log.
+    let writeBack: WriteBackLog?
     let options: EngineOptions
     let gate = Gate()
     /// Serializes what changes the chain: snapshots, reverts, deletions, resizing.
@@ -58,8 +60,8 @@ package final class LiveEngine: Sendable {
 
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
-        library: AreaLibrary, index: ViewIndex?, record: VolumeRecord, chain: ChainState,
-        clones: CloneTable, warnings: [Advice]
+        library: AreaLibrary, index: ViewIndex?, writeBack: WriteBackLog?, record: VolumeRecord,
+        chain: ChainState, clones: CloneTable, warnings: [Advice]
     ) {
         self.store = store
         self.origin = origin
@@ -67,6 +69,7 @@ package final class LiveEngine: Sendable {
         self.kernel = kernel
         self.library = library
         self.index = index
+        self.writeBack = writeBack
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         chainState = Monitored(chain)
         cloneTable = Monitored(clones)
@@ -210,7 +213,9 @@ package final class LiveEngine: Sendable {
         guard !isOriginMarked.load(ordering: .acquiring) else { return }
         try originMark.during { () throws(Problem) in
             guard !isOriginMarked.load(ordering: .relaxed) else { return }
-            try store.writeOriginState(OriginState(isClosed: false, stamp: nil))
+            try store.writeOriginState(
+                OriginState(
+                    isClosed: false, stamp: nil, hasWriteBack: writeBack == nil ? nil : true))
             isOriginMarked.store(true, ordering: .releasing)
         }
     }
@@ -276,10 +281,13 @@ package final class LiveEngine: Sendable {
     }
 
     private func closeOrigin() throws(Problem) {
+        try drainWriteBack()
         gate.close()
         defer { gate.open() }
+        try settleWriteBack()
         try noteCleanClose()
         refuseAll()
+        removeWriteBackLog()
     }
 
     /// Refuses everything from now on, whatever could not be noted: somebody else may open the volume
@@ -328,16 +336,19 @@ package struct EngineOptions: Sendable {
     package var indexReserveBytes: Int
     /// What the file of a new area has room for, unless the volume needs less.
     package var areaBeginningBytes: Int
+    /// How long the log of first writes is, in bytes; nil for none.
+    package var writeBackBytes: Int?
 
     package init(
         clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions(),
         indexShape: IndexShape? = .standard, indexReserveBytes: Int = 1 << 30,
-        areaBeginningBytes: Int = AreaFormat.beginningBytes
+        areaBeginningBytes: Int = AreaFormat.beginningBytes, writeBackBytes: Int? = nil
     ) {
         self.clock = clock
         self.copyOptions = copyOptions
         self.indexShape = indexShape
         self.indexReserveBytes = indexReserveBytes
         self.areaBeginningBytes = areaBeginningBytes
+        self.writeBackBytes = writeBackBytes
     }
 }

@@ -15,12 +15,22 @@ package struct OriginState: Hashable, Sendable, Codable {
     package var samples: [ChunkSum]?
     /// The snapshot whose area grew when ``samples`` were noted; nil without any.
     package var samplesSince: SnapshotID?
+    /// True while the log of first writes may hold what is not in the origin. Programs that know of no
+    /// such log refuse the record then, and with it the volume.
+    package var hasWriteBack: Bool?
 
-    package init(isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil) {
+    package init(
+        isClosed: Bool, stamp: OriginStamp?, fingerprint: UInt32? = nil, hasWriteBack: Bool? = nil
+    ) {
         self.isClosed = isClosed
         self.stamp = stamp
         self.fingerprint = fingerprint
+        self.hasWriteBack = hasWriteBack
     }
+}
+
+extension OriginState: VersionedRecord {
+    package var formatVersion: Int { hasWriteBack == true ? 3 : 2 }
 }
 
 /// The CRC-32C of one chunk of the origin.

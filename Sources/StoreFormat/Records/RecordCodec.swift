@@ -27,8 +27,8 @@ package enum RecordCodec {
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .manifest, .mergeLimits, .originState, .suspension, .clone: 2
-            case .revert: 3
+            case .volume, .manifest, .mergeLimits, .suspension, .clone: 2
+            case .revert, .originState: 3
             }
         }
     }

@@ -5,6 +5,8 @@ package import SnapshotModel
 ///
 ///     volume.json                     identity, geometry, origin
 ///     origin.json                     size and time of change of the origin at the last clean close
+///     write-back.log                  first writes that are answered and not in the origin yet
+///     aside-write-back-1.log          one that does not belong to the origin any more
 ///     suspended.json                  of a volume under device-mapper: the devices that snapmgr has
 ///                                     suspended
 ///     volume.json.removed             the first of a store whose removal has begun
@@ -73,7 +75,7 @@ package enum StoreLayout {
     /// All files that there can be in the store's own folder.
     static let storeNames: Set<String> = [
         "volume.json", "volume.json.new", "volume.json.removed", "origin.json", "origin.json.new",
-        "suspended.json", "lock", "control.sock",
+        "suspended.json", "lock", "control.sock", writeBackLog,
     ]
 
     /// The record of a store that is being removed.

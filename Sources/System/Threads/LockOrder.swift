@@ -25,6 +25,8 @@ package enum LockRank: Int32, Sendable {
 
     // Monitors of things that move by themselves; what they wait for is done without them.
     case merge = 90
+    /// What is in the log of first writes, which is appended to under it.
+    case writeBack = 92
     /// The entries of an area in the order of the volume, made from the area's own.
     case areaOrder = 95
     case area = 100
@@ -48,6 +50,7 @@ package enum LockRank: Int32, Sendable {
         case .steering: "the lock of a merge's limits is taken"
         case .originMark: "the lock of an origin's mark is taken"
         case .merge: "the lock of a merge is taken"
+        case .writeBack: "the lock of a log of first writes is taken"
         case .areaOrder: "the lock of an area's order is taken"
         case .area: "the lock of an area is taken"
         case .list: "the lock of a list is taken"

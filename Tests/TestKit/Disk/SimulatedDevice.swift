@@ -24,8 +24,13 @@ final class SimulatedDevice: BlockDevice {
         return file
     }
 
-    private func change(_ body: (inout SimulatedFile) -> Void) {
+    private func change(dates: Bool = true, _ body: (inout SimulatedFile) -> Void) {
         guard disk.state.files[number] != nil else { preconditionFailure("lost \(path)") }
+        if dates {
+            disk.state.changeCount += 1
+            let now = disk.state.changeCount
+            disk.state.files[number]?.changedAt = now
+        }
         body(&disk.state.files[number, default: SimulatedFile(path: path)])
     }
 
@@ -102,10 +107,10 @@ final class SimulatedDevice: BlockDevice {
         let injection = try disk.begin(.sync, path)
         try disk.monitor.withLock { () throws(IOFailure) in
             guard case .none = injection else {
-                change { $0.loseUnsynced() }
+                change(dates: false) { $0.loseUnsynced() }
                 throw .inputOutput("sync", path: path)
             }
-            change { $0.sync() }
+            change(dates: false) { $0.sync() }
         }
     }
 
@@ -123,6 +128,28 @@ final class SimulatedDevice: BlockDevice {
     func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
         disk.monitor.withLock {
             file.latest.firstData(in: range.clamped(to: 0..<max(0, file.byteCount)))
+        }
+    }
+
+    func stamp() throws(IOFailure) -> OriginStamp? {
+        disk.monitor.withLock {
+            guard disk.state.isPrecise else { return nil }
+            return OriginStamp(
+                byteCount: file.byteCount, modifiedNanoseconds: file.changedAt,
+                inode: UInt64(bitPattern: Int64(number)))
+        }
+    }
+
+    /// Takes all of the room or none of it.
+    func allocate(_ range: Range<Int>) throws(IOFailure) {
+        guard disk.isPrecise else { return }
+        _ = try disk.begin(.write, path)
+        try disk.monitor.withLock { () throws(IOFailure) in
+            let missing = file.latest.missingPages(in: range).count
+            guard missing <= disk.state.freeBytes / SparseBytes.pageBytes else {
+                throw IOFailure("allocate", path: path, code: ENOSPC)
+            }
+            change { $0.reserve(range) }
         }
     }
 }

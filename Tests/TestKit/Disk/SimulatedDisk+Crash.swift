@@ -93,6 +93,7 @@ private struct CoinTosser {
 
 extension SimulatedDisk.State {
     fileprivate mutating func cutPower(keepsSector: () -> Bool, keepsChange: () -> Bool) {
+        bootCount += 1
         for number in files.keys.sorted() where files[number]?.isDirty == true {
             files[number]?.cutPower(keepsSector: keepsSector, keepsChange: keepsChange)
         }

@@ -28,6 +28,12 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
         var capacityBytes: Int?
         /// The bytes that a file may have at most, the origin aside; nil is without limit.
         var fileBytesMaximum: Int?
+        /// Whether files have times of change, and room is reserved where it is asked for.
+        var isPrecise = false
+        /// How often power was cut.
+        var bootCount = 0
+        /// Counts the changes of files: their time.
+        var changeCount: Int64 = 0
     }
 
     /// The number of the origin's file, which no name leads to.
@@ -80,6 +86,16 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
         get { monitor.withLock { state.fileBytesMaximum } }
         set { monitor.withLock { state.fileBytesMaximum = newValue } }
     }
+
+    /// Whether files have times of change, and room is reserved where it is asked for, as a filesystem does;
+    /// without it the disk is one that knows neither.
+    package var isPrecise: Bool {
+        get { monitor.withLock { state.isPrecise } }
+        set { monitor.withLock { state.isPrecise = newValue } }
+    }
+
+    /// Tells one start of the machine from another.
+    package var bootID: String { "boot-\(monitor.withLock { state.bootCount })" }
 
     /// The bytes that all files occupy.
     package var allocatedBytes: Int { monitor.withLock { state.allocatedBytes } }

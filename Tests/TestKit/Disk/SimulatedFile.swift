@@ -9,6 +9,8 @@ struct SimulatedFile {
     private var unsynced: [Change] = []
     /// Whether a name leads to it, so that its pages count as used.
     var isLinked = true
+    /// The time of its last change, which a power cut leaves: the count of all changes then.
+    var changedAt: Int64 = 0
 
     /// The unit that is written wholly or not at all, in bytes.
     static let sectorBytes = 512
@@ -53,6 +55,9 @@ struct SimulatedFile {
         if range.lowerBound < first { noteSectors(touching: range.lowerBound..<first) }
         if end < range.upperBound { noteSectors(touching: end..<range.upperBound) }
     }
+
+    /// Gives pages that are not there their room; what they read as stays, and a power cut takes them.
+    mutating func reserve(_ range: Range<Int>) { latest.reserve(range) }
 
     mutating func resize(to count: Int) {
         guard count != byteCount else { return }

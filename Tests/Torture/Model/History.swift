@@ -7,6 +7,8 @@ struct History: Hashable, Sendable {
     let volumeBytes: Int
     /// The unit of content; below 512 bytes, requests are not aligned to sectors.
     let cellBytes: Int
+    /// Whether first writes are answered from the log.
+    let hasWriteBack: Bool
     /// No snapshot is taken while so many are live.
     let snapshotsMaximum: Int
     var steps: [HistoryStep]
@@ -29,6 +31,7 @@ struct History: Hashable, Sendable {
     /// The random history of a seed.
     init(seed: UInt64, profile: Profile) {
         self.seed = seed
+        hasWriteBack = !seed.isMultiple(of: 2)
         var random = SeededGenerator(seed: seed).forked(1)
         let chunkBytes = [512, 512, 1024, 4096, 4096, 16_384][random.below(6)]
         self.chunkBytes = chunkBytes

@@ -40,6 +40,8 @@ extension HistoryRun {
         try reader.checkExtents(
             byteCount: volumeBytes, content: oracle.current, what: "extents of the volume"
         ) { try engine.extents(in: $0, limit: $1) }
+        // What follows asks the areas.
+        try engine.drainWriteBack()
         if let (id, content) = oracle.snapshots.min(by: { $0.key < $1.key }) {
             let view = try engine.openView(of: id)
             defer { view.close() }

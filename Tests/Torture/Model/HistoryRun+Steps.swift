@@ -17,6 +17,7 @@ extension HistoryRun {
     }
 
     private func carryOut(_ step: HistoryStep) throws {
+        if step.asksAreas { try engine.drainWriteBack() }
         switch step {
         case .write(let cell, let count, let isForced):
             try write(cell..<cell + count, version: newVersion(), isForced: isForced)
@@ -295,5 +296,15 @@ extension HistoryRun {
     private func closeView(_ pick: Int) {
         guard !views.isEmpty else { return }
         views.remove(at: pick % views.count).view.close()
+    }
+}
+
+extension HistoryStep {
+    /// Whether what it does depends on what is in the areas, and not in the log of first writes.
+    fileprivate var asksAreas: Bool {
+        switch self {
+        case .collect, .fold, .delete: true
+        default: false
+        }
     }
 }

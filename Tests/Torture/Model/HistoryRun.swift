@@ -45,6 +45,7 @@ final class HistoryRun {
         let random = SeededGenerator(seed: history.seed)
         reader = EngineReader(pattern: history.pattern, random: random.forked(2))
         disk = SimulatedDisk()
+        disk.isPrecise = history.hasWriteBack
         lastVersion = 1
         lastID = 0
         oracle = OracleVolume(cellCount: history.cellCount)
@@ -112,7 +113,9 @@ final class HistoryRun {
 
     static func open(_ disk: SimulatedDisk) throws -> LiveEngine {
         var options = EngineOptions()
-        options.clock = VirtualClock()
+        options.clock = VirtualClock(bootID: disk.bootID)
+        // So short that it is full all the time; and now and then there is none to be.
+        if disk.isPrecise, !disk.operations.isMultiple(of: 4) { options.writeBackBytes = 16 << 10 }
         // Everything on the calling thread, so that a history repeats itself.
         options.copyOptions.workerCount = 0
         options.indexShape = indexShape

@@ -33,9 +33,11 @@ struct ModelSuite {
                 place = "step \(index), \(step)"
                 try run.perform(step)
                 try run.verify()
-                try run.checkPlan()
+                let isCloseLook = index.isMultiple(of: closeLookInterval)
+                // It brings the log of first writes into the origin.
+                if isCloseLook || !history.hasWriteBack { try run.checkPlan() }
                 try run.verifyState()
-                if index.isMultiple(of: closeLookInterval) { try run.verifyClosely() }
+                if isCloseLook { try run.verifyClosely() }
             }
             place = "at the end"
             try run.verifyClosely()

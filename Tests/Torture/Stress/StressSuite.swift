@@ -10,6 +10,8 @@ struct StressSuite {
     let options: TortureOptions
 
     private static let chunkSizes = [4096, 16_384]
+    /// Of the volume whose first writes are answered from the log.
+    private let chunkBytesWithLog = 4096
 
     func run() -> SuiteResult {
         var result = SuiteResult()
@@ -42,7 +44,16 @@ struct StressSuite {
         try Store(folder: storeFolder).create(record)
         let engine = try LiveEngine.open(
             store: storeFolder, origin: origin,
-            options: EngineOptions(indexShape: HistoryRun.indexShape))
+            options: EngineOptions(
+                indexShape: HistoryRun.indexShape,
+                writeBackBytes: chunkBytesWithLog == layout.chunkBytes ? 256 << 10 : nil))
+        let background = BackgroundThread.start(name: "stress-log") {
+            engine.runWriteBack(restingMilliseconds: 5) { _ in }
+        }
+        defer {
+            engine.stopWriteBack()
+            background.join()
+        }
         let seconds = max(1, options.stressSeconds / Self.chunkSizes.count)
         let run = StressRun(layout: layout, engine: engine, seconds: seconds)
         WorkerThreads.run(run.threadCount) { run.work($0) }

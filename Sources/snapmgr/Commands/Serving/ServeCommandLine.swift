@@ -20,9 +20,13 @@ struct ServeCommandLine: ManagerCommand {
             a certificate: everybody who can connect reads and writes. On TCP without --tls, \
             everybody who can connect, every user of this machine among them, reads and writes, \
             and can be listened to: that is refused without --insecure-tcp.
+
+            With --write-back, a first write to an image is answered when it is in a log in the \
+            store: a server that is killed loses none, and a power cut none that was flushed. It is \
+            preserved and brought into the image behind its answer. Without it there is no log.
             """,
         examples: [
-            "serve data", "serve --socket /run/snapmgr/nbd.sock",
+            "serve data", "serve --socket /run/snapmgr/nbd.sock", "serve data --write-back 64MiB",
             "serve data --listen 0.0.0.0:10809 --tls /etc/snapmgr/tls",
         ],
         exits: [.done, .failed, .usage, .notFound, .missing, .cannotListen, .locked, .refused])
@@ -56,6 +60,12 @@ struct ServeCommandLine: ManagerCommand {
     @Option(help: "Answer with so many threads per connection.")
     var threads: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Answer first writes to images from a log of SIZE in each store (at least 1 MiB).",
+            valueName: "size"))
+    var writeBack: SizeArgument?
+
     @Flag(help: .hidden)
     var listVolumes = false
 
@@ -75,6 +85,9 @@ struct ServeCommandLine: ManagerCommand {
         guard threads.map({ (1...256).contains($0) }) ?? true else {
             throw ValidationError("--threads takes a number from 1 to 256")
         }
+        guard writeBack.map({ (1 << 20...1 << 31).contains($0.bytes) }) ?? true else {
+            throw ValidationError("--write-back takes a size from 1 MiB to 2 GiB")
+        }
     }
 
     func run(_ context: CommandContext) throws {
@@ -89,7 +102,8 @@ struct ServeCommandLine: ManagerCommand {
         let request = ServeRequest(
             volumes: volumes, endpoint: endpoint(context, options.state),
             tls: tls.map { .init(path: $0, verifiesClients: !tlsAnonymous) },
-            allowsInsecureTCP: insecureTCP, threadCount: threads)
+            allowsInsecureTCP: insecureTCP, threadCount: threads,
+            writeBackBytes: writeBack?.bytes)
         let manager = try Manager(options)
         // The server must get the signals that this process keeps back.
         Interruption.uninstall()
