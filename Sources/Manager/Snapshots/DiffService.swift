@@ -134,7 +134,11 @@ extension DiffService {
             // meanwhile is preserved in one of them by the time that they are read.
             let matters = running.map { older <= $0.safety && $0.safety < newer } ?? false
             let unmerged = matters ? try reader.unmergedChunks() : ChunkSet()
-            let chunks = try maps.chunks(in: older..<newer).union(unmerged)
+            let logged = try reader.loggedChunks()
+            var chunks = try maps.chunks(in: older..<newer).union(unmerged)
+            if let newest = try reader.newestOrdinal(), (older..<newer).contains(newest) {
+                chunks = chunks.union(logged)
+            }
             // One that has begun since has a plan of its own. Each turn takes somebody to begin one.
             let now = try reader.runningRevert()
             if now == nil || now?.id == running?.id { return chunks }

@@ -138,6 +138,7 @@ extension VolumeService {
             let lock = try isLocked ? acquireLock(volume) : nil
             defer { withExtendedLifetime((lock, devices)) {} }
             if isLetGo, !isTakenOver { try requireRemovable(volume, keepsStore: keepsStore) }
+            if lock != nil { try requireNothingLogged(volume) }
             if devices != nil, let problem = try context.inspector(volume).openProblem() {
                 throw problem
             }
@@ -166,6 +167,17 @@ extension VolumeService {
                 volume: name)
             return report
         }
+    }
+
+    /// `.refused` when a server died and left writes that it had answered: the origin is to be a plain volume
+    /// that has them. With the volume's lock.
+    private func requireNothingLogged(_ volume: VolumeRow) throws {
+        guard let reader = try ownReader(volume), try !reader.loggedChunks().isEmpty else { return }
+        throw Problem(
+            .refused,
+            "the last server of volume “\(volume.record.name)” died with answered writes in its log, which "
+                + "are not in the origin yet",
+            hint: "bring them there by \(.serve(volume.record.name))")
     }
 
     /// Whether the folder at the store's path is this volume's, or what is left of it.

@@ -154,7 +154,8 @@ extension LiveEngine {
         guard log.failure == nil else { return }
         warn(
             "writes to volume “\(record.name)” that were answered are in its log and not in the origin: "
-                + "\(problem.message). They are read from there, flushes fail, and it is tried again")
+                + "\(problem.message). They are read from there, flushes fail, and it is tried again"
+        )
     }
 
     // MARK: Durability

@@ -92,7 +92,8 @@ struct WriteBackRecovery {
         let path = try store.setWriteBackLogAside()
         warnings.append(
             "WRITES TO VOLUME “\(record.name)” THAT WERE ANSWERED ARE NOT IN ITS ORIGIN: the log that its "
-                + "last server left cannot be brought there, because \(cause). It is kept as \(path)")
+                + "last server left cannot be brought there, because \(cause). It is kept as \(path)"
+        )
     }
 
     // MARK: Whether somebody else wrote to the origin
@@ -105,7 +106,9 @@ struct WriteBackRecovery {
             (try origin.stamp(), try device.stamp())
         }
         guard let found else { return "the origin is none that shows when it was changed" }
-        guard found.inode == header.origin.inode else { return "another file has the origin's name" }
+        guard found.inode == header.origin.inode else {
+            return "another file has the origin's name"
+        }
         guard found.byteCount == header.origin.byteCount else {
             return "the origin has another size than it had"
         }
@@ -169,7 +172,8 @@ struct WriteBackRecovery {
         } catch {
             guard error.isNoSpace else { throw Problem(error) }
             warnings.append(
-                "volume “\(record.name)” has no log of first writes: there is no room for it in the store")
+                "volume “\(record.name)” has no log of first writes: there is no room for it in the store"
+            )
             return nil
         }
     }

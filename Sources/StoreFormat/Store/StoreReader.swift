@@ -4,7 +4,7 @@ package import SnapshotModel
 /// Reads a store without a lock, also while another process serves the volume: records are replaced
 /// whole, and areas only grow by entries that are durable.
 package struct StoreReader: Sendable {
-    private let store: Store
+    let store: Store
     private let format: AreaFormat
     /// The volume's, as it was when the reader was made.
     package let record: VolumeRecord

@@ -41,6 +41,7 @@ package struct WriteBackHeader: Hashable, Sendable {
         case newer(version: UInt32)
     }
 
+    /// The newest version that is read, and the one that is written.
     package static let version: UInt32 = 1
     /// The size of a header, in bytes; the rest of its block is zeroes.
     package static let byteCount = Geometry.sectorBytes
@@ -67,6 +68,7 @@ package struct WriteBackHeader: Hashable, Sendable {
     /// The generations that may be in the log and not in the origin, the older one first.
     package var pending: ClosedRange<UInt64> { released + 1...released + 2 }
 
+    /// - Parameter bytes: become the header; as long as one.
     package func encode(into bytes: inout MutableRawSpan) {
         bytes.zero()
         bytes.store(littleEndian: Self.magic, at: 0)

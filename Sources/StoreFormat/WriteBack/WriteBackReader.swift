@@ -3,7 +3,9 @@ internal import SnapshotModel
 
 /// Reads a log of first writes, and believes nothing of it that is not whole.
 package struct WriteBackReader {
+    /// The log's file.
     package let device: any BlockDevice
+    /// As it was when the reader was made.
     package let header: WriteBackHeader
 
     /// Why a log cannot be read.

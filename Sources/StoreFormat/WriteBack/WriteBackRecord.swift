@@ -28,12 +28,15 @@ package struct WriteBackRecord: Hashable, Sendable {
 
     /// What stands before a record's bytes.
     package struct Heading: Hashable, Sendable {
+        /// CRC-32C of all that follows it.
         package var checksum: UInt32
+        /// Of the half of the log that it fills.
         package var generation: UInt64
         /// Within its generation, from 0.
         package var sequence: UInt32
         /// In the volume.
         package var offset: Int
+        /// Of the content behind it.
         package var byteCount: Int
     }
 

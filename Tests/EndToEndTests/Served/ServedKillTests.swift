@@ -6,11 +6,14 @@ import Testing
 extension ServedTests {
     /// The server killed under load, again and again. `SNAPMGR_KILLS` times.
     @Suite struct ServedKillTests {
-        @Test("no acknowledged write and no snapshot is lost, however often the server is killed")
-        func kills() throws {
+        @Test(
+            "no acknowledged write and no snapshot is lost, however often the server is killed",
+            arguments: [[], ["--write-back", "1MiB"]])
+        func kills(options: [String]) throws {
             let variable = ProcessInfo.processInfo.environment["SNAPMGR_KILLS"] ?? ""
-            let count = Int(variable) ?? 100
-            var history = try KilledHistory(seed: 4)
+            // As many with the log of first writes as without.
+            let count = (Int(variable) ?? 100) / 2
+            var history = try KilledHistory(seed: 4, options: options)
             for number in 0..<count {
                 switch number % 4 {
                 case 0: try history.killUnderLoad()
@@ -22,7 +25,7 @@ extension ServedTests {
             }
             try history.finish()
             // Otherwise the kills came too late to try anything.
-            if count >= 100 { #expect(history.interruptedMerges > 0) }
+            if count >= 50 { #expect(history.interruptedMerges > 0) }
         }
     }
 }
@@ -58,8 +61,8 @@ private struct KilledHistory {
         case deletion(of: [Int], isDone: Bool)
     }
 
-    init(seed: UInt64) throws {
-        served = try ServedHarness(size: "32M", chunk: "128K")
+    init(seed: UInt64, options: [String]) throws {
+        served = try ServedHarness(size: "32M", chunk: "128K", serveOptions: options)
         let client = try served.client()
         for cell in 0..<Self.cellCount {
             try client.write(Self.filler, at: cell * Self.stride + Cell.byteCount)

@@ -12,17 +12,21 @@ final class ServedHarness: Sendable {
     /// Where a small filesystem is mounted, if there is one.
     private let storeMount: String?
     private let launcher: [String]
+    private let serveOptions: [String]
 
     /// Makes volumes and serves them.
     ///
     /// - Parameter storeMegabytes: puts the store on a filesystem of its own, of this size, as only
     ///   root can.
     /// - Parameter launcher: the words of a program that becomes the server.
+    /// - Parameter serveOptions: of `serve`.
     init(
         _ volumes: String..., size: String = "4M", chunk: String = "64K", options: [String] = [],
-        storeMegabytes: Int? = nil, launcher: [String] = []
+        storeMegabytes: Int? = nil, launcher: [String] = [],
+        serveOptions: [String] = []
     ) throws {
         self.launcher = launcher
+        self.serveOptions = serveOptions
         let commandLine = try CommandLineHarness()
         self.commandLine = commandLine
         storeMount = try storeMegabytes.map {
@@ -43,6 +47,7 @@ final class ServedHarness: Sendable {
     /// Serves the volumes that there are in a state.
     init(serving commandLine: CommandLineHarness) throws {
         launcher = []
+        serveOptions = []
         storeMount = nil
         self.commandLine = commandLine
         try serve()
@@ -65,7 +70,7 @@ final class ServedHarness: Sendable {
     /// Starts the server and waits until it serves.
     func serve() throws {
         let started = try commandLine.start(
-            launcher + [CommandLineHarness.binary, "serve", "--socket", "nbd.sock"])
+            launcher + [CommandLineHarness.binary, "serve", "--socket", "nbd.sock"] + serveOptions)
         server.withLock { $0 = started }
         let deadline = Instant.now + Instant.patience
         while Instant.now < deadline, started.process.isRunning {

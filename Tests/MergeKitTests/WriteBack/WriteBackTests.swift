@@ -308,9 +308,22 @@ import Testing
         #expect(finding?.message.hasPrefix("2 writes that were answered") == true)
     }
 
+    @Test("who compares a snapshot with the volume beside the server counts what lies in the log")
+    func loggedChunks() throws {
+        let volume = try EngineFixture.withLog(chunks: 8)
+        let reader = try StoreReader(folder: volume.disk)
+        #expect(try reader.loggedChunks().isEmpty)
+        try volume.write(2, to: 3..<5)
+        #expect(try reader.loggedChunks().ranges == [ChunkIndex(3)..<ChunkIndex(5)])
+        try volume.engine.drainWriteBack()
+        #expect(try reader.loggedChunks().isEmpty)
+    }
+
     // MARK: failures
 
-    @Test("what cannot be brought into the origin is read all the same; flushes fail until it is there")
+    @Test(
+        "what cannot be brought into the origin is read all the same; flushes fail until it is there"
+    )
     func failingOrigin() throws {
         let volume = try EngineFixture.withLog(chunks: 8)
         try volume.write(2, to: 3)
