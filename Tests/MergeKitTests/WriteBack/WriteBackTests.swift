@@ -211,6 +211,25 @@ import Testing
         #expect(try again.content(1) == all(1))
     }
 
+    @Test("a snapshot also holds what was answered between its first draining and its hold")
+    func answeredBeforeHold() throws {
+        let volume = try EngineFixture.withLog(chunks: 8)
+        let isDone = Monitored(false)
+        try volume.write(2, to: 3)
+        volume.disk.observer = { operation in
+            guard operation.kind == .sync, operation.path.hasSuffix("origin.raw"),
+                isDone.withLock({ done in
+                    defer { done = true }; return !done
+                })
+            else { return }
+            LockOrder.elsewhere { try? volume.write(4, to: 5) }
+        }
+        try volume.snapshot(2)
+        volume.disk.observer = nil
+        #expect(try volume.content(2) == [1, 1, 1, 2, 1, 4, 1, 1])
+        #expect(try volume.content(1) == all(1))
+    }
+
     @Test("a revert takes what was answered into its safety snapshot, and a resize loses none")
     func revertDrains() throws {
         let volume = try EngineFixture.withLog(chunks: 8)
