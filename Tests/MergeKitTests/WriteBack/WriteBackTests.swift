@@ -411,7 +411,13 @@ import Testing
         volume.disk.capacityBytes = volume.disk.allocatedBytes + 6 * 4096
         var answered: [Int] = []
         for chunk in 0..<3 where (try? volume.write(2, to: chunk)) != nil { answered.append(chunk) }
-        for chunk in 8..<32 { try? volume.engine.zero(chunk * 4096..<(chunk + 1) * 4096) }
+        let bytes = [UInt8](repeating: 3, count: 4096)
+        for chunk in 8..<32 {
+            // The usual way, for as long as there is room beside what was promised.
+            try? volume.engine.write(
+                bytes.span.bytes, at: chunk * 4096, forceUnitAccess: true)
+        }
+        #expect(answered == [0, 1, 2])
         try volume.engine.drainWriteBack()
         for chunk in answered { #expect(try volume.content()[chunk] == 2) }
         #expect(try volume.content(1) == all(1, 32))
