@@ -11,7 +11,7 @@ export SNAPMGR_STATE=$folder/state
 server=
 clean_up() {
     "$snapmgr" umount "$folder/view" 2>/dev/null || true
-    "$snapmgr" umount "$folder/other" 2>/dev/null || true
+    "$snapmgr" umount "$folder/other" >/dev/null 2>&1 || true
     if [[ -n $server ]]; then
         kill "$server" 2>/dev/null || true
         wait "$server" 2>/dev/null || true
@@ -53,7 +53,7 @@ until [[ -S state/stores/big/control.sock ]]; do sleep 0.05; done
 for number in $(seq 1 "$snapshots"); do
     "$snapmgr" snapshot big >/dev/null
     qemu-io -f raw "nbd+unix:///big?socket=$folder/nbd.sock" \
-        -c "write -P $((number % 250 + 1)) $((50 + number % 900))G 64k" >/dev/null
+        -c "write -P $((number % 250 + 1)) $(((50 << 30) + (number << 20))) 64k" >/dev/null
 done
 
 echo '| what | ms |'
