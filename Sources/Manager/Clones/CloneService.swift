@@ -171,6 +171,6 @@ package struct CloneService {
                 .ambiguous, "`\(reference)` may be any of \(candidates)",
                 hint: "name one of them so")
         }
-        return rows.first
+        return row
     }
 }
