@@ -41,7 +41,7 @@ extension HistoryRun {
         }
         let written = try cloneChunks(name, content)
         try noteRevert(request, content, outcome, clone: written)
-        if ends, engine.mergeProgress() == nil { noteEnd(of: name) }
+        if ends, hasEnded(name) { noteEnd(of: name) }
     }
 
     /// What a clone's area has, chunk by chunk.
@@ -78,7 +78,12 @@ extension HistoryRun {
         case .revert, .setRevert, .revertWith, .cancelMerge: return
         default: break
         }
-        if let ending, engine.mergeProgress() == nil { noteEnd(of: ending) }
+        if let ending, hasEnded(ending) { noteEnd(of: ending) }
+    }
+
+    /// Whether a merge has ended that a clone ends with, or has begun to and failed: it goes on with that later.
+    private func hasEnded(_ name: String) -> Bool {
+        engine.mergeProgress() == nil || !engine.readableClones.contains { $0.name == name }
     }
 
     /// A merge has ended, and the clone with it, unless the disk had no room for that.
