@@ -103,10 +103,9 @@ extension CloneService {
                     storeFullPolicy: record.storeFullPolicy, driver: record.driver),
                 replacing: row)
         } catch {
-            // It is this command's, and nobody has written to it; unless the volume came to be.
-            if try context.catalog.volume(named: report.name) == nil {
-                try? Paths.remove(report.originPath)
-            }
+            // It is this command's, and nobody has written to it; unless a volume came to be over it.
+            let volumes = try context.catalog.volumes().map(\.record.originPath)
+            if !volumes.contains(report.originPath) { try? Paths.remove(report.originPath) }
             throw error
         }
         _ = try changing(report.clone, of: volume) { try session.deleteClone(report.clone) }

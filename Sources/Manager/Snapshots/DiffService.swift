@@ -136,7 +136,9 @@ extension DiffService {
             let unmerged = matters ? try reader.unmergedChunks() : ChunkSet()
             let logged = try reader.loggedChunks()
             var chunks = try maps.chunks(in: older..<newer).union(unmerged)
-            if let newest = try reader.newestOrdinal(), (older..<newer).contains(newest) {
+            if !logged.isEmpty, let newest = try reader.newestOrdinal(),
+                (older..<newer).contains(newest)
+            {
                 chunks = chunks.union(logged)
             }
             // One that has begun since has a plan of its own. Each turn takes somebody to begin one.

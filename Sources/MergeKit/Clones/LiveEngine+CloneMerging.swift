@@ -113,8 +113,11 @@ extension LiveEngine {
         // From here on it may have no record any more, whatever becomes of the rest.
         cloneTable.withLock { _ = $0.going.insert(used.ordinal) }
         do throws(Problem) { try store.endClone(used.ordinal) } catch {
-            // As with the note of the end: a merge that never ends on a full store would be worse.
-            guard error.code == .noSpace else { throw error }
+            // As with the note of the end: a merge that never ends on a full store would be worse. Only with
+            // its record it goes on: without, what is written to it would be swept.
+            guard error.code == .noSpace, try store.exists(StoreLayout.clone(used.ordinal)) else {
+                throw error
+            }
             cloneTable.withLock { _ = $0.going.remove(used.ordinal) }
             warn("clone \(used.name) of volume “\(record.name)” goes on: \(error.message)")
             return nil

@@ -31,7 +31,12 @@ package struct RevertPlan {
         if let clone = record.clone, clone.entryCount > 0 {
             let area = StoredArea(
                 clone, volumeBytes: geometry.volumeBytes, store: store, format: format)
-            let map = try area.readableMap(clone.entryCount)
+            let map: ChunkMap
+            do throws(Problem) { map = try area.wholeMap(clone.entryCount) } catch {
+                // A disk that does not read may do so the next time: that is no damage.
+                guard error.isDamage else { throw error }
+                map = try area.readableMap(clone.entryCount)
+            }
             if map.count < clone.entryCount {
                 guard acceptsDamagedClone else { throw area.damage(map.count, clone) }
                 readableCloneEntries = map.count

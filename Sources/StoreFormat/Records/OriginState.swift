@@ -30,6 +30,7 @@ package struct OriginState: Hashable, Sendable, Codable {
 }
 
 extension OriginState: VersionedRecord {
+    /// 3 of one that tells of a log of first writes.
     package var formatVersion: Int { hasWriteBack == true ? 3 : 2 }
 }
 

@@ -305,7 +305,11 @@ package struct StoreVerifier {
         }
         var record = running
         record.planChunkCount = plan.chunks.count
-        if let left = plan.readableCloneEntries { record.clone?.entryCount = left }
+        if let left = plan.readableCloneEntries {
+            record.clone?.entryCount = left
+            // What is left of it is not removed before somebody has looked.
+            record.clone?.ends = false
+        }
         let (store, changed) = (store, record)
         try mend(object, message, severity: .damage) { () throws(Problem) in
             try store.writeRevert(changed)

@@ -1,3 +1,4 @@
+import Glibc
 import MergeKit
 import SnapshotModel
 import StoreFormat
@@ -331,6 +332,26 @@ struct CloneRevertTests {
         var expected = Self.cloned
         for index in 6 * Self.chunkBytes..<7 * Self.chunkBytes { expected[index] = 1 }
         #expect(try volume(opened.engine) == expected)
+    }
+
+    @Test("A read that fails while it is repaired costs neither the revert nor the clone anything")
+    func unreadableOnce() throws {
+        for countdown in 0... {
+            let fixture = try fixture()
+            try revert(fixture, ends: true)
+            let disk = fixture.crashed(.keepAll)
+            disk.faults = FaultPlan(
+                .error(EIO), kinds: [.read], after: countdown, isPermanent: false)
+            _ = try? StoreVerifier.check(
+                store: disk, origin: disk.origin(), readData: false, repair: true)
+            let wasHit = disk.faultsHit > 0
+            disk.faults = nil
+            let opened = try EngineFixture(opening: disk)
+            try opened.merge()
+            #expect(try volume(opened.engine) == Self.cloned, "read \(countdown)")
+            #expect(opened.engine.clones.isEmpty)
+            guard wasHit else { break }
+        }
     }
 
     @Test("Who reads by a merge's plan is done before its clone is written to again")

@@ -30,6 +30,8 @@ final class HistoryRun {
     var inFlight = InFlight.nothing
     /// Clones that may end with the merge that runs, in whatever the engine is doing.
     var endingClones: Set<String> = []
+    /// Clones whose end has begun and failed, as they were.
+    var unfinishedEnds: [String: OracleVolume] = [:]
     /// Views that are held open, with what they must read.
     var views: [(id: SnapshotID, view: SnapshotView, content: [ChunkPattern.Version])] = []
     /// Clones that are held open.
