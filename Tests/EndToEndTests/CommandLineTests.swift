@@ -169,6 +169,10 @@ struct CommandLineTests {
         _ = try harness.json("snapshot", "data")
         _ = try harness.json("snapshot", "data")
         let diff = try harness.json("diff", "1", "data@live")
+        // Without another one, the volume as it is.
+        let alone = try harness.json("diff", "1")
+        #expect(alone["to"] as? String == "data@live")
+        #expect(alone["changed_bytes"] as? Int == diff["changed_bytes"] as? Int)
         #expect(diff["changed_bytes"] as? Int == 0)
         #expect(diff["exact"] as? Bool == true)
         #expect(diff["ranges"] is [Any])

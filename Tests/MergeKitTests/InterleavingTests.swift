@@ -55,6 +55,28 @@ struct InterleavingTests {
         #expect(try again.content(2) == [3, 2, 3, 1, 1, 3, 1, 3])
     }
 
+    @Test("a revert whose snapshot was lost after its preparation is refused, and changes nothing")
+    func lostWhilePrepared() throws {
+        let volume = try EngineFixture(chunks: 4, policy: .breakSnapshots)
+        try volume.write(1, to: 0..<4)
+        try volume.snapshot(1)
+        try volume.write(2, to: 0)
+        let barrier = volume.engine.beginBarrier()
+        try barrier.prepareRevert(
+            RevertRequest(
+                id: RevertID(rawValue: 1), target: SnapshotID(rawValue: 1),
+                safety: EngineFixture.request(2, .safety)))
+        volume.disk.capacityBytes = volume.disk.allocatedBytes
+        try volume.write(3, to: 1, 2)
+        volume.disk.capacityBytes = nil
+        try barrier.holdIO()
+        let problem = #expect(throws: Problem.self) { _ = try barrier.commit() }
+        barrier.releaseIO()
+        #expect(problem?.message.contains("broken") == true)
+        #expect(try volume.content() == [2, 3, 3, 1])
+        #expect(volume.engine.mergeProgress() == nil)
+    }
+
     @Test(
         "an area that lost chunks to a failed write has room for all the others")
     func leakedChunks() throws {

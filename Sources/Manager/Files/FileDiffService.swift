@@ -6,10 +6,13 @@ internal import SnapshotModel
 package struct FileDiffService {
     let context: ManagerContext
 
+    /// - Parameter to: nil for the volume as it is.
     /// - Throws: `usage` when the two are of different volumes.
-    package func diff(_ from: String, _ to: String, partition: Int?) throws -> FileDiffReport {
+    package func diff(_ from: String, _ to: String?, partition: Int?) throws -> FileDiffReport {
         let access = FileAccess(context: context)
-        let (first, second) = (try access.point(from), try access.point(to))
+        let first = try access.point(from)
+        let to = to ?? "\(first.volume.record.name)@live"
+        let second = try access.point(to)
         guard first.volume.record.name == second.volume.record.name else {
             throw Problem(
                 .usage,

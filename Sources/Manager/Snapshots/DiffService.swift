@@ -34,10 +34,10 @@ extension DiffReport: JSONConvertible {
 package struct DiffService {
     let context: ManagerContext
 
-    /// - Parameter to: nil for the snapshot that a clone began as.
+    /// - Parameter to: nil for the volume as it is; of a clone, for the snapshot that it began as.
     package func diff(_ from: String, _ to: String?) throws -> DiffReport {
         let start = try point(from)
-        let to = try to ?? base(of: start, from)
+        let to = to ?? base(of: start)
         let end = try point(to)
         guard start.volume == end.volume else {
             throw Problem(
@@ -68,13 +68,8 @@ extension DiffService {
         var clone: CloneRecord?
     }
 
-    private func base(of point: Point, _ reference: String) throws -> String {
-        guard let clone = point.clone else {
-            throw Problem(
-                .usage, "`\(reference)` is no clone: what it is to be compared with is not said",
-                hint: "name another snapshot, or \(point.volume)@live")
-        }
-        return "\(clone.snapshotID)"
+    private func base(of point: Point) -> String {
+        point.clone.map { "\($0.snapshotID)" } ?? "\(point.volume)@live"
     }
 
     private func point(_ reference: String) throws -> Point {

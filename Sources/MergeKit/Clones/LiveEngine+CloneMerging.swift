@@ -67,7 +67,9 @@ extension LiveEngine {
         let clone: LiveClone
         if let known { clone = known.clone } else { clone = try open(found) }
         let device = try store.openCloneArea(ordinal, writable: false)
-        cloneTable.withLock { $0.sources[ordinal] = device }
+        // A file that it replaces is closed when the lock is given back.
+        let former = cloneTable.withLock { $0.sources.updateValue(device, forKey: ordinal) }
+        withExtendedLifetime(former) {}
         return FrozenClone(record: found, map: try clone.freeze(), ends: use.ends)
     }
 

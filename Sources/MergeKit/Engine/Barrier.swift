@@ -249,6 +249,10 @@ package final class Barrier: Sendable {
         guard let newest = before.active, let safetyArea = engine.chain.active,
             let safetyManifest = engine.chain.snapshots.last?.manifest
         else { throw engine.notFound(staged.request.target) }
+        // A full store may have cost it since it was looked at.
+        guard !before.isBroken(staged.target.ordinal) else {
+            throw engine.brokenProblem(staged.target)
+        }
         let newestMap = newest.sourceMap(extending: staged.newest)
         let plan = staged.frozenPlan.extended(by: newestMap).prefix(before.geometry.chunkCount)
         let clock = engine.options.clock

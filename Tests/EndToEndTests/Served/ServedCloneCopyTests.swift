@@ -63,7 +63,6 @@ extension ServedTests {
             #expect(try ranges("1", "trial") == [["offset": 1 << 20, "length": 1 << 20]])
             #expect(try ranges("trial", "data@live") == [["offset": 0, "length": 2 << 20]])
             #expect(try ranges("trial", "trial") == [])
-            #expect(try exitCode(served, "diff", "1") == 2)
         }
 
         @Test("a promoted clone is a volume of its own, and the snapshot is free")

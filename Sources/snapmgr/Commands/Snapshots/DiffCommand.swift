@@ -16,7 +16,7 @@ struct DiffCommand: ManagerCommand {
             looked at.
             """,
         examples: [
-            "diff 41 42", "diff data@latest data@live --bytes", "diff 41 42 --files",
+            "diff 41 42", "diff data@latest --bytes", "diff 41 42 --files",
             "diff data@2h data@latest --files --json", "diff trial", "diff trial data@live",
         ],
         exits: [
@@ -28,7 +28,9 @@ struct DiffCommand: ManagerCommand {
     var from: String
 
     @Argument(
-        help: ArgumentHelp("The other, or VOL@live; of a clone, its snapshot.", valueName: "b"))
+        help: ArgumentHelp(
+            "The other; the volume as it is without one, and of a clone its snapshot.",
+            valueName: "b"))
     var to: String?
 
     @Flag(help: "Show which files were added, changed, deleted and moved.")
@@ -42,13 +44,10 @@ struct DiffCommand: ManagerCommand {
         guard files || partition.partition == nil else {
             throw ValidationError("--partition goes with --files")
         }
-        guard !files || to != nil else {
-            throw ValidationError("--files compares two snapshots: name the other one, too")
-        }
     }
 
     func run(_ context: CommandContext) throws {
-        if files, let to { return try showFiles(context, to) }
+        if files { return try showFiles(context) }
         let report = try context.reader().diffs.diff(from, to)
         try context.show(report) {
             var table = Table([
@@ -64,7 +63,7 @@ struct DiffCommand: ManagerCommand {
         }
     }
 
-    private func showFiles(_ context: CommandContext, _ to: String) throws {
+    private func showFiles(_ context: CommandContext) throws {
         let report = try context.reader().fileDiffs.diff(
             from, to, partition: partition.partition)
         try context.show(["diff": report.json]) {

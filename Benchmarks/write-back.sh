@@ -2,7 +2,7 @@
 # Measures first writes of 4 KiB through NBD, each to another chunk: nbdkit's file plugin, snapmgr with the log
 # of first writes and without, and a qcow2 overlay, in turn. For each: writes per second, and the median and
 # 99th percentile of their times in microseconds.
-# Usage: Scripts/bench-write-back.sh [ROUNDS]     1 by default; needs fio, nbdkit, qemu-utils and a release build
+# Usage: Benchmarks/write-back.sh [ROUNDS]     1 by default; needs fio, nbdkit, qemu-utils and a release build
 # BENCH_MIB (512), BENCH_SECONDS (4), SNAPMGR_BENCH_DIR (/var/tmp)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
