@@ -22,6 +22,8 @@ int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t majo
   return mknodat(folder, name, mode, makedev(major, minor));
 }
 
+uint64_t snapmgr_device_number(uint32_t major, uint32_t minor) { return makedev(major, minor); }
+
 int snapmgr_set_attribute(int descriptor, const char *name, const void *value, size_t length) {
   return fsetxattr(descriptor, name, value, length, 0);
 }

@@ -120,6 +120,9 @@ int snapmgr_remove_attribute(int descriptor, const char *name);
 /// Makes a device's node or a FIFO in an open folder (mknodat): 0, or -1.
 int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t major, uint32_t minor);
 
+/// A device's number as stat tells it (makedev).
+uint64_t snapmgr_device_number(uint32_t major, uint32_t minor);
+
 /// The CRC-32C of some bytes that follow others whose CRC-32C is `checksum`; 0 where none do.
 uint32_t snapmgr_crc32c(uint32_t checksum, const void *bytes, size_t length);
 /// The same without the processor's own instructions.

@@ -78,10 +78,12 @@ final class TreeWriter {
     /// - Returns: whether there was something; nil when the new one was left out.
     func replace(_ item: Item, as name: FileName, keeping former: FileName) throws -> Bool? {
         let temporary = Self.temporaryName()
+        let made: FileStatus?
         do {
             guard try make(item, as: temporary, in: Place(folder: base, names: [])) else {
                 return nil
             }
+            made = try base.status(temporary.bytes)
             // After a power cut, a name must not stand for what was never written.
             try base.syncFilesystem()
             guard try base.status(name.bytes) != nil else {
@@ -95,7 +97,8 @@ final class TreeWriter {
             throw error
         }
         do throws(IOFailure) { try base.exchange(name.bytes, former.bytes) } catch {
-            try? base.removeTree(former.bytes)
+            // It may be what was there that has this name now, and it is the only one.
+            if let made { try? base.removeTree(former.bytes, of: made) }
             throw error
         }
         return true
@@ -255,17 +258,16 @@ final class TreeWriter {
         guard !target.isEmpty, target.count < 4096, !target.contains(0) else {
             throw Problem(.corrupt, "the symbolic link's target is damaged")
         }
-        try place.folder.makeLink(name.bytes, to: target)
-        try place.folder.apply(metadata(of: item), to: name.bytes, isLink: true)
+        try place.folder.makeLink(name.bytes, to: target).apply(metadata(of: item))
         counts.links += 1
     }
 
     private func makeNode(_ item: Item, _ name: FileName, _ place: Place) throws {
         let device = item.node.device
-        try place.folder.makeNode(
+        let made = try place.folder.makeNode(
             name.bytes, mode: UInt32(item.node.mode & 0o170000), major: device.major,
             minor: device.minor)
-        try place.folder.apply(metadata(of: item), to: name.bytes, isLink: false)
+        try made.apply(metadata(of: item))
         counts.others += 1
     }
 

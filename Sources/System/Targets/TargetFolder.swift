@@ -42,6 +42,28 @@ package final class TargetFolder {
 
     // MARK: Looking
 
+    /// What the folder itself is.
+    package var ownStatus: FileStatus {
+        get throws(IOFailure) { try FileStatus(descriptor: number, path: path) }
+    }
+
+    private var ownStat: stat {
+        get throws(IOFailure) {
+            var status = stat()
+            guard fstat(number, &status) == 0 else { throw .last("examine", path: path) }
+            return status
+        }
+    }
+
+    /// Whether somebody else than this user and root may put something in the place of a name here.
+    private var isOthersToChange: Bool {
+        get throws(IOFailure) {
+            let status = try ownStat
+            return ![0, geteuid()].contains(status.st_uid)
+                || status.st_mode & (S_IWGRP | S_IWOTH) != 0
+        }
+    }
+
     /// What has a name, itself and not what it may point to; nil when nothing has it.
     package func status(_ bytes: [UInt8]) throws(IOFailure) -> FileStatus? {
         var status = stat()
@@ -65,11 +87,31 @@ package final class TargetFolder {
     // MARK: Making
 
     /// Makes a folder that its owner alone may use until it gets its permissions.
+    ///
+    /// - Throws: EPERM when somebody else has put another one in its place.
     package func makeFolder(_ bytes: [UInt8]) throws(IOFailure) -> TargetFolder {
         try require(mkdirat(number, try name(bytes), 0o700), "make folder", bytes)
+        return try takeUp(bytes)
+    }
+
+    /// Opens a folder that was made a moment ago.
+    func takeUp(_ bytes: [UInt8]) throws(IOFailure) -> TargetFolder {
         let made = try folder(bytes)
+        if try isOthersToChange {
+            guard try made.isAsMade else { throw .replaced(shown(bytes)) }
+        }
         OpenNode(number: made.number, path: made.path).forgetInherited()
         return made
+    }
+
+    private var isAsMade: Bool {
+        get throws(IOFailure) {
+            let status = try ownStat
+            guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
+                return false
+            }
+            return try names().isEmpty
+        }
     }
 
     /// Makes an empty file, likewise; EEXIST when the name is taken.
@@ -84,20 +126,38 @@ package final class TargetFolder {
     }
 
     /// Makes a symbolic link; its target is any text without a zero.
-    package func makeLink(_ bytes: [UInt8], to target: [UInt8]) throws(IOFailure) {
+    ///
+    /// - Throws: EPERM when somebody else has put something in its place.
+    package func makeLink(
+        _ bytes: [UInt8], to target: [UInt8]
+    ) throws(IOFailure) -> TargetNode {
         guard !target.isEmpty, !target.contains(0) else {
             throw IOFailure("make the link", path: shown(bytes), code: EINVAL)
         }
         let text = target.map { CChar(bitPattern: $0) } + [0]
         try require(symlinkat(text, number, try name(bytes)), "make the link", bytes)
+        return try takeUp(bytes, kind: S_IFLNK)
     }
 
     /// Makes a FIFO, a socket's name or a device's node; `mode` has the kind alone.
+    ///
+    /// - Throws: EPERM when somebody else has put something in its place.
     package func makeNode(
         _ bytes: [UInt8], mode: UInt32, major: UInt32, minor: UInt32
-    ) throws(IOFailure) {
+    ) throws(IOFailure) -> TargetNode {
         let result = snapmgr_make_node(number, try name(bytes), mode | 0o600, major, minor)
         try require(result, "make", bytes)
+        return try takeUp(bytes, kind: mode, device: snapmgr_device_number(major, minor))
+    }
+
+    /// Holds what was made a moment ago.
+    func takeUp(
+        _ bytes: [UInt8], kind: UInt32, device: UInt64 = 0
+    ) throws(IOFailure) -> TargetNode {
+        let owner = try isOthersToChange ? geteuid() : nil
+        return try TargetNode(
+            name(bytes), in: number, path: shown(bytes),
+            asked: TargetNode.Asked(kind: kind, device: device, owner: owner))
     }
 
     /// Gives a file that lies in `other` a second name here.
@@ -141,13 +201,40 @@ package final class TargetFolder {
         guard errno == EINVAL || errno == ENOSYS else {
             throw .last("exchange", path: shown(bytes))
         }
+        try exchangeInSteps(bytes, other) { (name, new) throws(IOFailure) in
+            try rename(name, to: new, replaces: false)
+        }
+    }
+
+    /// The same by three renames. When one fails, what was done is taken back; when that fails, too, the
+    /// failure says where what had the first name is now.
+    func exchangeInSteps(
+        _ bytes: [UInt8], _ other: [UInt8],
+        _ move: (_ name: [UInt8], _ new: [UInt8]) throws(IOFailure) -> Void
+    ) throws(IOFailure) {
         let aside = bytes + Array(".snapmgr-aside".utf8)
-        try rename(other, to: aside, replaces: false)
-        do throws(IOFailure) { try rename(bytes, to: other, replaces: false) } catch {
-            try? rename(aside, to: other, replaces: false)
+        try move(other, aside)
+        do throws(IOFailure) { try move(bytes, other) } catch {
+            try? move(aside, other)
             throw error
         }
-        try rename(aside, to: bytes, replaces: false)
+        do throws(IOFailure) { try move(aside, bytes) } catch {
+            do throws(IOFailure) { try move(other, bytes) } catch {
+                throw IOFailure(
+                    "give \(shown(bytes)) back what was there, and is now", path: shown(other),
+                    code: error.code)
+            }
+            try? move(aside, other)
+            throw error
+        }
+    }
+
+    /// As ``removeTree(_:)``, of `known` alone: nothing is done when something else has the name.
+    package func removeTree(_ bytes: [UInt8], of known: FileStatus) throws(IOFailure) {
+        guard let status = try status(bytes), status.inode == known.inode,
+            status.device == known.device
+        else { return }
+        try removeTree(bytes)
     }
 
     /// Removes a name, and of a folder everything below it.
@@ -185,26 +272,5 @@ package final class TargetFolder {
     /// - Returns: the attributes that could not be set, with the error numbers.
     package func apply(_ metadata: NodeMetadata) throws(IOFailure) -> [String: Int32] {
         try OpenNode(number: number, path: path).apply(metadata)
-    }
-
-    /// The same for what has no content to be opened for: a link, a FIFO, a device's node. Its attributes
-    /// are left out.
-    package func apply(
-        _ metadata: NodeMetadata, to bytes: [UInt8], isLink: Bool
-    ) throws(IOFailure) {
-        let name = try name(bytes)
-        if let owner = metadata.owner {
-            try require(
-                fchownat(number, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW),
-                "set the owner of", bytes)
-        }
-        // Nothing follows a name that this process has made a moment ago in a folder of its own.
-        if !isLink {
-            try require(
-                fchmodat(number, name, metadata.permissions, 0), "set the permissions of", bytes)
-        }
-        var times = metadata.times
-        try require(
-            utimensat(number, name, &times, AT_SYMLINK_NOFOLLOW), "set the times of", bytes)
     }
 }
