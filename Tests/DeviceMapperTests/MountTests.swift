@@ -45,6 +45,21 @@ struct MountTests {
         #expect(Mount.paths(of: "/f", on: subvolume, mounts) == ["/f", "/data/f"])
     }
 
+    @Test("where all of a device's filesystem is mounted is told from where a folder of it is")
+    func whole() {
+        let text = """
+            36 35 8:16 / /mnt/one rw - ext4 /dev/sdb rw
+            37 35 8:16 / /mnt/two rw - ext4 /dev/sdb rw
+            38 35 8:16 /sub /mnt/three rw - ext4 /dev/sdb rw
+            39 35 8:32 / /mnt/four rw - ext4 /dev/sdc rw
+            40 35 8:48 /a\\040b /mnt/five rw - ext4 /dev/sdd rw
+            """
+        let mounts = Mount.all(text)
+        #expect(mounts.last?.root == "/a b")
+        #expect(Mount.whole(DeviceNumber(major: 8, minor: 16), of: mounts)?.point == "/mnt/two")
+        #expect(Mount.whole(DeviceNumber(major: 8, minor: 48), of: mounts) == nil)
+    }
+
     @Test("a backslash without three octal digits is itself")
     func unescapes() {
         #expect(Mount.unescaped("a\\04") == "a\\04")

@@ -3,6 +3,8 @@ struct Mount: Hashable, Sendable {
     /// The filesystem's device number; one with the major number 0 where a filesystem, such as
     /// btrfs, has numbers of its own.
     var number: DeviceNumber
+    /// The folder of the filesystem that is shown: `/` is the whole.
+    var root: String
     var point: String
     /// The kernel's word for the filesystem.
     var filesystem: String
@@ -17,6 +19,7 @@ struct Mount: Hashable, Sendable {
             let dash = words[6...].firstIndex(of: "-"), dash + 2 < words.count
         else { return nil }
         self.number = number
+        root = Self.unescaped(words[3])
         point = Self.unescaped(words[4])
         filesystem = String(words[dash + 1])
         source = Self.unescaped(words[dash + 2])
@@ -25,6 +28,11 @@ struct Mount: Hashable, Sendable {
     /// All mounts of a file's text.
     static func all(_ text: String) -> [Mount] {
         text.split(separator: "\n").compactMap { Mount(line: $0) }
+    }
+
+    /// The last mount of a device that shows all of its filesystem, and not a folder of it alone.
+    static func whole(_ number: DeviceNumber, of mounts: [Mount]) -> Mount? {
+        mounts.last { $0.number == number && $0.root == "/" }
     }
 
     /// The mount that a path without links is in: the last one on the longest folder above it.

@@ -17,6 +17,13 @@ package enum MountTable {
             .reversed()
     }
 
+    /// Where all of a device's filesystem is mounted, and not a folder of it alone; the last one.
+    ///
+    /// - Parameter number: as stat tells it.
+    package static func wholePoint(of number: UInt64) -> String? {
+        Mount.whole(DeviceNumber(encoded: number), of: mounts)?.point
+    }
+
     /// The devices that filesystems are mounted from, as stat tells their numbers, where, and which
     /// filesystems they are.
     package static var devices: [(number: UInt64, point: String, filesystem: String)] {

@@ -17,16 +17,30 @@ package struct FileRestoreService {
         try FileAccess(context: context).withFileSystem(
             request.reference, partition: request.partition
         ) { fileSystem, point in
-            let root = try root(request, point)
+            let (root, device) = try root(request, point)
             return try context.asJob(.restore, of: [point.volume.record.name]) { context in
                 var report = FileRestoreReport(
                     snapshot: point.snapshot?.id, volume: point.volume.record.name, root: root,
                     isDryRun: request.isDryRun)
-                try FileRestore(context, fileSystem, request.paths, root).run(&report)
+                let restore = try FileRestore(context, fileSystem, request.paths, root, device)
+                do { try restore.run(&report) } catch {
+                    try? tellPart(report, context)
+                    throw error
+                }
                 if !request.isDryRun { try log(report) }
                 return report
             }
         }
+    }
+
+    /// What has been put back before another one failed must not go untold: what was there has another name.
+    private func tellPart(_ report: FileRestoreReport, _ context: ManagerContext) throws {
+        guard !report.isDryRun, !report.items.isEmpty else { return }
+        for item in report.items {
+            let kept = item.keptAs.map { ", and what was there is \($0.text) now" } ?? ""
+            context.note("\(item.path.text) was put back\(kept)")
+        }
+        try log(report)
     }
 
     private func log(_ report: FileRestoreReport) throws {
@@ -37,18 +51,19 @@ package struct FileRestoreService {
             volume: report.volume, snapshot: report.snapshot)
     }
 
-    private func root(_ request: FileRestoreRequest, _ point: FilePoint) throws -> String {
+    /// The folder, and the filesystem that it must be of, as far as that is known.
+    private func root(
+        _ request: FileRestoreRequest, _ point: FilePoint
+    ) throws -> (path: String, device: UInt64?) {
         guard point.snapshot != nil else {
             throw Problem(
                 .usage, "`\(request.reference)` is the volume as it is",
                 hint: "name one of its snapshots")
         }
-        if let root = request.root { return try MountService.existingFolder(root) }
+        if let root = request.root { return (try MountService.existingFolder(root), nil) }
         let name = point.volume.record.name
         let device = try context.devices(of: point.volume)?.number(of: point.volume.place)
-        if let device, let mount = MountTable.devices.last(where: { $0.number == device }) {
-            return mount.point
-        }
+        if let device, let path = MountTable.wholePoint(of: device) { return (path, device) }
         throw Problem(
             .refused, "where the filesystem of volume \(name) is mounted is not known here",
             hint: "name the folder with --to DIR; the paths go on from there")
@@ -73,7 +88,7 @@ private struct FileRestore {
 
     init(
         _ context: ManagerContext, _ fileSystem: any SnapshotFileSystem, _ paths: [String],
-        _ root: String
+        _ root: String, _ device: UInt64?
     ) throws {
         self.context = context
         self.fileSystem = fileSystem
@@ -87,7 +102,7 @@ private struct FileRestore {
                     hint: "name what is in it")
             }
             let node = try PathLookup(fileSystem).node(path)
-            let folder = try Self.folder(of: path, root)
+            let folder = try Self.folder(of: path, root, device)
             let spare = try Self.spareName(name, moment, folder)
             let isThere = try folder.status(name.bytes) != nil
             return Target(
@@ -108,9 +123,14 @@ private struct FileRestore {
         }
     }
 
-    /// Links on the way are not followed: they may have come after the snapshot.
-    private static func folder(of path: NodePath, _ root: String) throws -> TargetFolder {
+    /// Links on the way are not followed: they may have come after the snapshot. Nor is another filesystem
+    /// entered that is mounted there.
+    private static func folder(
+        of path: NodePath, _ root: String, _ device: UInt64?
+    ) throws -> TargetFolder {
         var folder = try TargetFolder(path: root)
+        let device = try device ?? folder.ownStatus.device
+        try requireFileSystem(device, folder)
         for name in path.names.dropLast() {
             do throws(IOFailure) { folder = try folder.folder(name.bytes) } catch {
                 guard error.isAbsence else { throw error }
@@ -119,8 +139,18 @@ private struct FileRestore {
                     "\(folder.path)/\(name.text), where \(path.text) was, is no folder any more",
                     hint: "put that back instead, or bring the file elsewhere: \(.help(["get"]))")
             }
+            try requireFileSystem(device, folder)
         }
         return folder
+    }
+
+    private static func requireFileSystem(_ device: UInt64, _ folder: TargetFolder) throws {
+        guard try folder.ownStatus.device != device else { return }
+        throw Problem(
+            .refused, "another filesystem than the volume's is mounted on \(folder.path)",
+            hint:
+                "name the folder with --to DIR where the volume's is, or bring the file elsewhere: "
+                + "\(.help(["get"]))")
     }
 
     private static func spareName(

@@ -95,6 +95,38 @@ struct RestoreTests {
         #expect(try image.listing(of: "live") == before)
     }
 
+    @Test("what was put back before another path failed is told, and noted")
+    func failedLater() throws {
+        let image = try scene()
+        let result = try image.harness.tool([
+            "bash", "-c", "ulimit -f 2048 && exec \"$0\" restore 1 /etc/conf /sparse --to live",
+            CommandLineHarness.binary,
+        ])
+        #expect(result.status == 1 && result.errors.contains("File too large"), "\(result.errors)")
+        #expect(
+            result.errors.contains("/etc/conf was put back, and what was there is "), "\(result)")
+        #expect(result.errors.contains("/etc/conf.before-restore-20"), "\(result.errors)")
+        #expect(try image.run("cat live/etc/conf live/etc/conf.before*") == "old\nnew\n")
+        #expect(try image.run("ls -A live") == "etc\nhome\n")
+        let told = try image.harness.run("events").output
+        #expect(told.contains("/etc/conf") && !told.contains("/sparse"), "\(told)")
+    }
+
+    @Test(
+        "a folder in which another filesystem is mounted is refused: what it was is below that",
+        .enabled(if: LoopImage.isPossible))
+    func mountedOver() throws {
+        let image = try scene()
+        try image.run("mount -t tmpfs none live/home && mkdir live/home/eve")
+        defer { _ = try? image.run("umount live/home") }
+        let result = try image.harness.run(["restore", "1", "/home/eve/letter", "--to", "live"])
+        #expect(result.status == 13, "\(result.errors)")
+        #expect(result.errors.contains("live/home"), "\(result.errors)")
+        #expect(try image.run("ls -A live/home/eve").isEmpty)
+        let file = try image.harness.run(["restore", "1", "/etc/conf", "--to", "live"])
+        #expect(file.status == 0, "\(file.errors)")
+    }
+
     @Test(
         "a folder that is gone, and one that a link has come in the place of, are said; the link is not followed"
     )
