@@ -140,7 +140,7 @@ import VolumeAccess
     }
 
     static let heads: [(Int, [UInt8], FilesystemKind, String?)] = [
-        (1080, [0x53, 0xEF], .ext4, "noload"),
+        (1080, [0x53, 0xEF], .ext4, "noload,errors=continue"),
         (0, Array("XFSB".utf8), .xfs, "norecovery,nouuid"),
         (0x10040, Array("_BHRfS_M".utf8), .btrfs, nil),
         (82, Array("FAT32".utf8), .vfat, ""),

@@ -81,7 +81,8 @@ enum FilesystemKind: String, CaseIterable {
     /// UUID; nil when it cannot be mounted so.
     var mountOptions: String? {
         switch self {
-        case .ext4: "noload"
+        // What its superblock says of errors, such as to panic, is nothing for this machine.
+        case .ext4: "noload,errors=continue"
         case .xfs: "norecovery,nouuid"
         case .f2fs: "norecovery"
         case .exfat, .ntfs, .vfat, .squashfs, .erofs, .iso9660: ""

@@ -38,6 +38,7 @@ struct MountPlan {
             throw try Self.unknown(bytes, subject)
         }
         if let problem = kind.problem(subject) { throw problem }
+        if kind == .btrfs { try Self.requireOneDevice(head, subject) }
         if kind == .btrfs, let uuid = Self.btrfsUUID(head), MountTable.hasBtrfs(uuid) {
             throw Self.twin(uuid, subject)
         }
@@ -47,6 +48,7 @@ struct MountPlan {
 
     var isAlwaysReadOnly: Bool { [.squashfs, .erofs, .iso9660].contains(kind) }
 
+    /// What an ext4's superblock says of errors, such as to panic, is nothing for this machine.
     private static func attempts(
         _ kind: FilesystemKind, _ head: [UInt8], _ subject: Subject
     ) -> [Attempt] {
@@ -57,8 +59,10 @@ struct MountPlan {
         case (.ext4, false):
             return [
                 Attempt(
-                    options: "noload", note: FilesystemKind.needsRecovery(head) ? journal : nil)
+                    options: "noload,errors=continue",
+                    note: FilesystemKind.needsRecovery(head) ? journal : nil)
             ]
+        case (.ext4, true): return [Attempt(options: "errors=remount-ro")]
         // A log that is clean needs no word.
         case (.xfs, false):
             return [
@@ -105,6 +109,17 @@ struct MountPlan {
         let digits = head[0x10020..<0x10030].map { UInt64($0).padded(to: 2, radix: 16) }
         return [digits[0..<4], digits[4..<6], digits[6..<8], digits[8..<10], digits[10...]]
             .map { $0.joined() }.joined(separator: "-")
+    }
+
+    /// Of the same superblock: how many devices it is of. The kernel would look for the others by UUID, and could
+    /// take those of the volume itself.
+    private static func requireOneDevice(_ head: [UInt8], _ subject: Subject) throws {
+        let place = 0x10088..<0x10090
+        let count = head.count >= place.upperBound ? head[place] : []
+        guard Array(count) != [1, 0, 0, 0, 0, 0, 0, 0] else { return }
+        throw Problem(
+            .refused, "the Btrfs in \(subject.name) is one of several devices",
+            hint: "write it to a file: \(.export(subject.snapshot))")
     }
 
     private static func twin(_ uuid: String, _ subject: Subject) -> Problem {
