@@ -140,13 +140,36 @@ extension LoopDevice {
         }.sorted().compactMap { bound($0) }
     }
 
-    /// Nil when the device has no backing file, or not any more.
+    /// Nil when the device has no backing file, or not any more; or cannot be looked at.
     private static func bound(_ index: Int) -> LoopDevice? {
         // Opening an unbound device is best avoided: one that is on its way out could be kept.
         guard access("/sys/block/loop\(index)/loop", F_OK) == 0,
             let node = try? openNode(index, flags: O_RDONLY)
         else { return nil }
         return try? look(at: node, index: index)
+    }
+
+    /// Nil when the device has no backing file for certain; else an error.
+    private static func requireBound(_ index: Int) throws(IOFailure) -> LoopDevice? {
+        if let device = bound(index) { return device }
+        let path = "/sys/block/loop\(index)/loop"
+        guard try FileFolder.exists(path: path) else { return nil }
+        do throws(IOFailure) {
+            return try look(at: openNode(index, flags: O_RDONLY), index: index)
+        } catch {
+            // It may have been let go of since.
+            guard try FileFolder.exists(path: path), error.code != ENXIO else { return nil }
+            throw error
+        }
+    }
+
+    /// Whether the file behind a device may be called so, as far as everybody can see: the kernel tells its
+    /// path.
+    private static func mayBe(_ index: Int, ofFile name: String) -> Bool {
+        guard let path = SystemFile.line("/sys/block/loop\(index)/loop/backing_file") else {
+            return true
+        }
+        return path.contains(name)
     }
 
     /// A path of the backing file in the mounts of this process, with this end; nil when none leads to
@@ -164,9 +187,21 @@ extension LoopDevice {
         all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }
     }
 
-    /// The loop device that was attached with a label; nil when there is none any more.
-    package static func labelled(_ label: String) -> LoopDevice? {
-        all().first { $0.label == label }
+    /// The loop device that was attached with a label; nil when there is none for certain.
+    ///
+    /// - Parameter fileName: how the file behind it is called. Those of other files are passed over, which this
+    ///   process may have no right to look at.
+    /// - Throws: when a device that it may be cannot be looked at.
+    package static func labelled(
+        _ label: String, ofFile fileName: String
+    ) throws(IOFailure) -> LoopDevice? {
+        for name in try FileFolder(path: "/sys/block").list("") where name.hasPrefix("loop") {
+            guard let index = Int(digits: name.dropFirst("loop".count)),
+                mayBe(index, ofFile: fileName), let device = try requireBound(index)
+            else { continue }
+            if device.label == label { return device }
+        }
+        return nil
     }
 
     /// Has the kernel let go of the backing file when the last one who has the device open closes it, as the
@@ -179,12 +214,20 @@ extension LoopDevice {
     /// Whether the backing file was let go of in time.
     package func awaitRelease(milliseconds: Int) -> Bool {
         let deadline = Deadline(milliseconds: milliseconds)
-        while LoopDevice.labelled(label) != nil {
+        while isStillLabelled {
             guard !deadline.hasPassed else { return false }
             usleep(2000)
         }
         giveBack()
         return true
+    }
+
+    /// What cannot be looked at counts as there.
+    private var isStillLabelled: Bool {
+        guard let index = Int(digits: path.dropFirst("/dev/loop".count)) else { return false }
+        do throws(IOFailure) { return try Self.requireBound(index)?.label == label } catch {
+            return true
+        }
     }
 
     /// Has Btrfs forget the device, which another file may be behind soon. Best effort.

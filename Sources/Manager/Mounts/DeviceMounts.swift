@@ -13,16 +13,18 @@ struct DeviceMounts {
 
     /// Opens a snapshot as a device, and mounts it read-only. What fails leaves no device behind.
     func mount(
-        _ id: SnapshotID, _ volume: VolumeRow, on folder: String
+        _ id: SnapshotID, _ volume: VolumeRow, on point: MountPoint
     ) throws -> MountReport {
         try context.withDevices(volume) { devices in
+            try point.requireFree()
             try devices.recover()
             let device = try devices.openView(id)
             do {
-                let kind = try mount(device, id, on: folder)
+                let kind = try mount(device, id, on: point)
                 if kind == .ext4 { try noteJournal(device, id) }
                 return MountReport(
-                    volume: volume.record.name, snapshot: id, devicePath: device, folder: folder,
+                    volume: volume.record.name, snapshot: id, devicePath: device,
+                    folder: point.path,
                     filesystem: kind.rawValue, isReadOnly: true, mountedAt: context.clock.now(),
                     state: .mounted)
             } catch {
@@ -34,7 +36,7 @@ struct DeviceMounts {
     }
 
     private func mount(
-        _ device: String, _ id: SnapshotID, on folder: String
+        _ device: String, _ id: SnapshotID, on point: MountPoint
     ) throws -> FilesystemKind {
         let kind = try FilesystemKind.detect(try FileDevice(path: device, access: .readOnly))
         guard let kind, let options = kind.mountOptions else {
@@ -46,8 +48,8 @@ struct DeviceMounts {
         }
         // What a snapshot holds is data: none of it shall give anybody powers on this machine.
         let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV)
-        guard Glibc.mount(device, folder, kind.rawValue, flags, options) == 0 else {
-            let failure = IOFailure("mount \(device) on", path: folder, code: errno)
+        guard Glibc.mount(device, point.target, kind.rawValue, flags, options) == 0 else {
+            let failure = IOFailure("mount \(device) on", path: point.path, code: errno)
             throw Problem(
                 .failed, "\(failure), as \(kind.rawValue) with ro,nosuid,nodev,\(options)",
                 hint: "see `dmesg`")
@@ -74,7 +76,9 @@ struct DeviceMounts {
     /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
     func unmount(_ folder: String) throws -> MountReport {
         let (device, volume, id) = try mountedDevice(folder)
-        guard umount2(folder, 0) == 0 else { throw MountParts.refusal(errno, folder) }
+        guard umount2(folder, Int32(UMOUNT_NOFOLLOW)) == 0 else {
+            throw MountParts.refusal(errno, folder)
+        }
         if let id {
             // Mounted a second time, or read by a server's client, it is still open.
             try context.withDevices(volume) { try $0.sweepViews([id]) }

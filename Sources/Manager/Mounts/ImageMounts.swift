@@ -21,13 +21,13 @@ struct ImageMounts {
 
     // MARK: Mounting
 
-    /// - Parameter path: a folder that is there, absolute and without links.
     func mount(
-        _ target: MountTarget, on path: String, partition: Int?, environment: [String: String]
+        _ target: MountTarget, on point: MountPoint, partition: Int?, environment: [String: String]
     ) throws -> MountRecord {
         let tools = try MountTools(environment: environment)
         return try locked {
             try sweep()
+            try point.requireFree()
             let volume = try context.volume(target.volume)
             let server = MountServer(context)
             let storePath = try Paths.absolute(volume.storePath)
@@ -38,7 +38,8 @@ struct ImageMounts {
                 return try Reconciler(context).withVolume(target.volume) { _ in
                     try requirePresent(target)
                     return try mount(
-                        record(number, target, path, partition, place, storePath), tools)
+                        record(number, target, point.path, partition, place, storePath), on: point,
+                        tools)
                 }
             } catch {
                 // What failed first is what people must know.
@@ -61,10 +62,12 @@ struct ImageMounts {
             label: "snapmgr-mount-" + UUID().uuidString.lowercased())
     }
 
-    private func mount(_ begun: MountRecord, _ tools: MountTools) throws -> MountRecord {
+    private func mount(
+        _ begun: MountRecord, on point: MountPoint, _ tools: MountTools
+    ) throws -> MountRecord {
         var record = begun
         do {
-            try parts.make(&record, tools)
+            try parts.make(&record, on: point, tools)
         } catch {
             try? parts.end(record, isForced: true)
             throw error
@@ -116,13 +119,20 @@ struct ImageMounts {
 
     // MARK: After a crash
 
-    /// Ends what is left of mounts that cannot be used any more, or were unmounted by hand.
+    /// Ends what is left of mounts that cannot be used any more, or were unmounted by hand. One of which somebody
+    /// holds something, so that it cannot be ended yet, is said, and keeps nobody from the others.
     private func sweep() throws {
         for record in try folder.records() where !parts.isWhole(record) {
-            try end(record, isForced: true)
-            context.note(
-                "\(record.what) was mounted on \(record.folder), and is not any more: what was left of "
-                    + "that has been removed")
+            do {
+                try end(record, isForced: true)
+                context.note(
+                    "\(record.what) was mounted on \(record.folder), and is not any more: what was left "
+                        + "of that has been removed")
+            } catch {
+                context.note(
+                    "\(record.what) was mounted on \(record.folder), and what is left of that stays: "
+                        + Problem(error).message)
+            }
         }
     }
 

@@ -108,7 +108,7 @@ struct MountFolder {
     // MARK: Places
 
     /// The rules for udev know the file by this name.
-    private static let viewName = "snapmgr-view"
+    static let viewName = "snapmgr-view"
 
     /// The folder in which a mount's file is shown.
     func viewFolder(_ number: Int) -> String { "\(path)/\(number)" }
@@ -119,11 +119,13 @@ struct MountFolder {
     /// What a mount's programs say.
     func logPath(_ number: Int) -> String { "\(path)/\(number).log" }
 
-    /// The socket of a volume's server that was started for mounts.
+    /// The socket of a volume's server that was started for mounts. Nothing else here ends so, and a socket's
+    /// path may not be long.
     func socketPath(_ volume: String) -> String { "\(path)/\(volume).sock" }
 
-    /// What that server says.
-    func serverLogPath(_ volume: String) -> String { "\(path)/\(volume).log" }
+    /// What that server says. No mount's log has such a name, whatever the volume is called: that of a mount is
+    /// locked while the mount is alive.
+    func serverLogPath(_ volume: String) -> String { "\(path)/\(volume).server.log" }
 
     /// An empty folder, whatever was left there.
     func makeViewFolder(_ number: Int) throws {
@@ -135,7 +137,7 @@ struct MountFolder {
     func removeViewFolder(_ number: Int) {
         let path = viewFolder(number)
         // Of a program that has ended without unmounting it there is nothing to wait for.
-        while umount2(path, Int32(MNT_DETACH)) == 0 {}
+        while umount2(path, Int32(MNT_DETACH | UMOUNT_NOFOLLOW)) == 0 {}
         try? files.removeFolder("\(number)")
     }
 

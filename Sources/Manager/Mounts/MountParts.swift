@@ -20,7 +20,9 @@ struct MountParts {
 
     /// - Parameter record: of a mount of which nothing is there yet; it is filled in, and written before what
     ///   it tells of is made.
-    func make(_ record: inout MountRecord, _ tools: MountTools) throws {
+    func make(
+        _ record: inout MountRecord, on point: MountPoint, _ tools: MountTools
+    ) throws {
         try folder.write(record)
         try folder.makeViewFolder(record.number)
         let view = folder.viewPath(record.number)
@@ -32,14 +34,16 @@ struct MountParts {
         try awaitView(view, helper, record)
         let plan = try MountPlan(view, partition: record.partition, record.subject)
         if plan.isAlwaysReadOnly { record.isReadOnly = true }
-        try mount(&record, plan, view)
+        try mount(&record, plan, view, on: point)
     }
 
-    private func mount(_ record: inout MountRecord, _ plan: MountPlan, _ view: String) throws {
+    private func mount(
+        _ record: inout MountRecord, _ plan: MountPlan, _ view: String, on point: MountPoint
+    ) throws {
         let loop = try LoopDevice.attach(
             path: view, isReadOnly: record.isReadOnly, directIO: false, label: record.label,
             part: plan.part)
-        let attempt = try Self.mount(loop, record, plan)
+        let attempt = try Self.mount(loop, record, plan, on: point)
         // From now on the device goes with the mount, however that ends.
         try loop.releaseWhenClosed()
         record.filesystem = plan.kind.rawValue
@@ -68,16 +72,19 @@ struct MountParts {
 
     /// What a snapshot holds is data: none of it shall give anybody powers on this machine.
     private static func mount(
-        _ loop: LoopDevice, _ record: MountRecord, _ plan: MountPlan
+        _ loop: LoopDevice, _ record: MountRecord, _ plan: MountPlan, on point: MountPoint
     ) throws -> MountPlan.Attempt {
+        // udev has told Btrfs of every device that it has seen with that UUID.
+        if plan.kind == .btrfs { loop.forgetBtrfs() }
         let flags = UInt(MS_NOSUID | MS_NODEV | (record.isReadOnly ? MS_RDONLY : 0))
         var failure = IOFailure("mount", path: record.what, code: EINVAL)
         for attempt in plan.attempts {
             let kind = plan.kind.rawValue
-            let result = Glibc.mount(loop.path, record.folder, kind, flags, attempt.options)
+            let result = Glibc.mount(loop.path, point.target, kind, flags, attempt.options)
             if result == 0 { return attempt }
             failure.code = errno
         }
+        if plan.kind == .btrfs { loop.forgetBtrfs() }
         throw problem(failure, record, plan)
     }
 
@@ -95,10 +102,11 @@ struct MountParts {
             hint: "see `dmesg`; \(.export(record.snapshot)) writes it to a file")
     }
 
-    /// The server's export, as libnbd wants it.
-    private static func uri(_ record: MountRecord) -> String {
+    /// The server's export, as libnbd wants it. A clone goes by its volume's name, too: its own alone may be
+    /// that of another volume, which would be written to.
+    static func uri(_ record: MountRecord) -> String {
         let export =
-            record.clone
+            record.clone.map { "\(record.volume)@\($0)" }
             ?? ExportName(volume: record.volume, snapshot: record.snapshot).description
         return "nbd+unix:///\(encoded(export))?socket=\(encoded(record.socket))"
     }
@@ -119,10 +127,15 @@ struct MountParts {
     /// Whether a mount can be used, was unmounted by hand, or has lost one of its parts.
     func state(of record: MountRecord) -> MountReport.State {
         guard isInUse(record) else { return .broken }
-        let isMounted =
-            record.hasLoop
-            ? LoopDevice.labelled(record.label) != nil : MountTable.isPoint(record.folder)
-        return isMounted ? .mounted : .unmounted
+        return isMounted(record) ? .mounted : .unmounted
+    }
+
+    /// What cannot be looked at counts as mounted: who may look finds out.
+    private func isMounted(_ record: MountRecord) -> Bool {
+        guard record.hasLoop else { return MountTable.isPoint(record.folder) }
+        do throws(IOFailure) { return try record.loop() != nil } catch {
+            return true
+        }
     }
 
     func isWhole(_ record: MountRecord) -> Bool { state(of: record) == .mounted }
@@ -149,9 +162,7 @@ struct MountParts {
     /// - Parameter isForced: for what cannot be used any more: nobody who has files open there is asked.
     /// - Throws: `refused` while somebody uses files on it, or has it mounted elsewhere.
     func end(_ record: MountRecord, isForced: Bool) throws {
-        if record.hasLoop, let loop = LoopDevice.labelled(record.label) {
-            try end(loop, record, isForced: isForced)
-        }
+        if let loop = try loop(of: record) { try end(loop, record, isForced: isForced) }
         folder.removeViewFolder(record.number)
         for helper in record.helpers.reversed()
         where !helper.awaitEnd(
@@ -166,10 +177,22 @@ struct MountParts {
         try MountServer(context).endUnlessUsed(place, of: record.volume)
     }
 
+    /// - Throws: `refused` when it cannot be told whether there is one: nothing below it may be ended then.
+    private func loop(of record: MountRecord) throws -> LoopDevice? {
+        guard record.hasLoop else { return nil }
+        do throws(IOFailure) { return try record.loop() } catch {
+            throw Problem(
+                .refused, "whether \(record.what) is mounted cannot be told: \(error)",
+                hint: "run the command as root, where all of /dev and /sys can be seen")
+        }
+    }
+
     private func end(_ loop: LoopDevice, _ record: MountRecord, isForced: Bool) throws {
         for point in MountTable.points(of: loop) {
-            let flags = isForced ? Int32(MNT_DETACH) : 0
-            guard umount2(point, flags) == 0 || isForced else { throw Self.refusal(errno, point) }
+            let flags = UMOUNT_NOFOLLOW | (isForced ? MNT_DETACH : 0)
+            guard umount2(point, Int32(flags)) == 0 || isForced else {
+                throw Self.refusal(errno, point)
+            }
         }
         do throws(IOFailure) { try loop.releaseWhenClosed() } catch {
             // It has gone with its filesystem.
@@ -194,6 +217,11 @@ struct MountParts {
 }
 
 extension MountRecord {
+    /// The loop device that is mounted; nil when there is none for certain.
+    func loop() throws(IOFailure) -> LoopDevice? {
+        try LoopDevice.labelled(label, ofFile: MountFolder.viewName)
+    }
+
     fileprivate var subject: MountPlan.Subject {
         .init(name: what, snapshot: snapshot, isClone: clone != nil)
     }

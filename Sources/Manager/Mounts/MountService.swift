@@ -46,7 +46,7 @@ package struct MountService {
                 .refused, "snapshot \(target.snapshot) can be mounted read-only only",
                 hint: "make a clone, and mount that: \(.cloneCreate(target.snapshot))")
         }
-        try requireFree(folder)
+        let point = try MountPoint(folder)
         try Reconciler(context).tidy([target.volume])
         let volume = try context.volume(target.volume)
         guard context.devices(of: volume) == nil else {
@@ -56,11 +56,11 @@ package struct MountService {
                     "volume \(target.volume) is under device-mapper: partitions of its snapshots are not mounted",
                     hint: "write the snapshot to a file: \(.export(target.snapshot))")
             }
-            return try DeviceMounts(context: context).mount(target.snapshot, volume, on: folder)
+            return try DeviceMounts(context: context).mount(target.snapshot, volume, on: point)
         }
         let record = try ImageMounts(context).mount(
-            target, on: folder, partition: request.partition, environment: environment)
-        return MountReport(record, devicePath: LoopDevice.labelled(record.label)?.path)
+            target, on: point, partition: request.partition, environment: environment)
+        return MountReport(record, devicePath: (try? record.loop())?.path)
     }
 
     /// A number is a snapshot's id, whatever clones are called.
@@ -74,19 +74,6 @@ package struct MountService {
         let row = try ReferenceResolver(context).snapshot(reference)
         try context.requireWhole(row)
         return MountTarget(volume: row.volume, snapshot: row.id)
-    }
-
-    private func requireFree(_ path: String) throws {
-        guard !MountTable.isPoint(path) else {
-            throw Problem(
-                .refused, "something is mounted on \(path) already",
-                hint: "choose another folder, or unmount it: \(.umount(path))")
-        }
-        guard try FileFolder(path: path).list("").isEmpty else {
-            throw Problem(
-                .refused, "the folder \(path) is not empty: a mount would hide what is in it",
-                hint: "choose an empty one")
-        }
     }
 
     static func existingFolder(_ path: String) throws -> String {
@@ -123,7 +110,8 @@ package struct MountService {
         let names = Set(try context.volumes(volumes).map(\.record.name))
         let parts = MountParts(context)
         let images = try MountFolder(context.state).records().map { record in
-            let loop = LoopDevice.labelled(record.label)
+            // Who may not look at devices is told the rest.
+            let loop = try? record.loop()
             return MountReport(
                 record, devicePath: loop?.path,
                 state: parts.state(of: record))

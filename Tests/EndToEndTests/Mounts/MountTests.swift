@@ -12,14 +12,16 @@ extension EndToEndMounts {
         )
         func unserved() throws {
             let scene = try MountScene()
-            try scene.volume("mke2fs -q -F -t ext4 disk.img")
+            try scene.volume("mke2fs -q -F -t ext4 -e remount-ro disk.img")
             let report = try scene.mount("1")
             #expect(report["filesystem"] as? String == "ext4")
             #expect(report["read_only"] as? Bool == true)
             #expect(report["directory"] as? String == scene.path("view"))
             #expect(try scene.differences() == "")
             let options = try scene.run("grep ' \(scene.path("view")) ' /proc/mounts")
-            for option in ["ro", "nosuid", "nodev"] { #expect(options.contains(option)) }
+            for option in ["ro", "nosuid", "nodev", "errors=continue"] {
+                #expect(options.contains(option))
+            }
             #expect(try scene.harness.tool(["touch", scene.path("view/new")]).status != 0)
             let told = try #require(try scene.told().first)
             #expect(told["state"] as? String == "mounted")

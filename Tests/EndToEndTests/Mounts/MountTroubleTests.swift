@@ -98,6 +98,48 @@ extension EndToEndMounts {
             #expect(try scene.leftovers() == "")
         }
 
+        @Test(
+            "what is left of a mount stays while somebody has its device open, and keeps nobody from mounting"
+        )
+        func stuck() throws {
+            let scene = try scene()
+            try scene.harness.json("snapshot", "data")
+            let device = try #require(try scene.mount("1")["device"] as? String)
+            let holder = try FileHandle(forReadingFrom: URL(filePath: device))
+            try scene.kill((scene.records.first?["helpers"] as? [Any])?.first)
+            let second = try scene.harness.run("mount", "2", try scene.folder("second"))
+            #expect(second.status == 0 && second.errors.contains("stays"), "\(second.errors)")
+            #expect(try scene.differences("second") == "")
+            try holder.close()
+            try scene.unmount()
+            try scene.unmount("second")
+            #expect(try scene.leftovers() == "")
+        }
+
+        @Test("who cannot look at devices takes nothing for unmounted, and ends nothing")
+        func blind() throws {
+            let scene = try scene()
+            try scene.mount("1")
+            func blindly(_ arguments: String...) throws -> CommandLineHarness.Result {
+                try scene.harness.tool(
+                    [
+                        "unshare", "--mount", "bash", "-c",
+                        "mount -t tmpfs -o nodev none /dev && exec \"$@\"", "bash",
+                        CommandLineHarness.binary,
+                    ] + arguments)
+            }
+            let refused = try blindly("umount", scene.path("view"))
+            #expect(refused.status == 13, "\(refused.errors)")
+            #expect(refused.errors.contains("cannot be told"), "\(refused.errors)")
+            let status = try blindly("status").output
+            #expect(status.contains(scene.path("view")) && !status.contains("was unmounted"))
+            #expect(try blindly("tick").status == 0)
+            #expect(try scene.told().first?["state"] as? String == "mounted")
+            #expect(try scene.differences() == "")
+            try scene.unmount()
+            #expect(try scene.leftovers() == "")
+        }
+
         @Test("what was unmounted by hand is told, and ended by the next tick")
         func byHand() throws {
             let scene = try scene()

@@ -61,6 +61,51 @@ import Testing
         #expect(throws: Problem.self) { _ = try folder.records() }
     }
 
+    @Test("a clone is read by its volume's name, too: another volume may be called like it")
+    func export() throws {
+        #expect(try MountParts.uri(record(1)).hasPrefix("nbd+unix:///data%401?socket="))
+        #expect(
+            try MountParts.uri(record(2, clone: "trial"))
+                .hasPrefix("nbd+unix:///data%40trial?socket="))
+    }
+
+    @Test("no volume's name makes its server's log that of a mount")
+    func logs() throws {
+        let folder = MountFolder(try ManagerFixture().options.state)
+        let logs = Set((1...3).map(folder.logPath))
+        for volume in ["1", "2", "3", "2.server", "2.log"] {
+            #expect(!logs.contains(folder.serverLogPath(volume)))
+            #expect(!logs.contains(folder.socketPath(volume)))
+        }
+    }
+
+    @Test(
+        "what is left of one mount and cannot be ended is said, and keeps nothing from the others")
+    func sweepGoesOn() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("data")
+        let id = try #require(try fixture.snapshot("data").first)
+        let folder = MountFolder(fixture.options.state)
+        for number in 1...2 {
+            var left = try record(try folder.freeNumber(), snapshot: id.rawValue)
+            left.filesystem = "ext4"
+            left.folder = fixture.folder + "/nowhere\(number)"
+            left.helpers[0].startTicks += 1
+            left.server.startTicks += 1
+            left.ownsServer = number == 1
+            if number == 1 { left.volume = "stuck" }
+            try folder.write(left)
+        }
+        // It cannot be removed as a file.
+        try FileManager.default.createDirectory(
+            atPath: folder.serverLogPath("stuck"), withIntermediateDirectories: false)
+        _ = try fixture.manager.deletions.delete(["\(id)"], isDryRun: false)
+        #expect(try folder.records().isEmpty)
+        #expect(fixture.notes.all.contains { $0.contains("nowhere1") && $0.contains("stays") })
+        #expect(
+            fixture.notes.all.contains { $0.contains("nowhere2") && $0.contains("not any more") })
+    }
+
     @Test("what is left of a mount that cannot be used holds no snapshot")
     func brokenHoldsNothing() throws {
         let fixture = try ManagerFixture()
