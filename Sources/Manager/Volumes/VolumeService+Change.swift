@@ -171,7 +171,7 @@ extension VolumeService {
 
     /// `.refused` when a server died and left writes that it had answered: the origin is to be a plain volume
     /// that has them. With the volume's lock.
-    private func requireNothingLogged(_ volume: VolumeRow) throws {
+    func requireNothingLogged(_ volume: VolumeRow) throws {
         guard let reader = try ownReader(volume), try !reader.loggedChunks().isEmpty else { return }
         throw Problem(
             .refused,

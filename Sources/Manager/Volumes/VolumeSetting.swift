@@ -34,7 +34,8 @@ extension VolumeService {
     ///
     /// - Returns: the volume as it is then.
     /// - Throws: `locked` when somebody has the volume open, `refused` when the volume is active, another
-    ///   program has the origin open or a merge goes on, `exists` when the name is taken.
+    ///   program has the origin open, a merge goes on, or a new origin would not have what a server that died
+    ///   had answered, `exists` when the name is taken.
     package func set(_ name: String, _ setting: VolumeSetting) throws -> VolumeSummary {
         try validate(setting)
         // Whatever a crash has left is known by the old name.
@@ -74,6 +75,8 @@ extension VolumeService {
         var row = volume
         // What can be refused comes first, and the name last: until then all messages know the old one.
         if let new = setting.name { try change.requireRenamable(row, to: new) }
+        // The log belongs to the origin that it was written beside, and would be set aside with another.
+        if setting.originPath != nil { try requireNothingLogged(volume) }
         if let policy = setting.storeFullPolicy { try change.requirePossible(policy, of: row) }
         if let path = setting.originPath { try change.setOrigin(of: &row, to: path) }
         if let policy = setting.storeFullPolicy { try change.setPolicy(of: &row, to: policy) }
