@@ -68,7 +68,12 @@ package final class VolumeHost: Sendable {
             ? ImageUpkeep(
                 engine: engine, retryMilliseconds: patience.retry, report: options.report) : nil
         try upkeep?.start()
-        if options.hasUpkeep, engine.hasWriteBack { try startWriteBack(options.report) }
+        guard options.hasUpkeep, engine.hasWriteBack else { return }
+        do throws(Problem) { try startWriteBack(options.report) } catch {
+            // The volume is closed now, under nobody who goes on.
+            upkeep?.stop()
+            throw error
+        }
     }
 
     /// How long a write that was answered rests in the log, in milliseconds.
