@@ -37,18 +37,20 @@ final class EngineFixture: Sendable {
 
     /// Opens the volume that a disk holds.
     init(
-        opening disk: SimulatedDisk, indexShape: IndexShape = .standard, writeBack: Int? = nil
+        opening disk: SimulatedDisk, indexShape: IndexShape = .standard, writeBack: Int? = nil,
+        clock: (any System.Clock)? = nil
     ) throws {
         self.disk = disk
         var options = Self.options(indexShape, 0)
-        options.clock = VirtualClock(bootID: disk.bootID)
+        options.clock = clock ?? VirtualClock(bootID: disk.bootID)
         options.writeBackBytes = writeBack
         engine = try LiveEngine.open(store: disk, origin: disk.origin(), options: options)
     }
 
     /// A volume of chunks filled with 1, of which a snapshot was taken, with a log of first writes.
     static func withLog(
-        chunks: Int, policy: StoreFullPolicy = .breakWrites, logBytes: Int = 1 << 20
+        chunks: Int, policy: StoreFullPolicy = .breakWrites, logBytes: Int = 1 << 20,
+        clock: (any System.Clock)? = nil
     ) throws -> EngineFixture {
         let disk = SimulatedDisk()
         disk.isPrecise = true
@@ -58,7 +60,7 @@ final class EngineFixture: Sendable {
         try origin.write(bytes.span.bytes, at: 0)
         try origin.sync()
         try Store(folder: disk).create(record(chunks * chunkBytes, policy))
-        let volume = try EngineFixture(opening: disk, writeBack: logBytes)
+        let volume = try EngineFixture(opening: disk, writeBack: logBytes, clock: clock)
         try volume.snapshot(1)
         return volume
     }

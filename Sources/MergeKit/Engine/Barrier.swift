@@ -17,6 +17,8 @@ package final class Barrier: Sendable {
     private struct State {
         var snapshot: StagedSnapshot?
         var revert: StagedRevert?
+        /// Whether the log of first writes takes nothing.
+        var isLogHeld = false
         /// Since when the gate is closed.
         var heldSince: Int64?
         /// The chain before the commit; nil before there was one.
@@ -186,6 +188,7 @@ package final class Barrier: Sendable {
         try step { () throws(Problem) in
             guard state.withLock({ $0.heldSince }) == nil else { return }
             try engine.checkOriginIsWhole()
+            holdLog()
             try engine.drainWriteBack()
             try engine.syncOrigin()
             // Before the gate closes: from then on writes wait, also for those that are under way.
@@ -195,6 +198,15 @@ package final class Barrier: Sendable {
             try engine.settleWriteBack()
             try engine.syncOrigin()
         }
+    }
+
+    /// Else the hold lasts as long as it takes to empty a log that has been filled since.
+    private func holdLog() {
+        let isHeld = state.withLock { state in
+            defer { state.isLogHeld = true }
+            return state.isLogHeld
+        }
+        if !isHeld { engine.writeBack?.beginHold() }
     }
 
     /// Makes what was prepared durable and current. Only while the volume is held.
@@ -306,6 +318,7 @@ package final class Barrier: Sendable {
                     if !isSettled { engine.poison(because: error) }
                 }
             }
+            if state.withLock({ $0.isLogHeld }) { engine.writeBack?.endHold() }
             var held: Int64 = 0
             if let heldSince {
                 engine.gate.open()

@@ -91,12 +91,15 @@ extension LiveEngine {
     private func emptyGrowingArea(_ report: inout CollectReport) throws(Problem) {
         try chainLock.during { () throws(Problem) in
             let chain = chain
-            guard !chain.hasLive, chain.merge == nil, let area = chain.active else { return }
+            guard !chain.hasLive, chain.merge == nil, let area = chain.active,
+                try !doing({ () throws(IOFailure) in try area.isEmpty() })
+            else { return }
+            // Whoever found a live snapshot preserves what it overwrites there: at once, or when it brings the
+            // log of first writes into the origin, which has room there that was promised.
+            gate.close()
+            gate.open()
+            try drainWriteBack()
             let freed = try doing { () throws(IOFailure) -> Int in
-                guard try !area.isEmpty() else { return 0 }
-                // Whoever found a live snapshot preserves what it overwrites there.
-                gate.close()
-                gate.open()
                 let before = try area.device.allocatedBytes()
                 report.punchedBytes += area.entryCount * format.chunkBytes
                 try area.empty()
@@ -151,6 +154,8 @@ extension LiveEngine {
             try checkNotPoisoned()
             try markOriginOpen()
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }
+            writeBack?.beginHold()
+            defer { writeBack?.endHold() }
             try drainWriteBack()
             gate.close()
             defer { gate.open() }

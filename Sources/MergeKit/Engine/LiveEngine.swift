@@ -281,6 +281,8 @@ package final class LiveEngine: Sendable {
     }
 
     private func closeOrigin() throws(Problem) {
+        writeBack?.beginHold()
+        defer { writeBack?.endHold() }
         try drainWriteBack()
         gate.close()
         defer { gate.open() }

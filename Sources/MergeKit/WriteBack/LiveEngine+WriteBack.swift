@@ -69,9 +69,14 @@ extension LiveEngine {
     // MARK: Committing
 
     /// Returns when everything that the log held is in the origin, durably, and gone from the log.
-    package func drainWriteBack() throws(Problem) {
+    package func drainWriteBack() throws(Problem) { try drainWriteBack(breaksChain: true) }
+
+    /// - Parameter breaksChain: whether a full store may cost the snapshots, where that is its policy.
+    private func drainWriteBack(breaksChain: Bool) throws(Problem) {
         guard let writeBack else { return }
-        try writeBack.drain { segment throws(Problem) in try commit(segment, of: writeBack) }
+        try writeBack.drain { segment throws(Problem) in
+            try commit(segment, of: writeBack, breaksChain: breaksChain)
+        }
     }
 
     /// The same while the volume is held: nothing comes after it, so that what was reserved for it is
@@ -84,10 +89,12 @@ extension LiveEngine {
 
     /// Preserves what some records overwrite, all of it in one commit, and brings them into the origin;
     /// durable when it returns.
-    private func commit(_ segment: WriteBackSegment, of log: WriteBackLog) throws(Problem) {
+    private func commit(
+        _ segment: WriteBackSegment, of log: WriteBackLog, breaksChain: Bool = true
+    ) throws(Problem) {
         try checkNotPoisoned()
         do throws(Problem) {
-            try preserve(segment, of: log, chain)
+            try preserve(segment, of: log, chain, breaksChain: breaksChain)
             try copy(segment.sorted, of: log)
             try syncOrigin()
         } catch {
@@ -97,7 +104,7 @@ extension LiveEngine {
     }
 
     private func preserve(
-        _ segment: WriteBackSegment, of log: WriteBackLog, _ chain: ChainState
+        _ segment: WriteBackSegment, of log: WriteBackLog, _ chain: ChainState, breaksChain: Bool
     ) throws(Problem) {
         guard let active = chain.active else { return }
         if chain.hasLive {
@@ -108,7 +115,7 @@ extension LiveEngine {
                         needed, of: origin, geometry: chain.geometry, isPromised: true)
                 }
             } catch {
-                guard error.isNoSpace, record.storeFullPolicy == .breakSnapshots else {
+                guard breaksChain, error.isNoSpace, record.storeFullPolicy == .breakSnapshots else {
                     throw preservationProblem(error)
                 }
                 try breakChain(through: active, because: error)
@@ -129,6 +136,7 @@ extension LiveEngine {
                     || range.count + piece.range.count > Self.joinedBytes
             {
                 try write(buffer.bytes(in: 0..<range.count), to: range)
+                try log.goOnWritingOrigin()
                 filled = nil
             }
             let range = filled ?? piece.range.lowerBound..<piece.range.lowerBound
@@ -163,8 +171,12 @@ extension LiveEngine {
     /// Makes the records durable that are in the log; where that cannot be, brings them into the origin.
     func syncLog() throws(Problem) {
         guard let writeBack, !writeBack.isEmpty else { return }
-        guard writeBack.failure == nil else { return try drainWriteBack() }
-        do throws(IOFailure) { try writeBack.sync() } catch { try drainWriteBack() }
+        if writeBack.failure == nil, writeBack.takesWrites {
+            do throws(IOFailure) { try writeBack.sync() } catch { return try drainWriteBack() }
+            // One that failed at the same time, elsewhere, may be all that tells of lost records.
+            guard !writeBack.takesWrites else { return }
+        }
+        try drainWriteBack()
     }
 
     // MARK: The background
@@ -197,12 +209,16 @@ extension LiveEngine {
     // MARK: Opening and closing
 
     /// Brings a log that was found into the origin. When that fails, the volume is there all the same:
-    /// what the log holds is read from it.
+    /// what the log holds is read from it. A full store costs no snapshots yet: nobody has had an occasion to
+    /// make room.
     func recoverWriteBack() {
         guard let writeBack, !writeBack.isEmpty else { return }
         do throws(Problem) {
             try markOriginOpen()
-            try drainWriteBack()
+            try drainWriteBack(breaksChain: false)
+            warn(
+                "the last server of volume “\(record.name)” died with writes in its log: they are in the "
+                    + "origin now")
         } catch {
             noteWriteBackFailure(error, writeBack)
         }

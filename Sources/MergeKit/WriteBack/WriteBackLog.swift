@@ -24,7 +24,7 @@ final class WriteBackLog: Sendable {
 
     /// What the monitor guards.
     private final class State: @unchecked Sendable {
-        var header: WriteBackHeader
+        var notes: WriteBackNotes
         /// Takes new records.
         var active: WriteBackSegment
         /// What is to be brought into the origin next.
@@ -38,17 +38,17 @@ final class WriteBackLog: Sendable {
         /// Whether new writes are taken: not after the log itself failed, nor in one that only waits to
         /// be emptied.
         var takesWrites: Bool
-        /// How many write to the origin now.
-        var originWriters = 0
+        /// How many want the log emptied and no new writes in it meanwhile.
+        var holdCount = 0
         /// Records so far, and how many of them are durable.
         var appendedCount = 0
         var syncedCount = 0
         var isStopping = false
         var records = RecordBuffer()
 
-        init(header: WriteBackHeader, active: WriteBackSegment, takesWrites: Bool) {
-            self.header = header
-            dropped = header.released
+        init(notes: WriteBackNotes, active: WriteBackSegment, takesWrites: Bool) {
+            self.notes = notes
+            dropped = notes.header.released
             self.active = active
             self.takesWrites = takesWrites
         }
@@ -59,10 +59,10 @@ final class WriteBackLog: Sendable {
 
     /// A log with nothing in it.
     ///
-    /// - Parameter header: as it stands in the file.
+    /// - Parameter header: as it stands in the file, durably.
     init(
         _ device: any BlockDevice, header: WriteBackHeader, origin: any BlockDevice,
-        chunkBytes: Int
+        chunkBytes: Int, clock: any Clock
     ) {
         self.device = device
         self.origin = origin
@@ -70,18 +70,17 @@ final class WriteBackLog: Sendable {
         segmentBytes = header.segmentBytes
         let active = WriteBackSegment(
             generation: header.pending.lowerBound, chunkBytes: chunkBytes)
-        state = State(header: header, active: active, takesWrites: true)
+        let notes = WriteBackNotes(header, clock: clock, isDurable: true)
+        state = State(notes: notes, active: active, takesWrites: true)
         holdsSome = Atomic(false)
     }
 
     /// A log that was found.
     ///
-    /// - Parameters:
-    ///   - boot: the present start of the machine.
-    ///   - takesWrites: whether it goes on when what it holds is in the origin.
+    /// - Parameter takesWrites: whether it goes on when what it holds is in the origin.
     init(
-        found reader: WriteBackReader, origin: any BlockDevice, geometry: Geometry, boot: String,
-        takesWrites: Bool
+        found reader: WriteBackReader, origin: any BlockDevice, geometry: Geometry,
+        clock: any Clock, takesWrites: Bool
     ) throws(IOFailure) {
         device = reader.device
         self.origin = origin
@@ -98,9 +97,15 @@ final class WriteBackLog: Sendable {
             }
             segments.append(segment)
         }
+        // Behind what was found, or in the place of a first record that is torn, whole ones of the same
+        // generation may lie that were never durable: nothing goes there, and they never count.
+        segments[1].usedBytes = segmentBytes
         var header = reader.header
-        header.boot = boot
-        state = State(header: header, active: segments[1], takesWrites: takesWrites)
+        header.boot = clock.reading().bootID
+        // With this start of the machine the origin is as it is now, and not as a power cut did not leave it.
+        if let stamp = try origin.stamp() { header.origin = stamp }
+        let notes = WriteBackNotes(header, clock: clock, isDurable: false)
+        state = State(notes: notes, active: segments[1], takesWrites: takesWrites)
         state.sealed = segments[0].isEmpty ? nil : segments[0]
         holdsSome = Atomic(state.sealed != nil || !state.active.isEmpty)
     }
@@ -112,6 +117,10 @@ final class WriteBackLog: Sendable {
 
     /// Why what is in it did not get into the origin; nil when nothing went wrong.
     var failure: Problem? { monitor.withLock { state.failure } }
+
+    /// Whether its records can be made durable, and new ones are taken but while it is held off: not after
+    /// it failed, when a sync that succeeds says nothing of those before.
+    var takesWrites: Bool { monitor.withLock { state.takesWrites } }
 
     /// What of a range lies in the log: where two overlap, the later one comes later. Whoever has read
     /// them must ask ``isCurrent(_:)``.
@@ -165,7 +174,9 @@ final class WriteBackLog: Sendable {
         monitor.lock()
         defer { monitor.unlock() }
         while true {
-            guard state.takesWrites, state.failure == nil else { return .refused }
+            guard state.takesWrites, state.failure == nil, state.holdCount == 0 else {
+                return .refused
+            }
             let isThere = overlaps(range)
             guard isThere || !area.isPreserved(needed) else { return .refused }
             if fits(range.count) { break }
@@ -180,7 +191,7 @@ final class WriteBackLog: Sendable {
         let fresh = needed.count(where: { !state.active.hasChunk($0.rawValue) })
         guard fresh == 0 || area.promise(fresh) else { return .refused }
         do throws(IOFailure) {
-            if isEmpty { try noteOrigin() }
+            if isEmpty { try state.notes.write(to: device, of: origin) }
             try put(bytes, at: offset)
         } catch {
             // What was half written is no record, and nothing may be put behind it.
@@ -209,7 +220,7 @@ final class WriteBackLog: Sendable {
     /// those before it.
     private func put(_ payload: RawSpan, at offset: Int) throws(IOFailure) {
         let position =
-            state.header.segmentStart(state.active.generation) + state.active.usedBytes
+            state.notes.header.segmentStart(state.active.generation) + state.active.usedBytes
         try state.records.write(
             payload, at: offset, of: state.active, to: device, position: position)
         state.active.usedBytes += WriteBackRecord.strideBytes(payload: payload.byteCount)
@@ -228,6 +239,11 @@ final class WriteBackLog: Sendable {
         state.active = next
         monitor.broadcast()
     }
+
+    /// Takes no new writes until ``endHold()``, so that emptying the log comes to an end soon; each of these
+    /// calls counts.
+    func beginHold() { monitor.withLock { state.holdCount += 1 } }
+    func endHold() { monitor.withLock { state.holdCount -= 1 } }
 
     // MARK: Committing
 
@@ -302,19 +318,29 @@ final class WriteBackLog: Sendable {
     /// Notes, durably, that a generation is in the origin.
     private func release(_ generation: UInt64) throws(Problem) {
         do throws(IOFailure) {
-            try monitor.withLock { () throws(IOFailure) in
-                let before = state.header
-                state.header.released = generation
-                do throws(IOFailure) { try noteOrigin() } catch {
-                    state.header = before
+            let noted = try monitor.withLock { () throws(IOFailure) in
+                let before = state.notes.header
+                state.notes.header.released = generation
+                do throws(IOFailure) { try state.notes.write(to: device, of: origin) } catch {
+                    state.notes.header = before
                     throw error
                 }
+                return state.notes.latest
             }
-            try device.sync()
+            try syncNote(noted)
         } catch {
             monitor.withLock { state.takesWrites = false }
             throw Problem(error)
         }
+    }
+
+    private func syncNote(_ noted: WriteBackNotes.Moment?) throws(IOFailure) {
+        do throws(IOFailure) { try device.sync() } catch {
+            // The records may be lost, though they can be read still.
+            monitor.withLock { state.takesWrites = false }
+            throw error
+        }
+        monitor.withLock { state.notes.synced(noted) }
     }
 
     // MARK: The origin
@@ -329,39 +355,54 @@ final class WriteBackLog: Sendable {
     }
 
     /// As ``beginDirect(_:_:)``, by whoever brings the log into the origin.
-    func beginOriginWrite() throws(Problem) {
-        do throws(IOFailure) {
-            try monitor.withLock { () throws(IOFailure) in
-                state.originWriters += 1
-                guard state.originWriters == 1, !isEmpty else { return }
-                do throws(IOFailure) { try noteOrigin() } catch {
-                    state.originWriters -= 1
-                    throw error
-                }
-            }
-        } catch { throw Problem(error) }
-    }
+    func beginOriginWrite() throws(Problem) { try keepNote(newWriters: 1) }
+
+    /// To be called by a writer now and then, before a part of what it writes.
+    func goOnWritingOrigin() throws(Problem) { try keepNote(newWriters: 0) }
 
     /// The other end of ``beginDirect(_:_:)`` and of ``beginOriginWrite()``. A note that cannot be written
     /// leaves the former one, which says less.
     func endOriginWrite() {
         monitor.withLock {
-            state.originWriters -= 1
-            if state.originWriters == 0, !isEmpty { try? noteOrigin() }
+            state.notes.writerCount -= 1
+            if state.notes.writerCount == 0, !isEmpty {
+                try? state.notes.write(to: device, of: origin)
+            }
         }
     }
 
-    /// With the monitor held: writes the header, with the origin as it is unless somebody writes to it.
-    private func noteOrigin() throws(IOFailure) {
-        var header = state.header
-        header.isWriting = state.originWriters > 0
-        if !header.isWriting, let stamp = try origin.stamp() { header.origin = stamp }
-        if let log = try device.stamp() {
-            header.notedNanoseconds = max(
-                log.modifiedNanoseconds, header.origin.modifiedNanoseconds)
+    /// Before the origin is written: sees that the log says of it what the next open must know to tell our
+    /// writes from others', whether the process dies or the power fails.
+    private func keepNote(newWriters: Int) throws(Problem) {
+        do throws(IOFailure) {
+            let noted = try monitor.withLock { () throws(IOFailure) in
+                state.notes.writerCount += newWriters
+                return try noteWriting()
+            }
+            if let noted { try syncNote(noted) }
+        } catch {
+            let isNeeded = monitor.withLock {
+                // Nothing that is in need of the note may come any more.
+                state.takesWrites = false
+                return !isEmpty
+            }
+            guard isNeeded else { return }
+            if newWriters > 0 { endOriginWrite() }
+            throw Problem(error)
         }
-        try header.write(to: device)
-        state.header = header
+    }
+
+    /// With the monitor held.
+    ///
+    /// - Returns: the note that must become durable first; nil when there is none.
+    private func noteWriting() throws(IOFailure) -> WriteBackNotes.Moment? {
+        // What is not used any more says nothing of anything.
+        guard state.takesWrites || !isEmpty else { return nil }
+        let mustSync = state.notes.isOldOnDisk
+        let mustNote = !isEmpty && (!state.notes.header.isWriting || state.notes.isOld)
+        guard mustSync || mustNote else { return nil }
+        try state.notes.write(to: device, of: origin)
+        return mustSync ? state.notes.latest : nil
     }
 
     // MARK: Durability
@@ -369,13 +410,11 @@ final class WriteBackLog: Sendable {
     /// Makes all records durable that were answered before.
     func sync() throws(IOFailure) {
         guard !isEmpty else { return }
-        let (appended, synced) = monitor.withLock { (state.appendedCount, state.syncedCount) }
-        guard synced < appended else { return }
-        do throws(IOFailure) { try device.sync() } catch {
-            // The records may be lost, though they can be read still.
-            monitor.withLock { state.takesWrites = false }
-            throw error
+        let (appended, synced, noted) = monitor.withLock {
+            (state.appendedCount, state.syncedCount, state.notes.latest)
         }
+        guard synced < appended else { return }
+        try syncNote(noted)
         monitor.withLock { state.syncedCount = max(state.syncedCount, appended) }
     }
 

@@ -35,8 +35,7 @@ struct WriteBackRecovery {
         let log: WriteBackLog
         do throws(IOFailure) {
             log = try WriteBackLog(
-                found: reader, origin: origin, geometry: record.geometry,
-                boot: options.clock.reading().bootID,
+                found: reader, origin: origin, geometry: record.geometry, clock: options.clock,
                 takesWrites: options.writeBackBytes != nil)
         } catch { throw Problem(error) }
         guard !log.isEmpty else {
@@ -50,9 +49,6 @@ struct WriteBackRecovery {
             try setAside(record, flaw, &warnings)
             return nil
         }
-        warnings.append(
-            "the last server of volume “\(record.name)” died with writes in its log: they are in the "
-                + "origin now")
         return log
     }
 
@@ -135,18 +131,20 @@ struct WriteBackRecovery {
     }
 
     /// The machine has stopped meanwhile: the disk may have an earlier time, but none that is much later
-    /// than the last note, and none of this start of the machine.
+    /// than the last note, and none of this start of the machine: where the clock tells when that was, and
+    /// does not go wrong until the network sets it.
     private static func isForeign(
         _ found: OriginStamp, _ header: WriteBackHeader, after reading: ClockReading
     ) -> Bool {
         let startedAt = reading.wall.stored.subtractingClamped(reading.bootNanoseconds)
         let limit = header.notedNanoseconds.addingClamped(unnotedNanoseconds)
-        return found.modifiedNanoseconds > limit || found.modifiedNanoseconds >= startedAt
+        guard found.modifiedNanoseconds <= limit else { return true }
+        return startedAt > header.notedNanoseconds && found.modifiedNanoseconds >= startedAt
     }
 
-    /// How long a write of a process may go on after its last note.
-    private static let underWayNanoseconds: Int64 = 1_000_000_000
-    /// How much of what was noted may have been lost with the power.
+    /// How long a write of a process may go on after its last note: one is made every 250 ms while it writes.
+    private static let underWayNanoseconds: Int64 = 5_000_000_000
+    /// How much of what was noted may have been lost with the power: before a write, 20 s at most.
     private static let unnotedNanoseconds: Int64 = 60_000_000_000
 
     // MARK: A new one
@@ -168,7 +166,8 @@ struct WriteBackRecovery {
                 boot: options.clock.reading().bootID)
             let device = try store.createWriteBackLog(header)
             return WriteBackLog(
-                device, header: header, origin: origin, chunkBytes: record.geometry.chunkBytes)
+                device, header: header, origin: origin, chunkBytes: record.geometry.chunkBytes,
+                clock: options.clock)
         } catch {
             guard error.isNoSpace else { throw Problem(error) }
             warnings.append(

@@ -374,6 +374,9 @@ import Testing
         }
         let again = try EngineFixture(opening: disk)
         disk.observer = nil
+        let warnings = again.engine.warnings.map { "\($0)" }
+        #expect(warnings.contains { $0.contains("are in its log and not in the origin") })
+        #expect(!warnings.contains { $0.contains("they are in the origin now") })
         #expect(try again.content() == [1, 1, 1, 2, 1, 1, 1, 1])
         #expect(throws: Problem.self) { try again.engine.flush() }
         disk.faults = nil

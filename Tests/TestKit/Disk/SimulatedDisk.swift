@@ -32,7 +32,7 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
         var isPrecise = false
         /// How often power was cut.
         var bootCount = 0
-        /// Counts the changes of files: their time.
+        /// Counts the changes of files: their time, in nanoseconds.
         var changeCount: Int64 = 0
     }
 
@@ -92,6 +92,11 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
     package var isPrecise: Bool {
         get { monitor.withLock { state.isPrecise } }
         set { monitor.withLock { state.isPrecise = newValue } }
+    }
+
+    /// Lets time pass for the files that change from now on.
+    package func advance(bySeconds seconds: Int64) {
+        monitor.withLock { state.changeCount += seconds * 1_000_000_000 }
     }
 
     /// Tells one start of the machine from another.
