@@ -1,6 +1,7 @@
 package import System
 internal import CDeviceMapper
 internal import Glibc
+internal import SnapshotModel
 
 /// A loop device: a file as a block device; see loop(4). It stays when this process ends.
 package struct LoopDevice: Hashable, Sendable {
@@ -189,18 +190,47 @@ extension LoopDevice {
 
     /// The loop device that was attached with a label; nil when there is none for certain.
     ///
-    /// - Parameter fileName: how the file behind it is called. Those of other files are passed over, which this
-    ///   process may have no right to look at.
+    /// - Parameter filePath: the file behind it. Those of files that are called otherwise are passed over, which
+    ///   this process may have no right to look at.
     /// - Throws: when a device that it may be cannot be looked at.
     package static func labelled(
-        _ label: String, ofFile fileName: String
+        _ label: String, ofFile filePath: String
     ) throws(IOFailure) -> LoopDevice? {
+        let fileName = PathHalves(filePath).name
         for name in try FileFolder(path: "/sys/block").list("") where name.hasPrefix("loop") {
             guard let index = Int(digits: name.dropFirst("loop".count)),
-                mayBe(index, ofFile: fileName), let device = try requireBound(index)
+                mayBe(index, ofFile: fileName)
             else { continue }
-            if device.label == label { return device }
+            do throws(IOFailure) {
+                guard let device = try requireBound(index), device.label == label else { continue }
+                return device
+            } catch {
+                // The kernel tells nothing of a device whose FUSE has died but the path of its file.
+                guard error.code == ENOTCONN else { throw error }
+                if let device = try lost(index, filePath, label: label, because: error) {
+                    return device
+                }
+            }
         }
+        return nil
+    }
+
+    /// A device whose file cannot be looked at any more; nil when it is another file's.
+    private static func lost(
+        _ index: Int, _ filePath: String, label: String, because failure: IOFailure
+    ) throws(IOFailure) -> LoopDevice? {
+        guard let found = SystemFile.line("/sys/block/loop\(index)/loop/backing_file") else {
+            return nil
+        }
+        if found == filePath {
+            let path = "/dev/loop\(index)"
+            return LoopDevice(
+                path: path, number: try BlockDevices.number(path),
+                backing: BackingFile(device: 0, inode: 0), backingPath: found, isReadOnly: false,
+                usesDirectIO: false, backingNumber: nil, label: label)
+        }
+        // From where its FUSE is not to be seen, the path begins there.
+        guard found.split(separator: "/").count > 1 else { throw failure }
         return nil
     }
 

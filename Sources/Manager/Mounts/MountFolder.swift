@@ -116,6 +116,12 @@ struct MountFolder {
     /// The file that holds a mount's bytes while it is there.
     func viewPath(_ number: Int) -> String { viewFolder(number) + "/" + Self.viewName }
 
+    /// The same without symbolic links, also when nobody can look there any more.
+    func realViewPath(_ number: Int) -> String {
+        let real = (try? FileFolder.realPath(path)) ?? path
+        return "\(real)/\(number)/\(Self.viewName)"
+    }
+
     /// What a mount's programs say.
     func logPath(_ number: Int) -> String { "\(path)/\(number).log" }
 

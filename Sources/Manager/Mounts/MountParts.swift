@@ -133,7 +133,7 @@ struct MountParts {
     /// What cannot be looked at counts as mounted: who may look finds out.
     private func isMounted(_ record: MountRecord) -> Bool {
         guard record.hasLoop else { return MountTable.isPoint(record.folder) }
-        do throws(IOFailure) { return try record.loop() != nil } catch {
+        do throws(IOFailure) { return try record.loop(in: folder) != nil } catch {
             return true
         }
     }
@@ -180,7 +180,7 @@ struct MountParts {
     /// - Throws: `refused` when it cannot be told whether there is one: nothing below it may be ended then.
     private func loop(of record: MountRecord) throws -> LoopDevice? {
         guard record.hasLoop else { return nil }
-        do throws(IOFailure) { return try record.loop() } catch {
+        do throws(IOFailure) { return try record.loop(in: folder) } catch {
             throw Problem(
                 .refused, "whether \(record.what) is mounted cannot be told: \(error)",
                 hint: "run the command as root, where all of /dev and /sys can be seen")
@@ -218,8 +218,9 @@ struct MountParts {
 
 extension MountRecord {
     /// The loop device that is mounted; nil when there is none for certain.
-    func loop() throws(IOFailure) -> LoopDevice? {
-        try LoopDevice.labelled(label, ofFile: MountFolder.viewName)
+    func loop(in folder: MountFolder) throws(IOFailure) -> LoopDevice? {
+        // As the kernel has it: without symbolic links.
+        try LoopDevice.labelled(label, ofFile: folder.realViewPath(number))
     }
 
     fileprivate var subject: MountPlan.Subject {

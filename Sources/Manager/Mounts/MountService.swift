@@ -60,7 +60,8 @@ package struct MountService {
         }
         let record = try ImageMounts(context).mount(
             target, on: point, partition: request.partition, environment: environment)
-        return MountReport(record, devicePath: (try? record.loop())?.path)
+        return MountReport(
+            record, devicePath: (try? record.loop(in: MountFolder(context.state)))?.path)
     }
 
     /// A number is a snapshot's id, whatever clones are called.
@@ -111,7 +112,7 @@ package struct MountService {
         let parts = MountParts(context)
         let images = try MountFolder(context.state).records().map { record in
             // Who may not look at devices is told the rest.
-            let loop = try? record.loop()
+            let loop = try? record.loop(in: MountFolder(context.state))
             return MountReport(
                 record, devicePath: loop?.path,
                 state: parts.state(of: record))
