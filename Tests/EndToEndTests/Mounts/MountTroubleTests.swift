@@ -98,6 +98,26 @@ extension EndToEndMounts {
             #expect(try scene.leftovers() == "")
         }
 
+        @Test(
+            "what is left of a mount stays while somebody has its device open, and keeps nobody from mounting"
+        )
+        func stuck() throws {
+            let scene = try scene()
+            try scene.harness.json("snapshot", "data")
+            let device = try #require(try scene.mount("1")["device"] as? String)
+            // Foundation's own descriptors are inherited by programs that other tests start meanwhile.
+            let holder = FileHandle(
+                fileDescriptor: open(device, O_RDONLY | O_CLOEXEC), closeOnDealloc: true)
+            try scene.kill((scene.records.first?["helpers"] as? [Any])?.first)
+            let second = try scene.harness.run("mount", "2", try scene.folder("second"))
+            #expect(second.status == 0 && second.errors.contains("stays"), "\(second.errors)")
+            #expect(try scene.differences("second") == "")
+            try holder.close()
+            try scene.unmount()
+            try scene.unmount("second")
+            #expect(try scene.leftovers() == "")
+        }
+
         @Test("who cannot look at devices takes nothing for unmounted, and ends nothing")
         func blind() throws {
             let scene = try scene()
