@@ -97,19 +97,23 @@ extension DeviceVolume {
                 + "`echo \(percent) > /sys/module/dm_snapshot/parameters/snapshot_copy_throttle`")
     }
 
-    /// The merge's present rate in bytes per second, and the kernel's parameter at which it runs.
+    /// The merge's present rate in bytes per second, and the kernel's parameter at which it runs. Of a
+    /// merge that goes on and has copied nothing while it was watched, as on a slow disk or behind the
+    /// limit of another, the most that it can be: not quite a chunk in that time. 0 where none goes on.
     private func measuredRate() throws(Problem) -> (rate: Int, percent: Int) {
         let percent = try doing { () throws(IOFailure) in try KernelThrottle.percent() }
         guard let before = try mergeProgress() else { return (0, percent) }
         let start = clock.monotonicNanoseconds()
-        for _ in 0..<Self.measuresMaximum {
+        var (bytes, seconds) = (0, 0.0)
+        for _ in 0..<Self.measuresMaximum where bytes == 0 {
             BackgroundThread.sleep(milliseconds: Self.measureMilliseconds)
-            guard let after = try mergeProgress() else { return (0, percent) }
-            let bytes = after.mergedBytes.subtractingClamped(before.mergedBytes)
-            let seconds = Double(clock.monotonicNanoseconds() - start) / 1e9
-            if bytes > 0 { return (Int(Double(bytes) / seconds), percent) }
+            guard let after = try mergeProgress(), after.state == .merging else {
+                return (0, percent)
+            }
+            bytes = after.mergedBytes.subtractingClamped(before.mergedBytes)
+            seconds = Double(clock.monotonicNanoseconds() - start) / 1e9
         }
-        return (0, percent)
+        return (max(1, Int(Double(max(bytes, state.format.chunkBytes)) / seconds)), percent)
     }
 
     private static let measureMilliseconds = 500

@@ -45,6 +45,15 @@ enum ThrottleCases {
             try other.finishMerge()
             try faulty.finishMerge()
         },
+        GuestCase("DM1: a merge that copies too slowly to be measured takes a limit") { context in
+            let faulty = try merging(context)
+            try faulty.origin.delayWrites(milliseconds: 60_000)
+            try faulty.rig.perform(.throttleMerge(bytesPerSecond: 1))
+            try expectEqual(try KernelThrottle.percent(), 1, "percent while it is limited")
+            try faulty.finishMerge()
+            try expectEqual(try KernelThrottle.percent(), 100, "percent afterwards")
+            try faulty.expectGoesOn()
+        },
         GuestCase(
             "DM1: a limit of another volume holds wherever its store is mounted by now",
             body: otherMount),
