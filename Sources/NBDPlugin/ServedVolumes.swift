@@ -17,8 +17,8 @@ final class ServedVolumes: Sendable {
         var volumes: [any ServedVolume] = []
         /// The program, with its arguments, that prints what is to be served now.
         var listing: [String] = []
-        /// How long each volume's log of first writes is to be, in bytes; nil for none.
-        var writeBackBytes: Int?
+        /// How long volumes' logs of first writes are to be, by their names; others have none.
+        var logs: [String: Int] = [:]
         /// Whether what was asked for is open.
         var isStarted = false
         var isStopped = false
@@ -31,10 +31,8 @@ final class ServedVolumes: Sendable {
     func configure(key: String, value: String) throws(Problem) {
         guard key != "listing" else { return state.withLock { $0.listing.append(value) } }
         if key == "write-back" {
-            guard let count = ByteCount(value) else {
-                throw Problem(.usage, "write-back takes a size, not \(value)")
-            }
-            return state.withLock { $0.writeBackBytes = count.bytes }
+            let log = try LogArgument(value)
+            return state.withLock { $0.logs[log.name] = log.bytes }
         }
         guard key == "volume" else {
             throw Problem(
@@ -77,7 +75,7 @@ final class ServedVolumes: Sendable {
 
     private func start(_ argument: VolumeArgument) throws(Problem) {
         let name = argument.name
-        let bytes = state.withLock(\.writeBackBytes)
+        let bytes = state.withLock { $0.logs[name] }
         let volume = try argument.start(writeBackBytes: bytes) { [self] in
             BackgroundThread.start(name: "snapmgr-let-go") { self.forget(name) }
         }
@@ -119,6 +117,8 @@ final class ServedVolumes: Sendable {
                     try ProgramOutput.lines(of: listing)
                 }
                 let wanted = try VolumeArgument.listed(lines)
+                let logs = try LogArgument.listed(lines)
+                state.withLock { $0.logs = logs }
                 // Read now: a volume may have been let go while the program ran.
                 for volume in volumes where !wanted.contains(Self.argument(volume)) {
                     forgetUnlessOpen(volume)

@@ -25,7 +25,8 @@ package struct Settings: Hashable, Sendable {
             ?? VolumeSettings(
                 name: name, schedules: [], policy: defaults.policy,
                 safetyPolicy: defaults.safetyPolicy, hooks: [],
-                freeSpaceFloor: defaults.freeSpaceFloor, belowFloor: defaults.belowFloor)
+                freeSpaceFloor: defaults.freeSpaceFloor, belowFloor: defaults.belowFloor,
+                writeBack: defaults.writeBack)
     }
 
     /// The sets that a volume is in, by name.
@@ -42,6 +43,7 @@ package struct SettingsDefaults: Hashable, Sendable {
     package var safetyPolicy: NamedPolicy
     package var freeSpaceFloor: FreeSpaceFloor
     package var belowFloor: BelowFloor
+    package var writeBack = WriteBack.off
 
     package init(
         timeZone: TimeZoneRules = .utc, policy: NamedPolicy? = nil,
@@ -85,12 +87,16 @@ package struct VolumeSettings: Hashable, Sendable {
     package var freeSpaceFloor: FreeSpaceFloor
     /// What a prune and a schedule do while less is free.
     package var belowFloor: BelowFloor
+    /// How its server answers first writes, where it is not told otherwise.
+    package var writeBack: WriteBack
 
     package init(
         name: String, schedules: [Schedule], policy: NamedPolicy?, safetyPolicy: NamedPolicy,
-        hooks: [Hook], freeSpaceFloor: FreeSpaceFloor, belowFloor: BelowFloor = .refuse
+        hooks: [Hook], freeSpaceFloor: FreeSpaceFloor, belowFloor: BelowFloor = .refuse,
+        writeBack: WriteBack = .off
     ) {
         self.belowFloor = belowFloor
+        self.writeBack = writeBack
         self.name = name
         self.schedules = schedules
         self.policy = policy

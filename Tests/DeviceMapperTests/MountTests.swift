@@ -45,6 +45,20 @@ struct MountTests {
         #expect(Mount.paths(of: "/f", on: subvolume, mounts) == ["/f", "/data/f"])
     }
 
+    @Test("a loop device's mounts are told by its number, and by the source of a Btrfs alone")
+    func points() {
+        let text = """
+            36 35 7:3 / /mnt/one rw - ext4 /dev/loop3 rw
+            37 35 0:40 / /mnt/two rw - btrfs /dev/loop3 rw
+            38 35 0:41 / /mnt/three rw - tmpfs /dev/loop3 rw
+            39 35 7:4 / /mnt/four rw - ext4 /dev/loop4 rw
+            """
+        let loop = DeviceNumber(major: 7, minor: 3)
+        #expect(
+            MountTable.points(of: loop, "/dev/loop3", in: Mount.all(text))
+                == ["/mnt/two", "/mnt/one"])
+    }
+
     @Test("where all of a device's filesystem is mounted is told from where a folder of it is")
     func whole() {
         let text = """

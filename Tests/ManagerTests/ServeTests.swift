@@ -2,6 +2,7 @@ import System
 import DeviceDriver
 import Foundation
 import Glibc
+import Settings
 import SnapshotModel
 import Testing
 
@@ -35,13 +36,6 @@ import VolumeAccess
             ]
         ),
         (
-            ServeRequest(volumes: [], endpoint: .inherited, writeBackBytes: 1 << 26),
-            [
-                "nbdkit", "--foreground", "/lib/plugin.so", "volume=a:/stores/a",
-                "write-back=67108864",
-            ]
-        ),
-        (
             ServeRequest(volumes: [], endpoint: .inherited),
             ["nbdkit", "--foreground", "/lib/plugin.so", "volume=a:/stores/a"]
         ),
@@ -49,9 +43,55 @@ import VolumeAccess
 
     @Test("nbdkit is called as it should", arguments: commands)
     func command(request: ServeRequest, arguments: [String]) {
-        let command = ServeCommand(request, Self.tools, volumes: [("a", "/stores/a")])
+        let command = ServeCommand(request, Self.tools, volumes: [Self.volume])
         #expect(command.executable == "/usr/bin/nbdkit")
         #expect(command.arguments == arguments)
+    }
+
+    private static let volume = ServedParameters(name: "a", storePath: "/stores/a", writeBack: .off)
+
+    @Test("the plugin is told of a volume's log of first writes, and reads what it is told")
+    func logOfFirstWrites() throws {
+        var volume = Self.volume
+        volume.writeBack = .log(bytes: 1 << 26)
+        #expect(volume.lines == ["write-back=a:67108864", "volume=a:/stores/a"])
+        #expect(try LogArgument.listed(volume.lines) == ["a": 1 << 26])
+        for text in ["a", "a:", "a:x", "a:64", "a:off", "a/b:67108864", "a:1:67108864"] {
+            #expect(throws: Problem.self, "\(text)") { try LogArgument(text) }
+        }
+    }
+
+    @Test("the settings say how first writes are answered, and the command line before them")
+    func writeBack() throws {
+        var settings = Settings(defaults: SettingsDefaults())
+        settings.defaults.writeBack = .log(bytes: 1 << 20)
+        settings.volumes["b"] = VolumeSettings(
+            name: "b", schedules: [], policy: nil, safetyPolicy: .builtInSafety, hooks: [],
+            freeSpaceFloor: .bytes(0), writeBack: .off)
+        let fixture = try ManagerFixture()
+        for name in ["a", "b"] { try fixture.makeVolume(name) }
+        var options = fixture.options
+        options.operation.settings = SettingsSource { [settings] in settings }
+        let manager = try Manager(options)
+        func logs(_ writeBack: WriteBack?) throws -> [String: Int] {
+            try LogArgument.listed(manager.serving.parameters([], writeBack: writeBack))
+        }
+        #expect(try logs(nil) == ["a": 1 << 20])
+        #expect(try logs(.off) == [:])
+        #expect(try logs(.log(bytes: 1 << 21)) == ["a": 1 << 21, "b": 1 << 21])
+    }
+
+    @Test("settings that cannot be read keep no volume from being served, without a log")
+    func unreadableSettings() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        var options = fixture.options
+        options.operation.settings = SettingsSource {
+            throw Problem(.usage, "f.toml:1:1: nonsense")
+        }
+        let lines = try Manager(options).serving.parameters([])
+        #expect(lines.map { $0.prefix(9) } == ["volume=a:"])
+        #expect(fixture.notes.all.contains { $0.contains("nonsense") })
     }
 
     @Test("daily 23: what is to be served is listed as it is now, and what is gone is left out")

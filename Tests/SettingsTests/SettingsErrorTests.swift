@@ -87,6 +87,13 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
             "f.toml:1:20: free-space-floor: \"100%\" is neither a share nor a size "
                 + "(write it as \"5%\" (below 100%) or \"20GiB\")"),
         .init(
+            "write-back = 64",
+            "f.toml:1:14: write-back must be \"off\" or a size from 1 MiB to 2 GiB, not an integer"),
+        .init(
+            "write-back = \"4GiB\"",
+            "f.toml:1:14: write-back cannot be \"4GiB\" (write \"off\" or a size from 1 MiB to 2 GiB)"
+        ),
+        .init(
             "time-zone = \"Europe/Viena\"",
             "f.toml:1:13: time-zone: there is no time zone \"Europe/Viena\" "
                 + "(did you mean \"Europe/Vienna\"?)"),

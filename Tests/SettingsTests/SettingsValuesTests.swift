@@ -8,12 +8,14 @@ import Testing
     private let sample = """
         policy = "standard"
         free-space-floor = "2.5%"
+        write-back = "64MiB"
         [volumes]
         data = { schedules = ["often", "calm"], hooks = ["db", "web"] }
         [volumes.root]
         policy = "archive"
         safety-policy = "archive"
         free-space-floor = "20GiB"
+        write-back = "off"
         [sets.both]
         volumes = ["root", "data"]
         schedules = ["calm"]
@@ -109,15 +111,18 @@ import Testing
         #expect(data.policy?.policy == settings.policies["standard"])
         #expect(data.safetyPolicy == .builtInSafety)
         #expect(data.freeSpaceFloor == .percent(2.5))
+        #expect(data.writeBack == .log(bytes: 64 << 20))
         let root = settings.volume("root")
         #expect(root.policy?.name == "archive")
         #expect(root.safetyPolicy.name == "archive")
         #expect(root.freeSpaceFloor == .bytes(20 << 30))
+        #expect(root.writeBack == .off)
         let other = settings.volume("without-a-table")
         #expect(other.name == "without-a-table")
         #expect(other.schedules.isEmpty)
         #expect(other.policy?.name == "standard")
         #expect(other.freeSpaceFloor == .percent(2.5))
+        #expect(other.writeBack == .log(bytes: 64 << 20))
     }
 
     @Test func setsKeepTheOrderOfTheirVolumesAndHaveThePolicyOfTheTop() throws {

@@ -287,9 +287,15 @@ extension LoopDevice {
         giveBack()
     }
 
-    /// Leaves a free device to those who may ask for one. Best effort: root may use it in any case.
+    /// Leaves a free device to those who may ask for one. Best effort: root may use it in any case. It is held
+    /// meanwhile, so that nobody can put a file behind it whose content others would then read; who has done so
+    /// already keeps it as it is.
     private func giveBack() {
-        guard let access = try? NodeAccess(path: "/dev/loop-control") else { return }
+        guard let access = try? NodeAccess(path: "/dev/loop-control"),
+            let node = try? OwnedDescriptor(path: path, flags: O_RDONLY | O_EXCL)
+        else { return }
+        var status = snapmgr_loop_status()
+        guard snapmgr_loop_status(node.number, &status) != 0, errno == ENXIO else { return }
         try? access.apply(to: path)
     }
 

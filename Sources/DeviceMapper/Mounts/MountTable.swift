@@ -13,8 +13,14 @@ package enum MountTable {
 
     /// Where a loop device's filesystem is mounted, the last one first.
     package static func points(of loop: LoopDevice) -> [String] {
-        mounts.filter { $0.number == loop.number || $0.source == loop.path }.map(\.point)
-            .reversed()
+        points(of: loop.number, loop.path, in: mounts)
+    }
+
+    static func points(of number: DeviceNumber, _ path: String, in mounts: [Mount]) -> [String] {
+        // A Btrfs has a number of its own. What others say of their source is any text that they like.
+        mounts.filter { mount in
+            mount.number == number || (mount.filesystem == "btrfs" && mount.source == path)
+        }.map(\.point).reversed()
     }
 
     /// Where all of a device's filesystem is mounted, and not a folder of it alone; the last one.

@@ -9,7 +9,7 @@ struct ServeCommand: Hashable, Sendable {
     /// - Parameter listing: the command, with its arguments, that prints what is to be served at a
     ///   later time; none where it cannot be told.
     init(
-        _ request: ServeRequest, _ tools: ServeTools, volumes: [(name: String, storePath: String)],
+        _ request: ServeRequest, _ tools: ServeTools, volumes: [ServedParameters],
         listing: [String] = []
     ) {
         executable = tools.nbdkitPath
@@ -22,14 +22,21 @@ struct ServeCommand: Hashable, Sendable {
         }
         if let count = request.threadCount { arguments += ["--threads", "\(count)"] }
         arguments.append(tools.pluginPath)
-        arguments += volumes.map(Self.parameter)
-        if let bytes = request.writeBackBytes { arguments.append("write-back=\(bytes)") }
+        arguments += volumes.flatMap(\.lines)
         arguments += listing.map { "listing=\($0)" }
     }
+}
 
-    /// How the plugin is told of a volume.
-    static func parameter(_ volume: (name: String, storePath: String)) -> String {
-        "volume=\(volume.name):\(volume.storePath)"
+/// How the plugin is told of a volume.
+struct ServedParameters: Hashable, Sendable {
+    var name: String
+    var storePath: String
+    var writeBack: WriteBack
+
+    /// The parameters, which are lines of a listing, too.
+    var lines: [String] {
+        let log = writeBack.logBytes.map { ["write-back=\(name):\($0)"] } ?? []
+        return log + ["volume=\(name):\(storePath)"]
     }
 }
 

@@ -1,7 +1,8 @@
+package import SnapshotModel
 package import System
 internal import Catalog
 internal import Glibc
-internal import SnapshotModel
+internal import Settings
 internal import VolumeAccess
 
 /// How `serve` is to serve.
@@ -14,8 +15,10 @@ package struct ServeRequest: Hashable, Sendable {
     /// Whether everybody who reaches a TCP port may read and write.
     package var allowsInsecureTCP: Bool
     package var threadCount: Int?
-    /// How long each image's log of first writes is to be, in bytes; nil for none.
-    package var writeBackBytes: Int?
+    /// How first writes to all images are answered; nil as the settings say.
+    package var writeBack: WriteBack?
+    /// The file of settings that somebody has named; nil for the standard one.
+    package var configPath: String?
 
     package enum Endpoint: Hashable, Sendable {
         case socket(path: String)
@@ -40,14 +43,15 @@ package struct ServeRequest: Hashable, Sendable {
 
     package init(
         volumes: [String], endpoint: Endpoint, tls: TLS? = nil, allowsInsecureTCP: Bool = false,
-        threadCount: Int? = nil, writeBackBytes: Int? = nil
+        threadCount: Int? = nil, writeBack: WriteBack? = nil, configPath: String? = nil
     ) {
         self.volumes = volumes
         self.endpoint = endpoint
         self.tls = tls
         self.allowsInsecureTCP = allowsInsecureTCP
         self.threadCount = threadCount
-        self.writeBackBytes = writeBackBytes
+        self.writeBack = writeBack
+        self.configPath = configPath
     }
 }
 
@@ -114,7 +118,7 @@ package struct ServeService {
             let served = volumes.filter { names.contains($0.record.name) }
             for volume in served { try requireServable(volume) }
             return ServeCommand(
-                request, tools, volumes: served.map { ($0.record.name, $0.storePath) },
+                request, tools, volumes: parameters(of: served, request.writeBack),
                 listing: try listing(request))
         }
     }
@@ -130,19 +134,52 @@ package struct ServeService {
     }
 
     private func listing(_ request: ServeRequest) throws -> [String] {
-        [
+        var words = [
             try Paths.absolute("/proc/self/exe"), "serve", "--list-volumes", "--state",
             try Paths.absolute(context.state.path),
-        ] + request.volumes
+        ]
+        if let path = request.configPath { words += ["--config", try Paths.absolute(path)] }
+        switch request.writeBack {
+        case nil: break
+        case .off?: words += ["--write-back", "off"]
+        case .log(let bytes)?: words += ["--write-back", "\(bytes)"]
+        }
+        return words + request.volumes
+    }
+
+    /// Settings that cannot be read keep nobody from his volumes: they are served without a log then,
+    /// which loses nothing.
+    private func parameters(
+        of volumes: [VolumeRow], _ writeBack: WriteBack?
+    ) -> [ServedParameters] {
+        var settings: Settings?
+        if writeBack == nil {
+            do { settings = try context.settings.get() } catch {
+                context.note(
+                    "volumes are served without a log of first writes, as the settings cannot be "
+                        + "read: \(Problem(error).message)")
+            }
+        }
+        return volumes.map { volume in
+            let name = volume.record.name
+            return ServedParameters(
+                name: name, storePath: volume.storePath,
+                writeBack: writeBack ?? settings?.volume(name).writeBack ?? .off)
+        }
     }
 
     /// What a server that was asked for these volumes, or for all, shall serve now: the parameters
     /// that its plugin takes. What is not there is left out.
-    package func parameters(_ names: [String]) throws -> [String] {
-        try context.catalog.volumes().filter { volume in
+    ///
+    /// - Parameter writeBack: as in the request.
+    package func parameters(
+        _ names: [String], writeBack: WriteBack? = nil
+    ) throws -> [String] {
+        let volumes = try context.catalog.volumes().filter { volume in
             guard names.isEmpty || names.contains(volume.record.name) else { return false }
             return context.devices(of: volume) == nil || context.isActive(volume)
-        }.map { ServeCommand.parameter(($0.record.name, $0.storePath)) }
+        }
+        return parameters(of: volumes, writeBack).flatMap(\.lines)
     }
 
     private func requireServable(_ volume: VolumeRow) throws {

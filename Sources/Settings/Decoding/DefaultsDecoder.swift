@@ -35,6 +35,7 @@ extension SettingsBuilder {
             settings.defaults.freeSpaceFloor = floor
         }
         if let below = belowFloor(.belowFloor, in: reader) { settings.defaults.belowFloor = below }
+        if let log = writeBack(.writeBack, in: reader) { settings.defaults.writeBack = log }
         showTop(.policy, reader, EffectiveStandard(nil, .standard, note: "all snapshots are kept"))
         showTop(
             .safetyPolicy, reader,
@@ -45,6 +46,18 @@ extension SettingsBuilder {
         showTop(
             .belowFloor, reader,
             EffectiveStandard(TOMLText.quoted(BelowFloor.refuse.rawValue), .standard))
+        showTop(.writeBack, reader, EffectiveStandard(TOMLText.quoted("off"), .standard))
+    }
+
+    func writeBack<Key>(_ key: Key, in reader: TableReader<Key>) -> WriteBack? {
+        guard let text = reader.text(key, expected: WriteBack.rule) else { return nil }
+        guard let log = WriteBack(text.text) else {
+            reader.refuse(
+                text.node, "\(reader.name(key)) cannot be \(Quote.text(text.text))",
+                hint: "write \(WriteBack.rule)")
+            return nil
+        }
+        return log
     }
 
     func belowFloor<Key>(_ key: Key, in reader: TableReader<Key>) -> BelowFloor? {

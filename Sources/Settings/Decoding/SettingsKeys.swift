@@ -25,6 +25,7 @@ enum TopKey: String, SettingsKey {
     case safetyPolicy = "safety-policy"
     case freeSpaceFloor = "free-space-floor"
     case belowFloor = "below-floor"
+    case writeBack = "write-back"
 }
 
 enum VolumeKey: String, SettingsKey {
@@ -33,6 +34,7 @@ enum VolumeKey: String, SettingsKey {
     case hooks
     case freeSpaceFloor = "free-space-floor"
     case belowFloor = "below-floor"
+    case writeBack = "write-back"
 }
 
 enum SetKey: String, SettingsKey {

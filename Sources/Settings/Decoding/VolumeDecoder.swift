@@ -13,7 +13,8 @@ extension SettingsBuilder {
                 hooks: hooks(references(.hooks, to: .hooks, in: reader)),
                 freeSpaceFloor: freeSpaceFloor(.freeSpaceFloor, in: reader)
                     ?? settings.defaults.freeSpaceFloor,
-                belowFloor: belowFloor(.belowFloor, in: reader) ?? settings.defaults.belowFloor)
+                belowFloor: belowFloor(.belowFloor, in: reader) ?? settings.defaults.belowFloor,
+                writeBack: writeBack(.writeBack, in: reader) ?? settings.defaults.writeBack)
             show(
                 table, reader,
                 standards: [
@@ -23,6 +24,7 @@ extension SettingsBuilder {
                     .hooks: EffectiveStandard("[]", .standard),
                     .freeSpaceFloor: standard(.freeSpaceFloor),
                     .belowFloor: standard(.belowFloor),
+                    .writeBack: standard(.writeBack),
                 ])
         }
     }

@@ -37,14 +37,14 @@ package struct ChainPlanner {
             return RevertPreview(target: id, planBytes: 0, preserveBytes: 0, refusal: refusal)
         }
         let plan = clone.extended(by: try plan(to: target))
-        var preserved = plan.chunks
+        var preserved = plan.count
         // In mid-merge the safety snapshot's area goes on, and has some of the chunks already.
         if let safety = state.revert.flatMap({ state.manifest($0.record.safety) }) {
-            preserved = preserved.subtracting(try map(safety).chunks)
+            preserved = plan.chunks.subtracting(try map(safety).chunks).count
         }
         return RevertPreview(
             target: id, planBytes: plan.count * chunkBytes,
-            preserveBytes: preserved.count * chunkBytes, refusal: nil)
+            preserveBytes: preserved * chunkBytes, refusal: nil)
     }
 
     /// The overlay of the areas from the target's on, up to the newest or up to, without, that.

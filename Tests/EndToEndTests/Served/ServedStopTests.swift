@@ -77,6 +77,39 @@ extension ServedTests {
             try served.stop()
         }
 
+        @Test(
+            "the settings say which volumes have a log of first writes, also those taken up later")
+        func logsOfSettings() throws {
+            let commandLine = try CommandLineHarness()
+            let settings = "write-back = \"1MiB\"\n[volumes.without]\nwrite-back = \"off\"\n"
+            try settings.write(
+                toFile: commandLine.folder + "/settings.toml", atomically: true, encoding: .utf8)
+            func create(_ volume: String) throws {
+                try commandLine.json(
+                    "volume", "create", volume, "--origin", "\(volume).img", "--create-size", "1M")
+            }
+            for volume in ["data", "without"] { try create(volume) }
+            let served = try ServedHarness(
+                serving: commandLine, serveOptions: ["--config", "settings.toml"])
+            func hasLog(_ volume: String) throws -> Bool {
+                let client = try served.client(volume)
+                try client.write([UInt8](repeating: 1, count: 512), at: 0)
+                let shown = try commandLine.json("volume", "show", volume)["volume"]
+                let store = try #require((shown as? [String: Any])?["store"] as? String)
+                return FileManager.default.fileExists(atPath: store + "/write-back.log")
+            }
+            #expect(try hasLog("data"))
+            #expect(try !hasLog("without"))
+            try create("later")
+            served.reload()
+            let deadline = Instant.now + Instant.patience
+            while (try? served.client("later")) == nil, Instant.now < deadline {
+                Instant.sleep(0.02)
+            }
+            #expect(try hasLog("later"))
+            try served.stop()
+        }
+
         @Test("daily 23: SIGHUP does not end a server that starts")
         func reloadWhileStarting() throws {
             let served = try ServedHarness()

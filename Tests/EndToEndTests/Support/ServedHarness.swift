@@ -45,9 +45,9 @@ final class ServedHarness: Sendable {
     }
 
     /// Serves the volumes that there are in a state.
-    init(serving commandLine: CommandLineHarness) throws {
+    init(serving commandLine: CommandLineHarness, serveOptions: [String] = []) throws {
         launcher = []
-        serveOptions = []
+        self.serveOptions = serveOptions
         storeMount = nil
         self.commandLine = commandLine
         try serve()

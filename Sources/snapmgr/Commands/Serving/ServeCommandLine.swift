@@ -23,7 +23,8 @@ struct ServeCommandLine: ManagerCommand {
 
             With --write-back, a first write to an image is answered when it is in a log in the \
             store: a server that is killed loses none, and a power cut none that was flushed. It is \
-            preserved and brought into the image behind its answer. Without it there is no log.
+            preserved and brought into the image behind its answer. Without it the settings say so: \
+            write-back in snapmgr.toml.
             """,
         examples: [
             "serve data", "serve --socket /run/snapmgr/nbd.sock", "serve data --write-back 64MiB",
@@ -62,9 +63,9 @@ struct ServeCommandLine: ManagerCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Answer first writes to images from a log of SIZE in each store (at least 1 MiB).",
-            valueName: "size"))
-    var writeBack: SizeArgument?
+            "Answer first writes to images from a log of SIZE (1 MiB to 2 GiB) in each store, or off.",
+            valueName: "size|off"))
+    var writeBack: WriteBackArgument?
 
     @Flag(help: .hidden)
     var listVolumes = false
@@ -85,9 +86,6 @@ struct ServeCommandLine: ManagerCommand {
         guard threads.map({ (1...256).contains($0) }) ?? true else {
             throw ValidationError("--threads takes a number from 1 to 256")
         }
-        guard writeBack.map({ (1 << 20...1 << 31).contains($0.bytes) }) ?? true else {
-            throw ValidationError("--write-back takes a size from 1 MiB to 2 GiB")
-        }
     }
 
     func run(_ context: CommandContext) throws {
@@ -96,14 +94,15 @@ struct ServeCommandLine: ManagerCommand {
         let options = try context.options()
         guard !listVolumes else {
             // A catalog that is not there is no list of nothing: all would be forgotten.
-            let lines = try Manager(existing: options).serving.parameters(volumes)
+            let lines = try Manager(existing: options).serving.parameters(
+                volumes, writeBack: writeBack?.value)
             return Output.write(lines.map { $0 + "\n" }.joined())
         }
         let request = ServeRequest(
             volumes: volumes, endpoint: endpoint(context, options.state),
             tls: tls.map { .init(path: $0, verifiesClients: !tlsAnonymous) },
             allowsInsecureTCP: insecureTCP, threadCount: threads,
-            writeBackBytes: writeBack?.bytes)
+            writeBack: writeBack?.value, configPath: global.config)
         let manager = try Manager(options)
         // The server must get the signals that this process keeps back.
         Interruption.uninstall()
@@ -117,6 +116,16 @@ struct ServeCommandLine: ManagerCommand {
         if let listen { return .listen(address: listen.address, port: listen.port) }
         if ServeRequest.inheritsSockets(context.environment) { return .inherited }
         return .socket(path: state.defaultSocketPath)
+    }
+}
+
+/// How first writes are answered, as people write it: `64MiB` or `off`.
+struct WriteBackArgument: ExpressibleByArgument {
+    let value: WriteBack
+
+    init?(argument: String) {
+        guard let value = WriteBack(argument) else { return nil }
+        self.value = value
     }
 }
 
