@@ -134,8 +134,13 @@ package struct Store: Sendable {
         let store = forOneLook
         var result: [SnapshotManifest] = []
         var sets = SharedSetVolumes()
-        for ordinal in try store.snapshotFolders() {
-            guard var manifest = try store.finishedManifest(ordinal) else { continue }
+        let ordinals = try store.snapshotFolders()
+        let ahead = store.lookAhead(at: ordinals) { (store, ordinal) throws(Problem) in
+            try store.manifest(ordinal)
+        }
+        for (ordinal, known) in zip(ordinals, ahead) {
+            let found = if let known { known } else { try store.finishedManifest(ordinal) }
+            guard var manifest = found else { continue }
             sets.share(&manifest)
             result.append(manifest)
         }

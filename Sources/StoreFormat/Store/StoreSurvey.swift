@@ -24,9 +24,23 @@ package struct StoreSurvey: Sendable {
     /// Folders of reverts whose records were lost.
     package private(set) var doubtfulReverts: [RevertID] = []
 
-    /// - Parameter format: of the volume's areas.
-    package init(_ store: Store, _ format: AreaFormat) throws(Problem) {
-        for ordinal in try store.snapshotFolders() { try look(at: ordinal, store, format) }
+    /// - Parameters:
+    ///   - format: of the volume's areas.
+    ///   - manyFolders: how many snapshots are looked at by several threads.
+    package init(
+        _ store: Store, _ format: AreaFormat, manyFolders: Int = Store.manyFolders
+    ) throws(Problem) {
+        let ordinals = try store.snapshotFolders()
+        let ordinary = store.lookAhead(at: ordinals, from: manyFolders) {
+            (store, ordinal) throws(Problem) in try store.ordinaryManifest(ordinal, format)
+        }
+        for (ordinal, manifest) in zip(ordinals, ordinary) {
+            if let manifest {
+                addOrdinary(manifest)
+            } else {
+                try look(at: ordinal, store, format)
+            }
+        }
         try settleLosses()
         runningRevert = try store.runningRevert()
         for id in try store.revertFolders().reversed() where id != runningRevert?.id {
@@ -38,6 +52,13 @@ package struct StoreSurvey: Sendable {
                 doubtfulReverts.append(id)
             }
         }
+    }
+
+    private mutating func addOrdinary(_ manifest: SnapshotManifest) {
+        var manifest = manifest
+        sets.share(&manifest)
+        manifests.append(manifest)
+        hasLive = true
     }
 
     private mutating func look(

@@ -5,7 +5,7 @@ package import SnapshotModel
 /// repaired without guessing. The caller holds the store's lock when it repairs.
 package struct StoreVerifier {
     let store: Store
-    private let origin: (any BlockDevice)?
+    let origin: (any BlockDevice)?
     private let repair: Bool
     private let mergesByItself: Bool
     private let proceed: () throws(Problem) -> Void
@@ -75,34 +75,6 @@ package struct StoreVerifier {
             remedy: repair ? nil : remedy, isRepairable: true)
     }
 
-    // MARK: Origin
-
-    private mutating func checkOrigin(_ record: VolumeRecord) throws(Problem) {
-        guard let origin else {
-            report(
-                .damage, "origin", "\(record.originPath) cannot be opened",
-                remedy: "check the path and the permissions")
-            return
-        }
-        let size = try doing { () throws(IOFailure) in try origin.byteCount() }
-        if size < record.geometry.volumeBytes {
-            report(
-                .damage, "origin",
-                "\(origin.path) has \(size) bytes, the volume \(record.geometry.volumeBytes)",
-                remedy: "put the right file back")
-        }
-        let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
-        if let state = try store.originState(), state.isClosed, let known = state.stamp, let stamp,
-            stamp != known
-        {
-            report(
-                .warning, "origin",
-                "\(origin.path) was changed by somebody else since it was closed",
-                remedy: "snapshots show the changed bytes wherever they share them with the "
-                    + "origin; --data lists how much each shares")
-        }
-    }
-
     // MARK: Snapshots
 
     /// The snapshots whose areas are sound, oldest first, with their chunk maps.
@@ -113,8 +85,14 @@ package struct StoreVerifier {
         var hasLive = false
         // What is repaired is looked up anew.
         let look = repair ? store : store.forOneLook
-        for ordinal in try look.snapshotFolders() {
+        let ordinals = try look.snapshotFolders()
+        for (ordinal, known) in zip(ordinals, look.soundSnapshots(ordinals, record)) {
             try proceed()
+            if let known {
+                hasLive = true
+                sound.append(known)
+                continue
+            }
             do throws(Problem) {
                 guard let manifest = try look.finishedManifest(ordinal) else {
                     try checkUnfinished(ordinal)

@@ -1,5 +1,10 @@
+internal import Glibc
+
 /// Threads that do the same for many things at once, where each of them waits for something.
 package enum ThreadTeam {
+    /// How many threads a machine keeps busy that never wait, at least 1 and at most 8.
+    package static var processorCount: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
     /// Calls `body` with each number below `count`, up to `width` of them at a time, the calling thread
     /// among those who do. Where the system gives no more threads, fewer do it. Returns when all is done.
     package static func run(
