@@ -118,6 +118,10 @@ final class ServedVolumes: Sendable {
                 }
                 let wanted = try VolumeArgument.listed(lines)
                 let logs = try LogArgument.listed(lines)
+                // What it has said besides, of settings that cannot be read, say.
+                for line in lines where !LogArgument.isParameter(line) {
+                    NBDKitLog.warning(line)
+                }
                 state.withLock { $0.logs = logs }
                 // Read now: a volume may have been let go while the program ran.
                 for volume in volumes where !wanted.contains(Self.argument(volume)) {

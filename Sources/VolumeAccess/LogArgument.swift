@@ -21,6 +21,11 @@ package struct LogArgument: Hashable, Sendable {
         self.bytes = bytes
     }
 
+    /// Whether a line of a listing is a parameter of the plugin, and no remark.
+    package static func isParameter(_ line: String) -> Bool {
+        line.hasPrefix("volume=") || line.hasPrefix("write-back=")
+    }
+
     /// The logs that a listing names, each in a line `write-back=NAME:BYTES`, by the volumes' names;
     /// other lines are about something else. `.usage` when one cannot be read.
     package static func listed(_ lines: [String]) throws(Problem) -> [String: Int] {

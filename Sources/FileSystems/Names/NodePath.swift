@@ -1,3 +1,5 @@
+package import SnapshotModel
+
 /// Where something lies in a filesystem, from its root folder on.
 package struct NodePath: Hashable, Sendable, Comparable {
     package var names: [FileName]
@@ -7,6 +9,18 @@ package struct NodePath: Hashable, Sendable, Comparable {
     /// As people write it, with or without a first slash; `.` and empty names count for nothing.
     package init(_ text: String) {
         names = text.split(separator: "/").filter { $0 != "." }.map { FileName($0) }
+    }
+
+    /// The same, as an argument of a command: an empty one is a variable of a script that was never set, and must
+    /// not stand for all that there is.
+    ///
+    /// - Throws: `usage`.
+    package init(argument text: String) throws(Problem) {
+        guard !text.isEmpty else {
+            throw Problem(
+                .usage, "a path is empty", hint: "name / where all of the snapshot is meant")
+        }
+        self.init(text)
     }
 
     package func appending(_ name: FileName) -> NodePath { NodePath(names + [name]) }

@@ -35,6 +35,8 @@ package struct FileGetReport: Hashable, Sendable {
     package var isDryRun: Bool
     package var counts: FileCounts
     package var skipped: [FileFlaw]
+    /// Why it ended before all was brought, where some of it was.
+    package var failure: Problem?
 }
 
 extension FileGetReport: JSONConvertible {
@@ -46,7 +48,7 @@ extension FileGetReport: JSONConvertible {
                 "files": JSONValue(counts.files), "folders": JSONValue(counts.folders),
                 "links": JSONValue(counts.links), "hard_links": JSONValue(counts.hardLinks),
                 "others": JSONValue(counts.others), "bytes": JSONValue(counts.bytes),
-                "skipped": JSONValue(skipped),
+                "skipped": JSONValue(skipped), "error": JSONValue(failure?.message),
             ]
         ]
     }
@@ -57,7 +59,7 @@ package struct FileGetService {
     let context: ManagerContext
 
     /// - Throws: `notFound` when nothing has one of the paths, `exists` when a name is taken; nothing was written
-    ///   then.
+    ///   then. What fails when some of it was brought is told in the report.
     package func get(_ request: FileGetRequest) throws -> FileGetReport {
         let folder = try Paths.absolute(request.folder)
         return try FileAccess(context: context).withFileSystem(
@@ -65,10 +67,11 @@ package struct FileGetService {
         ) { fileSystem, point in
             try context.asJob(.get, of: [point.volume.record.name]) { context in
                 let get = try FileGet(context, fileSystem, request, folder)
-                let (counts, skipped) = try get.run()
-                return FileGetReport(
+                var report = FileGetReport(
                     snapshot: point.snapshot?.id, volume: point.volume.record.name,
-                    folder: folder, isDryRun: request.isDryRun, counts: counts, skipped: skipped)
+                    folder: folder, isDryRun: request.isDryRun, counts: FileCounts(), skipped: [])
+                try get.run(&report)
+                return report
             }
         }
     }
@@ -81,7 +84,7 @@ package struct FileGetService {
     ) throws {
         try FileAccess(context: context).withFileSystem(reference, partition: partition) {
             fileSystem, _ in
-            let node = try PathLookup(fileSystem).node(NodePath(path))
+            let node = try PathLookup(fileSystem).node(NodePath(argument: path))
             let contents: FileContents
             do throws(Problem) { contents = try FileContents(fileSystem, of: node) } catch {
                 throw error.about(NodePath(path).text)
@@ -139,7 +142,7 @@ private struct FileGet {
     ) throws -> [(item: TreeWriter.Item, name: FileName)] {
         var items: [(item: TreeWriter.Item, name: FileName)] = []
         for text in request.paths {
-            let path = NodePath(text)
+            let path = try NodePath(argument: text)
             let node = try PathLookup(fileSystem).node(path)
             if let name = path.last, name.isUsable {
                 items.append((TreeWriter.Item(node: node, path: path), name))
@@ -166,20 +169,31 @@ private struct FileGet {
                     .usage, "two of the paths end in \(name.text), the second is \(item.path.text)",
                     hint: "bring them to two folders, one by one")
             }
-            if !request.overwrites, try folder.status(name.bytes) != nil {
-                throw TreeWriter.taken(name, folder)
+            guard let existing = try folder.status(name.bytes) else { continue }
+            guard request.overwrites else { throw TreeWriter.taken(name, folder) }
+            if let flaw = TreeWriter.mismatch(existing, item, name, folder) {
+                throw Problem(
+                    .refused, flaw, hint: "move it away, or bring it to another folder with --to")
             }
         }
     }
 
-    func run() throws -> (FileCounts, [FileFlaw]) {
-        if request.isDryRun {
-            return try FileTally(context, fileSystem).run(items.map(\.item))
+    func run(_ report: inout FileGetReport) throws {
+        guard !request.isDryRun else {
+            (report.counts, report.skipped) = try FileTally(context, fileSystem)
+                .run(items.map(\.item))
+            return
         }
         let writer = TreeWriter(
             fileSystem, into: folder, overwrites: request.overwrites, end: context.end)
-        for (item, name) in items { try writer.write(item, as: name) }
+        do {
+            for (item, name) in items { try writer.write(item, as: name) }
+        } catch {
+            let problem = TreeWriter.problem(error, folder)
+            guard writer.hasPlaced else { throw problem }
+            report.failure = problem
+        }
         writer.tell(context)
-        return (writer.counts, writer.skipped)
+        (report.counts, report.skipped) = (writer.counts, writer.skipped)
     }
 }

@@ -20,7 +20,7 @@ package struct FileListService {
     ) throws -> [FileFlaw] {
         try FileAccess(context: context).withFileSystem(reference, partition: partition) {
             fileSystem, _ in
-            let path = NodePath(path)
+            let path = try NodePath(argument: path)
             let node = try PathLookup(fileSystem).node(path)
             guard node.isFolder else {
                 try onPage([summary(node, path, fileSystem)])

@@ -40,6 +40,8 @@ package struct FileRestoreReport: Hashable, Sendable {
     package var items: [Item] = []
     package var counts = FileCounts()
     package var skipped: [FileFlaw] = []
+    /// Why it ended before all was put back, where some of it was.
+    package var failure: Problem?
 }
 
 extension FileRestoreReport: JSONConvertible {
@@ -53,12 +55,13 @@ extension FileRestoreReport: JSONConvertible {
                         [
                             "path": JSONValue($0.path.text), "path_base64": $0.path.base64,
                             "kept_as": JSONValue($0.keptAs?.text),
+                            "kept_as_base64": $0.keptAs?.base64 ?? .null,
                         ]
                     }),
                 "files": JSONValue(counts.files), "folders": JSONValue(counts.folders),
                 "links": JSONValue(counts.links), "hard_links": JSONValue(counts.hardLinks),
                 "others": JSONValue(counts.others), "bytes": JSONValue(counts.bytes),
-                "skipped": JSONValue(skipped),
+                "skipped": JSONValue(skipped), "error": JSONValue(failure?.message),
             ]
         ]
     }

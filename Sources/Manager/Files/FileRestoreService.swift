@@ -12,7 +12,8 @@ package struct FileRestoreService {
     /// Each path comes in the place of what is there, which gets another name beside it.
     ///
     /// - Throws: `notFound` when nothing in the snapshot has one of the paths, or its folder is not there any
-    ///   more, `refused` when nobody knows where the filesystem is; nothing was written then.
+    ///   more, `refused` when nobody knows where the filesystem is; nothing was written then. What fails when some
+    ///   of it was put back is told in the report.
     package func restore(_ request: FileRestoreRequest) throws -> FileRestoreReport {
         try FileAccess(context: context).withFileSystem(
             request.reference, partition: request.partition
@@ -23,24 +24,11 @@ package struct FileRestoreService {
                     snapshot: point.snapshot?.id, volume: point.volume.record.name, root: root,
                     isDryRun: request.isDryRun)
                 let restore = try FileRestore(context, fileSystem, request.paths, root, device)
-                do { try restore.run(&report) } catch {
-                    try? tellPart(report, context)
-                    throw error
-                }
-                if !request.isDryRun { try log(report) }
+                try restore.run(&report)
+                if !request.isDryRun, !report.items.isEmpty { try log(report) }
                 return report
             }
         }
-    }
-
-    /// What has been put back before another one failed must not go untold: what was there has another name.
-    private func tellPart(_ report: FileRestoreReport, _ context: ManagerContext) throws {
-        guard !report.isDryRun, !report.items.isEmpty else { return }
-        for item in report.items {
-            let kept = item.keptAs.map { ", and what was there is \($0.text) now" } ?? ""
-            context.note("\(item.path.text) was put back\(kept)")
-        }
-        try log(report)
     }
 
     private func log(_ report: FileRestoreReport) throws {
@@ -60,7 +48,9 @@ package struct FileRestoreService {
                 .usage, "`\(request.reference)` is the volume as it is",
                 hint: "name one of its snapshots")
         }
-        if let root = request.root { return (try MountService.existingFolder(root), nil) }
+        if let root = request.root {
+            return (try MountService.existingFolder(root, for: "put files back to"), nil)
+        }
         let name = point.volume.record.name
         let device = try context.devices(of: point.volume)?.number(of: point.volume.place)
         if let device, let path = MountTable.wholePoint(of: device) { return (path, device) }
@@ -80,11 +70,12 @@ private struct FileRestore {
         var item: TreeWriter.Item
         var name: FileName
         var folder: TargetFolder
-        /// The name of what is there; nil when nothing is.
+        /// The name that what is there is to get; nil when nothing is.
         var former: FileName?
-        /// A free name for what may come to be there meanwhile.
-        var spare: FileName
     }
+
+    /// When it is, as what was there is called by it.
+    private let moment: String
 
     init(
         _ context: ManagerContext, _ fileSystem: any SnapshotFileSystem, _ paths: [String],
@@ -92,9 +83,10 @@ private struct FileRestore {
     ) throws {
         self.context = context
         self.fileSystem = fileSystem
-        let paths = paths.map { NodePath($0) }
+        let paths = try paths.map { (text) throws(Problem) in try NodePath(argument: text) }
         try Self.requireApart(paths)
         let moment = String(context.clock.now().description.prefix("2026-11-29T23:59:59".count))
+        self.moment = moment
         targets = try paths.map { path in
             guard let name = path.last, path.names.allSatisfy(\.isUsable) else {
                 throw Problem(
@@ -103,12 +95,23 @@ private struct FileRestore {
             }
             let node = try PathLookup(fileSystem).node(path)
             let folder = try Self.folder(of: path, root, device)
+            let existing = try folder.status(name.bytes)
+            if let existing { try Self.requireNoMount(existing, name, folder) }
             let spare = try Self.spareName(name, moment, folder)
-            let isThere = try folder.status(name.bytes) != nil
             return Target(
                 item: TreeWriter.Item(node: node, path: path), name: name, folder: folder,
-                former: isThere ? spare : nil, spare: spare)
+                former: existing == nil ? nil : spare)
         }
+    }
+
+    /// What another filesystem is mounted on cannot get another name.
+    private static func requireNoMount(
+        _ existing: FileStatus, _ name: FileName, _ folder: TargetFolder
+    ) throws {
+        guard try existing.device != folder.ownStatus.device else { return }
+        throw Problem(
+            .refused, "another filesystem is mounted on \(folder.path)/\(name.text)",
+            hint: "unmount it, or bring what the snapshot has elsewhere: \(.help(["get"]))")
     }
 
     /// What lies in another one of the paths would be put back twice.
@@ -180,14 +183,29 @@ private struct FileRestore {
             return
         }
         for target in targets {
-            let writer = TreeWriter(
-                fileSystem, into: target.folder, overwrites: false, end: context.end)
-            let isKept = try writer.replace(target.item, as: target.name, keeping: target.spare)
-            report.counts.add(writer.counts)
-            report.skipped += writer.skipped
-            writer.tell(context)
-            guard let isKept else { continue }
-            report.items.append(item(target, keptAs: isKept ? target.spare : nil))
+            do { try run(target, &report) } catch {
+                let problem = TreeWriter.problem(error, target.folder)
+                // What was put back must not go untold: what was there has another name.
+                guard !report.items.isEmpty else { throw problem }
+                report.failure = problem
+                return
+            }
+        }
+    }
+
+    private func run(_ target: Target, _ report: inout FileRestoreReport) throws {
+        let writer = TreeWriter(
+            fileSystem, into: target.folder, overwrites: false, end: context.end)
+        let outcome = try writer.replace(target.item, as: target.name) {
+            try Self.spareName(target.name, moment, target.folder)
+        }
+        report.counts.add(writer.counts)
+        report.skipped += writer.skipped
+        writer.tell(context)
+        switch outcome {
+        case .leftOut: return
+        case .new: report.items.append(item(target, keptAs: nil))
+        case .kept(let former): report.items.append(item(target, keptAs: former))
         }
     }
 

@@ -17,6 +17,7 @@ package struct FindService {
     package func find(
         _ volume: String, _ pattern: String, isWhole: Bool, partition: Int?
     ) throws -> FindReport {
+        _ = try NodePath(argument: pattern)
         let row = try context.volume(volume)
         try Reconciler(context).tidy([volume])
         var attempts = 0

@@ -18,6 +18,8 @@ final class TreeWriter {
     /// Names of extended attributes that could not be set, and why not.
     private(set) var refusedAttributes: [String: Int32] = [:]
     private(set) var leavesOwners = false
+    /// Whether something has its own name already.
+    private(set) var hasPlaced = false
 
     /// Where a file with several names was written first, from the base on.
     private var written: [UInt32: [FileName]] = [:]
@@ -75,23 +77,25 @@ final class TreeWriter {
     /// Writes something under a name into the base, in one step, and gives what has the name already another
     /// one, which is free.
     ///
-    /// - Returns: whether there was something; nil when the new one was left out.
-    func replace(_ item: Item, as name: FileName, keeping former: FileName) throws -> Bool? {
+    /// - Parameter spare: gives the free name; it is asked again when somebody takes that meanwhile.
+    func replace(
+        _ item: Item, as name: FileName, keeping spare: () throws -> FileName
+    ) throws -> Replacement {
         let temporary = Self.temporaryName()
-        let made: FileStatus?
+        let (made, former): (FileStatus?, FileName)
         do {
             guard try make(item, as: temporary, in: Place(folder: base, names: [])) else {
-                return nil
+                return .leftOut
             }
             made = try base.status(temporary.bytes)
             // After a power cut, a name must not stand for what was never written.
             try base.syncFilesystem()
             guard try base.status(name.bytes) != nil else {
                 try base.rename(temporary.bytes, to: name.bytes, replaces: false)
-                return false
+                return .new
             }
             // Cut short before the last step, what was there has its name still; after it, the new one.
-            try base.rename(temporary.bytes, to: former.bytes, replaces: false)
+            former = try rename(temporary, toFree: spare)
         } catch {
             try? base.removeTree(temporary.bytes)
             throw error
@@ -101,7 +105,45 @@ final class TreeWriter {
             if let made { try? base.removeTree(former.bytes, of: made) }
             throw error
         }
-        return true
+        return .kept(former)
+    }
+
+    /// What has come of a replacement.
+    enum Replacement {
+        case leftOut
+        /// Nothing had the name before.
+        case new
+        /// What had it is called so now.
+        case kept(FileName)
+    }
+
+    private static let attemptsMaximum = 100
+
+    private func rename(
+        _ temporary: FileName, toFree spare: () throws -> FileName
+    ) throws -> FileName {
+        var attempts = 0
+        while true {
+            let name = try spare()
+            do throws(IOFailure) {
+                try base.rename(temporary.bytes, to: name.bytes, replaces: false)
+                return name
+            } catch {
+                attempts += 1
+                guard error.code == EEXIST, attempts < Self.attemptsMaximum else { throw error }
+            }
+        }
+    }
+
+    /// What a failure is of whoever brings something to a folder: it has nothing to do with any store.
+    static func problem(_ error: any Error, _ folder: TargetFolder) -> Problem {
+        let problem = Problem(error)
+        guard problem.code == .noSpace, (error as? IOFailure)?.isTooLarge != true else {
+            return problem
+        }
+        return Problem(
+            .noSpace, problem.message,
+            hint: "make room on the filesystem of \(folder.path), and run the command again")
     }
 
     private static func temporaryName() -> FileName {
@@ -113,7 +155,11 @@ final class TreeWriter {
     private func put(_ item: Item, as name: FileName, in place: Place) throws {
         let existing = try place.folder.status(name.bytes)
         if let existing {
-            try requireReplaceable(existing, item, name, place)
+            guard overwrites else { throw Self.taken(name, place.folder) }
+            if let flaw = Self.mismatch(existing, item, name, place.folder) {
+                _ = skip(item.path, flaw)
+                return
+            }
             if item.node.isFolder { return try merge(item, into: name, in: place) }
         }
         let temporary = Self.temporaryName()
@@ -122,6 +168,7 @@ final class TreeWriter {
             try place.folder.rename(
                 temporary.bytes, to: name.bytes, replaces: overwrites && existing != nil)
             rename(temporary, to: name, in: place)
+            hasPlaced = true
         } catch {
             try? place.folder.removeTree(temporary.bytes)
             guard (error as? IOFailure)?.code == EEXIST else { throw error }
@@ -129,17 +176,13 @@ final class TreeWriter {
         }
     }
 
-    private func requireReplaceable(
-        _ existing: FileStatus, _ item: Item, _ name: FileName, _ place: Place
-    ) throws {
-        guard overwrites else { throw Self.taken(name, place.folder) }
-        guard (existing.kind == .folder) == item.node.isFolder else {
-            throw Problem(
-                .refused,
-                "\(place.folder.path)/\(name.text) is \(existing.kind == .folder ? "a" : "no") folder, "
-                    + "and \(item.path.text) \(item.node.isFolder ? "is one" : "is none")",
-                hint: "move it away, or bring it to another folder with --to")
-        }
+    /// Why something cannot come in the place of what is there; nil when it can.
+    static func mismatch(
+        _ existing: FileStatus, _ item: Item, _ name: FileName, _ folder: TargetFolder
+    ) -> String? {
+        guard (existing.kind == .folder) != item.node.isFolder else { return nil }
+        return "\(folder.path)/\(name.text) is \(existing.kind == .folder ? "a" : "no") folder, "
+            + "and \(item.path.text) \(item.node.isFolder ? "is one" : "is none")"
     }
 
     static func taken(_ name: FileName, _ folder: TargetFolder) -> Problem {
@@ -154,7 +197,8 @@ final class TreeWriter {
         let inner = place.below(folder, name)
         try forEachEntry(of: item) { entry, name in try put(entry, as: name, in: inner) }
         counts.folders += 1
-        note(try folder.apply(metadata(of: item)))
+        hasPlaced = true
+        note(try folder.apply(metadata(of: item)), of: item)
     }
 
     /// What was written first below a temporary name has another place now.
@@ -200,7 +244,7 @@ final class TreeWriter {
         let inner = place.below(folder, name)
         try forEachEntry(of: item) { entry, name in _ = try make(entry, as: name, in: inner) }
         counts.folders += 1
-        note(try folder.apply(metadata(of: item)))
+        note(try folder.apply(metadata(of: item)), of: item)
     }
 
     private func forEachEntry(of item: Item, _ body: (Item, FileName) throws -> Void) throws {
@@ -242,7 +286,7 @@ final class TreeWriter {
             counts.bytes = counts.bytes.addingClamped(piece.byteCount)
         }
         try file.setLength(item.node.byteCount)
-        note(try file.apply(metadata(of: item)))
+        note(try file.apply(metadata(of: item)), of: item)
         counts.files += 1
         if item.node.linkCount > 1 { written[item.node.number] = place.names + [name] }
     }
@@ -294,9 +338,24 @@ final class TreeWriter {
         }
     }
 
-    private func note(_ refused: [String: Int32]) {
-        refusedAttributes.merge(refused) { first, _ in first }
+    /// Those that only root can give are told once, as owners are; others are lost, and told of each file.
+    private func note(_ refused: [String: Int32], of item: Item) {
+        var lost = refused
+        if !isRoot {
+            lost = refused.filter { name, code in
+                code != EPERM || !Self.rootsAttributes.contains { name.hasPrefix($0) }
+            }
+            refusedAttributes.merge(refused.filter { lost[$0.key] == nil }) { first, _ in first }
+        }
+        guard let first = lost.min(by: { $0.key < $1.key }) else { return }
+        let names = lost.keys.sorted().joined(separator: ", ")
+        _ = skip(
+            item.path,
+            "extended attributes could not be set: \(names) "
+                + "(\(String(cString: strerror(first.value))))")
     }
+
+    private static let rootsAttributes = ["security.", "trusted."]
 }
 
 /// What was brought back.

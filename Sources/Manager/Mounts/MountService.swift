@@ -77,14 +77,14 @@ package struct MountService {
         return MountTarget(volume: row.volume, snapshot: row.id)
     }
 
-    static func existingFolder(_ path: String) throws -> String {
+    static func existingFolder(_ path: String, for purpose: String = "mount on") throws -> String {
         let path = try Paths.absolute(path)
         guard try Paths.exists(path) else {
             throw Problem(
                 .notFound, "the folder \(path) does not exist", hint: "run `mkdir \(path)`")
         }
         guard try FileStatus(path: path).kind == .folder else {
-            throw Problem(.failed, "\(path) is not a folder", hint: "name a folder to mount on")
+            throw Problem(.failed, "\(path) is not a folder", hint: "name a folder to \(purpose)")
         }
         return path
     }

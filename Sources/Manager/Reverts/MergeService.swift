@@ -87,7 +87,13 @@ package struct MergeService {
                 try context.withSession(volume) { _ = try $0.perform(request) }
             }
         }
-        return try status(names)
+        let summaries = try status(names)
+        if let ended = names.first(where: { name in !summaries.contains { $0.volume == name } }) {
+            throw Problem(
+                .notFound, "the merge in volume \(ended) has ended meanwhile",
+                hint: "run \(.mergeStatus())")
+        }
+        return summaries
     }
 
     /// The named volumes, or all, in which a merge is to be done.

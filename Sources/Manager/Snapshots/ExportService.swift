@@ -46,6 +46,43 @@ package struct ExportService {
         }
     }
 
+    /// Gives all bytes of a snapshot, its holes as zeroes.
+    ///
+    /// - Throws: `usage` for a clone, which changes while it is read.
+    package func read(_ reference: String, _ onPiece: (RawSpan) throws -> Void) throws {
+        if let clone = try CloneService(context: context).find(reference) {
+            throw Problem(
+                .usage, "clone \(clone.record.name) can only be exported to a file",
+                hint: "name one, or read it over NBD: \(.serve(clone.volume))")
+        }
+        let row = try ReferenceResolver(context).snapshot(reference)
+        try context.asJob(.export, of: [row.volume]) { context in
+            try Reconciler(context).tidy([row.volume])
+            try context.requireWhole(row)
+            try context.withSession(try context.volume(row.volume)) { session in
+                let content = SessionBytes(session, row.id, byteCount: row.volumeBytes)
+                var buffer = AlignedBuffer(count: min(Self.pieceBytes, max(1, row.volumeBytes)))
+                for start in stride(from: 0, to: row.volumeBytes, by: Self.pieceBytes) {
+                    try context.end.check()
+                    let count = min(Self.pieceBytes, row.volumeBytes - start)
+                    try Self.read(content, into: &buffer, 0..<count, at: start)
+                    try onPiece(buffer.bytes.extracting(0..<count))
+                }
+            }
+        }
+    }
+
+    private static let pieceBytes = 1 << 20
+
+    private static func read(
+        _ content: SessionBytes, into buffer: inout AlignedBuffer, _ part: Range<Int>,
+        at offset: Int
+    ) throws(Problem) {
+        var bytes = buffer.mutableBytes
+        var piece = bytes.part(part)
+        try content.read(into: &piece, at: offset)
+    }
+
     private func export(_ row: SnapshotRow, to file: String) throws -> ExportReport {
         let path = try free(file)
         try Reconciler(context).tidy([row.volume])

@@ -191,6 +191,9 @@ extension SnapshotLabels {
                 .usage, "`\(text.prefix(20))...` is too long",
                 hint: "use \(TextBounds.noteBytes) bytes at most")
         }
+        guard !tags.contains("") else {
+            throw Problem(.usage, "a tag is empty", hint: "give it a word, or leave it out")
+        }
         guard tags.count <= TextBounds.tagCount else {
             throw Problem(
                 .usage, "there are \(tags.count) tags", hint: "use \(TextBounds.tagCount) at most")
@@ -202,7 +205,7 @@ extension SnapshotLabels {
         let parts =
             [name.map { "name \($0)" }].compactMap(\.self) + tags.map { "tag \($0)" }
             + [note.map { "note `\($0)`" }].compactMap(\.self)
-        return parts.isEmpty ? "nothing" : parts.joined(separator: ", ")
+        return parts.isEmpty ? "nothing" : parts.joined(separator: ", ").escapedForPeople
     }
 }
 

@@ -243,9 +243,20 @@ package final class TargetFolder {
         guard status.kind == .folder else {
             return try require(unlinkat(number, try name(bytes), 0), "remove", bytes)
         }
-        let folder = try folder(bytes)
+        let folder = try folderToEmpty(bytes)
         for name in try folder.names() { try folder.removeTree(name) }
         try require(unlinkat(number, try name(bytes), AT_REMOVEDIR), "remove", bytes)
+    }
+
+    /// Opens a folder that this user may have no right to empty, or to read, as its permissions are those of
+    /// another one.
+    private func folderToEmpty(_ bytes: [UInt8]) throws(IOFailure) -> TargetFolder {
+        if geteuid() != 0 {
+            _ = fchmodat(number, try name(bytes), 0o700, AT_SYMLINK_NOFOLLOW)
+        }
+        let folder = try folder(bytes)
+        if geteuid() != 0 { _ = fchmod(folder.number, 0o700) }
+        return folder
     }
 
     private func names() throws(IOFailure) -> [[UInt8]] {

@@ -43,6 +43,12 @@ struct FlawReport {
         self.what = what
     }
 
+    /// What is told of something that was done in part.
+    static func partly(_ failure: Problem, _ rest: String) -> Problem {
+        guard failure.code != .interrupted else { return failure }
+        return Problem(.partial, "\(failure.message); \(rest)", hint: failure.hint)
+    }
+
     /// So many are told one by one.
     private static let shownMaximum = 20
 

@@ -118,6 +118,84 @@ struct GetTests {
         #expect(try image.run("ls elsewhere").isEmpty)
     }
 
+    @Test("An empty path is none, and not all that there is")
+    func emptyPath() throws {
+        let image = try FileImage("echo old >b")
+        try image.harness.json("snapshot", "data")
+        try image.run("mkdir out")
+        for command in [
+            ["get", "1", "", "--to", "out"], ["get", "1", "/b", "", "--to", "out"],
+            ["get", "1", "", "--to", "-"], ["files", "1", ""], ["find", "data", ""],
+        ] {
+            let result = try image.harness.run(command)
+            #expect(result.status == 2 && result.errors.contains("a path is empty"), "\(result)")
+        }
+        #expect(try image.run("ls -A out").isEmpty)
+    }
+
+    @Test("What is a folder here and none there is told, and all else replaced")
+    func nestedFolder() throws {
+        let image = try FileImage("mkdir a; echo old >a/one; echo old >a/three; echo old >a/two")
+        let harness = image.harness
+        try harness.json("snapshot", "data")
+        try image.run("mkdir -p out/a/three; echo new >out/a/one; echo new >out/a/two")
+        let result = try harness.run("get", "1", "/a", "--to", "out", "--force")
+        #expect(
+            result.status == 3 && result.errors.contains("out/a/three is a folder"), "\(result)")
+        #expect(try image.run("cat out/a/one out/a/two; ls -A out/a/three") == "old\nold\n")
+    }
+
+    @Test("What was brought before another one failed is told")
+    func failedLater() throws {
+        let image = try FileImage("echo old >b; dd if=/dev/zero of=large bs=1M count=4 status=none")
+        let harness = image.harness
+        try harness.json("snapshot", "data")
+        try image.run("mkdir out")
+        func get(_ paths: String) throws -> CommandLineHarness.Result {
+            try harness.tool([
+                "bash", "-c", "ulimit -f 2048 && exec \"$0\" get 1 \(paths) --to out --json",
+                CommandLineHarness.binary,
+            ])
+        }
+        let part = try get("/b /large")
+        #expect(part.status == 3 && part.errors.contains("File too large"), "\(part)")
+        #expect(part.output.contains("\"files\":1") && part.output.contains("File too large"))
+        #expect(try image.run("cat out/*; rm out/*; ls -A out") == "old\n")
+        let none = try get("/large")
+        #expect(none.status == 5 || none.status == 1, "\(none)")
+        #expect(none.output.isEmpty, "\(none)")
+        #expect(try image.run("ls -A out").isEmpty)
+    }
+
+    @Test(
+        "Extended attributes that cannot be set are told of their file",
+        .enabled(if: LoopImage.isPossible))
+    func lostAttributes() throws {
+        let image = try FileImage("echo a >file; echo b >plain")
+        try image.change(["ea_set file user.note hello"])
+        try image.harness.json("snapshot", "data")
+        // Which keeps owners and modes, and no attributes.
+        try image.run("mkdir out && mount -t ramfs none out")
+        defer { _ = try? image.run("umount out") }
+        let result = try image.harness.run("get", "1", "/file", "/plain", "--to", "out", "--json")
+        #expect(result.status == 3, "\(result)")
+        #expect(
+            result.output.contains("user.note") && !result.output.contains("/plain"), "\(result)")
+        #expect(try image.run("cat out/file out/plain") == "a\nb\n")
+    }
+
+    @Test("All bytes of a snapshot go to standard output, with its holes")
+    func exported() throws {
+        let image = try FileImage("echo old >b", megabytes: 8)
+        try image.harness.json("snapshot", "data")
+        let sum = try image.run("'\(CommandLineHarness.binary)' export 1 - | sha256sum")
+        #expect(try image.run("sha256sum <disk.img") == sum)
+        #expect(try image.harness.run("export", "1", "-", "--json").status == 2)
+        #expect(try image.run("ls").contains("-\n") == false)
+        try image.harness.json("clone", "create", "1", "trial")
+        #expect(try image.harness.run("export", "trial", "-").status == 2)
+    }
+
     @Test("A dry run tells what would be brought, and brings nothing")
     func dryRun() throws {
         let image = try FileImage(Self.tree)

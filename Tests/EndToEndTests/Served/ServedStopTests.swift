@@ -107,6 +107,15 @@ extension ServedTests {
                 Instant.sleep(0.02)
             }
             #expect(try hasLog("later"))
+            try "bogus = 1\n".write(
+                toFile: commandLine.folder + "/settings.toml", atomically: true, encoding: .utf8)
+            try create("last")
+            served.reload()
+            while (try? served.client("last")) == nil, Instant.now < deadline {
+                Instant.sleep(0.02)
+            }
+            #expect(try !hasLog("last"))
+            #expect(served.serverMessages.contains("bogus"), "\(served.serverMessages)")
             try served.stop()
         }
 

@@ -31,6 +31,15 @@ import Catalog
                 isDryRun: isDryRun))
     }
 
+    @Test("an empty tag is refused, and what a terminal obeys is shown escaped")
+    func words() throws {
+        #expect(SnapshotLabels(note: "a\nb", tags: ["c\u{1b}d"]).words.contains("\n") == false)
+        #expect(SnapshotLabels(tags: ["c\u{1b}d"]).words.contains("\u{1b}") == false)
+        try fixture.snapshot("a", name: "first")
+        let problem = #expect(throws: Problem.self) { try modify("a@first", tags: [""]) }
+        #expect(problem?.code == .usage)
+    }
+
     @Test("name, note and tags change, each alone, and an empty text takes one away")
     func changes() throws {
         try fixture.snapshot("a", name: "first")

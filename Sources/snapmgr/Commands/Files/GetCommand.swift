@@ -59,6 +59,9 @@ struct GetCommand: ManagerCommand {
                 reference: reference, paths: paths, folder: to, overwrites: force,
                 isDryRun: dryRun, partition: partition.partition))
         try context.show(report) { text(report) }
+        if let failure = report.failure {
+            throw FlawReport.partly(failure, "what came before it was brought to \(report.folder)")
+        }
         try FlawReport(report.skipped, report.isDryRun ? "would be left out" : "were left out")
             .end(context, isShown: !global.json)
     }

@@ -49,6 +49,9 @@ struct RestoreCommand: ManagerCommand {
                 reference: reference, paths: paths, root: to, isDryRun: dryRun,
                 partition: partition.partition))
         try context.show(report) { text(report) }
+        if let failure = report.failure {
+            throw FlawReport.partly(failure, "what came before it was put back")
+        }
         try FlawReport(report.skipped, report.isDryRun ? "would be left out" : "were left out")
             .end(context, isShown: !global.json)
     }
