@@ -319,10 +319,10 @@ extension LocalSession {
     }
 
     package func createClone(
-        _ request: CloneRequest, for client: any RequestClient
+        _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
     ) throws(Problem) -> CloneRecord {
         try change.atOnce(for: client) { engine throws(Problem) in
-            try engine.createClone(request)
+            try engine.createClone(request, shape)
         }
     }
 

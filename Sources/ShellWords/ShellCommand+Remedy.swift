@@ -30,6 +30,13 @@ extension ShellCommand {
                 Self("clone create", .operand("\(id)"), .operand(.open("NAME")))
             case .cloneDelete(let name): Self("clone delete", .operand(name))
             case .cloneList: Self("clone list")
+            case .cloneOfClone(let name):
+                Self("clone create", .operand(name), .operand(.open("NAME")))
+            case .cloneKeep(let name):
+                Self(
+                    "clone create", .operand(name), .operand(.open("NAME")),
+                    .option("--read-only"))
+            case .clonePromote(let name): Self("clone promote", .operand(name))
             case .delete: Self("delete", .operand(.unsaid("ID")))
             case .export(let id): Self("export", .operand("\(id)"), .operand(.open("FILE")))
             case .hold:

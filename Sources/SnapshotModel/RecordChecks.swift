@@ -47,7 +47,20 @@ extension CloneRecord {
             (1...Geometry.volumeBytesMaximum).contains(volumeBytes)
             && volumeBytes.isMultiple(of: Geometry.sectorBytes)
         if !isSize { return "it has an impossible size" }
+        if let snapshotBytes, !(1..<volumeBytes).contains(snapshotBytes) {
+            return "its snapshot has an impossible size"
+        }
+        if let parent, !VolumeRecord.isValidName(parent) {
+            return "it names what cannot be a clone"
+        }
+        if let layers, !hasPossible(layers) { return "it has impossible layers" }
         return snapshot.rawValue > 0 && snapshotID.rawValue > 0 ? nil : "it names no snapshot"
+    }
+
+    /// Each was a clone before what lies over it was made.
+    private func hasPossible(_ layers: [CloneOrdinal]) -> Bool {
+        (1...Self.layersMaximum).contains(layers.count)
+            && zip([ordinal] + layers, layers).allSatisfy { $0 > $1 }
     }
 }
 

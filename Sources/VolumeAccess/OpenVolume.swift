@@ -87,9 +87,11 @@ package protocol OpenVolume: VolumeSession {
     func revert(
         _ request: RevertRequest, with clone: CloneUse, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome
-    /// Makes a clone of a snapshot; durable when it returns.
+    /// Makes a clone of a snapshot, or of another clone; durable when it returns.
+    ///
+    /// - Throws: `refused` when it cannot have the shape.
     func createClone(
-        _ request: CloneRequest, for client: any RequestClient
+        _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
     ) throws(Problem) -> CloneRecord
     /// What deleting a clone would free, in bytes. - Throws: `refused` when clients have it open.
     func previewDeleteClone(
@@ -119,7 +121,7 @@ extension OpenVolume {
 
     /// Refused, where a driver has no clones.
     package func createClone(
-        _ request: CloneRequest, for client: any RequestClient
+        _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
     ) throws(Problem) -> CloneRecord { throw Problem.noClones }
 
     /// Refused, where a driver has no clones.
@@ -200,7 +202,10 @@ extension OpenVolume {
         case .label(let id, let labels): try label(id, labels, for: client)
         case .export(let id, let path):
             return .exported(bytes: try export(id, path: path, for: client))
-        case .createClone(let request): return .clone(try createClone(request, for: client))
+        case .createClone(let request):
+            return .clone(try createClone(request, CloneShape(), for: client))
+        case .createCloneAs(let request, let shape):
+            return .clone(try createClone(request, shape, for: client))
         case .previewDeleteClone(let name):
             return .cloneDeleted(bytes: try previewDeleteClone(name, for: client))
         case .deleteClone(let name):

@@ -53,6 +53,9 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case resize(bytes: Int)
     /// Makes a writable layer over a snapshot.
     case createClone(CloneRequest)
+    /// The same of another shape: a clone of a clone, a larger one, one to be read alone. A request of its own, so
+    /// that an older server refuses it.
+    case createCloneAs(CloneRequest, CloneShape)
     /// What deleting a clone would free.
     case previewDeleteClone(String)
     case deleteClone(String)
@@ -73,8 +76,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             releaseIO = "release", previewRevert, revert, previewRevertWith, revertWith,
             mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
-            export, read, resize, createClone, previewDeleteClone, deleteClone, exportClone,
-            clients,
+            export, read, resize, createClone, createCloneAs, previewDeleteClone, deleteClone,
+            exportClone, clients,
             overruleClients, letGo
     }
 }
@@ -90,7 +93,7 @@ extension VolumeRequest {
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .previewRevertWith, .revertWith,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
-            .read, .resize, .createClone, .deleteClone, .exportClone, .letGo:
+            .read, .resize, .createClone, .createCloneAs, .deleteClone, .exportClone, .letGo:
             false
         }
     }

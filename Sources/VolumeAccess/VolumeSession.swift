@@ -136,9 +136,11 @@ extension VolumeSession {
         }
     }
 
-    /// ``VolumeRequest/createClone(_:)``.
-    package func createClone(_ request: CloneRequest) throws(Problem) -> CloneRecord {
-        try askOfClones(.createClone(request)) {
+    /// ``VolumeRequest/createClone(_:)``, or, of another shape, ``VolumeRequest/createCloneAs(_:_:)``.
+    package func createClone(
+        _ request: CloneRequest, _ shape: CloneShape = CloneShape()
+    ) throws(Problem) -> CloneRecord {
+        try askOfClones(shape.isPlain ? .createClone(request) : .createCloneAs(request, shape)) {
             if case .clone(let record) = $0 { record } else { nil }
         }
     }

@@ -10,7 +10,8 @@ enum RemedyExamples {
         .volumeSet("a", origin: "/b"), .volumeShow("a"), .activate(), .activate("a"),
         .activate("a", accepting: .device), .activate("a", accepting: .origin), .activateAll,
         .deactivate("a"), .deactivate("a", withoutStore: true), .serve(), .serve("a"),
-        .snapshot("a"), .cloneCreate(id), .cloneDelete("a"), .cloneList, .delete,
+        .snapshot("a"), .cloneCreate(id), .cloneDelete("a"), .cloneList, .cloneOfClone("a"),
+        .cloneKeep("a"), .clonePromote("a"), .delete,
         .export(id), .hold, .holdList, .list(), .list("a"), .listSets, .modify(id),
         .mount(id),
         .release(id, owner: "eve"),
@@ -27,7 +28,8 @@ enum RemedyExamples {
     enum Kind: CaseIterable {
         case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
         case activate, activateAll, deactivate, serve
-        case snapshot, cloneCreate, cloneDelete, cloneList, delete, export, hold, holdList, list
+        case snapshot, cloneCreate, cloneDelete, cloneList, cloneOfClone, cloneKeep, clonePromote,
+            delete, export, hold, holdList, list
         case listSets, modify, mount, release, umount
         case revert, revertWithoutSafety, revertWithClone, mergeCancel, mergeResume, mergeStatus,
             mergeThrottle
@@ -53,6 +55,9 @@ enum RemedyExamples {
         case .cloneCreate: .cloneCreate
         case .cloneDelete: .cloneDelete
         case .cloneList: .cloneList
+        case .cloneOfClone: .cloneOfClone
+        case .cloneKeep: .cloneKeep
+        case .clonePromote: .clonePromote
         case .delete: .delete
         case .export: .export
         case .hold: .hold

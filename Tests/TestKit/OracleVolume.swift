@@ -90,6 +90,13 @@ package struct OracleVolume: Sendable {
         }
     }
 
+    /// A clone begins as another one, all of which is durable then; behind the end of that it is zero.
+    package mutating func makeClone(_ name: String, ofClone parent: String, cellCount: Int) {
+        clones[parent]?.flush()
+        clones[name] = clones[parent]
+        clones[name]?.resize(to: cellCount)
+    }
+
     package mutating func takeSnapshot(_ id: SnapshotID) {
         flush()
         snapshots[id] = current

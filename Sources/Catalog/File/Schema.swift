@@ -11,6 +11,7 @@ struct SchemaMigration: Sendable {
         SchemaMigration(name: "members", sql: members), SchemaMigration(name: "whole", sql: whole),
         SchemaMigration(name: "labelling", sql: labelling),
         SchemaMigration(name: "holds", sql: holds), SchemaMigration(name: "clones", sql: clones),
+        SchemaMigration(name: "clone layers", sql: cloneLayers),
     ]
 
     /// What marks an SQLite file as a catalog: "smgc" as a big-endian number.
@@ -142,6 +143,14 @@ extension SchemaMigration {
         ) STRICT;
         CREATE INDEX clone_by_name ON clone (name);
         CREATE INDEX clone_by_snapshot ON clone (snapshot_id);
+        """
+
+    // Layers are a JSON array of ordinals.
+    private static let cloneLayers = """
+        ALTER TABLE clone ADD COLUMN role TEXT;
+        ALTER TABLE clone ADD COLUMN layers TEXT;
+        ALTER TABLE clone ADD COLUMN parent TEXT;
+        ALTER TABLE clone ADD COLUMN snapshot_bytes INTEGER;
         """
 
     private static let volumeTables = """

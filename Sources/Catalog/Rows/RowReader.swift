@@ -95,6 +95,16 @@ struct RowReader {
         return try words(in: text)
     }
 
+    /// A list of clones' ordinals; nil when the column is null.
+    mutating func optionalOrdinals() throws -> [CloneOrdinal]? {
+        try words()?.map { word in
+            guard let ordinal = Int(word).flatMap(CloneOrdinal.init(checking:)) else {
+                throw unexpected()
+            }
+            return ordinal
+        }
+    }
+
     /// As ``words()``, of a column that has the same in many rows: each list is read once, and is one in
     /// memory. Also nil when the column holds ``noWords``.
     mutating func words(sharing known: inout [String: [String]]) throws -> [String]? {

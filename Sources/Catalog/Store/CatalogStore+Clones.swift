@@ -64,11 +64,15 @@ extension CatalogStore {
         try database.execute(
             sql: """
                 INSERT INTO clone (volume_id, ordinal, name, snapshot_id, snapshot_ordinal,
-                    volume_bytes, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+                    volume_bytes, created_at, role, layers, parent, snapshot_bytes)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 volume, clone.ordinal.rawValue, clone.name, clone.snapshotID.rawValue,
                 clone.snapshot.rawValue, clone.volumeBytes, clone.createdAt.stored,
+                clone.role?.rawValue,
+                try RowReader.column(clone.layers?.map { String($0.rawValue) }),
+                clone.parent, clone.snapshotBytes,
             ])
     }
 
@@ -95,7 +99,7 @@ extension CatalogStore {
             database,
             sql: """
                 SELECT v.name, c.ordinal, c.name, c.snapshot_ordinal, c.snapshot_id,
-                    c.volume_bytes, c.created_at
+                    c.volume_bytes, c.created_at, c.role, c.layers, c.parent, c.snapshot_bytes
                 FROM clone c JOIN volume v ON v.id = c.volume_id
                 WHERE \(condition) ORDER BY v.name, c.name, c.ordinal
                 """,
@@ -106,7 +110,9 @@ extension CatalogStore {
                 record: CloneRecord(
                     ordinal: try reader.raw(), name: try reader.value(),
                     snapshot: try reader.raw(), snapshotID: try reader.raw(),
-                    volumeBytes: try reader.size(), createdAt: try reader.timestamp()))
+                    volumeBytes: try reader.size(), createdAt: try reader.timestamp(),
+                    role: try reader.optionalRaw(), layers: try reader.optionalOrdinals(),
+                    parent: try reader.optional(), snapshotBytes: try reader.optionalSize()))
         }
     }
 }

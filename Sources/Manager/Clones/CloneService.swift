@@ -9,15 +9,23 @@ package struct CloneService {
 
     // MARK: Making
 
-    /// Makes a clone of a snapshot, which stays as long as the clone does. Nothing is copied.
+    /// Makes a clone of a snapshot, which stays as long as the clone does, or of another clone. Nothing is copied.
     ///
+    /// - Parameters:
+    ///   - reference: of the snapshot, or the other clone's name.
+    ///   - byteCount: its size; nil is that of what it is made of.
+    ///   - isReadOnly: whether nobody shall write to it.
     /// - Throws: `exists` when a volume, a clone, or a snapshot of the same volume has the name; `refused`
-    ///   where the driver has no clones.
+    ///   where the driver has no clones, or the clone would be too small.
     package func create(
-        _ reference: String, name: String, isDryRun: Bool
+        _ reference: String, name: String, byteCount: Int? = nil, isReadOnly: Bool = false,
+        isDryRun: Bool
     ) throws -> CloneReport {
         try requireValid(name)
-        let row = try ReferenceResolver(context).snapshot(reference)
+        // A number is a snapshot's id, whatever clones are called.
+        let known = try Int(reference) == nil ? find(reference) : nil
+        let row =
+            try known.map { try snapshot(of: $0) } ?? ReferenceResolver(context).snapshot(reference)
         return try Reconciler(context).withVolume(row.volume) { volume in
             let driver = try context.driver(of: volume)
             guard driver.traits.hasClones else {
@@ -28,21 +36,44 @@ package struct CloneService {
             }
             try context.requireWhole(row)
             try requireFree(name, in: row.volume)
-            guard !isDryRun else {
-                return CloneReport(volume: row.volume, snapshot: row.id, name: name)
-            }
-            let clone = try create(CloneRequest(snapshot: row.id, name: name), volume)
+            // It may have gone meanwhile.
+            let parent = try known.map { try clone("\(row.volume)@\($0.record.name)").record }
+            let shape = CloneShape(
+                parent: parent?.name, byteCount: byteCount, isReadOnly: isReadOnly)
+            let problem = shape.sizeProblem(
+                ofBase: parent?.volumeBytes ?? row.volumeBytes,
+                parent.map { "clone \($0.name)" } ?? "snapshot \(row.id)")
+            if let problem { throw problem }
+            let made =
+                try isDryRun
+                ? nil : create(CloneRequest(snapshot: row.id, name: name), shape, volume)
             return CloneReport(
-                volume: row.volume, snapshot: row.id, name: name, clone: clone)
+                volume: row.volume, snapshot: row.id, parent: parent?.name, name: name, clone: made)
         }
     }
 
-    private func create(_ request: CloneRequest, _ volume: VolumeRow) throws -> CloneSummary {
-        let record = try changing(request.name, of: volume) {
-            try context.withSession(volume) { session in try session.createClone(request) }
+    private func snapshot(of clone: CloneRow) throws -> SnapshotRow {
+        guard let row = try context.catalog.snapshot(clone.record.snapshotID) else {
+            throw Problem(
+                .notFound,
+                "snapshot \(clone.record.snapshotID), which clone \(clone.record.name) began as, is gone",
+                hint: "run \(.check(clone.volume))")
         }
+        return row
+    }
+
+    private func create(
+        _ request: CloneRequest, _ shape: CloneShape, _ volume: VolumeRow
+    ) throws -> CloneSummary {
+        let record = try changing(request.name, of: volume) {
+            try context.withSession(volume) { session in
+                try session.createClone(request, shape)
+            }
+        }
+        let base = record.parent.map { "clone \($0) of " } ?? ""
         try context.log(
-            .cloneCreated, "clone \(record.name) of snapshot \(record.snapshotID) was made",
+            .cloneCreated,
+            "clone \(record.name) of \(base)snapshot \(record.snapshotID) was made",
             volume: volume.record.name, snapshot: record.snapshotID)
         return summary(CloneRow(volume: volume.record.name, record: record))
     }
@@ -113,7 +144,9 @@ package struct CloneService {
         return CloneSummary(
             volume: row.volume, record: row.record,
             storeBytes: try? reader?.storeBytes(of: row.record.ordinal),
-            state: state)
+            layerBytes: row.record.layers.map { layers in
+                layers.reduce(0) { $0 + ((try? reader?.storeBytes(of: $1)) ?? 0) }
+            } ?? 0, state: state)
     }
 
     // MARK: Deleting

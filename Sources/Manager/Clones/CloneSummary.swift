@@ -16,6 +16,8 @@ package struct CloneSummary: Hashable, Sendable {
     package var record: CloneRecord
     /// What was written to it occupies in the store, in bytes; nil when that cannot be looked at.
     package var storeBytes: Int?
+    /// What the layers that it reads occupy, in bytes; other clones may read them, too.
+    package var layerBytes: Int
     package var state: State
 }
 
@@ -25,6 +27,8 @@ extension CloneSummary: JSONConvertible {
             "name": JSONValue(record.name), "volume": JSONValue(volume),
             "snapshot_id": JSONValue(record.snapshotID), "size": JSONValue(record.volumeBytes),
             "store_bytes": JSONValue(storeBytes), "state": JSONValue(state),
+            "parent": JSONValue(record.parent), "read_only": JSONValue(record.isReadOnly),
+            "layers": JSONValue(record.layers?.count ?? 0), "layer_bytes": JSONValue(layerBytes),
             "created_at": JSONValue(record.createdAt),
         ]
     }
@@ -34,6 +38,8 @@ extension CloneSummary: JSONConvertible {
 package struct CloneReport: Hashable, Sendable {
     package var volume: String
     package var snapshot: SnapshotID
+    /// The clone that it began as; nil when that is the snapshot itself.
+    package var parent: String?
     package var name: String
     /// Nil of a dry run.
     package var clone: CloneSummary?
@@ -47,7 +53,7 @@ extension CloneReport: JSONConvertible {
             "clone": clone?.json
                 ?? [
                     "name": JSONValue(name), "volume": JSONValue(volume),
-                    "snapshot_id": JSONValue(snapshot),
+                    "snapshot_id": JSONValue(snapshot), "parent": JSONValue(parent),
                 ], "dry_run": JSONValue(isDryRun),
         ]
     }
@@ -57,7 +63,7 @@ extension CloneReport: JSONConvertible {
 package struct CloneDeletionReport: Hashable, Sendable {
     package var volume: String
     package var name: String
-    /// What its area occupied, in bytes.
+    /// What its area occupied, with the layers that no other clone reads, in bytes.
     package var freedBytes: Int
     package var isDryRun: Bool
 }

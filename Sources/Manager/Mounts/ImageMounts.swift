@@ -55,7 +55,7 @@ struct ImageMounts {
     ) -> MountRecord {
         MountRecord(
             number: number, volume: target.volume, snapshot: target.snapshot, clone: target.clone,
-            partition: partition, folder: path, isReadOnly: target.clone == nil,
+            partition: partition, folder: path, isReadOnly: target.isReadOnly,
             mountedAt: context.clock.now(), storePath: storePath, server: place.process,
             socket: place.socket,
             ownsServer: place.isOwn, hasLoop: true,
@@ -183,4 +183,6 @@ struct MountTarget {
     var snapshot: SnapshotID
     /// The clone's name; nil for the snapshot itself.
     var clone: String?
+    /// Whether it cannot be written to.
+    var isReadOnly = true
 }

@@ -224,7 +224,9 @@ extension MountRecord {
     }
 
     fileprivate var subject: MountPlan.Subject {
-        .init(name: what, snapshot: snapshot, isClone: clone != nil)
+        .init(
+            name: what, snapshot: snapshot, isClone: clone != nil && !isReadOnly,
+            kept: isReadOnly ? clone : nil)
     }
 }
 

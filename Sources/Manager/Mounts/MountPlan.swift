@@ -23,6 +23,8 @@ struct MountPlan {
         var name: String
         var snapshot: SnapshotID
         var isClone: Bool
+        /// The clone whose state is kept there; nil of the snapshot itself, and of what is written to.
+        var kept: String?
     }
 
     /// Looks at what the file holds: some of its first bytes, and those of a partition.
@@ -54,7 +56,8 @@ struct MountPlan {
     ) -> [Attempt] {
         let journal: Advice =
             "the \(kind.rawValue) in \(subject.name) was in use, and what is in its journal alone is not "
-            + "shown: for that, mount a clone, which replays it: \(.cloneCreate(subject.snapshot))"
+            + "shown: for that, mount a clone, which replays it: "
+            + "\(subject.kept.map { .cloneOfClone($0) } ?? .cloneCreate(subject.snapshot))"
         switch (kind, subject.isClone) {
         case (.ext4, false):
             return [

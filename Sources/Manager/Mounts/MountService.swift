@@ -41,11 +41,7 @@ package struct MountService {
     ) throws -> MountReport {
         let folder = try Self.existingFolder(request.folder)
         let target = try target(request.reference)
-        guard !request.isForWriting || target.clone != nil else {
-            throw Problem(
-                .refused, "snapshot \(target.snapshot) can be mounted read-only only",
-                hint: "make a clone, and mount that: \(.cloneCreate(target.snapshot))")
-        }
+        if request.isForWriting, target.isReadOnly { throw readOnlyProblem(target) }
         let point = try MountPoint(folder)
         try Reconciler(context).tidy([target.volume])
         let volume = try context.volume(target.volume)
@@ -64,13 +60,25 @@ package struct MountService {
             record, devicePath: (try? record.loop(in: MountFolder(context.state)))?.path)
     }
 
+    private func readOnlyProblem(_ target: MountTarget) -> Problem {
+        guard let clone = target.clone else {
+            return Problem(
+                .refused, "snapshot \(target.snapshot) can be mounted read-only only",
+                hint: "make a clone, and mount that: \(.cloneCreate(target.snapshot))")
+        }
+        return Problem(
+            .refused, "clone \(clone) can be mounted read-only only: it keeps a state",
+            hint: "make a clone of it, and mount that: \(.cloneOfClone(clone))")
+    }
+
     /// A number is a snapshot's id, whatever clones are called.
     private func target(_ reference: String) throws -> MountTarget {
         if Int(reference) == nil,
             let row = try CloneService(context: context).find(reference)
         {
             return MountTarget(
-                volume: row.volume, snapshot: row.record.snapshotID, clone: row.record.name)
+                volume: row.volume, snapshot: row.record.snapshotID, clone: row.record.name,
+                isReadOnly: row.record.isReadOnly)
         }
         let row = try ReferenceResolver(context).snapshot(reference)
         try context.requireWhole(row)

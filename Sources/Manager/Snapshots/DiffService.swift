@@ -105,14 +105,26 @@ extension DiffService {
         // A clone is as itself.
         if let clone = older.clone, clone == newer.clone { return [] }
         var chunks = try Self.changed(between: older.ordinal, newer.ordinal, maps)
-        for clone in [older.clone, newer.clone].compactMap(\.self) {
-            chunks = chunks.union(try context.reader(volume).chunkMap(of: clone).chunks)
-        }
+        chunks = chunks.union(try written(volume, older.clone, newer.clone))
         var geometry = volume.record.geometry
         geometry.volumeBytes = max(older.volumeBytes, newer.volumeBytes)
         let tail = min(older.volumeBytes, newer.volumeBytes)..<geometry.volumeBytes
         if !tail.isEmpty { chunks = chunks.union(ChunkSet(geometry.chunks(touching: tail))) }
         return chunks.ranges.map { geometry.bytes(of: $0) }.filter { !$0.isEmpty }
+    }
+
+    /// What was written to clones, and differs for that.
+    private func written(
+        _ volume: VolumeRow, _ older: CloneRecord?, _ newer: CloneRecord?
+    ) throws -> ChunkSet {
+        guard older != nil || newer != nil else { return ChunkSet() }
+        let reader = try context.reader(volume)
+        if let older, let newer, older.snapshot == newer.snapshot {
+            return try reader.differingChunks(of: older, and: newer)
+        }
+        return try [older, newer].compactMap(\.self).reduce(into: ChunkSet()) { chunks, clone in
+            chunks = chunks.union(try reader.changedChunks(of: clone))
+        }
     }
 
     /// The chunks that may differ between two states.

@@ -89,11 +89,21 @@ package struct SnapshotService {
         }
     }
 
+    /// A clone's snapshots are clones of it that nobody writes to.
+    private func requireNoClone(_ name: String) throws {
+        guard let clone = try context.catalog.clones(named: name).first else { return }
+        throw Problem(
+            .refused,
+            "`\(name)` is a clone of volume \(clone.volume): what keeps its state is a clone of it that is not "
+                + "written to", hint: "run \(.cloneKeep(name))")
+    }
+
     private func validate(_ request: TakeRequest) throws {
         guard !request.volumes.isEmpty else {
             throw Problem(
                 .usage, "no volume is named", hint: "run \(.volumeList) to see the volumes")
         }
+        for name in request.volumes { try requireNoClone(name) }
         try SnapshotLabels(name: request.name, note: request.note, tags: request.tags).validate()
         if let name = request.setName { try SnapshotName.validate(name) }
         guard request.volumes.count <= TextBounds.setVolumeCount else {

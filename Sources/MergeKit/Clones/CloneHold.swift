@@ -34,9 +34,10 @@ extension LiveEngine {
         let open = try openClone(name, readOnly: true)
         let clone = open.clone
         try chainLock.during { () throws(Problem) in
-            let writers = cloneTable.withLock { $0.open[clone.record.ordinal]?.writers ?? 0 }
-            guard writers == 0 else { throw copyProblem(clone.record, writers) }
-            cloneTable.withLock { $0.holds[clone.record.ordinal, default: 0] += 1 }
+            let record = clone.record
+            let writers = cloneTable.withLock { $0.open[record.ordinal]?.writers ?? 0 }
+            guard writers == 0 else { throw copyProblem(record, writers) }
+            cloneTable.withLock { $0.holds[record.ordinal, default: 0] += 1 }
             do throws(Problem) { _ = try clone.freeze() } catch {
                 release(clone)
                 throw error

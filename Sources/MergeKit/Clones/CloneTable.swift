@@ -5,6 +5,12 @@ internal import SnapshotModel
 struct CloneTable {
     /// By ordinal, ascending.
     var records: [CloneRecord] = []
+    /// The layers that they read.
+    var layers: [CloneRecord] = []
+    /// Those of the layers whose records may not say so yet: as long as a clone reads them, it does not matter.
+    var unmarked: Set<CloneOrdinal> = []
+    /// Of clones that were to go on elsewhere: the folders there, which may count, and could not be removed.
+    var strays: [CloneOrdinal: CloneOrdinal] = [:]
     /// Those whose records cannot be read, ascending.
     var doubtful: [CloneOrdinal] = []
     /// Those whose removal has begun and failed: the next try goes on with it.
@@ -30,6 +36,29 @@ struct CloneTable {
     }
 
     func record(named name: String) -> CloneRecord? { records.first { $0.name == name } }
+
+    /// Where a clone that somebody has open is; nil when nobody has.
+    func place(of clone: LiveClone) -> CloneOrdinal? {
+        open.first { $0.value.clone === clone }?.key
+    }
+
+    /// Those of some layers that no clone reads any more, besides one of them.
+    func spare(_ layers: [CloneOrdinal], without clone: CloneOrdinal? = nil) -> [CloneOrdinal] {
+        // One whose record cannot be read may read any of them.
+        guard doubtful.isEmpty else { return [] }
+        let others = records.lazy.filter { $0.ordinal != clone }
+        let needed = Set(others.flatMap { $0.layers ?? [] })
+        return layers.filter { !needed.contains($0) }
+    }
+
+    /// Notes that a clone goes on in another folder, and what it has left behind.
+    mutating func move(_ former: CloneRecord, to next: CloneRecord) {
+        records.removeAll { $0.ordinal == former.ordinal }
+        records.append(next)
+        layers.append(former)
+        unmarked.insert(former.ordinal)
+        if let entry = open.removeValue(forKey: former.ordinal) { open[next.ordinal] = entry }
+    }
 
     /// - Returns: the clone as it was open, for who has no lock to let go.
     mutating func remove(_ ordinal: CloneOrdinal) -> LiveClone? {

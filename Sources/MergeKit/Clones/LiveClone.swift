@@ -11,13 +11,11 @@ internal import Synchronization
 /// this order: an entry must never lead to less than the chunk. All later ones go to the area in place,
 /// and are durable after ``flush()``, as those of a volume.
 package final class LiveClone: Sendable {
-    package let record: CloneRecord
     private let engine: LiveEngine
-    private let view: SnapshotView
-    private let source: ViewDevice
-    private let area: GrowingArea
-    private let device: CloneDevice
-    private let geometry: Geometry
+    /// Another one takes its place only while nothing is under way.
+    private let content: Monitored<CloneContent>
+    /// The size in bytes.
+    package let byteCount: Int
     /// Whether something was written in place since the last sync.
     private let isDirty = Atomic<Bool>(false)
     /// Whether a merge copies from it.
@@ -25,29 +23,22 @@ package final class LiveClone: Sendable {
     /// Is closed to end what is under way.
     private let gate = Gate()
 
-    init(
-        _ record: CloneRecord, engine: LiveEngine, view: SnapshotView, area: GrowingArea,
-        device: CloneDevice, isFrozen: Bool
-    ) {
+    init(_ content: CloneContent, engine: LiveEngine, isFrozen: Bool) {
         self.isFrozen = Atomic(isFrozen)
-        self.record = record
         self.engine = engine
-        self.view = view
-        self.area = area
-        self.device = device
-        source = ViewDevice(view)
-        geometry = Geometry(
-            volumeBytes: record.volumeBytes, chunkBytes: engine.format.chunkBytes)
+        self.content = Monitored(content)
+        byteCount = content.record.volumeBytes
     }
 
-    /// The size in bytes: that of the snapshot.
-    package var byteCount: Int { record.volumeBytes }
+    private var present: CloneContent { content.withLock { $0 } }
+    /// Its record as it is now: it may go on in another folder.
+    package var record: CloneRecord { present.record }
     /// How messages call it.
     package var title: String { engine.title(of: record) }
-    /// The number of chunks that were written to.
-    package var exceptionCount: Int { area.entryCount }
+    /// The number of chunks that its own area has.
+    package var exceptionCount: Int { present.area.entryCount }
     /// Whether it takes no writes any more, until the volume is opened anew.
-    var isInDoubt: Bool { device.isInDoubt }
+    var isInDoubt: Bool { present.device.isInDoubt }
 
     // MARK: Reading
 
@@ -56,15 +47,17 @@ package final class LiveClone: Sendable {
         gate.enter()
         defer { gate.leave() }
         let range = offset..<offset + buffer.byteCount
-        try check(range)
+        let content = present
+        try check(range, content)
         var position = offset
         while position < range.upperBound {
-            let (place, bytes) = stretch(at: position, upTo: range.upperBound)
+            let (place, bytes) = content.stretch(at: position, upTo: range.upperBound)
             var part = buffer.part(bytes.lowerBound - offset..<bytes.upperBound - offset)
             if let place {
+                let device = content.device
                 do { try device.read(into: &part, at: place) } catch { throw Problem(error) }
             } else {
-                try view.read(into: &part, at: bytes.lowerBound)
+                try content.base.read(into: &part, at: bytes.lowerBound)
             }
             position = bytes.upperBound
         }
@@ -74,12 +67,13 @@ package final class LiveClone: Sendable {
     package func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent] {
         gate.enter()
         defer { gate.leave() }
-        try check(range)
+        let content = present
+        try check(range, content)
         var list = ExtentList(limit: limit)
         var position = range.lowerBound
         while position < range.upperBound {
-            let (place, bytes) = stretch(at: position, upTo: range.upperBound)
-            let end = try append(bytes, at: place, to: &list, limit: limit)
+            let (place, bytes) = content.stretch(at: position, upTo: range.upperBound)
+            let end = try append(bytes, of: content, at: place, to: &list, limit: limit)
             guard end == bytes.upperBound else { break }
             position = end
         }
@@ -88,32 +82,21 @@ package final class LiveClone: Sendable {
 
     /// - Returns: how far the list reaches.
     private func append(
-        _ bytes: Range<Int>, at place: Int?, to list: inout ExtentList, limit: Int
+        _ bytes: Range<Int>, of content: CloneContent, at place: Int?,
+        to list: inout ExtentList, limit: Int
     ) throws(Problem) -> Int {
         if let place {
-            let stretch = DeviceStretch(device: device, offset: place, range: bytes)
+            let stretch = DeviceStretch(device: content.device, offset: place, range: bytes)
             return try list.append(stretch) ? bytes.upperBound : list.end(from: bytes.lowerBound)
         }
         var position = bytes.lowerBound
         while position < bytes.upperBound {
-            for extent in try view.extents(in: position..<bytes.upperBound, limit: limit) {
+            for extent in try content.base.extents(in: position..<bytes.upperBound, limit: limit) {
                 guard list.append(extent.range, isHole: extent.isHole) else { return position }
                 position = extent.range.upperBound
             }
         }
         return position
-    }
-
-    /// The longest stretch from `position` on that lies in one piece of the area, with its offset there, or
-    /// nowhere in it.
-    private func stretch(at position: Int, upTo end: Int) -> (place: Int?, bytes: Range<Int>) {
-        let chunks = geometry.chunks(touching: position..<end)
-        let (chunk, count) = area.stretch(from: chunks.lowerBound, upTo: chunks.upperBound)
-        let first = chunks.lowerBound
-        let last = first.advanced(by: count).rawValue * geometry.chunkBytes
-        let within = position - first.rawValue * geometry.chunkBytes
-        let place = chunk.map { engine.format.offset(of: $0) + within }
-        return (place, position..<min(end, last))
     }
 
     // MARK: Writing
@@ -124,29 +107,25 @@ package final class LiveClone: Sendable {
         _ bytes: RawSpan, at offset: Int, forceUnitAccess: Bool = false
     ) throws(Problem) {
         let range = offset..<offset + bytes.byteCount
-        try change(range, forceUnitAccess) { (part, place) throws(IOFailure) in
-            try device.write(
+        try change(range, forceUnitAccess) { (content, part, place) throws(IOFailure) in
+            try content.device.write(
                 bytes.extracting(part.lowerBound - offset..<part.upperBound - offset), at: place)
-        } first: { (part) throws(Problem) in
-            try take([geometry.chunks(touching: part)]) { entries, isRecycled throws(IOFailure) in
-                let fill = CloneFill(
-                    geometry: geometry, format: engine.format, view: source, area: device,
-                    part: part, isRecycled: isRecycled)
-                try fill.write(bytes, at: offset, entries)
+        } first: { (content, part) throws(Problem) in
+            let chunks = content.geometry.chunks(touching: part)
+            return try take([chunks], of: content) { entries, isRecycled throws(IOFailure) in
+                try content.fill(part, isRecycled: isRecycled).write(bytes, at: offset, entries)
             }
         }
     }
 
     /// Makes a range read as zeroes and frees its space; what is a hole in the snapshot takes none.
     package func zero(_ range: Range<Int>, forceUnitAccess: Bool = false) throws(Problem) {
-        try change(range, forceUnitAccess) { (part, place) throws(IOFailure) in
-            try device.punch(place..<place + part.count)
-        } first: { (part) throws(Problem) in
-            try take(dataChunks(in: part)) { entries, isRecycled throws(IOFailure) in
-                let fill = CloneFill(
-                    geometry: geometry, format: engine.format, view: source, area: device,
-                    part: part, isRecycled: isRecycled)
-                try fill.zero(entries)
+        try change(range, forceUnitAccess) { (content, part, place) throws(IOFailure) in
+            try content.device.punch(place..<place + part.count)
+        } first: { (content, part) throws(Problem) in
+            let chunks = try dataChunks(in: part, of: content)
+            return try take(chunks, of: content) { entries, isRecycled throws(IOFailure) in
+                try content.fill(part, isRecycled: isRecycled).zero(entries)
             }
         }
     }
@@ -155,8 +134,9 @@ package final class LiveClone: Sendable {
     package func flush() throws(Problem) {
         gate.enter()
         defer { gate.leave() }
-        try check(0..<0)
-        try sync()
+        let content = present
+        try check(0..<0, content)
+        try sync(content)
     }
 
     /// - Parameters:
@@ -165,57 +145,63 @@ package final class LiveClone: Sendable {
     ///     has; the others need no change, or somebody else has put them there meanwhile.
     private func change(
         _ range: Range<Int>, _ forceUnitAccess: Bool,
-        inPlace: (_ bytes: Range<Int>, _ place: Int) throws(IOFailure) -> Void,
-        first: (_ bytes: Range<Int>) throws(Problem) -> Set<ChunkIndex>
+        inPlace: (CloneContent, _ bytes: Range<Int>, _ place: Int) throws(IOFailure) -> Void,
+        first: (CloneContent, _ bytes: Range<Int>) throws(Problem) -> Set<ChunkIndex>
     ) throws(Problem) {
         gate.enter()
         defer { gate.leave() }
-        try check(range)
-        guard !isFrozen.load(ordering: .acquiring) else { throw engine.frozenProblem(record) }
+        let content = present
+        try check(range, content)
+        guard !content.record.isReadOnly else { throw engine.readOnlyProblem(content.record) }
+        guard !isFrozen.load(ordering: .acquiring) else {
+            throw engine.frozenProblem(content.record)
+        }
         var position = range.lowerBound
         while position < range.upperBound {
-            let (place, bytes) = stretch(at: position, upTo: range.upperBound)
+            let (place, bytes) = content.stretch(at: position, upTo: range.upperBound)
             if let place {
-                try changeInPlace(bytes, place, inPlace)
+                try changeInPlace(content, bytes, place, inPlace)
             } else {
-                let taken = try first(bytes)
-                try changeRest(of: bytes, without: taken, inPlace)
+                let taken = try first(content, bytes)
+                try changeRest(of: bytes, content, without: taken, inPlace)
             }
             position = bytes.upperBound
         }
-        if forceUnitAccess { try sync() }
+        if forceUnitAccess { try sync(content) }
     }
 
     /// What somebody else has put into the area since it was looked at.
     private func changeRest(
-        of bytes: Range<Int>, without taken: Set<ChunkIndex>,
-        _ inPlace: (_ bytes: Range<Int>, _ place: Int) throws(IOFailure) -> Void
+        of bytes: Range<Int>, _ content: CloneContent, without taken: Set<ChunkIndex>,
+        _ inPlace: (CloneContent, _ bytes: Range<Int>, _ place: Int) throws(IOFailure) -> Void
     ) throws(Problem) {
+        let geometry = content.geometry
         let chunks = geometry.chunks(touching: bytes)
         guard taken.count < chunks.count else { return }
         for chunk in chunks where !taken.contains(chunk) {
             let whole = geometry.bytes(of: chunk..<chunk.advanced(by: 1))
             let part = whole.clamped(to: bytes)
-            guard let place = area.areaChunk(for: chunk) else { continue }
+            guard let place = content.area.areaChunk(for: chunk) else { continue }
             let offset = engine.format.offset(of: place) + part.lowerBound - whole.lowerBound
-            try changeInPlace(part, offset, inPlace)
+            try changeInPlace(content, part, offset, inPlace)
         }
     }
 
     private func changeInPlace(
-        _ bytes: Range<Int>, _ place: Int,
-        _ change: (_ bytes: Range<Int>, _ place: Int) throws(IOFailure) -> Void
+        _ content: CloneContent, _ bytes: Range<Int>, _ place: Int,
+        _ change: (CloneContent, _ bytes: Range<Int>, _ place: Int) throws(IOFailure) -> Void
     ) throws(Problem) {
         isDirty.store(true, ordering: .releasing)
-        do { try change(bytes, place) } catch { throw problem(error) }
+        do { try change(content, bytes, place) } catch { throw problem(error, content) }
     }
 
     /// Fills chunks of the area, and returns which. What the snapshot's view answers is told as it is.
     private func take(
-        _ chunks: [Range<ChunkIndex>],
+        _ chunks: [Range<ChunkIndex>], of content: CloneContent,
         by fill: (_ entries: [AreaEntry], _ isRecycled: Bool) throws(IOFailure) -> Void
     ) throws(Problem) -> Set<ChunkIndex> {
         guard !chunks.isEmpty else { return [] }
+        let (area, record) = (content.area, content.record)
         let taken: [AreaEntry]
         do throws(IOFailure) {
             taken = try engine.makingRoom { () throws(IOFailure) in
@@ -224,13 +210,14 @@ package final class LiveClone: Sendable {
         } catch {
             // What the disk may have of it must not come to life later: the client is told that it failed.
             try? area.settle()
-            throw problem(error)
+            throw problem(error, content)
         }
         guard !area.isInvalid else { throw engine.invalidProblem(record) }
         return Set(taken.lazy.map(\.origin))
     }
 
-    private func problem(_ failure: IOFailure) -> Problem {
+    private func problem(_ failure: IOFailure, _ content: CloneContent) -> Problem {
+        let source = content.source
         if failure.path == source.path, let problem = source.problem { return problem }
         var problem = Problem(failure)
         if failure.isNoSpace {
@@ -239,14 +226,16 @@ package final class LiveClone: Sendable {
         return problem
     }
 
-    /// The chunks of a range in which the snapshot has data there.
-    private func dataChunks(in range: Range<Int>) throws(Problem) -> [Range<ChunkIndex>] {
+    /// The chunks of a range in which what it began as has data there.
+    private func dataChunks(
+        in range: Range<Int>, of content: CloneContent
+    ) throws(Problem) -> [Range<ChunkIndex>] {
         var result: [Range<ChunkIndex>] = []
         var position = range.lowerBound
         do throws(IOFailure) {
-            while let data = try source.firstData(in: position..<range.upperBound) {
+            while let data = try content.source.firstData(in: position..<range.upperBound) {
                 position = data.upperBound
-                let chunks = geometry.chunks(touching: data)
+                let chunks = content.geometry.chunks(touching: data)
                 // Two stretches may lie in one chunk.
                 if let last = result.last, last.upperBound >= chunks.lowerBound {
                     result[result.count - 1] = last.lowerBound..<chunks.upperBound
@@ -254,38 +243,70 @@ package final class LiveClone: Sendable {
                     result.append(chunks)
                 }
             }
-        } catch { throw problem(error) }
+        } catch { throw problem(error, content) }
         return result
     }
 
-    private func sync() throws(Problem) {
+    private func sync(_ content: CloneContent) throws(Problem) {
         isDirty.store(false, ordering: .releasing)
-        do { try device.sync() } catch { throw Problem(error) }
+        do { try content.device.sync() } catch { throw Problem(error) }
     }
 
     // MARK: Merging
 
     /// Ends all writing: when it returns, none is under way, and all that was written is durable.
     ///
-    /// - Returns: what of it is not as in its snapshot.
+    /// - Returns: what its own area has.
     func freeze() throws(Problem) -> ChunkMap {
         isFrozen.store(true, ordering: .sequentiallyConsistent)
         drain()
-        try check(0..<0)
+        let content = present
+        try check(0..<0, content)
         // Whoever wrote it before may have been killed, with some of it in the page cache alone.
-        try sync()
-        return area.chunkMap()
+        try sync(content)
+        return content.area.chunkMap()
     }
 
     /// Lets it be written to again.
     func thaw() { isFrozen.store(false, ordering: .sequentiallyConsistent) }
 
+    // MARK: Going on elsewhere
+
+    /// Has the clone go on in another folder, over what its area has now: whoever has it open waits for a moment.
+    /// When it fails, it goes on where it was, unless `record` says that it does elsewhere.
+    ///
+    /// - Parameters:
+    ///   - area: an empty one in a folder that does not count yet.
+    ///   - commit: makes the folder count, with all that the area has durable.
+    /// - Returns: whether there was anything to leave behind; else nothing was done.
+    func goOn(
+        _ next: CloneRecord, in area: GrowingArea, on device: CloneDevice,
+        commit: () throws(Problem) -> Void
+    ) throws(Problem) -> Bool {
+        gate.close()
+        defer { gate.open() }
+        let content = present
+        try check(0..<0, content)
+        try doing { () throws(IOFailure) in try content.area.settle() }
+        try sync(content)
+        let own = content.area.chunkMap()
+        guard own.count > 0 else { return false }
+        try commit()
+        let base = content.base.below(
+            next, layer: content.record.ordinal, own: own, device: content.device)
+        let successor = CloneContent(
+            next, base: base, area: area, device: device, format: engine.format)
+        self.content.withLock { $0 = successor }
+        return true
+    }
+
     // MARK: Ending
 
     /// Makes durable what was written, for the volume is about to be closed.
     func settle() throws(Problem) {
-        guard isDirty.load(ordering: .acquiring), !isInDoubt else { return }
-        try sync()
+        let content = present
+        guard isDirty.load(ordering: .acquiring), !content.device.isInDoubt else { return }
+        try sync(content)
     }
 
     /// Returns when what is under way has ended.
@@ -294,10 +315,11 @@ package final class LiveClone: Sendable {
         gate.open()
     }
 
-    private func check(_ range: Range<Int>) throws(Problem) {
+    private func check(_ range: Range<Int>, _ content: CloneContent) throws(Problem) {
+        let record = content.record
         try engine.checkOpen()
         guard !engine.chain.isBroken(record.snapshot) else { throw engine.brokenProblem(record) }
-        guard !area.isInvalid else { throw engine.invalidProblem(record) }
+        guard !content.area.isInvalid else { throw engine.invalidProblem(record) }
         guard range.lowerBound >= 0, range.upperBound <= byteCount else {
             throw Problem(
                 .usage,

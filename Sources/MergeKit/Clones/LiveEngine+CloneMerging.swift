@@ -5,19 +5,27 @@ internal import StoreFormat
 /// A clone that nobody writes to any more, for a revert that takes its content.
 struct FrozenClone {
     let record: CloneRecord
-    /// What of it is not as in its snapshot.
+    /// What its own area has.
     let map: ChunkMap
+    /// What its layers have, newest first.
+    let layers: [(ordinal: CloneOrdinal, map: ChunkMap)]
     /// Whether it is over when the merge has ended.
     let ends: Bool
 
     /// How the revert's record names it.
     var inRecord: RevertClone {
         RevertClone(
-            ordinal: record.ordinal, name: record.name, entryCount: map.count, ends: ends)
+            ordinal: record.ordinal, name: record.name, entryCount: map.count, ends: ends,
+            layers: layers.isEmpty
+                ? nil : layers.map { RevertLayer(ordinal: $0.ordinal, entryCount: $0.map.count) })
     }
 
     /// What it adds to the plan: it comes before all areas of the chain.
-    var sources: SourceMap { SourceMap(map, ordinal: record.ordinal.inPlans) }
+    var sources: SourceMap {
+        let own = SourceMap(map, ordinal: record.ordinal.inPlans)
+        return SourceMap(
+            overlaying: [own] + layers.map { SourceMap($0.map, ordinal: $0.ordinal.inPlans) })
+    }
 }
 
 // Reverts that take what was written to a clone. From before such a revert is committed until its merge has ended
@@ -44,9 +52,9 @@ extension LiveEngine {
         guard found.volumeBytes == target.volumeBytes else {
             throw Problem(
                 .refused,
-                "\(title(of: found)) has \(found.volumeBytes) bytes, its snapshot "
-                    + "\(target.volumeBytes)",
-                hint: "see \(.cloneList)")
+                "\(title(of: found)) has \(found.volumeBytes) bytes, and its snapshot "
+                    + "\(target.volumeBytes): a revert does not make the volume larger",
+                hint: "make it a volume of its own: \(.clonePromote(found.name))")
         }
         return found
     }
@@ -59,6 +67,7 @@ extension LiveEngine {
         _ use: CloneUse, for target: SnapshotManifest, overrulesClients: Bool
     ) throws(Problem) -> FrozenClone {
         let found = try mergeableClone(use, for: target)
+        try removeStray(of: found)
         let ordinal = found.ordinal
         let known = cloneTable.withLock { $0.open[ordinal] }
         if let writers = known?.writers, writers > 0, !overrulesClients {
@@ -66,25 +75,33 @@ extension LiveEngine {
         }
         let clone: LiveClone
         if let known { clone = known.clone } else { clone = try open(found) }
-        let device = try store.openCloneArea(ordinal, writable: false)
-        // A file that it replaces is closed when the lock is given back.
-        let former = cloneTable.withLock { $0.sources.updateValue(device, forKey: ordinal) }
-        withExtendedLifetime(former) {}
-        return FrozenClone(record: found, map: try clone.freeze(), ends: use.ends)
+        var layers: [(ordinal: CloneOrdinal, map: ChunkMap)] = []
+        for layer in found.layers ?? [] {
+            let map = try store.chunkMap(of: store.requireLayer(layer), format)
+            layers.append((layer, map))
+        }
+        for area in [ordinal] + (found.layers ?? []) {
+            let device = try store.openCloneArea(area, writable: false)
+            // A file that it replaces is closed when the lock is given back.
+            let former = cloneTable.withLock { $0.sources.updateValue(device, forKey: area) }
+            withExtendedLifetime(former) {}
+        }
+        return FrozenClone(
+            record: found, map: try clone.freeze(), layers: layers, ends: use.ends)
     }
 
     /// With the chain's lock taken: lets those clones be written to again that no merge copies from any more.
     func thawClones() {
-        let needed = chain.merge?.record.clone?.ordinal
+        let needed = Set(chain.merge?.record.clone?.areas.map(\.ordinal) ?? [])
         let hasFrozen = cloneTable.withLock { table in
-            table.sources.keys.contains { $0 != needed }
+            table.sources.keys.contains { !needed.contains($0) }
         }
         guard hasFrozen else { return }
         // Who has begun to read in the merge's time may still be about to read there.
         gate.close()
         gate.open()
         let closed = cloneTable.withLock { table in
-            let gone = table.sources.filter { $0.key != needed }
+            let gone = table.sources.filter { !needed.contains($0.key) }
             for ordinal in gone.keys { table.sources[ordinal] = nil }
             for ordinal in gone.keys
             where !table.going.contains(ordinal) && !table.isFrozen(ordinal) {
@@ -114,7 +131,12 @@ extension LiveEngine {
         guard let used = merge.record.clone, used.ends else { return nil }
         // From here on it may have no record any more, whatever becomes of the rest.
         cloneTable.withLock { _ = $0.going.insert(used.ordinal) }
-        do throws(Problem) { try store.endClone(used.ordinal) } catch {
+        do throws(Problem) {
+            if let known = cloneTable.withLock({ $0.record(named: used.name) }) {
+                try markLayers(of: known)
+            }
+            try store.endClone(used.ordinal)
+        } catch {
             // As with the note of the end: a merge that never ends on a full store would be worse. Only with
             // its record it goes on: without, what is written to it would be swept.
             guard error.code == .noSpace, try store.exists(StoreLayout.clone(used.ordinal)) else {
@@ -124,16 +146,17 @@ extension LiveEngine {
             warn("clone \(used.name) of volume “\(record.name)” goes on: \(error.message)")
             return nil
         }
-        return { self.removeEnded(used.ordinal) }
+        return { self.removeEnded(used) }
     }
 
     /// What fails here is swept at the next open: the clone does not count any more.
-    private func removeEnded(_ ordinal: CloneOrdinal) {
-        let gone = cloneTable.withLock { $0.remove(ordinal) }
+    private func removeEnded(_ used: RevertClone) {
+        let gone = cloneTable.withLock { $0.remove(used.ordinal) }
         withExtendedLifetime(gone) {}
-        for path in (try? store.removeClone(ordinal)) ?? [] {
+        for path in (try? store.removeClone(used.ordinal)) ?? [] {
             warn("\(path) is not snapmgr's: it stays, and its folder with it")
         }
+        release(used.layers?.map(\.ordinal) ?? [])
     }
 
     // MARK: Words

@@ -25,10 +25,13 @@ extension LiveEngine {
 
     // MARK: Making
 
-    /// Makes a clone of a snapshot; durable when it returns. Nothing is copied.
+    /// Makes a clone of a snapshot, or of a clone; durable when it returns. Nothing is copied.
     ///
-    /// - Throws: `exists` when a clone has the name; `broken`, `notFound`.
-    package func createClone(_ request: CloneRequest) throws(Problem) -> CloneRecord {
+    /// - Throws: `exists` when a clone has the name; `broken`, `notFound`; `refused` when it cannot have the
+    ///   shape.
+    package func createClone(
+        _ request: CloneRequest, _ shape: CloneShape = CloneShape()
+    ) throws(Problem) -> CloneRecord {
         if let flaw = request.flaw { throw flaw }
         return try chainLock.during { () throws(Problem) in
             try checkOpen()
@@ -37,42 +40,50 @@ extension LiveEngine {
                 throw notFound(request.snapshot)
             }
             guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }
-            let (records, doubtful) = cloneTable.withLock { ($0.records, $0.doubtful) }
-            guard !records.contains(where: { $0.name == request.name }) else {
+            guard cloneTable.withLock({ $0.record(named: request.name) }) == nil else {
                 throw Problem(
                     .exists, "volume “\(record.name)” has a clone \(request.name) already",
                     hint: "choose another name; see \(.cloneList)")
             }
-            let last = [records.last?.ordinal, doubtful.last].compactMap(\.self).max()
-            let ordinal = try store.freeCloneOrdinal(
-                from: last?.next ?? CloneOrdinal(rawValue: 1))
-            return try create(
-                CloneRecord(
-                    ordinal: ordinal, name: request.name, snapshot: manifest.ordinal,
-                    snapshotID: manifest.id, volumeBytes: manifest.volumeBytes,
-                    createdAt: options.clock.now()))
+            return try create(request, shape, of: manifest)
         }
     }
 
+    private func create(
+        _ request: CloneRequest, _ shape: CloneShape, of manifest: SnapshotManifest
+    ) throws(Problem) -> CloneRecord {
+        var parent: CloneRecord?
+        if let name = shape.parent { parent = try self.parent(name, of: manifest, shape) }
+        let bytes = parent?.volumeBytes ?? manifest.volumeBytes
+        let base = parent.map { title(of: $0) } ?? "snapshot \(manifest.id)"
+        if let problem = shape.sizeProblem(ofBase: bytes, base) { throw problem }
+        let size = shape.byteCount ?? bytes
+        return try create(
+            CloneRecord(
+                ordinal: try freeCloneOrdinal(), name: request.name,
+                snapshot: manifest.ordinal, snapshotID: manifest.id, volumeBytes: size,
+                createdAt: options.clock.now(), role: shape.isReadOnly ? .readOnly : nil,
+                layers: parent?.layers, parent: parent?.name,
+                snapshotBytes: size > manifest.volumeBytes ? manifest.volumeBytes : nil))
+    }
+
+    /// The ordinal of the next folder.
+    func freeCloneOrdinal() throws(Problem) -> CloneOrdinal {
+        let last = cloneTable.withLock { table in
+            [
+                table.records.map(\.ordinal).max(), table.layers.map(\.ordinal).max(),
+                table.doubtful.max(),
+            ].compactMap(\.self).max()
+        }
+        return try store.freeCloneOrdinal(from: last?.next ?? CloneOrdinal(rawValue: 1))
+    }
+
     private func create(_ record: CloneRecord) throws(Problem) -> CloneRecord {
-        let ordinal = record.ordinal
-        let geometry = Geometry(
-            volumeBytes: record.volumeBytes, chunkBytes: format.chunkBytes)
-        let device = try store.createCloneFolder(
-            ordinal,
-            areaBytes: format.beginningBytes(
-                chunkCount: geometry.chunkCount, wanted: options.areaBeginningBytes))
-        do throws(Problem) {
-            try doing { () throws(IOFailure) in
-                _ = try GrowingArea.create(
-                    on: device, ordinal: record.snapshot, format: format,
-                    originChunkCount: geometry.chunkCount, kernel: kernel)
-            }
-            try store.writeClone(record)
-        } catch {
+        _ = try makeArea(of: record)
+        do throws(Problem) { try store.writeClone(record) } catch {
             // It may count when the volume is opened next: until then its snapshot stays.
-            if (try? store.removeClone(ordinal)) == nil {
-                cloneTable.withLock { $0.doubtful.append(ordinal) }
+            if (try? store.removeClone(record.ordinal)) == nil {
+                cloneTable.withLock { $0.doubtful.append(record.ordinal) }
             }
             throw error
         }
@@ -80,11 +91,43 @@ extension LiveEngine {
         return record
     }
 
+    /// A folder for a clone, with an empty area. Without its record it does not count.
+    func makeArea(
+        of record: CloneRecord
+    ) throws(Problem) -> (area: GrowingArea, device: CloneDevice) {
+        let chunkCount = Geometry(
+            volumeBytes: record.volumeBytes, chunkBytes: format.chunkBytes
+        ).chunkCount
+        let file = try store.createCloneFolder(
+            record.ordinal,
+            areaBytes: format.beginningBytes(
+                chunkCount: chunkCount, wanted: options.areaBeginningBytes))
+        let device = device(of: record, file)
+        do throws(IOFailure) {
+            let area = try GrowingArea.create(
+                on: device, ordinal: record.snapshot, format: format,
+                originChunkCount: chunkCount, kernel: kernel)
+            return (area, device)
+        } catch {
+            // What stays is unfinished, and swept at the next open.
+            _ = try? store.removeClone(record.ordinal)
+            throw Problem(error)
+        }
+    }
+
+    private func device(of record: CloneRecord, _ file: any BlockDevice) -> CloneDevice {
+        let title = title(of: record)
+        return CloneDevice(file) { [weak self] failure in
+            self?.warn(
+                "\(title) takes no more writes until its volume is opened again: \(failure)")
+        }
+    }
+
     // MARK: Deleting
 
     /// Removes a clone with what was written to it, durably.
     ///
-    /// - Returns: the bytes that its area occupied.
+    /// - Returns: the bytes that its area occupied, and the layers that no other clone reads.
     /// - Throws: `notFound`; `refused` while a client has it open.
     package func deleteClone(_ name: String) throws(Problem) -> Int {
         try deleteClone(name, heldBy: nil)
@@ -95,6 +138,8 @@ extension LiveEngine {
         try chainLock.during { () throws(Problem) in
             try checkOpen()
             let record = try deletableClone(name, heldBy: hold)
+            try removeStray(of: record)
+            try markLayers(of: record)
             let bytes = storeBytes(of: record)
             // Nobody opens it any more, whatever becomes of the removal.
             cloneTable.withLock { _ = $0.going.insert(record.ordinal) }
@@ -108,6 +153,7 @@ extension LiveEngine {
             }
             let gone = cloneTable.withLock { $0.remove(record.ordinal) }
             withExtendedLifetime(gone) {}
+            release(record.layers ?? [])
             return bytes
         }
     }
@@ -117,10 +163,16 @@ extension LiveEngine {
         storeBytes(of: try deletableClone(name, heldBy: nil))
     }
 
-    /// What a clone's area occupies, in bytes; 0 of one that cannot be looked at.
+    /// What a clone's area occupies, in bytes, with the layers that it alone reads; 0 of what cannot be looked
+    /// at.
     private func storeBytes(of record: CloneRecord) -> Int {
-        let area = try? store.openCloneArea(record.ordinal, writable: false)
-        return (try? area?.allocatedBytes()) ?? 0
+        let layers = cloneTable.withLock {
+            $0.spare(record.layers ?? [], without: record.ordinal)
+        }
+        return ([record.ordinal] + layers).reduce(0) { bytes, ordinal in
+            let area = try? store.openCloneArea(ordinal, writable: false)
+            return bytes + ((try? area?.allocatedBytes()) ?? 0)
+        }
     }
 
     private func deletableClone(
@@ -168,7 +220,7 @@ extension LiveEngine {
                     }
                 })
             else { throw Problem.noClone(name, of: self.record.name) }
-            let isWritable = !readOnly && !isFrozen(record.ordinal)
+            let isWritable = !readOnly && !record.isReadOnly && !isFrozen(record.ordinal)
             let known = cloneTable.withLock { $0.open[record.ordinal]?.clone }
             let clone: LiveClone
             if let known { clone = known } else { clone = try open(record) }
@@ -188,12 +240,7 @@ extension LiveEngine {
         guard let manifest = chain.live(record.snapshotID), manifest.ordinal == record.snapshot
         else { throw brokenProblem(record) }
         guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(record) }
-        let title = title(of: record)
-        let file = try store.openCloneArea(record.ordinal, writable: true)
-        let device = CloneDevice(file) { [weak self] failure in
-            self?.warn(
-                "\(title) takes no more writes until its volume is opened again: \(failure)")
-        }
+        let device = device(of: record, try store.openCloneArea(record.ordinal, writable: true))
         let geometry = Geometry(
             volumeBytes: record.volumeBytes, chunkBytes: format.chunkBytes)
         let area: GrowingArea
@@ -205,9 +252,13 @@ extension LiveEngine {
             throw damageProblem(record, Problem(error, area: device.path))
         }
         guard !area.isInvalid else { throw invalidProblem(record) }
-        return LiveClone(
-            record, engine: self, view: view(of: manifest), area: area, device: device,
-            isFrozen: isFrozen(record.ordinal))
+        let base: CloneBase
+        do throws(Problem) { base = try self.base(of: record, manifest) } catch {
+            throw damageProblem(record, error)
+        }
+        let content = CloneContent(
+            record, base: base, area: area, device: device, format: format)
+        return LiveClone(content, engine: self, isFrozen: isFrozen(record.ordinal))
     }
 
     private func damageProblem(_ record: CloneRecord, _ problem: Problem) -> Problem {
@@ -221,9 +272,10 @@ extension LiveEngine {
 
     /// What a client has closed stays open while others have it, and where it may not be opened as it is.
     func cloneClosed(_ clone: LiveClone, isWriter: Bool) {
-        let ordinal = clone.record.ordinal
         let isLast = cloneTable.withLock { table -> Bool in
-            guard let entry = table.open[ordinal], entry.clone === clone else { return false }
+            guard let ordinal = table.place(of: clone), let entry = table.open[ordinal] else {
+                return false
+            }
             table.open[ordinal]?.users -= 1
             if isWriter { table.open[ordinal]?.writers -= 1 }
             return entry.users == 1
@@ -231,9 +283,10 @@ extension LiveEngine {
         guard isLast else { return }
         // Durable, although nobody has asked for it: it is not opened again for a while.
         try? clone.settle()
+        let isInDoubt = clone.isInDoubt
         let gone = cloneTable.withLock { table -> LiveClone? in
-            guard let entry = table.open[ordinal], entry.clone === clone, entry.users == 0,
-                !clone.isInDoubt
+            guard let ordinal = table.place(of: clone), let entry = table.open[ordinal],
+                entry.users == 0, !isInDoubt
             else { return nil }
             table.open[ordinal] = nil
             return entry.clone
@@ -260,6 +313,12 @@ extension LiveEngine {
 
     func title(of clone: CloneRecord) -> String {
         "clone \(clone.name) of volume “\(record.name)”"
+    }
+
+    func readOnlyProblem(_ clone: CloneRecord) -> Problem {
+        Problem(
+            .refused, "\(title(of: clone)) is read-only: it is a state that is kept",
+            hint: "make a clone of it, and write to that: \(.cloneOfClone(clone.name))")
     }
 
     func brokenProblem(_ clone: CloneRecord) -> Problem {

@@ -60,16 +60,25 @@ struct EngineRecovery {
             store: store, origin: origin, options: options, kernel: kernel,
             library: AreaLibrary(store: store, format: state.format),
             index: try index(record, chain), writeBack: log, record: record, chain: chain,
-            clones: try clones(state, chain.merge),
+            clones: try clones(reading, chain.merge),
             warnings: warnings)
     }
 
     private func clones(
-        _ state: VolumeState, _ merge: RunningMerge?
+        _ reading: StoreReading, _ merge: RunningMerge?
     ) throws(Problem) -> CloneTable {
-        var table = CloneTable(records: state.clones, doubtful: state.doubtfulClones)
-        if let used = merge?.record.clone, try store.exists(StoreLayout.cloneArea(used.ordinal)) {
-            table.sources[used.ordinal] = try store.openCloneArea(used.ordinal, writable: false)
+        let (state, layers) = (reading.state, reading.cloneSurvey.layers)
+        var table = CloneTable(
+            records: state.clones, layers: layers, doubtful: state.doubtfulClones)
+        // Where it fails, as on a full disk, it is done before the last clone that reads the layer goes.
+        for layer in layers where layer.role != .layer {
+            if (try? store.writeClone(layer.asLayer)) == nil {
+                table.unmarked.insert(layer.ordinal)
+            }
+        }
+        for area in merge?.record.clone?.areas ?? []
+        where try store.exists(StoreLayout.cloneArea(area.ordinal)) {
+            table.sources[area.ordinal] = try store.openCloneArea(area.ordinal, writable: false)
         }
         return table
     }

@@ -14,9 +14,7 @@ extension LiveEngine {
         return try withStableChain { chain throws(Problem) in
             let clone = try use.map { use throws(Problem) in
                 let target = try volumeState(chain).requireLive(id)
-                let record = try mergeableClone(use, for: target)
-                return SourceMap(
-                    try store.chunkMap(of: record, format), ordinal: record.ordinal.inPlans)
+                return try store.sourceMap(of: mergeableClone(use, for: target), format)
             }
             return try quickPlanner(chain).previewRevert(to: id, over: clone ?? SourceMap())
         }

@@ -20,6 +20,11 @@ package enum Remedy: Hashable, Sendable, Codable {
     case cloneCreate(SnapshotID)
     case cloneDelete(String)
     case cloneList
+    /// A clone of a clone, by its name.
+    case cloneOfClone(String)
+    /// A clone of a clone that keeps its state.
+    case cloneKeep(String)
+    case clonePromote(String)
     case delete
     case export(SnapshotID)
     case hold

@@ -5,7 +5,11 @@ package import SnapshotModel
 package struct CloneSurvey: Sendable {
     /// The clones that count, by ordinal.
     package private(set) var clones: [CloneRecord] = []
-    /// Folders of creations and removals that have not ended: they may go.
+    /// The layers that clones read, by ordinal. A clone that goes on elsewhere is one from the moment that it
+    /// has a record there.
+    package private(set) var layers: [CloneRecord] = []
+    /// Folders of creations and removals that have not ended, and layers that no clone reads any more: they may
+    /// go.
     package private(set) var unfinished: [CloneOrdinal] = []
     /// Clones whose records are lost, or cannot be read: they stay, and which snapshots they need is not
     /// known.
@@ -13,8 +17,29 @@ package struct CloneSurvey: Sendable {
 
     /// - Parameter revert: the running one; what it copies from stays, even when it counts no more.
     package init(_ store: Store, revert: RevertRecord?) throws(Problem) {
-        for ordinal in try store.cloneFolders() { try look(at: ordinal, store) }
-        unfinished.removeAll { $0 == revert?.clone?.ordinal }
+        var folders = try store.cloneFolders()
+        while true {
+            for ordinal in folders { try look(at: ordinal, store) }
+            // Without the store's lock: a clone may have gone on in a folder that was not there yet. Each turn
+            // takes somebody to make or delete one.
+            let present = try store.cloneFolders()
+            guard present != folders else { break }
+            folders = present
+            (clones, unfinished, doubtful) = ([], [], [])
+        }
+        sortOut()
+        let needed = Set(revert?.clone?.areas.map(\.ordinal) ?? [])
+        unfinished.removeAll { needed.contains($0) }
+    }
+
+    /// Tells clones from layers, and these from what nobody reads any more.
+    private mutating func sortOut() {
+        let read = Set(clones.lazy.filter { $0.role != .layer }.flatMap { $0.layers ?? [] })
+        layers = clones.filter { read.contains($0.ordinal) }
+        let spare = clones.filter { $0.role == .layer && !read.contains($0.ordinal) }
+        clones.removeAll { $0.role == .layer || read.contains($0.ordinal) }
+        // One whose record cannot be read may read any of them.
+        if doubtful.isEmpty { unfinished = (unfinished + spare.map(\.ordinal)).sorted() }
     }
 
     /// The same where it is not certain what may go.

@@ -43,9 +43,27 @@ struct CloneVerifier {
                     clone, "its snapshot \(clone.snapshotID) is broken: exceptions were lost",
                     remedy: "delete it: \(.cloneDelete(clone.name))")
             }
-            guard let map = checkArea(of: clone), readsData else { continue }
-            try read(map, of: clone, proceed)
+            // A layer's damage is that of each clone that reads it.
+            for area in try [clone] + layers(of: clone) {
+                guard let map = checkArea(area, of: clone), readsData else { continue }
+                try read(map, in: area, of: clone, proceed)
+            }
         }
+    }
+
+    /// The layers of a clone that are there; the others are told.
+    private mutating func layers(of clone: CloneRecord) throws(Problem) -> [CloneRecord] {
+        var found: [CloneRecord] = []
+        for ordinal in clone.layers ?? [] {
+            do throws(Problem) { found.append(try store.requireLayer(ordinal)) } catch {
+                guard error.isDamage else { throw error }
+                report(
+                    clone, error.message,
+                    remedy: "restore it from a copy of the store, or delete the clone: "
+                        + "\(.cloneDelete(clone.name))")
+            }
+        }
+        return found
     }
 
     /// While it is not known what the running revert copies from, nothing counts as unfinished.
@@ -69,7 +87,7 @@ struct CloneVerifier {
         findings.append(
             Finding(
                 .warning, object: StoreLayout.cloneFolder(ordinal),
-                message: "it has no record: an unfinished creation or removal"
+                message: "no clone needs it: an unfinished creation or removal"
                     + (repair ? ": repaired" : ""),
                 remedy: repair ? nil : "run \(.checkRepair)", isRepairable: true))
     }
@@ -92,11 +110,15 @@ struct CloneVerifier {
                 remedy: isNewer ? problem.hint : repair ? nil : remedy, isRepairable: !isNewer))
     }
 
-    private mutating func checkArea(of clone: CloneRecord) -> ChunkMap? {
+    /// - Parameter record: the clone's, or that of a layer that it reads.
+    private mutating func checkArea(
+        _ record: CloneRecord, of clone: CloneRecord
+    ) -> ChunkMap? {
         do throws(Problem) {
-            let device = try store.openCloneArea(clone.ordinal, writable: false)
+            let device = try store.openCloneArea(record.ordinal, writable: false)
             let map = try AreaLibrary.read(
-                device, format: format, ordinal: clone.snapshot, volumeBytes: clone.volumeBytes)
+                device, format: format, ordinal: record.snapshot,
+                volumeBytes: record.volumeBytes)
             let reader = AreaReader(device: device, format: format, originChunkCount: .max)
             let isValid: Bool
             do { isValid = try reader.header().isValid } catch {
@@ -118,9 +140,10 @@ struct CloneVerifier {
     }
 
     private mutating func read(
-        _ map: ChunkMap, of clone: CloneRecord, _ proceed: () throws(Problem) -> Void
+        _ map: ChunkMap, in area: CloneRecord, of clone: CloneRecord,
+        _ proceed: () throws(Problem) -> Void
     ) throws(Problem) {
-        let device = try store.openCloneArea(clone.ordinal, writable: false)
+        let device = try store.openCloneArea(area.ordinal, writable: false)
         var buffer = AlignedBuffer(count: 1 << 20)
         for run in map.runs {
             let start = format.offset(of: run.area)

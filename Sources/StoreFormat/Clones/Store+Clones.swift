@@ -44,7 +44,31 @@ extension Store {
         }
     }
 
-    /// What of a clone is not as in its snapshot, as far as it is committed.
+    /// What of a clone is not as in its snapshot, as far as it is committed: its own area's chunks, and the
+    /// layers' where that has none.
+    package func sourceMap(
+        of clone: CloneRecord, _ format: AreaFormat
+    ) throws(Problem) -> SourceMap {
+        var maps = [SourceMap(try chunkMap(of: clone, format), ordinal: clone.ordinal.inPlans)]
+        for layer in clone.layers ?? [] {
+            let map = try chunkMap(of: requireLayer(layer), format)
+            maps.append(SourceMap(map, ordinal: layer.inPlans))
+        }
+        return SourceMap(overlaying: maps)
+    }
+
+    /// The record of a layer that a clone reads.
+    ///
+    /// - Throws: `corrupt` when it is not there.
+    package func requireLayer(_ ordinal: CloneOrdinal) throws(Problem) -> CloneRecord {
+        if let layer = try clone(ordinal) { return layer }
+        throw Problem(
+            .corrupt,
+            "\(folder.path)/\(StoreLayout.cloneFolder(ordinal)), which a clone reads, is not there any more",
+            hint: "restore it from a copy of the store")
+    }
+
+    /// What a clone's own area has, or a layer's, as far as it is committed.
     package func chunkMap(
         of clone: CloneRecord, _ format: AreaFormat
     ) throws(Problem) -> ChunkMap {

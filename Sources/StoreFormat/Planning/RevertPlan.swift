@@ -11,9 +11,8 @@ package struct RevertPlan {
     package private(set) var chunks: SourceMap
     /// Areas of the plan that were given up and could not be read to their ends.
     package private(set) var damaged: [SnapshotOrdinal] = []
-    /// The exceptions of the clone's area that could be read, where that is damaged; nil when it is whole, or
-    /// the revert has no clone.
-    package private(set) var readableCloneEntries: Int?
+    /// The exceptions that could be read of those areas of the clone's that are damaged.
+    package private(set) var readableCloneEntries: [CloneOrdinal: Int] = [:]
 
     /// - Parameters:
     ///   - manifests: the snapshots of the store, by ordinal.
@@ -28,20 +27,22 @@ package struct RevertPlan {
         let format = AreaFormat(chunkBytes: geometry.chunkBytes)
         var areas: [ChainArea] = []
         // Before all areas of the chain: what was written to the clone covers what its snapshot has.
-        if let clone = record.clone, clone.entryCount > 0 {
+        for layer in record.clone?.areas ?? [] where layer.entryCount > 0 {
             let area = StoredArea(
-                clone, volumeBytes: geometry.volumeBytes, store: store, format: format)
+                layer, volumeBytes: geometry.volumeBytes, store: store, format: format)
             let map: ChunkMap
-            do throws(Problem) { map = try area.wholeMap(clone.entryCount) } catch {
+            do throws(Problem) { map = try area.wholeMap(layer.entryCount) } catch {
                 // A disk that does not read may do so the next time: that is no damage.
                 guard error.isDamage else { throw error }
-                map = try area.readableMap(clone.entryCount)
+                map = try area.readableMap(layer.entryCount)
             }
-            if map.count < clone.entryCount {
-                guard acceptsDamagedClone else { throw area.damage(map.count, clone) }
-                readableCloneEntries = map.count
+            if map.count < layer.entryCount {
+                guard acceptsDamagedClone else {
+                    throw area.damage(map.count, layer, record.clone?.name ?? "")
+                }
+                readableCloneEntries[layer.ordinal] = map.count
             }
-            areas.append(ChainArea(ordinal: clone.ordinal.inPlans, map: map))
+            areas.append(ChainArea(ordinal: layer.ordinal.inPlans, map: map))
         }
         for manifest in manifests
         where manifest.ordinal >= record.target && manifest.ordinal <= record.safety {
@@ -64,12 +65,12 @@ package struct RevertPlan {
     /// The damaged areas' ordinals, for messages.
     package var damagedNames: String {
         var names = damaged.map { "ordinal \($0)" }
-        if readableCloneEntries != nil { names.append("the clone's") }
+        if !readableCloneEntries.isEmpty { names.append("the clone's") }
         return names.joined(separator: ", ")
     }
 
     /// Whether it was made of all that areas had.
-    package var isWhole: Bool { damaged.isEmpty && readableCloneEntries == nil }
+    package var isWhole: Bool { damaged.isEmpty && readableCloneEntries.isEmpty }
 
     /// Refuses a plan that is not the one of the revert's time.
     package func check(against record: RevertRecord) throws(Problem) {
@@ -102,10 +103,10 @@ private struct StoredArea {
         self.format = format
     }
 
-    init(_ clone: RevertClone, volumeBytes: Int, store: Store, format: AreaFormat) {
-        ordinal = clone.ordinal.inPlans
+    init(_ layer: RevertLayer, volumeBytes: Int, store: Store, format: AreaFormat) {
+        ordinal = layer.ordinal.inPlans
         self.volumeBytes = volumeBytes
-        name = StoreLayout.cloneArea(clone.ordinal)
+        name = StoreLayout.cloneArea(layer.ordinal)
         self.store = store
         self.format = format
     }
@@ -120,11 +121,11 @@ private struct StoredArea {
     }
 
     /// What is wrong when fewer of a clone's entries are left than it had.
-    func damage(_ count: Int, _ clone: RevertClone) -> Problem {
+    func damage(_ count: Int, _ layer: RevertLayer, _ clone: String) -> Problem {
         Problem(
             .corrupt,
-            "the area \(store.folder.path)/\(name) is damaged: of the \(clone.entryCount) exceptions that "
-                + "clone \(clone.name) had at the revert, \(count) can be read",
+            "the area \(store.folder.path)/\(name) is damaged: of the \(layer.entryCount) exceptions that "
+                + "clone \(clone) had there at the revert, \(count) can be read",
             hint: "restore it from a copy of the store, or run \(.checkRepair)")
     }
 

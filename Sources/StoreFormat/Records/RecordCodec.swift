@@ -27,8 +27,9 @@ package enum RecordCodec {
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .manifest, .mergeLimits, .suspension, .clone: 2
-            case .revert, .originState: 3
+            case .volume, .manifest, .mergeLimits, .suspension: 2
+            case .originState, .clone: 3
+            case .revert: 4
             }
         }
     }

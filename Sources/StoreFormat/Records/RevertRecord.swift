@@ -61,7 +61,26 @@ extension RevertRecord {
         if let clone, !VolumeRecord.isValidName(clone.name) {
             return "it names what cannot be a clone"
         }
+        if let layers = clone?.layers {
+            let isPossible =
+                (1...CloneRecord.layersMaximum).contains(layers.count)
+                && layers.allSatisfy { counts.contains($0.entryCount) }
+            if !isPossible { return "its clone has impossible layers" }
+        }
         return target <= safety ? nil : "its snapshots are out of order"
+    }
+
+    /// Notes how much is left of those areas of its clone's that are damaged. Nothing of them is removed before
+    /// somebody has looked.
+    mutating func noteReadable(_ entries: [CloneOrdinal: Int]) {
+        guard var damaged = clone, !entries.isEmpty else { return }
+        damaged.entryCount = entries[damaged.ordinal] ?? damaged.entryCount
+        damaged.layers = damaged.layers?.map { layer in
+            RevertLayer(
+                ordinal: layer.ordinal, entryCount: entries[layer.ordinal] ?? layer.entryCount)
+        }
+        damaged.ends = false
+        clone = damaged
     }
 
     /// The size of the plan, for people.
@@ -72,8 +91,19 @@ extension RevertRecord {
 
 /// Whoever knows no clones in reverts must not take one for a revert without.
 extension RevertRecord: VersionedRecord {
-    /// 3 of one with a clone.
-    package var formatVersion: Int { clone == nil ? 2 : 3 }
+    /// 3 of one with a clone, 4 where that has layers.
+    package var formatVersion: Int {
+        guard let clone else { return 2 }
+        return clone.layers == nil ? 3 : 4
+    }
+}
+
+/// Whoever knows no layers would take what is in them for the snapshot's.
+extension CloneRecord: VersionedRecord {
+    /// 3 of one that is not a writable clone of its snapshot's size, with nothing in between.
+    package var formatVersion: Int {
+        role == nil && layers == nil && parent == nil && snapshotBytes == nil ? 2 : 3
+    }
 }
 
 /// The clone that a running revert copies from, which nobody writes to meanwhile.
@@ -86,11 +116,35 @@ package struct RevertClone: Hashable, Sendable, Codable {
     package var entryCount: Int
     /// Whether it is over when the merge has ended.
     package var ends: Bool
+    /// The layers between its area and the snapshot, newest first; nil when there are none.
+    package var layers: [RevertLayer]?
 
-    package init(ordinal: CloneOrdinal, name: String, entryCount: Int, ends: Bool) {
+    package init(
+        ordinal: CloneOrdinal, name: String, entryCount: Int, ends: Bool,
+        layers: [RevertLayer]? = nil
+    ) {
         self.ordinal = ordinal
         self.name = name
         self.entryCount = entryCount
         self.ends = ends
+        self.layers = layers
+    }
+
+    /// All that its content is made of, in the order in which it counts: its own area, and the layers.
+    package var areas: [RevertLayer] {
+        [RevertLayer(ordinal: ordinal, entryCount: entryCount)] + (layers ?? [])
+    }
+}
+
+/// An area of a clone that a running revert copies from.
+package struct RevertLayer: Hashable, Sendable, Codable {
+    /// Of its folder.
+    package var ordinal: CloneOrdinal
+    /// The exceptions that it had at the revert.
+    package var entryCount: Int
+
+    package init(ordinal: CloneOrdinal, entryCount: Int) {
+        self.ordinal = ordinal
+        self.entryCount = entryCount
     }
 }

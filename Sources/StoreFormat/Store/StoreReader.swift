@@ -145,9 +145,27 @@ package struct StoreReader: Sendable {
         try CloneSurvey(store, revert: nil).clones
     }
 
-    /// What of a clone is not as in its snapshot, as far as it is committed.
-    package func chunkMap(of clone: CloneRecord) throws(Problem) -> ChunkMap {
-        try store.chunkMap(of: clone, format)
+    /// The chunks of a clone that are not as in its snapshot, as far as that is committed.
+    package func changedChunks(of clone: CloneRecord) throws(Problem) -> ChunkSet {
+        try store.sourceMap(of: clone, format).chunks
+    }
+
+    /// The chunks in which two clones of one snapshot differ, as far as what was written is committed. A layer that
+    /// both read is the same in both.
+    package func differingChunks(
+        of first: CloneRecord, and second: CloneRecord
+    ) throws(Problem) -> ChunkSet {
+        let (one, other) = (
+            try store.sourceMap(of: first, format), try store.sourceMap(of: second, format)
+        )
+        var shared = ChunkSet()
+        for layer in Set(one.runs.map(\.ordinal)) {
+            let (mine, others) = (
+                one.split { $0 == layer }.first.chunks, other.split { $0 == layer }.first.chunks
+            )
+            shared = shared.union(mine.subtracting(mine.subtracting(others)))
+        }
+        return one.chunks.union(other.chunks).subtracting(shared)
     }
 
     /// The bytes that a clone's area occupies.

@@ -275,7 +275,8 @@ package struct StoreVerifier {
             "areas that its merge copies from are damaged (\(plan.damagedNames)): of its "
             + "\(running.planChunkCount) chunks \(max(0, running.planChunkCount - known)) keep what "
             + "the volume held before, and others may be newer than snapshot \(running.targetID)"
-        guard plan.chunks.count != running.planChunkCount || plan.readableCloneEntries != nil else {
+        guard plan.chunks.count != running.planChunkCount || !plan.readableCloneEntries.isEmpty
+        else {
             report(
                 .damage, object, message,
                 remedy: "let the merge end, then check the volume's content by its own means")
@@ -283,11 +284,7 @@ package struct StoreVerifier {
         }
         var record = running
         record.planChunkCount = plan.chunks.count
-        if let left = plan.readableCloneEntries {
-            record.clone?.entryCount = left
-            // What is left of it is not removed before somebody has looked.
-            record.clone?.ends = false
-        }
+        record.noteReadable(plan.readableCloneEntries)
         let (store, changed) = (store, record)
         try mend(object, message, severity: .damage) { () throws(Problem) in
             try store.writeRevert(changed)

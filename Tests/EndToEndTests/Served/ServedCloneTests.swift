@@ -100,9 +100,7 @@ extension ServedTests {
             let volume = try served.commandLine.run(
                 "volume", "create", "trial", "--origin", "trial.img", "--create-size", "1M")
             #expect(volume.status == 1)
-            let nested = try served.commandLine.run("clone", "create", "trial", "next")
-            #expect(nested.status == 13)
-            #expect(nested.errors.contains("trial"))
+            #expect(try exitCode(served, "clone", "create", "trial", "data") == 1)
             #expect(try exitCode(served, "snapshot", "trial") == 13)
         }
 

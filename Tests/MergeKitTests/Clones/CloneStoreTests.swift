@@ -72,7 +72,7 @@ struct CloneStoreTests {
         let fixture = try fixture()
         let bytes = try fixture.disk.readFile("clones/000001/clone.json", limitBytes: 1 << 20)
         let text = String(decoding: bytes, as: UTF8.self)
-            .replacing("\"version\":2", with: "\"version\":3")
+            .replacing("\"version\":2", with: "\"version\":4")
         try overwrite("clones/000001/clone.json", text, on: fixture.disk)
         let reopened = try fixture.reopened()
         #expect(throws: Problem.self) { try reopened.delete(1) }

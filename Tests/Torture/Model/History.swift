@@ -71,7 +71,7 @@ struct StepMaker {
     private enum Kind: CaseIterable {
         case write, zero, flush, snapshot, setSnapshot, delete, collect, fold, revert, setRevert
         case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, resize, reopen
-        case makeClone, writeClone, flushClone, deleteClone, revertWith
+        case makeClone, makeCloneOfClone, writeClone, flushClone, deleteClone, revertWith
     }
 
     init(random: SeededGenerator, cellCount: Int, cellsPerChunk: Int) {
@@ -93,7 +93,7 @@ struct StepMaker {
         case .zero, .delete, .collect, .fold, .revert: 5
         case .flush, .reopen: 3
         case .revertWith: 4
-        case .makeClone, .flushClone, .deleteClone: 2
+        case .makeClone, .makeCloneOfClone, .flushClone, .deleteClone: 2
         case .setSnapshot, .setRevert, .cancelMerge, .resumeMerge, .openView, .closeView: 2
         case .pauseMerge, .resize: 1
         }
@@ -133,6 +133,9 @@ struct StepMaker {
         case .closeView: return .closeView(pick: pick)
         case .resize: return .resize(pick: pick)
         case .makeClone: return .makeClone(pick: pick)
+        case .makeCloneOfClone:
+            return .makeCloneOfClone(
+                pick: pick, isReadOnly: random.oneIn(4), isLarger: random.oneIn(4))
         case .writeClone:
             let (cell, count) = cells()
             return .writeClone(

@@ -50,6 +50,7 @@ extension HistoryRun {
             ) { try view.extents(in: $0, limit: $1) }
         }
         try checkCloneExtents()
+        try checkCloneFolders()
         try checkChain()
         try checkMaps()
         try checkStored()

@@ -25,9 +25,11 @@ extension HistoryRun {
         // With nothing to be merged it ends at once.
         if ends { endingClones.insert(name) }
         let isOpen = openClones[name] != nil
+        let isLarger = known.cellCount != oracle.snapshots[target]?.count
         var outcome: RevertOutcome?
         let isDone = try permits(
-            "reverting with clone \(name)", mustRefuse: refusesRevert(withSafety: withSafety)
+            "reverting with clone \(name)",
+            mustRefuse: isLarger ? true : refusesRevert(withSafety: withSafety)
         ) {
             outcome = try commitBySteps(isUndone: isUndone) {
                 try $0.prepareRevert(request, with: use, overrulesClients: isOpen)
@@ -52,7 +54,7 @@ extension HistoryRun {
         // It may have ended already, when nothing was to be merged.
         guard let record = try reader.clones().first(where: { $0.name == name }) else { return [:] }
         let perChunk = history.cellsPerChunk
-        let chunks = try reader.chunkMap(of: record).chunks.ranges.flatMap { $0.map(\.rawValue) }
+        let chunks = try reader.changedChunks(of: record).ranges.flatMap { $0.map(\.rawValue) }
         return chunks.reduce(into: [:]) { result, chunk in
             let cells = content[chunk * perChunk..<min((chunk + 1) * perChunk, content.count)]
             result[chunk] = cells + Array(repeating: 0, count: perChunk - cells.count)

@@ -34,17 +34,61 @@ extension HistoryRun {
         oracle.makeClone(name, of: id)
     }
 
+    func makeCloneOfClone(_ pick: Int, isReadOnly: Bool, isLarger: Bool) throws {
+        guard let parent = clone(pick), let known = oracle.clones[parent], let base = known.base,
+            oracle.clones.count < Self.clonesMaximum
+        else { return }
+        let name = "c\(newID())"
+        // Not by whole chunks.
+        let bytes =
+            known.cellCount * history.cellBytes + (isLarger ? 2 * history.chunkBytes + 512 : 0)
+        let cells = bytes / history.cellBytes
+        inFlight = .makeCloneOfClone(name, of: parent, cellCount: cells)
+        var record: CloneRecord?
+        let isDone = try permits("cloning clone \(parent)", mustRefuse: isMerging(parent)) {
+            record = try engine.createClone(
+                CloneRequest(snapshot: base, name: name),
+                CloneShape(parent: parent, byteCount: bytes, isReadOnly: isReadOnly))
+        }
+        guard isDone else { return }
+        guard record?.parent == parent, record?.volumeBytes == bytes,
+            record?.isReadOnly == isReadOnly
+        else {
+            throw TortureFailure("clone \(name) of \(parent) answered with \(record as Any)")
+        }
+        oracle.makeClone(name, ofClone: parent, cellCount: cells)
+    }
+
+    private func isReadOnly(_ name: String) -> Bool {
+        engine.clones.contains { $0.name == name && $0.isReadOnly }
+    }
+
+    /// No folder is there that no clone needs, and none is missing.
+    func checkCloneFolders() throws {
+        let store = Store(folder: disk)
+        let survey = try StoreReading(store).cloneSurvey
+        let needed = (survey.clones + survey.layers).map(\.ordinal).sorted()
+        let found = try store.cloneFolders()
+        guard found == needed, survey.layers.allSatisfy({ $0.role == .layer }) else {
+            throw TortureFailure("the folders of clones are \(found), needed are \(needed)")
+        }
+    }
+
     func writeClone(
         _ pick: Int, _ cells: Range<Int>, version: ChunkPattern.Version, isForced: Bool
     ) throws {
         guard let name = clone(pick), let known = oracle.clones[name] else { return }
-        let cells = cells.clamped(to: 0..<known.cellCount)
+        // Of a larger one, what is behind its snapshot's end, too.
+        let excess = pick.isMultiple(of: 2) ? 0 : max(0, known.cellCount - history.cellCount)
+        let shifted = cells.lowerBound + excess..<cells.upperBound + excess
+        let cells = shifted.clamped(to: 0..<known.cellCount)
         guard !cells.isEmpty else { return }
         inFlight = .writeClone(name, cells: cells, version: version)
         let clone = try opened(name)
         let size = history.cellBytes
         let bytes = cells.lowerBound * size..<cells.upperBound * size
-        let isDone = try permits("writing to clone \(name)", mustRefuse: isMerging(name)) {
+        let mustRefuse = isMerging(name) || isReadOnly(name)
+        let isDone = try permits("writing to clone \(name)", mustRefuse: mustRefuse) {
             guard version != 0 else {
                 return try clone.zero(bytes, forceUnitAccess: isForced)
             }

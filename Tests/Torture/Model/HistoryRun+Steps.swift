@@ -39,6 +39,8 @@ extension HistoryRun {
         case .closeView(let pick): closeView(pick)
         case .resize(let pick): try resize(pick)
         case .makeClone(let pick): try makeClone(pick)
+        case .makeCloneOfClone(let pick, let isReadOnly, let isLarger):
+            try makeCloneOfClone(pick, isReadOnly: isReadOnly, isLarger: isLarger)
         case .writeClone(let pick, let cell, let count, let isForced, let isZero):
             let version = isZero ? 0 : newVersion()
             try writeClone(pick, cell..<cell + count, version: version, isForced: isForced)

@@ -24,6 +24,8 @@ enum HistoryStep: Hashable, Sendable {
     case resize(pick: Int)
     /// A clone of a snapshot.
     case makeClone(pick: Int)
+    /// A clone of a clone, which may be larger, or nobody's to write to.
+    case makeCloneOfClone(pick: Int, isReadOnly: Bool, isLarger: Bool)
     /// Writes to a clone, or zeroes.
     case writeClone(pick: Int, cell: Int, count: Int, isForced: Bool, isZero: Bool)
     /// Flushed, or closed by its client.
@@ -62,6 +64,9 @@ extension HistoryStep: CustomStringConvertible {
         case .closeView(let pick): "close a view, pick \(pick)"
         case .resize(let pick): "resize, pick \(pick)"
         case .makeClone(let pick): "clone, pick \(pick)"
+        case .makeCloneOfClone(let pick, let isReadOnly, let isLarger):
+            "clone a clone, pick \(pick)" + (isReadOnly ? ", read-only" : "")
+                + (isLarger ? ", larger" : "")
         case .writeClone(let pick, let cell, let count, let isForced, let isZero):
             "\(isZero ? "zero" : "write") \(count) cells at \(cell) of a clone, pick \(pick)"
                 + (isForced ? ", fua" : "")

@@ -12,6 +12,8 @@ enum InFlight {
     /// The volume becomes a content; first a safety snapshot may be taken.
     case revert(content: [ChunkPattern.Version], safety: SnapshotID?)
     case makeClone(String, of: SnapshotID)
+    /// A clone of a clone, with a number of cells.
+    case makeCloneOfClone(String, of: String, cellCount: Int)
     case writeClone(String, cells: Range<Int>, version: ChunkPattern.Version)
     case deleteClone(String)
 }
@@ -52,6 +54,12 @@ extension OracleVolume {
             outcomes.append(Outcome("reverted", cells: reverted, present: all))
         case .makeClone(let name, let base):
             others[name] = snapshots[base].map { AllowedCells(exact: $0) }
+            outcomes.append(Outcome("cloned", cells: cells, present: ids))
+            names.append(names[0].union([name]))
+        case .makeCloneOfClone(let name, let parent, let count):
+            var after = self
+            after.makeClone(name, ofClone: parent, cellCount: count)
+            others[name] = after.clones[name]?.allowed(afterPowerCut: afterPowerCut)
             outcomes.append(Outcome("cloned", cells: cells, present: ids))
             names.append(names[0].union([name]))
         case .writeClone(let name, let range, let version):

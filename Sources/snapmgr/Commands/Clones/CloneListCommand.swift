@@ -19,7 +19,7 @@ struct CloneListCommand: ManagerCommand {
         try context.show(["clones": JSONValue(clones)]) {
             var table = Table([
                 .init(title: "NAME"), .init(title: "VOLUME"),
-                .init(title: "SNAPSHOT", alignment: .right),
+                .init(title: "SNAPSHOT", alignment: .right), .init(title: "PARENT"),
                 .init(title: "SIZE", alignment: .right),
                 .init(title: "WRITTEN", alignment: .right), .init(title: "STATE"),
                 .init(title: "CREATED"),
@@ -28,10 +28,15 @@ struct CloneListCommand: ManagerCommand {
                 clones.map { clone in
                     [
                         clone.record.name, clone.volume, clone.record.snapshotID.description,
+                        clone.record.parent ?? "",
                         display.size(clone.record.volumeBytes), display.size(clone.storeBytes),
-                        clone.state.rawValue, display.time(clone.record.createdAt),
+                        state(of: clone), display.time(clone.record.createdAt),
                     ]
                 }, heading: context.terminal.bold)
         }
+    }
+
+    private func state(of clone: CloneSummary) -> String {
+        clone.state == .ready && clone.record.isReadOnly ? "read-only" : clone.state.rawValue
     }
 }
