@@ -92,10 +92,16 @@ let package = Package(
         target("FileSystems", ["CExt2", "System", "SnapshotModel"]),
         // What a look at everything means, for plugins and Prometheus: pure.
         target("Monitoring", ["Scheduler", "VolumeAccess", "SnapshotModel"]),
+        // OpenSSL's SHA-256 and zstd; and over them the stream of `send` and `receive`: no I/O.
+        .target(
+            name: "CStream",
+            linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("zstd")]),
+        target("Stream", ["CStream", "System", "SnapshotModel"]),
         target(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "StoreFormat",
+                "Stream",
                 "VolumeAccess", "System", "Scheduler", "Settings", "SnapshotModel",
             ]),
         // Lines of a log, for whoever reads standard error.
@@ -111,7 +117,7 @@ let package = Package(
             name: "snapmgr",
             dependencies: [
                 "CSystem", "Drivers", "FileSystems", "Manager", "Hooks", "Monitoring", "Scheduler",
-                "Settings",
+                "Settings", "Stream", "System",
                 "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
                 logging,
             ],
@@ -195,6 +201,9 @@ let package = Package(
             ["Hooks", "System", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "System", "SnapshotModel"]),
+        .testTarget(
+            name: "StreamTests", dependencies: ["Stream", "System", "SnapshotModel", "TestKit"],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
         testTarget("FileSystemsTests", ["FileSystems", "System", "SnapshotModel", "TestKit"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
@@ -206,7 +215,8 @@ let package = Package(
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "FileSystems",
                 "Hooks", "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
-                "StoreFormat", "System", "Scheduler", "Settings", "ShellWords", "SnapshotModel",
+                "StoreFormat", "Stream", "System", "Scheduler", "Settings", "ShellWords",
+                "SnapshotModel",
                 "TestKit",
             ]),
         testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),

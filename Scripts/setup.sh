@@ -7,6 +7,8 @@ build=(
     libdevmapper-dev   # device-mapper's header and library: block devices
     libext2fs-dev      # e2fsprogs' header and library: files in snapshots
     libsqlite3-dev     # SQLite's header and library: the catalog
+    libssl-dev         # OpenSSL's header and libcrypto: the SHA-256 of streams
+    libzstd-dev        # zstd's header and library: compressed streams
     nbdkit-plugin-dev  # nbdkit's header: the NBD server's plugin
 )
 serve=(

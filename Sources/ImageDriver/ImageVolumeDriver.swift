@@ -88,6 +88,12 @@ package struct ImageVolumeDriver: VolumeDriver {
             options: VolumeHost.Options(purpose: purpose, clock: clock))
     }
 
+    package func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver {
+        try ImageReceiver.open(
+            place,
+            VolumeHost.Options(purpose: purpose, clock: clock))
+    }
+
     package func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? {
         try RemoteSession.connect(storePath: place.storePath)
     }

@@ -280,6 +280,13 @@ extension LocalSession {
         }
     }
 
+    package func extents(
+        _ id: SnapshotID, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> [Extent] {
+        try view(of: id).extents(
+            in: VolumeLimits.extentRange(offset, count), limit: VolumeLimits.extentCount)
+    }
+
     private func view(of id: SnapshotID) throws(Problem) -> SnapshotView {
         if let view = views.withLock({ $0.first { $0.manifest.id == id } }) { return view }
         let view = try engine.openView(of: id)

@@ -18,7 +18,8 @@ package enum TextBounds {
             && name.unicodeScalars.allSatisfy(VolumeRecord.isValidInName)
     }
 
-    static func isUUID(_ text: String) -> Bool {
+    /// Whether a text can stand for the identity of a volume or of a snapshot.
+    package static func isUUID(_ text: String) -> Bool {
         // Names are ASCII; sets have many of them, and each of their members has all.
         VolumeRecord.isValidName(text)
             && !text.utf8.contains { $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".") }
@@ -78,6 +79,7 @@ extension SnapshotManifest {
         if !(setVolumes ?? []).allSatisfy(TextBounds.isUUID) {
             return "its set has members that are not volumes"
         }
+        if let flaw = source?.flaw { return flaw }
         let texts = tags + [note].compactMap { $0 }
         let isLong = texts.contains { $0.utf8.count > TextBounds.noteBytes }
         return isLong ? "its note or tags are too long" : nil

@@ -49,6 +49,8 @@ package struct SnapshotManifest: Hashable, Sendable, Codable {
     package var note: String?
     /// The revert that took this safety snapshot.
     package var revertID: RevertID?
+    /// Where a stream brought it from; nil when it was taken here.
+    package var source: SnapshotSource?
     package var isDeleted: Bool
     /// The highest ids that the catalog had given out when this was written; a rebuilt catalog
     /// continues after the highest found, so that no id is ever used twice.
@@ -73,6 +75,7 @@ package struct SnapshotManifest: Hashable, Sendable, Codable {
         self.tags = description.tags
         self.note = description.note
         self.revertID = description.revertID
+        self.source = description.source
         self.isDeleted = isDeleted
         self.idFloor = description.idFloor
     }
@@ -114,13 +117,15 @@ package struct SnapshotDescription: Hashable, Sendable, Codable {
     package var tags: [String]
     package var note: String?
     package var revertID: RevertID?
+    /// Where a stream brings it from.
+    package var source: SnapshotSource?
     package var idFloor: IDFloor
 
     package init(
         kind: SnapshotKind = .manual, consistency: Consistency = .crash, name: String? = nil,
         setID: SetID? = nil, setName: String? = nil, setVolumes: [String]? = nil,
         schedule: String? = nil, slot: Timestamp? = nil, tags: [String] = [], note: String? = nil,
-        revertID: RevertID? = nil, idFloor: IDFloor = IDFloor()
+        revertID: RevertID? = nil, source: SnapshotSource? = nil, idFloor: IDFloor = IDFloor()
     ) {
         self.kind = kind
         self.consistency = consistency
@@ -133,6 +138,7 @@ package struct SnapshotDescription: Hashable, Sendable, Codable {
         self.tags = tags
         self.note = note
         self.revertID = revertID
+        self.source = source
         self.idFloor = idFloor
     }
 }

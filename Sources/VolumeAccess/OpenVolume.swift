@@ -74,6 +74,10 @@ package protocol OpenVolume: VolumeSession {
     func read(
         _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
     ) throws(Problem) -> VolumeContent
+    /// Consecutive stretches of a snapshot, from the offset on, that are data or holes; one at least.
+    func extents(
+        _ id: SnapshotID, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> [Extent]
     /// - Returns: the volume's record as it is now.
     func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord
     /// What a revert would do that takes what was written to a clone, too.
@@ -148,8 +152,32 @@ extension Problem {
     }
 }
 
+extension OpenVolume {
+    /// All of it may be data, where a driver cannot tell.
+    package func extents(
+        _ id: SnapshotID, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> [Extent] {
+        [Extent(range: try VolumeLimits.extentRange(offset, count), isHole: false)]
+    }
+}
+
 /// What holds for all drivers.
 package enum VolumeLimits {
+    /// Of so many bytes extents are told at once at most.
+    package static let extentBytes = 1 << 60
+    /// So many extents are told at once at most.
+    package static let extentCount = 4096
+
+    /// The range that somebody asks about.
+    ///
+    /// - Throws: `usage` when no volume can have it.
+    package static func extentRange(_ offset: Int, _ count: Int) throws(Problem) -> Range<Int> {
+        guard (0...extentBytes).contains(offset), (1...extentBytes).contains(count) else {
+            throw Problem(.usage, "\(count) bytes from \(offset) on are in no volume")
+        }
+        return offset..<offset + count
+    }
+
     /// How long I/O may be held at most: guests give up on a disk after 30 seconds.
     package static let holdMilliseconds = 20_000
 }
@@ -215,6 +243,8 @@ extension OpenVolume {
                 bytes: try exportClone(name, path: path, holds: holds, for: client))
         case .read(let id, let offset, let count):
             return .content(try read(id, at: offset, count: count, for: client))
+        case .extents(let id, let offset, let count):
+            return .extents(try extents(id, at: offset, count: count, for: client))
         case .resize(let bytes): return .volume(try resize(to: bytes, for: client))
         }
         return .done

@@ -73,6 +73,11 @@ package protocol VolumeDriver: Sendable {
     /// - Throws: `locked` when a command, and no server, has the volume open.
     func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession
 
+    /// Opens a volume in this process to write a stream into it; what is half done is finished.
+    ///
+    /// - Throws: `refused` when somebody serves it or the driver cannot, `locked` while a command has it open.
+    func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver
+
     /// Connects to the process that serves the volume; nil when none does, or none needs to.
     func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)?
 

@@ -50,6 +50,9 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     /// Reads bytes of a snapshot, or of the volume as it is when none is named. The session keeps the snapshot
     /// open, so that it is not deleted meanwhile.
     case read(SnapshotID?, offset: Int, count: Int)
+    /// Where a snapshot has data, and where holes; as many stretches as one answer holds. It stays open as of
+    /// ``read(_:offset:count:)``.
+    case extents(SnapshotID, offset: Int, count: Int)
     case resize(bytes: Int)
     /// Makes a writable layer over a snapshot.
     case createClone(CloneRequest)
@@ -76,8 +79,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             releaseIO = "release", previewRevert, revert, previewRevertWith, revertWith,
             mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
-            export, read, resize, createClone, createCloneAs, previewDeleteClone, deleteClone,
-            exportClone, clients,
+            export, read, extents, resize, createClone, createCloneAs, previewDeleteClone,
+            deleteClone, exportClone, clients,
             overruleClients, letGo
     }
 }
@@ -93,7 +96,8 @@ extension VolumeRequest {
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .previewRevertWith, .revertWith,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
-            .read, .resize, .createClone, .createCloneAs, .deleteClone, .exportClone, .letGo:
+            .read, .extents, .resize, .createClone, .createCloneAs, .deleteClone, .exportClone,
+            .letGo:
             false
         }
     }
@@ -115,6 +119,7 @@ package enum VolumeReply: Hashable, Sendable, Codable {
     case collected(CollectReport)
     case exported(bytes: Int)
     case content(VolumeContent)
+    case extents([Extent])
     case volume(VolumeRecord)
     case clients(ClientPresence?)
     case clone(CloneRecord)

@@ -193,6 +193,29 @@ extension VolumeSession {
             hint: "restart the server, so that it has the same version as this command")
     }
 
+    /// ``VolumeRequest/extents(_:offset:count:)``. Of a server that does not know it, all may be data.
+    package func extents(_ id: SnapshotID, in range: Range<Int>) throws(Problem) -> [Extent] {
+        do throws(Problem) {
+            let extents = try ask(.extents(id, offset: range.lowerBound, count: range.count)) {
+                if case .extents(let extents) = $0 { extents } else { nil }
+            }
+            if Self.fit(extents, range) { return extents }
+        } catch {
+            guard error.code == .usage else { throw error }
+        }
+        return [Extent(range: range, isHole: false)]
+    }
+
+    /// Whether extents follow one another from a range's start on, and stay within it.
+    private static func fit(_ extents: [Extent], _ range: Range<Int>) -> Bool {
+        var position = range.lowerBound
+        for extent in extents {
+            guard extent.range.lowerBound == position, !extent.range.isEmpty else { return false }
+            position = extent.range.upperBound
+        }
+        return !extents.isEmpty && position <= range.upperBound
+    }
+
     /// Who has the volume open for writing; nil when nobody has.
     package func clients() throws(Problem) -> ClientPresence? {
         guard case .clients(let presence) = try performIfKnown(.clients) else { return nil }

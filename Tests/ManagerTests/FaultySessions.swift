@@ -82,6 +82,9 @@ extension FaultySessions {
         try real.originProblem(place)
     }
     func inspector(at place: VolumePlace) -> any VolumeInspector { real.inspector(at: place) }
+    func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver {
+        try real.receiver(of: place)
+    }
     func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? {
         try real.server(of: place)
     }

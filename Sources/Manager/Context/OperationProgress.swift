@@ -5,6 +5,7 @@ package struct OperationProgress: Hashable, Sendable {
     package enum Activity: String, Sendable {
         case merging
         case exporting
+        case sending
         case deleting
         case checking
     }

@@ -19,6 +19,8 @@ package struct Job: Hashable, Sendable {
         case mergeResume = "merge_resume"
         case mergeCancel = "merge_cancel"
         case export
+        case send
+        case receive
         case get
         case restore
         case check

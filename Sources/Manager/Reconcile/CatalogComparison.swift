@@ -12,7 +12,11 @@ struct CatalogComparison {
 
     init(rows: [SnapshotRow], manifests: [SnapshotManifest]) {
         let live = manifests.filter { !$0.isDeleted }
-        let stored = live.reduce(into: [:]) { $0[$1.id] = $1 }
+        let stored: [SnapshotID: SnapshotManifest] = live.reduce(into: [:]) { stored, manifest in
+            stored[manifest.id] = manifest
+            // The store alone knows where a snapshot came from.
+            stored[manifest.id]?.source = nil
+        }
         let known = rows.reduce(into: [:]) { $0[$1.id] = $1.manifest }
         missingInStore = known.keys.filter { stored[$0] == nil }.sorted()
         missingInCatalog = stored.keys.filter { known[$0] == nil }.sorted()

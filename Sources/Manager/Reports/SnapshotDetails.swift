@@ -41,6 +41,20 @@ package struct SnapshotDetails: Hashable, Sendable {
     package var holds: [HoldSummary]
     /// The names of its clones.
     package var clones: [String]
+    /// What it is known by wherever it is sent to; nil when its store cannot be looked at.
+    package var uuid: String?
+    /// Where a stream brought it from.
+    package var source: SnapshotSource?
+}
+
+extension SnapshotSource: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "volume_uuid": JSONValue(volume), "snapshot_uuid": JSONValue(snapshot),
+            "id": JSONValue(id), "ordinal": JSONValue(ordinal.rawValue),
+            "taken_at": JSONValue(takenAt),
+        ]
+    }
 }
 
 extension SnapshotDetails: JSONConvertible {
@@ -52,7 +66,8 @@ extension SnapshotDetails: JSONConvertible {
             ("set_members", .array(setMembers.map { JSONValue($0.id) })),
             ("revert_id", JSONValue(manifest.revertID)), ("previous_id", JSONValue(previous)),
             ("next_id", JSONValue(next)), ("held_by", JSONValue(holds)),
-            ("clones", JSONValue(clones)),
+            ("clones", JSONValue(clones)), ("uuid", JSONValue(uuid)),
+            ("source", source?.json ?? .null),
         ]
         fields += more.map { JSONValue.Field(name: $0.0, value: $0.1) }
         return ["snapshot": .object(fields)]

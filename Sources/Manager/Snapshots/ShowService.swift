@@ -1,5 +1,7 @@
 internal import Catalog
 internal import SnapshotModel
+internal import StoreFormat
+internal import Stream
 
 /// Tells all about one snapshot.
 package struct ShowService {
@@ -15,6 +17,8 @@ package struct ShowService {
             summary.exclusiveBytes = try? books.exclusiveBytesOfNewest(row)
         }
         summary.retention = RetentionLookup(context).retention(of: row.id, volume: row.volume)
+        // Only the store has what the catalog is not asked for.
+        let manifest = try? context.reader(volume).manifest(row.ordinal)
         let members = try row.setID.map { try context.catalog.snapshots(set: $0) } ?? []
         return SnapshotDetails(
             summary: summary,
@@ -23,6 +27,8 @@ package struct ShowService {
             setMembers: members.filter { $0.id != row.id && $0.phase == .present }
                 .map { SnapshotSummary($0) },
             holds: try context.catalog.holds(snapshot: row.id).map { HoldSummary($0) },
-            clones: try context.catalog.clones(snapshot: row.id).map(\.record.name))
+            clones: try context.catalog.clones(snapshot: row.id).map(\.record.name),
+            uuid: try manifest.map { try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid) },
+            source: manifest?.source)
     }
 }

@@ -115,6 +115,7 @@ package final class Barrier: Sendable {
 
     private func stage(_ request: SnapshotRequest) throws(Problem) {
         try engine.checkNotPoisoned()
+        try engine.requireWhole(for: request.description)
         let chain = engine.chain
         guard !chain.snapshots.contains(where: { $0.manifest.id == request.id }) else {
             throw Problem(
@@ -241,7 +242,8 @@ package final class Barrier: Sendable {
     private func commit(_ staged: StagedSnapshot) throws(Problem) -> SnapshotManifest {
         let manifest = SnapshotManifest(
             ordinal: staged.ordinal, id: staged.request.id,
-            volumeBytes: engine.chain.geometry.volumeBytes, takenAt: engine.options.clock.now(),
+            volumeBytes: engine.chain.geometry.volumeBytes,
+            takenAt: time(of: staged.request.description),
             description: staged.request.description)
         try engine.store.writeManifest(manifest)
         // Somebody may have read its map while an earlier, rolled back commit had frozen it.
@@ -251,6 +253,15 @@ package final class Barrier: Sendable {
                 snapshots: $0.snapshots + [SnapshotEntry(manifest)], active: .some(staged.area))
         }
         return manifest
+    }
+
+    /// Of one that a stream brings, when it was taken where it comes from; but not before those that are here,
+    /// nor later than now: times rise with the chain.
+    private func time(of description: SnapshotDescription) -> Timestamp {
+        let now = engine.options.clock.now()
+        guard let source = description.source else { return now }
+        let newest = engine.chain.snapshots.last?.manifest.takenAt ?? .first
+        return min(max(source.takenAt, newest), now)
     }
 
     /// The volume becomes the snapshot. The record in the store is what counts after a crash: of

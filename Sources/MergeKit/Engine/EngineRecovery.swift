@@ -30,6 +30,7 @@ struct EngineRecovery {
         try sweep(reading.cloneSurvey, &warnings)
         let engine = try engine(reading, warnings)
         engine.recoverWriteBack()
+        try engine.recoverReceiving()
         return engine
     }
 

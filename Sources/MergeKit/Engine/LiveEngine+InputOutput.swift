@@ -273,7 +273,7 @@ extension LiveEngine {
             offset: format.offset(of: source.area) + within, range: bytes)
     }
 
-    private func check(_ range: Range<Int>, in chain: ChainState) throws(Problem) {
+    func check(_ range: Range<Int>, in chain: ChainState) throws(Problem) {
         try checkOpen()
         guard range.lowerBound >= 0, range.upperBound <= chain.geometry.volumeBytes else {
             throw Problem(

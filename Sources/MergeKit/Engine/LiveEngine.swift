@@ -41,6 +41,8 @@ package final class LiveEngine: Sendable {
     struct Shared {
         var record: VolumeRecord
         var warnings: [Advice]
+        /// The stream of whose content the volume holds a part.
+        var halfReceived: ReceiveNote?
         /// Open views by snapshot.
         var readers: [SnapshotOrdinal: Int] = [:]
         /// Garbage that was freed already: the area, and the live snapshot it was judged by.

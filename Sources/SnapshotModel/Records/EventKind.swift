@@ -24,6 +24,8 @@ package enum EventKind: String, Sendable, CaseIterable {
     case released = "released"
     case labelled = "labelled"
     case exported = "exported"
+    case sent = "sent"
+    case received = "received"
     case cloneCreated = "clone_created"
     case cloneDeleted = "clone_deleted"
     case clonePromoted = "clone_promoted"

@@ -22,13 +22,14 @@ package enum RecordCodec {
         case originState = "snapmgr-origin"
         case suspension = "snapmgr-suspension"
         case clone = "snapmgr-clone"
+        case receive = "snapmgr-receive"
 
         /// The highest version that there is: it is written, unless the record says that an older one can
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .manifest, .mergeLimits, .suspension: 2
-            case .originState, .clone: 3
+            case .volume, .mergeLimits, .suspension, .receive: 2
+            case .manifest, .originState, .clone: 3
             case .revert: 4
             }
         }

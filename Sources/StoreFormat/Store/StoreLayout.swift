@@ -9,6 +9,7 @@ package import SnapshotModel
 ///     aside-write-back-1.log          one that does not belong to the origin any more
 ///     suspended.json                  of a volume under device-mapper: the devices that snapmgr has
 ///                                     suspended
+///     receive.json                    a stream that is being written into the volume
 ///     volume.json.removed             the first of a store whose removal has begun
 ///     lock, control.sock              of the process that has the volume open
 ///     snapshots/000042/manifest.json  a snapshot
@@ -45,6 +46,8 @@ package enum StoreLayout {
     package static let originState = "origin.json"
     /// Which devices snapmgr itself has suspended.
     package static let suspensionNote = "suspended.json"
+    /// That a stream is being written into the volume.
+    package static let receiveNote = "receive.json"
     /// Locked by whoever has the volume open; says who that is.
     package static let lock = "lock"
     /// Where its server takes commands.
@@ -75,7 +78,7 @@ package enum StoreLayout {
     /// All files that there can be in the store's own folder.
     static let storeNames: Set<String> = [
         "volume.json", "volume.json.new", "volume.json.removed", "origin.json", "origin.json.new",
-        "suspended.json", "lock", "control.sock", writeBackLog,
+        "suspended.json", "lock", "control.sock", writeBackLog, "receive.json", "receive.json.new",
     ]
 
     /// The record of a store that is being removed.

@@ -77,6 +77,17 @@ extension RawSpan {
         }
     }
 
+    /// Whether another span has the same bytes.
+    package func hasSameBytes(_ other: RawSpan) -> Bool {
+        guard byteCount == other.byteCount else { return false }
+        return withUnsafeBytes { own in
+            other.withUnsafeBytes { other in
+                guard let left = own.baseAddress, let right = other.baseAddress else { return true }
+                return memcmp(left, right, own.count) == 0
+            }
+        }
+    }
+
     /// Reads a little-endian integer.
     package func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(
         _ type: Value.Type = Value.self, at offset: Int

@@ -35,6 +35,9 @@ struct ShowCommand: ManagerCommand {
         sheet.add("previous", details.previous?.description)
         sheet.add("next", details.next?.description)
         sheet.add("clones", details.clones.joined(separator: ", "))
+        sheet.add(
+            "received from",
+            details.source.map { "snapshot \($0.id), taken at \(display.time($0.takenAt))" })
         addRetention(summary, to: &sheet)
         for hold in details.holds {
             let until = hold.until.map { ", until \(display.time($0))" } ?? ""

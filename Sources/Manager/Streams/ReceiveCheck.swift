@@ -1,0 +1,98 @@
+internal import Catalog
+internal import SnapshotModel
+internal import Stream
+internal import VolumeAccess
+
+/// Whether a volume is what a snapshot of a stream builds on: by what its snapshots are known by everywhere, and
+/// never by names or times.
+struct ReceiveCheck {
+    private let context: ManagerContext
+    private let volume: VolumeRow
+    private let receiver: any VolumeReceiver
+    private let source: StreamVolume
+    private let known: [String: SnapshotManifest]
+    private let overwrites: Bool
+
+    init(
+        _ context: ManagerContext, _ volume: VolumeRow, _ receiver: any VolumeReceiver,
+        _ source: StreamVolume, _ known: [String: SnapshotManifest], overwrites: Bool
+    ) {
+        self.context = context
+        self.volume = volume
+        self.receiver = receiver
+        self.source = source
+        self.known = known
+        self.overwrites = overwrites
+    }
+
+    private var name: String { volume.record.name }
+
+    /// - Throws: `refused`, with what to do.
+    func require(_ snapshot: StreamSnapshot) throws {
+        try requireRoom(snapshot)
+        if let base = snapshot.base {
+            try require(base)
+        } else {
+            try requireVacant()
+        }
+    }
+
+    private func requireRoom(_ snapshot: StreamSnapshot) throws {
+        let volumeBytes = receiver.record.geometry.volumeBytes
+        guard snapshot.volumeBytes > volumeBytes else { return }
+        throw Problem(
+            .refused,
+            "volume \(name) has \(volumeBytes) bytes, and snapshot \(snapshot.id) of volume "
+                + "\(source.name) \(snapshot.volumeBytes)",
+            hint: "make it as large, then send again: "
+                + "\(.volumeResize(name, bytes: snapshot.volumeBytes))")
+    }
+
+    private func require(_ base: StreamBase) throws {
+        guard let manifest = known[base.uuid] else { throw missing(base) }
+        guard try receiver.isUnchanged(since: manifest) else {
+            throw Problem(
+                .refused,
+                "volume \(name) has been written to since snapshot \(manifest.id), on which the stream builds",
+                hint: "have it read as that again, then send again: \(.revert(manifest.id))")
+        }
+    }
+
+    private func missing(_ base: StreamBase) -> Problem {
+        let wanted =
+            "the stream builds on snapshot \(base.uuid), taken at \(base.takenAt), of volume "
+            + "\(source.name)"
+        let sources = Set(known.values.compactMap { $0.source?.volume })
+        let isOther =
+            !known.isEmpty && !sources.contains(source.uuid) && receiver.record.uuid != source.uuid
+        guard !isOther else {
+            return Problem(
+                .refused,
+                "\(wanted), which volume \(name) does not come from: it has no snapshot of it",
+                hint: "receive it into a volume of its own: name one that is not there")
+        }
+        return Problem(
+            .refused, "\(wanted), which volume \(name) does not have",
+            hint: known.isEmpty
+                ? "receive a whole snapshot first: send it without --from"
+                : "send from one that it has: \(.list(name)) tells which")
+    }
+
+    /// All of a volume is received only where nothing is lost by it.
+    private func requireVacant() throws {
+        guard receiver.snapshots.isEmpty else {
+            throw Problem(
+                .refused,
+                "volume \(name) has snapshots, and the stream holds a whole snapshot of volume "
+                    + source.name,
+                hint: "send with --from what both have, or receive it into a volume that is not there")
+        }
+        if receiver.halfReceived?.volume == source.uuid || overwrites { return }
+        guard try receiver.isBlank() else {
+            throw Problem(
+                .refused,
+                "volume \(name) holds data, which no snapshot has and the stream would overwrite",
+                hint: "receive it into a volume that is not there, or give this one up with --overwrite")
+        }
+    }
+}

@@ -1,0 +1,167 @@
+internal import Catalog
+internal import SnapshotModel
+internal import Stream
+internal import VolumeAccess
+
+/// One stream that is written into a volume, which this process has to itself.
+struct ReceiveRun {
+    private let context: ManagerContext
+    private let volume: VolumeRow
+    private let reader: StreamReader
+    private let receiver: any VolumeReceiver
+    private let request: ReceiveRequest
+    /// The snapshots that the volume has, by what they are known by everywhere.
+    private var known: [String: SnapshotManifest] = [:]
+
+    init(
+        _ context: ManagerContext, _ volume: VolumeRow, _ reader: StreamReader,
+        _ receiver: any VolumeReceiver, _ request: ReceiveRequest
+    ) {
+        self.context = context
+        self.volume = volume
+        self.reader = reader
+        self.receiver = receiver
+        self.request = request
+    }
+
+    private var name: String { volume.record.name }
+
+    /// Receives the snapshots of a stream whose first one has begun.
+    mutating func run(_ first: StreamSnapshot) throws -> [ReceivedSnapshot] {
+        for manifest in receiver.snapshots { try learn(manifest) }
+        var received = [try receive(first)]
+        while true {
+            switch try reader.next() {
+            case .snapshot(let snapshot): received.append(try receive(snapshot))
+            case .done: return received
+            case .data, .zeroes, .take: throw Self.unexpected
+            }
+        }
+    }
+
+    private mutating func learn(_ manifest: SnapshotManifest) throws {
+        known[try SnapshotIdentity.uuid(of: manifest, in: receiver.record.uuid)] = manifest
+    }
+
+    private static var unexpected: Problem {
+        Problem(.corrupt, "the stream is damaged: its records are out of order")
+    }
+
+    private mutating func receive(_ snapshot: StreamSnapshot) throws -> ReceivedSnapshot {
+        if let manifest = known[snapshot.uuid] {
+            let counts = try passOver()
+            return ReceivedSnapshot(
+                id: manifest.id, uuid: snapshot.uuid, name: manifest.name,
+                sourceID: snapshot.id, dataBytes: Int(clamping: counts.dataBytes), wasThere: true)
+        }
+        try ReceiveCheck(
+            context, volume, receiver, reader.volume, known, overwrites: request.overwrites
+        ).require(snapshot)
+        try receiver.begin(volume: reader.volume.uuid, snapshot: snapshot.uuid)
+        do {
+            let counts = try write(snapshot)
+            return try take(snapshot, counts)
+        } catch {
+            // What failed first is what people must know. What cannot be taken back now is at the next open.
+            try? receiver.takeBack()
+            throw error
+        }
+    }
+
+    /// Reads what the volume has already.
+    private func passOver() throws -> StreamCounts {
+        while true {
+            try context.end.check()
+            switch try reader.next() {
+            case .data, .zeroes: continue
+            case .take(let counts): return counts
+            case .snapshot, .done: throw Self.unexpected
+            }
+        }
+    }
+
+    private func write(_ snapshot: StreamSnapshot) throws -> StreamCounts {
+        var batch = ReceiveBatch(receiver)
+        let volumeBytes = receiver.record.geometry.volumeBytes
+        while true {
+            try context.end.check()
+            switch try reader.next() {
+            case .data(let bytes, let offset): try batch.add(bytes, at: offset)
+            case .zeroes(let range, _): try batch.add(zeroes: range)
+            case .take(let counts):
+                if snapshot.base == nil, snapshot.volumeBytes < volumeBytes {
+                    try batch.add(zeroes: snapshot.volumeBytes..<volumeBytes)
+                }
+                try batch.flush()
+                return counts
+            case .snapshot, .done: throw Self.unexpected
+            }
+        }
+    }
+}
+
+// MARK: - Taking
+
+extension ReceiveRun {
+    /// The id comes from the catalog first, then the store takes the snapshot, then the catalog takes over what
+    /// that wrote, as of any snapshot.
+    private mutating func take(
+        _ snapshot: StreamSnapshot, _ counts: StreamCounts
+    ) throws -> ReceivedSnapshot {
+        let request = try begin(snapshot)
+        let manifest: SnapshotManifest
+        do { manifest = try receiver.take(request).manifest } catch {
+            try? Reconciler(context).settleQuietly([volume])
+            throw error
+        }
+        try record(manifest)
+        try learn(manifest)
+        return ReceivedSnapshot(
+            id: manifest.id, uuid: snapshot.uuid, name: manifest.name, sourceID: snapshot.id,
+            dataBytes: Int(clamping: counts.dataBytes), wasThere: false)
+    }
+
+    private func begin(_ snapshot: StreamSnapshot) throws -> SnapshotRequest {
+        let name = try freeName(snapshot)
+        return try context.catalog.atomically("giving out an id") {
+            var description = SnapshotDescription(
+                kind: .mirror, consistency: snapshot.consistency, name: name,
+                tags: snapshot.labels.tags, note: snapshot.labels.note,
+                source: SnapshotSource(
+                    volume: reader.volume.uuid, snapshot: snapshot.uuid, id: snapshot.id,
+                    ordinal: snapshot.ordinal, takenAt: snapshot.takenAt))
+            let id = try context.catalog.beginSnapshot(
+                volume: volume.record.name, description: description)
+            description.idFloor = try context.catalog.idFloor()
+            return SnapshotRequest(id: id, description: description)
+        }
+    }
+
+    /// The name that it has where it comes from, unless another one has it here: that is no reason to have no
+    /// copy.
+    private func freeName(_ snapshot: StreamSnapshot) throws -> String? {
+        guard let wanted = snapshot.labels.name else { return nil }
+        do {
+            try context.requireFree(wanted, in: name)
+            return wanted
+        } catch let problem as Problem where problem.code == .exists {
+            context.note(
+                "snapshot \(snapshot.id) of volume \(reader.volume.name) is received without its name: "
+                    + problem.message)
+            return nil
+        }
+    }
+
+    private func record(_ manifest: SnapshotManifest) throws {
+        let books = AreaBookkeeper(context, volume)
+        let usage = books.settled(before: manifest.ordinal)
+        try context.catalog.atomically("recording a snapshot") {
+            try context.catalog.commitSnapshot(manifest, volume: volume.record.name)
+            try books.snapshotTaken(manifest.ordinal, usage)
+            try context.log(
+                .received,
+                "snapshot \(manifest.id) was received from volume \(reader.volume.name)",
+                volume: volume.record.name, snapshot: manifest.id)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+package import SnapshotModel
+internal import StoreFormat
+internal import System
+
+// A stream that is written into the volume. What it overwrites is preserved as of any first write, so that all
+// snapshots stay whole. While ``ReceiveNote`` is in the store, the volume's own content is a part of what is to
+// come: whoever opens it next gives it back that of the newest snapshot, and whoever writes then finds no note.
+extension LiveEngine {
+    /// The stream that a volume without snapshots holds a part of; nil when there is none.
+    package var halfReceived: ReceiveNote? { withShared { $0.halfReceived } }
+
+    /// Notes, durably, that a stream is written from now on.
+    package func beginReceiving(_ volume: String, _ snapshot: String) throws(Problem) {
+        try checkOpen()
+        try checkNotPoisoned()
+        guard chain.merge == nil else {
+            throw Problem(
+                .refused, "a merge runs on volume “\(record.name)”",
+                hint: "wait until it has ended: \(.mergeStatus(record.name))")
+        }
+        let note = ReceiveNote(
+            volume: volume, snapshot: snapshot, newest: chain.hasLive ? chain.newest : nil,
+            begunAt: options.clock.now())
+        try store.writeReceiveNote(note)
+        withShared { $0.halfReceived = note }
+    }
+
+    /// Takes the snapshot that a stream has brought: from its manifest on, it is there.
+    package func takeReceived(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
+        let outcome = try takeSnapshot(request)
+        withShared { $0.halfReceived = nil }
+        // What stays of it when this fails says by its snapshot that it is over.
+        try store.removeReceiveNote()
+        return outcome
+    }
+
+    /// Preserves at once what many writes to come will overwrite; of a range that shall become zeroes, what has
+    /// data.
+    package func preserveAhead(
+        _ data: [Range<Int>], zeroes: [Range<Int>]
+    ) throws(Problem) {
+        gate.enter()
+        defer { gate.leave() }
+        let chain = chain
+        try checkNotPoisoned()
+        guard let active = chain.active, chain.hasLive else { return }
+        var needed: [Range<ChunkIndex>] = []
+        for range in data {
+            try check(range, in: chain)
+            needed.append(chain.preserved(of: chain.geometry.chunks(touching: range)))
+        }
+        for range in zeroes {
+            try check(range, in: chain)
+            needed += try dataChunks(in: range, chain)
+        }
+        let chunks = ChunkSet(unordered: needed.filter { !$0.isEmpty }).ranges
+            .filter { !active.isPreserved($0) }
+        guard !chunks.isEmpty else { return }
+        do {
+            try makingRoom { () throws(IOFailure) in
+                _ = try active.preserve(chunks, of: origin, geometry: chain.geometry)
+            }
+        } catch {
+            // Whatever the volume's policy is: what is received is never worth a snapshot.
+            throw preservationProblem(error)
+        }
+    }
+
+    private func dataChunks(
+        in range: Range<Int>, _ chain: ChainState
+    ) throws(Problem) -> [Range<ChunkIndex>] {
+        var chunks: [Range<ChunkIndex>] = []
+        var position = range.lowerBound
+        do throws(IOFailure) {
+            while let data = try origin.firstData(in: position..<range.upperBound) {
+                chunks.append(chain.preserved(of: chain.geometry.chunks(touching: data)))
+                position = data.upperBound
+            }
+        } catch { throw originProblem(error) }
+        return chunks
+    }
+
+    /// The first stretch of a range in which the origin may hold other bytes than zeroes; nil when there is none.
+    package func firstData(in range: Range<Int>) throws(Problem) -> Range<Int>? {
+        do throws(IOFailure) { return try origin.firstData(in: range) } catch {
+            throw originProblem(error)
+        }
+    }
+
+    /// Whether the volume reads as one of its snapshots, as far as that goes: what was written since is compared.
+    package func isUnchanged(since manifest: SnapshotManifest) throws(Problem) -> Bool {
+        let chain = chain
+        guard manifest.volumeBytes <= chain.geometry.volumeBytes else { return false }
+        let geometry = Geometry(
+            volumeBytes: manifest.volumeBytes, chunkBytes: chain.geometry.chunkBytes)
+        var written = ChunkSet()
+        for entry in chain.snapshots where entry.manifest.ordinal >= manifest.ordinal {
+            written = written.union(try map(of: entry.manifest, in: chain).chunks)
+        }
+        guard !written.isEmpty else { return true }
+        let view = try openView(of: manifest.id)
+        defer { view.close() }
+        for range in written.ranges.map({ geometry.bytes(of: $0) }) {
+            guard try reads(range, as: view) else { return false }
+        }
+        return true
+    }
+
+    private func reads(_ range: Range<Int>, as view: SnapshotView) throws(Problem) -> Bool {
+        var own = AlignedBuffer(count: Self.pieceBytes)
+        var old = AlignedBuffer(count: Self.pieceBytes)
+        for piece in Self.pieces(of: range) {
+            var left = own.mutableBytes(in: 0..<piece.count)
+            try read(into: &left, at: piece.lowerBound)
+            var right = old.mutableBytes(in: 0..<piece.count)
+            try view.read(into: &right, at: piece.lowerBound)
+            guard own.bytes(in: 0..<piece.count).hasSameBytes(old.bytes(in: 0..<piece.count)) else {
+                return false
+            }
+        }
+        return true
+    }
+
+    private static let pieceBytes = 1 << 20
+
+    private static func pieces(of range: Range<Int>) -> [Range<Int>] {
+        stride(from: range.lowerBound, to: range.upperBound, by: pieceBytes).map {
+            $0..<min(range.upperBound, $0 + pieceBytes)
+        }
+    }
+}
+
+// MARK: - Taking back
+
+extension LiveEngine {
+    /// Before anybody uses the volume: gives it back what it was before a stream that did not come to its end.
+    func recoverReceiving() throws(Problem) {
+        guard let note = try store.receiveNote() else { return }
+        let newest = chain.snapshots.last?.manifest
+        if newest?.source?.snapshot == note.snapshot { return try store.removeReceiveNote() }
+        guard let expected = note.newest else {
+            withShared { $0.halfReceived = note }
+            return warn(
+                "volume “\(record.name)” holds a part of a stream that was cut: receive it again; it takes no "
+                    + "snapshots before")
+        }
+        guard newest?.ordinal == expected, let active = chain.active, chain.merge == nil else {
+            warn(
+                "THE CONTENT OF VOLUME “\(record.name)” IS PARTLY THAT OF A STREAM THAT WAS CUT: it could not be "
+                    + "taken back, because snapshot \(expected) of its chain is not the newest any more, or "
+                    + "lost; revert to a snapshot that is whole")
+            return try store.removeReceiveNote()
+        }
+        try giveBack(active)
+        try store.removeReceiveNote()
+        warn(
+            "a stream that was cut had begun to change volume “\(record.name)”: it was given back what its "
+                + "newest snapshot holds")
+    }
+
+    /// The same while the volume is open.
+    package func takeBackReceived() throws(Problem) {
+        guard let note = halfReceived, note.newest != nil, let active = chain.active else { return }
+        try giveBack(active)
+        try store.removeReceiveNote()
+        withShared { $0.halfReceived = nil }
+    }
+
+    /// Copies what the newest snapshot preserved to where it was. Doing it again changes nothing; its exceptions
+    /// stay.
+    private func giveBack(_ active: GrowingArea) throws(Problem) {
+        try checkNotPoisoned()
+        try markOriginOpen()
+        let geometry = geometry
+        var buffer = AlignedBuffer(count: Self.pieceBytes)
+        for run in active.chunkMap().runs {
+            let whole = geometry.bytes(of: run.originRange)
+            let start = format.offset(of: run.area)
+            for piece in Self.pieces(of: whole) {
+                var bytes = buffer.mutableBytes(in: 0..<piece.count)
+                do throws(IOFailure) {
+                    try active.device.read(
+                        into: &bytes, at: start + (piece.lowerBound - whole.lowerBound))
+                    try put(buffer.bytes(in: 0..<piece.count), at: piece)
+                } catch { throw originProblem(error) }
+            }
+        }
+        try syncOrigin()
+    }
+
+    /// What was a hole becomes one again.
+    private func put(_ bytes: RawSpan, at range: Range<Int>) throws(IOFailure) {
+        let unit = format.chunkBytes
+        var position = 0
+        while position < bytes.byteCount {
+            let end = min(bytes.byteCount, position + unit)
+            let part = bytes.extracting(position..<end)
+            let start = range.lowerBound + position
+            if part.isZero {
+                try origin.punch(start..<start + part.byteCount)
+            } else {
+                try origin.write(part, at: start)
+            }
+            position = end
+        }
+    }
+
+    /// - Throws: `refused` while the volume holds a part of a stream, but for the snapshot that this brings.
+    func requireWhole(for description: SnapshotDescription) throws(Problem) {
+        guard let note = halfReceived, description.source?.snapshot != note.snapshot else { return }
+        throw Problem(
+            .refused,
+            "volume “\(record.name)” holds a part of a stream that was cut: a snapshot of it would be of nothing "
+                + "that ever was",
+            hint: "receive the stream again, or remove the volume: \(.volumeRemove(record.name))")
+    }
+}

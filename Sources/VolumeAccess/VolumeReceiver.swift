@@ -1,0 +1,51 @@
+package import SnapshotModel
+
+/// A volume that this process alone has open, to write a stream into it. What is overwritten is preserved, so that
+/// its snapshots stay whole; what a stream that does not come to its end has changed is taken back, here or by
+/// whoever opens the volume next. One thread uses it.
+package protocol VolumeReceiver: AnyObject {
+    /// The volume's record as it is now.
+    var record: VolumeRecord { get }
+    /// The snapshots that can be read, by ordinal.
+    var snapshots: [SnapshotManifest] { get }
+    /// What opening the volume has found.
+    var warnings: [Advice] { get }
+    /// The stream of which a volume without snapshots holds a part.
+    var halfReceived: ReceiveNote? { get }
+
+    /// Whether nothing is in the volume.
+    func isBlank() throws(Problem) -> Bool
+    /// Whether the volume reads as one of its snapshots.
+    func isUnchanged(since snapshot: SnapshotManifest) throws(Problem) -> Bool
+
+    /// Notes, durably, which snapshot is written from now on.
+    ///
+    /// - Parameters:
+    ///   - volume: the UUID of the volume that sends it.
+    ///   - snapshot: its own.
+    /// - Throws: `refused` while a merge runs.
+    func begin(volume: String, snapshot: String) throws(Problem)
+    /// Preserves at once what is overwritten next.
+    ///
+    /// - Throws: `no_space` when that cannot be: nothing is given up for it.
+    func prepare(data: [Range<Int>], zeroes: [Range<Int>]) throws(Problem)
+    func write(_ bytes: RawSpan, at offset: Int) throws(Problem)
+    /// Has a range of any length read as zeroes, and take no space where that is possible.
+    func zero(_ range: Range<Int>) throws(Problem)
+    /// Takes the snapshot that has been written; durable, with its content, when it returns.
+    func take(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome
+    /// Gives the volume back what it was at the beginning.
+    func takeBack() throws(Problem)
+
+    func close()
+}
+
+extension VolumeDriver {
+    /// Refused, where a driver cannot.
+    package func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver {
+        throw Problem(
+            .refused,
+            "volume \(place.name) is \(traits.noun), into which no stream is received",
+            hint: "receive it into a volume of its own: name one that is not there, with --origin PATH")
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import SnapshotModel
+import Testing
+
+@testable import Stream
+
+/// The stream was made by a program of its own, from docs/on-disk.md alone.
+@Suite("The format of streams is what docs/on-disk.md says")
+struct GoldenStreamTests {
+    private static let words: [StreamWord] = [
+        .snapshot(
+            Streams.snapshot(
+                1, volumeBytes: 2048, isWhole: true,
+                labels: SnapshotLabels(name: "first", note: "a note", tags: ["one", "two"]))),
+        .data([UInt8](repeating: 0x11, count: 512), 0), .zeroes(512..<1536, true),
+        .zeroes(1536..<2048, false), .take,
+        .snapshot(Streams.snapshot(2, volumeBytes: 2048, isWhole: false)),
+        .data([UInt8](repeating: 0x22, count: 512), 1024), .take,
+    ]
+
+    private func golden() throws -> [UInt8] {
+        let path = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "Fixtures/version-1.hex")
+        let digits = try String(contentsOf: path, encoding: .utf8).filter { !$0.isNewline }
+        var (bytes, rest) = ([UInt8](), digits[...])
+        while !rest.isEmpty {
+            bytes.append(try #require(UInt8(rest.prefix(2), radix: 16)))
+            rest = rest.dropFirst(2)
+        }
+        return bytes
+    }
+
+    @Test("what is written is the golden stream, byte by byte")
+    func writes() throws { #expect(try Streams.bytes(Self.words) == golden()) }
+
+    @Test("the golden stream is read")
+    func reads() throws {
+        let read = try Streams.words(golden())
+        #expect(read.problem == nil)
+        #expect(read.words == Self.words)
+    }
+}
