@@ -59,10 +59,12 @@ rebuilt=
 borrowed=()
 build_modules() {
     local source name sources_of
-    printf 'module CSystem { header "%s" export * }\n' "$PWD/Sources/CSystem/include/CSystem.h" \
-        >"$objects/CSystem.modulemap"
-    for source in Sources/CSystem/*.c; do
-        clang -O2 -g -fPIC -fsanitize=address -I Sources/CSystem/include \
+    for name in CSystem CStream; do
+        printf 'module %s { header "%s" export * }\n' \
+            $name "$PWD/Sources/$name/include/$name.h"
+    done >"$objects/CSystem.modulemap"
+    for source in Sources/{CSystem,CStream}/*.c; do
+        clang -O2 -g -fPIC -fsanitize=address -I "$(dirname "$source")/include" \
             -c "$source" -o "$objects/C-$(basename "$source" .c).o"
     done
     for name in SnapshotModel Scheduler System VolumeAccess StoreFormat MergeKit; do
@@ -81,6 +83,7 @@ declare -A sources=(
     [record]=Fuzz/RecordFuzzer.swift
     [journal]=Fuzz/JournalFuzzer.swift
     [write-back]=Fuzz/WriteBackFuzzer.swift
+    [stream]="Fuzz/StreamFuzzer.swift $(find Sources/Stream -name '*.swift' -printf '%p ')"
     [index-map]=Fuzz/IndexMapFuzzer.swift
     [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkMaps/ChunkRunCodec.swift
         Sources/Catalog/ChunkMaps/ChunkSegment.swift Sources/Catalog/File/CatalogError.swift'
@@ -95,7 +98,7 @@ declare -A sources=(
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal write-back index-map chunk-map control settings time-zone calendar retention
+    area record journal write-back stream index-map chunk-map control settings time-zone calendar retention
     clock catalog)
 
 build_target() {
@@ -104,7 +107,7 @@ build_target() {
     # Intended splitting: a list of paths without spaces.
     # shellcheck disable=SC2086
     swiftc "${flags[@]}" -module-name Fuzzer -o "$scratch/$target" ${sources[$target]} \
-        "${modules[@]}"
+        "${modules[@]}" -lcrypto -lzstd
     # This run's own name for what it has built.
     ln -f "$scratch/$target" "$run/$target"
 }
@@ -115,10 +118,13 @@ write_seeds() {
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
         Fuzz/SeedWriter.swift Sources/Control/ControlWire.swift
     swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
-        "$objects/SeedWriter.o" "${modules[@]}"
+        "$objects/SeedWriter.o" "${modules[@]}" -lcrypto -lzstd
     "$scratch/seed-writer" "$run/seeds"
-    mkdir -p "$run/seeds/settings"
+    mkdir -p "$run/seeds/settings" "$run/seeds/stream"
     cp Config/*.toml "$run/seeds/settings"
+    # The golden stream, behind the byte that says that it is one.
+    printf '%b' "\\0$(tr -d '\n' <Tests/StreamTests/Fixtures/version-1.hex | sed 's/../\\x&/g')" \
+        >"$run/seeds/stream/version-1"
     cp Tests/SchedulerTests/Fixtures/zones/*.tzif "$run/seeds/time-zone"
 }
 

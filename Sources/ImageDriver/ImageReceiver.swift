@@ -58,6 +58,7 @@ final class ImageReceiver: VolumeReceiver {
 
     func write(_ bytes: RawSpan, at offset: Int) throws(Problem) {
         try engine.write(bytes, at: offset)
+        engine.startWriteback(of: offset..<offset + bytes.byteCount)
     }
 
     /// So much is preserved, and becomes a hole, at once at most.

@@ -11,6 +11,6 @@ package enum SnapshotIdentity {
     ) throws(Problem) -> String {
         if let source = manifest.source { return source.snapshot }
         return try DigestUUID.make(
-            of: "snapmgr snapshot \(volume) \(manifest.ordinal) \(manifest.id) \(manifest.takenAt)")
+            of: "snapmgr-snapshot \(volume) \(manifest.ordinal) \(manifest.id) \(manifest.takenAt)")
     }
 }

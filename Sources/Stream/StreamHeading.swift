@@ -90,7 +90,8 @@ extension Problem {
     static func cutStream(_ place: String) -> Problem {
         Problem(
             .corrupt, "the stream was cut \(place)",
-            hint: "see why the sender ended, and send it again; snapshots that it had whole are there")
+            hint: "see why the sender ended, and send it again; snapshots that it had whole are "
+                + "there")
     }
 
     /// The stream was written by a later version.

@@ -15,7 +15,7 @@ enum StreamPreamble {
         guard bytes.starts(with: StreamFormat.magic) else {
             throw Problem(
                 .corrupt, "this is no stream of snapshots: it does not begin as one",
-                hint: "give what `snapmgr send` writes to standard input")
+                hint: "give what a sender writes to standard input; see \(.help(["send"]))")
         }
         let span = bytes.span.bytes
         let version: UInt32 = span.littleEndian(at: 8)

@@ -46,6 +46,7 @@ extension VolumeDriver {
         throw Problem(
             .refused,
             "volume \(place.name) is \(traits.noun), into which no stream is received",
-            hint: "receive it into a volume of its own: name one that is not there, with --origin PATH")
+            hint: "receive it into a volume of its own: name one that is not there, with --origin "
+                + "PATH")
     }
 }

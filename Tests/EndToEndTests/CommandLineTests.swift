@@ -10,7 +10,8 @@ struct CommandLineTests {
         ["revert"],
         ["merge", "status"], ["merge", "pause"], ["merge", "resume"], ["merge", "throttle"],
         ["merge", "cancel"], ["status"], ["modify"], ["hold", "add"], ["hold", "list"], ["release"],
-        ["delete"], ["export"], ["serve"], ["check"], ["catalog", "rebuild"], ["events"],
+        ["delete"], ["export"], ["send"], ["receive"], ["serve"], ["check"],
+        ["catalog", "rebuild"], ["events"],
         ["completion"],
     ]
 

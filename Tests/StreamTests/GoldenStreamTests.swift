@@ -33,6 +33,23 @@ struct GoldenStreamTests {
     @Test("what is written is the golden stream, byte by byte")
     func writes() throws { #expect(try Streams.bytes(Self.words) == golden()) }
 
+    @Test("a snapshot is known by place, id and time; a received one by what it was known by")
+    func identity() throws {
+        var manifest = SnapshotManifest(
+            ordinal: SnapshotOrdinal(rawValue: 2), id: SnapshotID(rawValue: 7), volumeBytes: 4096,
+            takenAt: Timestamp(clampingSeconds: 1_795_348_800, nanoseconds: 123_456_789),
+            description: SnapshotDescription(name: "one"))
+        let volume = Streams.volume.uuid
+        let uuid = "6963437a-ff55-8d15-8c69-2d9198874da4"
+        #expect(try SnapshotIdentity.uuid(of: manifest, in: volume) == uuid)
+        manifest.labels = SnapshotLabels(name: "two")
+        #expect(try SnapshotIdentity.uuid(of: manifest, in: volume) == uuid)
+        manifest.source = SnapshotSource(
+            volume: volume, snapshot: "known", id: manifest.id, ordinal: manifest.ordinal,
+            takenAt: manifest.takenAt)
+        #expect(try SnapshotIdentity.uuid(of: manifest, in: "another") == "known")
+    }
+
     @Test("the golden stream is read")
     func reads() throws {
         let read = try Streams.words(golden())

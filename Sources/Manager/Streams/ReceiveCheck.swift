@@ -85,14 +85,16 @@ struct ReceiveCheck {
                 .refused,
                 "volume \(name) has snapshots, and the stream holds a whole snapshot of volume "
                     + source.name,
-                hint: "send with --from what both have, or receive it into a volume that is not there")
+                hint: "send with --from what both have, or receive it into a volume that is not "
+                    + "there")
         }
         if receiver.halfReceived?.volume == source.uuid || overwrites { return }
         guard try receiver.isBlank() else {
             throw Problem(
                 .refused,
                 "volume \(name) holds data, which no snapshot has and the stream would overwrite",
-                hint: "receive it into a volume that is not there, or give this one up with --overwrite")
+                hint: "receive it into a volume that is not there, or give this one up with "
+                    + "--overwrite")
         }
     }
 }

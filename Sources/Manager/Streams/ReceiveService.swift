@@ -33,7 +33,7 @@ package struct ReceiveService {
         let reader = try StreamReader(from: source)
         guard case .snapshot(let first) = try reader.next() else {
             throw Problem(
-                .corrupt, "the stream has no snapshot", hint: "send one: snapmgr send --help")
+                .corrupt, "the stream has no snapshot", hint: "send one: \(.help(["send"]))")
         }
         return try context.asJob(.receive, of: [request.volume]) { context in
             try ReceiveService(context: context).receive(request, reader, first)

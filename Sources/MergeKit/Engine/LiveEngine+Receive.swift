@@ -80,6 +80,9 @@ extension LiveEngine {
         return chunks
     }
 
+    /// Has written bytes begin to move to the disk, so that less is left when all of it must be there.
+    package func startWriteback(of range: Range<Int>) { origin.startWriteback(of: range) }
+
     /// The first stretch of a range in which the origin may hold other bytes than zeroes; nil when there is none.
     package func firstData(in range: Range<Int>) throws(Problem) -> Range<Int>? {
         do throws(IOFailure) { return try origin.firstData(in: range) } catch {

@@ -4,6 +4,16 @@ import Stream
 
 /// Standard output as where a stream goes. Unlike a text's, its reader's end is a failure: he has not all of it.
 final class StandardOutputSink: StreamSink {
+    /// A pipe that holds more has reader and writer wait for each other less often.
+    private static let pipeBytes: Int32 = 1 << 20
+    /// F_SETPIPE_SZ of Linux, which the C library shows to GNU programs alone.
+    private static let setPipeSize: Int32 = 1031
+
+    init() {
+        // What is no pipe, or may not be so long, stays as it is.
+        _ = fcntl(STDOUT_FILENO, Self.setPipeSize, Self.pipeBytes)
+    }
+
     func write(_ bytes: RawSpan) throws(Problem) {
         var done = 0
         while done < bytes.byteCount {

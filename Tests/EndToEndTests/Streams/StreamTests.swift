@@ -56,7 +56,8 @@ extension ServedTests {
             }
         }
 
-        @Test("a stream that is cut between any two records leaves the copy whole; the same stream ends it")
+        @Test(
+            "a stream that is cut between two records leaves the copy whole; the same one ends it")
         func cuts() throws {
             let scene = try StreamScene()
             let ids = try (0..<3).map { try scene.snapshot(UInt8($0 + 1), $0 * 8..<$0 * 8 + 16) }
@@ -78,7 +79,7 @@ extension ServedTests {
             #expect(try scene.ids("copy").count == 3)
         }
 
-        @Test("a receiver that is killed at any moment leaves the copy whole; the same stream ends it")
+        @Test("a receiver that is killed leaves the copy whole; the same stream ends it")
         func kills() throws {
             let scene = try StreamScene(size: "64M")
             let first = try scene.snapshot(1, 0..<512)
@@ -150,7 +151,8 @@ extension ServedTests {
         func ends() throws {
             let scene = try StreamScene()
             let id = try scene.snapshot(1, 0..<64)
-            let result = try scene.shell("$S send \(id) | head -c 100 >/dev/null; exit ${PIPESTATUS[0]}")
+            let result = try scene.shell(
+                "$S send \(id) | head -c 100 >/dev/null; exit ${PIPESTATUS[0]}")
             #expect(result.status == 1)
             #expect(result.errors.contains("whoever read the stream has ended"))
             let terminal = try scene.shell("script -qec \"$S send \(id)\" /dev/null")

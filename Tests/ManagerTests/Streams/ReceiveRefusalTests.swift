@@ -94,7 +94,7 @@ struct ReceiveRefusalTests {
         #expect(try scene.content(of: copy, in: "b") == scene.content(of: second, in: "a"))
     }
 
-    @Test("a stream that is cut between any two records brings what it had whole, and nothing else changes")
+    @Test("a stream that is cut between two records brings what it had whole, and nothing else")
     func cut() throws {
         let (scene, ids, changes) = try scene()
         let contents = try ids.map { try scene.content(of: $0, in: "a") }
@@ -114,7 +114,7 @@ struct ReceiveRefusalTests {
         #expect(try scene.receive(changes).taken.isEmpty)
     }
 
-    @Test("a whole snapshot that was cut is received again, and meanwhile no snapshot is taken of its part")
+    @Test("a whole snapshot that was cut is received again; no snapshot is taken of its part")
     func cutWhole() throws {
         let scene = try StreamScene()
         let id = try scene.snapshot(1, 0..<64)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("A stream brings snapshots to another volume, as they were")
 struct ReceiveTests {
-    @Test("a whole snapshot makes the volume; what changed since becomes its next snapshot, older ones stay")
+    @Test("a whole snapshot makes the volume; what changed since becomes its next snapshot")
     func wholeAndChanges() throws {
         let scene = try StreamScene()
         let first = try scene.snapshot(1, 0..<8, name: "first")
@@ -26,7 +26,7 @@ struct ReceiveTests {
         #expect(brought.snapshots[0].dataBytes == 12 * ManagerFixture.chunkBytes)
     }
 
-    @Test("name, note, tags, time and consistency come along, and where it comes from is known for good")
+    @Test("name, note, tags and time come along, and where it comes from is known for good")
     func labels() throws {
         let scene = try StreamScene()
         let id = try scene.snapshot(1, 0..<1, name: "one")

@@ -41,7 +41,7 @@ struct ReceiveCommand: ManagerCommand {
         guard isatty(STDIN_FILENO) == 0 else {
             throw Problem(
                 .usage, "a stream is not read from a terminal",
-                hint: "give what `snapmgr send` writes to standard input; see \(.help(["receive"]))")
+                hint: "give what a sender writes to standard input; see \(.help(["send"]))")
         }
         let report = try context.manager().receives.receive(
             ReceiveRequest(volume, originPath: origin, overwrites: overwrite),
@@ -55,7 +55,8 @@ struct ReceiveCommand: ManagerCommand {
             let name = snapshot.name.map { " \($0)" } ?? ""
             return snapshot.wasThere
                 ? "snapshot \(snapshot.id)\(name) was there already\n"
-                : "snapshot \(snapshot.id)\(name) received: \(display.size(snapshot.dataBytes)) of data\n"
+                : "snapshot \(snapshot.id)\(name) received: "
+                    + "\(display.size(snapshot.dataBytes)) of data\n"
         }
         return made + lines.joined()
     }

@@ -48,7 +48,8 @@ struct SendCommand: ManagerCommand {
         guard isatty(STDOUT_FILENO) == 0 else {
             throw Problem(
                 .usage, "a stream is not written to a terminal",
-                hint: "send it to `snapmgr receive` by a pipe, or into a file; see \(.help(["send"]))")
+                hint: "send it to a receiver by a pipe, or into a file; see "
+                    + "\(.help(["receive"]))")
         }
         let report = try context.manager().sends.send(request, to: StandardOutputSink())
         context.meter.finish()
