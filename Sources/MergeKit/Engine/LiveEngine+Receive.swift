@@ -140,7 +140,12 @@ extension LiveEngine {
     func recoverReceiving() throws(Problem) {
         guard let note = try store.receiveNote() else { return }
         let newest = chain.snapshots.last?.manifest
-        if newest?.source?.snapshot == note.snapshot { return try store.removeReceiveNote() }
+        // One that was deleted is an earlier copy of it: nobody deletes before this has been looked at.
+        if let newest, newest.source?.snapshot == note.snapshot, newest.ordinal != note.newest,
+            !newest.isDeleted
+        {
+            return try store.removeReceiveNote()
+        }
         guard let expected = note.newest else {
             withShared { $0.halfReceived = note }
             return warn(

@@ -163,6 +163,22 @@ struct ReceiveRefusalTests {
         #expect(try store.receiveNote() == nil)
     }
 
+    @Test("an earlier copy that was deleted is not taken for one that was not received whole")
+    func killedAgain() throws {
+        let (scene, _, changes) = try scene()
+        try scene.receive(changes)
+        let newest = try #require(try scene.ids().last)
+        let source = try #require(try scene.manager.details.show("\(newest)").source)
+        let before = try scene.fixture.content(of: "b")
+        _ = try scene.manager.deletions.delete(["\(newest)"], isDryRun: false)
+        try scene.fixture.withEngine("b") { engine in
+            try engine.beginReceiving(source.volume, source.snapshot)
+            let bytes = [UInt8](repeating: 88, count: 20 * ManagerFixture.chunkBytes)
+            try engine.write(bytes.span.bytes, at: 0)
+        }
+        #expect(try scene.fixture.content(of: "b") == before)
+    }
+
     @Test("a damaged stream changes nothing, wherever the damage is")
     func damaged() throws {
         let (scene, _, changes) = try scene()
