@@ -95,6 +95,24 @@ struct CanonicalManifestTests {
         }
     }
 
+    @Test("where a snapshot comes from is of version 3, and the general reader's; it has bounds, too")
+    func received() throws {
+        var random = SeededGenerator(seed: 4)
+        var manifest = manifest(&random, letters: "a")
+        manifest.source = SnapshotSource(
+            volume: "v", snapshot: "s", id: SnapshotID(rawValue: 7),
+            ordinal: SnapshotOrdinal(rawValue: 3), takenAt: Timestamp(stored: 0))
+        let bytes = try RecordCodec.encode(manifest, as: .manifest)
+        #expect(String(decoding: bytes, as: UTF8.self).contains("\"version\":3}"))
+        #expect(CanonicalManifest.decode(bytes) == nil)
+        let read = try RecordCodec.decode(
+            SnapshotManifest.self, from: bytes, as: .manifest, path: "x")
+        #expect(read.source == manifest.source)
+        #expect(read.flaw == manifest.flaw)
+        manifest.source?.snapshot = "../s"
+        #expect(manifest.flaw != nil)
+    }
+
     @Test("numbers out of bounds, impossible times and words that nobody knows are not read")
     func impossible() throws {
         var random = SeededGenerator(seed: 3)
@@ -109,7 +127,7 @@ struct CanonicalManifestTests {
             ("\"volumeBytes\":4096", "\"volumeBytes\":04096"),
             ("\"volumeBytes\":4096", "\"volumeBytes\":9999999999999999999"),
             ("\"ordinal\":", "\"ordinal\":9"), ("\"version\":2", "\"version\":1"),
-            ("\"version\":2", "\"version\":3"), ("snapmgr-manifest", "snapmgr-revert"),
+            ("\"version\":2", "\"version\":4"), ("snapmgr-manifest", "snapmgr-revert"),
         ] {
             let altered = resealed(Array(text.replacing(old, with: new).utf8))
             #expect(CanonicalManifest.decode(altered) == nil, "\(new)")
