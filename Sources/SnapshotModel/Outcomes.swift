@@ -43,6 +43,9 @@ package struct RevertPreview: Hashable, Sendable, Codable {
     package var preserveBytes: Int
     /// Why the revert would be refused; nil when it would not.
     package var refusal: Problem?
+    /// Why the clone whose content the volume would get cannot be taken just now, unless its clients are
+    /// overruled; nil when it can. Servers of older versions do not say it.
+    package var cloneProblem: Problem?
 
     package init(target: SnapshotID, planBytes: Int, preserveBytes: Int, refusal: Problem?) {
         self.target = target

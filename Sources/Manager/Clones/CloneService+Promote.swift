@@ -66,6 +66,7 @@ extension CloneService {
             let name = options.name ?? known.record.name
             try VolumeService.requireValid(name)
             try requireFreeVolumeName(name, replacing: known)
+            try MountHolds(context).requireUnmounted(clone: known.record.name, of: row.volume)
             // Refused for the same reasons as its deletion.
             _ = try context.withSession(volume) { session in
                 try session.deleteClone(known.record.name, isDryRun: true)

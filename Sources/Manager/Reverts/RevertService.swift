@@ -156,6 +156,7 @@ package struct RevertService {
         for member in members {
             if let problem = try context.inspector(member.volume).openProblem() { throw problem }
             if let clients = try member.session.clients() { throw clients.problem(member.name) }
+            if let problem = member.preview.cloneProblem { throw problem }
         }
     }
 
@@ -196,7 +197,12 @@ package struct RevertService {
 
     private func requireAllowed(_ members: [RevertMember], _ options: RevertOptions) throws {
         if !options.overrulesClients {
-            try MountHolds(context).requireUnmounted(members.map(\.target.id))
+            let mounts = MountHolds(context)
+            try mounts.requireUnmounted(members.map(\.target.id))
+            for member in members {
+                guard let clone = member.clone else { continue }
+                try mounts.requireUnmounted(clone: clone.name, of: member.name)
+            }
         }
         for member in members {
             // In mid-merge the first safety snapshot still stands, so the next revert takes none.

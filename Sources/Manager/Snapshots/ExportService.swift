@@ -104,6 +104,7 @@ package struct ExportService {
         let path = try free(file)
         let (name, id) = (row.record.name, row.record.snapshotID)
         try Reconciler(context).tidy([row.volume])
+        try MountHolds(context).requireUnmounted(clone: name, of: row.volume)
         let bytes = try Self.write(to: path) { partial in
             let bytes = try context.withSession(try context.volume(row.volume)) { session in
                 try session.exportClone(name, path: partial)

@@ -125,10 +125,8 @@ extension VolumeService {
             // What another state serves is none of this one's business.
             let isTakenOver = try isTakenOver(volume)
             let isLetGo = try overrulesClients && !isTakenOver && hasServer(volume)
-            if !overrulesClients, !isTakenOver {
-                try MountHolds(context).requireUnmounted(volume: name)
-                try requireNoClients(volume)
-            }
+            if !isTakenOver { try MountHolds(context).requireUnmounted(volume: name) }
+            if !overrulesClients, !isTakenOver { try requireNoClients(volume) }
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)
             let keepsStore = keepsStore || isTakenOver

@@ -70,9 +70,7 @@ extension LiveEngine {
         try removeStray(of: found)
         let ordinal = found.ordinal
         let known = cloneTable.withLock { $0.open[ordinal] }
-        if let writers = known?.writers, writers > 0, !overrulesClients {
-            throw writersProblem(found, writers)
-        }
+        if !overrulesClients, let problem = writersProblem(found) { throw problem }
         let clone: LiveClone
         if let known { clone = known.clone } else { clone = try open(found) }
         var layers: [(ordinal: CloneOrdinal, map: ChunkMap)] = []
@@ -175,8 +173,11 @@ extension LiveEngine {
             hint: "wait until \(.mergeStatus(record.name)) says done")
     }
 
-    private func writersProblem(_ clone: CloneRecord, _ count: Int) -> Problem {
-        Problem(
+    /// Why nobody may take what a clone has; nil when nobody has it open for writing.
+    func writersProblem(_ clone: CloneRecord) -> Problem? {
+        let count = cloneTable.withLock { $0.open[clone.ordinal]?.writers ?? 0 }
+        guard count > 0 else { return nil }
+        return Problem(
             .refused,
             "\(title(of: clone)) is open for writing: \(count) \(count == 1 ? "client has" : "clients have") "
                 + "it open over NBD",

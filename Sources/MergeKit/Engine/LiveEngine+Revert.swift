@@ -13,10 +13,14 @@ extension LiveEngine {
         try drainWriteBack()
         return try withStableChain { chain throws(Problem) in
             let clone = try use.map { use throws(Problem) in
-                let target = try volumeState(chain).requireLive(id)
-                return try store.sourceMap(of: mergeableClone(use, for: target), format)
+                try mergeableClone(use, for: volumeState(chain).requireLive(id))
             }
-            return try quickPlanner(chain).previewRevert(to: id, over: clone ?? SourceMap())
+            let map = try clone.map { clone throws(Problem) in
+                try store.sourceMap(of: clone, format)
+            }
+            var preview = try quickPlanner(chain).previewRevert(to: id, over: map ?? SourceMap())
+            preview.cloneProblem = clone.flatMap(writersProblem)
+            return preview
         }
     }
 
