@@ -90,6 +90,10 @@ let package = Package(
             linkerSettings: [.linkedLibrary("ext2fs"), .linkedLibrary("com_err")]),
         // Files in a snapshot, without a mount.
         target("FileSystems", ["CExt2", "System", "SnapshotModel"]),
+        // libfuse, for a tree that is only read: TreeMount alone calls it.
+        .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
+        // The files of all snapshots as one mounted tree.
+        target("TreeMount", ["CFuse", "FileSystems", "System", "SnapshotModel"]),
         // What a look at everything means, for plugins and Prometheus: pure.
         target("Monitoring", ["Scheduler", "VolumeAccess", "SnapshotModel"]),
         // OpenSSL's SHA-256 and zstd; and over them the stream of `send` and `receive`: no I/O.
@@ -101,8 +105,8 @@ let package = Package(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "StoreFormat",
-                "Stream",
-                "VolumeAccess", "System", "Scheduler", "Settings", "SnapshotModel",
+                "Stream", "TreeMount", "VolumeAccess", "System", "Scheduler", "Settings",
+                "SnapshotModel",
             ]),
         // Lines of a log, for whoever reads standard error.
         target("ServiceLog", ["System", "SnapshotModel", logging]),
@@ -154,7 +158,9 @@ let package = Package(
                 "Catalog", "MergeKit", "StoreFormat", "System", "Scheduler", "SnapshotModel",
             ],
             path: "Benchmarks",
-            exclude: ["files.sh", "folding.sh", "guest.sh", "mounts.sh", "reflink.sh"],
+            exclude: [
+                "files.sh", "folding.sh", "guest.sh", "mounts.sh", "reflink.sh", "tree.sh",
+            ],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "HookProbe", dependencies: ["Hooks", "SnapshotModel"],
@@ -205,6 +211,9 @@ let package = Package(
             name: "StreamTests", dependencies: ["Stream", "System", "SnapshotModel", "TestKit"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         testTarget("FileSystemsTests", ["FileSystems", "System", "SnapshotModel", "TestKit"]),
+        testTarget(
+            "TreeMountTests",
+            ["TreeMount", "CFuse", "FileSystems", "System", "SnapshotModel", "TestKit"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
         testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
         testTarget(

@@ -6,6 +6,7 @@ set -euo pipefail
 build=(
     libdevmapper-dev   # device-mapper's header and library: block devices
     libext2fs-dev      # e2fsprogs' header and library: files in snapshots
+    libfuse3-dev       # libfuse's header and library: all snapshots, mounted
     libsqlite3-dev     # SQLite's header and library: the catalog
     libssl-dev         # OpenSSL's header and libcrypto: the SHA-256 of streams
     libzstd-dev        # zstd's header and library: compressed streams
@@ -36,6 +37,12 @@ test=(
     xfsprogs           # a filesystem that shares extents, for the step that root can run; mounts
     btrfs-progs        # a filesystem whose snapshots are mounted
     rsync              # compares what is mounted with what was there
+    acl                # setfacl, getfacl: access lists in what is mounted
+    attr               # setfattr, getfattr: extended attributes there
+    fuse3              # fusermount3: mounts of ordinary users
+    samba              # smbd, which gives snapshots as previous versions
+    samba-vfs-modules  # shadow_copy2, by which it does
+    smbclient          # a client that asks for them
 )
 bench=(
     "${build[@]}" "${serve[@]}"

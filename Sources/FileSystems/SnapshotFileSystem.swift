@@ -10,11 +10,18 @@ package protocol SnapshotFileSystem: AnyObject {
     var notes: [String] { get }
     /// The root folder's number.
     var root: UInt32 { get }
+    /// About how much memory it takes, in bytes.
+    var heldBytes: Int { get }
 
     func node(_ number: UInt32) throws(Problem) -> FileNode
 
     /// A folder's names in no order, without `.` and `..`.
     func entries(of folder: UInt32) throws(Problem) -> [FolderEntry]
+
+    /// The same in little memory.
+    ///
+    /// - Throws: `no_space` when they would take more than `limitBytes`.
+    func names(of folder: UInt32, limitBytes: Int) throws(Problem) -> PackedNames
 
     /// The number that has a name in a folder; nil when nothing has it.
     func number(of name: FileName, in folder: UInt32) throws(Problem) -> UInt32?

@@ -11,6 +11,15 @@ package enum MountTable {
     /// - Parameter path: from the root, without links.
     package static func isPoint(_ path: String) -> Bool { mounts.contains { $0.point == path } }
 
+    /// Whether the last thing that is mounted on a folder is a filesystem of a kind.
+    ///
+    /// - Parameters:
+    ///   - path: from the root, without links.
+    ///   - subtype: the kernel's word, as `fuse.snapmgr`.
+    package static func isPoint(_ path: String, subtype: String) -> Bool {
+        mounts.last { $0.point == path }?.filesystem == subtype
+    }
+
     /// Where a loop device's filesystem is mounted, the last one first.
     package static func points(of loop: LoopDevice) -> [String] {
         points(of: loop.number, loop.path, in: mounts)

@@ -12,8 +12,10 @@ package final class WindowedBytes: VolumeBytes {
     private var former: [Int: [UInt8]] = [:]
 
     private static let windowBytes = 32 << 10
-    /// Of each of the two: 16 MiB in all.
-    private static let windowsMaximum = 256
+    /// Of each of the two.
+    let windowsMaximum: Int
+    /// 16 MiB in all.
+    package static let usualWindows = 256
 
     /// The windows that were read of since ``beginTrace()``; nil when nobody wants to know.
     private var traced: Set<Int>?
@@ -24,10 +26,15 @@ package final class WindowedBytes: VolumeBytes {
     /// One look at one folder or file takes so many at most.
     private static let readsMaximum = 1 << 20
 
-    package init(_ source: any VolumeBytes) {
+    /// - Parameter windowsMaximum: twice as many windows of 32 KiB are kept at most.
+    package init(_ source: any VolumeBytes, windowsMaximum: Int = usualWindows) {
         self.source = source
+        self.windowsMaximum = windowsMaximum
         byteCount = source.byteCount
     }
+
+    /// How much is kept, in bytes.
+    package var keptBytes: Int { (recent.count + former.count) * Self.windowBytes }
 
     /// From now on, what is read is noted.
     package func beginTrace() {
@@ -110,7 +117,7 @@ package final class WindowedBytes: VolumeBytes {
         if let known = recent[index] { return known }
         let bytes: [UInt8]
         if let known = former[index] { bytes = known } else { bytes = try load(index) }
-        if recent.count >= Self.windowsMaximum {
+        if recent.count >= windowsMaximum {
             former = recent
             recent = [:]
         }

@@ -14,6 +14,13 @@ package final class Ext4FileSystem: SnapshotFileSystem {
     package let kind = "ext4"
     package var root: UInt32 { facts.root }
 
+    package var heldBytes: Int {
+        // Descriptors of groups have 64 bytes at most; below a journal lie the windows of the volume itself.
+        let windows = bytes.keptBytes.multipliedClamped(by: journal == nil ? 1 : 2)
+        return windows.addingClamped(Int(facts.group_count).multipliedClamped(by: 64))
+            .addingClamped((journal?.copies.count ?? 0).multipliedClamped(by: 64))
+    }
+
     /// A folder may have so many names; a file so many stretches.
     static let entriesMaximum = 4 << 20
 
@@ -26,7 +33,9 @@ package final class Ext4FileSystem: SnapshotFileSystem {
         do throws(Problem) {
             let journal = try Ext4Journal(
                 bytes, plain.journalStretches(), blockBytes: Int(plain.facts.block_bytes))
-            return try Ext4FileSystem(WindowedBytes(JournaledBytes(bytes, journal)), journal)
+            let replayed = WindowedBytes(
+                JournaledBytes(bytes, journal), windowsMaximum: bytes.windowsMaximum)
+            return try Ext4FileSystem(replayed, journal)
         } catch {
             guard [.corrupt, .newerVersion].contains(error.code) else { throw error }
             return try Ext4FileSystem(bytes, flaw: error.message)
@@ -146,6 +155,16 @@ package final class Ext4FileSystem: SnapshotFileSystem {
             throw Problem(.corrupt, "folder \(folder) has more names than any should have")
         }
         return list.entries
+    }
+
+    package func names(of folder: UInt32, limitBytes: Int) throws(Problem) -> PackedNames {
+        let list = PackedNameList(limitBytes: limitBytes)
+        try check("folder \(folder) cannot be read") {
+            snapmgr_ext2_list(
+                handle, folder, PackedNameList.append, Unmanaged.passUnretained(list).toOpaque())
+        }
+        if let problem = list.problem { throw problem }
+        return list.names
     }
 
     package func number(of name: FileName, in folder: UInt32) throws(Problem) -> UInt32? {

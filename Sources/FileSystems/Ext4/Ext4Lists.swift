@@ -27,6 +27,29 @@ final class NameList {
     }
 }
 
+/// The same, packed, with names that a folder can have alone.
+final class PackedNameList {
+    private(set) var names = PackedNames()
+    private(set) var problem: Problem?
+    private let limitBytes: Int
+
+    init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+    static let append: snapmgr_ext2_on_name = { context, name, length, number, _ in
+        guard let context, let name else { return 1 }
+        let list = Unmanaged<PackedNameList>.fromOpaque(context).takeUnretainedValue()
+        list.append(FileName(Array(UnsafeBufferPointer(start: name, count: length))), number)
+        return list.problem == nil ? 0 : 1
+    }
+
+    private func append(_ name: FileName, _ number: UInt32) {
+        guard number != 0, name.isUsable else { return }
+        do throws(Problem) { try names.append(name, number, limitBytes: limitBytes) } catch {
+            problem = error
+        }
+    }
+}
+
 /// Where a file's blocks lie.
 final class StretchList {
     private(set) var stretches: [FileStretch] = []

@@ -35,8 +35,7 @@ package struct FindService {
     }
 
     private func readable(_ volume: VolumeRow) throws -> [SnapshotRow] {
-        try context.catalog.snapshots(volume: volume.record.name)
-            .filter { $0.phase == .present && $0.state != .broken }
+        try context.catalog.readableSnapshots(of: volume.record.name)
     }
 
     private func checked(_ report: FindReport, _ pattern: String) throws -> FindReport {

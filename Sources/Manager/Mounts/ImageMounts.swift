@@ -121,7 +121,7 @@ struct ImageMounts {
 
     /// Ends what is left of mounts that cannot be used any more, or were unmounted by hand. One of which somebody
     /// holds something, so that it cannot be ended yet, is said, and keeps nobody from the others.
-    private func sweep() throws {
+    func sweep() throws {
         for record in try folder.records() where !parts.isWhole(record) {
             do {
                 try end(record, isForced: true)
@@ -139,6 +139,7 @@ struct ImageMounts {
     /// The same for commands that do something else; nothing while another one mounts or unmounts. What fails
     /// is said.
     func sweepQuietly() {
+        TreeMounts(context).sweepQuietly()
         // A unit's tick may have no right to unmount: `status` tells what waits for who has.
         guard folder.mayHoldMounts, ProcessIdentity.mayMount else { return }
         do {
@@ -158,7 +159,7 @@ struct ImageMounts {
     private static let lookMilliseconds = 10
 
     /// Runs `body` while no other command of this state mounts or unmounts.
-    private func locked<Result>(_ body: () throws -> Result) throws -> Result {
+    func locked<Result>(_ body: () throws -> Result) throws -> Result {
         let deadline = Deadline(milliseconds: Self.patienceMilliseconds)
         while true {
             if let lock = try context.acquireLock(at: folder.lockPath) {

@@ -28,73 +28,82 @@ struct MountFolder {
 
     private static let suffix = ".json"
 
-    private static func fileName(_ number: Int) -> String { "\(number)\(suffix)" }
+    private static func fileName<Record: StoredMount>(
+        _ number: Int, _ kind: Record.Type
+    ) -> String { "\(kind.filePrefix)\(number)\(suffix)" }
 
-    /// All mounts of which there is a record, by number.
+    /// All mounts of a kind of which there is a record, by number.
     ///
     /// - Throws: `corrupt` and `newerVersion` when one cannot be read: what it holds must not be taken for free.
-    func records() throws -> [MountRecord] {
+    func records<Record: StoredMount>(
+        _ kind: Record.Type = MountRecord.self
+    ) throws -> [Record] {
         guard try FileFolder(path: state.path).exists("mounts") else { return [] }
         return try files.list("").compactMap { name in
-            name.hasSuffix(Self.suffix) ? Int(name.dropLast(Self.suffix.count)) : nil
-        }.sorted().compactMap(read)
+            name.hasSuffix(Self.suffix) && name.hasPrefix(kind.filePrefix)
+                ? Int(name.dropFirst(kind.filePrefix.count).dropLast(Self.suffix.count)) : nil
+        }.sorted().compactMap { try read($0, kind) }
     }
 
     /// Nil when it has gone meanwhile.
-    private func read(_ number: Int) throws -> MountRecord? {
+    private func read<Record: StoredMount>(_ number: Int, _ kind: Record.Type) throws -> Record? {
+        let name = Self.fileName(number, kind)
         let bytes: [UInt8]
         do throws(IOFailure) {
-            bytes = try files.readFile(Self.fileName(number), limitBytes: Self.bytesMaximum)
+            bytes = try files.readFile(name, limitBytes: Self.bytesMaximum)
         } catch {
             guard error.isAbsence else { throw error }
             return nil
         }
-        struct Version: Decodable { var version: Int }
         do {
             let version = try LineCodec.decode(Version.self, bytes).version
-            guard version <= MountRecord.newestVersion else { throw newer(number, version) }
-            let record = try LineCodec.decode(MountRecord.self, bytes)
-            if let flaw = record.flaw(name: number) { throw damaged(number, flaw) }
+            guard version <= kind.newestVersion else {
+                throw newer(name, version, kind.newestVersion)
+            }
+            let record = try LineCodec.decode(kind, bytes)
+            if let flaw = record.flaw(name: number) { throw damaged(name, flaw) }
             return record
         } catch let problem as Problem {
             throw problem
         } catch {
-            throw damaged(number, "it cannot be read")
+            throw damaged(name, "it cannot be read")
         }
     }
 
-    private func damaged(_ number: Int, _ cause: String) -> Problem {
+    /// What every record has, whatever its version is.
+    private struct Version: Decodable { var version: Int }
+
+    private func damaged(_ name: String, _ cause: String) -> Problem {
         Problem(
-            .corrupt, "\(path)/\(Self.fileName(number)) is no record of a mount: \(cause)",
+            .corrupt, "\(path)/\(name) is no record of a mount: \(cause)",
             hint: "unmount by hand what is mounted below \(path) and from it, then remove the file")
     }
 
-    private func newer(_ number: Int, _ version: Int) -> Problem {
+    private func newer(_ name: String, _ version: Int, _ known: Int) -> Problem {
         Problem(
             .newerVersion,
-            "\(path)/\(Self.fileName(number)) has version \(version), and this program knows "
-                + "\(MountRecord.newestVersion) at most",
+            "\(path)/\(name) has version \(version), and this program knows \(known) at most",
             hint: "use the newer program that has mounted it")
     }
 
     /// Replaces a record in one step.
-    func write(_ record: MountRecord) throws {
-        let name = Self.fileName(record.number)
+    func write<Record: StoredMount>(_ record: Record) throws {
+        let name = Self.fileName(record.number, Record.self)
         let draft = "." + name
         try files.writeFile(draft, try LineCodec.encode(record))
         try files.rename(draft, to: name)
     }
 
-    func remove(_ number: Int) throws {
-        do throws(IOFailure) { try files.removeFile(Self.fileName(number)) } catch {
+    func remove<Record: StoredMount>(_ number: Int, _ kind: Record.Type = MountRecord.self) throws {
+        do throws(IOFailure) { try files.removeFile(Self.fileName(number, kind)) } catch {
             guard error.isAbsence else { throw error }
         }
     }
 
-    /// A number that no mount has, with the folder of all made if need be.
-    func freeNumber() throws -> Int {
+    /// A number that no mount of a kind has, with the folder of all made if need be.
+    func freeNumber<Record: StoredMount>(_ kind: Record.Type = MountRecord.self) throws -> Int {
         try Paths.makeFolders(path)
-        let taken = Set(try records().map(\.number))
+        let taken = Set(try records(kind).map(\.number))
         guard taken.count < Self.countMaximum,
             let number = (1...Self.countMaximum).first(where: { !taken.contains($0) })
         else {
@@ -125,6 +134,9 @@ struct MountFolder {
     /// What a mount's programs say.
     func logPath(_ number: Int) -> String { "\(path)/\(number).log" }
 
+    /// What the program says that shows all snapshots of a volume; locked while it is there.
+    func treeLogPath(_ number: Int) -> String { "\(path)/\(TreeRecord.filePrefix)\(number).log" }
+
     /// The socket of a volume's server that was started for mounts. Nothing else here ends so, and a socket's
     /// path may not be long.
     func socketPath(_ volume: String) -> String { "\(path)/\(volume).sock" }
@@ -149,4 +161,18 @@ struct MountFolder {
 
     /// Best effort, likewise.
     func removeLog(_ number: Int) { try? files.removeFile("\(number).log") }
+}
+
+/// A record of a mount of some kind, as a file of a line of JSON.
+protocol StoredMount: Codable {
+    /// What its file's name begins with, before its number.
+    static var filePrefix: String { get }
+    static var newestVersion: Int { get }
+
+    var number: Int { get }
+
+    /// What makes it no record of a mount; nil when it is one.
+    ///
+    /// - Parameter name: the number that its file has.
+    func flaw(name: Int) -> String?
 }

@@ -1,14 +1,16 @@
 internal import SnapshotModel
 
-/// Keeps what is mounted from being taken away. To be asked while the volume is locked: what is mounted has
+/// Keeps what is mounted from being taken away; a mount of all snapshots holds none of them, but the volume. To be asked while the volume is locked: what is mounted has
 /// its record by then.
 struct MountHolds {
     private let folder: MountFolder
     private let parts: MountParts
+    private let trees: TreeMounts
 
     init(_ context: ManagerContext) {
         folder = MountFolder(context.state)
         parts = MountParts(context)
+        trees = TreeMounts(context)
     }
 
     /// Those whose programs are there; what is left of others holds nothing.
@@ -32,12 +34,19 @@ struct MountHolds {
     }
 
     /// - Throws: `refused`, naming what of it is mounted, and where.
-    func requireUnmounted(volume: String) throws { try refuse(held { $0.volume == volume }) }
+    func requireUnmounted(volume: String) throws {
+        try refuse(held { $0.volume == volume })
+        let tree = try folder.records(TreeRecord.self)
+            .first { $0.volume == volume && trees.isRunning($0) }
+        if let tree { throw Self.refusal(tree.what, tree.folder) }
+    }
 
     private func refuse(_ records: [MountRecord]) throws {
         guard let record = records.first else { return }
-        throw Problem(
-            .refused, "\(record.what) is mounted on \(record.folder)",
-            hint: "run \(.umount(record.folder))")
+        throw Self.refusal(record.what, record.folder)
+    }
+
+    private static func refusal(_ what: String, _ path: String) -> Problem {
+        Problem(.refused, "\(what) is mounted on \(path)", hint: "run \(.umount(path))")
     }
 }

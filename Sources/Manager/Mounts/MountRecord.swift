@@ -54,7 +54,9 @@ struct MountRecord: Hashable, Sendable, Codable {
     }
 }
 
-extension MountRecord {
+extension MountRecord: StoredMount {
+    static let filePrefix = ""
+
     /// As messages call what is mounted.
     var what: String {
         clone.map { "clone \($0) of volume \(volume)" }

@@ -17,12 +17,24 @@ package struct MountReport: Hashable, Sendable {
     /// Nil where nobody has noted it.
     package var mountedAt: Timestamp?
     package var state: State
+    /// Of a mount of all snapshots; nil of others.
+    package var tree: Tree?
+
+    /// What a mount of all snapshots has more.
+    package struct Tree: Hashable, Sendable {
+        /// How the snapshots' folders are named.
+        package var names: FolderNames
+        /// How many there are; nil where nobody has counted.
+        package var snapshotCount: Int?
+    }
 
     package enum State: String, Hashable, Sendable {
         case mounted
         /// Its server or another part of it has ended, so that it cannot be read.
         case broken
         case unmounted
+        /// Nothing is done: it was only looked whether it could be.
+        case planned
     }
 }
 
@@ -39,7 +51,8 @@ extension MountReport {
 
     /// As messages call it.
     package var what: String {
-        clone.map { "clone \($0) of volume \(volume)" }
+        guard tree == nil else { return TreeRecord.what(volume) }
+        return clone.map { "clone \($0) of volume \(volume)" }
             ?? snapshot.map { "snapshot \($0) of volume \(volume)" } ?? "volume \(volume)"
     }
 }
@@ -52,7 +65,9 @@ extension MountReport: JSONConvertible {
             "device": JSONValue(devicePath), "directory": JSONValue(folder),
             "filesystem": JSONValue(filesystem), "read_only": JSONValue(isReadOnly),
             "mounted_at": JSONValue(mountedAt),
-            "state": JSONValue(state),
+            "state": JSONValue(state), "all": JSONValue(tree != nil),
+            "names": JSONValue(tree?.names.rawValue),
+            "snapshots": JSONValue(tree?.snapshotCount),
         ]
     }
 }

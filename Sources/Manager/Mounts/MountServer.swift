@@ -72,13 +72,21 @@ struct MountServer {
 
     // MARK: Ending
 
+    /// As ``endUnlessUsed(_:of:)``, whoever has started it for mounts.
+    func endUnlessUsed(of volume: String, storePath: String) throws {
+        guard let running = try RunningServer.find(volume, storePath: storePath) else { return }
+        let isOwn = running.socket == folder.socketPath(volume)
+        try endUnlessUsed(
+            Place(process: running.process, socket: running.socket, isOwn: isOwn), of: volume)
+    }
+
     private static let endMilliseconds = 20_000
 
     /// Ends the server that was started for a volume's mounts when there is none any more.
     func endUnlessUsed(_ place: Place, of volume: String) throws {
-        guard place.isOwn, try !folder.records().contains(where: { $0.volume == volume }) else {
-            return
-        }
+        guard place.isOwn, try !folder.records().contains(where: { $0.volume == volume }),
+            try !folder.records(TreeRecord.self).contains(where: { $0.volume == volume })
+        else { return }
         place.process.send(SIGTERM)
         guard place.process.awaitEnd(milliseconds: Self.endMilliseconds) else {
             return context.note(

@@ -39,6 +39,7 @@ package struct MountService {
     package func mount(
         _ request: MountRequest, environment: [String: String]
     ) throws -> MountReport {
+        ImageMounts(context).sweepQuietly()
         let folder = try Self.existingFolder(request.folder)
         let target = try target(request.reference)
         if request.isForWriting, target.isReadOnly { throw readOnlyProblem(target) }
@@ -97,9 +98,29 @@ package struct MountService {
         return path
     }
 
+    /// Mounts a folder for each snapshot of a volume, kept up to date, in one mount of one program. What fails
+    /// leaves nothing behind.
+    ///
+    /// - Parameter environment: where `PATH` and `SNAPMGR_NBDKIT_PLUGIN` are.
+    /// - Throws: `refused` for what is no ext4, and where something is mounted or lies in the folder already;
+    ///   `missing` when a program or a part of the kernel is.
+    package func mountAll(
+        _ request: TreeRequest, environment: [String: String]
+    ) throws -> MountReport {
+        ImageMounts(context).sweepQuietly()
+        return try TreeMounts(context).mount(request, environment: environment)
+    }
+
+    /// Is the program of such a mount, until it is unmounted.
+    ///
+    /// - Parameter number: of its record.
+    package func serveTree(_ number: Int, environment: [String: String]) throws {
+        try TreeProgram(context: context).run(number, environment: environment)
+    }
+
     // MARK: Unmounting
 
-    /// Unmounts a snapshot or a clone, and ends all that it was mounted with; or a volume under device-mapper
+    /// Unmounts a snapshot, a clone or all snapshots, and ends all that it was mounted with; or a volume under device-mapper
     /// itself, and does the revert that waited for this.
     ///
     /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
@@ -108,6 +129,9 @@ package struct MountService {
         let path = try Paths.absolute(folder)
         if let record = try ImageMounts(context).unmount(path) {
             return MountReport(record, state: .unmounted)
+        }
+        if let record = try TreeMounts(context).unmount(path) {
+            return record.report(.unmounted)
         }
         return try DeviceMounts(context: context).unmount(try Self.existingFolder(path))
     }
@@ -125,7 +149,8 @@ package struct MountService {
                 record, devicePath: loop?.path,
                 state: parts.state(of: record))
         }
-        return try (images + DeviceMounts(context: context).list())
+        let trees = try TreeMounts(context).list()
+        return try (images + trees + DeviceMounts(context: context).list())
             .filter { names.contains($0.volume) }
             .sorted { ($0.volume, $0.folder) < ($1.volume, $1.folder) }
     }

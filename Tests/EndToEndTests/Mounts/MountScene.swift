@@ -37,7 +37,8 @@ final class MountScene {
         }
         for record in records {
             let helpers = record["helpers"] as? [[String: Any]] ?? []
-            for process in helpers + [record["server"] as? [String: Any] ?? [:]] {
+            let others = ["server", "program"].compactMap { record[$0] as? [String: Any] }
+            for process in helpers + others {
                 if let id = process["id"] as? Int32 { Glibc.kill(id, SIGKILL) }
             }
         }
@@ -71,6 +72,28 @@ final class MountScene {
             """)
         try harness.json("volume", "create", "data", "--origin", "disk.img")
         try harness.json("snapshot", "data")
+    }
+
+    /// Changes the volume's content as a client of its server does.
+    ///
+    /// - Parameters:
+    ///   - script: what changes a copy of the image: `next.img`.
+    ///   - isMounted: whether it is mounted on `files` then.
+    func change(isMounted: Bool = true, _ script: String) throws {
+        let steps =
+            isMounted
+            ? "mkdir files; mount -o loop next.img files\n\(script)\numount files; rmdir files"
+            : script
+        let uri = "nbd+unix:///data?socket=\(path("change.sock"))"
+        try run(
+            """
+            cp --sparse=always disk.img next.img
+            \(steps)
+            '\(CommandLineHarness.binary)' serve data --socket '\(path("change.sock"))' 2>change.log &
+            until nbdinfo --size '\(uri)' >/dev/null 2>&1; do kill -0 $!; sleep 0.1; done
+            nbdcopy --flush next.img '\(uri)'
+            kill $!; wait $! || true; rm next.img
+            """)
     }
 
     /// Runs a script in the harness's folder, and returns what it prints.

@@ -148,7 +148,7 @@ struct StatusCommand: ManagerCommand {
     private func line(_ mount: MountReport) -> String {
         let remedy = Wording.shell.text("\(.umount(mount.folder))")
         switch mount.state {
-        case .mounted: break
+        case .mounted, .planned: break
         case .broken:
             return "warning: \(mount.what) is mounted on \(mount.folder), but a part of that has "
                 + "ended, and nothing can be read: run \(remedy)\n"
