@@ -134,6 +134,7 @@ struct ImageMounts {
                         + Problem(error).message)
             }
         }
+        try MountServer(context).endStrays()
     }
 
     /// The same for commands that do something else; nothing while another one mounts or unmounts. What fails
@@ -143,7 +144,9 @@ struct ImageMounts {
         // A unit's tick may have no right to unmount: `status` tells what waits for who has.
         guard folder.mayHoldMounts, ProcessIdentity.mayMount else { return }
         do {
-            guard try folder.records().contains(where: { !parts.isWhole($0) }),
+            guard
+                try folder.records().contains(where: { !parts.isWhole($0) })
+                    || !MountServer(context).strays().isEmpty,
                 let lock = try context.acquireLock(at: folder.lockPath)
             else { return }
             defer { withExtendedLifetime(lock) {} }

@@ -21,7 +21,23 @@ struct MountFolder {
     /// Whether there may be mounts: a look for who does not want to read more.
     var mayHoldMounts: Bool {
         let names = try? FileFolder(path: state.path).exists("mounts") ? files.list("") : []
-        return names?.contains { $0.hasSuffix(Self.suffix) } ?? true
+        return names?.contains { $0.hasSuffix(Self.suffix) || $0.hasSuffix(Self.socketSuffix) }
+            ?? true
+    }
+
+    private static let socketSuffix = ".sock"
+
+    /// The volumes for whose mounts a server was started that has left its socket, or still has it.
+    func servedVolumes() throws -> [String] {
+        guard try FileFolder(path: state.path).exists("mounts") else { return [] }
+        return try files.list("").filter { $0.hasSuffix(Self.socketSuffix) }
+            .map { String($0.dropLast(Self.socketSuffix.count)) }.sorted()
+    }
+
+    /// Whether anything of a volume is mounted, or was.
+    func hasRecords(of volume: String) throws -> Bool {
+        try records().contains { $0.volume == volume }
+            || records(TreeRecord.self).contains { $0.volume == volume }
     }
 
     // MARK: Records
@@ -139,7 +155,7 @@ struct MountFolder {
 
     /// The socket of a volume's server that was started for mounts. Nothing else here ends so, and a socket's
     /// path may not be long.
-    func socketPath(_ volume: String) -> String { "\(path)/\(volume).sock" }
+    func socketPath(_ volume: String) -> String { "\(path)/\(volume)\(Self.socketSuffix)" }
 
     /// What that server says. No mount's log has such a name, whatever the volume is called: that of a mount is
     /// locked while the mount is alive.

@@ -188,7 +188,8 @@ struct MountParts {
     }
 
     private func end(_ loop: LoopDevice, _ record: MountRecord, isForced: Bool) throws {
-        for point in MountTable.points(of: loop) {
+        let points = MountTable.points(of: loop)
+        for point in points {
             let flags = UMOUNT_NOFOLLOW | (isForced ? MNT_DETACH : 0)
             guard umount2(point, Int32(flags)) == 0 || isForced else {
                 throw Self.refusal(errno, point)
@@ -198,7 +199,10 @@ struct MountParts {
             // It has gone with its filesystem.
             guard error.code == ENXIO else { throw error }
         }
-        guard loop.awaitRelease(milliseconds: Self.patienceMilliseconds) else {
+        // Whoever stood in what an earlier sweep has taken away may stand there for days: it is not waited for.
+        let patience =
+            !isForced ? Self.patienceMilliseconds : points.isEmpty ? 0 : Self.forcedMilliseconds
+        guard loop.awaitRelease(milliseconds: patience) else {
             throw Problem(
                 .refused, "\(record.what) is still mounted or open elsewhere, as \(loop.path)",
                 hint: "see who has it with `fuser -v \(loop.path)`, then run the command again")

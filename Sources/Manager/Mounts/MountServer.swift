@@ -47,6 +47,9 @@ struct MountServer {
             try awaitServing(server, volume)
         } catch {
             server.identity.send(SIGTERM)
+            if server.identity.awaitEnd(milliseconds: Self.endMilliseconds) {
+                try? removeFiles(of: name)
+            }
             throw error
         }
         return Place(process: server.identity, socket: own, isOwn: true)
@@ -84,16 +87,66 @@ struct MountServer {
 
     /// Ends the server that was started for a volume's mounts when there is none any more.
     func endUnlessUsed(_ place: Place, of volume: String) throws {
-        guard place.isOwn, try !folder.records().contains(where: { $0.volume == volume }),
-            try !folder.records(TreeRecord.self).contains(where: { $0.volume == volume })
-        else { return }
+        guard place.isOwn, try !folder.hasRecords(of: volume) else { return }
+        guard !isUsed(place) else {
+            return context.note(
+                "volume \(volume): the server of its mounts, process \(place.process.id), has other "
+                    + "clients, and stays until they have gone")
+        }
         place.process.send(SIGTERM)
         guard place.process.awaitEnd(milliseconds: Self.endMilliseconds) else {
             return context.note(
                 "volume \(volume): the server of its mounts, process \(place.process.id), still ends"
             )
         }
+        try removeFiles(of: volume)
+    }
+
+    private func removeFiles(of volume: String) throws {
         try Paths.remove(folder.socketPath(volume))
         try Paths.remove(folder.serverLogPath(volume))
+    }
+
+    private static let leavingMilliseconds = 500
+
+    /// Whether somebody else has found the server. The one whose mount has ended may be leaving just now.
+    private func isUsed(_ place: Place) -> Bool {
+        let deadline = Deadline(milliseconds: Self.leavingMilliseconds)
+        while RunningServer.hasClients(place.process, on: place.socket) {
+            guard !deadline.hasPassed else { return true }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+        return false
+    }
+
+    // MARK: Strays
+
+    /// The volumes for which a server was started and nothing is mounted: the command that was to mount it was
+    /// killed before it had a record, or somebody else used the server when the last mount went.
+    func strays() throws -> [String] {
+        try folder.servedVolumes().filter { volume in try !folder.hasRecords(of: volume) }
+    }
+
+    /// Ends them. To be called while nobody else mounts.
+    func endStrays() throws {
+        for name in try strays() {
+            do { try endStray(of: name) } catch {
+                context.note(
+                    "volume \(name): whether a server was left by its mounts cannot be told: "
+                        + Problem(error).message)
+            }
+        }
+    }
+
+    private func endStray(of name: String) throws {
+        let row = try context.catalog.volume(named: name)
+        let running = try row.flatMap { try RunningServer.find(name, storePath: $0.storePath) }
+        guard let running, running.socket == folder.socketPath(name) else {
+            return try removeFiles(of: name)
+        }
+        // Somebody uses it, and that is no matter of this command.
+        guard !RunningServer.hasClients(running.process, on: running.socket) else { return }
+        try endUnlessUsed(
+            Place(process: running.process, socket: running.socket, isOwn: true), of: name)
     }
 }

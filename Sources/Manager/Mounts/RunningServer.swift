@@ -45,15 +45,26 @@ struct RunningServer {
                 + "\(.serve(volume))")
     }
 
+    /// The kernel's table of Unix sockets that have a path, as a process sees it.
+    private static func table(_ process: Int32) -> [[Substring]] {
+        text("/proc/\(process)/net/unix").split(separator: "\n").dropFirst().compactMap { line in
+            // Number, references, protocol, flags, type, state, inode, path.
+            let words = line.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: true)
+            return words.count == 8 ? words : nil
+        }
+    }
+
+    /// Whether anybody is connected to a server by its socket.
+    static func hasClients(_ process: ProcessIdentity, on socket: String) -> Bool {
+        // The server's ends have its path, and the state "connected".
+        table(process.id).contains { $0[5] == "03" && $0[7] == socket }
+    }
+
     /// The paths of the Unix sockets on which a process listens; none where that cannot be seen.
     private static func listening(_ process: Int32) -> [String] {
         let folder = "/proc/\(process)"
-        let table = text("\(folder)/net/unix").split(separator: "\n").dropFirst()
         var paths: [Substring: String] = [:]
-        for line in table {
-            // Number, references, protocol, flags, type, state, inode, path.
-            let words = line.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: true)
-            guard words.count == 8, words[3] == "00010000" else { continue }
+        for words in table(process) where words[3] == "00010000" {
             paths[words[6]] = String(words[7])
         }
         let names = (try? FileFolder(path: folder).list("fd")) ?? []

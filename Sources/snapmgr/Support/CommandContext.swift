@@ -5,6 +5,7 @@ import Manager
 import Settings
 import ShellWords
 import SnapshotModel
+import System
 
 /// A command that works with the manager.
 protocol ManagerCommand: ParsableCommand {
@@ -133,6 +134,12 @@ struct CommandContext {
     func show(_ value: JSONValue, text: () throws -> String) throws {
         meter.finish()
         if global.json { Output.write("\(value)\n") } else { Output.show(try text()) }
+    }
+
+    /// Has programs that this process starts read the settings that `--config` names, too.
+    func exportConfig() throws {
+        guard let path = global.config else { return }
+        setenv(SettingsLocation.variable, try FileFolder.realPath(path), 1)
     }
 
     /// A file that is named must be there; without one, the defaults of the built-in kind apply.

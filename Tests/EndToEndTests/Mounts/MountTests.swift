@@ -79,6 +79,18 @@ extension EndToEndMounts {
                 try scene.fails(
                     13, "clone", "delete", "trial",
                     saying: ["clone trial", scene.path("view"), "snapmgr umount"]) == nil)
+            for command in [
+                ["revert", "1", "--with", "trial", "--yes"],
+                ["revert", "1", "--with", "trial", "-n"], ["clone", "promote", "trial"],
+                ["clone", "promote", "trial", "-n"], ["export", "trial", "trial.img"],
+                ["volume", "remove", "data", "--yes"],
+                ["volume", "remove", "data", "--yes", "--force"],
+            ] {
+                let result = try scene.harness.run(command)
+                #expect(
+                    result.status == 13 && result.errors.contains(scene.path("view")),
+                    "\(command): \(result)")
+            }
             try scene.unmount()
             try scene.mount("data@trial")
             #expect(try scene.run("cat view/new; ls view | grep -c d3 || true") == "new\n0\n")

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SnapshotModel
+import TestKit
 import Testing
 
 extension EndToEndMounts {
@@ -95,6 +96,31 @@ extension EndToEndMounts {
             try scene.mount("trial")
             #expect(try scene.run("wc -l < view/numbers") == "100000\n")
             try scene.unmount()
+            #expect(try scene.leftovers() == "")
+        }
+
+        @Test("a server that a killed mount has left is ended, but not under somebody who uses it")
+        func strayServer() throws {
+            let scene = try scene()
+            let socket = scene.path("state/mounts/data.sock")
+            try scene.run("mkdir -p -m 700 state/mounts")
+            let server = try scene.harness.start(
+                [CommandLineHarness.binary, "serve", "data", "--socket", socket]
+            ).process
+            defer { server.end() }
+            let deadline = Instant.now + Instant.patience
+            var client: NBDClient?
+            while client == nil, Instant.now < deadline {
+                client = try? NBDClient(socket: socket, export: "data")
+                Instant.sleep(0.01)
+            }
+            try #require(client != nil)
+            #expect(try scene.harness.run("tick").status == 0)
+            #expect(server.isRunning)
+            client = nil
+            #expect(try scene.harness.run("tick").status == 0)
+            while server.isRunning, Instant.now < deadline { Instant.sleep(0.01) }
+            #expect(!server.isRunning)
             #expect(try scene.leftovers() == "")
         }
 

@@ -75,6 +75,7 @@ struct MountCommand: ManagerCommand {
     }
 
     func run(_ context: CommandContext) throws {
+        try context.exportConfig()
         guard !all else { return try mountAll(context) }
         let report = try context.manager().mounts.mount(
             MountRequest(
