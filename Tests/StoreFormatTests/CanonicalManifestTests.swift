@@ -95,7 +95,8 @@ struct CanonicalManifestTests {
         }
     }
 
-    @Test("where a snapshot comes from is of version 3, and the general reader's; it has bounds, too")
+    @Test(
+        "where a snapshot comes from is of version 3, and the general reader's; it has bounds, too")
     func received() throws {
         var random = SeededGenerator(seed: 4)
         var manifest = manifest(&random, letters: "a")
