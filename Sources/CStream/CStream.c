@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 struct snapmgr_digest {
@@ -76,6 +77,9 @@ long snapmgr_zstd_compress(
 
 int snapmgr_zstd_expand(
     snapmgr_zstd *zstd, void *target, size_t count, const void *source, size_t source_count) {
+  // Not one of those of before the first release, whose readers some libraries still have.
+  static const unsigned char magic[4] = {0x28, 0xB5, 0x2F, 0xFD};
+  if (source_count < sizeof magic || memcmp(source, magic, sizeof magic) != 0) return 0;
   // One frame and nothing behind it, which says itself how long its content is.
   if (ZSTD_findFrameCompressedSize(source, source_count) != source_count) return 0;
   if (ZSTD_getFrameContentSize(source, source_count) != count) return 0;

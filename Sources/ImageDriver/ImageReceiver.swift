@@ -41,15 +41,16 @@ final class ImageReceiver: VolumeReceiver {
     var halfReceived: ReceiveNote? { engine.halfReceived }
 
     func isBlank() throws(Problem) -> Bool {
-        try engine.firstData(in: 0..<record.geometry.volumeBytes) == nil
+        try engine.settleLog()
+        return try engine.firstData(in: 0..<record.geometry.volumeBytes) == nil
     }
 
     func isUnchanged(since snapshot: SnapshotManifest) throws(Problem) -> Bool {
         try engine.isUnchanged(since: snapshot)
     }
 
-    func begin(volume: String, snapshot: String) throws(Problem) {
-        try engine.beginReceiving(volume, snapshot)
+    func begin(volume: String, snapshot: String, base: SnapshotManifest?) throws(Problem) {
+        try engine.beginReceiving(volume, snapshot, base: base)
     }
 
     func prepare(data: [Range<Int>], zeroes: [Range<Int>]) throws(Problem) {

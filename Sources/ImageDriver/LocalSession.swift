@@ -340,7 +340,8 @@ extension LocalSession {
     package func deleteClone(
         _ name: String, for client: any RequestClient
     ) throws(Problem) -> Int {
-        let hold = held.withLock { $0?.clone.record.name == name ? $0 : nil }
+        let known = held.withLock { $0 }
+        let hold = known?.clone.record.name == name ? known : nil
         return try change.atOnce(for: client) { engine throws(Problem) in
             guard let hold else { return try engine.deleteClone(name) }
             return try engine.deleteClone(hold)

@@ -34,13 +34,18 @@ package struct ReceiveNote: Hashable, Sendable, Codable {
     package var volume: String
     /// That of the snapshot that is to come.
     package var snapshot: String
-    /// The newest snapshot at the beginning, whose content the volume had; nil when the stream brings all of it.
+    /// The snapshot that the stream builds on, whose content the volume had at the beginning; nil when the stream
+    /// brings all of it.
+    package var base: SnapshotOrdinal?
+    /// The newest snapshot at the beginning, into whose area goes what is overwritten; nil when there is no base.
     package var newest: SnapshotOrdinal?
     package var begunAt: Timestamp
 
     package init(
-        volume: String, snapshot: String, newest: SnapshotOrdinal?, begunAt: Timestamp
+        volume: String, snapshot: String, base: SnapshotOrdinal?, newest: SnapshotOrdinal?,
+        begunAt: Timestamp
     ) {
+        self.base = base
         self.volume = volume
         self.snapshot = snapshot
         self.newest = newest

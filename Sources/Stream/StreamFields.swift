@@ -94,7 +94,8 @@ struct StreamFieldValue {
     }
 
     func text(bytesMaximum: Int) throws(Problem) -> String {
-        guard bytes.count <= bytesMaximum, let text = String(validating: bytes, as: UTF8.self)
+        guard bytes.count <= bytesMaximum, !bytes.contains(0),
+            let text = String(validating: bytes, as: UTF8.self)
         else { throw .damagedStream("a text is too long, or is none") }
         return text
     }

@@ -100,7 +100,11 @@ extension StreamSnapshot {
         var kind: SnapshotKind?
         var consistency: Consistency?
         var labels = SnapshotLabels()
+        var tagBytes = 0
         var base: (uuid: String?, ordinal: SnapshotOrdinal?, takenAt: Timestamp?) = (nil, nil, nil)
+
+        /// Of all tags together: a manifest has a limit, and what stands there for a byte may take six.
+        private static let tagBytesMaximum = 128 << 10
 
         mutating func take(_ field: Field, _ value: StreamFieldValue) throws(Problem) {
             if field != .tag, !seen.insert(field.rawValue).inserted { isDoubled = true }
@@ -115,10 +119,10 @@ extension StreamSnapshot {
             case .name: labels.name = try value.text(bytesMaximum: 4 * TextBounds.nameLength)
             case .note: labels.note = try value.text(bytesMaximum: TextBounds.noteBytes)
             case .tag:
-                guard labels.tags.count < TextBounds.tagCount else {
-                    throw .damagedStream("a snapshot has too many tags")
-                }
                 labels.tags.append(try value.text(bytesMaximum: TextBounds.noteBytes))
+                tagBytes += value.bytes.count
+                guard labels.tags.count <= TextBounds.tagCount, tagBytes <= Self.tagBytesMaximum
+                else { throw .damagedStream("a snapshot has too many tags") }
             case .baseUUID: base.uuid = try value.uuid()
             case .baseOrdinal: base.ordinal = try value.bounded(SnapshotOrdinal.self)
             case .baseTakenAt: base.takenAt = try value.time()

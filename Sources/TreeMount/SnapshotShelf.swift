@@ -26,6 +26,6 @@ package protocol SnapshotShelf: AnyObject {
     /// - Throws: `not_found` when it is not there any more, `refused` for what is no ext4.
     func open(_ id: SnapshotID) throws(Problem) -> any SnapshotFileSystem
 
-    /// Nobody has asked for anything for a while: lets go what is only kept to be faster.
+    /// Nobody asks for anything at the moment: lets go of what is open.
     func rest()
 }

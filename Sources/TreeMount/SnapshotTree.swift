@@ -34,6 +34,9 @@ package final class SnapshotTree {
     /// How many snapshots' filesystems are open.
     var openCount: Int { fileSystems.count }
 
+    /// Nobody asks at the moment: nothing of a volume is kept open, so that what was read can be deleted.
+    func pause() { shelf.rest() }
+
     /// Nobody has asked for a while: what is only kept to be faster goes.
     func rest() {
         guard fileSystems.count > 0 else { return shelf.rest() }

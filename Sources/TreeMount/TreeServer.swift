@@ -45,20 +45,20 @@ package final class TreeServer {
         withExtendedLifetime(tree) {}
     }
 
-    private static let lookMilliseconds: Int32 = 500
-    /// So many looks without a request, and the tree rests.
-    private static let looksUntilRest = 2
+    /// Without a request for so long, the tree pauses; and for so long more, it rests.
+    private static let waits: [Int32] = [30, 1000]
 
     /// Answers until it is unmounted, or `isEnding`.
     package func run(isEnding: () -> Bool) {
-        var looks = 0
+        var stage = 0
         while !isEnding() {
-            let isAtRest = looks > Self.looksUntilRest
-            switch snapmgr_fuse_serve(session, isAtRest ? -1 : Self.lookMilliseconds) {
-            case 0:
-                looks += 1
-                if looks == Self.looksUntilRest { tree.rest() }
-            case 1: looks = 0
+            let wait = stage < Self.waits.count ? Self.waits[stage] : -1
+            switch snapmgr_fuse_serve(session, wait) {
+            case 0 where stage < Self.waits.count:
+                if stage == 0 { tree.pause() } else { tree.rest() }
+                stage += 1
+            case 0: break
+            case 1: stage = 0
             default: return
             }
         }

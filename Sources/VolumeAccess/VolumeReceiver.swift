@@ -23,8 +23,9 @@ package protocol VolumeReceiver: AnyObject {
     /// - Parameters:
     ///   - volume: the UUID of the volume that sends it.
     ///   - snapshot: its own.
-    /// - Throws: `refused` while a merge runs.
-    func begin(volume: String, snapshot: String) throws(Problem)
+    ///   - base: the snapshot here that it builds on; nil when all of it comes.
+    /// - Throws: `refused` while a merge runs, and where it could not be taken back.
+    func begin(volume: String, snapshot: String, base: SnapshotManifest?) throws(Problem)
     /// Preserves at once what is overwritten next.
     ///
     /// - Throws: `no_space` when that cannot be: nothing is given up for it.

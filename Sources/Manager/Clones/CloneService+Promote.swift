@@ -85,7 +85,9 @@ extension CloneService {
                 return bytes
             }
             try Reconciler(context).withVolume(row.volume) { volume in
-                try finish(report, row, volume, session)
+                // It may lie elsewhere than it did: it is known by its name.
+                let known = try clone("\(row.volume)@\(report.clone)")
+                try finish(report, known, volume, session)
             }
         }
         return report

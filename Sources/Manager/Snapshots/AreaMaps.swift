@@ -77,7 +77,8 @@ final class AreaMaps {
             volume: volume.record.name, ordinals: ordinals.lowerBound...last)
         var maps = recorded
         for ordinal in try unrecorded(ordinals, recorded) { maps[ordinal] = try read(ordinal) }
-        for ordinal in try extended(maps, ordinals) where recorded[ordinal] != nil {
+        // Also those that were read just now: what they have taken over may have gone since.
+        for ordinal in try extended(maps, ordinals) {
             do { maps[ordinal] = try read(ordinal) ?? maps[ordinal] } catch let problem as Problem
                 where problem.code == .notFound
             { continue }

@@ -36,9 +36,9 @@ package struct DiffService {
 
     /// - Parameter to: nil for the volume as it is; of a clone, for the snapshot that it began as.
     package func diff(_ from: String, _ to: String?) throws -> DiffReport {
-        let start = try point(from)
+        var start = try point(from)
         let to = to ?? base(of: start)
-        let end = try point(to)
+        var end = try point(to)
         guard start.volume == end.volume else {
             throw Problem(
                 .usage,
@@ -46,6 +46,8 @@ package struct DiffService {
                     + "\(end.volume)", hint: "name two snapshots of the same volume")
         }
         try Reconciler(context).tidy([start.volume])
+        // A clone may lie elsewhere than the catalog knew.
+        (start, end) = (try point(from), try point(to))
         for row in [start, end].compactMap(\.row) { try context.requireWhole(row) }
         let (older, newer) = start.ordinal <= end.ordinal ? (start, end) : (end, start)
         let volume = try context.volume(start.volume)

@@ -57,7 +57,9 @@ struct ReceiveRun {
         try ReceiveCheck(
             context, volume, receiver, reader.volume, known, overwrites: request.overwrites
         ).require(snapshot)
-        try receiver.begin(volume: reader.volume.uuid, snapshot: snapshot.uuid)
+        try receiver.begin(
+            volume: reader.volume.uuid, snapshot: snapshot.uuid,
+            base: snapshot.base.flatMap { known[$0.uuid] })
         do {
             let counts = try write(snapshot)
             return try take(snapshot, counts)
@@ -89,7 +91,7 @@ struct ReceiveRun {
             case .data(let bytes, let offset): try batch.add(bytes, at: offset)
             case .zeroes(let range, _): try batch.add(zeroes: range)
             case .take(let counts):
-                if snapshot.base == nil, snapshot.volumeBytes < volumeBytes {
+                if snapshot.volumeBytes < volumeBytes {
                     try batch.add(zeroes: snapshot.volumeBytes..<volumeBytes)
                 }
                 try batch.flush()
@@ -126,7 +128,7 @@ extension ReceiveRun {
         return try context.catalog.atomically("giving out an id") {
             var description = SnapshotDescription(
                 kind: .mirror, consistency: snapshot.consistency, name: name,
-                tags: snapshot.labels.tags, note: snapshot.labels.note,
+                tags: snapshot.labels.tags.filter { !$0.isEmpty }, note: snapshot.labels.note,
                 source: SnapshotSource(
                     volume: reader.volume.uuid, snapshot: snapshot.uuid, id: snapshot.id,
                     ordinal: snapshot.ordinal, takenAt: snapshot.takenAt))
@@ -142,9 +144,10 @@ extension ReceiveRun {
     private func freeName(_ snapshot: StreamSnapshot) throws -> String? {
         guard let wanted = snapshot.labels.name else { return nil }
         do {
+            try SnapshotName.validate(wanted)
             try context.requireFree(wanted, in: name)
             return wanted
-        } catch let problem as Problem where problem.code == .exists {
+        } catch let problem as Problem where [.exists, .usage].contains(problem.code) {
             context.note(
                 "snapshot \(snapshot.id) of volume \(reader.volume.name) is received without its name: "
                     + problem.message)

@@ -50,8 +50,14 @@ struct SendPlan {
     ) throws -> [SnapshotOrdinal] {
         guard let base else { return [last.ordinal] }
         let live = try context.catalog.liveOrdinals(
-            volume: volume.record.name, in: base.ordinal..<last.ordinal.next)
-        return live.sorted()
+            volume: volume.record.name, in: base.ordinal..<last.ordinal.next
+        ).sorted()
+        guard live.first == base.ordinal, live.last == last.ordinal else {
+            throw Problem(
+                .refused, "snapshots of volume \(volume.record.name) were deleted meanwhile",
+                hint: "see which there are: \(.list(volume.record.name))")
+        }
+        return live
     }
 
     private static func whole(

@@ -30,15 +30,17 @@ final class VolumeReader {
         session = nil
     }
 
-    /// Others wait for so long at most for a volume that one process alone can have open.
+    /// A session keeps the snapshots from being deleted that it has read last, and others off a volume that one
+    /// process alone can have open: for so long at most.
     private static let turnMilliseconds = 1000
     private static let pauseMilliseconds = 50
 
     private func open() throws -> any VolumeSession {
         if let session {
-            guard session.worksAlone, closesAt.hasPassed else { return session }
+            guard closesAt.hasPassed else { return session }
+            let worksAlone = session.worksAlone
             close()
-            BackgroundThread.sleep(milliseconds: Self.pauseMilliseconds)
+            if worksAlone { BackgroundThread.sleep(milliseconds: Self.pauseMilliseconds) }
         }
         let row = try context.volume(volume)
         if context.devices(of: row) == nil {

@@ -170,7 +170,15 @@ extension VolumeService {
     /// `.refused` when a server died and left writes that it had answered: the origin is to be a plain volume
     /// that has them. With the volume's lock.
     func requireNothingLogged(_ volume: VolumeRow) throws {
-        guard let reader = try ownReader(volume), try !reader.loggedChunks().isEmpty else { return }
+        guard let reader = try ownReader(volume) else { return }
+        if try Store(folder: FileFolder(path: volume.storePath)).receiveNote()?.base != nil {
+            throw Problem(
+                .refused,
+                "a stream was cut that was being written into volume \(volume.record.name), and its origin is "
+                    + "not what it was before yet",
+                hint: "have it given back by \(.serve(volume.record.name))")
+        }
+        guard try !reader.loggedChunks().isEmpty else { return }
         throw Problem(
             .refused,
             "the last server of volume “\(volume.record.name)” died with answered writes in its log, which "

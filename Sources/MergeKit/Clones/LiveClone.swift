@@ -283,6 +283,8 @@ package final class LiveClone: Sendable {
         _ next: CloneRecord, in area: GrowingArea, on device: CloneDevice,
         commit: () throws(Problem) -> Void
     ) throws(Problem) -> Bool {
+        // Most of what is to be durable is, before anybody waits.
+        try sync(present)
         gate.close()
         defer { gate.open() }
         let content = present

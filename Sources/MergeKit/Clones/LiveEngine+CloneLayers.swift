@@ -96,19 +96,23 @@ extension LiveEngine {
         }
     }
 
-    /// With the chain's lock taken: removes those of some layers that nobody reads any more. What fails here is
-    /// swept at the next open.
-    func release(_ layers: [CloneOrdinal]) {
+    /// With the chain's lock taken: removes those of a clone's layers that nobody else reads. What of them stays
+    /// when it fails is swept at the next open, as long as the clone's folder is there.
+    func release(_ layers: [CloneOrdinal], of clone: CloneOrdinal) throws(Problem) {
         let merged = Set(chain.merge?.record.clone?.areas.map(\.ordinal) ?? [])
         let gone = cloneTable.withLock { table in
-            let gone = table.spare(layers).filter { !merged.contains($0) }
-            table.layers.removeAll { gone.contains($0.ordinal) }
-            return gone
+            table.spare(layers, without: clone).filter { !merged.contains($0) }
         }
         for ordinal in gone {
-            for path in (try? store.removeClone(ordinal)) ?? [] {
-                warn("\(path) is not snapmgr's: it stays, and its folder with it")
-            }
+            try removeFolder(ordinal)
+            cloneTable.withLock { table in table.layers.removeAll { $0.ordinal == ordinal } }
+        }
+    }
+
+    /// Removes the folder of a clone or of a layer.
+    func removeFolder(_ ordinal: CloneOrdinal) throws(Problem) {
+        for path in try store.removeClone(ordinal) {
+            warn("\(path) is not snapmgr's: it stays, and its folder with it")
         }
     }
 

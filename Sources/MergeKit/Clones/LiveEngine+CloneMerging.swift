@@ -151,10 +151,10 @@ extension LiveEngine {
     private func removeEnded(_ used: RevertClone) {
         let gone = cloneTable.withLock { $0.remove(used.ordinal) }
         withExtendedLifetime(gone) {}
-        for path in (try? store.removeClone(used.ordinal)) ?? [] {
-            warn("\(path) is not snapmgr's: it stays, and its folder with it")
+        guard (try? release(used.layers?.map(\.ordinal) ?? [], of: used.ordinal)) != nil else {
+            return
         }
-        release(used.layers?.map(\.ordinal) ?? [])
+        try? removeFolder(used.ordinal)
     }
 
     // MARK: Words

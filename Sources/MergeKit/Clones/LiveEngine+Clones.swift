@@ -144,16 +144,15 @@ extension LiveEngine {
             // Nobody opens it any more, whatever becomes of the removal.
             cloneTable.withLock { _ = $0.going.insert(record.ordinal) }
             do throws(Problem) {
-                let left = try store.removeClone(record.ordinal)
-                for path in left {
-                    warn("\(path) is not snapmgr's: it stays, and its folder with it")
-                }
+                // The draft that this leaves is what shows that its layers may go: it goes after them.
+                try store.endClone(record.ordinal)
+                try release(record.layers ?? [], of: record.ordinal)
+                try removeFolder(record.ordinal)
             } catch {
                 throw afterFailedRemoval(of: record, error)
             }
             let gone = cloneTable.withLock { $0.remove(record.ordinal) }
             withExtendedLifetime(gone) {}
-            release(record.layers ?? [])
             return bytes
         }
     }

@@ -20,7 +20,7 @@ struct EngineRecovery {
     func run() throws(Problem) -> LiveEngine {
         var warnings: [Advice] = []
         let record = try store.volume()
-        try checkOrigin(record, &warnings)
+        let originWasChanged = try checkOrigin(record, &warnings)
         // All of it is known before any of it is changed.
         let reading = try StoreReading(store, record)
         try reading.survey.requireWritable(store, record)
@@ -29,6 +29,7 @@ struct EngineRecovery {
         try sweep(reading.survey, &warnings)
         try sweep(reading.cloneSurvey, &warnings)
         let engine = try engine(reading, warnings)
+        engine.withShared { $0.originWasChanged = originWasChanged }
         engine.recoverWriteBack()
         try engine.recoverReceiving()
         return engine
@@ -73,7 +74,7 @@ struct EngineRecovery {
             records: state.clones, layers: layers, doubtful: state.doubtfulClones)
         // Where it fails, as on a full disk, it is done before the last clone that reads the layer goes.
         for layer in layers where layer.role != .layer {
-            if (try? store.writeClone(layer.asLayer)) == nil {
+            if (try? mark(layer, readers: state.clones)) == nil {
                 table.unmarked.insert(layer.ordinal)
             }
         }
@@ -82,6 +83,18 @@ struct EngineRecovery {
             table.sources[area.ordinal] = try store.openCloneArea(area.ordinal, writable: false)
         }
         return table
+    }
+
+    /// Has the record of a clone that has gone on elsewhere say that it is a layer. What the process that has done
+    /// that left in the page cache alone, of the record that counts and of the layer, comes first: a power cut would
+    /// bring the clone back as it was, and by then it would be a layer that nobody reads.
+    private func mark(_ layer: CloneRecord, readers: [CloneRecord]) throws(Problem) {
+        for reader in readers where reader.layers?.contains(layer.ordinal) == true {
+            try store.writeClone(reader)
+        }
+        let area = try store.openCloneArea(layer.ordinal, writable: true)
+        try doing { () throws(IOFailure) in try area.sync() }
+        try store.writeClone(layer.asLayer)
     }
 
     private func index(
@@ -110,7 +123,7 @@ struct EngineRecovery {
 
     private func checkOrigin(
         _ record: VolumeRecord, _ warnings: inout [Advice]
-    ) throws(Problem) {
+    ) throws(Problem) -> Bool {
         let size = try doing { () throws(IOFailure) in try origin.byteCount() }
         guard size >= record.geometry.volumeBytes else {
             throw Problem(
@@ -121,15 +134,16 @@ struct EngineRecovery {
                     + "\(record.geometry.volumeBytes) \(origin.path)`")
         }
         guard let state = try store.originState(), state.isClosed, let known = state.stamp else {
-            return
+            return false
         }
         let stamp = try doing { () throws(IOFailure) in try origin.stamp() }
-        guard let stamp, stamp != known else { return }
+        guard let stamp, stamp != known else { return false }
         warnings.append(
             "THE ORIGIN OF VOLUME “\(record.name)” WAS CHANGED BY SOMEBODY ELSE: \(origin.path) is "
                 + "not as it was closed (\(Self.difference(known, stamp))). Snapshots show the "
                 + "changed bytes wherever they share them with the origin; see "
                 + "\(.check(record.name, readsData: true))")
+        return true
     }
 
     private static func difference(_ old: OriginStamp, _ new: OriginStamp) -> String {

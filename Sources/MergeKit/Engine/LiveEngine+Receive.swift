@@ -4,25 +4,61 @@ internal import System
 
 // A stream that is written into the volume. What it overwrites is preserved as of any first write, so that all
 // snapshots stay whole. While ``ReceiveNote`` is in the store, the volume's own content is a part of what is to
-// come: whoever opens it next gives it back that of the newest snapshot, and whoever writes then finds no note.
+// come: whoever opens it next gives it back that of the snapshot that the stream builds on, which it had before,
+// and whoever writes then finds no note.
 extension LiveEngine {
     /// The stream that a volume without snapshots holds a part of; nil when there is none.
     package var halfReceived: ReceiveNote? { withShared { $0.halfReceived } }
 
     /// Notes, durably, that a stream is written from now on.
-    package func beginReceiving(_ volume: String, _ snapshot: String) throws(Problem) {
+    ///
+    /// - Parameter base: the snapshot that it builds on, as which the volume reads; nil when it brings all of it.
+    package func beginReceiving(
+        _ volume: String, _ snapshot: String, base: SnapshotManifest?
+    ) throws(Problem) {
         try checkOpen()
         try checkNotPoisoned()
         guard chain.merge == nil else {
             throw Problem(
                 .refused, "a merge runs on volume “\(record.name)”",
-                hint: "wait until it has ended: \(.mergeStatus(record.name))")
+                hint: "let it end first: \(.mergeResume(record.name))")
         }
+        try drainWriteBack()
+        if let base { try requireRestorable(base) }
         let note = ReceiveNote(
-            volume: volume, snapshot: snapshot, newest: chain.hasLive ? chain.newest : nil,
-            begunAt: options.clock.now())
+            volume: volume, snapshot: snapshot, base: base?.ordinal,
+            newest: base == nil ? nil : chain.newest, begunAt: options.clock.now())
         try store.writeReceiveNote(note)
         withShared { $0.halfReceived = note }
+    }
+
+    /// What a stream that is cut has changed must be there to be given back.
+    private func requireRestorable(_ base: SnapshotManifest) throws(Problem) {
+        guard !withShared({ $0.originWasChanged }) else {
+            throw Problem(
+                .refused,
+                "somebody else has written to the origin of volume “\(record.name)” since it was closed: it may "
+                    + "not read as snapshot \(base.id) any more",
+                hint: "have it read as that again: \(.revert(base.id))")
+        }
+        guard record.storeFullPolicy != .breakSnapshots else {
+            throw Problem(
+                .refused,
+                "volume “\(record.name)” gives its snapshots up when its store is full, and no stream is worth them",
+                hint: "have it refuse writes then, at least meanwhile: \(.help(["volume", "set"]))")
+        }
+        guard try firstData(in: base.volumeBytes..<chain.geometry.volumeBytes) == nil else {
+            throw Problem(
+                .refused,
+                "behind the end of snapshot \(base.id), volume “\(record.name)” holds data that the stream would "
+                    + "overwrite",
+                hint: "have it read as that again: \(.revert(base.id))")
+        }
+        guard let active = chain.active, !active.isInvalid else {
+            throw Problem(
+                .refused, "the newest snapshot of volume “\(record.name)” is broken",
+                hint: "run \(.check(record.name))")
+        }
     }
 
     /// Takes the snapshot that a stream has brought: from its manifest on, it is there.
@@ -80,6 +116,9 @@ extension LiveEngine {
         return chunks
     }
 
+    /// Brings answered writes into the origin that are in the log alone.
+    package func settleLog() throws(Problem) { try drainWriteBack() }
+
     /// Has written bytes begin to move to the disk, so that less is left when all of it must be there.
     package func startWriteback(of range: Range<Int>) { origin.startWriteback(of: range) }
 
@@ -92,6 +131,7 @@ extension LiveEngine {
 
     /// Whether the volume reads as one of its snapshots, as far as that goes: what was written since is compared.
     package func isUnchanged(since manifest: SnapshotManifest) throws(Problem) -> Bool {
+        try drainWriteBack()
         let chain = chain
         guard manifest.volumeBytes <= chain.geometry.volumeBytes else { return false }
         let geometry = Geometry(
@@ -126,8 +166,9 @@ extension LiveEngine {
 
     private static let pieceBytes = 1 << 20
 
-    private static func pieces(of range: Range<Int>) -> [Range<Int>] {
-        stride(from: range.lowerBound, to: range.upperBound, by: pieceBytes).map {
+    /// As they are asked for: there may be very many.
+    private static func pieces(of range: Range<Int>) -> some Sequence<Range<Int>> {
+        stride(from: range.lowerBound, to: range.upperBound, by: pieceBytes).lazy.map {
             $0..<min(range.upperBound, $0 + pieceBytes)
         }
     }
@@ -146,52 +187,63 @@ extension LiveEngine {
         {
             return try store.removeReceiveNote()
         }
-        guard let expected = note.newest else {
+        guard let base = note.base else {
             withShared { $0.halfReceived = note }
             return warn(
                 "volume “\(record.name)” holds a part of a stream that was cut: receive it again; it takes no "
                     + "snapshots before")
         }
-        guard newest?.ordinal == expected, let active = chain.active, chain.merge == nil else {
+        guard newest?.ordinal == note.newest, let active = chain.active, !active.isInvalid,
+            chain.merge == nil, let manifest = volumeState.readable.first(where: { $0.ordinal == base })
+        else {
             warn(
                 "THE CONTENT OF VOLUME “\(record.name)” IS PARTLY THAT OF A STREAM THAT WAS CUT: it could not be "
-                    + "taken back, because snapshot \(expected) of its chain is not the newest any more, or "
-                    + "lost; revert to a snapshot that is whole")
+                    + "taken back, because snapshot \(base) of its chain cannot be read, or another one was "
+                    + "taken since; revert to a snapshot that is whole")
             return try store.removeReceiveNote()
         }
-        try giveBack(active)
+        try giveBack(active, manifest)
         try store.removeReceiveNote()
         warn(
-            "a stream that was cut had begun to change volume “\(record.name)”: it was given back what its "
-                + "newest snapshot holds")
+            "a stream that was cut had begun to change volume “\(record.name)”: it was given back what "
+                + "snapshot \(manifest.id) holds")
     }
 
     /// The same while the volume is open.
     package func takeBackReceived() throws(Problem) {
-        guard let note = halfReceived, note.newest != nil, let active = chain.active else { return }
-        try giveBack(active)
+        guard let note = halfReceived, let base = note.base, let active = chain.active,
+            let manifest = volumeState.readable.first(where: { $0.ordinal == base })
+        else { return }
+        try giveBack(active, manifest)
         try store.removeReceiveNote()
         withShared { $0.halfReceived = nil }
     }
 
-    /// Copies what the newest snapshot preserved to where it was. Doing it again changes nothing; its exceptions
-    /// stay.
-    private func giveBack(_ active: GrowingArea) throws(Problem) {
+    /// Has the volume read as a snapshot again wherever anything was preserved since the newest one was taken: all
+    /// that a stream has overwritten is among that. Of these chunks, the snapshot has none from the origin, so
+    /// doing it again changes nothing. The area's exceptions stay.
+    private func giveBack(_ active: GrowingArea, _ base: SnapshotManifest) throws(Problem) {
         try checkNotPoisoned()
         try markOriginOpen()
+        let view = try openView(of: base.id)
+        defer { view.close() }
         let geometry = geometry
         var buffer = AlignedBuffer(count: Self.pieceBytes)
         for run in active.chunkMap().runs {
-            let whole = geometry.bytes(of: run.originRange)
-            let start = format.offset(of: run.area)
+            let whole = geometry.bytes(of: run.originRange).clamped(to: 0..<base.volumeBytes)
             for piece in Self.pieces(of: whole) {
                 var bytes = buffer.mutableBytes(in: 0..<piece.count)
+                try view.read(into: &bytes, at: piece.lowerBound)
                 do throws(IOFailure) {
-                    try active.device.read(
-                        into: &bytes, at: start + (piece.lowerBound - whole.lowerBound))
                     try put(buffer.bytes(in: 0..<piece.count), at: piece)
                 } catch { throw originProblem(error) }
             }
+        }
+        // There was nothing behind its end.
+        if base.volumeBytes < geometry.volumeBytes {
+            do throws(IOFailure) {
+                try origin.punch(base.volumeBytes..<geometry.volumeBytes)
+            } catch { throw originProblem(error) }
         }
         try syncOrigin()
     }

@@ -43,6 +43,8 @@ package final class LiveEngine: Sendable {
         var warnings: [Advice]
         /// The stream of whose content the volume holds a part.
         var halfReceived: ReceiveNote?
+        /// Whether somebody else has written to the origin since it was closed.
+        var originWasChanged = false
         /// Open views by snapshot.
         var readers: [SnapshotOrdinal: Int] = [:]
         /// Garbage that was freed already: the area, and the live snapshot it was judged by.

@@ -14,6 +14,11 @@ package struct CloneSurvey: Sendable {
     /// Clones whose records are lost, or cannot be read: they stay, and which snapshots they need is not
     /// known.
     package private(set) var doubtful: [(ordinal: CloneOrdinal, problem: Problem)] = []
+    /// The folders that a readable clone reads, or the running revert copies from: they stay, whatever is wrong
+    /// with them.
+    private(set) var needed: Set<CloneOrdinal> = []
+    /// Layers of clones whose removal has begun: what these were is in the drafts that they leave.
+    private var released: Set<CloneOrdinal> = []
 
     /// - Parameter revert: the running one; what it copies from stays, even when it counts no more.
     package init(_ store: Store, revert: RevertRecord?) throws(Problem) {
@@ -25,21 +30,38 @@ package struct CloneSurvey: Sendable {
             let present = try store.cloneFolders()
             guard present != folders else { break }
             folders = present
-            (clones, unfinished, doubtful) = ([], [], [])
+            (clones, unfinished, doubtful, released) = ([], [], [], [])
         }
-        sortOut()
-        let needed = Set(revert?.clone?.areas.map(\.ordinal) ?? [])
-        unfinished.removeAll { needed.contains($0) }
+        sortOut(store, Set(revert?.clone?.areas.map(\.ordinal) ?? []))
     }
 
     /// Tells clones from layers, and these from what nobody reads any more.
-    private mutating func sortOut() {
+    ///
+    /// - Parameter sources: what the running revert copies from.
+    private mutating func sortOut(_ store: Store, _ sources: Set<CloneOrdinal>) {
         let read = Set(clones.lazy.filter { $0.role != .layer }.flatMap { $0.layers ?? [] })
         layers = clones.filter { read.contains($0.ordinal) }
         let spare = clones.filter { $0.role == .layer && !read.contains($0.ordinal) }
+            .map(\.ordinal)
         clones.removeAll { $0.role == .layer || read.contains($0.ordinal) }
-        // One whose record cannot be read may read any of them.
-        if doubtful.isEmpty { unfinished = (unfinished + spare.map(\.ordinal)).sorted() }
+        needed = read.union(sources)
+        // One whose record cannot be read may read any of them. And where nothing shows that the last clone which
+        // read one was removed, its record may be lost.
+        let isCertain = doubtful.isEmpty
+        unfinished += spare.filter { isCertain && released.contains($0) }
+        doubtful += spare.filter { !released.contains($0) && !sources.contains($0) }
+            .map { ($0, Self.spareProblem($0, store)) }
+        doubtful.sort { $0.ordinal < $1.ordinal }
+        // A clone's layers come before it, as their numbers are lower: its draft proves that they may go.
+        unfinished.removeAll { needed.contains($0) }
+        unfinished.sort()
+    }
+
+    private static func spareProblem(_ ordinal: CloneOrdinal, _ store: Store) -> Problem {
+        Problem(
+            .corrupt,
+            "\(store.folder.path)/\(StoreLayout.cloneFolder(ordinal)) holds what was written to a clone, and no "
+                + "clone reads it: the record of one is gone", hint: "run \(.check())")
     }
 
     /// The same where it is not certain what may go.
@@ -59,6 +81,7 @@ package struct CloneSurvey: Sendable {
         }
         do throws(Problem) {
             guard try !store.isUnfinished(clone: ordinal) else {
+                released.formUnion(try store.withdrawnClone(ordinal)?.layers ?? [])
                 return unfinished.append(ordinal)
             }
         } catch {

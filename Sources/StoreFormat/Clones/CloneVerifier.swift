@@ -27,7 +27,9 @@ struct CloneVerifier {
     ) throws(Problem) {
         let survey = try survey()
         for ordinal in survey.unfinished { try mendUnfinished(ordinal) }
-        for (ordinal, problem) in survey.doubtful { try mendDoubtful(ordinal, problem) }
+        for (ordinal, problem) in survey.doubtful {
+            try mendDoubtful(ordinal, problem, isNeeded: survey.needed.contains(ordinal))
+        }
         let manifests = survey.clones.isEmpty ? [] : try store.manifests()
         let state = survey.clones.isEmpty ? nil : try StoreReading(store, record).state
         for clone in survey.clones {
@@ -94,9 +96,17 @@ struct CloneVerifier {
 
     /// A record of a newer version is whole, and stays.
     private mutating func mendDoubtful(
-        _ ordinal: CloneOrdinal, _ problem: Problem
+        _ ordinal: CloneOrdinal, _ problem: Problem, isNeeded: Bool
     ) throws(Problem) {
         let folder = StoreLayout.cloneFolder(ordinal)
+        guard !isNeeded else {
+            findings.append(
+                Finding(
+                    .damage, object: folder,
+                    message: "\(problem.message); clones read it, or a merge copies from it: it stays",
+                    remedy: "restore clone.json from a copy of the store (look in lost+found)"))
+            return
+        }
         let isNewer = problem.code == .newerVersion
         if repair, !isNewer { try store.putAside(folder) }
         let remedy: Advice =

@@ -27,6 +27,20 @@ extension Store {
         return record
     }
 
+    /// What a clone was whose removal has begun: its record is the draft then. Nil where there is none, as in the
+    /// folder of a creation that was cut.
+    func withdrawnClone(_ ordinal: CloneOrdinal) throws(Problem) -> CloneRecord? {
+        do throws(Problem) {
+            let record = try read(CloneRecord.self, StoreLayout.draftClone(ordinal), as: .clone)
+            return record.flaw == nil && record.ordinal == ordinal ? record : nil
+        } catch {
+            guard error.code == .notFound || error.isDamage || error.code == .newerVersion else {
+                throw error
+            }
+            return nil
+        }
+    }
+
     /// Writes a clone's record, durably: from then on the clone exists.
     package func writeClone(_ record: CloneRecord) throws(Problem) {
         if let flaw = record.flaw {
@@ -130,7 +144,13 @@ extension Store {
     /// - Returns: the paths in it that are none of ours: they stay, and the folder with them.
     @discardableResult
     package func removeClone(_ ordinal: CloneOrdinal) throws(Problem) -> [String] {
-        guard try exists(StoreLayout.cloneFolder(ordinal)) else { return [] }
+        guard try exists(StoreLayout.cloneFolder(ordinal)) else {
+            // An earlier try may have failed at this very sync.
+            if try exists(StoreLayout.clones) {
+                try doing { () throws(IOFailure) in try folder.syncFolder(StoreLayout.clones) }
+            }
+            return []
+        }
         return try remove(
             StoreLayout.cloneFolder(ordinal), names: StoreLayout.cloneNames,
             record: StoreLayout.clone(ordinal), draft: StoreLayout.draftClone(ordinal))

@@ -237,8 +237,9 @@ extension Store {
         _ name: String, names: Set<String>, record: String, draft: String, isDurable: Bool = true
     ) throws(Problem) -> [String] {
         try doing { () throws(IOFailure) in
-            if isDurable, try folder.exists(record) {
-                try withdraw(record, to: draft, in: name)
+            if isDurable {
+                if try folder.exists(record) { try withdraw(record, to: draft, in: name) }
+                // Also where it has none: it may have lost it in a removal whose sync failed.
                 try folder.syncFolder(name)
             }
             let left = try clear(name, names: names, draft: draft)

@@ -134,7 +134,8 @@ struct ReceiveRefusalTests {
         let before = try scene.fixture.content(of: "b")
         let copies = try scene.ids()
         try scene.fixture.withEngine("b") { engine in
-            try engine.beginReceiving("volume", "snapshot")
+            try engine.beginReceiving(
+                "volume", "snapshot", base: engine.volumeState.readable.last)
             let bytes = [UInt8](repeating: 88, count: 20 * ManagerFixture.chunkBytes)
             try engine.write(bytes.span.bytes, at: 2 * ManagerFixture.chunkBytes)
             try engine.zero(0..<2 * ManagerFixture.chunkBytes)
@@ -158,7 +159,8 @@ struct ReceiveRefusalTests {
         try store.writeReceiveNote(
             ReceiveNote(
                 volume: source.volume, snapshot: source.snapshot,
-                newest: SnapshotOrdinal(rawValue: 2), begunAt: .first))
+                base: SnapshotOrdinal(rawValue: 1), newest: SnapshotOrdinal(rawValue: 2),
+                begunAt: .first))
         #expect(try scene.fixture.content(of: "b") == after)
         #expect(try store.receiveNote() == nil)
     }
@@ -169,14 +171,99 @@ struct ReceiveRefusalTests {
         try scene.receive(changes)
         let newest = try #require(try scene.ids().last)
         let source = try #require(try scene.manager.details.show("\(newest)").source)
+        let base = try #require(try scene.ids().first)
+        try revert(scene, to: base)
+        _ = try scene.manager.deletions.delete(
+            scene.ids().dropFirst().map { "\($0)" }, isDryRun: false)
         let before = try scene.fixture.content(of: "b")
-        _ = try scene.manager.deletions.delete(["\(newest)"], isDryRun: false)
+        #expect(try scene.content(of: base, in: "b") == before)
         try scene.fixture.withEngine("b") { engine in
-            try engine.beginReceiving(source.volume, source.snapshot)
+            try engine.beginReceiving(
+                source.volume, source.snapshot, base: engine.volumeState.readable.last)
             let bytes = [UInt8](repeating: 88, count: 20 * ManagerFixture.chunkBytes)
             try engine.write(bytes.span.bytes, at: 0)
         }
         #expect(try scene.fixture.content(of: "b") == before)
+    }
+
+    private func revert(_ scene: StreamScene, to id: SnapshotID) throws {
+        _ = try scene.manager.reverts.revert("\(id)", RevertOptions(waits: true))
+    }
+
+    @Test(
+        "what a cut stream has changed becomes what it builds on, and not what a revert before it has left",
+        arguments: [false, true])
+    func afterRevert(isDeleted: Bool) throws {
+        let (scene, _, changes) = try scene()
+        let base = try #require(try scene.ids().first)
+        // Of chunks that the stream brings, and of others.
+        try scene.fixture.write(77, to: 2..<12, of: "b")
+        expectRefused(scene.refusal(changes), "has been written to")
+        try revert(scene, to: base)
+        if isDeleted {
+            _ = try scene.manager.deletions.delete(
+                scene.ids().dropFirst().map { "\($0)" }, isDryRun: false)
+        }
+        let before = try scene.fixture.content(of: "b")
+        #expect(try scene.content(of: base, in: "b") == before)
+        let known = try scene.ids()
+        for cut in StreamScene.boundaries(changes).dropFirst() {
+            _ = scene.refusal(Array(changes[..<cut]))
+            // From there on the first of the two is whole.
+            guard try scene.ids() == known else { break }
+            #expect(try scene.fixture.content(of: "b") == before, "cut at \(cut)")
+        }
+        #expect(try scene.receive(changes).snapshots.count == 2)
+        #expect(try scene.fixture.content(of: "b") == scene.fixture.content(of: "a"))
+    }
+
+    @Test("what lies behind the end of the base is not overwritten, and what a cut stream wrote there goes")
+    func tail() throws {
+        let (scene, ids, changes) = try scene()
+        try scene.receive(changes)
+        let (bytes, chunk) = (80 * ManagerFixture.chunkBytes, ManagerFixture.chunkBytes)
+        for volume in ["a", "b"] {
+            _ = try scene.manager.volumes.resize(volume, to: bytes, isDryRun: false)
+        }
+        let larger = try scene.snapshot(9, 70..<72)
+        let stream = try scene.send(larger, from: ids[2])
+        try scene.fixture.write(77, to: 66..<67, of: "b")
+        expectRefused(scene.refusal(stream), "behind the end")
+        try scene.fixture.withEngine("b") { try $0.zero(66 * chunk..<67 * chunk) }
+        let before = try scene.fixture.content(of: "b")
+        let boundaries = StreamScene.boundaries(stream)
+        #expect(scene.refusal(Array(stream[..<boundaries[boundaries.count - 2]])) != nil)
+        #expect(try scene.fixture.content(of: "b") == before)
+        try scene.receive(stream)
+        #expect(try scene.fixture.content(of: "b") == scene.fixture.content(of: "a"))
+    }
+
+    @Test("a volume that gives its snapshots up for writes takes no changes of a stream")
+    func breakingPolicy() throws {
+        let (scene, _, changes) = try scene()
+        let store = Store(folder: FileFolder(path: scene.fixture.storePath("b")))
+        var record = try store.volume()
+        record.storeFullPolicy = .breakSnapshots
+        try store.writeVolume(record)
+        expectRefused(scene.refusal(changes), "gives its snapshots up")
+    }
+
+    @Test("a volume whose receiver has died is not removed before it is what it was")
+    func removal() throws {
+        let (scene, _, _) = try scene()
+        let before = try scene.fixture.content(of: "b")
+        let store = Store(folder: FileFolder(path: scene.fixture.storePath("b")))
+        try store.writeReceiveNote(
+            ReceiveNote(
+                volume: store.volume().uuid, snapshot: store.volume().uuid,
+                base: SnapshotOrdinal(rawValue: 1), newest: SnapshotOrdinal(rawValue: 1),
+                begunAt: .first))
+        let problem = #expect(throws: Problem.self) {
+            try scene.manager.volumes.remove("b", keepsStore: false, isDryRun: false)
+        }
+        #expect(problem?.code == .refused && problem?.message.contains("stream was cut") == true)
+        #expect(try scene.fixture.content(of: "b") == before)
+        _ = try scene.manager.volumes.remove("b", keepsStore: false, isDryRun: false)
     }
 
     @Test("a damaged stream changes nothing, wherever the damage is")

@@ -174,14 +174,13 @@ struct CloneLayerTests {
         #expect(try folders(reopened.reopened().disk) == [])
     }
 
-    @Test(
-        "A layer that no clone reads is swept at the next open, but while a record cannot be read")
+    @Test("A layer whose last clone was being removed is swept, but while a record cannot be read")
     func spareLayers() throws {
         let fixture = try fixture()
         try clone("a", "b", fixture.engine)
-        for ordinal in [2, 3] {
-            try Store(folder: fixture.disk).removeClone(CloneOrdinal(rawValue: ordinal))
-        }
+        let store = Store(folder: fixture.disk)
+        try store.removeClone(CloneOrdinal(rawValue: 3))
+        try store.endClone(CloneOrdinal(rawValue: 2))
         let doubtful = fixture.crashed(.keepAll)
         try doubtful.makeFolder("clones/000009")
         try doubtful.writeFile("clones/000009/clone.json", Array("{".utf8))
@@ -189,6 +188,37 @@ struct CloneLayerTests {
         #expect(try folders(doubtful) == [1, 9])
         #expect(try fixture.check().contains { $0.object.contains("000001") })
         #expect(try folders(fixture.reopened().disk) == [])
+    }
+
+    @Test("A layer stays whose clone's record is lost, also behind a repair", arguments: [false, true])
+    func lostRecord(isFolderLost: Bool) throws {
+        let fixture = try fixture()
+        try clone("a", "b", fixture.engine)
+        _ = try fixture.engine.deleteClone("b")
+        // The clone is empty: what was written to it is in the layer.
+        if isFolderLost {
+            try Store(folder: fixture.disk).putAside("clones/000002")
+        } else {
+            try fixture.disk.removeFile("clones/000002/clone.json")
+        }
+        let reopened = try fixture.reopened()
+        #expect(try folders(reopened.disk).contains(1))
+        #expect(try reopened.check().contains { $0.object.contains("000001") })
+        _ = try reopened.check(repair: true)
+        #expect(try reopened.disk.exists("clones/aside-000001"))
+    }
+
+    @Test("A damaged record of a layer that clones read is told, and no repair moves it")
+    func damagedLayer() throws {
+        let fixture = try fixture()
+        try clone("a", "b", fixture.engine)
+        let name = "clones/000001/clone.json"
+        let whole = try fixture.disk.readFile(name, limitBytes: 1 << 16)
+        try fixture.disk.writeFile(name, Array("{".utf8))
+        let told = try fixture.check(repair: true).filter { $0.object.contains("000001") }
+        #expect(told.contains { $0.message.contains("it stays") })
+        try fixture.disk.writeFile(name, whole)
+        #expect(try content("b", fixture.reopened().engine) == content("a", fixture.engine))
     }
 
     @Test("A read-only clone keeps its state, takes no write, and can be cloned")
