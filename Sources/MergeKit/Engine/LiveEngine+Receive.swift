@@ -194,7 +194,8 @@ extension LiveEngine {
                     + "snapshots before")
         }
         guard newest?.ordinal == note.newest, let active = chain.active, !active.isInvalid,
-            chain.merge == nil, let manifest = volumeState.readable.first(where: { $0.ordinal == base })
+            chain.merge == nil,
+            let manifest = volumeState.readable.first(where: { $0.ordinal == base })
         else {
             warn(
                 "THE CONTENT OF VOLUME “\(record.name)” IS PARTLY THAT OF A STREAM THAT WAS CUT: it could not be "

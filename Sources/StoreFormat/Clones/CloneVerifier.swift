@@ -103,7 +103,8 @@ struct CloneVerifier {
             findings.append(
                 Finding(
                     .damage, object: folder,
-                    message: "\(problem.message); clones read it, or a merge copies from it: it stays",
+                    message:
+                        "\(problem.message); clones read it, or a merge copies from it: it stays",
                     remedy: "restore clone.json from a copy of the store (look in lost+found)"))
             return
         }

@@ -182,7 +182,9 @@ extension EndToEndMounts {
         func busy() throws {
             let scene = try scene()
             try scene.mount("1")
-            let holder = try FileHandle(forReadingFrom: URL(filePath: scene.path("view/set")))
+            let holder = FileHandle(
+                fileDescriptor: open(scene.path("view/set"), O_RDONLY | O_CLOEXEC),
+                closeOnDealloc: true)
             #expect(
                 try scene.fails(
                     13, "umount", scene.path("view"), saying: ["somebody uses files", "fuser"])

@@ -105,8 +105,10 @@ extension EndToEndMounts {
             let scene = try scene()
             try mountAll(scene, "--names", "utc")
             let first = try #require(try names(scene).first)
-            let open = try FileHandle(
-                forReadingFrom: URL(filePath: scene.path("all/\(first)/d1/sub 1/file 1")))
+            // Foundation's own descriptors are inherited by programs that other tests start meanwhile.
+            let path = scene.path("all/\(first)/d1/sub 1/file 1")
+            let handle = FileHandle(
+                fileDescriptor: open(path, O_RDONLY | O_CLOEXEC), closeOnDealloc: true)
             try scene.harness.json("snapshot", "data", "--name", "second")
             #expect(
                 try names(scene) { $0.count == 2 }.last?.hasSuffix("Z second") == true)
@@ -115,8 +117,8 @@ extension EndToEndMounts {
             let left = try names(scene) { !$0.contains(first) }
             #expect(!left.contains(first))
             // What was never read of it is not to be had.
-            _ = try? open.readToEnd()
-            try open.close()
+            _ = try? handle.readToEnd()
+            try handle.close()
             let second = try #require(left.first { $0.hasSuffix("second") })
             #expect(
                 try scene.run(
@@ -281,7 +283,9 @@ extension EndToEndMounts {
                     ])
                     == nil)
             let name = try #require(try names(scene).first)
-            let holder = try FileHandle(forReadingFrom: URL(filePath: "\(all)/\(name)/set"))
+            let holder = FileHandle(
+                fileDescriptor: open("\(all)/\(name)/set", O_RDONLY | O_CLOEXEC),
+                closeOnDealloc: true)
             #expect(try scene.fails(13, "umount", all, saying: ["somebody uses files"]) == nil)
             try holder.close()
             try delete(scene, "1")

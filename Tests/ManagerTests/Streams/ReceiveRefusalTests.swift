@@ -217,7 +217,9 @@ struct ReceiveRefusalTests {
         #expect(try scene.fixture.content(of: "b") == scene.fixture.content(of: "a"))
     }
 
-    @Test("what lies behind the end of the base is not overwritten, and what a cut stream wrote there goes")
+    @Test(
+        "what lies behind the end of the base is not overwritten, and what a cut stream wrote there goes"
+    )
     func tail() throws {
         let (scene, ids, changes) = try scene()
         try scene.receive(changes)

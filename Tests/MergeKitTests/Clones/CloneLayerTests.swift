@@ -190,7 +190,9 @@ struct CloneLayerTests {
         #expect(try folders(fixture.reopened().disk) == [])
     }
 
-    @Test("A layer stays whose clone's record is lost, also behind a repair", arguments: [false, true])
+    @Test(
+        "A layer stays whose clone's record is lost, also behind a repair",
+        arguments: [false, true])
     func lostRecord(isFolderLost: Bool) throws {
         let fixture = try fixture()
         try clone("a", "b", fixture.engine)
