@@ -15,6 +15,7 @@ let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
 let heaps: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -80,8 +81,7 @@ let package = Package(
             ]),
         target(
             "Drivers", ["DeviceDriver", "ImageDriver", "VolumeAccess", "System", "SnapshotModel"]),
-        target(
-            "Catalog", ["SnapshotModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        target("Catalog", ["SnapshotModel", grdb]),
         target("Hooks", ["System", "CSystem", "SnapshotModel"]),
         target("Settings", ["Scheduler", "System", "SnapshotModel"]),
         // e2fsprogs' library, read-only: libext2fs is not safe for threads, and FileSystems alone calls it.
@@ -214,7 +214,7 @@ let package = Package(
         testTarget(
             "TreeMountTests",
             ["TreeMount", "CFuse", "FileSystems", "System", "SnapshotModel", "TestKit"]),
-        testTarget("CatalogTests", ["Catalog", "SnapshotModel"]),
+        testTarget("CatalogTests", ["Catalog", "SnapshotModel", grdb]),
         testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
         testTarget(
             "MonitoringTests",

@@ -1,5 +1,6 @@
 @testable import Catalog
 import FoundationEssentials
+import GRDB
 import Glibc
 import SnapshotModel
 import Testing
@@ -197,6 +198,21 @@ struct OpeningTests {
             #expect(seen.isEmpty, "opening and reading does not wait")
         }
         try other.insertVolume(.sample("data"))
+    }
+
+    @Test("a catalog that another process is just making is waited for")
+    func madeByAnother() async throws {
+        try fixture.write([])
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(path: fixture.path, configuration: configuration)
+        // As the step to write-ahead logging has it, at which SQLite lets nobody else wait.
+        try await other.writeWithoutTransaction { try $0.beginTransaction(.immediate) }
+        expectError(.locked) { _ = try fixture.open(busyTimeoutSeconds: 0.02) }
+        let opening = Task.detached { [fixture] in try fixture.open(volumes: "data") }
+        try await Task.sleep(for: .milliseconds(200))
+        try await other.writeWithoutTransaction { try $0.rollback() }
+        #expect(try await opening.value.volumes().count == 1)
     }
 
     @Test("processes that make the same catalog at once all get it")

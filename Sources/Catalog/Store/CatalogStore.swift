@@ -27,6 +27,9 @@ package final class CatalogStore: Sendable {
     /// How long to wait for another process's lock, in seconds.
     package static let busyTimeoutSeconds = 5.0
 
+    /// How many times as long an opening waits for others that make or renew the catalog's tables.
+    private static let makersWaited = 6.0
+
     static let newerSchemaHint: Advice =
         "use the newer snapmgr, or move the file away and run \(.catalogRebuild)"
 
@@ -57,12 +60,8 @@ package final class CatalogStore: Sendable {
             queue = try DatabaseQueue(
                 path: path, configuration: CatalogFile.configuration(busyTimeoutSeconds))
             let migrator = SchemaMigration.migrator(migrations)
-            let isComplete = try queue.read { try Self.isComplete($0, migrator, path) }
-            try queue.writeWithoutTransaction { try Self.makeDurable($0, path) }
-            if !isComplete {
-                try queue.write(Self.mark)
-                try Self.migrate(queue, migrator)
-            }
+            try CatalogMaking(queue: queue, migrator: migrator, path: path)
+                .complete(limit: .seconds(busyTimeoutSeconds * Self.makersWaited))
         } catch {
             throw CatalogError(error, action: "opening", path: path)
         }
@@ -81,7 +80,8 @@ package final class CatalogStore: Sendable {
                 queue = try CatalogStore(path: path, now: now).queue
             case .readOnly:
                 queue = try CatalogFile.openReadOnly(path)
-                guard try queue.read({ try Self.isComplete($0, migrator, path) }) else {
+                guard try CatalogMaking(queue: queue, migrator: migrator, path: path).isComplete()
+                else {
                     throw CatalogError(
                         .unreadable,
                         "the catalog \(path) is an older snapmgr's, and this user cannot renew it",
@@ -197,62 +197,6 @@ extension CatalogStore {
             throw CatalogError(
                 .unreadable, "the catalog \(path) cannot be created: \(reason)",
                 hint: "make its folder, or choose another with `--state DIR`")
-        }
-    }
-
-    /// Whether the file is a catalog with all its tables; false for an empty one. It changes nothing,
-    /// so that a file of somebody else's, or a newer one, stays as it is.
-    private static func isComplete(
-        _ database: Database, _ migrator: DatabaseMigrator, _ path: String
-    ) throws -> Bool {
-        try SchemaCheck.requirePlainTables(database, path)
-        let id = try Int.fetchOne(database, sql: "PRAGMA application_id")
-        let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0
-        guard isEmpty || id == SchemaMigration.applicationID else {
-            throw CatalogError(
-                .unreadable, "\(path) is an SQLite file, but no catalog of snapmgr",
-                hint: "choose another folder with `--state DIR`, or move the file away")
-        }
-        guard try !migrator.hasBeenSuperseded(database) else {
-            throw CatalogError(
-                .newerSchema, "the catalog \(path) was written by a newer snapmgr",
-                hint: newerSchemaHint)
-        }
-        try SchemaCheck.requireKnownNames(database, path)
-        return try migrator.hasCompletedMigrations(database)
-    }
-
-    /// Turns on write-ahead logging with a sync at every commit, and reads both back: with
-    /// `synchronous = NORMAL`, a power cut takes the last commits away, and ids that were given out
-    /// would be given out again. GRDB's own switch for WAL would set NORMAL.
-    private static func makeDurable(_ database: Database, _ path: String) throws {
-        let mode = try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL")
-        try database.execute(sql: "PRAGMA synchronous = FULL")
-        let level = try Int.fetchOne(database, sql: "PRAGMA synchronous")
-        guard mode == "wal", level == 2 else {
-            throw CatalogError(
-                .unreadable,
-                "the catalog \(path) cannot be made crash-safe (journal \(mode ?? "unknown"), "
-                    + "synchronous \(level.map(String.init) ?? "unknown"))",
-                hint: "put it on a local filesystem with `--state DIR`")
-        }
-    }
-
-    /// Marks an empty file as a catalog before the migrator makes a table of its own, in a transaction
-    /// of its own: one who looks in between, or after a crash in between, must know the file for ours.
-    private static func mark(_ database: Database) throws {
-        try database.execute(sql: "PRAGMA application_id = \(SchemaMigration.applicationID)")
-    }
-
-    private static func migrate(_ queue: DatabaseQueue, _ migrator: DatabaseMigrator) throws {
-        while true {
-            let known = try queue.read(migrator.appliedIdentifiers)
-            do { return try migrator.migrate(queue) } catch {
-                // Another process may have made the tables between our look and our attempt, and be at the
-                // next ones: as long as somebody gets on, it is tried again.
-                let now = try? queue.read(migrator.appliedIdentifiers)
-                guard let now, now.count > known.count else { throw error }
-            }
         }
     }
 }
