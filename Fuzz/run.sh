@@ -153,6 +153,22 @@ fuzz() {
     fi
 }
 
+# two_at_a_time FUNCTION ARGUMENT...: calls a function for each argument, and counts what fails.
+failures=0
+two_at_a_time() {
+    local function=$1 argument jobs=()
+    shift
+    for argument; do
+        "$function" "$argument" &
+        jobs+=($!)
+        if ((${#jobs[@]} == 2)); then
+            wait "${jobs[0]}" || failures=$((failures + 1))
+            jobs=("${jobs[@]:1}")
+        fi
+    done
+    for argument in "${jobs[@]}"; do wait "$argument" || failures=$((failures + 1)); done
+}
+
 # One builds at a time. Programs that run are replaced, not written to.
 exec 9>"$scratch/lock"
 flock 9
@@ -160,21 +176,12 @@ borrow_modules
 build_modules
 for target in "${targets[@]}"; do
     [[ -v sources[$target] ]] || { echo "no fuzz target is called $target" >&2; exit 2; }
-    build_target "$target"
 done
+two_at_a_time build_target "${targets[@]}"
 write_seeds
 exec 9>&-
+((failures == 0)) || exit 1
 
-failures=0
-jobs=()
-for target in "${targets[@]}"; do
-    fuzz "$target" &
-    jobs+=($!)
-    if ((${#jobs[@]} == 2)); then
-        wait "${jobs[0]}" || failures=$((failures + 1))
-        jobs=("${jobs[@]:1}")
-    fi
-done
-for job in "${jobs[@]}"; do wait "$job" || failures=$((failures + 1)); done
+two_at_a_time fuzz "${targets[@]}"
 echo "$((${#targets[@]} - failures)) passed, $failures failed"
 ((failures == 0))

@@ -113,6 +113,14 @@ sanitized() {
         ".build-$sanitizer/release/snapmgr-torture" model stress
 }
 
+# What needs a build of its own.
+instrumented() {
+    case $1 in
+        fuzz) Fuzz/run.sh ;;
+        *) sanitized "$1" ;;
+    esac
+}
+
 # The engine's tests and the stress suite on an XFS that shares extents; 77: not to be had here.
 reflinked() {
     Scripts/reflink.sh 2048 "$0" run on_reflinks || {
@@ -234,9 +242,8 @@ step benchmarks 900 .build/release/snapmgr-bench first-writes
 step end-to-end 5400 "${self[@]}" swift_tests --filter EndToEndTests
 step qemu 2700 "${self[@]}" qemu
 guest_steps
-# Each is mostly one long compilation, which takes one processor.
-steps_of_two sanitized 1800 '' thread address
-step fuzz 2400 Fuzz/run.sh
+# Each is for the most part one long compilation, which takes one processor.
+steps_of_two instrumented 2400 '' thread fuzz address
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh
 # Boots a systemd and waits for its timers: by name only.

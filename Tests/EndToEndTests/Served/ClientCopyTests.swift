@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-extension ServedTests {
+extension ServedClients {
     /// nbdcopy, qemu-img and `snapmgr export`.
     @Suite struct ClientCopyTests {
         /// Snapshots with the copies that nbdcopy made of the volume when each was taken.

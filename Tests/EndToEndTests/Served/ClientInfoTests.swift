@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension ServedTests {
+extension ServedClients {
     /// What the server says of itself, by nbdinfo.
     @Suite struct ClientInfoTests {
         private func info(_ served: ServedHarness, _ export: String) throws -> [String: Any] {

@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-extension ServedTests {
+extension ServedClients {
     /// qemu-io's patterns.
     @Suite struct ClientPatternTests {
         @Test("a client reads what it wrote, zeroed and discarded, at any offset and size")

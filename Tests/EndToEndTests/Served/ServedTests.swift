@@ -4,11 +4,24 @@ import TestKit
 import Testing
 
 /// Volumes served by the built binary, used through real NBD clients. One test after the other:
-/// each runs a server and clients of its own, and some wait for a merge to be under way.
+/// each runs a server and clients of its own, and some wait for a merge to be under way. What else
+/// is served runs beside them, in suites of its own: as one row, they would take longest of all.
 @Suite(
     .serialized, .timeLimit(.minutes(30)),
     .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 enum ServedTests {}
+
+/// What other programs' clients make of a served volume, one after the other.
+@Suite(
+    .serialized, .timeLimit(.minutes(30)),
+    .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
+enum ServedClients {}
+
+/// Streams from and to volumes that may be served, one after the other.
+@Suite(
+    .serialized, .timeLimit(.minutes(30)),
+    .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
+enum ServedStreams {}
 
 /// What the tests write.
 struct Scribbler {

@@ -4,7 +4,7 @@ import SnapshotModel
 import TestKit
 import Testing
 
-extension ServedTests {
+extension ServedStreams {
     /// `send` and `receive`, by the built binary.
     @Suite struct StreamTests {
         @Test("a snapshot of a served volume travels through a pipe, and what changed after it")
