@@ -59,8 +59,10 @@ extension LiveEngine {
 
     // MARK: Merging
 
-    /// The running merge's progress; nil when none runs.
-    package func mergeProgress() -> MergeProgress? { chain.merge?.progress() }
+    /// The running merge's progress; nil when none runs, and its clone can be written to again.
+    package func mergeProgress() -> MergeProgress? {
+        (chain.merge ?? withShared { $0.endingMerge })?.progress()
+    }
 
     /// Holds the running merge until ``resumeMerge()``, also after the volume was opened again.
     package func pauseMerge() throws(Problem) { try steerMerge { $0.pause() } }
@@ -214,6 +216,8 @@ extension LiveEngine {
     private func finish(_ merge: RunningMerge) throws(Problem) -> Bool {
         try chainLock.during { () throws(Problem) in
             guard chain.merge === merge else { return false }
+            withShared { $0.endingMerge = merge }
+            defer { withShared { $0.endingMerge = nil } }
             try finishInTurn(merge)
             thawClones()
             return true

@@ -43,6 +43,8 @@ package final class LiveEngine: Sendable {
         var warnings: [Advice]
         /// The stream of whose content the volume holds a part.
         var halfReceived: ReceiveNote?
+        /// A merge that the chain does not have any more, and whose clone cannot be written to yet.
+        var endingMerge: RunningMerge?
         /// Whether somebody else has written to the origin since it was closed.
         var originWasChanged = false
         /// Open views by snapshot.

@@ -371,6 +371,8 @@ struct CloneRevertTests {
             }
             thread.withLock { $0 = started }
             _ = isDone.wait(milliseconds: 300) { $0 ? true : nil }
+            // Who is told that the merge has ended may write to the clone.
+            #expect(fixture.engine.mergeProgress() != nil)
         }
         var buffer = AlignedBuffer(count: Self.chunkBytes)
         var bytes = buffer.mutableBytes
