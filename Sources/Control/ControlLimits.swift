@@ -10,6 +10,7 @@ package enum ControlLimits {
     package static let sendMilliseconds = 10_000
     /// How long a client waits for a server to take its connection.
     package static let greetingMilliseconds = 5_000
+    package static let farewellMilliseconds = 2_000
     /// Between two signs of life from a server that is at work on a long request.
     package static let beatMilliseconds = 1_000
     /// Between two reports of progress to one client.
@@ -20,6 +21,8 @@ package enum ControlLimits {
 package struct ServerPatience: Sendable {
     /// For the server to take the connection and to greet.
     package var greeting = ControlLimits.greetingMilliseconds
+    /// For the end of a connection that was said to be over.
+    package var farewell = ControlLimits.farewellMilliseconds
     /// For a sign of life while the server is at work. It gives one each second, also while the
     /// disk is slow: a server that is silent for so long is stopped, or starved.
     package var silence = 15_000

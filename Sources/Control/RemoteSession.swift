@@ -161,5 +161,13 @@ package final class RemoteSession: VolumeSession {
             hint: "see what the server is doing; stop it and try again if it hangs")
     }
 
-    package func close() { socket.shutDown() }
+    /// Returns when the server has let go of what the session had, so that the next command finds it
+    /// free; but it is waited for a moment only.
+    package func close() {
+        socket.endSending()
+        let limit = LineReader.Limit(
+            silence: patience.farewell, deadline: Deadline(milliseconds: patience.farewell))
+        while (try? receive(within: limit)) != nil {}
+        socket.shutDown()
+    }
 }

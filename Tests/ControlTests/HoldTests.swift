@@ -157,6 +157,22 @@ struct HoldTests {
         }
     }
 
+    @Test("What a client had open is free when its session has closed")
+    func closing() throws {
+        let volume = try TestVolume()
+        try volume.served { host in
+            _ = try volume.connect().perform(.snapshot(.test(1)))
+            for _ in 0..<50 {
+                let session = try volume.connect()
+                _ = try session.perform(
+                    .read(SnapshotID(rawValue: 1), offset: 0, count: 512))
+                #expect(host.engine.snapshots().map(\.readers) == [1])
+                session.close()
+                #expect(host.engine.snapshots().map(\.readers) == [0])
+            }
+        }
+    }
+
     @Test("What is prepared and then forgotten is dropped")
     func preparedLapses() throws {
         let volume = try TestVolume()

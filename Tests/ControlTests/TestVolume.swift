@@ -88,6 +88,7 @@ extension ServerPatience {
         var patience = ServerPatience()
         patience.greeting = 300_000
         patience.silence = 600_000
+        patience.farewell = 600_000
         return patience
     }
 }
