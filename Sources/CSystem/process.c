@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -85,4 +86,8 @@ int snapmgr_has_ended(pid_t id) {
   if (waitid(P_PID, (id_t)id, &information, WEXITED | WNOHANG | WNOWAIT) != 0)
     return errno != EINTR;
   return information.si_pid == id;
+}
+
+int snapmgr_return_blocks_from(int bytes) {
+  return mallopt(M_MMAP_THRESHOLD, bytes) && mallopt(M_TRIM_THRESHOLD, 4 * bytes) ? 0 : -1;
 }

@@ -23,6 +23,7 @@ func snapmgr_plugin_config_complete() -> CInt {
 func snapmgr_plugin_get_ready() -> CInt {
     // A server has several files open for each volume and client.
     DescriptorLimit.raise()
+    LargeBlocks.giveBack()
     return succeed { () throws(Problem) in try ServedVolumes.shared.check() }
 }
 

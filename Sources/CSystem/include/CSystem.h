@@ -128,6 +128,10 @@ uint32_t snapmgr_crc32c(uint32_t checksum, const void *bytes, size_t length);
 /// The same without the processor's own instructions.
 uint32_t snapmgr_crc32c_by_tables(uint32_t checksum, const void *bytes, size_t length);
 
+/// Has malloc give blocks of so many bytes and more back to the kernel as soon as they are free: 0, or -1.
+/// Without it, each that is freed raises the size from which that is done, up to 32 MiB.
+int snapmgr_return_blocks_from(int bytes);
+
 /// The arguments of this process, the program's name first, as the kernel passed them. NULL follows.
 char *const *snapmgr_arguments(void);
 
