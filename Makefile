@@ -36,7 +36,8 @@ examples := $(filter-out $(units) $(rules),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo test test-host soak mutants bench bench-scale install install-data uninstall format \
+.PHONY: help build static demo test test-host soak mutants bench bench-scale install install-built \
+    install-data deb test-package uninstall format \
     lint clean
 
 help:
@@ -49,6 +50,8 @@ help:
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make bench-scale  what a year of snapshots costs (an hour)'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR if set'
+	@echo 'make deb        the Debian package, in .build/packages'
+	@echo 'make test-package  installs, upgrades and purges it in a Debian of its own (root)'
 	@echo 'make uninstall  removes what install put there'
 	@echo 'make format     formats the sources in place'
 	@echo 'make lint       checks their format'
@@ -75,6 +78,7 @@ test-host:
 
 soak:
 	@Scripts/setup.sh test
+	@Scripts/setup.sh package
 	swift build $(build_flags)
 	@Scripts/soak.sh
 
@@ -99,10 +103,14 @@ static:
 	swift build $(static_flags) --product snapmgr
 	swift build $(static_flags) --product snapmgr-nbdkit
 
-install: static install-data
+install: static install-built
+
+# What is built, from the folder $(static_binaries).
+strip := -s
+install-built: install-data
 	install -d '$(bindir)' '$(plugindir)' '$(bashdir)' '$(zshdir)' '$(fishdir)'
-	install -s -m 755 $(static_binaries)/snapmgr '$(bindir)/snapmgr'
-	install -s -m 755 $(static_binaries)/$(plugin) '$(plugindir)/$(plugin)'
+	install $(strip) -m 755 $(static_binaries)/snapmgr '$(bindir)/snapmgr'
+	install $(strip) -m 755 $(static_binaries)/$(plugin) '$(plugindir)/$(plugin)'
 	$(static_binaries)/snapmgr completion bash >'$(bashdir)/snapmgr'
 	$(static_binaries)/snapmgr completion zsh >'$(zshdir)/_snapmgr'
 	$(static_binaries)/snapmgr completion fish >'$(fishdir)/snapmgr.fish'
@@ -118,6 +126,17 @@ install-data:
 	for file in $(rules); do put "$$file" "$(ruledir)/$${file##*/}"; done; \
 	for page in $(manuals); do put "$$page" "$(mandir)/man$${page##*.}/$${page##*/}"; done; \
 	for file in $(examples); do put "$$file" "$(docdir)/examples/$${file#Config/}"; done
+
+# The Debian package, in .build/packages.
+deb: static
+	@Scripts/setup.sh package
+	@Packaging/deb.sh $(static_binaries) .build/packages
+
+# Installs, upgrades, removes and purges it in a Debian of its own (root): minutes.
+test-package:
+	@Scripts/setup.sh package
+	swift build $(build_flags)
+	@Scripts/test.sh package
 
 uninstall:
 	rm -f '$(bindir)/snapmgr' '$(plugindir)/$(plugin)'
@@ -135,7 +154,7 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
-	shellcheck Config/hooks/* Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
+	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
 	    Scripts/mutants.sh

@@ -84,6 +84,8 @@ let package = Package(
         target("Catalog", ["SnapshotModel", grdb]),
         target("Hooks", ["System", "CSystem", "SnapshotModel"]),
         target("Settings", ["Scheduler", "System", "SnapshotModel"]),
+        // What `setup` decides and writes: pure.
+        target("Setup", ["SnapshotModel"]),
         // e2fsprogs' library, read-only: libext2fs is not safe for threads, and FileSystems alone calls it.
         .target(
             name: "CExt2",
@@ -105,7 +107,7 @@ let package = Package(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "StoreFormat",
-                "Stream", "TreeMount", "VolumeAccess", "System", "Scheduler", "Settings",
+                "Stream", "TreeMount", "VolumeAccess", "System", "Scheduler", "Settings", "Setup",
                 "SnapshotModel",
             ]),
         // Lines of a log, for whoever reads standard error.
@@ -121,7 +123,7 @@ let package = Package(
             name: "snapmgr",
             dependencies: [
                 "CSystem", "Drivers", "FileSystems", "Manager", "Hooks", "Monitoring", "Scheduler",
-                "Settings", "Stream", "System",
+                "Settings", "Setup", "Stream", "System",
                 "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
                 logging,
             ],
@@ -207,6 +209,8 @@ let package = Package(
             ["Hooks", "System", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "System", "SnapshotModel"]),
+        testTarget(
+            "SetupTests", ["Setup", "Settings", "Scheduler", "System", "SnapshotModel"]),
         .testTarget(
             name: "StreamTests", dependencies: ["Stream", "System", "SnapshotModel", "TestKit"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
@@ -224,7 +228,7 @@ let package = Package(
             [
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "FileSystems",
                 "Hooks", "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
-                "StoreFormat", "Stream", "System", "Scheduler", "Settings", "ShellWords",
+                "StoreFormat", "Stream", "System", "Scheduler", "Settings", "Setup", "ShellWords",
                 "SnapshotModel",
                 "TestKit",
             ]),

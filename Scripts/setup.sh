@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that a purpose needs and that are missing, each by its name.
-# Usage: Scripts/setup.sh build|demo|test|bench
+# Usage: Scripts/setup.sh build|demo|test|bench|package
 set -euo pipefail
 
 build=(
@@ -52,14 +52,22 @@ bench=(
     rsync              # which the comparison of files is compared with
 )
 
+package=(
+    "${build[@]}" "${serve[@]}"
+    debhelper          # makes the package
+    debootstrap        # the Debian in which it is installed
+    lintian            # what Debian asks of a package
+)
+
 purpose=${1:-}
 case "$purpose" in
     build) packages=("${build[@]}") ;;
     demo) packages=("${demo[@]}") ;;
     test) packages=("${test[@]}") ;;
     bench) packages=("${bench[@]}") ;;
+    package) packages=("${package[@]}") ;;
     *)
-        echo "usage: $0 build|demo|test|bench" >&2
+        echo "usage: $0 build|demo|test|bench|package" >&2
         exit 2
         ;;
 esac

@@ -14,4 +14,5 @@ export SNAPMGR_LOOKUP_POINTS=${SNAPMGR_LOOKUP_POINTS:-$((20000 * factor))}
 .build/release/snapmgr-torture
 .build/release/snapmgr-command-torture lookups
 .build/release/snapmgr-command-torture
+Packaging/test.sh .build/release
 exec Fuzz/run.sh

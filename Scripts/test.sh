@@ -246,6 +246,8 @@ guest_steps
 steps_of_two instrumented 2400 '' thread fuzz address
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh
+# Fetches a Debian and installs in it: by name only.
+if [[ $wanted == *package* ]]; then step package 900 Packaging/test.sh .build/release; fi
 # Boots a systemd and waits for its timers: by name only.
 if [[ $wanted == *timers* ]]; then step timers 450 Scripts/try-units.sh; fi
 rm -rf --one-file-system "$TMPDIR" || true

@@ -32,6 +32,25 @@ until_true() {
     done
 }
 
+# -- All in one step, of an image where the units could not write
+mkdir /data
+truncate -s 64M /data/vm1.img
+vm1='nbd+unix:///vm1?socket=/run/snapmgr/vm1.sock'
+check 'setup makes a volume, and starts what it needs' snapmgr setup /data/vm1.img
+check 'its server is up' is snapmgr-serve@vm1 ActiveState active
+check 'and serves, and writes' nbdcopy --flush /bin/sh "$vm1"
+check 'status says where' bash -c "snapmgr status | grep -F '$vm1'"
+check 'its timers run' systemctl is-active snapmgr-tick.timer snapmgr-prune.timer
+check 'a tick of it succeeds' systemctl start snapmgr-tick.service
+check 'a snapshot of it is taken' snapmgr snapshot vm1
+again=$(snapmgr setup /data/vm1.img)
+check 'a second run changes nothing' test "$(grep -cE ' (made|enabled and started|FAILED)' <<<"$again")" = 0
+systemctl disable --now snapmgr-serve@vm1 snapmgr-tick.timer snapmgr-prune.timer 2>/dev/null
+check 'the volume is removed again' snapmgr volume remove vm1 --yes
+rm -r /etc/snapmgr/conf.d /etc/systemd/system/snapmgr-.service.d
+rm -f /var/lib/systemd/timers/stamp-snapmgr-*
+systemctl daemon-reload
+
 mkdir -p /etc/snapmgr /etc/systemd/system/snapmgr-{tick,prune}.service.d
 cat >/etc/snapmgr/snapmgr.toml <<'TOML'
 policy = "few"

@@ -5,6 +5,10 @@ extension ShellCommand {
     package init(_ remedy: Remedy) {
         self =
             switch remedy {
+            case .setup(let path, let name):
+                Self(
+                    "setup", .operand(path, else: "ORIGIN"),
+                    name.map { .option("--name", .known($0)) })
             case .volumeCreate(let name):
                 Self(
                     "volume create", .operand(name, else: "NAME"),

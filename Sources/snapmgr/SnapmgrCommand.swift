@@ -7,7 +7,7 @@ struct SnapmgrCommand: CommandGroup {
         abstract: "Snapshots of Linux block volumes: many, cheap, and reverted to at once.",
         discussion: """
             EXAMPLES:
-              $ snapmgr volume create data --origin disk.img
+              $ snapmgr setup /srv/data.img
               $ snapmgr snapshot data --name before-upgrade
               $ snapmgr list data
               $ snapmgr revert data@before-upgrade
@@ -17,7 +17,8 @@ struct SnapmgrCommand: CommandGroup {
             """,
         version: Version.text,
         subcommands: [
-            VolumeGroup.self, SnapshotCommand.self, ListCommand.self, ShowCommand.self,
+            SetupCommand.self, VolumeGroup.self, SnapshotCommand.self, ListCommand.self,
+            ShowCommand.self,
             DiffCommand.self, RevertCommand.self, MergeGroup.self, StatusCommand.self,
             ModifyCommand.self, CloneGroup.self, HoldGroup.self, ReleaseCommand.self,
             DeleteCommand.self,

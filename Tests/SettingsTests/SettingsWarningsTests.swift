@@ -68,6 +68,23 @@ import Testing
                 .contains(expected))
     }
 
+    @Test func monthsThatMayBeTakenForMinutesAreWarnedAbout() throws {
+        func text(_ period: String) -> String {
+            "policy = \"p\"\n[policies.p]\nwithin = \"\(period)\""
+        }
+        #expect(
+            try warnings(text("15m")) == [
+                "f.toml:3:10: warning: policies.p.within: m is months here, and minutes elsewhere "
+                    + "(write mo for months, or min for minutes)"
+            ])
+        for period in ["15mo", "15min", "1y2mo3d", "7d"] {
+            #expect(try warnings(text(period)) == [])
+        }
+        // What stood in a file before means what it meant.
+        let (old, new) = (try Settings.load(text("1y6m")), try Settings.load(text("1y6mo")))
+        #expect(old.policies == new.policies)
+    }
+
     @Test func aScheduleThatIsNeverDueIsWarnedAbout() throws {
         #expect(
             try warnings("[schedules.s]\ncalendar = \"*-02-30\"").contains(

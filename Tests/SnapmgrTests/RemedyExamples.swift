@@ -5,7 +5,8 @@ enum RemedyExamples {
     private static let id = SnapshotID(rawValue: 7)
 
     static let all: [Remedy] = [
-        .volumeCreate(), .volumeCreate("a"), .volumeList, .volumeRemove("a"),
+        .setup(), .setup("/b"), .setup("/b", name: "a"), .volumeCreate(), .volumeCreate("a"),
+        .volumeList, .volumeRemove("a"),
         .volumeRemove("a", keepsStore: true), .volumeResize("a", bytes: 4096),
         .volumeSet("a", origin: "/b"), .volumeShow("a"), .activate(), .activate("a"),
         .activate("a", accepting: .device), .activate("a", accepting: .origin), .activateAll,
@@ -26,7 +27,7 @@ enum RemedyExamples {
     ]
 
     enum Kind: CaseIterable {
-        case volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
+        case setup, volumeCreate, volumeList, volumeRemove, volumeResize, volumeSet, volumeShow
         case activate, activateAll, deactivate, serve
         case snapshot, cloneCreate, cloneDelete, cloneList, cloneOfClone, cloneKeep, clonePromote,
             delete, export, hold, holdList, list
@@ -41,6 +42,7 @@ enum RemedyExamples {
     /// Without a default, so that nobody forgets a new one: it is also to be in ``all``.
     static func kind(of remedy: Remedy) -> Kind {
         switch remedy {
+        case .setup: .setup
         case .volumeCreate: .volumeCreate
         case .volumeList: .volumeList
         case .volumeRemove: .volumeRemove

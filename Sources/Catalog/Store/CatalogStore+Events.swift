@@ -43,17 +43,19 @@ extension CatalogStore {
     }
 
     /// Up to `limit` events that came after the event `id`; nil is from the beginning.
+    ///
+    /// - Parameter volume: of this volume alone.
     package func events(
-        after id: Int64? = nil, limit: Int, order: EventOrder = .oldestFirst
+        after id: Int64? = nil, volume: String? = nil, limit: Int, order: EventOrder = .oldestFirst
     ) throws -> [EventRow] {
         try read("reading the event log") {
             try Row.map(
                 $0,
                 sql: """
                     SELECT id, time, level, kind, message, volume, snapshot_id, details FROM event
-                    WHERE id > ? ORDER BY id \(order == .newestFirst ? "DESC" : "ASC") LIMIT ?
+                    WHERE id > ? AND (volume = ? OR ? IS NULL) ORDER BY id \(order == .newestFirst ? "DESC" : "ASC") LIMIT ?
                     """,
-                arguments: [id ?? 0, max(0, limit)]
+                arguments: [id ?? 0, volume, volume, max(0, limit)]
             ) { reader in
                 EventRow(
                     id: try reader.value(), time: try reader.timestamp(),

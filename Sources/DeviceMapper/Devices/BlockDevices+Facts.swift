@@ -58,3 +58,26 @@ extension BlockDevices {
         return (rank(one), one.utf8.count, one) < (rank(other), other.utf8.count, other)
     }
 }
+
+extension BlockDevices {
+    /// What the kernel calls a device, as far as it has words for it.
+    package struct Labels: Hashable, Sendable {
+        /// Of a device of device-mapper's.
+        package var mapperName: String?
+        /// That says who made it.
+        package var mapperUUID: String?
+        package var isPartition: Bool
+        /// Whether it is a loop device.
+        package var isLoop: Bool
+    }
+
+    /// Of the device with this number.
+    package static func labels(_ number: DeviceNumber) -> Labels {
+        let folder = folder(number)
+        return Labels(
+            mapperName: SystemFile.line(folder + "/dm/name"),
+            mapperUUID: SystemFile.line(folder + "/dm/uuid"),
+            isPartition: SystemFile.line(folder + "/partition") != nil,
+            isLoop: SystemFile.line(folder + "/loop/backing_file") != nil)
+    }
+}

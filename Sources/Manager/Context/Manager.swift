@@ -91,6 +91,7 @@ package final class Manager: Sendable {
 
     var hasCatalog: Bool { context.catalog.access != .missing }
 
+    package var setups: SetupService { SetupService(context: context) }
     package var volumes: VolumeService { VolumeService(context: context) }
     package var snapshots: SnapshotService { SnapshotService(context: context) }
     package var lists: ListService { ListService(context: context) }

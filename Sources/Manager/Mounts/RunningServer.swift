@@ -45,6 +45,11 @@ struct RunningServer {
                 + "\(.serve(volume))")
     }
 
+    /// The socket on which a process takes clients, at a glance; nil when it has none, or that cannot be seen.
+    static func socket(ofProcess id: Int32) -> String? {
+        listening(id).first { !$0.hasSuffix(commandSocketEnd) }
+    }
+
     /// The kernel's table of Unix sockets that have a path, as a process sees it.
     private static func table(_ process: Int32) -> [[Substring]] {
         text("/proc/\(process)/net/unix").split(separator: "\n").dropFirst().compactMap { line in

@@ -5,6 +5,8 @@ internal import SnapshotModel
 struct ServeCommand: Hashable, Sendable {
     var executable: String
     var arguments: [String]
+    /// What clients may ask for.
+    var exports: [String]
 
     /// - Parameter listing: the command, with its arguments, that prints what is to be served at a
     ///   later time; none where it cannot be told.
@@ -13,6 +15,7 @@ struct ServeCommand: Hashable, Sendable {
         listing: [String] = []
     ) {
         executable = tools.nbdkitPath
+        exports = volumes.map(\.name)
         arguments = ["nbdkit", "--foreground"]
         // The sockets are open already: nbdkit finds them by systemd's variables, since exec keeps
         // the process id.

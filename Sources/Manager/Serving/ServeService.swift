@@ -85,11 +85,29 @@ package struct ServeService {
             let socket = NBDSocket(path: path)
             let descriptor = try socket.listen()
             defer { socket.abandon() }
+            let place = try Paths.absolute(path)
+            tell(command.exports) { NBDAddress.uri(export: $0, socket: place) }
             try Self.become(command, with: [descriptor], passing)
         case .listen(let address, let port):
             let descriptors = try ListeningSocket.openTCP(address: address, port: port)
+            tell(command.exports) {
+                NBDAddress.uri(
+                    export: $0, address: address, port: port, isEncrypted: request.tls != nil)
+            }
             try Self.become(command, with: descriptors, passing)
         }
+    }
+
+    /// More lines nobody reads.
+    private static let toldMaximum = 8
+
+    /// Says where volumes are served: whoever connects from now on is taken as soon as the server is up.
+    private func tell(_ exports: [String], _ uri: (String) -> String) {
+        for name in exports.prefix(Self.toldMaximum) {
+            context.note("volume \(name) is served at \(uri(name))")
+        }
+        let rest = exports.count - Self.toldMaximum
+        if rest > 0 { context.note("and \(rest) more volumes beside it") }
     }
 
     private static func become(

@@ -41,13 +41,26 @@ package struct EventService {
     let context: ManagerContext
 
     /// The last events, oldest first.
-    package func latest(_ limit: Int) throws -> [EventSummary] {
-        try context.catalog.events(limit: limit, order: .newestFirst).reversed()
+    ///
+    /// - Parameter volume: of this volume alone, which may be gone.
+    package func latest(_ limit: Int, volume: String? = nil) throws -> [EventSummary] {
+        try context.catalog.events(volume: volume, limit: limit, order: .newestFirst).reversed()
             .map { EventSummary($0) }
     }
 
     /// The events after one, oldest first; nil is from the beginning.
-    package func after(_ id: Int64?, limit: Int) throws -> [EventSummary] {
-        try context.catalog.events(after: id, limit: limit).map { EventSummary($0) }
+    package func after(
+        _ id: Int64?, volume: String? = nil, limit: Int
+    ) throws -> [EventSummary] {
+        try context.catalog.events(after: id, volume: volume, limit: limit)
+            .map { EventSummary($0) }
+    }
+
+    /// - Throws: `notFound` when no volume has the name and no event tells of one that had.
+    package func requireKnown(_ volume: String) throws {
+        guard try context.catalog.volume(named: volume) == nil,
+            try context.catalog.events(volume: volume, limit: 1).isEmpty
+        else { return }
+        throw Problem.noVolume(volume)
     }
 }

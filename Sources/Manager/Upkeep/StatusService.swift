@@ -18,6 +18,8 @@ package struct VolumeHealth: Hashable, Sendable {
     package var warnings: [String]
     /// The snapshot that the volume is reverted to when it is closed.
     package var queuedRevert: SnapshotID?
+    /// Where NBD clients find it; nil when nobody serves it on a Unix socket, or that cannot be seen.
+    package var uri: String?
 }
 
 extension VolumeHealth: JSONConvertible {
@@ -35,7 +37,7 @@ extension VolumeHealth: JSONConvertible {
             "merge": merge.map {
                 MergeSummary(volume: volume.record.name, progress: $0).json
             } ?? .null,
-            "queued_revert": JSONValue(queuedRevert), "mirrors": .array([]),
+            "queued_revert": JSONValue(queuedRevert), "uri": JSONValue(uri), "mirrors": .array([]),
             "warnings": JSONValue(warnings),
         ]
     }
@@ -51,8 +53,13 @@ package struct StatusService {
     /// - Parameter names: the volumes; all for none.
     package func status(_ names: [String] = []) throws -> [VolumeHealth] {
         try Reconciler(context).tidy(names)
+        var sockets = ServerSocketLook()
         return try context.volumes(names).map { volume in
-            do { return try health(of: volume, remembers: true) } catch {
+            do {
+                var health = try health(of: volume, remembers: true)
+                if health.isInUse { health.uri = sockets.uri(of: volume) }
+                return health
+            } catch {
                 let problem = Problem(error)
                 guard problem.code != .interrupted else { throw problem }
                 return try healthInDoubt(of: volume, because: problem)

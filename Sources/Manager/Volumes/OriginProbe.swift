@@ -79,14 +79,20 @@ struct OriginProbe {
     static func requireUnmanaged(
         _ path: String, _ status: FileStatus, by volumes: [VolumeRow]
     ) throws {
-        for volume in volumes {
+        guard let volume = volume(on: path, status, among: volumes) else { return }
+        throw Problem(
+            .exists, "the origin \(path) is volume \(volume.record.name)'s already",
+            hint: "run \(.volumeShow(volume.record.name))")
+    }
+
+    /// The volume that has an origin, by whatever path; nil when none has it.
+    static func volume(
+        on path: String, _ status: FileStatus, among volumes: [VolumeRow]
+    ) -> VolumeRow? {
+        volumes.first { volume in
             let other = try? FileStatus(path: volume.record.originPath)
             let isSameFile = other.map { isSame(status, $0) } ?? false
-            guard !isSameFile, volume.record.originPath != path else {
-                throw Problem(
-                    .exists, "the origin \(path) is volume \(volume.record.name)'s already",
-                    hint: "run \(.volumeShow(volume.record.name))")
-            }
+            return isSameFile || volume.record.originPath == path
         }
     }
 

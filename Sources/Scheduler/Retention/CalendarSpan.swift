@@ -1,8 +1,9 @@
 package import SnapshotModel
 
-/// A length of time in calendar units, as restic writes it: `1y2m3d3h`.
+/// A length of time in calendar units: `1y2mo3d3h`.
 ///
-/// Here `m` is months; minutes are `min`. Weeks (`w`) are read as seven days.
+/// Months are `mo` and minutes `min`; a bare `m` is months, as restic writes it, and is warned of in settings:
+/// elsewhere it is minutes. Weeks (`w`) are read as seven days.
 package struct CalendarSpan: Hashable, Sendable {
     package let months: Int
     package let days: Int
@@ -21,14 +22,22 @@ package struct CalendarSpan: Hashable, Sendable {
 
     private enum Unit: String, CaseIterable {
         case years = "y"
-        case months = "m"
+        case months = "mo"
         case weeks = "w"
         case days = "d"
         case hours = "h"
         case minutes = "min"
     }
 
-    /// Reads `6h`, `7d`, `1y2m3d3h`: numbers with units, each unit at most once, in any order.
+    /// Restic's word for months.
+    private static let bareMonths = "m"
+
+    /// Whether a text that reads as such a length has months that may be taken for minutes.
+    package static func hasBareMonths(_ text: String) -> Bool {
+        text.split { !$0.isLetter }.contains { $0 == bareMonths }
+    }
+
+    /// Reads `6h`, `7d`, `1y2mo3d3h`: numbers with units, each unit at most once, in any order.
     package init(parsing text: String) throws(SyntaxError) {
         var reader = TextReader(text)
         var numbers: [Unit: Int] = [:]
@@ -38,11 +47,12 @@ package struct CalendarSpan: Hashable, Sendable {
             let number = try reader.number(atMost: Self.highestNumber)
             let unitStart = reader.offset
             let word = reader.readWord()
-            guard let unit = Unit(rawValue: word) else {
+            guard let unit = Unit(rawValue: word == Self.bareMonths ? Unit.months.rawValue : word)
+            else {
                 throw SyntaxError(
                     word.isEmpty
-                        ? "a unit is missing after \(number): y, m (months), w, d, h and min"
-                        : "\(word) is not a unit of time; the units are y, m (months), w, d, h and min",
+                        ? "a unit is missing after \(number): y, mo, w, d, h and min"
+                        : "\(word) is not a unit of time; the units are y, mo, w, d, h and min",
                     offset: unitStart)
             }
             guard numbers.updateValue(number, forKey: unit) == nil else {
@@ -51,7 +61,7 @@ package struct CalendarSpan: Hashable, Sendable {
             reader.skipSpaces()
         }
         guard !numbers.isEmpty else {
-            throw SyntaxError("a length of time is missing, such as 7d or 1y6m", offset: 0)
+            throw SyntaxError("a length of time is missing, such as 7d or 1y6mo", offset: 0)
         }
         self.init(
             months: numbers[.years, default: 0] * 12 + numbers[.months, default: 0],
@@ -112,10 +122,10 @@ package struct CalendarSpan: Hashable, Sendable {
 }
 
 extension CalendarSpan: CustomStringConvertible {
-    /// As it is parsed: `1y2m3d3h`.
+    /// As it is parsed: `1y2mo3d3h`.
     package var description: String {
         let parts = [
-            (months / 12, "y"), (months % 12, "m"), (days, "d"), (minutes / 60, "h"),
+            (months / 12, "y"), (months % 12, "mo"), (days, "d"), (minutes / 60, "h"),
             (minutes % 60, "min"),
         ]
         let text = parts.filter { $0.0 != 0 }.map { "\($0.0)\($0.1)" }.joined()

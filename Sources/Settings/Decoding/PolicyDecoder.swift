@@ -67,9 +67,18 @@ struct PolicyRules {
     }
 
     private func span(_ key: PolicyKey) -> CalendarSpan? {
-        reader.parsed(
-            key, expected: "a length of time in quotes, such as \"7d\"",
-            CalendarSpan.init(parsing:))
+        guard
+            let text = reader.text(
+                key, expected: "a length of time in quotes, such as \"7d\""),
+            let span = reader.parsed(text, of: key, CalendarSpan.init(parsing:))
+        else { return nil }
+        if CalendarSpan.hasBareMonths(text.text) {
+            reader.diagnostics.warn(
+                "\(reader.name(key)): m is months here, and minutes elsewhere",
+                at: text.node.position,
+                hint: "write mo for months, or min for minutes")
+        }
+        return span
     }
 
     private func count(_ key: PolicyKey) -> KeepCount? {

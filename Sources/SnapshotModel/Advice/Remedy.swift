@@ -3,6 +3,9 @@
 /// Where nothing is named that a case could name, the person has to choose it, or all are meant.
 /// Its form on the wire is that of the cases' names.
 package enum Remedy: Hashable, Sendable, Codable {
+    /// Of an origin, by its path; all that a volume needs.
+    case setup(String? = nil, name: String? = nil)
+
     // Volumes
     case volumeCreate(String? = nil)
     case volumeList

@@ -8,8 +8,9 @@ struct RetentionParserTests {
         "a calendar span is numbers with units, in any order",
         arguments: [
             ("6h", CalendarSpan(minutes: 360), "6h"),
-            ("1y2m3d3h", CalendarSpan(months: 14, days: 3, minutes: 180), "1y2m3d3h"),
-            ("1y1d1m", CalendarSpan(months: 13, days: 1), "1y1m1d"),
+            ("1y2m3d3h", CalendarSpan(months: 14, days: 3, minutes: 180), "1y2mo3d3h"),
+            ("1y2mo3d3h", CalendarSpan(months: 14, days: 3, minutes: 180), "1y2mo3d3h"),
+            ("1y1d1m", CalendarSpan(months: 13, days: 1), "1y1mo1d"),
             ("  2w 90min ", CalendarSpan(days: 14, minutes: 90), "14d1h30min"),
             ("9999y", CalendarSpan(months: 119_988), "9999y"),
             ("0d", CalendarSpan(), "0h"),

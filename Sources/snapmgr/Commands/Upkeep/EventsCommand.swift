@@ -8,11 +8,17 @@ struct EventsCommand: ManagerCommand {
         "events", "Show what happened.",
         discussion: """
             With --follow and --json, each event is a document on a line of its own. With --verbose, \
-            each says who asked for it.
+            each says who asked for it. Those of a volume that is gone are still there.
             """,
-        examples: ["events", "events --follow"], exits: [.done, .failed, .usage, .interrupted])
+        examples: ["events", "events --follow", "events data -f"],
+        exits: [.done, .failed, .usage, .notFound, .interrupted])
 
-    @Flag(help: "Go on with new events until interrupted.")
+    @Argument(help: ArgumentHelp("Only what happened to this volume.", valueName: "vol"))
+    var volume: String?
+
+    @Flag(
+        name: [.customShort("f"), .long],
+        help: "Go on with new events until interrupted.")
     var follow = false
 
     @Option(help: "Show so many of the last events.")
@@ -30,7 +36,8 @@ struct EventsCommand: ManagerCommand {
 
     func run(_ context: CommandContext) throws {
         let service = try context.reader().events
-        let latest = try service.latest(limit)
+        if let volume { try service.requireKnown(volume) }
+        let latest = try service.latest(limit, volume: volume)
         guard follow else {
             return try context.show(["events": JSONValue(latest)]) {
                 latest.map(line).joined()
@@ -39,7 +46,7 @@ struct EventsCommand: ManagerCommand {
         var last = latest.last?.id
         show(latest)
         while !Interruption.cancellation.isRequested {
-            let events = try service.after(last, limit: 1000)
+            let events = try service.after(last, volume: volume, limit: 1000)
             show(events)
             last = events.last?.id ?? last
             usleep(Self.lookMicroseconds)

@@ -142,7 +142,11 @@ struct StatusCommand: ManagerCommand {
         let warnings = volumes.flatMap { volume in
             volume.warnings.map { "warning: volume \(volume.volume.record.name): \($0)\n" }
         }
-        return table.lines(volumes.map(row), heading: context.terminal.bold) + warnings.joined()
+        let places = volumes.compactMap { volume in
+            volume.uri.map { "\(volume.volume.record.name) is served at \($0)\n" }
+        }
+        return table.lines(volumes.map(row), heading: context.terminal.bold) + places.joined()
+            + warnings.joined()
     }
 
     private func line(_ mount: MountReport) -> String {
