@@ -3,7 +3,7 @@
 # Usage: Packaging/deb.sh BINARIES OUTPUT     folders; the package lands in OUTPUT, and its path is printed
 #
 # SNAPMGR_PACKAGE_VERSION is another version than the sources'. SNAPMGR_SHLIBS_OPTIONS goes to
-# dpkg-shlibdeps. The same binaries and sources give the same package, bit by bit: its times are that of the
+# dpkg-shlibdeps, SNAPMGR_DEB_OPTIONS to dpkg-deb. The same binaries and sources give the same package, bit by bit: its times are that of the
 # last commit, or SOURCE_DATE_EPOCH.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,7 +30,7 @@ cp -R Packaging/debian README.md CHANGELOG.md docs "$tree/"
 } >"$tree/debian/changelog"
 
 export SNAPMGR_BINARIES=$binaries SNAPMGR_SOURCE=$PWD
-export SNAPMGR_SHLIBS_OPTIONS=${SNAPMGR_SHLIBS_OPTIONS:-}
+export SNAPMGR_SHLIBS_OPTIONS=${SNAPMGR_SHLIBS_OPTIONS:-} SNAPMGR_DEB_OPTIONS=${SNAPMGR_DEB_OPTIONS:-}
 # Whatever this user's umask and words are.
 umask 022
 export LC_ALL=C TZ=UTC0

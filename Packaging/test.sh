@@ -54,6 +54,8 @@ fi
 
 # MARK: what is made
 
+# Compression takes minutes, and is dpkg's.
+export SNAPMGR_DEB_OPTIONS=-z0
 old=$(Packaging/deb.sh "$binaries" "$work/old")
 again=$(Packaging/deb.sh "$binaries" "$work/again")
 new=$(SNAPMGR_PACKAGE_VERSION=99.1 Packaging/deb.sh "$binaries" "$work/new")
