@@ -24,6 +24,7 @@ root=$work/root
 clean_up() {
     if [[ -n ${server:-} ]]; then kill "$server" 2>/dev/null || true; fi
     for mount in run dev sys proc ''; do umount --lazy "$root/$mount" 2>/dev/null || true; done
+    umount "$work/upper" 2>/dev/null || true
     rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
@@ -111,7 +112,9 @@ inside apt-get update -qq >"$work/update" 2>&1 || true
 check 'it is installed with what it needs' inside apt-get install -y -qq --no-install-recommends /old.deb
 version=$(dpkg-deb -f "$old" Version)
 check 'it runs, and tells its version' grep -q "snapmgr" <(inside snapmgr --version)
-check 'the timers are enabled' inside systemctl is-enabled snapmgr-tick.timer snapmgr-prune.timer
+for timer in tick prune; do
+    check "the timer of $timer is enabled" inside test -L "/etc/systemd/system/timers.target.wants/snapmgr-$timer.timer"
+done
 check 'no server is' not inside sh -c 'ls /etc/systemd/system/multi-user.target.wants/snapmgr-*'
 check 'there are no settings yet' inside snapmgr config check
 
