@@ -64,6 +64,7 @@ struct SeedWriter {
         for (index, runs) in [[], [(0, 2, 1)], [(0, 2, 1), (2, 1, 3), (7, 1, 1)]].enumerated() {
             try save([1] + indexMap(runs).dropLast(4), "index-map", "runs-\(index)")
         }
+        for count in [0, 1, 3] { try save([3] + seal(of: count), "seal", "sums-\(count)") }
         try save([1, 1, 2, 5, 0, 4, 7, 9, 3], "chunk-map", "two-runs")
         try save([1, 1, 1, 0, 0, 0], "chunk-map", "one-run")
     }
@@ -95,6 +96,21 @@ struct SeedWriter {
             .delete([SnapshotID(rawValue: 1)]), .export(SnapshotID(rawValue: 1), path: "/a"),
             .resize(bytes: 512),
         ]
+    }
+
+    /// A seal of so many exceptions.
+    private func seal(of count: Int) -> [UInt8] {
+        func snapshot(_ number: Int) -> IndexFollower {
+            IndexFollower(
+                ordinal: SnapshotOrdinal(rawValue: number), id: SnapshotID(rawValue: Int64(number)),
+                takenAt: Timestamp(stored: Int64(number)))
+        }
+        let header = SealHeader(
+            chunkBytes: 4096, uuid: "00000000-0000-4000-8000-000000000001", owner: snapshot(1),
+            follower: snapshot(2), digest: AreaDigest(exceptionCount: count, checksum: 7),
+            listsChecksum: 8, sealedAt: Timestamp(stored: 9), isLate: false, isGrowing: count == 3,
+            root: [UInt8](repeating: 5, count: 32))
+        return SealFormat.encode(header) + [UInt8](repeating: 6, count: 8 * count + 4)
     }
 
     /// A map of the index, of the areas 1 and 3, with these runs: first chunk, length, ordinal.

@@ -59,11 +59,11 @@ rebuilt=
 borrowed=()
 build_modules() {
     local source name sources_of
-    for name in CSystem CStream; do
+    for name in CSystem CStream CHash; do
         printf 'module %s { header "%s" export * }\n' \
             $name "$PWD/Sources/$name/include/$name.h"
     done >"$objects/CSystem.modulemap"
-    for source in Sources/{CSystem,CStream}/*.c; do
+    for source in Sources/{CSystem,CStream,CHash}/*.c; do
         clang -O2 -g -fPIC -fsanitize=address -I "$(dirname "$source")/include" \
             -c "$source" -o "$objects/C-$(basename "$source" .c).o"
     done
@@ -85,6 +85,7 @@ declare -A sources=(
     [write-back]=Fuzz/WriteBackFuzzer.swift
     [stream]="Fuzz/StreamFuzzer.swift $(find Sources/Stream -name '*.swift' -printf '%p ')"
     [index-map]=Fuzz/IndexMapFuzzer.swift
+    [seal]=Fuzz/SealFuzzer.swift
     [chunk-map]='Fuzz/ChunkMapFuzzer.swift Sources/Catalog/ChunkMaps/ChunkRunCodec.swift
         Sources/Catalog/ChunkMaps/ChunkSegment.swift Sources/Catalog/File/CatalogError.swift'
     [control]='Fuzz/ControlFuzzer.swift Sources/Control/ControlWire.swift'
@@ -98,7 +99,7 @@ declare -A sources=(
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
-    area record journal write-back stream index-map chunk-map control settings time-zone calendar retention
+    area record journal write-back stream index-map seal chunk-map control settings time-zone calendar retention
     clock catalog)
 
 build_target() {

@@ -8,7 +8,8 @@ build=(
     libext2fs-dev      # e2fsprogs' header and library: files in snapshots
     libfuse3-dev       # libfuse's header and library: all snapshots, mounted
     libsqlite3-dev     # SQLite's header and library: the catalog
-    libssl-dev         # OpenSSL's header and libcrypto: the SHA-256 of streams
+    libssl-dev         # OpenSSL's header and libcrypto: the SHA-256 of streams and seals
+    libxxhash-dev      # xxHash's header, with all of XXH3 in it: the sums of sealed chunks
     libzstd-dev        # zstd's header and library: compressed streams
     nbdkit-plugin-dev  # nbdkit's header: the NBD server's plugin
 )

@@ -3,7 +3,7 @@ package import MergeKit
 package import SnapshotModel
 
 /// Does what a volume needs in the background, on a thread of its own: runs the merge of a revert,
-/// frees what deleted snapshots leave behind, and extends the index of views.
+/// frees what deleted snapshots leave behind, extends the index of views, and seals what has frozen.
 package final class ImageUpkeep: Sendable {
     private let engine: LiveEngine
     private let report: @Sendable (String) -> Void
@@ -24,6 +24,8 @@ package final class ImageUpkeep: Sendable {
         var wantsFold = true
         /// On the monotonic clock: whoever deletes may go on doing so, and is not to wait for a fold.
         var foldNotBefore: Int64 = 0
+        /// What clients had asked for when a seal was worked on last.
+        var operationsAtSeal = 0
         var thread: BackgroundThread?
     }
 
@@ -104,7 +106,8 @@ package final class ImageUpkeep: Sendable {
         switch try engine.mergeStep(byteLimit: Self.mergeStepBytes) {
         case .progressed: return 0
         case .idle:
-            return try fold() ?? extendIndex()
+            if let pause = try fold() ?? extendIndex() { return pause }
+            return try seal()
         case .finished:
             collectSoon()
             return nil
@@ -158,6 +161,26 @@ package final class ImageUpkeep: Sendable {
 
     /// In milliseconds.
     private static let indexPauseMaximum: Int64 = 1000
+
+    /// Goes on with the seals of frozen areas. While clients are active, it takes a twentieth of the time.
+    private func seal() throws(Problem) -> Int? {
+        let clock = SystemClock()
+        let (start, operations) = (clock.monotonicNanoseconds(), engine.clientOperationCount)
+        let isQuiet = state.withLock { state in
+            defer { state.operationsAtSeal = operations }
+            return state.operationsAtSeal == operations
+        }
+        guard try engine.sealStep(byteLimit: isQuiet ? Self.sealStepBytes : Self.sealStepBytes / 4)
+        else { return nil }
+        guard !isQuiet || engine.clientOperationCount != operations else { return 0 }
+        let took = (clock.monotonicNanoseconds() - start) / 1_000_000
+        return Int(min(max(1, took) * Self.sealPauseShare, Self.sealPauseMaximum))
+    }
+
+    private static let sealStepBytes = 16 << 20
+    private static let sealPauseShare: Int64 = 19
+    /// In milliseconds.
+    private static let sealPauseMaximum: Int64 = 1000
 
     private func collectIfWanted() throws(Problem) {
         let isWanted = state.withLock { state in

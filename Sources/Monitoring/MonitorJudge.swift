@@ -37,7 +37,7 @@ struct MonitorJudge {
         let texts =
             [
                 missing(volume), inactive(volume), broken(volume), space(volume), merge(volume),
-                overdue(volume),
+                overdue(volume), scrub(volume),
             ]
             .compactMap { $0 } + holds(volume) + warnings(volume)
         return texts.map { MonitorFinding($0.0, subject, $0.1) }
@@ -109,6 +109,15 @@ struct MonitorJudge {
             .warning,
             "\(Self.count(volume.overdueCount, "snapshot")) should have been pruned "
                 + "\(Self.age(MonitorLimits.pruneSeconds)) ago: does \(.prune) run?"
+        )
+    }
+
+    private func scrub(_ volume: VolumeReading) -> Judgement? {
+        guard volume.scrubDamage > 0 else { return nil }
+        return (
+            .critical,
+            "a scrub found damage in \(Self.count(volume.scrubDamage, "place")); see "
+                + "\(.check(volume.name, readsData: true))"
         )
     }
 

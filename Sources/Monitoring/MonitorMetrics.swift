@@ -153,6 +153,13 @@ extension MonitorMetrics {
             each("snapmgr_last_prune_timestamp_seconds", "When a prune last deleted something.") {
                 $0.lastPruneAt.map { .moment($0) }
             },
+            each(
+                "snapmgr_last_scrub_timestamp_seconds",
+                "When the snapshots' data was last read as a whole."
+            ) { $0.scrubbedAt.map { .moment($0) } },
+            each("snapmgr_scrub_damage", "Places that scrubs found damaged.") {
+                .integer($0.scrubDamage)
+            },
         ]
     }
 

@@ -72,6 +72,10 @@ package struct VolumeReading: Hashable, Sendable {
     package var overdueCount = 0
     /// When a prune last deleted something.
     package var lastPruneAt: Timestamp?
+    /// When a scrub last ended.
+    package var scrubbedAt: Timestamp?
+    /// The places that scrubs found damaged.
+    package var scrubDamage = 0
     /// The last failure of a snapshot or hook since the last success.
     package var failure: EventCounts?
 

@@ -26,7 +26,12 @@ package struct Settings: Hashable, Sendable {
                 name: name, schedules: [], policy: defaults.policy,
                 safetyPolicy: defaults.safetyPolicy, hooks: [],
                 freeSpaceFloor: defaults.freeSpaceFloor, belowFloor: defaults.belowFloor,
-                writeBack: defaults.writeBack)
+                writeBack: defaults.writeBack, scrub: defaults.scrub)
+    }
+
+    /// Whether the data of any volume is to be read from time to time.
+    package var hasScrubs: Bool {
+        defaults.scrub != .off || volumes.values.contains { $0.scrub != .off }
     }
 
     /// The sets that a volume is in, by name.
@@ -44,6 +49,7 @@ package struct SettingsDefaults: Hashable, Sendable {
     package var freeSpaceFloor: FreeSpaceFloor
     package var belowFloor: BelowFloor
     package var writeBack = WriteBack.off
+    package var scrub = ScrubInterval.off
 
     package init(
         timeZone: TimeZoneRules = .utc, policy: NamedPolicy? = nil,
@@ -89,12 +95,15 @@ package struct VolumeSettings: Hashable, Sendable {
     package var belowFloor: BelowFloor
     /// How its server answers first writes, where it is not told otherwise.
     package var writeBack: WriteBack
+    /// How often its snapshots are read and compared with what was sealed.
+    package var scrub: ScrubInterval
 
     package init(
         name: String, schedules: [Schedule], policy: NamedPolicy?, safetyPolicy: NamedPolicy,
         hooks: [Hook], freeSpaceFloor: FreeSpaceFloor, belowFloor: BelowFloor = .refuse,
-        writeBack: WriteBack = .off
+        writeBack: WriteBack = .off, scrub: ScrubInterval = .off
     ) {
+        self.scrub = scrub
         self.belowFloor = belowFloor
         self.writeBack = writeBack
         self.name = name

@@ -198,6 +198,10 @@ package struct Finding: Hashable, Sendable, Codable {
     package var remedy: Advice?
     /// Whether `check --repair` mends it, or has mended it.
     package var isRepairable: Bool
+    /// Of damaged content: the snapshots that read it; nil of anything else.
+    package var snapshots: [SnapshotID]?
+    /// Where in the volume it is, in bytes, as far as that is known.
+    package var ranges: [Range<Int>]?
 
     package init(
         _ severity: Severity, object: String, message: String, remedy: Advice? = nil,

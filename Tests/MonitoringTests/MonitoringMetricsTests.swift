@@ -71,6 +71,7 @@ import Testing
             snapmgr_oldest_endless_hold_timestamp_seconds{volume="data"} 1795348790
             snapmgr_prune_overdue_snapshots{volume="data"} 4
             snapmgr_last_prune_timestamp_seconds{volume="data"} 1795345200
+            snapmgr_scrub_damage{volume="data"} 0
             snapmgr_schedule_last_slot_timestamp_seconds{schedule="auto",volume="data"} 1795341600
             snapmgr_schedule_next_slot_timestamp_seconds{schedule="auto",volume="data"} 1795352400
             snapmgr_schedule_late_seconds{schedule="auto",volume="data"} 3600

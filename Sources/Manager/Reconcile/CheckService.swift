@@ -26,16 +26,25 @@ package struct CheckService {
     ///   - names: the volumes; none is all.
     ///   - readsData: also reads all data and, where it can tell, compares it.
     ///   - repairs: mends what can be mended.
+    ///   - scrub: how data is read.
     package func check(
-        _ names: [String], readsData: Bool, repairs: Bool
+        _ names: [String], readsData: Bool, repairs: Bool, scrub: ScrubRequest = ScrubRequest()
     ) throws -> CheckReport {
         let job = names.isEmpty ? try context.volumes([]).map(\.record.name) : names
         return try context.asJob(.check, of: job) { context in
-            try CheckService(context: context).run(names, readsData: readsData, repairs: repairs)
+            try CheckService(context: context).run(
+                names, Depth(readsData: readsData, repairs: repairs, scrub: scrub))
         }
     }
 
-    private func run(_ names: [String], readsData: Bool, repairs: Bool) throws -> CheckReport {
+    /// What is looked at, and what is done about it.
+    private struct Depth {
+        let readsData: Bool
+        let repairs: Bool
+        let scrub: ScrubRequest
+    }
+
+    private func run(_ names: [String], _ depth: Depth) throws -> CheckReport {
         var report = CheckReport(items: try catalogItems(), volumes: [])
         try Reconciler(context).tidy(names)
         let volumes = try context.volumes(names)
@@ -46,8 +55,8 @@ package struct CheckService {
                     activity: .checking, volume: volume.record.name,
                     amount: .count(done: report.volumes.count, total: volumes.count)))
             let name = volume.record.name
-            let findings = try doubtful(volume, repairs: repairs) {
-                try findingsOrFailure(volume, readsData: readsData, repairs: repairs)
+            let findings = try doubtful(volume, repairs: depth.repairs) {
+                try findingsOrFailure(volume, depth)
             }
             report.volumes.append(name)
             report.items += findings.map { CheckReport.Item(volume: name, finding: $0) }
@@ -74,10 +83,10 @@ package struct CheckService {
 
     /// What cannot be read is a finding, and the others are checked all the same.
     private func findingsOrFailure(
-        _ volume: VolumeRow, readsData: Bool, repairs: Bool
+        _ volume: VolumeRow, _ depth: Depth
     ) throws -> [Finding] {
         do {
-            return try findings(volume, readsData: readsData, repairs: repairs)
+            return try findings(volume, depth)
         } catch {
             let problem = Problem(error)
             guard [.inputOutput, .corrupt, .newerVersion].contains(problem.code) else {
@@ -101,7 +110,7 @@ package struct CheckService {
     }
 
     private func findings(
-        _ volume: VolumeRow, readsData: Bool, repairs: Bool
+        _ volume: VolumeRow, _ depth: Depth
     ) throws -> [Finding] {
         let reader: StoreReader
         do {
@@ -119,8 +128,8 @@ package struct CheckService {
         }
         let findings =
             try originFindings(volume, reader.record)
-            + verify(volume, readsData: readsData, repairs: repairs)
-        return try findings + compare(volume, reader, repairs: repairs)
+            + verify(volume, depth)
+        return try findings + compare(volume, reader, repairs: depth.repairs)
     }
 
     /// What would keep the volume from being opened: another origin, or one that others write to. Of
@@ -134,10 +143,10 @@ package struct CheckService {
     }
 
     private func verify(
-        _ volume: VolumeRow, readsData: Bool, repairs: Bool
+        _ volume: VolumeRow, _ depth: Depth
     ) throws -> [Finding] {
         // Repairing writes, so nobody else may have the volume open.
-        let lock = try repairs ? volume.lock() : nil
+        let lock = try depth.repairs ? volume.lock() : nil
         defer { withExtendedLifetime(lock) {} }
         var findings: [Finding] = []
         var origin: (any BlockDevice)?
@@ -151,10 +160,48 @@ package struct CheckService {
         }
         return try findings
             + StoreVerifier.check(
-                store: FileFolder(path: volume.storePath), origin: origin, readData: readsData,
-                repair: repairs,
+                store: FileFolder(path: volume.storePath), origin: origin,
+                readData: depth.readsData,
+                repair: depth.repairs,
                 mergesByItself: context.driver(of: volume).traits.mergesByItself,
-                proceed: context.end.check)
+                proceed: context.end.check
+            ) { folder, isRepaired, proceed throws(Problem) in
+                do {
+                    return try scrub(volume, folder, depth.scrub, isRepaired, proceed)
+                } catch { throw Problem(error) }
+            }
+    }
+
+    /// What comparing the areas with their seals has found.
+    private func scrub(
+        _ volume: VolumeRow, _ folder: any Folder, _ request: ScrubRequest, _ repairs: Bool,
+        _ proceed: @escaping () throws(Problem) -> Void
+    ) throws -> [Finding] {
+        let outcome = try ScrubService(context: context).scrub(
+            volume, folder, request, repairs: repairs, proceed: proceed)
+        let counts = outcome.pass.counts
+        var notes: [Finding] = []
+        func note(_ message: String, _ remedy: Advice? = nil) {
+            notes.append(Finding(.note, object: "data", message: message, remedy: remedy))
+        }
+        if outcome.isResumed {
+            note(
+                "this went on with what was begun on \(outcome.pass.begunAt)",
+                "--restart begins anew")
+        }
+        if counts.sealed > 0 {
+            note(
+                "the areas of \(counts.sealed) snapshots were compared with their seals"
+                    + (counts.late > 0
+                        ? "; \(counts.late) of them were sealed when they had been there for long" : ""))
+        }
+        if counts.unsealed > 0 {
+            note(
+                "the areas of \(counts.unsealed) snapshots have no seals yet: they could be read, and "
+                    + "nobody knows what they should hold",
+                "they are sealed while the volume is served")
+        }
+        return outcome.pass.findings + notes
     }
 
     private func compare(

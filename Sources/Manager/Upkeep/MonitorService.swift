@@ -169,6 +169,8 @@ extension VolumeReading {
         freeBytes = health.freeBytes
         daysToFull = health.daysToFull
         newest = health.newest
+        scrubbedAt = health.scrub?.endedAt
+        scrubDamage = health.scrub?.damageCount ?? 0
         merge = health.merge
         warnings = health.warnings
     }

@@ -20,6 +20,8 @@ package struct VolumeHealth: Hashable, Sendable {
     package var queuedRevert: SnapshotID?
     /// Where NBD clients find it; nil when nobody serves it on a Unix socket, or that cannot be seen.
     package var uri: String?
+    /// The scrubs of its data; nil when there was none.
+    package var scrub: ScrubSummary?
 }
 
 extension VolumeHealth: JSONConvertible {
@@ -38,6 +40,7 @@ extension VolumeHealth: JSONConvertible {
                 MergeSummary(volume: volume.record.name, progress: $0).json
             } ?? .null,
             "queued_revert": JSONValue(queuedRevert), "uri": JSONValue(uri), "mirrors": .array([]),
+            "scrub": scrub?.json ?? .null,
             "warnings": JSONValue(warnings),
         ]
     }
@@ -108,7 +111,8 @@ package struct StatusService {
                 ? nil : try MergeService(context: context).progress(of: volume),
             warnings: isInUse ? try warnings(volume) : [],
             queuedRevert: context.devices(of: volume) == nil
-                ? nil : try QueuedReverts(context).target(of: name))
+                ? nil : try QueuedReverts(context).target(of: name),
+            scrub: ScrubService(context: context).state(of: volume))
     }
 
     private func warnings(_ volume: VolumeRow) throws -> [String] {

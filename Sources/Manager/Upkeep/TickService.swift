@@ -30,13 +30,18 @@ package struct TickService {
         // No slot is due beyond the years that can be recorded, and that is no reason for silence.
         if !settings.schedules.isEmpty { try context.requireClock() }
         let agenda = try Agenda(context, settings)
-        guard !agenda.isEmpty else { return TickReport() }
+        guard !agenda.isEmpty else {
+            if !isDryRun { try ScheduledScrubs(context).run(settings) }
+            return TickReport()
+        }
         guard !isDryRun else { return TickReport(slots: agenda.due.map { $0.slot(.due) }) }
         var (report, names) = try serve(settings)
         if prunes, !report.slots.isEmpty {
             report.prune = try PruneService(context: context).pruneUnlessBusy([])
         }
         countStores(of: names)
+        // Last, and outside of the lock: it takes some seconds.
+        try ScheduledScrubs(context).run(settings)
         return report
     }
 
@@ -133,7 +138,7 @@ extension Manager {
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
         guard !MountFolder(options.state).mayHoldMounts,
-            let settings = try? options.operation.settings.get(),
+            let settings = try? options.operation.settings.get(), !settings.hasScrubs,
             (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(
                 options.state.catalogPath, drivers: options.drivers.namesWithDevices),

@@ -79,6 +79,10 @@ struct StoreSite {
             // volume's, goes when the new one is opened, and would never be believed.
             return try folder.isFolder(name)
                 && folder.list(name).allSatisfy(StoreLayout.isIndexFile)
+        case StoreLayout.seals:
+            // The same of a snapmgr that knows no seals.
+            return try folder.isFolder(name)
+                && folder.list(name).allSatisfy(StoreLayout.isSealFile)
         default:
             return [
                 StoreLayout.lock, StoreLayout.volume, StoreLayout.volume + StoreLayout.draftSuffix,

@@ -61,7 +61,8 @@ struct EngineRecovery {
         return LiveEngine(
             store: store, origin: origin, options: options, kernel: kernel,
             library: AreaLibrary(store: store, format: state.format),
-            index: try index(record, chain), writeBack: log, record: record, chain: chain,
+            index: try index(record, chain), seals: seals(chain), writeBack: log,
+            record: record, chain: chain,
             clones: try clones(reading, chain.merge),
             warnings: warnings)
     }
@@ -95,6 +96,12 @@ struct EngineRecovery {
         let area = try store.openCloneArea(layer.ordinal, writable: true)
         try doing { () throws(IOFailure) in try area.sync() }
         try store.writeClone(layer.asLayer)
+    }
+
+    private func seals(_ chain: ChainState) -> SealKeeper? {
+        guard options.sealsAreas else { return nil }
+        return SealKeeper(
+            store, chain, clock: options.clock, reserveBytes: options.indexReserveBytes)
     }
 
     private func index(

@@ -26,7 +26,10 @@ extension LiveEngine {
                 try collect(stretch, planner, in: chain, report: &report)
             }
             // Also when not all of them could be removed.
-            defer { index?.removed(report.removedAreas, from: self.chain) }
+            defer {
+                index?.removed(report.removedAreas, from: self.chain)
+                seals?.removed(report.removedAreas)
+            }
             try remove(&report)
             try emptyGrowingArea(&report)
             return report

@@ -104,6 +104,8 @@ extension LiveEngine {
         withShared { shared in
             for source in fold.sources { shared.moved.insert(source.ordinal) }
         }
+        // Before anything changes: what was sealed must be there still.
+        let watch = try FoldWatch(self, fold.target)
         // What maps say of the area is true no more: they go before it changes, and views forget them.
         try index?.retire(naming: target, before: chain.indexLimit)
         renewChain()
@@ -119,12 +121,14 @@ extension LiveEngine {
         try store.writeMark(StoreLayout.extendedMark(target))
         let area = try growAgain(fold.target)
         guard !area.isInvalid else { throw brokenProblem(fold.target) }
+        defer { watch.end() }
         // Else the mark stays: a sync has failed, and nobody knows what of the entries is durable.
         defer { if (try? area.settle()) != nil { removeMark(target) } }
         let geometry = Geometry(
             volumeBytes: fold.target.volumeBytes, chunkBytes: format.chunkBytes)
         for part in parts(of: fold.chunks, byteLimit: byteLimit) {
             guard isWanted() else { return }
+            try look(at: part, of: fold, watch)
             try move(part, of: fold.chunks, into: area, geometry)
         }
     }
@@ -218,6 +222,31 @@ extension LiveEngine {
                 }
                 _ = try kernel.copy(plan)
             }
+        }
+    }
+
+    /// Compares what is about to be moved with its seals.
+    private func look(
+        at part: [Range<ChunkIndex>], of fold: Fold, _ watch: FoldWatch
+    ) throws(Problem) {
+        var runs: [SnapshotOrdinal: [ChunkRun]] = [:]
+        for range in part {
+            var index = fold.chunks.firstRun(endingAfter: range.lowerBound)
+            while index < fold.chunks.runs.count {
+                let run = fold.chunks.runs[index]
+                let common = run.originRange.clamped(to: range)
+                guard !common.isEmpty else { break }
+                runs[run.ordinal, default: []].append(
+                    ChunkRun(
+                        origin: common.lowerBound,
+                        area: run.area.advanced(by: run.origin.distance(to: common.lowerBound)),
+                        count: common.count))
+                index += 1
+            }
+        }
+        for source in fold.sources {
+            guard let runs = runs[source.ordinal] else { continue }
+            try watch.look(at: runs, of: source)
         }
     }
 

@@ -16,6 +16,8 @@ package final class LiveEngine: Sendable {
     let library: AreaLibrary
     /// What frozen areas hold together; nil where there is none.
     let index: ViewIndex?
+    /// Which frozen areas are sealed; nil where none is to be.
+    let seals: SealKeeper?
     /// Where first writes wait that are answered; nil without such a log.
     let writeBack: WriteBackLog?
     let options: EngineOptions
@@ -66,7 +68,8 @@ package final class LiveEngine: Sendable {
 
     init(
         store: Store, origin: any BlockDevice, options: EngineOptions, kernel: CopyKernel,
-        library: AreaLibrary, index: ViewIndex?, writeBack: WriteBackLog?, record: VolumeRecord,
+        library: AreaLibrary, index: ViewIndex?, seals: SealKeeper?, writeBack: WriteBackLog?,
+        record: VolumeRecord,
         chain: ChainState, clones: CloneTable, warnings: [Advice]
     ) {
         self.store = store
@@ -75,6 +78,7 @@ package final class LiveEngine: Sendable {
         self.kernel = kernel
         self.library = library
         self.index = index
+        self.seals = seals
         self.writeBack = writeBack
         format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
         chainState = Monitored(chain)
@@ -340,8 +344,10 @@ package struct EngineOptions: Sendable {
     package var copyOptions: CopyOptions
     /// How the index of views cuts the chain; nil for no index.
     package var indexShape: IndexShape?
-    /// What the index leaves free on the store's filesystem, for exceptions.
+    /// What the index and seals leave free on the store's filesystem, for exceptions.
     package var indexReserveBytes: Int
+    /// Whether frozen areas are sealed.
+    package var sealsAreas: Bool
     /// What the file of a new area has room for, unless the volume needs less.
     package var areaBeginningBytes: Int
     /// How long the log of first writes is, in bytes; nil for none.
@@ -350,12 +356,14 @@ package struct EngineOptions: Sendable {
     package init(
         clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions(),
         indexShape: IndexShape? = .standard, indexReserveBytes: Int = 1 << 30,
+        sealsAreas: Bool = true,
         areaBeginningBytes: Int = AreaFormat.beginningBytes, writeBackBytes: Int? = nil
     ) {
         self.clock = clock
         self.copyOptions = copyOptions
         self.indexShape = indexShape
         self.indexReserveBytes = indexReserveBytes
+        self.sealsAreas = sealsAreas
         self.areaBeginningBytes = areaBeginningBytes
         self.writeBackBytes = writeBackBytes
     }

@@ -35,6 +35,7 @@ extension SettingsBuilder {
             settings.defaults.freeSpaceFloor = floor
         }
         if let below = belowFloor(.belowFloor, in: reader) { settings.defaults.belowFloor = below }
+        if let scrub = scrub(.scrub, in: reader) { settings.defaults.scrub = scrub }
         if let log = writeBack(.writeBack, in: reader) { settings.defaults.writeBack = log }
         showTop(.policy, reader, EffectiveStandard(nil, .standard, note: "all snapshots are kept"))
         showTop(
@@ -46,6 +47,7 @@ extension SettingsBuilder {
         showTop(
             .belowFloor, reader,
             EffectiveStandard(TOMLText.quoted(BelowFloor.refuse.rawValue), .standard))
+        showTop(.scrub, reader, EffectiveStandard(TOMLText.quoted("off"), .standard))
         showTop(.writeBack, reader, EffectiveStandard(TOMLText.quoted("off"), .standard))
     }
 
@@ -58,6 +60,19 @@ extension SettingsBuilder {
             return nil
         }
         return log
+    }
+
+    func scrub<Key>(_ key: Key, in reader: TableReader<Key>) -> ScrubInterval? {
+        let words = ScrubInterval.allCases.map { TOMLText.quoted($0.rawValue) }
+            .joined(separator: " or ")
+        guard let text = reader.text(key, expected: words) else { return nil }
+        guard let interval = ScrubInterval(rawValue: text.text) else {
+            reader.refuse(
+                text.node, "\(reader.name(key)) cannot be \(Quote.text(text.text))",
+                hint: "write \(words)")
+            return nil
+        }
+        return interval
     }
 
     func belowFloor<Key>(_ key: Key, in reader: TableReader<Key>) -> BelowFloor? {

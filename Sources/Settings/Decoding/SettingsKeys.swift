@@ -25,6 +25,7 @@ enum TopKey: String, SettingsKey {
     case safetyPolicy = "safety-policy"
     case freeSpaceFloor = "free-space-floor"
     case belowFloor = "below-floor"
+    case scrub
     case writeBack = "write-back"
 }
 
@@ -34,6 +35,7 @@ enum VolumeKey: String, SettingsKey {
     case hooks
     case freeSpaceFloor = "free-space-floor"
     case belowFloor = "below-floor"
+    case scrub
     case writeBack = "write-back"
 }
 

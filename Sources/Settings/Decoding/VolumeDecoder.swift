@@ -14,7 +14,8 @@ extension SettingsBuilder {
                 freeSpaceFloor: freeSpaceFloor(.freeSpaceFloor, in: reader)
                     ?? settings.defaults.freeSpaceFloor,
                 belowFloor: belowFloor(.belowFloor, in: reader) ?? settings.defaults.belowFloor,
-                writeBack: writeBack(.writeBack, in: reader) ?? settings.defaults.writeBack)
+                writeBack: writeBack(.writeBack, in: reader) ?? settings.defaults.writeBack,
+                scrub: scrub(.scrub, in: reader) ?? settings.defaults.scrub)
             show(
                 table, reader,
                 standards: [
@@ -24,6 +25,7 @@ extension SettingsBuilder {
                     .hooks: EffectiveStandard("[]", .standard),
                     .freeSpaceFloor: standard(.freeSpaceFloor),
                     .belowFloor: standard(.belowFloor),
+                    .scrub: standard(.scrub),
                     .writeBack: standard(.writeBack),
                 ])
         }

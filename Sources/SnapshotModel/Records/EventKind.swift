@@ -35,6 +35,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case reconciled = "reconciled"
     case snapshotsBroken = "snapshots_broken"
     case damageFound = "damage_found"
+    case scrubbed = "scrubbed"
     case clockDoubted = "clock_doubted"
     case clockBelieved = "clock_believed"
     case catalogRebuilt = "catalog_rebuilt"

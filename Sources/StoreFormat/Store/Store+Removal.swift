@@ -29,6 +29,7 @@ extension Store {
             left += try removeFolders(in: name)
         }
         left += try removeIndex()
+        left += try removeAllSeals()
         left += try removeOwnFiles()
         return .removed(leaving: left)
     }
@@ -89,6 +90,7 @@ extension Store {
             try folder.syncFolder("")
             let folders: Set = [
                 StoreLayout.snapshots, StoreLayout.reverts, StoreLayout.clones, StoreLayout.index,
+                StoreLayout.seals,
             ]
             return found.filter {
                 !StoreLayout.storeNames.contains($0) && !folders.contains($0)

@@ -39,6 +39,8 @@ package import SnapshotModel
 ///     clones/000003/area.cow          what was written to it, in the place of the snapshot's content
 ///     index/2-000005.map              derived: what the areas of a stretch of snapshots hold together
 ///     index/2-000005.map.new          the same, not finished
+///     seals/000042.seal               the sums of what was in a snapshot's area when it froze
+///     seals/000042.seal.new           the same, not finished
 package enum StoreLayout {
     /// The volume's record.
     package static let volume = "volume.json"

@@ -9,14 +9,16 @@ package struct StoreVerifier {
     private let repair: Bool
     private let mergesByItself: Bool
     private let proceed: () throws(Problem) -> Void
+    private let scrub: Scrub
     private var findings: [Finding] = []
     /// Areas that were found damaged for certain: given up, or to be given up by `--repair`.
     private var damaged: Set<SnapshotOrdinal> = []
 
     private init(
         store: Store, origin: (any BlockDevice)?, repair: Bool, mergesByItself: Bool,
-        proceed: @escaping () throws(Problem) -> Void
+        proceed: @escaping () throws(Problem) -> Void, scrub: @escaping Scrub
     ) {
+        self.scrub = scrub
         self.store = store
         self.origin = origin
         self.repair = repair
@@ -32,14 +34,16 @@ package struct StoreVerifier {
     ///   - indexShape: how the index of views is cut.
     ///   - proceed: asked before each snapshot, each map of the index, and each piece of data; what it
     ///     throws ends the check.
+    ///   - scrub: compares the areas with their seals, when data is read.
     package static func check(
         store folder: any Folder, origin: (any BlockDevice)?, readData: Bool, repair: Bool,
         mergesByItself: Bool = false, indexShape: IndexShape = .standard,
-        proceed: @escaping () throws(Problem) -> Void = {}
+        proceed: @escaping () throws(Problem) -> Void = {},
+        scrub: @escaping Scrub = StoreVerifier.scrubAll
     ) throws(Problem) -> [Finding] {
         var verifier = StoreVerifier(
             store: Store(folder: folder), origin: origin, repair: repair,
-            mergesByItself: mergesByItself, proceed: proceed)
+            mergesByItself: mergesByItself, proceed: proceed, scrub: scrub)
         let record = try verifier.store.volume()
         let index = try IndexVerifier(
             verifier.store, record, shape: indexShape, proceed: proceed)
@@ -51,6 +55,24 @@ package struct StoreVerifier {
         try verifier.checkClones(record, readData)
         if readData { try verifier.readAll(sound, record) }
         return verifier.findings
+    }
+
+    /// Reads the areas of a store and returns what was found; it may repair, and asks `proceed` again and again.
+    package typealias Scrub =
+        (_ folder: any Folder, _ repair: Bool, _ proceed: @escaping () throws(Problem) -> Void)
+        throws(Problem) -> [Finding]
+
+    /// All areas, as fast as the disk.
+    package static func scrubAll(
+        _ folder: any Folder, repair: Bool, proceed: @escaping () throws(Problem) -> Void
+    ) throws(Problem) -> [Finding] {
+        var findings: [Finding] = []
+        var scrub = try SealScrub(
+            folder, repair: repair,
+            sinks: SealScrub.Sinks(
+                proceed: { _ throws(Problem) in try proceed() }, found: { findings.append($0) }))
+        try scrub.run()
+        return findings
     }
 
     mutating func report(
@@ -411,16 +433,7 @@ package struct StoreVerifier {
     private mutating func readAll(
         _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], _ record: VolumeRecord
     ) throws(Problem) {
-        let format = AreaFormat(chunkBytes: record.geometry.chunkBytes)
-        for (manifest, map) in areas {
-            let device = try store.openArea(manifest.ordinal, writable: false)
-            for run in map.runs {
-                let start = format.offset(of: run.area)
-                try read(
-                    device, start..<start + run.count * format.chunkBytes,
-                    object: "snapshot \(manifest.id)")
-            }
-        }
+        findings += try scrub(store.folder, repair, proceed)
         if let origin { try read(origin, 0..<record.geometry.volumeBytes, object: "origin") }
         reportShared(areas, record)
     }

@@ -85,6 +85,16 @@ extension HistoryRun {
         for finding in faults where "\(finding.object) \(finding.message)".contains("index/") {
             throw TortureFailure("\(finding.object): \(finding.message)")
         }
+        try checkSeals()
+    }
+
+    /// What is sealed is what the areas hold, whatever came since.
+    private func checkSeals() throws {
+        guard disk.operations.isMultiple(of: 3) else { return }
+        let findings = try StoreVerifier.scrubAll(disk, repair: false) {}
+        for finding in findings where finding.severity == .damage {
+            throw TortureFailure("\(finding.object): \(finding.message)")
+        }
     }
 
     /// The chain model must agree with the plain arrays, or it is no oracle.

@@ -14,6 +14,8 @@ extension HistoryRun {
         inFlight = .nothing
         // At once, and not in the background: each step of a history is read with its index.
         while engine.extendIndex() {}
+        // What fails is tried again after the next step.
+        while (try? engine.sealStep(byteLimit: 1 << 20)) == true {}
     }
 
     private func carryOut(_ step: HistoryStep) throws {

@@ -140,7 +140,13 @@ extension StressRun {
 
     private func extendIndex() {
         `repeat`("index") {
-            if engine.extendIndex() { count("index maps") } else { pause(milliseconds: 1) }
+            if engine.extendIndex() {
+                count("index maps")
+            } else if try engine.sealStep(byteLimit: 1 << 20) {
+                count("steps of seals")
+            } else {
+                pause(milliseconds: 1)
+            }
         }
     }
 

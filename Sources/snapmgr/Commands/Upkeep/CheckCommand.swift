@@ -6,8 +6,16 @@ import SnapshotModel
 struct CheckCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "check", "Look for damage in stores and catalog.",
-        discussion: "Ends with 1 when damage is found that was not repaired.",
-        examples: ["check", "check data --data", "check data --repair"])
+        discussion: """
+            Ends with 1 when damage is found that was not repaired.
+
+            --data compares what snapshots hold with what was sealed when it had become final, and reads \
+            the rest. It may run while the volume is served. When it is interrupted, the next one goes on.
+            """,
+        examples: [
+            "check", "check data --data", "check data --data --limit 50MiB",
+            "check data --repair",
+        ])
 
     @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
     var volumes: [String] = []
@@ -15,14 +23,29 @@ struct CheckCommand: ManagerCommand {
     @Flag(help: "Read all data, too.")
     var data = false
 
+    @Option(
+        help: ArgumentHelp(
+            "With --data: read at most so much per second.", valueName: "rate"))
+    var limit: MergeThrottleCommand.Rate?
+
+    @Flag(help: "With --data: begin anew, also where the last one was interrupted.")
+    var restart = false
+
     @Flag(help: "Mend what can be mended.")
     var repair = false
 
     @OptionGroup var global: GlobalOptions
 
+    func validate() throws {
+        guard data || limit == nil && !restart else {
+            throw ValidationError("--limit and --restart go with --data only")
+        }
+    }
+
     func run(_ context: CommandContext) throws {
         let report = try context.manager().checks.check(
-            volumes, readsData: data, repairs: repair)
+            volumes, readsData: data, repairs: repair,
+            scrub: ScrubRequest(bytesPerSecond: limit?.bytesPerSecond, restarts: restart))
         try context.show(report.json) { text(report) }
         if report.damageCount > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
     }
@@ -55,6 +78,18 @@ extension CheckReport {
                         "remedy": JSONValue(item.finding.remedy.map(Wording.shell.text)),
                         "commands": JSONValue(commandsOf: item.finding.remedy),
                         "repairable": JSONValue(item.finding.isRepairable),
+                        "snapshots": item.finding.snapshots.map { ids -> JSONValue in
+                            .array(ids.map { JSONValue($0) })
+                        } ?? JSONValue.null,
+                        "ranges": item.finding.ranges.map { ranges -> JSONValue in
+                            .array(
+                                ranges.map { range in
+                                    [
+                                        "offset": JSONValue(range.lowerBound),
+                                        "length": JSONValue(range.count),
+                                    ]
+                                })
+                        } ?? JSONValue.null,
                     ]
                 }),
         ]
