@@ -163,7 +163,8 @@ let package = Package(
             ],
             path: "Benchmarks",
             exclude: [
-                "files.sh", "folding.sh", "guest.sh", "mounts.sh", "reflink.sh", "seals.sh", "tree.sh",
+                "files.sh", "folding.sh", "guest.sh", "mounts.sh", "reflink.sh", "seals.sh",
+                "tree.sh",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(

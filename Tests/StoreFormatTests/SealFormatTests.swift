@@ -36,7 +36,9 @@ struct SealFormatTests {
         #expect(try SealFormat.decode(bytes.span.bytes, fileBytes: 276) == Self.header())
     }
 
-    @Test("no cut and no flipped bit of a header is read, but a version that is newer is told as such")
+    @Test(
+        "no cut and no flipped bit of a header is read, but a version that is newer is told as such"
+    )
     func refused() throws {
         let bytes = SealFormat.encode(try Self.header())
         func fault(_ bytes: [UInt8], _ count: Int = 276) -> SealFault? {
@@ -55,7 +57,9 @@ struct SealFormatTests {
         var newer = bytes
         newer[4] = 9
         let checksum = CRC32C.checksum(newer[0..<252])
-        for index in 0..<4 { newer[252 + index] = UInt8(truncatingIfNeeded: checksum >> (8 * index)) }
+        for index in 0..<4 {
+            newer[252 + index] = UInt8(truncatingIfNeeded: checksum >> (8 * index))
+        }
         #expect(fault(newer) == .newer(9))
     }
 
@@ -79,7 +83,9 @@ struct SealFormatTests {
         #expect(sum([UInt8](repeating: 0, count: 4096)) == SealGolden.zeroChunk)
     }
 
-    @Test("an area is read in windows by its chunks, each in the order of the file, from any place on")
+    @Test(
+        "an area is read in windows by its chunks, each in the order of the file, from any place on"
+    )
     func windows() throws {
         let disk = SimulatedDisk()
         let area = try disk.createFile("area", byteCount: 42 * 4096)

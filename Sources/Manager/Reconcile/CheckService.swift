@@ -193,7 +193,8 @@ package struct CheckService {
             note(
                 "the areas of \(counts.sealed) snapshots were compared with their seals"
                     + (counts.late > 0
-                        ? "; \(counts.late) of them were sealed when they had been there for long" : ""))
+                        ? "; \(counts.late) of them were sealed when they had been there for long"
+                        : ""))
         }
         if counts.unsealed > 0 {
             note(

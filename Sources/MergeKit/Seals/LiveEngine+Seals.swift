@@ -75,7 +75,9 @@ extension LiveEngine {
                     .corrupt,
                     "the area of the deleted snapshot \(source.id) of volume "
                         + "“\(engine.record.name)” is not what was sealed: nothing is moved from it",
-                    hint: "run \(.check(engine.record.name, readsData: true)) to see what can be done")
+                    hint:
+                        "run \(.check(engine.record.name, readsData: true)) to see what can be done"
+                )
             }
             moved[origin] = sum
             if sealed == nil { areUnsealed = true }

@@ -108,8 +108,16 @@ final class SealKeeper: Sendable {
         let isLate = manifest.ordinal < openedAt
         let present: AreaSeal?
         do throws(SealFault) { present = try store.seal(manifest.ordinal, of: record) } catch {
-            guard error == .foreign else { return nil }
-            present = nil
+            switch error {
+            case .foreign: present = nil
+            case .damaged, .newer: return nil
+            case .unreadable(let text):
+                // The next time it may be.
+                throw Problem(
+                    .inputOutput,
+                    "the seal of the area of snapshot \(manifest.id) cannot be read: \(text)",
+                    hint: "check the disk and the permissions")
+            }
         }
         let map = try library.read(manifest)
         if let present, present.descent(of: manifest, next: next) != .foreign {
@@ -118,7 +126,8 @@ final class SealKeeper: Sendable {
         }
         guard hasRoom(map.count) else { return nil }
         return try SealJob(
-            store, record, manifest, map: map, follower: IndexFollower(next), at: clock.now(), isLate: isLate)
+            store, record, manifest, map: map, follower: IndexFollower(next), at: clock.now(),
+            isLate: isLate)
     }
 
     /// The seal of an area that a fold has added to: what was sealed stays as it was sealed.
@@ -226,10 +235,11 @@ final class SealKeeper: Sendable {
         of manifest: SnapshotManifest, _ record: VolumeRecord, _ fold: FoldSeal,
         moved: [ChunkIndex: UInt64], areUnsealed: Bool
     ) {
-        guard let map = try? AreaLibrary.read(
-            store.openArea(manifest.ordinal, writable: false),
-            format: AreaFormat(chunkBytes: record.geometry.chunkBytes),
-            ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes)
+        guard
+            let map = try? AreaLibrary.read(
+                store.openArea(manifest.ordinal, writable: false),
+                format: AreaFormat(chunkBytes: record.geometry.chunkBytes),
+                ordinal: manifest.ordinal, volumeBytes: manifest.volumeBytes)
         else { return }
         let known = fold.known.union(
             ChunkSet(unordered: moved.keys.map { $0..<$0.advanced(by: 1) }))

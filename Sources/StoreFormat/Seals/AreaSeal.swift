@@ -3,6 +3,7 @@ package import System
 
 /// The seal of an area, open: its sums are read where they are needed.
 package struct AreaSeal: Sendable {
+    /// What it says of the area, but for the sums.
     package let header: SealHeader
     private let file: any BlockDevice
 

@@ -13,7 +13,6 @@ package struct AreaSums {
         var count: Int
     }
 
-
     private let device: any BlockDevice
     private let format: AreaFormat
     private let map: ChunkMap

@@ -51,7 +51,9 @@ package struct SealScrub {
     package func totalBytes() throws(Problem) -> Int {
         var total = 0
         for manifest in chain.manifests {
-            guard let area = try? store.openArea(manifest.ordinal, writable: false) else { continue }
+            guard let area = try? store.openArea(manifest.ordinal, writable: false) else {
+                continue
+            }
             let bytes = try doing { () throws(IOFailure) in try area.allocatedBytes() }
             total = total.addingClamped(bytes)
         }
@@ -143,8 +145,9 @@ package struct SealScrub {
             if isStill(seal, manifest) { sinks.found(altered(manifest, seal, isLonger: isSame)) }
             return nil
         }
-        if !header.isGrowing, let lists = try? AreaSums.listsChecksum(
-            area, chain.format, count: header.count), lists != header.listsChecksum,
+        if !header.isGrowing,
+            let lists = try? AreaSums.listsChecksum(
+                area, chain.format, count: header.count), lists != header.listsChecksum,
             isStill(seal, manifest)
         {
             sinks.found(
@@ -203,8 +206,10 @@ package struct SealScrub {
             Finding(
                 .warning, object: object,
                 message: "the seal is damaged: nothing says what the area of snapshot "
-                    + "\(manifest.id) held" + (isRemoved ? ": removed, and made anew of what it "
-                        + "holds when the volume is served" : ""),
+                    + "\(manifest.id) held"
+                    + (isRemoved
+                        ? ": removed, and made anew of what it "
+                            + "holds when the volume is served" : ""),
                 remedy: isRemoved
                     ? nil
                     : "check the disk, and what the snapshot holds; then run \(.checkRepair), and the "
@@ -260,7 +265,9 @@ extension SealScrub {
             now = try ScrubChain(store, record)
             confirmed = try now.confirm(suspects, of: manifest, store, record)
         } catch { return }
-        for damage in now.damage(confirmed, in: manifest) { sinks.found(finding(damage, manifest, check)) }
+        for damage in now.damage(confirmed, in: manifest) {
+            sinks.found(finding(damage, manifest, check))
+        }
     }
 
     private func finding(
@@ -281,7 +288,8 @@ extension SealScrub {
                     : "is not what was sealed on \(check.sealedAt)")
                 + (damage.snapshots.isEmpty
                     ? "; clones or a merge may need it" : "; snapshots that read it: \(readers)"),
-            remedy: "restore \(StoreLayout.area(manifest.ordinal)) from a copy of the store, or these "
+            remedy:
+                "restore \(StoreLayout.area(manifest.ordinal)) from a copy of the store, or these "
                 + "bytes from a mirror; what else these snapshots hold can be read")
         finding.snapshots = damage.snapshots
         finding.ranges = damage.ranges

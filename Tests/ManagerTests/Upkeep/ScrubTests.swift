@@ -45,7 +45,8 @@ struct ScrubTests {
 
     /// Flips a bit of the exceptions of a snapshot's area, or takes that back.
     private func flip(_ ordinal: Int, chunk: Int = 2) throws {
-        let path = fixture.storePath("a") + "/" + StoreLayout.area(SnapshotOrdinal(rawValue: ordinal))
+        let path =
+            fixture.storePath("a") + "/" + StoreLayout.area(SnapshotOrdinal(rawValue: ordinal))
         let file = try FileDevice(path: path, access: .readWrite)
         var buffer = AlignedBuffer(count: 1)
         var bytes = buffer.mutableBytes
@@ -102,7 +103,8 @@ struct ScrubTests {
         let context = ManagerContext(catalog: try fixture.catalog(), options: fixture.options)
         func scrub(_ request: ScrubRequest) throws -> ScrubService.Outcome {
             try ScrubService(context: context).scrub(
-                volume, FileFolder(path: volume.storePath), request) {}
+                volume, FileFolder(path: volume.storePath), request
+            ) {}
         }
         let first = try scrub(request)
         #expect(!first.isDone)

@@ -104,7 +104,9 @@ struct SealTests {
         var bytes = try disk.readFile(name, limitBytes: 1 << 20)
         bytes[4] = 2
         let checksum = CRC32C.checksum(bytes[0..<252])
-        for index in 0..<4 { bytes[252 + index] = UInt8(truncatingIfNeeded: checksum >> (8 * index)) }
+        for index in 0..<4 {
+            bytes[252 + index] = UInt8(truncatingIfNeeded: checksum >> (8 * index))
+        }
         let file = try disk.openFile(name, writable: true)
         try file.write(bytes.span.bytes, at: 0)
         let volume = try EngineFixture(opening: disk)
@@ -176,7 +178,9 @@ struct SealTests {
         #expect(try SealFixture.faults(volume.disk) == [])
     }
 
-    @Test("an area that cannot be read is not sealed, nothing is left of the try, and it is tried again")
+    @Test(
+        "an area that cannot be read is not sealed, nothing is left of the try, and it is tried again"
+    )
     func unreadable() throws {
         let volume = try SealFixture.chain(4, isSealed: false)
         volume.disk.faults = FaultPlan(.error(EIO), kinds: [.read], after: 0, isPermanent: true)
