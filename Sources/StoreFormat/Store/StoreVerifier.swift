@@ -433,7 +433,13 @@ package struct StoreVerifier {
     private mutating func readAll(
         _ areas: [(manifest: SnapshotManifest, map: ChunkMap)], _ record: VolumeRecord
     ) throws(Problem) {
-        findings += try scrub(store.folder, repair, proceed)
+        do throws(Problem) { findings += try scrub(store.folder, repair, proceed) } catch {
+            // What is wrong with the record was told with it: without it nobody knows which areas are needed.
+            guard error.isDamage else { throw error }
+            report(
+                .warning, "data", "what the snapshots hold was not read: \(error.message)",
+                remedy: "mend that first, then check the data again")
+        }
         if let origin { try read(origin, 0..<record.geometry.volumeBytes, object: "origin") }
         reportShared(areas, record)
     }
