@@ -36,13 +36,14 @@ examples := $(filter-out $(units) $(rules),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo test test-host soak mutants bench bench-scale install install-built \
+.PHONY: help build static demo demo-mirror test test-host soak mutants bench bench-scale install install-built \
     install-data deb test-package uninstall format \
     lint clean
 
 help:
 	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'
 	@echo 'make demo       a tour in the terminal on a real filesystem, after the build'
+	@echo 'make demo-mirror  two sites and a mirror, a cut link, a site that is lost (a minute, an sshd on loopback)'
 	@echo 'make test       every suite; what continuous integration runs'
 	@echo 'make test-host  the suites on real block devices, with this kernel (root); else in a guest'
 	@echo 'make soak       the randomized suites, much longer (SNAPMGR_SOAK, default 10 times)'
@@ -65,6 +66,11 @@ demo:
 	@Scripts/setup.sh demo
 	swift build $(build_flags)
 	@Scripts/demo.sh
+
+demo-mirror:
+	@Scripts/setup.sh demo-mirror
+	swift build $(build_flags)
+	@Scripts/demo-mirror.sh
 
 test:
 	@Scripts/setup.sh test

@@ -31,6 +31,7 @@ make_root() {
 
 units=(
     snapmgr-tick.service snapmgr-tick.timer snapmgr-prune.service snapmgr-prune.timer
+    snapmgr-mirror.service snapmgr-mirror.timer
     snapmgr-serve@data.service snapmgr-activate.service snapmgr-daemon.service
 )
 # DROP-IN UNIT [LIMIT]: the unit that the drop-in is an example for, and how exposed it may be, in

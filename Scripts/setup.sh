@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that a purpose needs and that are missing, each by its name.
-# Usage: Scripts/setup.sh build|demo|test|bench|package
+# Usage: Scripts/setup.sh build|demo|demo-mirror|test|bench|package
 set -euo pipefail
 
 build=(
@@ -44,6 +44,8 @@ test=(
     samba              # smbd, which gives snapshots as previous versions
     samba-vfs-modules  # shadow_copy2, by which it does
     smbclient          # a client that asks for them
+    openssh-server     # sshd, through which mirrors are run
+    openssh-client     # ssh and ssh-keygen, likewise
 )
 bench=(
     "${build[@]}" "${serve[@]}"
@@ -64,11 +66,12 @@ purpose=${1:-}
 case "$purpose" in
     build) packages=("${build[@]}") ;;
     demo) packages=("${demo[@]}") ;;
+    demo-mirror) packages=("${demo[@]}" openssh-server openssh-client) ;;
     test) packages=("${test[@]}") ;;
     bench) packages=("${bench[@]}") ;;
     package) packages=("${package[@]}") ;;
     *)
-        echo "usage: $0 build|demo|test|bench|package" >&2
+        echo "usage: $0 build|demo|demo-mirror|test|bench|package" >&2
         exit 2
         ;;
 esac

@@ -42,6 +42,10 @@ int snapmgr_socket_pair(int descriptors[2]) {
   return raise_both(descriptors);
 }
 
+int snapmgr_memory_file(const char *name) {
+  return (int)syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */);
+}
+
 int snapmgr_spawn(const char *path, char *const arguments[], char *const environment[],
                   int output, int extra, int leads_session, pid_t *id) {
   posix_spawn_file_actions_t actions;

@@ -31,6 +31,8 @@ struct ImageInspector: VolumeInspector {
 
     func lostSnapshots() throws(Problem) -> [SnapshotOrdinal] { [] }
 
+    func receiving() throws(Problem) -> ReceiveNote? { try Store(folder: folder).receiveNote() }
+
     /// As the server says; else from the store: a command that has the volume open merges, too, but
     /// gives no answers.
     func mergeProgress(at now: Timestamp) throws(Problem) -> MergeProgress? {

@@ -102,6 +102,14 @@ package struct ImageVolumeDriver: VolumeDriver {
     package func requireServable(_ place: VolumePlace) throws(Problem) {
         let lock = try StoreHolder.exclude(from: place.storePath, volume: place.name)
         defer { withExtendedLifetime(lock) {} }
+        // What builds on a snapshot is given back by the server as it opens the volume.
+        if let note = try inspector(at: place).receiving(), note.base == nil {
+            throw Problem(
+                .refused,
+                "volume \(place.name) holds a part of a stream that was cut, and nothing to serve",
+                hint: "receive the stream again, or remove the volume: \(.volumeRemove(place.name))"
+            )
+        }
         _ = try OriginGuard.acquire(
             path: place.record.originPath, volume: place.name,
             recorded: place.record.originIdentity)

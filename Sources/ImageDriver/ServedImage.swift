@@ -28,6 +28,7 @@ package final class ServedImage: ServedVolume {
     package var clients: ClientPresence? { readers.presenceNow() ?? host.clients.presenceNow() }
 
     package func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
+        if let problem = host.engine.contentProblem { throw problem }
         let clients = readOnly ? readers : host.clients
         let client = clients.arrive(at: SystemClock().now())
         return ImageContent(host.engine, isWritable: !readOnly) { clients.leave(client) }

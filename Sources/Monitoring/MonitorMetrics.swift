@@ -19,13 +19,13 @@ package struct MonitorMetrics {
 
     /// The kinds of events that are counted as failures.
     package static let failureKinds: [EventKind] = [
-        .damageFound, .hookFailed, .revertFailed, .scheduleFailed, .snapshotFailed,
+        .damageFound, .hookFailed, .mirrorFailed, .revertFailed, .scheduleFailed, .snapshotFailed,
         .snapshotsBroken,
     ]
 
     private var families: [MetricFamily] {
         [Self.up(reading.problems.isEmpty), findings] + volumes + stores + merges + keeping
-            + schedules + sets + failures
+            + schedules + sets + failures + mirrors
     }
 
     private static func up(_ isUp: Bool) -> MetricFamily {
@@ -236,6 +236,44 @@ extension MonitorMetrics {
     private struct FailureKey: Hashable {
         var kind: String
         var volume: String?
+    }
+}
+
+// MARK: - Mirrors
+
+extension MonitorMetrics {
+    /// None where nothing is mirrored.
+    private var mirrors: [MetricFamily] {
+        guard reading.volumes.contains(where: { !$0.mirrors.isEmpty }) else { return [] }
+        return [
+            eachMirror(
+                "snapmgr_mirror_lag_seconds",
+                "How long the oldest snapshot has been there that the target lacks."
+            ) { .integer($0.lagSeconds) },
+            eachMirror("snapmgr_mirror_lag_bytes", "What was written that the target lacks.") {
+                $0.lagBytes.map { .integer($0) }
+            },
+            eachMirror("snapmgr_mirror_failures", "Failures since the last success.") {
+                .integer($0.failureCount)
+            },
+            eachMirror(
+                "snapmgr_mirror_last_success_timestamp_seconds", "When a run last succeeded."
+            ) { $0.lastSuccessAt.map { .moment($0) } },
+        ]
+    }
+
+    private func eachMirror(
+        _ name: String, _ help: String, _ value: (MirrorReading) -> MetricFamily.Value?
+    ) -> MetricFamily {
+        gauge(
+            name, help,
+            reading.volumes.flatMap { volume in
+                volume.mirrors.compactMap { mirror in
+                    value(mirror).map {
+                        Self.sample([("mirror", mirror.name), ("volume", volume.name)], $0)
+                    }
+                }
+            })
     }
 }
 

@@ -36,6 +36,29 @@ package struct MonitorReading: Hashable, Sendable {
     }
 }
 
+/// One mirror of a volume.
+package struct MirrorReading: Hashable, Sendable {
+    package var name: String
+    /// How long the oldest snapshot has been there that the target lacks; 0 when it has all.
+    package var lagSeconds: Int
+    /// What the target lacks; nil when nothing was sent yet.
+    package var lagBytes: Int?
+    /// Failures since the last success.
+    package var failureCount: Int
+    package var lastSuccessAt: Timestamp?
+
+    package init(
+        name: String, lagSeconds: Int, lagBytes: Int?, failureCount: Int,
+        lastSuccessAt: Timestamp?
+    ) {
+        self.name = name
+        self.lagSeconds = lagSeconds
+        self.lagBytes = lagBytes
+        self.failureCount = failureCount
+        self.lastSuccessAt = lastSuccessAt
+    }
+}
+
 /// One volume.
 package struct VolumeReading: Hashable, Sendable {
     package var name: String
@@ -78,6 +101,7 @@ package struct VolumeReading: Hashable, Sendable {
     package var scrubDamage = 0
     /// The last failure of a snapshot or hook since the last success.
     package var failure: EventCounts?
+    package var mirrors: [MirrorReading] = []
 
     package init(
         name: String, condition: VolumeCondition, volumeBytes: Int, snapshotCount: Int,

@@ -67,6 +67,16 @@ extension ShellCommand {
                 Self(
                     "merge throttle", .operand(name == nil ? .unsaid("RATE") : .open("RATE")),
                     name.map { .operand($0) })
+            case .mirrorAdd(let name):
+                Self(
+                    "mirror add", .operand(name, else: "NAME"), .operand(.open("VOLUME")),
+                    .operand(.open("URL")))
+            case .mirrorList: Self("mirror list")
+            case .mirrorRun(let name, let acceptsRevert):
+                Self(
+                    "mirror run", name.map { .operand($0) },
+                    acceptsRevert ? .option("--accept-revert") : nil)
+            case .mirrorRemove(let name): Self("mirror remove", .operand(name))
             case .catalogRebuild: Self("catalog rebuild")
             case .catalogRebuildStore(let path, let takesOver):
                 Self(

@@ -31,6 +31,9 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     /// The state that the volume belongs to; nil in a store of an older version, and in one that
     /// was given away.
     package var owner: StoreOwner?
+    /// Whether a stream is being written into the volume, whose content is a part of something then: programs
+    /// that do not know that must not use it. Nil, and never false, when none is.
+    package var isReceiving: Bool?
 
     package static let endedRevertsMaximum = 8
 

@@ -32,9 +32,15 @@ package protocol VolumeInspector {
 
     /// What the process that has the volume open has found, and keeps for those who ask.
     func serverWarnings() throws(Problem) -> [Advice]
+
+    /// The stream that is written into the volume, or was when it was cut; nil when its content is whole.
+    func receiving() throws(Problem) -> ReceiveNote?
 }
 
 extension VolumeInspector {
+    /// None, where a driver receives none.
+    package func receiving() throws(Problem) -> ReceiveNote? { nil }
+
     /// ``suspensionProblem()`` as one line.
     package func suspensionWarning() throws(Problem) -> Advice? {
         try suspensionProblem()?.sentence

@@ -25,7 +25,7 @@ struct SnapmgrCommand: CommandGroup {
             PruneCommand.self,
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,
             MountCommand.self, UmountCommand.self, ExportCommand.self, SendCommand.self,
-            ReceiveCommand.self, FilesCommand.self,
+            ReceiveCommand.self, MirrorGroup.self, FilesCommand.self,
             FindCommand.self,
             GetCommand.self, RestoreCommand.self,
             ServeCommandLine.self,

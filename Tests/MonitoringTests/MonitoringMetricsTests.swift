@@ -82,6 +82,8 @@ import Testing
             snapmgr_failures_total{event="damage_found"} 0
             snapmgr_failures_total{event="hook_failed",volume="data"} 2
             snapmgr_failures_total{event="hook_failed"} 0
+            snapmgr_failures_total{event="mirror_failed",volume="data"} 0
+            snapmgr_failures_total{event="mirror_failed"} 0
             snapmgr_failures_total{event="revert_failed",volume="data"} 0
             snapmgr_failures_total{event="revert_failed"} 0
             snapmgr_failures_total{event="schedule_failed",volume="data"} 0

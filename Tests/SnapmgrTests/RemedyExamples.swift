@@ -19,7 +19,9 @@ enum RemedyExamples {
         .umount("/mnt"), .revert(id), .revertWithoutSafety,
         .revertWithClone(id, "a"), .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
-        .mergeThrottle("a"), .catalogRebuild, .catalogRebuildStore(takesOver: true),
+        .mergeThrottle("a"), .mirrorAdd(), .mirrorAdd("a"), .mirrorList, .mirrorRun(),
+        .mirrorRun("a"), .mirrorRun("a", acceptsRevert: true), .mirrorRemove("a"), .catalogRebuild,
+        .catalogRebuildStore(takesOver: true),
         .catalogRebuildStore("/b"), .catalogRebuildStore("/b", takesOver: true), .check(),
         .check("a"), .check("a", readsData: true), .checkRepair, .configCheck, .configShow,
         .daemon, .events, .prune, .pruneAcceptingClock, .pruneExplained("a"), .status,
@@ -34,6 +36,7 @@ enum RemedyExamples {
         case listSets, modify, mount, release, umount
         case revert, revertWithoutSafety, revertWithClone, mergeCancel, mergeResume, mergeStatus,
             mergeThrottle
+        case mirrorAdd, mirrorList, mirrorRun, mirrorRemove
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
         case status, statusForMonitoring, help
@@ -77,6 +80,10 @@ enum RemedyExamples {
         case .mergeResume: .mergeResume
         case .mergeStatus: .mergeStatus
         case .mergeThrottle: .mergeThrottle
+        case .mirrorAdd: .mirrorAdd
+        case .mirrorList: .mirrorList
+        case .mirrorRun: .mirrorRun
+        case .mirrorRemove: .mirrorRemove
         case .catalogRebuild: .catalogRebuild
         case .catalogRebuildStore: .catalogRebuildStore
         case .check: .check

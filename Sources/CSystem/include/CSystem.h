@@ -66,6 +66,9 @@ int snapmgr_pipe(int descriptors[2]);
 /// Two connected sockets that no program inherits, above the standard descriptors: 0, or -1.
 int snapmgr_socket_pair(int descriptors[2]);
 
+/// A file in memory that no program inherits, or -1.
+int snapmgr_memory_file(const char *name);
+
 /// Starts a program in a session, or only a process group, of its own, in the folder /, with default signals, nothing on
 /// standard input, and no other descriptors than these: `output` becomes standard output and error
 /// (if negative: nothing, and the standard error of this process), `extra`, if any, becomes 3.

@@ -113,6 +113,8 @@ package final class Manager: Sendable {
     package var exports: ExportService { ExportService(context: context) }
     package var sends: SendService { SendService(context: context) }
     package var receives: ReceiveService { ReceiveService(context: context) }
+    package var mirrors: MirrorService { MirrorService(context: context) }
+    package var mirrorAcceptance: MirrorAcceptService { MirrorAcceptService(context: context) }
     package var checks: CheckService { CheckService(context: context) }
     package var status: StatusService { StatusService(context: context) }
     package var monitoring: MonitorService { MonitorService(context: context) }

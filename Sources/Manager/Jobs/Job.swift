@@ -21,6 +21,7 @@ package struct Job: Hashable, Sendable {
         case export
         case send
         case receive
+        case mirror
         case get
         case restore
         case check

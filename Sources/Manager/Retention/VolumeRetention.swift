@@ -87,6 +87,8 @@ struct VolumeRetention {
         let cloned = Set(
             try context.catalog.clones(volume: volume.record.name).map(\.record.snapshotID))
         let mounted = try MountHolds(context).snapshots(of: name)
+        let sent = try SendingHolds(context).snapshots(of: name)
+        let mirrors = try MirrorService(context: context).waiting(in: name)
         return rows.map { row in
             var subject = RetentionSubject(
                 id: row.id, ordinal: row.ordinal, takenAt: row.takenAt, kind: row.kind,
@@ -97,6 +99,9 @@ struct VolumeRetention {
             if running?.targetID == row.id { subject.uses.insert(.merging) }
             if cloned.contains(row.id) { subject.uses.insert(.cloned) }
             if mounted.contains(row.id) { subject.uses.insert(.mounted) }
+            if sent.contains(row.id) { subject.uses.insert(.sent) }
+            subject.isMirrored = !mirrors.missing.contains(row.id)
+            if mirrors.bases.contains(row.id) { subject.uses.insert(.mirrorBase) }
             if running?.safetyID == row.id { subject.uses.insert(.undoesRunningRevert) }
             return subject
         }

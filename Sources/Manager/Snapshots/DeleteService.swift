@@ -92,6 +92,7 @@ package struct DeleteService {
         try Reconciler(context).withVolumes(Array(byVolume.keys)) { volumes in
             try requireNotHeld(byVolume.values.joined().map(\.id))
             try MountHolds(context).requireUnmounted(byVolume.values.joined().map(\.id))
+            try SendingHolds(context).requireUnsent(byVolume.values.joined().map(\.id))
             var parts: [Part] = []
             defer { for part in parts { part.session.close() } }
             // What one volume refuses is known before anything is deleted in another.
@@ -190,6 +191,7 @@ package struct DeleteService {
         guard !rows.isEmpty else { return 0 }
         try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
         try MountHolds(context).requireUnmounted(rows.map(\.id))
+        try SendingHolds(context).requireUnsent(rows.map(\.id))
         return try context.withSession(volume) { session in
             let part = Part(volume: volume, rows: rows, session: session)
             // Throws what would be refused, before anything is marked.

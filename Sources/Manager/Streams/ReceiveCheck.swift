@@ -29,12 +29,13 @@ struct ReceiveCheck {
 
     /// - Throws: `refused`, with what to do.
     func require(_ snapshot: StreamSnapshot) throws {
-        try requireRoom(snapshot)
+        // Whose it is comes first: of another volume, nobody should make anything larger.
         if let base = snapshot.base {
             try require(base)
         } else {
             try requireVacant()
         }
+        try requireRoom(snapshot)
     }
 
     private func requireRoom(_ snapshot: StreamSnapshot) throws {
@@ -51,11 +52,27 @@ struct ReceiveCheck {
     private func require(_ base: StreamBase) throws {
         guard let manifest = known[base.uuid] else { throw missing(base) }
         guard try receiver.isUnchanged(since: manifest) else {
+            if let problem = try laterProblem(base, than: manifest) { throw problem }
             throw Problem(
                 .refused,
                 "volume \(name) has been written to since snapshot \(manifest.id), on which the stream builds",
                 hint: "have it read as that again, then send again: \(.revert(manifest.id))")
         }
+    }
+
+    /// What a copy says that is further than the stream's beginning and has lost snapshots in between, which nobody
+    /// can put before those that it has; nil when it is not further.
+    private func laterProblem(
+        _ base: StreamBase, than manifest: SnapshotManifest
+    ) throws -> Problem? {
+        guard let newest = receiver.snapshots.last, newest.ordinal > manifest.ordinal,
+            let origin = newest.source, try receiver.isUnchanged(since: newest)
+        else { return nil }
+        return Problem(
+            .refused,
+            "volume \(name) reads as snapshot \(newest.id), a later copy, of snapshot \(origin.id) of volume "
+                + "\(source.name); what the stream has between snapshot \(manifest.id) and that was deleted here",
+            hint: "send from snapshot \(origin.id) on (--from \(origin.id))")
     }
 
     private func missing(_ base: StreamBase) -> Problem {

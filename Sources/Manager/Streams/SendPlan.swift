@@ -5,45 +5,80 @@ internal import Stream
 
 /// Which snapshots a stream holds, oldest first, and what of each.
 struct SendPlan {
+    private let context: ManagerContext
     let volume: VolumeRow
     let source: StreamVolume
     let steps: [Step]
+    /// The snapshots that are read, with the one that they build on.
+    let ids: Set<SnapshotID>
 
     /// One snapshot of a stream.
     struct Step {
         var snapshot: StreamSnapshot
         /// The base's id here.
         var base: SnapshotID?
-        /// Bytes of the volume, ascending.
-        var ranges: [Range<Int>]
-
-        var changedBytes: Int { ranges.map(\.count).clampedSum }
+        /// The bytes of the volume that are looked at.
+        var changedBytes: Int
+        /// The base's ordinal; nil for all of the snapshot.
+        fileprivate var older: SnapshotOrdinal?
+        fileprivate var olderBytes: Int
+        /// What has changed, where that is little.
+        fileprivate var chunks: ChunkSet?
     }
 
-    /// - Parameter base: nil for all of the one snapshot.
+    /// So many stretches of chunks are remembered of all steps together, which are 8 MiB; what of others has changed
+    /// is found again when it is sent, one step after the other, so that memory does not follow their number.
+    private static let stretchesMaximum = 1 << 19
+
+    /// - Parameters:
+    ///   - base: nil for all of the one snapshot.
+    ///   - first: without a base, an older snapshot that comes first, as a whole; what changed since then follows.
     init(
         _ context: ManagerContext, _ volume: VolumeRow, from base: SnapshotRow?,
-        to last: SnapshotRow
+        first: SnapshotRow? = nil, to last: SnapshotRow
     ) throws {
+        self.context = context
         self.volume = volume
         let record = volume.record
         source = StreamVolume(
             uuid: record.uuid, name: record.name, chunkBytes: record.geometry.chunkBytes)
         let reader = try context.reader(volume)
-        let manifests = try Self.ordinals(context, volume, base, last).map {
+        let manifests = try Self.ordinals(context, volume, base ?? first, last).map {
             try reader.manifest($0)
         }
         var steps: [Step] = []
-        if base == nil, let manifest = manifests.last {
+        if base == nil, let manifest = manifests.first {
             steps.append(try Self.whole(manifest, record))
         }
+        var stretches = 0
         for (older, newer) in zip(manifests, manifests.dropFirst()) {
-            steps.append(try Self.changes(context, volume, older, newer))
+            try context.end.check()
+            var step = try Self.changes(context, volume, older, newer)
+            stretches += step.chunks?.ranges.count ?? 0
+            if stretches > Self.stretchesMaximum { step.chunks = nil }
+            steps.append(step)
         }
         self.steps = steps
+        ids = Set(manifests.map(\.id))
     }
 
     var totalBytes: Int { steps.map(\.changedBytes).clampedSum }
+
+    /// The bytes of the volume that a step looks at, ascending.
+    func forEachRange(of step: Step, _ body: (Range<Int>) throws -> Void) throws {
+        guard let older = step.older else { return try body(0..<step.snapshot.volumeBytes) }
+        let geometry = Geometry(
+            volumeBytes: step.snapshot.volumeBytes,
+            chunkBytes: volume.record.geometry.chunkBytes)
+        let chunks =
+            try step.chunks
+            ?? Self.chunks(
+                context, volume, older..<step.snapshot.ordinal, step.olderBytes, geometry)
+        for range in chunks.ranges {
+            let bytes = geometry.bytes(of: range)
+            if !bytes.isEmpty { try body(bytes) }
+        }
+    }
 
     private static func ordinals(
         _ context: ManagerContext, _ volume: VolumeRow, _ base: SnapshotRow?, _ last: SnapshotRow
@@ -65,25 +100,35 @@ struct SendPlan {
     ) throws -> Step {
         Step(
             snapshot: try snapshot(manifest, record, base: nil), base: nil,
-            ranges: [0..<manifest.volumeBytes])
+            changedBytes: manifest.volumeBytes, olderBytes: 0)
     }
 
     private static func changes(
         _ context: ManagerContext, _ volume: VolumeRow, _ older: SnapshotManifest,
         _ newer: SnapshotManifest
     ) throws -> Step {
-        var chunks = try DiffService.changed(between: older.ordinal, newer.ordinal) {
-            AreaMaps(context, volume)
-        }
         let geometry = Geometry(
             volumeBytes: newer.volumeBytes, chunkBytes: volume.record.geometry.chunkBytes)
-        if older.volumeBytes < newer.volumeBytes {
-            let tail = geometry.chunks(touching: older.volumeBytes..<newer.volumeBytes)
-            chunks = chunks.union(ChunkSet(tail))
-        }
+        let chunks = try chunks(
+            context, volume, older.ordinal..<newer.ordinal, older.volumeBytes, geometry)
         return Step(
             snapshot: try snapshot(newer, volume.record, base: older), base: older.id,
-            ranges: chunks.ranges.map { geometry.bytes(of: $0) }.filter { !$0.isEmpty })
+            changedBytes: chunks.ranges.lazy.map { geometry.bytes(of: $0).count }.reduce(0) {
+                $0.addingClamped($1)
+            }, older: older.ordinal, olderBytes: older.volumeBytes, chunks: chunks)
+    }
+
+    /// What may have changed between two snapshots.
+    private static func chunks(
+        _ context: ManagerContext, _ volume: VolumeRow, _ ordinals: Range<SnapshotOrdinal>,
+        _ olderBytes: Int, _ geometry: Geometry
+    ) throws -> ChunkSet {
+        let chunks = try DiffService.changed(between: ordinals.lowerBound, ordinals.upperBound) {
+            AreaMaps(context, volume)
+        }
+        guard olderBytes < geometry.volumeBytes else { return chunks }
+        let tail = geometry.chunks(touching: olderBytes..<geometry.volumeBytes)
+        return chunks.union(ChunkSet(tail))
     }
 
     private static func snapshot(

@@ -48,17 +48,34 @@ package struct SendService {
         try require(base, before: last)
         try Reconciler(context).tidy([last.volume])
         let volume = try context.volume(last.volume)
-        let report = try context.withSession(volume) { session in
-            // Open from here on, so that it is not deleted.
-            _ = try session.extents(last.id, in: 0..<Geometry.sectorBytes)
+        guard let sink else {
             let plan = try SendPlan(context, volume, from: base, to: last)
-            return try SnapshotSender(context, plan, session).run(request.compression, to: sink)
+            return try context.withSession(volume) { session in
+                try SnapshotSender(context, plan, session).run(request.compression, to: nil)
+            }
         }
+        let (plan, hold) = try held(volume) { volume in
+            try SendPlan(context, volume, from: base, to: last)
+        }
+        defer { withExtendedLifetime(hold) {} }
+        let session = try TurnSession(context, volume)
+        defer { session.close() }
+        let report = try SnapshotSender(context, plan, session).run(request.compression, to: sink)
         guard !report.isDryRun else { return report }
         try context.log(
             .sent, "snapshot \(last.id) was sent" + (base.map { ", from \($0.id) on" } ?? ""),
             volume: volume.record.name, snapshot: last.id)
         return report
+    }
+
+    /// Makes a plan whose snapshots stay until what is returned with it goes: nobody deletes any meanwhile.
+    func held(
+        _ volume: VolumeRow, _ plan: (VolumeRow) throws -> SendPlan
+    ) throws -> (SendPlan, SendingHold) {
+        try Reconciler(context).withVolume(volume.record.name) { volume in
+            let plan = try plan(volume)
+            return (plan, try SendingHolds(context).hold(plan.ids, of: volume.record.name))
+        }
     }
 
     private func require(_ base: SnapshotRow?, before last: SnapshotRow) throws {

@@ -47,7 +47,7 @@ final class SnapshotSender {
     private func run(_ step: SendPlan.Step, to writer: StreamWriter?) throws -> Int {
         try writer?.begin(step.snapshot)
         var dataBytes = 0
-        for range in step.ranges {
+        try plan.forEachRange(of: step) { range in
             try forEachExtent(of: step.snapshot.id, in: range) { extent in
                 try context.end.check()
                 if extent.isHole {

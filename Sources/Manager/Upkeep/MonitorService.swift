@@ -173,6 +173,11 @@ extension VolumeReading {
         scrubDamage = health.scrub?.damageCount ?? 0
         merge = health.merge
         warnings = health.warnings
+        mirrors = health.mirrors.map {
+            MirrorReading(
+                name: $0.record.name, lagSeconds: Int($0.lagSeconds), lagBytes: $0.missingBytes,
+                failureCount: $0.record.failureCount, lastSuccessAt: $0.record.lastSuccessAt)
+        }
     }
 }
 

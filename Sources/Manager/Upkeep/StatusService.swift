@@ -22,6 +22,10 @@ package struct VolumeHealth: Hashable, Sendable {
     package var uri: String?
     /// The scrubs of its data; nil when there was none.
     package var scrub: ScrubSummary?
+    /// Since when a stream is written into it, or was when it was cut; nil when the volume's content is whole.
+    package var receivingSince: Timestamp?
+    /// The mirrors of it.
+    package var mirrors: [MirrorSummary] = []
 }
 
 extension VolumeHealth: JSONConvertible {
@@ -39,8 +43,8 @@ extension VolumeHealth: JSONConvertible {
             "merge": merge.map {
                 MergeSummary(volume: volume.record.name, progress: $0).json
             } ?? .null,
-            "queued_revert": JSONValue(queuedRevert), "uri": JSONValue(uri), "mirrors": .array([]),
-            "scrub": scrub?.json ?? .null,
+            "queued_revert": JSONValue(queuedRevert), "receiving_since": JSONValue(receivingSince),
+            "uri": JSONValue(uri), "mirrors": JSONValue(mirrors), "scrub": scrub?.json ?? .null,
             "warnings": JSONValue(warnings),
         ]
     }
@@ -103,16 +107,30 @@ package struct StatusService {
         let freeBytes = try? StoreUsage.freeBytes(volume.storePath)
         let isInUse =
             try summary.state != .missing && MergeService(context: context).isInUse(volume)
+        let receiving = summary.state == .missing ? nil : try context.inspector(volume).receiving()
         return VolumeHealth(
             volume: summary, isInUse: isInUse, freeBytes: freeBytes,
             daysToFull: try daysToFull(name, freeBytes: freeBytes),
             newest: try context.catalog.latestSnapshot(volume: name)?.takenAt,
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
-            warnings: isInUse ? try warnings(volume) : [],
+            warnings: (isInUse ? try warnings(volume) : [])
+                + (receiving.map { [Self.warning($0, isInUse: isInUse)] } ?? []),
             queuedRevert: context.devices(of: volume) == nil
                 ? nil : try QueuedReverts(context).target(of: name),
-            scrub: ScrubService(context: context).state(of: volume))
+            scrub: ScrubService(context: context).state(of: volume),
+            receivingSince: receiving?.begunAt,
+            mirrors: try MirrorService(context: context).summaries(of: name))
+    }
+
+    private static func warning(_ note: ReceiveNote, isInUse: Bool) -> String {
+        if isInUse {
+            return
+                "a stream is written into it since \(note.begunAt): its own content is a part of that"
+        }
+        return note.base == nil
+            ? "it holds a part of a stream that was cut, and is not served: receive the stream again"
+            : "a stream was cut that had begun to change it: whoever opens it next gives it back what it was"
     }
 
     private func warnings(_ volume: VolumeRow) throws -> [String] {

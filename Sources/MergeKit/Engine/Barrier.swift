@@ -72,6 +72,7 @@ package final class Barrier: Sendable {
         _ request: RevertRequest, with use: CloneUse? = nil, overrulesClients: Bool = false
     ) throws(Problem) {
         try step { () throws(Problem) in
+            try engine.checkLiveIsWhole()
             let chain = engine.chain
             let state = engine.volumeState(chain)
             let target = try state.requireLive(request.target)

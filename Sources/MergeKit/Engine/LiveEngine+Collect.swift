@@ -155,6 +155,7 @@ extension LiveEngine {
             let old = chain.geometry
             guard bytes != old.volumeBytes else { return }
             try checkNotPoisoned()
+            try checkLiveIsWhole()
             try markOriginOpen()
             if bytes < old.volumeBytes { try preserveTail(from: bytes) }
             writeBack?.beginHold()

@@ -10,6 +10,7 @@ extension LiveEngine {
         defer { gate.leave() }
         let chain = chain
         try check(offset..<offset + buffer.byteCount, in: chain)
+        try checkLiveIsWhole()
         guard let merge = chain.merge else {
             if let writeBack, !writeBack.isEmpty {
                 return try read(into: &buffer, at: offset, through: writeBack)
@@ -127,6 +128,7 @@ extension LiveEngine {
         try check(range, in: chain)
         guard !range.isEmpty else { return }
         try checkNotPoisoned()
+        try checkLiveIsWhole()
         try markOriginOpen()
         if writeBack != nil, try isLogged(chain) { return }
         let chunks = chain.geometry.chunks(touching: range)

@@ -28,8 +28,27 @@ extension LiveEngine {
         let note = ReceiveNote(
             volume: volume, snapshot: snapshot, base: base?.ordinal,
             newest: base == nil ? nil : chain.newest, begunAt: options.clock.now())
+        // First, so that nobody who does not know of the note finds one, writes, and leaves it behind.
+        try mark(isReceiving: true)
         try store.writeReceiveNote(note)
         withShared { $0.halfReceived = note }
+    }
+
+    /// Has programs that know of no streams refuse the volume, or use it again.
+    private func mark(isReceiving: Bool) throws(Problem) {
+        var record = record
+        guard (record.isReceiving == true) != isReceiving else { return }
+        record.isReceiving = isReceiving ? true : nil
+        try store.writeVolume(record)
+        withShared { $0.record.isReceiving = record.isReceiving }
+    }
+
+    /// The volume holds what it says. What stays of the mark when this fails, the next open removes.
+    private func endReceiving() throws(Problem) {
+        withShared { $0.halfReceived = nil }
+        openLive()
+        try store.removeReceiveNote()
+        try? mark(isReceiving: false)
     }
 
     /// What a stream that is cut has changed must be there to be given back.
@@ -64,9 +83,8 @@ extension LiveEngine {
     /// Takes the snapshot that a stream has brought: from its manifest on, it is there.
     package func takeReceived(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
         let outcome = try takeSnapshot(request)
-        withShared { $0.halfReceived = nil }
         // What stays of it when this fails says by its snapshot that it is over.
-        try store.removeReceiveNote()
+        try endReceiving()
         return outcome
     }
 
@@ -179,19 +197,22 @@ extension LiveEngine {
 extension LiveEngine {
     /// Before anybody uses the volume: gives it back what it was before a stream that did not come to its end.
     func recoverReceiving() throws(Problem) {
-        guard let note = try store.receiveNote() else { return }
+        guard let note = try store.receiveNote() else {
+            try? mark(isReceiving: false)
+            return
+        }
         let newest = chain.snapshots.last?.manifest
         // One that was deleted is an earlier copy of it: nobody deletes before this has been looked at.
         if let newest, newest.source?.snapshot == note.snapshot, newest.ordinal != note.newest,
             !newest.isDeleted
         {
-            return try store.removeReceiveNote()
+            return try endReceiving()
         }
         guard let base = note.base else {
             withShared { $0.halfReceived = note }
             return warn(
                 "volume “\(record.name)” holds a part of a stream that was cut: receive it again; it takes no "
-                    + "snapshots before")
+                    + "snapshots, and is not served, before")
         }
         guard newest?.ordinal == note.newest, let active = chain.active, !active.isInvalid,
             chain.merge == nil,
@@ -201,13 +222,35 @@ extension LiveEngine {
                 "THE CONTENT OF VOLUME “\(record.name)” IS PARTLY THAT OF A STREAM THAT WAS CUT: it could not be "
                     + "taken back, because snapshot \(base) of its chain cannot be read, or another one was "
                     + "taken since; revert to a snapshot that is whole")
-            return try store.removeReceiveNote()
+            return try endReceiving()
         }
-        try giveBack(active, manifest)
-        try store.removeReceiveNote()
+        do throws(Problem) {
+            try giveBack(active, manifest)
+            try endReceiving()
+        } catch {
+            return keepShut(note, manifest, because: error)
+        }
         warn(
             "a stream that was cut had begun to change volume “\(record.name)”: it was given back what "
                 + "snapshot \(manifest.id) holds")
+    }
+
+    /// What cannot be given back now, as on a full disk, is no reason to keep the snapshots from anybody.
+    private func keepShut(
+        _ note: ReceiveNote, _ base: SnapshotManifest, because problem: Problem
+    ) {
+        withShared { $0.halfReceived = note }
+        let shut = Problem(
+            problem.code,
+            "volume “\(record.name)” is partly what a stream that was cut has brought, and could not be given "
+                + "back what snapshot \(base.id) holds: \(problem.message)",
+            hint:
+                "look at the disks of its origin and its store, then run \(.snapshot(record.name)), which gives "
+                + "it back first")
+        shutLive(because: shut)
+        warn(
+            "\(shut.message); until that can be done, its snapshots are there, and the volume itself is neither "
+                + "read nor written; make room, then run \(.snapshot(record.name))")
     }
 
     /// The same while the volume is open.
@@ -216,8 +259,7 @@ extension LiveEngine {
             let manifest = volumeState.readable.first(where: { $0.ordinal == base })
         else { return }
         try giveBack(active, manifest)
-        try store.removeReceiveNote()
-        withShared { $0.halfReceived = nil }
+        try endReceiving()
     }
 
     /// Has the volume read as a snapshot again wherever anything was preserved since the newest one was taken: all
@@ -268,11 +310,34 @@ extension LiveEngine {
 
     /// - Throws: `refused` while the volume holds a part of a stream, but for the snapshot that this brings.
     func requireWhole(for description: SnapshotDescription) throws(Problem) {
+        try checkLiveIsWhole()
         guard let note = halfReceived, description.source?.snapshot != note.snapshot else { return }
+        throw partProblem
+    }
+
+    /// Why nobody is to use the volume's own content; nil when it is whole.
+    package var contentProblem: Problem? {
+        withShared { $0.giveBackProblem } ?? (halfReceived == nil ? nil : partProblem)
+    }
+
+    /// What a volume says that holds a part of a stream.
+    var partProblem: Problem {
+        Problem(
+            .refused,
+            "volume “\(record.name)” holds a part of a stream that was cut, and nothing that ever was a volume's "
+                + "content",
+            hint: "receive the stream again, or remove the volume: \(.volumeRemove(record.name))")
+    }
+
+    /// - Throws: `refused` for the snapshot that the volume is to be given back.
+    func requireNotNeeded(_ manifests: [SnapshotManifest]) throws(Problem) {
+        guard let base = halfReceived?.base,
+            let needed = manifests.first(where: { $0.ordinal == base })
+        else { return }
         throw Problem(
             .refused,
-            "volume “\(record.name)” holds a part of a stream that was cut: a snapshot of it would be of nothing "
-                + "that ever was",
-            hint: "receive the stream again, or remove the volume: \(.volumeRemove(record.name))")
+            "snapshot \(needed.id) is what volume “\(record.name)” is to be given back, which a stream that was "
+                + "cut has changed",
+            hint: "have that done first: make room, then run \(.snapshot(record.name))")
     }
 }

@@ -71,6 +71,7 @@ extension LiveEngine {
         _ ids: [SnapshotID], in chain: ChainState
     ) throws(Problem) -> [SnapshotManifest] {
         let manifests = try volumeState(chain).deletable(ids)
+        try requireNotNeeded(manifests)
         let readers = withShared { $0.readers }
         if let read = manifests.first(where: { readers[$0.ordinal, default: 0] > 0 }) {
             throw Problem(

@@ -34,6 +34,8 @@ package final class LiveEngine: Sendable {
     private let originMark = WorkLock(.originMark)
     private let isOriginMarked = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
+    /// Whether the volume's own content is a part of a stream that could not be taken back.
+    private let isLiveShut = Atomic<Bool>(false)
     private let waitingCollectors = Atomic<Int>(0)
     /// Reads and writes of clients so far: what tells a merge whether anybody waits for it.
     private let clientOperations = Atomic<Int>(0)
@@ -47,6 +49,8 @@ package final class LiveEngine: Sendable {
         var halfReceived: ReceiveNote?
         /// A merge that the chain does not have any more, and whose clone cannot be written to yet.
         var endingMerge: RunningMerge?
+        /// Why the volume could not be given back what it was before that; nil when it was.
+        var giveBackProblem: Problem?
         /// Whether somebody else has written to the origin since it was closed.
         var originWasChanged = false
         /// Open views by snapshot.
@@ -278,6 +282,25 @@ package final class LiveEngine: Sendable {
         throw Problem(
             .inputOutput, "volume “\(record.name)” takes no writes after an I/O error",
             hint: "check the disks of its origin and store, then stop and start whoever serves it")
+    }
+
+    /// Refuses the volume's own content from now on, and nothing of its snapshots: what a stream that was cut has
+    /// changed could not be given back.
+    func shutLive(because problem: Problem) {
+        withShared { $0.giveBackProblem = problem }
+        isLiveShut.store(true, ordering: .sequentiallyConsistent)
+    }
+
+    /// The next open has it whole, or this one at last.
+    func openLive() {
+        isLiveShut.store(false, ordering: .sequentiallyConsistent)
+        withShared { $0.giveBackProblem = nil }
+    }
+
+    /// - Throws: `refused` while the volume's own content is a part of a stream that could not be taken back.
+    func checkLiveIsWhole() throws(Problem) {
+        guard isLiveShut.load(ordering: .relaxed) else { return }
+        throw withShared { $0.giveBackProblem } ?? partProblem
     }
 
     /// Flushes the origin and notes its size and time of change, so that the next open can tell

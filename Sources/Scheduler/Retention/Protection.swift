@@ -39,6 +39,7 @@ extension RetentionSubject.Use {
         case .undoesRunningRevert: "safety"
         case .cloned: "clone"
         case .mounted: "mount"
+        case .sent: "send"
         }
     }
 
@@ -49,6 +50,7 @@ extension RetentionSubject.Use {
         case .undoesRunningRevert: "it undoes a revert that still runs"
         case .cloned: "a clone reads from it"
         case .mounted: "it is mounted"
+        case .sent: "it is being sent, or what is sent builds on it"
         }
     }
 }

@@ -26,6 +26,8 @@ package struct RetentionSubject: Hashable, Sendable {
         case cloned
         /// It is mounted.
         case mounted
+        /// It is being sent, or what is sent builds on it.
+        case sent
     }
 
     package init(

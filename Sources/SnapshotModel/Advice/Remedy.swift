@@ -49,6 +49,13 @@ package enum Remedy: Hashable, Sendable, Codable {
     case mergeStatus(String? = nil)
     case mergeThrottle(String? = nil)
 
+    // Mirrors
+    case mirrorAdd(String? = nil)
+    case mirrorList
+    /// - Parameter acceptsRevert: also what a revert of the source has left.
+    case mirrorRun(String? = nil, acceptsRevert: Bool = false)
+    case mirrorRemove(String)
+
     // Upkeep
     case catalogRebuild
     /// - Parameter takesOver: also a store that belongs to another state.

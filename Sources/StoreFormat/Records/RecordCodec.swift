@@ -28,8 +28,8 @@ package enum RecordCodec {
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .volume, .mergeLimits, .suspension, .receive: 2
-            case .manifest, .originState, .clone: 3
+            case .mergeLimits, .suspension, .receive: 2
+            case .volume, .manifest, .originState, .clone: 3
             case .revert: 4
             }
         }

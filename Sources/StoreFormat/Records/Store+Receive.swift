@@ -7,6 +7,12 @@ extension SnapshotManifest: VersionedRecord {
     package var formatVersion: Int { source == nil ? 2 : 3 }
 }
 
+/// Whoever does not know of streams must not open a volume that holds a part of one.
+extension VolumeRecord: VersionedRecord {
+    /// 3 while a stream is written into it.
+    package var formatVersion: Int { isReceiving == nil ? 2 : 3 }
+}
+
 // That a stream is being written into the volume.
 extension Store {
     /// Nil when none is.

@@ -1,6 +1,9 @@
 import Glibc
+import Manager
+import ShellWords
 import SnapshotModel
 import Stream
+import System
 
 /// Standard output as where a stream goes. Unlike a text's, its reader's end is a failure: he has not all of it.
 final class StandardOutputSink: StreamSink {
@@ -9,25 +12,22 @@ final class StandardOutputSink: StreamSink {
     /// F_SETPIPE_SZ of Linux, which the C library shows to GNU programs alone.
     private static let setPipeSize: Int32 = 1031
 
-    init() {
+    private let end: PipeEnd
+    private let patience: StreamPatience
+
+    init(_ patience: StreamPatience = .standard) {
+        self.patience = patience
         // What is no pipe, or may not be so long, stays as it is.
         _ = fcntl(STDOUT_FILENO, Self.setPipeSize, Self.pipeBytes)
+        end = patience.end(STDOUT_FILENO, "standard output")
     }
 
     func write(_ bytes: RawSpan) throws(Problem) {
-        var done = 0
-        while done < bytes.byteCount {
-            let rest = bytes.extracting(done..<bytes.byteCount)
-            let count = rest.withUnsafeBytes {
-                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.problem(errno) }
-            done += count
-        }
+        do throws(IOFailure) { try end.write(bytes) } catch { throw problem(error.code) }
     }
 
-    private static func problem(_ code: Int32) -> Problem {
+    private func problem(_ code: Int32) -> Problem {
+        if let problem = patience.problem(code, "nobody has read it") { return problem }
         guard code != EPIPE else {
             return Problem(
                 .failed, "whoever read the stream has ended before its end",
@@ -42,19 +42,64 @@ final class StandardOutputSink: StreamSink {
 
 /// Standard input as where a stream comes from.
 final class StandardInputSource: StreamSource {
+    private let end: PipeEnd
+    private let patience: StreamPatience
+
+    init(_ patience: StreamPatience = .standard) {
+        self.patience = patience
+        end = patience.end(STDIN_FILENO, "standard input")
+    }
+
     func read(into buffer: inout MutableRawSpan) throws(Problem) -> Int {
-        while true {
-            let count = buffer.withUnsafeMutableBytes {
-                Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                throw Problem(
-                    .inputOutput,
-                    "the stream cannot be read from standard input: \(String(cString: strerror(errno)))",
-                    hint: "look at where it comes from, then send it again")
-            }
-            return count
+        do throws(IOFailure) { return try end.read(into: &buffer) } catch {
+            if let problem = patience.problem(error.code, "nothing has come") { throw problem }
+            throw Problem(
+                .inputOutput,
+                "the stream cannot be read from standard input: \(String(cString: strerror(error.code)))",
+                hint: "look at where it comes from, then send it again")
+        }
+    }
+}
+
+/// How long a stream may stand still before it is given up.
+struct StreamPatience {
+    let milliseconds: Int
+
+    static let standard = StreamPatience(milliseconds: 600_000)
+
+    /// - Throws: `usage` when a text is no length of time.
+    init(_ text: String?) throws(Problem) {
+        guard let text else {
+            self = .standard
+            return
+        }
+        guard let seconds = TimeText.durationSeconds(text), (1...86_400).contains(seconds) else {
+            throw Problem(
+                .usage, "`\(text)` is no length of time from a second to a day",
+                hint: "write 30s or 10m")
+        }
+        milliseconds = Int(seconds) * 1000
+    }
+
+    private init(milliseconds: Int) { self.milliseconds = milliseconds }
+
+    func end(_ number: Int32, _ name: String) -> PipeEnd {
+        PipeEnd(number, path: name, patienceMilliseconds: milliseconds) {
+            Interruption.cancellation.isRequested
+        }
+    }
+
+    /// Why it was given up; nil when it was not.
+    fileprivate func problem(_ code: Int32, _ what: String) -> Problem? {
+        switch code {
+        case ECANCELED: Cancellation.problem
+        case ETIMEDOUT:
+            Problem(
+                .failed, "the stream has stood still: \(what) for \(milliseconds / 1000) s",
+                hint:
+                    "see what the other side does, then send it again; --stall-limit gives it more time"
+            )
+        default: nil
         }
     }
 }

@@ -162,6 +162,24 @@ extension ServedStreams {
             #expect(send["data_bytes"] as? Int == 64 * StreamScene.chunkBytes)
         }
 
+        @Test("a peer that stands still is given up, and what was there stays as it was")
+        func stalled() throws {
+            let scene = try StreamScene()
+            let ids = try (0..<2).map { try scene.snapshot(UInt8($0 + 1), 0..<64) }
+            try scene.run(
+                "$S send -q \(ids[0]) | $S receive copy --origin copy.img; $S send -q \(ids[1]) --from \(ids[0]) >changes"
+            )
+            let before = try scene.digest(ofImage: "copy")
+            let result = try scene.shell(
+                "(head -c 2000000 changes; sleep 20) | $S receive copy --stall-limit 1s")
+            #expect(result.status == 1)
+            #expect(result.errors.contains("has stood still"), "\(result.errors)")
+            #expect(try scene.digest(ofImage: "copy") == before)
+            let sender = try scene.shell("$S send \(ids[1]) --stall-limit 1s | sleep 20")
+            #expect(sender.errors.contains("has stood still"), "\(sender.errors)")
+            try scene.run("$S receive copy <changes")
+        }
+
         @Test("what is no stream, or a damaged one, changes nothing")
         func hostile() throws {
             let scene = try StreamScene()

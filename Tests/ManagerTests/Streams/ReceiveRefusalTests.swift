@@ -94,6 +94,51 @@ struct ReceiveRefusalTests {
         #expect(try scene.content(of: copy, in: "b") == scene.content(of: second, in: "a"))
     }
 
+    @Test("whose snapshots they are is asked before how large they are")
+    func otherAndLarger() throws {
+        let (scene, ids, _) = try scene()
+        try scene.fixture.makeVolume("c")
+        try scene.fixture.snapshot("c")
+        _ = try scene.manager.volumes.resize(
+            "a", to: 80 * ManagerFixture.chunkBytes, isDryRun: false)
+        let larger = try scene.snapshot(9, 70..<72)
+        let problem = scene.refusal(try scene.send(larger, from: ids[2]), into: "c")
+        expectRefused(problem, "does not come from")
+    }
+
+    @Test("a copy that is further, and has lost what lies between, is told from where to send")
+    func prunedMiddle() throws {
+        let (scene, ids, changes) = try scene()
+        try scene.receive(changes)
+        let copies = try scene.ids()
+        _ = try scene.manager.deletions.delete(["\(copies[1])"], isDryRun: false)
+        let later = try scene.snapshot(5, 1..<3)
+        let problem = scene.refusal(try scene.send(later, from: ids[0]))
+        expectRefused(problem, "a later copy, of snapshot \(ids[2])")
+        #expect(problem?.hint.map { "\($0)" }?.contains("--from \(ids[2])") == true)
+        #expect(try scene.receive(scene.send(later, from: ids[2])).taken.count == 1)
+    }
+
+    @Test("a volume that holds a part of a whole stream says so in its status, and is not served")
+    func partIsShown() throws {
+        let scene = try StreamScene()
+        let id = try scene.snapshot(1, 0..<64)
+        let whole = try scene.send(id)
+        _ = scene.refusal(Array(whole[..<StreamScene.boundaries(whole)[3]]))
+        let health = try #require(try scene.manager.status.status(["b"]).first)
+        #expect(health.receivingSince != nil)
+        #expect(health.warnings.contains { $0.contains("a part of a stream") })
+        let volume = try scene.manager.volumes.show("b")
+        let place = VolumePlace(volume.record, storePath: volume.storePath)
+        let problem = #expect(throws: Problem.self) {
+            try scene.fixture.sessions.requireServable(place)
+        }
+        #expect(problem?.code == .refused)
+        let served = try scene.fixture.sessions.serve(place, report: { _ in }, letGo: {})
+        defer { served.stop() }
+        #expect(throws: Problem.self) { _ = try served.openVolume(readOnly: true) }
+    }
+
     @Test("a stream that is cut between two records brings what it had whole, and nothing else")
     func cut() throws {
         let (scene, ids, changes) = try scene()

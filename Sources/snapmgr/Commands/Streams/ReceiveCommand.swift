@@ -13,7 +13,7 @@ struct ReceiveCommand: ManagerCommand {
             into one that has no snapshots. What changed since a snapshot goes into a volume that has that \
             snapshot and has not been written to since; nobody may serve it meanwhile. Each snapshot \
             is there when the stream has had it whole. A stream that breaks changes nothing: \
-            send it again. Snapshots that are there already are passed over. Nothing is ever deleted.
+            send it again. Snapshots that are there already are passed over. No snapshot is ever deleted; the content of the volume itself becomes that of the newest.
             """,
         examples: [
             "receive data --origin /srv/data.img <stream",
@@ -34,6 +34,11 @@ struct ReceiveCommand: ManagerCommand {
     @Flag(help: "Give up what a volume without snapshots holds.")
     var overwrite = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Give up when the other side has done nothing for so long.", valueName: "duration"))
+    var stallLimit = "10m"
+
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
@@ -45,7 +50,7 @@ struct ReceiveCommand: ManagerCommand {
         }
         let report = try context.manager().receives.receive(
             ReceiveRequest(volume, originPath: origin, overwrites: overwrite),
-            from: StandardInputSource())
+            from: StandardInputSource(StreamPatience(stallLimit)))
         try context.show(report) { text(report) }
     }
 

@@ -36,6 +36,11 @@ struct SendCommand: ManagerCommand {
     @Flag(name: [.customShort("n"), .long], help: "Only tell how much would be sent.")
     var dryRun = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Give up when the other side has done nothing for so long.", valueName: "duration"))
+    var stallLimit = "10m"
+
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
@@ -51,7 +56,8 @@ struct SendCommand: ManagerCommand {
                 hint: "send it to a receiver by a pipe, or into a file; see "
                     + "\(.help(["receive"]))")
         }
-        let report = try context.manager().sends.send(request, to: StandardOutputSink())
+        let report = try context.manager().sends.send(
+            request, to: StandardOutputSink(StreamPatience(stallLimit)))
         context.meter.finish()
         guard !global.quiet else { return }
         if global.json { Output.writeError("\(report.json)\n") } else { Output.tell(text(report)) }

@@ -146,7 +146,21 @@ struct StatusCommand: ManagerCommand {
             volume.uri.map { "\(volume.volume.record.name) is served at \($0)\n" }
         }
         return table.lines(volumes.map(row), heading: context.terminal.bold) + places.joined()
-            + warnings.joined()
+            + volumes.flatMap(\.mirrors).map(line).joined() + warnings.joined()
+    }
+
+    private func line(_ mirror: MirrorSummary) -> String {
+        let record = mirror.record
+        let head = "mirror \(record.name) of volume \(record.volume) to \(record.target): "
+        let lag =
+            mirror.missingCount == 0
+            ? "it has all"
+            : "\(mirror.missingCount) snapshots behind, \(display.size(mirror.missingBytes)), since "
+                + MirrorWords.duration(mirror.lagSeconds)
+        return head + lag
+            + (record.failure.map { "; \(record.failureCount) failures, the last: \($0.message)" }
+                ?? "")
+            + "\n"
     }
 
     private func line(_ mount: MountReport) -> String {

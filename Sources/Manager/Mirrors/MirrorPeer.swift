@@ -1,0 +1,116 @@
+internal import Glibc
+internal import SnapshotModel
+internal import Stream
+internal import System
+
+/// The other site, as the source has it: snapmgr at the far end of ssh.
+final class MirrorPeer {
+    private let program: ConnectedProgram
+    private let channel: PeerChannel
+    private let context: ManagerContext
+    private let record: MirrorRecord
+
+    /// How long it may take to end after the last word.
+    private static let endMilliseconds = 2000
+
+    /// Nobody is asked for a password, and a peer that has gone is noticed.
+    private static let options = [
+        "BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=4",
+        "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes",
+    ]
+
+    init(
+        _ context: ManagerContext, _ record: MirrorRecord, patienceMilliseconds: Int
+    ) throws {
+        self.context = context
+        self.record = record
+        let end = context.end
+        let arguments = try Self.arguments(record)
+        program = try ConnectedProgram(arguments, patienceMilliseconds: patienceMilliseconds) {
+            end.isDue
+        }
+        channel = PeerChannel(input: program.end, output: program.end)
+    }
+
+    static func arguments(_ record: MirrorRecord) throws(Problem) -> [String] {
+        let target = try MirrorTarget(record.target)
+        let options = options.flatMap { ["-o", $0] }
+        let port = target.port.map { ["-p", "\($0)"] } ?? []
+        let remote = "\(record.remoteProgram ?? "snapmgr") mirror accept \(target.volume)"
+        return (record.connector ?? ["ssh"]) + ["-T"] + options + port
+            + ["--", target.destination, remote]
+    }
+
+    // MARK: Messages
+
+    /// - Throws: what the target says, or why it cannot be reached.
+    func greet(_ greeting: PeerGreeting) throws -> PeerOffer {
+        let offer = try explaining {
+            try channel.send(greeting)
+            return try channel.receive(PeerOffer.self)
+        }
+        if let problem = offer.problem { throw told(problem) }
+        return offer
+    }
+
+    /// Returns when it is done there.
+    func order(_ order: PeerOrder) throws { _ = try answer(to: order) }
+
+    private func answer(to order: PeerOrder) throws -> PeerAnswer {
+        let answer = try explaining {
+            try channel.send(order)
+            return try channel.receive(PeerAnswer.self)
+        }
+        if let problem = answer.problem { throw told(problem) }
+        return answer
+    }
+
+    /// Sends a stream.
+    func stream<Result>(_ body: (FrameSink) throws -> Result) throws -> Result {
+        let sink = FrameSink(channel, RateLimit(record.bytesPerSecondLimit, context))
+        try explaining { try channel.send(PeerOrder(action: .receive)) }
+        do {
+            let result = try body(sink)
+            try sink.finish()
+            return result
+        } catch {
+            // Whoever does not read on has said why. What fails here leaves him waiting for the rest.
+            if Problem(error) == PeerChannel.ended,
+                let answer = try? channel.receive(PeerAnswer.self), let problem = answer.problem
+            {
+                throw told(problem)
+            }
+            return try explaining { throw error }
+        }
+    }
+
+    /// What of the stream is there now.
+    func received() throws -> [PeerOffer.Snapshot] {
+        let answer = try explaining { try channel.receive(PeerAnswer.self) }
+        if let problem = answer.problem { throw told(problem) }
+        return answer.snapshots ?? []
+    }
+
+    /// Hangs up.
+    func end() { program.stop(afterMilliseconds: Self.endMilliseconds) }
+
+    // MARK: Words
+
+    private func told(_ problem: Problem) -> Problem {
+        var problem = problem
+        problem.message = "\(record.target) says: \(problem.message)".escapedForPeople
+        return problem
+    }
+
+    /// What ssh says is more than that the connection has ended.
+    private func explaining<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let problem as Problem where problem == PeerChannel.ended {
+            program.stop(afterMilliseconds: Self.endMilliseconds)
+            let words = program.lastWords.map { ": " + $0.escapedForPeople } ?? ""
+            throw Problem(
+                .failed, "the connection with \(record.target) has ended\(words)",
+                hint: "nothing is lost, and it is tried again; see that it works by itself: "
+                    + "ssh \((try? MirrorTarget(record.target).destination) ?? "")")
+        }
+    }
+}

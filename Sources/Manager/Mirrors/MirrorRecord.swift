@@ -1,0 +1,102 @@
+internal import FoundationEssentials
+package import SnapshotModel
+
+/// What a mirror does when its source was reverted.
+package enum RevertBehaviour: String, Hashable, Sendable, Codable, CaseIterable {
+    /// It stops, and goes on when somebody has said so.
+    case ask
+    /// It goes on.
+    case follow
+    /// It goes on, and the last copy from before the revert is held at the target until somebody releases it.
+    case keep
+}
+
+/// The newest snapshot that both sides have: what the next transfer starts from.
+package struct MirrorBase: Hashable, Sendable, Codable {
+    /// What it is known by everywhere.
+    package var uuid: String
+    /// What it has at the source.
+    package var id: SnapshotID
+    package var ordinal: SnapshotOrdinal
+    package var takenAt: Timestamp
+    /// What it has at the target.
+    package var targetID: SnapshotID
+}
+
+/// A mirror: what it is told, and how far it is. A file in the state folder.
+package struct MirrorRecord: Hashable, Sendable, Codable {
+    var version = MirrorRecord.newestVersion
+    package var name: String
+    /// The source's name and UUID: another volume of the name is not mirrored.
+    package var volume: String
+    package var volumeUUID: String
+    /// As `MirrorTarget` writes it.
+    package var target: String
+    package var onRevert: RevertBehaviour
+    /// Bytes per second; nil is without a limit.
+    package var bytesPerSecondLimit: Int?
+    /// The level of zstd; nil sends data as it is.
+    package var compressionLevel: Int?
+    /// The words of the program that connects; nil is `ssh`.
+    package var connector: [String]?
+    /// What is run at the target; nil is `snapmgr`.
+    package var remoteProgram: String?
+    package var addedAt: Timestamp
+
+    /// The last revert of the source that the mirror has taken note of.
+    package var acceptedRevert: RevertID?
+    /// Nil until something was sent.
+    package var base: MirrorBase?
+    package var lastAttemptAt: Timestamp?
+    package var lastSuccessAt: Timestamp?
+    /// Failures since the last success, and what the last one was.
+    package var failureCount = 0
+    package var failure: Problem?
+    /// Before this it is not tried again by itself.
+    package var nextAttemptAt: Timestamp?
+
+    static let newestVersion = 1
+
+    enum CodingKeys: String, CodingKey {
+        case version, name, volume
+        case volumeUUID = "volume_uuid"
+        case target
+        case onRevert = "on_revert"
+        case bytesPerSecondLimit = "limit"
+        case compressionLevel = "zstd"
+        case connector = "ssh"
+        case remoteProgram = "remote_program"
+        case addedAt = "added_at"
+        case acceptedRevert = "accepted_revert"
+        case base
+        case lastAttemptAt = "last_attempt_at"
+        case lastSuccessAt = "last_success_at"
+        case failureCount = "failures"
+        case failure
+        case nextAttemptAt = "next_attempt_at"
+    }
+
+    /// Whose holds are its own.
+    var owner: String { "mirror \(name)" }
+
+    /// How long it rests after so many failures: a minute, then twice as long each time, up to an hour.
+    static func restSeconds(failures: Int) -> Int64 {
+        let minutes: Int64 = 1 << Int64(min(max(failures, 1), 7) - 1)
+        return min(3600, minutes * 60)
+    }
+
+    /// What makes it no record of a mirror; nil when it is one.
+    func flaw(name: String) -> String? {
+        guard self.name == name else { return "it is that of mirror \(self.name)" }
+        guard VolumeRecord.isValidName(volume), TextBounds.isUUID(volumeUUID) else {
+            return "it names no volume"
+        }
+        guard (try? MirrorTarget(target)) != nil else { return "it names no target" }
+        if let base, !TextBounds.isUUID(base.uuid) { return "its base is none" }
+        guard bytesPerSecondLimit.map({ $0 > 0 }) ?? true,
+            compressionLevel.map({ (1...19).contains($0) }) ?? true
+        else { return "its numbers are none" }
+        guard failureCount >= 0, connector?.isEmpty != true else { return "it is not whole" }
+        return nil
+    }
+}

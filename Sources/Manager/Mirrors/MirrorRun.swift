@@ -1,0 +1,233 @@
+internal import Catalog
+internal import SnapshotModel
+internal import StoreFormat
+internal import Stream
+internal import System
+internal import VolumeAccess
+
+/// One run of a mirror: finds what both sides have by the snapshots' own UUIDs, sends what was taken since, and moves the
+/// base on when both have recorded it.
+struct MirrorRun {
+    private let context: ManagerContext
+    private let options: MirrorService.RunOptions
+    private let patienceMilliseconds: Int
+    /// How far it is; of a failed run as well.
+    var record: MirrorRecord
+
+    init(
+        _ context: ManagerContext, _ record: MirrorRecord, _ options: MirrorService.RunOptions,
+        patienceMilliseconds: Int
+    ) {
+        self.context = context
+        self.record = record
+        self.options = options
+        self.patienceMilliseconds = patienceMilliseconds
+    }
+
+    /// A snapshot here, and what it is known by everywhere.
+    private struct Known {
+        var manifest: SnapshotManifest
+        var uuid: String
+    }
+
+    private var outcome: MirrorOutcome {
+        MirrorOutcome(
+            mirror: record.name, volume: record.volume, target: record.target, state: .current)
+    }
+
+    /// - Throws: `refused` when both sides have nothing in common, or a revert waits for a word on it; what the target
+    ///   says; `failed` when the connection ends.
+    mutating func run() throws -> MirrorOutcome {
+        let volume = try requireVolume()
+        try Reconciler(context).tidy([record.volume])
+        let reverts = try MirrorReverts(context, record)
+        // Nothing is to be said to the target then.
+        if record.base != nil, record.onRevert == .ask, !options.acceptsRevert,
+            let question = reverts.question(record)
+        {
+            throw question
+        }
+        let known = try known(volume)
+        guard let newest = known.last else { return outcome }
+        let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
+        defer { peer.end() }
+        let offer = try peer.greet(
+            PeerGreeting(
+                version: PeerGreeting.newestVersion, mirror: record.name,
+                volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
+                sourceName: record.volume, base: record.base?.uuid, isPreview: options.isDryRun))
+        let common = try common(known, offer)
+        if let common, common.known.uuid == newest.uuid {
+            try agree(common.known, common.targetID, peer)
+            if !options.isDryRun { record.acceptedRevert = reverts.last ?? record.acceptedRevert }
+            var outcome = outcome
+            outcome.base = common.known.manifest.id
+            return outcome
+        }
+        return try send(volume, from: common?.known, known, reverts, peer)
+    }
+
+    private func requireVolume() throws -> VolumeRow {
+        let volume = try context.volume(record.volume)
+        guard volume.record.uuid == record.volumeUUID else {
+            throw Problem(
+                .refused,
+                "volume \(record.volume) is another one than mirror \(record.name) was made for",
+                hint: "remove the mirror: \(.mirrorRemove(record.name)); then add it again")
+        }
+        return volume
+    }
+
+    private func known(_ volume: VolumeRow) throws -> [Known] {
+        try context.reader(volume).state().readable.map {
+            Known(
+                manifest: $0, uuid: try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid))
+        }
+    }
+
+    /// The newest snapshot that both have; nil when the target has none at all.
+    private func common(
+        _ known: [Known], _ offer: PeerOffer
+    ) throws -> (known: Known, targetID: SnapshotID)? {
+        let there = Dictionary(offer.snapshots.map { ($0.uuid, $0.id) }) { first, _ in first }
+        for snapshot in known.reversed() {
+            if let id = there[snapshot.uuid] { return (snapshot, id) }
+        }
+        guard offer.snapshots.isEmpty else {
+            throw Problem(
+                .refused,
+                "mirror \(record.name): \(record.target) has \(offer.snapshots.count) snapshots, and none of volume "
+                    + "\(record.volume)'s",
+                hint: "mirror it into a volume of its own there: remove this one with "
+                    + "\(.mirrorRemove(record.name)), and add one with another target")
+        }
+        return nil
+    }
+}
+
+// MARK: - Sending
+
+extension MirrorRun {
+    private mutating func send(
+        _ volume: VolumeRow, from base: Known?, _ known: [Known], _ reverts: MirrorReverts,
+        _ peer: MirrorPeer
+    ) throws -> MirrorOutcome {
+        var outcome = outcome
+        outcome.base = base?.manifest.id
+        let rows = try rows(base ?? known.first, known.last)
+        let service = SendService(context: context)
+        let makePlan = { [context] (volume: VolumeRow) in
+            try SendPlan(
+                context, volume, from: base == nil ? nil : rows.first,
+                first: base == nil ? rows.first : nil, to: rows.last)
+        }
+        guard !options.isDryRun else {
+            let plan = try makePlan(volume)
+            outcome.state = .planned
+            outcome.snapshots = plan.steps.map(\.snapshot.id)
+            outcome.dataBytes = plan.totalBytes
+            return outcome
+        }
+        let (plan, hold) = try service.held(volume, makePlan)
+        defer { withExtendedLifetime(hold) {} }
+        try holdAll(plan.ids)
+        try keepLast(base, reverts, peer)
+        let report = try transfer(plan, peer)
+        outcome.state = .sent
+        outcome.snapshots = report.snapshots.map(\.id)
+        outcome.dataBytes = report.dataBytes
+        outcome.streamBytes = report.streamBytes
+        try conclude(known, peer)
+        record.acceptedRevert = reverts.last ?? record.acceptedRevert
+        try context.log(
+            .mirrored,
+            "mirror \(record.name) has sent \(outcome.snapshots.count) snapshots to \(record.target), up to "
+                + "\(known.last.map { "\($0.manifest.id)" } ?? "")",
+            volume: record.volume, snapshot: known.last?.manifest.id)
+        return outcome
+    }
+
+    private func rows(
+        _ first: Known?, _ last: Known?
+    ) throws -> (first: SnapshotRow, last: SnapshotRow) {
+        func row(_ known: Known?) throws -> SnapshotRow {
+            guard let known, let row = try context.catalog.snapshot(known.manifest.id) else {
+                throw Problem(
+                    .refused, "snapshots of volume \(record.volume) were deleted meanwhile",
+                    hint: "run it again: \(.mirrorRun(record.name))")
+            }
+            return row
+        }
+        return (try row(first), try row(last))
+    }
+
+    /// Until it is known which of them the target has: one that it reads as and that is gone here would be the end of
+    /// the mirror.
+    private func holdAll(_ ids: Set<SnapshotID>) throws {
+        let reason = "being sent to \(record.target)"
+        try context.catalog.atomically("recording holds") {
+            for id in ids.sorted() {
+                try context.catalog.hold(id, owner: record.owner, reason: reason)
+            }
+        }
+    }
+
+    /// Has the target hold what it had before a revert, where the settings say so.
+    private func keepLast(_ base: Known?, _ reverts: MirrorReverts, _ peer: MirrorPeer) throws {
+        guard let base, let revert = reverts.pending.last else { return }
+        if record.onRevert == .keep {
+            try peer.order(
+                PeerOrder(
+                    action: .keep, uuid: base.uuid,
+                    reason:
+                        "the last copy from before volume \(record.volume) was reverted to snapshot "
+                        + "\(revert.snapshot)"))
+        }
+        try context.log(
+            .warning, .mirrorFollowed,
+            "mirror \(record.name) goes on after revert \(revert.id) to snapshot \(revert.snapshot)",
+            volume: record.volume, snapshot: revert.snapshot)
+    }
+
+    private func transfer(_ plan: SendPlan, _ peer: MirrorPeer) throws -> SendReport {
+        let compression = record.compressionLevel.map { StreamCompression.zstd(level: $0) }
+        return try peer.stream { sink in
+            let session = try TurnSession(context, plan.volume)
+            defer { session.close() }
+            return try SnapshotSender(context, plan, session).run(compression ?? .none, to: sink)
+        }
+    }
+
+    private mutating func conclude(_ known: [Known], _ peer: MirrorPeer) throws {
+        let there = try peer.received()
+        guard let newest = known.last, let last = there.last, last.uuid == newest.uuid else {
+            throw Problem(
+                .failed, "\(record.target) does not have what was sent to it",
+                hint: "run it again: \(.mirrorRun(record.name))")
+        }
+        try agree(newest, last.id, peer)
+    }
+
+    /// Moves the base on: the target holds the new one as well, the source records it, and then neither holds what was
+    /// before. A cut in between leaves a base that both have, and the next run ends it.
+    private mutating func agree(
+        _ base: Known, _ targetID: SnapshotID, _ peer: MirrorPeer
+    ) throws {
+        guard !options.isDryRun else { return }
+        let next = MirrorBase(
+            uuid: base.uuid, id: base.manifest.id, ordinal: base.manifest.ordinal,
+            takenAt: base.manifest.takenAt, targetID: targetID)
+        try peer.order(
+            PeerOrder(
+                action: .hold, uuid: base.uuid,
+                reason: "mirror \(record.name) of volume \(record.volume) goes on from it"))
+        let reason = "the next transfer to \(record.target) starts from it"
+        try context.catalog.hold(next.id, owner: record.owner, reason: reason)
+        record.base = next
+        try MirrorFolder(context.state).write(record)
+        try peer.order(PeerOrder(action: .moved, uuid: base.uuid))
+        try MirrorService(context: context).letGo(record, keeping: next.id)
+        try context.catalog.release(
+            next.id, owner: record.owner, reason: "being sent to \(record.target)")
+    }
+}

@@ -1,0 +1,297 @@
+internal import Catalog
+internal import SnapshotModel
+package import Stream
+internal import System
+
+/// What `mirror add` is told.
+package struct MirrorRequest: Hashable, Sendable {
+    package var name: String
+    package var volume: String
+    package var target: String
+    package var onRevert = RevertBehaviour.ask
+    package var bytesPerSecondLimit: Int?
+    package var compression = StreamCompression.none
+    package var connector: [String]?
+    package var remoteProgram: String?
+
+    package init(_ name: String, volume: String, target: String) {
+        self.name = name
+        self.volume = volume
+        self.target = target
+    }
+}
+
+/// Keeps copies of volumes' snapshots at other sites.
+package struct MirrorService {
+    let context: ManagerContext
+
+    private var folder: MirrorFolder { MirrorFolder(context.state) }
+
+    // MARK: Settings
+
+    /// Nothing is sent, nor asked of the target.
+    ///
+    /// - Parameter isDryRun: then nothing is recorded.
+    /// - Throws: `exists` when there is a mirror of the name, `usage` when the target is no place.
+    package func add(_ request: MirrorRequest, isDryRun: Bool) throws -> MirrorSummary {
+        guard VolumeRecord.isValidName(request.name) else {
+            throw Problem(
+                .usage, "`\(request.name)` cannot be a mirror's name",
+                hint: "use letters, digits, `.`, `_` and `-`, at most 64")
+        }
+        let target = try MirrorTarget(request.target)
+        let volume = try context.volume(request.volume)
+        var record = MirrorRecord(
+            name: request.name, volume: request.volume, volumeUUID: volume.record.uuid,
+            target: target.description, onRevert: request.onRevert,
+            bytesPerSecondLimit: request.bytesPerSecondLimit, connector: request.connector,
+            remoteProgram: request.remoteProgram, addedAt: context.clock.now())
+        if case .zstd(let level) = request.compression { record.compressionLevel = level }
+        record.acceptedRevert = try lastRevert(of: request.volume)
+        try requireFree(request.name)
+        guard !isDryRun else { return try summary(of: record) }
+        try withLock(request.name) {
+            try requireFree(request.name)
+            try folder.write(record)
+            try context.log(
+                .mirrorAdded, "mirror \(record.name) to \(record.target) was added",
+                volume: record.volume)
+        }
+        return try summary(of: record)
+    }
+
+    private func requireFree(_ name: String) throws {
+        guard try folder.record(name) == nil else {
+            throw Problem(
+                .exists, "there is a mirror \(name) already",
+                hint: "remove it first, or choose another name: \(.mirrorList)")
+        }
+    }
+
+    /// Forgets a mirror, and lets go of what is held for it here. The target keeps what it has.
+    package func remove(_ name: String, isDryRun: Bool) throws -> MirrorSummary {
+        let summary = try summary(of: require(name))
+        guard !isDryRun else { return summary }
+        return try withLock(name) {
+            let record = try require(name)
+            try letGo(record, keeping: nil)
+            try folder.remove(name)
+            try context.log(
+                .mirrorRemoved, "mirror \(name) to \(record.target) was removed",
+                volume: record.volume)
+            return summary
+        }
+    }
+
+    /// By name.
+    package func list() throws -> [MirrorSummary] {
+        try folder.records().map { try summary(of: $0) }
+    }
+
+    package func show(_ name: String) throws -> MirrorSummary { try summary(of: require(name)) }
+
+    func summaries(of volume: String) throws -> [MirrorSummary] {
+        try folder.records().filter { $0.volume == volume }.map { try summary(of: $0) }
+    }
+
+    private func require(_ name: String) throws -> MirrorRecord {
+        guard let record = try folder.record(name) else {
+            throw Problem(
+                .notFound, "there is no mirror \(name)", hint: "run \(.mirrorList) to see them")
+        }
+        return record
+    }
+
+    private func lastRevert(of volume: String) throws -> RevertID? {
+        try context.catalog.reverts(volume: volume).map(\.id).max()
+    }
+
+    // MARK: Locks
+
+    private func lockPath(_ name: String) -> String {
+        context.state.locksPath + "/.mirror." + name
+    }
+
+    /// Runs `body` while nobody else works on a mirror.
+    private func withLock<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+        guard let result = try withLockIfFree(name, body) else {
+            throw Problem(
+                .locked, "mirror \(name)\(context.holder(ofLock: lockPath(name))) is at work",
+                hint: "let it end, or end it; see \(.mirrorList)")
+        }
+        return result
+    }
+
+    private func withLockIfFree<Result>(
+        _ name: String, _ body: () throws -> Result
+    ) throws -> Result? {
+        guard let lock = try context.acquireLock(at: lockPath(name)) else { return nil }
+        defer { withExtendedLifetime(lock) {} }
+        return try body()
+    }
+
+    private func isRunning(_ name: String) -> Bool {
+        (try? FileLock.isHeld(
+            ".mirror." + name, in: FileFolder(path: context.state.locksPath))) ?? false
+    }
+}
+
+// MARK: - How far it is
+
+extension MirrorService {
+    private func summary(of record: MirrorRecord) throws -> MirrorSummary {
+        var summary = MirrorSummary(
+            record: record, state: .current, missingCount: 0, missingBytes: 0, lagSeconds: 0,
+            isRunning: isRunning(record.name))
+        guard let volume = try context.catalog.volume(named: record.volume),
+            volume.record.uuid == record.volumeUUID
+        else {
+            summary.state = .orphaned
+            return summary
+        }
+        let missing = try missing(record)
+        summary.missingCount = missing.count
+        summary.missingBytes =
+            record.base == nil && !missing.isEmpty
+            ? nil : missing.map { $0.changedBytes ?? 0 }.clampedSum
+        if let oldest = missing.map(\.takenAt).min() {
+            summary.lagSeconds =
+                max(0, context.clock.now().nanoseconds(since: oldest)) / 1_000_000_000
+            summary.state = .behind
+        }
+        if record.failure != nil { summary.state = .failing }
+        if record.failure?.code == .refused, try !MirrorReverts(context, record).pending.isEmpty,
+            record.onRevert == .ask
+        {
+            summary.state = .waiting
+        }
+        return summary
+    }
+
+    /// The whole snapshots that were taken since the base.
+    private func missing(_ record: MirrorRecord) throws -> [SnapshotRow] {
+        try context.catalog.snapshots(volume: record.volume).filter { row in
+            row.phase == .present && row.state != .broken
+                && record.base.map { row.ordinal > $0.ordinal } ?? true
+        }
+    }
+
+    /// The ids of a volume's snapshots that some mirror of it lacks, and of those from which the next transfers start.
+    func waiting(in volume: String) throws -> (missing: Set<SnapshotID>, bases: Set<SnapshotID>) {
+        let records = try folder.records().filter { $0.volume == volume }
+        return (
+            Set(try records.flatMap { try missing($0) }.map(\.id)),
+            Set(records.compactMap(\.base?.id))
+        )
+    }
+}
+
+// MARK: - Running
+
+extension MirrorService {
+    /// How mirrors are run.
+    package struct RunOptions: Hashable, Sendable {
+        /// Whether those rest that have nothing to send, or failed a short while ago.
+        package var onlyDue = false
+        /// Whether what a revert has left is sent, too.
+        package var acceptsRevert = false
+        package var isDryRun = false
+
+        package init() {}
+    }
+
+    /// Sends what the targets lack. What fails for one is in its outcome, and no reason not to serve the others.
+    ///
+    /// - Parameters:
+    ///   - names: all for none.
+    ///   - patienceMilliseconds: how long a target may do nothing.
+    package func run(
+        _ names: [String], _ options: RunOptions, patienceMilliseconds: Int = 600_000
+    ) throws -> [MirrorOutcome] {
+        let records = try names.isEmpty ? folder.records() : names.map { try require($0) }
+        let volumes = Set(records.map(\.volume)).sorted()
+        return try context.asJob(.mirror, of: volumes) { context in
+            let service = MirrorService(context: context)
+            return try records.map { record in
+                try context.end.check()
+                return try service.run(record, options, patienceMilliseconds)
+            }
+        }
+    }
+
+    private func run(
+        _ known: MirrorRecord, _ options: RunOptions, _ patience: Int
+    ) throws -> MirrorOutcome {
+        let skipped = MirrorOutcome(
+            mirror: known.name, volume: known.volume, target: known.target, state: .skipped)
+        // A look makes nothing, not even a lock.
+        guard !options.isDryRun else { return try attempt(known, options, patience) }
+        let outcome = try withLockIfFree(known.name) { () -> MirrorOutcome in
+            // As it is now: another run may have just ended.
+            guard let record = try folder.record(known.name) else { return skipped }
+            if options.onlyDue, try !isDue(record) { return skipped }
+            return try attempt(record, options, patience)
+        }
+        return outcome ?? skipped
+    }
+
+    /// Whether it has anything to send, and does not rest after a failure.
+    private func isDue(_ record: MirrorRecord) throws -> Bool {
+        if let next = record.nextAttemptAt, context.clock.now() < next { return false }
+        return try !missing(record).isEmpty
+    }
+
+    private func attempt(
+        _ record: MirrorRecord, _ options: RunOptions, _ patience: Int
+    ) throws -> MirrorOutcome {
+        var run = MirrorRun(context, record, options, patienceMilliseconds: patience)
+        let start = context.clock.monotonicNanoseconds()
+        do {
+            var outcome = try run.run()
+            outcome.milliseconds = (context.clock.monotonicNanoseconds() - start) / 1_000_000
+            guard !options.isDryRun else { return outcome }
+            run.record.lastAttemptAt = context.clock.now()
+            run.record.lastSuccessAt = run.record.lastAttemptAt
+            (run.record.failure, run.record.failureCount) = (nil, 0)
+            run.record.nextAttemptAt = nil
+            try folder.write(run.record)
+            return outcome
+        } catch {
+            let problem = Problem(error)
+            guard problem.code != .interrupted, !options.isDryRun else { throw problem }
+            try note(problem, in: &run.record)
+            return MirrorOutcome(
+                mirror: record.name, volume: record.volume, target: record.target,
+                state: .failed, base: run.record.base?.id, problem: problem)
+        }
+    }
+
+    private func note(_ problem: Problem, in record: inout MirrorRecord) throws {
+        let now = context.clock.now()
+        record.lastAttemptAt = now
+        record.failure = problem
+        record.failureCount = record.failureCount.addingClamped(1)
+        record.nextAttemptAt = now.advanced(
+            bySeconds: MirrorRecord.restSeconds(failures: record.failureCount))
+        try folder.write(record)
+        try context.log(
+            .error, .mirrorFailed,
+            "mirror \(record.name) to \(record.target) failed: \(problem.message)",
+            volume: record.volume)
+    }
+
+    /// Ends a mirror's holds here, but for one snapshot's.
+    func letGo(_ record: MirrorRecord, keeping kept: SnapshotID?) throws {
+        let held = try context.catalog.holds().filter { $0.owner == record.owner }
+        for id in Set(held.map(\.snapshot)) where id != kept {
+            try context.catalog.release(id, owner: record.owner)
+        }
+    }
+}
+
+extension Manager {
+    /// Whether a state has mirrors; true also when that cannot be told. Nothing is made where there is nothing.
+    package static func mayHaveMirrors(_ options: ManagerOptions) -> Bool {
+        (try? MirrorFolder(options.state).records().isEmpty) != true
+    }
+}

@@ -1,0 +1,10 @@
+import ArgumentParser
+
+struct MirrorGroup: CommandGroup {
+    static let configuration = CommandConfiguration.group(
+        "mirror", "Keep copies of snapshots at another site.",
+        [
+            MirrorAddCommand.self, MirrorListCommand.self, MirrorShowCommand.self,
+            MirrorRunCommand.self, MirrorRemoveCommand.self, MirrorAcceptCommand.self,
+        ])
+}

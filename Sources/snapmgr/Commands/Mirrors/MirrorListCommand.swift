@@ -1,0 +1,49 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct MirrorListCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "list", "List mirrors, and how far each is.", examples: ["mirror list"],
+        exits: [.done, .failed, .usage])
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ context: CommandContext) throws {
+        let mirrors = try context.reader().mirrors.list()
+        try context.show(["mirrors": JSONValue(mirrors)]) {
+            var table = Table([
+                .init(title: "NAME"), .init(title: "VOLUME"), .init(title: "TARGET"),
+                .init(title: "STATE"), .init(title: "BASE", alignment: .right),
+                .init(title: "MISSING", alignment: .right),
+                .init(title: "BYTES", alignment: .right), .init(title: "LAG", alignment: .right),
+                .init(title: "LAST SUCCESS"),
+            ])
+            return table.lines(mirrors.map(row), heading: context.terminal.bold)
+        }
+    }
+
+    private func row(_ mirror: MirrorSummary) -> [String] {
+        [
+            mirror.record.name, mirror.record.volume, mirror.record.target,
+            mirror.state.rawValue + (mirror.isRunning ? " (running)" : ""),
+            mirror.record.base.map { "\($0.id)" } ?? "-", "\(mirror.missingCount)",
+            display.size(mirror.missingBytes), MirrorWords.duration(mirror.lagSeconds),
+            display.time(mirror.record.lastSuccessAt),
+        ]
+    }
+}
+
+/// How mirrors read.
+enum MirrorWords {
+    static func duration(_ seconds: Int64) -> String {
+        switch seconds {
+        case 0: "-"
+        case ..<120: "\(seconds) s"
+        case ..<7200: "\(seconds / 60) min"
+        case ..<172_800: "\(seconds / 3600) h"
+        default: "\(seconds / 86_400) d"
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct MirrorRemoveCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "remove", "Mirror no more; the target keeps what it has.",
+        examples: ["mirror remove offsite"],
+        exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
+
+    @Argument(help: "The mirror.")
+    var name: String
+
+    @Flag(name: [.customShort("n"), .long], help: "Change nothing.")
+    var dryRun = false
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ context: CommandContext) throws {
+        let manager = try dryRun ? context.reader() : context.manager()
+        let summary = try manager.mirrors.remove(name, isDryRun: dryRun)
+        try context.show(["mirror": summary.json, "dry_run": JSONValue(dryRun)]) {
+            "mirror \(name) \(dryRun ? "would be" : "is") removed; \(summary.record.target) keeps what it has\n"
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+struct MirrorRunCommand: ManagerCommand {
+    static let configuration = CommandConfiguration.verb(
+        "run", "Send what the targets of mirrors lack.",
+        discussion: """
+            Both sides look for the newest snapshot that they have in common, by its UUID. What was taken \
+            since is sent, oldest first; the first time, all snapshots that there are. A run that is cut goes \
+            on after the last snapshot that is whole at the target. What is being sent is held here, and the \
+            newest common snapshot on both sides.
+
+            --due is for timers: it leaves alone what has nothing to send, and what failed, for a minute, then \
+            twice as long each time, up to an hour. One that fails does not keep the others from being run.
+            """,
+        examples: ["mirror run", "mirror run offsite -n", "mirror run offsite --accept-revert"],
+        exits: [
+            .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
+            .interrupted,
+        ])
+
+    @Argument(help: "The mirrors; all by default.")
+    var names: [String] = []
+
+    @Flag(help: "Only what is due, for timers.")
+    var due = false
+
+    @Flag(help: "Send also what a revert of the volume has left.")
+    var acceptRevert = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Give up when the other side has done nothing for so long.", valueName: "duration"))
+    var stallLimit = "10m"
+
+    @Flag(name: [.customShort("n"), .long], help: "Only tell what would be sent.")
+    var dryRun = false
+
+    @OptionGroup var display: DisplayOptions
+    @OptionGroup var global: GlobalOptions
+
+    func run(_ context: CommandContext) throws {
+        var options = MirrorService.RunOptions()
+        options.onlyDue = due
+        options.acceptsRevert = acceptRevert
+        options.isDryRun = dryRun
+        guard try !names.isEmpty || Manager.mayHaveMirrors(context.options()) else {
+            return try context.show(["runs": .array([]), "dry_run": JSONValue(dryRun)]) { "" }
+        }
+        let manager = try dryRun ? context.reader() : context.manager()
+        let outcomes = try manager.mirrors.run(
+            names, options, patienceMilliseconds: StreamPatience(stallLimit).milliseconds)
+        let failures = outcomes.filter { $0.state == .failed }
+        if let only = outcomes.first, outcomes.count == 1, let problem = only.problem {
+            throw problem
+        }
+        try context.show(["runs": JSONValue(outcomes), "dry_run": JSONValue(dryRun)]) {
+            outcomes.map(text).joined()
+        }
+        guard let first = failures.first?.problem else { return }
+        throw Problem(
+            failures.count == outcomes.count ? first.code : .partial,
+            "\(failures.count) of \(outcomes.count) mirrors failed: \(first.message)",
+            hint: first.hint)
+    }
+
+    private func text(_ outcome: MirrorOutcome) -> String {
+        let head = "mirror \(outcome.mirror): "
+        let count = outcome.snapshots.count
+        let what = "\(count) snapshot\(count == 1 ? "" : "s")"
+        switch outcome.state {
+        case .sent:
+            return head + "\(what) sent, \(display.size(outcome.dataBytes)) of data, "
+                + "\(display.size(outcome.streamBytes)) of stream\n"
+        case .planned:
+            return head + "\(what) would be sent, at most \(display.size(outcome.dataBytes))\n"
+        case .current: return head + "the target has all\n"
+        case .skipped: return due ? "" : head + "a run is at work already\n"
+        case .failed: return head + (outcome.problem?.message ?? "") + "\n"
+        }
+    }
+}

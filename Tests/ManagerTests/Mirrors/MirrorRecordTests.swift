@@ -1,0 +1,113 @@
+import SnapshotModel
+import System
+import Testing
+
+@testable import Manager
+
+@Suite("What a mirror is told, and remembers")
+struct MirrorRecordTests {
+    @Test("a target is a user, a host, a port and a volume, as it was written")
+    func targets() throws {
+        for text in [
+            "ssh://other/data", "ssh://eve@other.example.org:2222/data.1", "ssh://[fe80::1]/data",
+            "ssh://eve@[fe80::1]:22/data",
+        ] {
+            #expect(try MirrorTarget(text).description == text)
+        }
+        let target = try MirrorTarget("ssh://eve@[::1]:2222/data")
+        #expect(target.destination == "eve@::1" && target.port == 2222 && target.volume == "data")
+    }
+
+    @Test(
+        "nothing else is one, and no word that ssh would take for an option or a shell for more than a word"
+    )
+    func hostile() {
+        for text in [
+            "other:/data", "ssh://other", "ssh://other/", "ssh://other/a/b", "ssh:///data",
+            "ssh://-oProxyCommand=x/data", "ssh://-l@other/data", "ssh://other:0/data",
+            "ssh://other:99999/data", "ssh://other:/data", "ssh://a b/data", "ssh://other/da;ta",
+            "ssh://$(x)/data", "ssh://@other/data", "http://other/data", "ssh://[x]/data",
+        ] {
+            let problem = #expect(throws: Problem.self, "\(text)") { try MirrorTarget(text) }
+            #expect(problem?.code == .usage)
+        }
+    }
+
+    @Test("one that fails rests for longer and longer, and never for more than an hour")
+    func rests() {
+        let rests = (1...9).map { MirrorRecord.restSeconds(failures: $0) }
+        #expect(rests == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600])
+        #expect(MirrorRecord.restSeconds(failures: .max) == 3600)
+    }
+
+    @Test("a record is read as it was written; a newer, a damaged and another's are refused")
+    func records() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        let added = try fixture.manager.mirrors.add(
+            MirrorRequest("off", volume: "a", target: "ssh://other/copy"), isDryRun: false)
+        #expect(try fixture.manager.mirrors.list() == [added])
+        #expect(throws: Problem.self) {
+            try fixture.manager.mirrors.add(
+                MirrorRequest("off", volume: "a", target: "ssh://other/copy"), isDryRun: false)
+        }
+        let folder = FileFolder(path: fixture.folder + "/state/mirrors")
+        let text = String(
+            decoding: try folder.readFile("off.json", limitBytes: 65_536), as: UTF8.self)
+        for (from, to, code) in [
+            ("\"version\":1", "\"version\":2", Problem.Code.newerVersion),
+            ("\"name\":\"off\"", "\"name\":\"on\"", .corrupt),
+            ("ssh://other", "ssh://-o", .corrupt),
+            ("{", "", .corrupt),
+        ] {
+            try folder.writeFile("off.json", Array(text.replacing(from, with: to).utf8))
+            let problem = #expect(throws: Problem.self) { try fixture.manager.mirrors.list() }
+            #expect(problem?.code == code, "\(to): \(problem as Any)")
+        }
+        try folder.writeFile("off.json", Array(text.utf8))
+        _ = try fixture.manager.mirrors.remove("off", isDryRun: true)
+        #expect(try fixture.manager.mirrors.list().count == 1)
+        _ = try fixture.manager.mirrors.remove("off", isDryRun: false)
+        #expect(try fixture.manager.mirrors.list().isEmpty)
+    }
+
+    @Test("what a mirror lacks is not mirrored for a policy, and its lag is told")
+    func lag() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        _ = try fixture.manager.mirrors.add(
+            MirrorRequest("off", volume: "a", target: "ssh://other/copy"), isDryRun: false)
+        let id = try fixture.snapshot("a")[0]
+        let summary = try fixture.manager.mirrors.show("off")
+        #expect(summary.state == .behind && summary.missingCount == 1 && summary.lagSeconds > 0)
+        #expect(summary.missingBytes == nil)
+        #expect(try fixture.manager.mirrors.waiting(in: "a").missing == [id])
+        let health = try #require(try fixture.manager.status.status(["a"]).first)
+        #expect(health.mirrors.map(\.record.name) == ["off"])
+    }
+
+    @Test(
+        "a target that cannot be reached is a failure of its own: it is noted, and the next rests")
+    func unreachable() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        for name in ["one", "two"] {
+            var request = MirrorRequest(name, volume: "a", target: "ssh://other/copy")
+            request.connector = ["sh", "-c", "echo away >&2; exit 255", "sh"]
+            _ = try fixture.manager.mirrors.add(request, isDryRun: false)
+        }
+        let outcomes = try fixture.manager.mirrors.run([], MirrorService.RunOptions())
+        #expect(outcomes.map(\.state) == [.failed, .failed])
+        #expect(outcomes.allSatisfy { $0.problem?.message.contains("away") == true })
+        var due = MirrorService.RunOptions()
+        due.onlyDue = true
+        #expect(try fixture.manager.mirrors.run([], due).map(\.state) == [.skipped, .skipped])
+        fixture.clock.advance(bySeconds: 61)
+        #expect(try fixture.manager.mirrors.run([], due).map(\.state) == [.failed, .failed])
+        fixture.clock.advance(bySeconds: 61)
+        #expect(try fixture.manager.mirrors.run([], due).map(\.state) == [.skipped, .skipped])
+        // Snapshots go on.
+        try fixture.snapshot("a")
+    }
+}
