@@ -216,7 +216,7 @@ extension ServedTests {
             expectDone(try scene.mirror())
             let copies = try scene.copies()
             let ssh = "ssh -F ssh/config far"
-            _ = try scene.source.shell("\(ssh) snapmgr delete copy@latest </dev/null")
+            _ = try scene.source.shell("\(ssh) snapmgr delete copy@latest </dev/null >/dev/null")
             _ = try scene.source.shell(
                 "printf '{\"snapmgr_mirror\":9}\\n' | \(ssh) whatever >answer")
             #expect(try scene.source.run("tr -dc '[:print:]' <answer").contains("\"problem\""))
