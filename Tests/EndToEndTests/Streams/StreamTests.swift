@@ -171,11 +171,11 @@ extension ServedStreams {
             )
             let before = try scene.digest(ofImage: "copy")
             let result = try scene.shell(
-                "(head -c 2000000 changes; sleep 20) | $S receive copy --stall-limit 1s")
+                "(head -c 2000000 changes; sleep 4) | $S receive copy --stall-limit 1s")
             #expect(result.status == 1)
             #expect(result.errors.contains("has stood still"), "\(result.errors)")
             #expect(try scene.digest(ofImage: "copy") == before)
-            let sender = try scene.shell("$S send \(ids[1]) --stall-limit 1s | sleep 20")
+            let sender = try scene.shell("$S send \(ids[1]) --stall-limit 1s | sleep 4")
             #expect(sender.errors.contains("has stood still"), "\(sender.errors)")
             try scene.run("$S receive copy <changes")
         }
