@@ -333,6 +333,10 @@ extension LocalSession {
         }
     }
 
+    package func previewCreateClone(
+        _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
+    ) throws(Problem) { try engine.previewCreateClone(request, shape) }
+
     package func previewDeleteClone(
         _ name: String, for client: any RequestClient
     ) throws(Problem) -> Int { try engine.previewDeleteClone(name) }

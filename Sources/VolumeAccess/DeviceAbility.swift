@@ -26,7 +26,10 @@ package protocol DeviceAbility: Sendable {
     /// The number of the device that users mount, as stat tells it; nil while it is not there.
     func number(of place: VolumePlace) throws(Problem) -> UInt64?
 
-    /// Which volume or snapshot is the device with this number; nil when none is.
+    /// The clones of a volume that the kernel has a device for.
+    func clones(of place: VolumePlace) throws(Problem) -> [CloneOrdinal: CloneDevice]
+
+    /// Which volume, snapshot or clone is the device with this number; nil when none is.
     func owner(ofDevice number: UInt64) throws(Problem) -> DeviceOwner?
 
     func keeper(of place: VolumePlace) -> any RoomKeeper
@@ -39,15 +42,33 @@ package protocol DeviceAbility: Sendable {
 package struct DeviceOwner: Hashable, Sendable {
     /// The volume's name.
     package var volume: String
-    /// Nil for the volume itself.
+    /// Nil for the volume itself, and for a clone.
     package var snapshot: SnapshotID?
+    /// Nil for what is no clone.
+    package var clone: CloneOrdinal?
     /// Of the device that was made.
     package var path: String
 
-    package init(volume: String, snapshot: SnapshotID?, path: String) {
+    package init(
+        volume: String, snapshot: SnapshotID? = nil, clone: CloneOrdinal? = nil, path: String
+    ) {
         self.volume = volume
         self.snapshot = snapshot
+        self.clone = clone
         self.path = path
+    }
+}
+
+/// A clone as the kernel has it.
+package struct CloneDevice: Hashable, Sendable {
+    /// Of the device that was made.
+    package var path: String
+    /// Whether its store was full or failed, so that all its I/O fails until nobody has it open.
+    package var isLost: Bool
+
+    package init(path: String, isLost: Bool) {
+        self.path = path
+        self.isLost = isLost
     }
 }
 
@@ -81,6 +102,11 @@ package protocol OpenDevices: AnyObject {
 
     /// Opens a read-only device with a snapshot's content; returns its path.
     func openView(_ id: SnapshotID) throws(Problem) -> String
+
+    /// The device of a clone; returns its path.
+    ///
+    /// - Throws: `refused` while a merge copies from it; `broken`.
+    func openClone(_ name: String) throws(Problem) -> String
 
     /// Removes the snapshots' devices that nobody has open.
     ///

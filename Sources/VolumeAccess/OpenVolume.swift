@@ -97,6 +97,12 @@ package protocol OpenVolume: VolumeSession {
     func createClone(
         _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
     ) throws(Problem) -> CloneRecord
+    /// Whether a clone can be made.
+    ///
+    /// - Throws: as ``createClone(_:_:for:)``, as far as it can be told before.
+    func previewCreateClone(
+        _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
+    ) throws(Problem)
     /// What deleting a clone would free, in bytes. - Throws: `refused` when clients have it open.
     func previewDeleteClone(
         _ name: String, for client: any RequestClient
@@ -127,6 +133,11 @@ extension OpenVolume {
     package func createClone(
         _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
     ) throws(Problem) -> CloneRecord { throw Problem.noClones }
+
+    /// Refused, where a driver has no clones.
+    package func previewCreateClone(
+        _ request: CloneRequest, _ shape: CloneShape, for client: any RequestClient
+    ) throws(Problem) { throw Problem.noClones }
 
     /// Refused, where a driver has no clones.
     package func previewDeleteClone(
@@ -234,6 +245,8 @@ extension OpenVolume {
             return .clone(try createClone(request, CloneShape(), for: client))
         case .createCloneAs(let request, let shape):
             return .clone(try createClone(request, shape, for: client))
+        case .previewCreateClone(let request, let shape):
+            try previewCreateClone(request, shape, for: client)
         case .previewDeleteClone(let name):
             return .cloneDeleted(bytes: try previewDeleteClone(name, for: client))
         case .deleteClone(let name):

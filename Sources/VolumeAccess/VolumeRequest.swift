@@ -59,6 +59,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     /// The same of another shape: a clone of a clone, a larger one, one to be read alone. A request of its own, so
     /// that an older server refuses it.
     case createCloneAs(CloneRequest, CloneShape)
+    /// Whether a clone can be made.
+    case previewCreateClone(CloneRequest, CloneShape)
     /// What deleting a clone would free.
     case previewDeleteClone(String)
     case deleteClone(String)
@@ -79,8 +81,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             releaseIO = "release", previewRevert, revert, previewRevertWith, revertWith,
             mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
-            export, read, extents, resize, createClone, createCloneAs, previewDeleteClone,
-            deleteClone, exportClone, clients,
+            export, read, extents, resize, createClone, createCloneAs, previewCreateClone,
+            previewDeleteClone, deleteClone, exportClone, clients,
             overruleClients, letGo
     }
 }
@@ -91,7 +93,7 @@ extension VolumeRequest {
         switch self {
         case .status, .warnings, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack,
             .releaseIO,
-            .clients, .overruleClients, .previewDeleteClone:
+            .clients, .overruleClients, .previewCreateClone, .previewDeleteClone:
             true
         case .snapshot, .prepareSnapshot, .prepareRevert, .holdIO, .commit, .previewRevert, .revert,
             .previewRevertWith, .revertWith,

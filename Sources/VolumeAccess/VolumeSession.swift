@@ -145,6 +145,17 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/previewCreateClone(_:_:)``; a server of an older version tells nothing.
+    package func previewCreateClone(
+        _ request: CloneRequest, _ shape: CloneShape
+    ) throws(Problem) {
+        do throws(Problem) {
+            _ = try perform(.previewCreateClone(request, shape))
+        } catch {
+            guard error.code == .usage, mergesByItself else { throw error }
+        }
+    }
+
     /// ``VolumeRequest/deleteClone(_:)``: the bytes that were freed, or would be.
     package func deleteClone(_ name: String, isDryRun: Bool = false) throws(Problem) -> Int {
         try askOfClones(isDryRun ? .previewDeleteClone(name) : .deleteClone(name)) {

@@ -14,6 +14,8 @@ struct DeviceNameTests {
         (.synthetic(RevertID(rawValue: 7)), "snapmgr-db.1:synth-000007"),
         (.overlay(RevertID(rawValue: 7)), "snapmgr-db.1:overlay-000007"),
         (.view(SnapshotID(rawValue: 42)), "snapmgr-db.1@42"),
+        (.clone(CloneOrdinal(rawValue: 3)), "snapmgr-db.1:clone-000003"),
+        (.cloneBase(CloneOrdinal(rawValue: 3)), "snapmgr-db.1:below-000003"),
     ]
 
     @Test(
@@ -33,7 +35,8 @@ struct DeviceNameTests {
             "vg-lv", "snapmgr-", "snapmgr-a:", "snapmgr-a:snap-42", "snapmgr-a:snap-0000042",
             "snapmgr-a:snap-+00042", "snapmgr-a@", "snapmgr-a@042", "snapmgr-a@-1",
             "snapmgr-a:base:base", "snapmgr-a@1:base", "snapmgr--a", "snapmgr-a:snap-",
-            "snapmgr-a:synth-99999999999999999999",
+            "snapmgr-a:synth-99999999999999999999", "snapmgr-a:clone-000000",
+            "snapmgr-a:below-9999999999999999999",
         ])
     func foreign(text: String) throws {
         #expect(try #require(DeviceName(text)).volumePart == nil)

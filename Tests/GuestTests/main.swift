@@ -11,6 +11,7 @@ let guestSuites: [GuestSuite] = [
     CommandsSuite.namespaceSuite,
     DaemonSuite.suite,
     KillSuite.suite,
+    CloneKillSuite.suite,
     FilesystemSuite.suite,
     FilesystemSuite.setSuite,
     FaultSuite.suite,

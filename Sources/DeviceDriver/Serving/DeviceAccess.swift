@@ -25,10 +25,10 @@ package final class DeviceAccess: Sendable {
         var clients: [SnapshotID: Int] = [:]
         /// When the store's lock was given back last.
         var unlockedAt: Int64?
-        /// How many clients may write to the volume.
-        var writers = 0
-        /// What keeps everybody else from mounting the volume while one may.
-        var claim: Claim?
+        /// How many clients may write to the volume (nil), and to each clone.
+        var writers: [CloneOrdinal?: Int] = [:]
+        /// What keeps everybody else from mounting it while one may.
+        var claims: [CloneOrdinal?: Claim] = [:]
     }
 
     /// How long a client that connects waits for a command: longer than another command would, since
@@ -67,47 +67,66 @@ package final class DeviceAccess: Sendable {
     /// other.
     ///
     /// - Throws: `refused` when the volume is not active.
-    package func openVolume() throws(Problem) -> FileDevice { try open(.readOnly) }
+    package func openVolume() throws(Problem) -> FileDevice { try open(nil, .readOnly) }
 
     /// The same for writing, too. As long as one client may write, nobody else can mount the volume.
     /// Who closes it says so by ``closedWritable()``.
     ///
     /// - Throws: `refused` also while the volume is mounted, or is another device's, naming which.
-    package func openWritable() throws(Problem) -> FileDevice {
+    package func openWritable() throws(Problem) -> FileDevice { try openWritable(nil) }
+
+    /// Opens a clone's device, in the same way.
+    ///
+    /// - Throws: `refused` when the volume is not active, or the clone is mounted and the client may write.
+    package func openClone(
+        _ ordinal: CloneOrdinal, isWritable: Bool
+    ) throws(Problem) -> FileDevice {
+        isWritable ? try openWritable(ordinal) : try open(ordinal, .readOnly)
+    }
+
+    private func openWritable(_ clone: CloneOrdinal?) throws(Problem) -> FileDevice {
         try lock.during { () throws(Problem) in
-            let device = try open(.readWrite)
-            if state.claim == nil { state.claim = try claim() }
-            state.writers += 1
+            let device = try open(clone, .readWrite)
+            if state.claims[clone] == nil { state.claims[clone] = try claim(clone) }
+            state.writers[clone, default: 0] += 1
             return device
         }
     }
 
-    /// A client that could write has closed the volume.
-    package func closedWritable() {
+    /// A client that could write has closed the volume, or a clone.
+    package func closedWritable(_ clone: CloneOrdinal? = nil) {
         lock.during {
-            state.writers = max(0, state.writers - 1)
-            if state.writers == 0 { state.claim = nil }
+            let count = (state.writers[clone] ?? 1) - 1
+            state.writers[clone] = count > 0 ? count : nil
+            if count <= 0 { state.claims[clone] = nil }
         }
     }
 
-    private func claim() throws(Problem) -> Claim {
-        let path = DeviceInspector.devicePath(ofVolume: volume)
+    private func path(_ clone: CloneOrdinal?) -> String {
+        DeviceName(volume: volume, clone.map { .clone($0) } ?? .mounted).path
+    }
+
+    private func claim(_ clone: CloneOrdinal?) throws(Problem) -> Claim {
+        let path = path(clone)
         do throws(IOFailure) { return try Claim(path: path) } catch {
             guard error.code == EBUSY else { throw Problem(error) }
             let number = try? BlockDevices.number(path)
+            let what = clone == nil ? "volume \(volume)" : "this clone of volume \(volume)"
             throw Problem(
                 .refused,
-                "volume \(volume) is not served now: \(path) is "
+                "\(what) is not served now: \(path) is "
                     + (number.map { Holders(of: $0).text } ?? "in use"),
                 hint: "unmount it first, or read one of its snapshots")
         }
     }
 
-    private func open(_ access: FileDevice.Access) throws(Problem) -> FileDevice {
+    private func open(
+        _ clone: CloneOrdinal?, _ access: FileDevice.Access
+    ) throws(Problem) -> FileDevice {
         let record = try StoreReader(folder: FileFolder(path: storePath)).record
         try DeviceInspector(record, storePath: storePath, mapper: mapper).requireActive()
         return try doing { () throws(IOFailure) in
-            try FileDevice(path: DeviceInspector.devicePath(ofVolume: volume), access: access)
+            try FileDevice(path: path(clone), access: access)
         }
     }
 

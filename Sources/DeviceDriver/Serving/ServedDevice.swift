@@ -1,6 +1,7 @@
 internal import System
 package import DeviceMapper
 package import SnapshotModel
+internal import MergeKit
 internal import StoreFormat
 package import VolumeAccess
 
@@ -65,6 +66,35 @@ package final class ServedDevice: ServedVolume {
             description: ExportDescription.snapshot(manifest, of: name),
             preferredBytes: preferredBytes
         ) { [access] in access.closed(manifest.id) }
+    }
+
+    /// Those that a merge copies from have no device.
+    package func readableClones() throws(Problem) -> [CloneRecord] {
+        let reader = try StoreReader(folder: FileFolder(path: storePath))
+        // Asked for each client that wants a snapshot: most volumes have none.
+        guard try !reader.clones().isEmpty else { return [] }
+        let state = try reader.state()
+        let sources = state.revert?.record.clone?.areas.map(\.ordinal) ?? []
+        return state.clones.filter { clone in
+            state.live(clone.snapshotID)?.ordinal == clone.snapshot
+                && !state.isBroken(clone.snapshot) && !sources.contains(clone.ordinal)
+        }
+    }
+
+    package func openClone(
+        _ clone: String, readOnly: Bool
+    ) throws(Problem) -> any ExportContent {
+        guard let record = try readableClones().first(where: { $0.name == clone }) else {
+            throw Problem.noClone(clone, of: name)
+        }
+        let isWritable = !readOnly && !record.isReadOnly
+        let device = try access.openClone(record.ordinal, isWritable: isWritable)
+        return DeviceContent(
+            device, byteCount: record.volumeBytes, isWritable: isWritable,
+            description: ExportDescription.clone(record, of: name), preferredBytes: preferredBytes
+        ) { [access] in
+            if isWritable { access.closedWritable(record.ordinal) }
+        }
     }
 
     package func stop() {}

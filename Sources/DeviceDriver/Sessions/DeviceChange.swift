@@ -33,6 +33,8 @@ final class DeviceChange {
     private struct StagedRevert {
         var request: RevertRequest
         var target: SnapshotManifest
+        /// What was written to a clone of the target, and nobody changes meanwhile; nil without one.
+        var clone: FrozenClone?
         /// What the synthetic store was copied from in advance; nil when it was not.
         var copied: SourceMap?
         var record: RevertRecord?
@@ -109,7 +111,11 @@ final class DeviceChange {
     }
 
     /// Makes a revert ready: its safety snapshot, its folder. `.refused` when the volume is open.
-    func prepareRevert(_ request: RevertRequest) throws(Problem) {
+    ///
+    /// - Parameter use: the clone whose content the volume gets, too.
+    func prepareRevert(
+        _ request: RevertRequest, with use: CloneUse? = nil
+    ) throws(Problem) {
         try volume.requireActive()
         try volume.requireRunning()
         try volume.reload()
@@ -117,6 +123,7 @@ final class DeviceChange {
         let refusal = state.refusal(ofRevertTo: target, takingSafety: request.safety != nil)
         if let refusal { throw refusal }
         try volume.requireClosed()
+        if let use { _ = try volume.mergeableClone(use, for: target) }
         guard
             try doing({ () throws(IOFailure) in
                 try !store.folder.exists(StoreLayout.revertFolder(request.id))
@@ -133,6 +140,7 @@ final class DeviceChange {
         }
         try createFolder(request.id)
         revert = StagedRevert(request: request, target: target)
+        revert?.clone = try use.map { use throws(Problem) in try volume.freeze(use, for: target) }
         let plan = try planNow(to: target)
         try reserve(plan)
         if state.revert == nil { try copyInAdvance(plan) }
@@ -164,11 +172,13 @@ final class DeviceChange {
         revert?.copied = plan
     }
 
-    /// The overlay of all areas from the target's on, as they are now.
+    /// What was written to the clone, and the overlay of all areas from the target's on, as they are now.
     private func planNow(to target: SnapshotManifest) throws(Problem) -> SourceMap {
-        guard let newest = state.newest else { return SourceMap() }
-        return try volume.frozenMap(from: target.ordinal, upTo: newest.ordinal.next)
-            .prefix(volume.record.geometry.chunkCount)
+        let written = revert?.clone?.sources ?? SourceMap()
+        guard let newest = state.newest else { return written }
+        return try written.extended(
+            by: volume.frozenMap(from: target.ordinal, upTo: newest.ordinal.next)
+                .prefix(volume.record.geometry.chunkCount))
     }
 
     // MARK: Holding
@@ -271,7 +281,8 @@ final class DeviceChange {
             tookSafetySnapshot: safety != nil || state.revert?.record.tookSafetySnapshot ?? false,
             safetyEntryCount: kept.count, planChunkCount: plan.count,
             startedAt: volume.clock.now(),
-            overwrittenSums: try volume.overwrittenSums(plan.chunks))
+            overwrittenSums: try volume.overwrittenSums(plan.chunks),
+            clone: staged.clone?.inRecord)
         // From here on only a command finishes it: I/O that went on would be lost by it.
         try endGuard()
         try store.writeRevert(record)
@@ -404,6 +415,7 @@ final class DeviceChange {
         if let snapshot { try volume.removeSnapshot(snapshot.ordinal) }
         try volume.reload()
         if let running = state.merging { try volume.carryOn(running) }
+        if revert?.clone != nil { volume.attachClones() }
         snapshot = nil
         revert = nil
     }

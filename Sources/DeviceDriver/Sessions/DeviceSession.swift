@@ -8,7 +8,9 @@ package import VolumeAccess
 /// A session with a volume under device-mapper: answers what a server of an image answers, by asking
 /// and changing the kernel. What it finds half done when it opens, it finishes.
 package final class DeviceSession: OpenVolume {
-    private let volume: DeviceVolume
+    let volume: DeviceVolume
+    /// What keeps a clone from being mounted while it is copied.
+    var heldClone: HeldClone?
     private var change: DeviceChange?
     /// One that has been released, and is to be tidied up after.
     private var released: DeviceChange?
@@ -41,6 +43,7 @@ package final class DeviceSession: OpenVolume {
 
     package func close() {
         closeReaders()
+        heldClone = nil
         // Undone as far as it can be; the next command finds the rest.
         if let change {
             try? change.rollBack()
@@ -51,7 +54,7 @@ package final class DeviceSession: OpenVolume {
     }
 
     /// After a change in steps: not with its release, since other volumes of a set are still held then.
-    private func tidy() throws(Problem) {
+    func tidy() throws(Problem) {
         guard let change = released else { return }
         released = nil
         try change.tidy()
@@ -152,10 +155,15 @@ extension DeviceSession {
 
     package func revert(
         _ request: RevertRequest, for client: any RequestClient
+    ) throws(Problem) -> RevertOutcome { try revert(request, with: nil) }
+
+    /// - Parameter clone: whose content the volume gets, too.
+    func revert(
+        _ request: RevertRequest, with clone: CloneUse?
     ) throws(Problem) -> RevertOutcome {
         let begunAt = volume.clock.monotonicNanoseconds()
         let reverted = try changing { change throws(Problem) in
-            try change.prepareRevert(request)
+            try change.prepareRevert(request, with: clone)
             try change.holdIO(milliseconds: VolumeLimits.holdMilliseconds)
             let reverted = try change.commit().revert
             _ = try change.releaseIO()
@@ -181,7 +189,7 @@ extension DeviceSession {
         }
     }
 
-    private func requireNoSteps() throws(Problem) {
+    func requireNoSteps() throws(Problem) {
         try tidy()
         guard change == nil else {
             throw Problem(.usage, "this session has a change in steps under way")

@@ -19,6 +19,9 @@ package struct DeviceTakedown {
     package func run() throws(Problem) -> [String] {
         if let problem = try DeviceInspector(stack).openProblem() { throw problem }
         let parts = try stack.existing()
+        for case .clone(let ordinal) in parts {
+            if let problem = try stack.openProblem(clone: "\(ordinal)", ordinal) { throw problem }
+        }
         for case .view(let id) in parts {
             guard let holders = try stack.holders(of: .view(id)) else { continue }
             throw Problem(
@@ -46,6 +49,8 @@ package struct DeviceTakedown {
 
     /// Each after what stands on it; and what a merge has preserved into after the merge.
     private func remove(_ parts: [DeviceName.Part]) throws(Problem) {
+        for case .clone(let ordinal) in parts { try stack.remove(.clone(ordinal)) }
+        for case .cloneBase(let ordinal) in parts { try stack.remove(.cloneBase(ordinal)) }
         for case .view(let id) in parts { try stack.remove(.view(id)) }
         try stack.remove(.mounted)
         for case .snapshot(let ordinal) in parts where try hangsOnBase(.snapshot(ordinal)) {

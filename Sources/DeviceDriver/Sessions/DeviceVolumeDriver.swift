@@ -37,7 +37,7 @@ package struct DeviceVolumeDriver: VolumeDriver {
             opensOriginByPath: false, tellsMergeRate: false,
             throttleNote: "the kernel's limit is the machine's: merges and first writes of all "
                 + "volumes under device-mapper are slower until the merge ends",
-            mergesByItself: true, areasGrow: false, hasClones: false)
+            mergesByItself: true, areasGrow: false, hasClones: true)
     }
 
     // MARK: Origins, and new volumes

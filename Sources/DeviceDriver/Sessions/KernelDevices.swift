@@ -40,6 +40,17 @@ struct KernelDevices: DeviceAbility {
         }
     }
 
+    func clones(of place: VolumePlace) throws(Problem) -> [CloneOrdinal: CloneDevice] {
+        let stack = VolumeStack(
+            mapper: mapper, record: place.record, folder: FileFolder(path: place.storePath))
+        var found: [CloneOrdinal: CloneDevice] = [:]
+        for case .clone(let ordinal) in try stack.existing() {
+            found[ordinal] = CloneDevice(
+                path: stack.name(.clone(ordinal)).path, isLost: try stack.isLost(.clone(ordinal)))
+        }
+        return found
+    }
+
     func owner(ofDevice number: UInt64) throws(Problem) -> DeviceOwner? {
         let devices = try asking { () throws(DeviceFailure) in try mapper.devices() }
         guard let device = devices.first(where: { $0.number == DeviceNumber(encoded: number) }),
@@ -48,7 +59,9 @@ struct KernelDevices: DeviceAbility {
         switch part {
         case .view(let id):
             return DeviceOwner(volume: volume, snapshot: id, path: device.name.path)
-        case .mounted: return DeviceOwner(volume: volume, snapshot: nil, path: device.name.path)
+        case .clone(let ordinal):
+            return DeviceOwner(volume: volume, clone: ordinal, path: device.name.path)
+        case .mounted: return DeviceOwner(volume: volume, path: device.name.path)
         default: return nil
         }
     }

@@ -31,6 +31,7 @@ package struct SyntheticLayout: Sendable {
     package enum Source: Hashable, Sendable {
         /// The revert's metadata file.
         case metadata
+        /// Of a frozen snapshot, or of a clone by its number in plans.
         case area(SnapshotOrdinal)
     }
 

@@ -121,7 +121,11 @@ struct SyntheticStore {
                 if let known = devices[ordinal] {
                     source = known
                 } else {
-                    source = try store.openArea(ordinal, writable: false)
+                    if let clone = ordinal.cloneInPlans {
+                        source = try store.openCloneArea(clone, writable: false)
+                    } else {
+                        source = try store.openArea(ordinal, writable: false)
+                    }
                     devices[ordinal] = source
                 }
             }

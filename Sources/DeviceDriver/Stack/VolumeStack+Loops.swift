@@ -20,7 +20,7 @@ extension VolumeStack {
         try loop(name, isReadOnly: isReadOnly, among: LoopDevice.all())
     }
 
-    /// The read-only loop devices of areas, attached if need be.
+    /// The read-only loop devices of areas, those of clones included, attached if need be.
     func areaLoops(
         _ ordinals: Set<SnapshotOrdinal>
     ) throws(Problem) -> [SnapshotOrdinal: DeviceReference] {
@@ -28,7 +28,9 @@ extension VolumeStack {
         let known = LoopDevice.all()
         var loops: [SnapshotOrdinal: DeviceReference] = [:]
         for ordinal in ordinals {
-            let loop = try loop(StoreLayout.area(ordinal), isReadOnly: true, among: known)
+            let name =
+                ordinal.cloneInPlans.map(StoreLayout.cloneArea) ?? StoreLayout.area(ordinal)
+            let loop = try loop(name, isReadOnly: true, among: known)
             loops[ordinal] = .number(loop.number)
         }
         return loops

@@ -11,6 +11,8 @@ internal import SnapshotModel
 ///     snapmgr-VOL:under        snapshot-origin -> real       only while a merge is paused
 ///     snapmgr-VOL:real         linear -> the origin
 ///     snapmgr-VOL:snap-000042  snapshot of real, or of base when it was taken in mid-merge
+///     snapmgr-VOL:clone-000003 snapshot of below, what users mount of a clone
+///     snapmgr-VOL:below-000003 what the clone began as, as a view has it
 ///
 /// Snapshots hang on `real`, and stay there when a merge begins or ends: whatever `base` is, it has
 /// what it overwrites preserved for them. Those that are taken in mid-merge hang on `base`, because
@@ -74,6 +76,14 @@ struct VolumeStack: Sendable {
         guard try info(part)?.hasLiveTable ?? false else { return nil }
         return try asking { () throws(DeviceFailure) in try mapper.status(name(part)) }.first?
             .snapshot
+    }
+
+    /// Whether the kernel has given up what a `snapshot`, or a merge, keeps.
+    func isLost(_ part: Part) throws(Problem) -> Bool {
+        switch try status(part) {
+        case .invalid, .overflow: return true
+        default: return false
+        }
     }
 
     /// What the volume reads and writes through.
@@ -187,6 +197,18 @@ struct VolumeStack: Sendable {
             .snapshot(
                 origin: try reference(.synthetic(revert)), exceptions: .number(overlay.number),
                 chunkSectors: chunkSectors))
+    }
+
+    /// What is written to a clone goes into its area, and what was not is read from below. Nobody writes to one
+    /// that is read-only.
+    func cloneTable(of clone: CloneRecord) throws(Problem) -> DeviceTable {
+        let base = try reference(.cloneBase(clone.ordinal))
+        guard !clone.isReadOnly else { return linearTable(on: base, bytes: clone.volumeBytes) }
+        let area = try loop(StoreLayout.cloneArea(clone.ordinal), isReadOnly: false)
+        return single(
+            clone.volumeBytes,
+            .snapshot(
+                origin: base, exceptions: .number(area.number), chunkSectors: chunkSectors))
     }
 
     // MARK: Changing

@@ -85,7 +85,7 @@ extension DeviceVolume {
 
 /// Looks after what is reserved ahead whenever there is progress: the daemon leaves the volume to
 /// whoever has its lock.
-private final class RefillingClient: RequestClient {
+final class RefillingClient: RequestClient {
     private let client: any RequestClient
     private let volume: DeviceVolume
     private var refilled = Deadline(milliseconds: DeviceVolume.refillMilliseconds)

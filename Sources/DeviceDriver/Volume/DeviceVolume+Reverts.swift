@@ -89,7 +89,7 @@ extension DeviceVolume {
         }
         var parts: [DeviceName.Part] = [.overlay(merging.record.id)]
         if role == .merging { parts.append(.content) }
-        for part in parts where try isLost(part) {
+        for part in parts where try stack.isLost(part) {
             return Problem(
                 .inputOutput,
                 "the store of volume \(record.name) failed in the middle of a merge: what is not "
@@ -106,14 +106,6 @@ extension DeviceVolume {
                 + "\(.mergeResume(record.name))")
     }
 
-    /// Whether the kernel has given up what a `snapshot`, or a merge, keeps.
-    private func isLost(_ part: DeviceName.Part) throws(Problem) -> Bool {
-        switch try stack.status(part) {
-        case .invalid, .overflow: return true
-        default: return false
-        }
-    }
-
     /// Begins a merge again that has stopped at an error. Reading the same tables anew is enough: the
     /// kernel forgets then that it failed, and goes on where the overlay's metadata say.
     ///
@@ -127,7 +119,7 @@ extension DeviceVolume {
         try stack.suspend(.mounted, freezesFilesystem: false)
         do throws(Problem) {
             try stopMerge()
-            if try isLost(.overlay(id)) {
+            if try stack.isLost(.overlay(id)) {
                 try stack.remove(.overlay(id))
                 try stack.detachUnusedLoops()
             }
@@ -178,8 +170,10 @@ extension DeviceVolume {
         try stopMerge()
         try removeOverlay(revert.id)
         try changeRecord { $0.noteEnded(revert.id) }
+        let hasEnded = try endClone(of: revert)
         try removeRevert(revert.id)
         try reload()
+        if hasEnded, let clone = revert.clone { removeEnded(clone) }
     }
 
     private func removeOverlay(_ id: RevertID) throws(Problem) {

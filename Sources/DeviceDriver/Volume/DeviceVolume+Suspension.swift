@@ -12,7 +12,11 @@ extension DeviceVolume {
     /// The same for those who read a snapshot, who need nothing of the top and of other snapshots.
     func requireReadable(_ id: SnapshotID) throws(Problem) {
         let needed = try stack.suspendedByOthers().filter {
-            if case .view(let other) = $0 { other == id } else { $0 != .mounted }
+            switch $0 {
+            case .view(let other): other == id
+            case .mounted, .clone, .cloneBase: false
+            default: true
+            }
         }
         if !needed.isEmpty { throw stack.suspensionProblem(needed) }
     }

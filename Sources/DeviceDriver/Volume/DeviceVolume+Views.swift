@@ -80,7 +80,7 @@ extension DeviceVolume {
     }
 
     /// - Throws: also when the snapshot has no device to fall through to.
-    private func viewTable(of manifest: SnapshotManifest) throws(Problem) -> DeviceTable {
+    func viewTable(of manifest: SnapshotManifest) throws(Problem) -> DeviceTable {
         guard let growing = state.growing(from: manifest.ordinal) else {
             throw Problem(
                 .broken,
@@ -122,7 +122,7 @@ extension DeviceVolume {
         for case .view(let id) in try stack.existing() {
             guard let manifest = state.live(id), !state.isBroken(manifest.ordinal) else {
                 // Its bytes are not what they were: better no answer than a wrong one.
-                try stack.replace(.view(id), errorTable(of: id), isReadOnly: true)
+                try stack.replace(.view(id), errorTable(of: .view(id)), isReadOnly: true)
                 continue
             }
             let table = try viewTable(of: manifest)
@@ -131,9 +131,10 @@ extension DeviceVolume {
         }
     }
 
-    private func errorTable(of id: SnapshotID) throws(Problem) -> DeviceTable {
+    /// As large as the device is.
+    func errorTable(of part: DeviceName.Part) throws(Problem) -> DeviceTable {
         DeviceTable(
-            segments: try stack.table(.view(id)).segments.map {
+            segments: try stack.table(part).segments.map {
                 Segment(startSector: $0.startSector, sectorCount: $0.sectorCount, target: .error)
             })
     }

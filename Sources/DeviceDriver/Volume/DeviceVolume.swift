@@ -171,6 +171,7 @@ extension DeviceVolume {
                 "a merge runs on volume \(record.name): its origin is half old and half new",
                 hint: mergeHint)
         }
+        try requireClonesClosed()
         for case .view(let id) in try stack.existing() { try closeView(id) }
         let origin = try stack.liveOrigin()
         try removeAll()
@@ -179,6 +180,7 @@ extension DeviceVolume {
 
     private func removeAll() throws(Problem) {
         try stack.remove(.mounted)
+        try removeClones()
         let parts = try stack.existing()
         for part in parts { if case .overlay = part { try stack.remove(part) } }
         // Whatever `base` is, what hangs on it goes first.
@@ -243,6 +245,7 @@ extension DeviceVolume {
             warn("swept the unfinished snapshot folder \(ordinal)")
         }
         for id in survey.finishedReverts { try removeRevert(id) }
+        try sweepClones()
         try noteInvalid()
         try reload()
     }
@@ -317,7 +320,7 @@ extension DeviceVolume {
 
     private func isResumed(_ part: DeviceName.Part) -> Bool {
         switch part {
-        case .mounted, .content, .pausedOrigin, .linear, .view: true
+        case .mounted, .content, .pausedOrigin, .linear, .view, .clone, .cloneBase: true
         case .snapshot(let ordinal): isGrowing(ordinal)
         case .synthetic, .overlay: false
         }
@@ -331,6 +334,7 @@ extension DeviceVolume {
     /// older snapshots' devices, loop devices.
     func tidy() throws(Problem) {
         try repointViews()
+        try tidyClones()
         if try stack.info(.pausedOrigin) != nil, try stack.contentRole() != .paused {
             try stack.remove(.pausedOrigin)
         }
@@ -352,6 +356,7 @@ extension DeviceVolume {
         for manifest in [state.active, state.second].compactMap({ $0 }) {
             stack.hold(manifest.ordinal)
         }
+        if try stack.isActive() { attachClones() }
     }
 }
 
@@ -363,8 +368,8 @@ extension DeviceName.Part {
         case .pausedOrigin: 1
         case .synthetic, .overlay, .content: 2
         case .snapshot: 3
-        case .view: 4
-        case .mounted: 5
+        case .view, .cloneBase: 4
+        case .mounted, .clone: 5
         }
     }
 }

@@ -8,7 +8,7 @@ package enum DeviceIdentity {
     static let bytesMaximum = 128
 
     /// `SNAPMGR-`, the volume's UUID without dashes, `-` and the part: `top`, `base`, `real`,
-    /// `snap-000042`, `synth-000007`, `overlay-000007`, `view-42`.
+    /// `snap-000042`, `synth-000007`, `overlay-000007`, `view-42`, `clone-000003`, `below-000003`.
     package static func uuid(volumeUUID: String, _ part: DeviceName.Part) -> String {
         prefix(volumeUUID: volumeUUID) + role(part)
     }

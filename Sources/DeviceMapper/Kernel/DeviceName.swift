@@ -44,6 +44,10 @@ package struct DeviceName: Hashable, Sendable {
         case overlay(RevertID)
         /// The read-only view of a snapshot.
         case view(SnapshotID)
+        /// A clone, which users mount.
+        case clone(CloneOrdinal)
+        /// What a clone began as, read-only: a device of its own, so that views can be mounted beside it.
+        case cloneBase(CloneOrdinal)
     }
 
     /// The node that libdevmapper or udev makes.
@@ -78,6 +82,8 @@ extension DeviceName.Part {
         case .synthetic(let revert): ":synth-" + revert.rawValue.padded(to: 6)
         case .overlay(let revert): ":overlay-" + revert.rawValue.padded(to: 6)
         case .view(let snapshot): "@\(snapshot)"
+        case .clone(let ordinal): ":clone-" + ordinal.rawValue.padded(to: 6)
+        case .cloneBase(let ordinal): ":below-" + ordinal.rawValue.padded(to: 6)
         }
     }
 
@@ -96,10 +102,18 @@ extension DeviceName.Part {
                 self = .overlay(RevertID(rawValue: number))
             } else if let number = Self.number(suffix, after: "@") {
                 self = .view(SnapshotID(rawValue: number))
+            } else if let ordinal = Self.clone(suffix, after: ":clone-") {
+                self = .clone(ordinal)
+            } else if let ordinal = Self.clone(suffix, after: ":below-") {
+                self = .cloneBase(ordinal)
             } else {
                 return nil
             }
         }
+    }
+
+    private static func clone(_ suffix: Substring, after prefix: String) -> CloneOrdinal? {
+        number(suffix, after: prefix).flatMap { CloneOrdinal(checking: Int($0)) }
     }
 
     private static func number(_ suffix: Substring, after prefix: String) -> Int64? {

@@ -100,10 +100,11 @@ extension CloneService {
         do {
             let record = volume.record
             try VolumeService(context: context).create(
-                CreateRequest(
-                    name: report.name, originPath: report.originPath,
-                    chunkBytes: record.geometry.chunkBytes,
-                    storeFullPolicy: record.storeFullPolicy, driver: record.driver),
+                Self.request(
+                    report, record,
+                    // It is an image, whatever the volume is that it was a clone of.
+                    driver: context.devices(of: volume) == nil
+                        ? record.driver : CreateRequest.defaultDriver),
                 replacing: row)
         } catch {
             // It is this command's, and nobody has written to it; unless a volume came to be over it.
@@ -116,6 +117,16 @@ extension CloneService {
             .clonePromoted,
             "clone \(report.clone) of snapshot \(row.record.snapshotID) became volume \(report.name)",
             volume: report.volume, snapshot: row.record.snapshotID)
+    }
+
+    private static func request(
+        _ report: PromotionReport, _ record: VolumeRecord, driver: DriverName
+    ) -> CreateRequest {
+        CreateRequest(
+            name: report.name, originPath: report.originPath,
+            chunkBytes: record.geometry.chunkBytes,
+            storeFullPolicy: driver == record.driver ? record.storeFullPolicy : nil,
+            driver: driver)
     }
 
     /// - Parameter clone: the one that may have the name.

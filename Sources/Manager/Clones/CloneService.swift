@@ -44,9 +44,13 @@ package struct CloneService {
                 ofBase: parent?.volumeBytes ?? row.volumeBytes,
                 parent.map { "clone \($0.name)" } ?? "snapshot \(row.id)")
             if let problem { throw problem }
-            let made =
-                try isDryRun
-                ? nil : create(CloneRequest(snapshot: row.id, name: name), shape, volume)
+            let request = CloneRequest(snapshot: row.id, name: name)
+            let made = try isDryRun ? nil : create(request, shape, volume)
+            if isDryRun {
+                try context.withSession(volume) { session in
+                    try session.previewCreateClone(request, shape)
+                }
+            }
             return CloneReport(
                 volume: row.volume, snapshot: row.id, parent: parent?.name, name: name, clone: made)
         }
@@ -75,7 +79,7 @@ package struct CloneService {
             .cloneCreated,
             "clone \(record.name) of \(base)snapshot \(record.snapshotID) was made",
             volume: volume.record.name, snapshot: record.snapshotID)
-        return summary(CloneRow(volume: volume.record.name, record: record))
+        return summary(CloneRow(volume: volume.record.name, record: record), Devices(context))
     }
 
     /// The catalog takes over what the store says, whether the change succeeds or not.
@@ -130,23 +134,47 @@ package struct CloneService {
     package func list(_ volumes: [String]) throws -> [CloneSummary] {
         try Reconciler(context).tidy(volumes)
         let wanted = Set(try context.volumes(volumes).map(\.record.name))
-        return try context.catalog.clones().filter { wanted.contains($0.volume) }.map(summary)
+        let devices = Devices(context)
+        return try context.catalog.clones().filter { wanted.contains($0.volume) }
+            .map { summary($0, devices) }
     }
 
-    private func summary(_ row: CloneRow) -> CloneSummary {
+    /// What the kernel has of the clones of each volume, asked once.
+    private final class Devices {
+        private let context: ManagerContext
+        private var known: [String: [CloneOrdinal: CloneDevice]?] = [:]
+
+        init(_ context: ManagerContext) { self.context = context }
+
+        /// Nil where the volume's clones need no devices, or these may not be looked at.
+        func all(of volume: VolumeRow) -> [CloneOrdinal: CloneDevice]? {
+            let name = volume.record.name
+            if let found = known[name] { return found }
+            let found = context.devices(of: volume).flatMap { try? $0.clones(of: volume.place) }
+            known[name] = .some(found)
+            return found
+        }
+    }
+
+    private func summary(_ row: CloneRow, _ devices: Devices) -> CloneSummary {
         let volume = try? context.volume(row.volume)
         let reader = volume.flatMap { try? context.reader($0) }
         let snapshot = try? context.catalog.snapshot(row.record.snapshotID)
         let merging = (try? reader?.runningRevert())?.clone?.ordinal
-        let state: CloneSummary.State =
+        let present = volume.flatMap { devices.all(of: $0) }
+        let device = present?[row.record.ordinal]
+        var state: CloneSummary.State =
             snapshot?.state == .broken
             ? .broken : merging == row.record.ordinal ? .merging : .ready
+        if state == .ready, present != nil {
+            state = device.map { $0.isLost ? .failed : .ready } ?? .inactive
+        }
         return CloneSummary(
             volume: row.volume, record: row.record,
             storeBytes: try? reader?.storeBytes(of: row.record.ordinal),
             layerBytes: row.record.layers.map { layers in
                 layers.reduce(0) { $0 + ((try? reader?.storeBytes(of: $1)) ?? 0) }
-            } ?? 0, state: state)
+            } ?? 0, devicePath: device?.path, state: state)
     }
 
     // MARK: Deleting

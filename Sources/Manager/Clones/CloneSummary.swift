@@ -10,6 +10,10 @@ package struct CloneSummary: Hashable, Sendable {
         case merging
         /// Its snapshot lost exceptions.
         case broken
+        /// Its volume is not active, so that it has no device; only where clones have devices.
+        case inactive
+        /// Its store was full or failed: all I/O fails until nobody has its device open and a command comes by.
+        case failed
     }
 
     package var volume: String
@@ -18,6 +22,8 @@ package struct CloneSummary: Hashable, Sendable {
     package var storeBytes: Int?
     /// What the layers that it reads occupy, in bytes; other clones may read them, too.
     package var layerBytes: Int
+    /// The kernel's device of it; nil where it has none.
+    package var devicePath: String?
     package var state: State
 }
 
@@ -29,7 +35,7 @@ extension CloneSummary: JSONConvertible {
             "store_bytes": JSONValue(storeBytes), "state": JSONValue(state),
             "parent": JSONValue(record.parent), "read_only": JSONValue(record.isReadOnly),
             "layers": JSONValue(record.layers?.count ?? 0), "layer_bytes": JSONValue(layerBytes),
-            "created_at": JSONValue(record.createdAt),
+            "device": JSONValue(devicePath), "created_at": JSONValue(record.createdAt),
         ]
     }
 }

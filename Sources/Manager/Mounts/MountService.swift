@@ -53,7 +53,11 @@ package struct MountService {
                     "volume \(target.volume) is under device-mapper: partitions of its snapshots are not mounted",
                     hint: "write the snapshot to a file: \(.export(target.snapshot))")
             }
-            return try DeviceMounts(context: context).mount(target.snapshot, volume, on: point)
+            let mounts = DeviceMounts(context: context)
+            guard let clone = target.clone else {
+                return try mounts.mount(target.snapshot, volume, on: point)
+            }
+            return try mounts.mount(target, clone, volume, on: point)
         }
         let record = try ImageMounts(context).mount(
             target, on: point, partition: request.partition, environment: environment)

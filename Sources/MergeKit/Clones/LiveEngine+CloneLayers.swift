@@ -16,6 +16,20 @@ extension LiveEngine {
     func parent(
         _ name: String, of manifest: SnapshotManifest, _ shape: CloneShape
     ) throws(Problem) -> CloneRecord {
+        let found = try cloneable(name, of: manifest, shape)
+        try removeStray(of: found)
+        try markLayers(of: found)
+        let entry = cloneTable.withLock { $0.open[found.ordinal] }
+        let clone: LiveClone
+        if let entry { clone = entry.clone } else { clone = try open(found) }
+        if clone.exceptionCount == 0, (entry?.writers ?? 0) == 0 { return found }
+        return try layer(found, clone)
+    }
+
+    /// The clone that another one is to begin as. - Throws: as ``parent(_:of:_:)``.
+    func cloneable(
+        _ name: String, of manifest: SnapshotManifest, _ shape: CloneShape
+    ) throws(Problem) -> CloneRecord {
         let found = cloneTable.withLock { table in
             table.record(named: name).flatMap { table.going.contains($0.ordinal) ? nil : $0 }
         }
@@ -30,20 +44,19 @@ extension LiveEngine {
             throw problem
         }
         guard !isFrozen(found.ordinal) else { throw frozenProblem(found) }
-        try removeStray(of: found)
-        try markLayers(of: found)
-        let entry = cloneTable.withLock { $0.open[found.ordinal] }
-        let clone: LiveClone
-        if let entry { clone = entry.clone } else { clone = try open(found) }
-        if clone.exceptionCount == 0, (entry?.writers ?? 0) == 0 { return found }
-        return try layer(found, clone)
+        return found
+    }
+
+    /// - Throws: `refused` when a clone has as many layers as there may be.
+    func requireRoomForLayer(_ clone: CloneRecord) throws(Problem) {
+        guard (clone.layers?.count ?? 0) < CloneRecord.layersMaximum else {
+            throw depthProblem(clone)
+        }
     }
 
     /// Makes what was written to a clone a layer; nothing where there is nothing.
     private func layer(_ former: CloneRecord, _ clone: LiveClone) throws(Problem) -> CloneRecord {
-        guard (former.layers?.count ?? 0) < CloneRecord.layersMaximum else {
-            throw depthProblem(former)
-        }
+        try requireRoomForLayer(former)
         let next = former.continued(as: try freeCloneOrdinal())
         let (area, device) = try makeArea(of: next)
         do throws(Problem) {
@@ -84,14 +97,17 @@ extension LiveEngine {
         }
     }
 
-    /// With the chain's lock taken: has the records of a clone's layers say that they are layers, before the clone
-    /// goes: else what it has left behind would be a clone again.
+    /// With the chain's lock taken: has the records of those layers say that they are layers which a clone alone
+    /// reads, before the clone goes.
     func markLayers(of record: CloneRecord) throws(Problem) {
         let layers = cloneTable.withLock { table in
-            table.layers.filter { table.unmarked.contains($0.ordinal) }
+            let spare = table.spare(record.layers ?? [], without: record.ordinal)
+            return table.layers.filter {
+                table.unmarked.contains($0.ordinal) && spare.contains($0.ordinal)
+            }
         }
-        for layer in layers where record.layers?.contains(layer.ordinal) == true {
-            try store.writeClone(layer.asLayer)
+        for layer in layers {
+            try store.settleLayer(layer)
             cloneTable.withLock { _ = $0.unmarked.remove(layer.ordinal) }
         }
     }

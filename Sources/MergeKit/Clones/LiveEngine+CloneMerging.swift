@@ -2,32 +2,6 @@ internal import System
 internal import SnapshotModel
 internal import StoreFormat
 
-/// A clone that nobody writes to any more, for a revert that takes its content.
-struct FrozenClone {
-    let record: CloneRecord
-    /// What its own area has.
-    let map: ChunkMap
-    /// What its layers have, newest first.
-    let layers: [(ordinal: CloneOrdinal, map: ChunkMap)]
-    /// Whether it is over when the merge has ended.
-    let ends: Bool
-
-    /// How the revert's record names it.
-    var inRecord: RevertClone {
-        RevertClone(
-            ordinal: record.ordinal, name: record.name, entryCount: map.count, ends: ends,
-            layers: layers.isEmpty
-                ? nil : layers.map { RevertLayer(ordinal: $0.ordinal, entryCount: $0.map.count) })
-    }
-
-    /// What it adds to the plan: it comes before all areas of the chain.
-    var sources: SourceMap {
-        let own = SourceMap(map, ordinal: record.ordinal.inPlans)
-        return SourceMap(
-            overlaying: [own] + layers.map { SourceMap($0.map, ordinal: $0.ordinal.inPlans) })
-    }
-}
-
 // Reverts that take what was written to a clone. From before such a revert is committed until its merge has ended
 // or was replaced, the clone's area is a source as those of frozen snapshots are: nobody writes to it.
 extension LiveEngine {

@@ -32,21 +32,55 @@ extension LiveEngine {
     package func createClone(
         _ request: CloneRequest, _ shape: CloneShape = CloneShape()
     ) throws(Problem) -> CloneRecord {
-        if let flaw = request.flaw { throw flaw }
-        return try chainLock.during { () throws(Problem) in
-            try checkOpen()
-            let chain = chain
-            guard let manifest = chain.live(request.snapshot) else {
-                throw notFound(request.snapshot)
-            }
-            guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }
-            guard cloneTable.withLock({ $0.record(named: request.name) }) == nil else {
-                throw Problem(
-                    .exists, "volume “\(record.name)” has a clone \(request.name) already",
-                    hint: "choose another name; see \(.cloneList)")
-            }
-            return try create(request, shape, of: manifest)
+        try chainLock.during { () throws(Problem) in
+            try create(request, shape, of: requireCloneable(request))
         }
+    }
+
+    /// Whether a clone can be made. - Throws: as ``createClone(_:_:)``.
+    package func previewCreateClone(
+        _ request: CloneRequest, _ shape: CloneShape
+    ) throws(Problem) {
+        try chainLock.during { () throws(Problem) in
+            let manifest = try requireCloneable(request)
+            guard let name = shape.parent else {
+                return try requireSize(shape, manifest.volumeBytes, manifest)
+            }
+            let parent = try cloneable(name, of: manifest, shape)
+            var isWritten = false
+            if let entry = cloneTable.withLock({ $0.open[parent.ordinal] }) {
+                isWritten = entry.writers > 0 || entry.clone.exceptionCount > 0
+            } else {
+                isWritten = try !store.chunkMap(of: parent, format).runs.isEmpty
+            }
+            if isWritten { try requireRoomForLayer(parent) }
+        }
+    }
+
+    /// With the chain's lock taken: the snapshot that is to get a clone.
+    private func requireCloneable(
+        _ request: CloneRequest
+    ) throws(Problem) -> SnapshotManifest {
+        if let flaw = request.flaw { throw flaw }
+        try checkOpen()
+        let chain = chain
+        guard let manifest = chain.live(request.snapshot) else {
+            throw notFound(request.snapshot)
+        }
+        guard !chain.isBroken(manifest.ordinal) else { throw brokenProblem(manifest) }
+        guard cloneTable.withLock({ $0.record(named: request.name) }) == nil else {
+            throw Problem(
+                .exists, "volume “\(record.name)” has a clone \(request.name) already",
+                hint: "choose another name; see \(.cloneList)")
+        }
+        return manifest
+    }
+
+    private func requireSize(
+        _ shape: CloneShape, _ bytes: Int, _ manifest: SnapshotManifest
+    ) throws(Problem) {
+        let problem = shape.sizeProblem(ofBase: bytes, "snapshot \(manifest.id)")
+        if let problem { throw problem }
     }
 
     private func create(

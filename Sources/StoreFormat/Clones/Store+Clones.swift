@@ -76,6 +76,8 @@ extension Store {
     /// - Throws: `corrupt` when it is not there.
     package func requireLayer(_ ordinal: CloneOrdinal) throws(Problem) -> CloneRecord {
         if let layer = try clone(ordinal) { return layer }
+        // Of one that loses its record before its last clone does, the draft is left.
+        if let layer = try withdrawnClone(ordinal) { return layer }
         throw Problem(
             .corrupt,
             "\(folder.path)/\(StoreLayout.cloneFolder(ordinal)), which a clone reads, is not there any more",
@@ -89,6 +91,15 @@ extension Store {
         try AreaLibrary.read(
             openCloneArea(clone.ordinal, writable: false), format: format,
             ordinal: clone.snapshot, volumeBytes: clone.volumeBytes)
+    }
+
+    /// Has the record of a layer say that it is one, before its last clone goes: else what this has left behind
+    /// would be a clone again. Where there is no room for that, the layer loses its record, which needs none.
+    package func settleLayer(_ layer: CloneRecord) throws(Problem) {
+        do throws(Problem) { try writeClone(layer.asLayer) } catch {
+            guard error.code == .noSpace else { throw error }
+            try endClone(layer.ordinal)
+        }
     }
 
     /// Takes a clone its record, durably: it does not count any more. Its area stays, for the merge that copies

@@ -35,9 +35,11 @@ package struct StoredVolume {
         }
     }
 
-    /// See ``ChainPlanner/previewRevert(to:)``.
-    package func previewRevert(to id: SnapshotID) throws(Problem) -> RevertPreview {
-        try planner.previewRevert(to: id)
+    /// See ``ChainPlanner/previewRevert(to:over:)``.
+    package func previewRevert(
+        to id: SnapshotID, over clone: SourceMap = SourceMap()
+    ) throws(Problem) -> RevertPreview {
+        try planner.previewRevert(to: id, over: clone)
     }
 
     // MARK: Deleting

@@ -9,7 +9,7 @@ enum CommandsSuite {
             memoryMebibytes: 1024, seconds: 3000),
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
             + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases
-            + NamespaceCases.cases + LostSnapshotCases.cases)
+            + NamespaceCases.cases + LostSnapshotCases.cases + CloneCases.cases)
 
     /// The same, each command in mounts of its own, as systemd's services have them.
     static let namespaceSuite = GuestSuite(

@@ -248,8 +248,11 @@ final class DriverRig {
         // What merges goes before what it preserves into; a merge that rests stands on its snapshots.
         let order =
             try mapper.devices().contains { $0.name.volumePart?.part == .pausedOrigin }
-            ? ["@", "", ":snap", ":base", ":under", ":overlay", ":synth", ":real"]
-            : ["@", "", ":overlay", ":snap", ":base", ":synth", ":real"]
+            ? [
+                "@", ":clone", ":below", "", ":snap", ":base", ":under", ":overlay", ":synth",
+                ":real",
+            ]
+            : ["@", ":clone", ":below", "", ":overlay", ":snap", ":base", ":synth", ":real"]
         let devices = try mapper.devices()
         for device in devices where try mapper.info(device.name)?.isSuspended ?? false {
             try mapper.resume(device.name)

@@ -28,6 +28,9 @@ enum FullStoreCases {
         GuestCase(
             "a merge has its room: it and writes in its middle go on though the store runs full",
             body: mergeInFullStore),
+        GuestCase(
+            "a clone in a full store fails alone, and has all that was answered when there is room",
+            body: clone),
     ]
 
     private static let filler = FaultRig.storeFolder + "/filler"
@@ -158,6 +161,47 @@ enum FullStoreCases {
         try history.expectAll()
         unlink(filler)
         try expectEqual(faulty.rig.takeWarnings(), [], "warnings")
+        try faulty.expectGoesOn()
+    }
+
+    private static func clone(_ context: GuestContext) throws {
+        let faulty = try rig(context)
+        let history = faulty.history
+        let id = try history.takeSnapshot()
+        try history.write(faulty.blocks(0..<64))
+        _ = try faulty.rig.perform(.createClone(CloneRequest(snapshot: id, name: "trial")))
+        var content = try history.content(of: id)
+        let name = DeviceName(volume: faulty.rig.name, .clone(CloneOrdinal(rawValue: 1)))
+        var device: DirectDevice? = try DirectDevice(path: name.path)
+        content.set(76, blocks: 0..<16)
+        if let device { try content.write(0..<16, to: device) }
+        try fill()
+        var written = 0
+        do throws(IOFailure) {
+            for block in 0..<content.blockCount {
+                var next = content
+                next.set(77, blocks: block..<block + 1)
+                if let device { try next.write(block..<block + 1, to: device) }
+                content = next
+                written += 1
+            }
+        } catch { try expect(error.code == EIO || error.isNoSpace, "\(error)") }
+        try expect(written < content.blockCount, "the store was not full")
+        try expectEqual(try faulty.rig.mapper.status(name).first?.snapshot, .invalid, "the clone")
+        // Neither its snapshot nor the volume.
+        try history.expectAll()
+        unlink(filler)
+        try expect(
+            try faulty.rig.problem(of: .deleteClone("trial")).code == .refused, "it is closed")
+        device = nil
+        // The next command, whatever it is.
+        _ = try faulty.rig.status()
+        try history.expectAll()
+        try content.expect(on: DirectDevice(path: name.path), "the clone, with room again,")
+        try expectEqual(
+            faulty.rig.takeWarnings().filter { $0.contains("all that was answered is there again") }
+                .count, 1, "warnings")
+        _ = try faulty.rig.perform(.deleteClone("trial"))
         try faulty.expectGoesOn()
     }
 

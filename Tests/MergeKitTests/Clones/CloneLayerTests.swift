@@ -174,6 +174,58 @@ struct CloneLayerTests {
         #expect(try folders(reopened.reopened().disk) == [])
     }
 
+    @Test("On a full store the last clone goes whose layer's record does not say so yet")
+    func unmarkedLayerOnFullStore() throws {
+        let fixture = try fixture()
+        try clone("a", "b", fixture.engine)
+        _ = try fixture.engine.deleteClone("b")
+        let store = Store(folder: fixture.disk)
+        var layer = try #require(try store.clone(CloneOrdinal(rawValue: 1)))
+        layer.role = nil
+        try store.writeClone(layer)
+        let full = fixture.crashed(.keepAll)
+        full.capacityBytes = full.allocatedBytes
+        let reopened = try EngineFixture(opening: full)
+        _ = try reopened.engine.deleteClone("a")
+        #expect(try folders(full) == [])
+    }
+
+    @Test("A clone is read and deleted whose layer has lost its record for that")
+    func withdrawnLayer() throws {
+        let fixture = try fixture()
+        try clone("a", "b", fixture.engine)
+        _ = try fixture.engine.deleteClone("b")
+        try Store(folder: fixture.disk).endClone(CloneOrdinal(rawValue: 1))
+        let reopened = try fixture.reopened()
+        #expect(try content("a", reopened.engine) == [1, 7, 1, 1, 1, 1, 1, 1])
+        _ = try reopened.engine.deleteClone("a")
+        #expect(try folders(reopened.reopened().disk) == [])
+    }
+
+    @Test("A clone that could not be made is refused before, too, and nothing has changed")
+    func previews() throws {
+        let fixture = try fixture()
+        let engine = fixture.engine
+        try engine.previewCreateClone(request("b"), CloneShape(parent: "a"))
+        #expect(try folders(fixture.disk) == [1])
+        func refusal(_ name: String, _ shape: CloneShape) -> Problem.Code? {
+            code { try engine.previewCreateClone(request(name), shape) }
+        }
+        #expect(refusal("a", CloneShape()) == .exists)
+        #expect(refusal("b", CloneShape(parent: "none")) == .notFound)
+        #expect(refusal("b", CloneShape(byteCount: Self.chunkBytes)) == .refused)
+        let hold = try engine.holdClone("a")
+        #expect(refusal("b", CloneShape(parent: "a")) == .refused)
+        hold.close()
+        for _ in 0..<CloneRecord.layersMaximum {
+            let kept = try clone("a", "kept", engine)
+            try write(9, chunk: 2, "a", engine)
+            _ = try engine.deleteClone(kept.name)
+        }
+        #expect(refusal("b", CloneShape(parent: "a")) == .refused)
+        try engine.previewCreateClone(request("b"), CloneShape())
+    }
+
     @Test("A layer whose last clone was being removed is swept, but while a record cannot be read")
     func spareLayers() throws {
         let fixture = try fixture()

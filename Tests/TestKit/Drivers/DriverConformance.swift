@@ -110,7 +110,7 @@ extension DriverConformance {
         try withSession { try $0.status().snapshots.map(\.manifest).filter { !$0.isDeleted } }
     }
 
-    private static func byte(of content: any ExportContent, _ chunk: Int) throws -> UInt8 {
+    static func byte(of content: any ExportContent, _ chunk: Int) throws -> UInt8 {
         defer { content.close() }
         var bytes = [UInt8](repeating: 0, count: Self.chunkBytes)
         var elements = bytes.mutableSpan

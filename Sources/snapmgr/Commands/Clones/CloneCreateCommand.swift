@@ -10,7 +10,8 @@ struct CloneCreateCommand: ManagerCommand {
             Nothing is copied. A clone of a clone begins as that is now; from then on neither sees what is \
             written to the other, and either can be deleted. With --read-only it keeps that state: it can be \
             read, mounted and cloned again, and not be written to. A clone may be larger than what it is made \
-            of: it is zero behind the end of that.
+            of: it is zero behind the end of that. Under device-mapper it is a device, which `clone list` names; the \
+            clone that another one is made of must be closed there.
             """,
         examples: [
             "clone create 42 trial", "clone create data@before-upgrade trial -n",

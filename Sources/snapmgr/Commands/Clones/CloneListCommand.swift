@@ -17,13 +17,15 @@ struct CloneListCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let clones = try context.reader().clones.list(volumes)
         try context.show(["clones": JSONValue(clones)]) {
-            var table = Table([
-                .init(title: "NAME"), .init(title: "VOLUME"),
-                .init(title: "SNAPSHOT", alignment: .right), .init(title: "PARENT"),
-                .init(title: "SIZE", alignment: .right),
-                .init(title: "WRITTEN", alignment: .right), .init(title: "STATE"),
-                .init(title: "CREATED"),
-            ])
+            let hasDevices = clones.contains { $0.devicePath != nil }
+            var table = Table(
+                [
+                    .init(title: "NAME"), .init(title: "VOLUME"),
+                    .init(title: "SNAPSHOT", alignment: .right), .init(title: "PARENT"),
+                    .init(title: "SIZE", alignment: .right),
+                    .init(title: "WRITTEN", alignment: .right), .init(title: "STATE"),
+                    .init(title: "CREATED"),
+                ] + (hasDevices ? [.init(title: "DEVICE")] : []))
             return table.lines(
                 clones.map { clone in
                     [
@@ -31,7 +33,7 @@ struct CloneListCommand: ManagerCommand {
                         clone.record.parent ?? "",
                         display.size(clone.record.volumeBytes), display.size(clone.storeBytes),
                         state(of: clone), display.time(clone.record.createdAt),
-                    ]
+                    ] + (hasDevices ? [clone.devicePath ?? ""] : [])
                 }, heading: context.terminal.bold)
         }
     }
