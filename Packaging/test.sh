@@ -71,8 +71,9 @@ for name in usr/bin/snapmgr nbdkit/plugins/nbdkit-snapmgr-plugin.so lib/systemd/
     examples/vm-host.toml tmpfiles.d/snapmgr.conf doc/snapmgr/copyright doc/snapmgr/changelog.gz; do
     check "$name is in it" grep -q "$name" "$work/contents"
 done
-check 'units name the program that is in it' not grep -rq /usr/local <(dpkg-deb --fsys-tarfile "$old" |
-    tar -xO ./lib/systemd/system)
+dpkg-deb --fsys-tarfile "$old" | tar -xO ./lib/systemd/system >"$work/units" || true
+check 'units name the program that is in it' grep -q /usr/bin/snapmgr "$work/units"
+check 'and no other' not grep -q /usr/local "$work/units"
 
 # MARK: a Debian
 
@@ -155,11 +156,28 @@ kill "$server"
 
 # MARK: gone
 
+check 'the newer one is taken again' inside dpkg -i /new.deb
 check 'it is removed' inside dpkg --remove snapmgr
+check 'an older one is refused after that, too' not inside dpkg -i /old.deb
 check 'with its programs' not inside test -e /usr/bin/snapmgr
 check 'and not with its settings' inside test -e /etc/snapmgr/conf.d/vm1.toml
+# What setup writes where systemd runs, and what an administrator puts beside it.
+drop_ins=/etc/systemd/system/snapmgr-serve@vm1.service.d
+inside mkdir -p "$drop_ins" /etc/systemd/system/snapmgr-.service.d /etc/snapmgr/tls
+for file in "$drop_ins/access.conf" /etc/systemd/system/snapmgr-.service.d/volume-vm1.conf; do
+    echo '# Written by the set-up of snapmgr, and anew' >"$root$file"
+done
+echo key >"$root/etc/snapmgr/tls/key.pem"
+echo '[Service]' >"$root$drop_ins/mine.conf"
+echo '[Service]' >"$root/etc/systemd/system/snapmgr-.service.d/volume-mine.conf"
 check 'it is purged' inside dpkg --purge snapmgr
-check 'with its settings' not inside test -e /etc/snapmgr
+check 'with the settings that setup wrote' not inside test -e /etc/snapmgr/conf.d
+check 'with its drop-ins' not inside test -e "$drop_ins/access.conf"
+check 'of all services, too' not inside test -e /etc/systemd/system/snapmgr-.service.d/volume-vm1.conf
+for file in /etc/snapmgr/tls/key.pem "$drop_ins/mine.conf" \
+    /etc/systemd/system/snapmgr-.service.d/volume-mine.conf; do
+    check "$file is not setup's, and stays" inside test -e "$file"
+done
 check 'no unit is left enabled' not inside sh -c 'ls -d /etc/systemd/system/*.wants/snapmgr-*'
 check 'snapshots stay' inside test -e /var/lib/snapmgr/stores/vm1
 check 'the image, too' inside test -e /srv/vm1.img

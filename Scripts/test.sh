@@ -66,6 +66,7 @@ count() {
 is_wanted() {
     [[ -z $wanted || " $wanted " == *" $1 "* ]] ||
         [[ $1 == guest-* && " $wanted " == *' guest '* ]] ||
+        [[ $1 == end-to-end-* && " $wanted " == *' end-to-end '* ]] ||
         [[ $1 == guest-setup && " $wanted" == *' guest-'* ]]
 }
 
@@ -111,6 +112,15 @@ sanitized() {
         --scratch-path ".build-$sanitizer"
     SNAPMGR_MODEL_OPERATIONS=${SNAPMGR_SANITIZED_OPERATIONS:-1000} \
         ".build-$sanitizer/release/snapmgr-torture" model stress
+}
+
+# The tests of the built programs: of what is served and sent, or all others.
+end_to_end() {
+    local served='EndToEndTests\.Served(Tests|Clients|Streams)/'
+    case $1 in
+        served) swift_tests --filter "$served" ;;
+        *) swift_tests --filter EndToEndTests --skip "$served" ;;
+    esac
 }
 
 # What needs a build of its own.
@@ -239,7 +249,8 @@ step stress 1800 "$torture" stress
 step reflink 1800 "${self[@]}" reflinked
 # Whether the benchmarks run; what they say is not a test.
 step benchmarks 900 .build/release/snapmgr-bench first-writes
-step end-to-end 5400 "${self[@]}" swift_tests --filter EndToEndTests
+# They wait more than they compute, and one process tests two things at a time.
+steps_of_two end_to_end 5400 end-to-end- served commands
 step qemu 2700 "${self[@]}" qemu
 guest_steps
 # Each is for the most part one long compilation, which takes one processor.

@@ -42,8 +42,17 @@ int snapmgr_socket_pair(int descriptors[2]) {
   return raise_both(descriptors);
 }
 
-int snapmgr_memory_file(const char *name) {
-  return (int)syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */);
+int snapmgr_memory_file(const char *name, long bytes) {
+  int descriptor = (int)syscall(SYS_memfd_create, name, 3 /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+  if (descriptor < 0) return -1;
+  if (ftruncate(descriptor, bytes) == 0 &&
+      fcntl(descriptor, 1033 /* F_ADD_SEALS */, 4 /* F_SEAL_GROW */) == 0) {
+    return descriptor;
+  }
+  int error = errno;
+  close(descriptor);
+  errno = error;
+  return -1;
 }
 
 int snapmgr_spawn(const char *path, char *const arguments[], char *const environment[],

@@ -1,3 +1,5 @@
+internal import SnapshotModel
+
 /// What is to be changed elsewhere so that the volume is used in the place of its origin.
 package struct Recipe: Hashable, Sendable {
     /// Who is told: a word for scripts.
@@ -53,10 +55,17 @@ package enum Recipes {
         ]
     }
 
-    /// fstab(5): blanks are written as octal numbers.
+    /// fstab(5): blanks, and whatever else would end a field, are written as octal numbers.
     private static func fstabField(_ text: String) -> String {
-        text.replacing("\\", with: #"\134"#).replacing(" ", with: #"\040"#)
-            .replacing("\t", with: #"\011"#)
+        text.unicodeScalars.map { scalar -> String in
+            scalar == "\\" || scalar == " " || isControl(scalar)
+                ? #"\"# + scalar.value.padded(to: 3, radix: 8) : String(scalar)
+        }.joined()
+    }
+
+    /// Of ASCII's.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value < 0x20 || scalar.value == 0x7F
     }
 
     // MARK: libvirt
@@ -93,7 +102,7 @@ package enum Recipes {
     ) -> Recipe {
         let change =
             "type=network,source.\(disk.attribute)=,source.protocol=nbd,source.name=\(volume),"
-            + "source.host0.transport=unix,source.host0.socket=\(socket)"
+            + "source.host0.transport=unix,source.host0.socket=\(doubledCommas(socket))"
         return Recipe(
             user: .libvirt,
             title: "libvirt, once for machine \(disk.domain), which is shut down"
@@ -104,17 +113,25 @@ package enum Recipes {
     }
 
     private static func xml(_ text: String) -> String {
-        [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&apos;")]
-            .reduce(text) { $0.replacing($1.0, with: $1.1) }
+        // Line feeds and the like would be read as blanks.
+        [
+            ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&apos;"), ("\n", "&#10;"),
+            ("\r", "&#13;"), ("\t", "&#9;"),
+        ]
+        .reduce(text) { $0.replacing($1.0, with: $1.1) }
     }
 
     // MARK: QEMU
 
     private static func block(_ volume: String, _ socket: String) -> String {
-        // A comma within a value is doubled.
         "driver=nbd,node-name=\(node(volume)),server.type=unix,server.path="
-            + "\(socket.replacing(",", with: ",,")),export=\(volume),"
+            + "\(doubledCommas(socket)),export=\(volume),"
             + "reconnect-delay=\(reconnectSeconds)"
+    }
+
+    /// A value in a list of options, of QEMU's and of virt-xml's.
+    private static func doubledCommas(_ value: String) -> String {
+        value.replacing(",", with: ",,")
     }
 
     /// QEMU's names have at most 31 letters.
@@ -152,7 +169,10 @@ package enum Recipes {
     }
 
     private static func json(_ text: String) -> String {
-        text.replacing("\\", with: #"\\"#).replacing("\"", with: #"\""#)
+        text.unicodeScalars.map { scalar -> String in
+            if isControl(scalar) { return #"\u"# + scalar.value.padded(to: 4, radix: 16) }
+            return (scalar == "\\" || scalar == "\"" ? #"\"# : "") + String(scalar)
+        }.joined()
     }
 
     // MARK: Quotes

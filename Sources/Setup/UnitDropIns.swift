@@ -4,6 +4,10 @@ internal import SnapshotModel
 package enum UnitDropIns {
     /// Where the administrator's units are.
     package static let standardFolder = "/etc/systemd/system"
+    /// The first line of each of them, by which they are told from an administrator's. The package's purge looks
+    /// for its beginning, too.
+    package static let mark =
+        "# Written by the set-up of snapmgr, and anew when it is to be another: yours belongs in a file beside it."
 
     /// Where the services may write anyway: their `ReadWritePaths`, and the state folder.
     private static let openFolders = ["/srv", "/var/lib/libvirt/images", "/var/lib/snapmgr"]
@@ -36,6 +40,7 @@ package enum UnitDropIns {
         return PlannedFile(
             path: "\(folder)/snapmgr-.service.d/volume-\(volume).conf",
             text: """
+                \(mark)
                 # The image of volume \(volume) lies where snapmgr's services could not write otherwise.
                 [Service]
                 ReadWritePaths=-\(quoted(path))
@@ -48,8 +53,9 @@ package enum UnitDropIns {
         volume: String, group: String, folder: String = standardFolder
     ) -> PlannedFile {
         PlannedFile(
-            path: "\(folder)/snapmgr-serve@\(volume).service.d/access.conf",
+            path: accessPath(volume: volume, folder: folder),
             text: """
+                \(mark)
                 # Virtual machines run as group \(group), and may connect.
                 [Service]
                 ExecStartPost=+/bin/sh -c 'chgrp \(group) /run/snapmgr/%i.sock && chmod 660 /run/snapmgr/%i.sock'
@@ -57,10 +63,19 @@ package enum UnitDropIns {
                 """)
     }
 
+    /// Where ``access(volume:group:folder:)`` is, if it is.
+    package static func accessPath(
+        volume: String, folder: String = standardFolder
+    ) -> String {
+        "\(folder)/snapmgr-serve@\(volume).service.d/access.conf"
+    }
+
     /// For volumes under device-mapper: the ticks and prunes that change their devices.
     package static func devices(folder: String = standardFolder) -> [PlannedFile] {
         ["tick", "prune"].map {
-            PlannedFile(path: "\(folder)/snapmgr-\($0).service.d/devices.conf", text: deviceRights)
+            PlannedFile(
+                path: "\(folder)/snapmgr-\($0).service.d/devices.conf",
+                text: mark + "\n" + deviceRights)
         }
     }
 
@@ -72,6 +87,7 @@ package enum UnitDropIns {
         return PlannedFile(
             path: "\(folder)/snapmgr-activate.service.d/volume-\(volume).conf",
             text: """
+                \(mark)
                 # What volume \(volume) is made of.
                 [Unit]
                 RequiresMountsFor=\(quoted(store))

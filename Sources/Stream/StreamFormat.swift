@@ -115,6 +115,12 @@ package protocol StreamSink: AnyObject {
     func write(_ bytes: RawSpan) throws(Problem)
 }
 
+/// One behind which somebody may be slow.
+package protocol SlowStreamSink: StreamSink {
+    /// Is called when a wait is not over in a moment, each time: to let go of what others want meanwhile.
+    var beforeWaiting: (() -> Void)? { get set }
+}
+
 /// Gives the bytes of a stream.
 package protocol StreamSource: AnyObject {
     /// Fills a buffer from its beginning on, with as much as there is just now.

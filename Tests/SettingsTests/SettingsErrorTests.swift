@@ -245,10 +245,6 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
             "[policies.p]\nprefer = \"old\"",
             "f.toml:2:10: policies.p.prefer is \"oldest\" or \"newest\", not \"old\""),
         .init(
-            "[policies.p]\nnot-mirrored = true",
-            "f.toml:2:16: policies.p.not-mirrored would keep nothing: there are no mirrors yet "
-                + "(leave it out; `hold` keeps what must stay)"),
-        .init(
             "[policies.p]\nnot-mirrored = \"true\"",
             "f.toml:2:16: policies.p.not-mirrored must be true or false, not a text "
                 + "(without quotes)"),

@@ -39,6 +39,7 @@ import Testing
         names = ["^before-"]
         not-names = ["x$"]
         grid = "1x1h(keep=all) | 24x1h"
+        not-mirrored = true
         prefer = "newest"
         include-manual = true
         [policies.archive]
@@ -83,6 +84,7 @@ import Testing
                 .names(NameRule(try NamePattern("^before-"))),
                 .names(NameRule(try NamePattern("x$"), isNegated: true)),
                 .grid(GridRule(try Grid(parsing: "1x1h(keep=all) | 24x1h"))),
+                .notMirrored(NotMirroredRule()),
             ])
     }
 

@@ -45,6 +45,18 @@ import Testing
         #expect(text(.libvirt, recipes)?.contains("socket='/a b/c,&apos;d&apos;\".sock'") == true)
     }
 
+    @Test func whatWouldEndALineOrAnOptionIsEscaped() {
+        let disk = GuestDisk(domain: "vm", attribute: "file", source: "/a", target: "vda")
+        let recipes = Recipes.served(volume: "a", socket: "/b,c\nd.sock", disks: [disk])
+        #expect(text(.kernel, recipes)?.contains(#""path":"/b,c\u000ad.sock""#) == true)
+        #expect(text(.libvirt, recipes)?.contains("source.host0.socket=/b,,c\nd.sock'") == true)
+        #expect(text(.libvirt, recipes)?.contains("socket='/b,c&#10;d.sock'") == true)
+        let line = text(
+            .fstab,
+            Recipes.mapped(device: "/dev/mapper/a", mountPoint: "/b\n\tc\\", filesystem: nil))
+        #expect(line?.hasPrefix(#"/dev/mapper/a /b\012\011c\134 auto "#) == true)
+    }
+
     @Test func aDeviceIsMountedWhereItsOriginWas() {
         #expect(
             text(

@@ -47,6 +47,30 @@ import Testing
             ])
     }
 
+    @Test func thePackagesPurgeKnowsWhatSetupWrites() throws {
+        let script = try text("Packaging/debian/snapmgr.postrm")
+        let settings = VolumeSettingsText(volume: "vm1", every: "15m", keep: .standard).text
+        for (mark, text) in [
+            (
+                "# Written by the set-up of snapmgr,",
+                UnitDropIns.access(volume: "a", group: "kvm").text
+            ),
+            ("# Written by the set-up of snapmgr,", UnitDropIns.devices().first?.text),
+            (
+                "# Written by the set-up of snapmgr,",
+                UnitDropIns.activation(volume: "a", origin: "/dev/b", store: "/c").text
+            ),
+            (
+                "# Written by the set-up of snapmgr,",
+                UnitDropIns.origin(volume: "a", path: "/a.img")?.text
+            ),
+            ("# When snapshots of volume ", settings),
+        ] as [(String, String?)] {
+            #expect(script.contains("'^\(mark)'"))
+            #expect(text?.hasPrefix(mark) == true)
+        }
+    }
+
     @Test(
         "a unit's name is what systemd-escape makes of a path",
         arguments: [

@@ -119,4 +119,41 @@ struct SealFormatTests {
         let needed = ChunkSet(ChunkIndex(9)..<ChunkIndex(33))
         #expect(read(nil, needed: needed).keys.sorted() == Array(5...16))
     }
+
+    @Test("who stops within a long run, and goes on, leaves nothing out")
+    func longRun() throws {
+        let disk = SimulatedDisk()
+        let bytes = 8192
+        let count = 300
+        let area = try disk.createFile("area", byteCount: (count + 2) * bytes)
+        var map = ChunkMap()
+        map.append(ChunkRun(origin: ChunkIndex(7), area: ChunkIndex(2), count: count))
+        for index in 0..<count {
+            let content = [UInt8](repeating: UInt8(index % 251), count: bytes)
+            try area.write(content.span.bytes, at: (index + 2) * bytes)
+        }
+        func reader() -> AreaSums { AreaSums(area, AreaFormat(chunkBytes: bytes), map) }
+        var whole: [Int: UInt64] = [:]
+        var stops: [Int] = []
+        var first = reader()
+        while first.beginWindow() {
+            while let place = first.place {
+                stops.append(place)
+                _ = first.step { whole[$0] = $1 }
+            }
+        }
+        #expect(whole.count == count)
+        #expect(stops == [2, 130, 258])
+        for stop in stops {
+            var rest = reader()
+            let position = ScrubPosition(ordinal: SnapshotOrdinal(rawValue: 1), place: stop)
+            let isThere = rest.beginWindow(position)
+            #expect(isThere)
+            #expect(rest.place == stop)
+            var sums: [Int: UInt64] = [:]
+            while rest.place != nil { _ = rest.step { sums[$0] = $1 } }
+            #expect(sums.keys.sorted() == Array(stop - 2..<count))
+            #expect(sums.allSatisfy { whole[$0.key] == $0.value })
+        }
+    }
 }

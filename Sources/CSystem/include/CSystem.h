@@ -66,8 +66,8 @@ int snapmgr_pipe(int descriptors[2]);
 /// Two connected sockets that no program inherits, above the standard descriptors: 0, or -1.
 int snapmgr_socket_pair(int descriptors[2]);
 
-/// A file in memory that no program inherits, or -1.
-int snapmgr_memory_file(const char *name);
+/// A file in memory that no program inherits and that never holds more than so many bytes, or -1.
+int snapmgr_memory_file(const char *name, long bytes);
 
 /// Starts a program in a session, or only a process group, of its own, in the folder /, with default signals, nothing on
 /// standard input, and no other descriptors than these: `output` becomes standard output and error

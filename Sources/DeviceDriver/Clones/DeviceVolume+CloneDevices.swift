@@ -37,7 +37,7 @@ extension DeviceVolume {
     func attach(_ clone: CloneRecord) throws(Problem) {
         let part = DeviceName.Part.clone(clone.ordinal)
         if let info = try stack.info(part), info.hasLiveTable {
-            guard try stack.isLost(part) else { return }
+            guard try stack.isLost(part) else { return try requireOwn(clone) }
             guard info.openCount == 0 else {
                 throw Problem(.inputOutput, Self.lossCause, hint: "close it")
             }
@@ -49,6 +49,23 @@ extension DeviceVolume {
         }
         try stack.ensure(part, isReadOnly: clone.isReadOnly) { () throws(Problem) in
             try stack.cloneTable(of: clone)
+        }
+    }
+
+    /// `.refused` when the device that is there is another clone's, whose number this one has now.
+    private func requireOwn(_ clone: CloneRecord) throws(Problem) {
+        let name = stack.name(.clone(clone.ordinal))
+        var own: [DeviceNumber] = []
+        if clone.isReadOnly {
+            if let base = try stack.info(.cloneBase(clone.ordinal)) { own.append(base.number) }
+        } else {
+            own = try stack.ownLoops(StoreLayout.cloneArea(clone.ordinal)).map(\.number)
+        }
+        let found = try asking { () throws(DeviceFailure) in try stack.mapper.dependencies(name) }
+        guard own.contains(where: { found.contains($0) }) else {
+            throw Problem(
+                .refused, "the device \(name) has another area than the clone's",
+                hint: "close it, then remove it: `dmsetup remove \(name)`")
         }
     }
 
@@ -108,8 +125,8 @@ extension DeviceVolume {
         let usable = Set(state.clones.filter(isUsable).map(\.ordinal))
         let parts = try stack.existing()
         for case .clone(let ordinal) in parts where !usable.contains(ordinal) {
-            // Who has it open has errors, where it reads what is lost.
-            try? stack.remove(.clone(ordinal))
+            // Who has it open has errors, where it reads what is lost. He is not waited for.
+            if try isClosed(ordinal) { try? stack.remove(.clone(ordinal)) }
         }
         for case .cloneBase(let ordinal) in parts {
             if try stack.info(.clone(ordinal)) == nil, !usable.contains(ordinal) {
@@ -130,6 +147,32 @@ extension DeviceVolume {
             guard try stack.table(part) != table else { return }
             return try stack.replace(part, table, isReadOnly: true)
         }
+        do throws(Problem) { try repoint(part, clone) } catch {
+            // That one clone cannot be had is no reason not to have the volume.
+            warn(
+                "clone \(clone.name) of volume \(record.name) cannot be used any more: \(error.message); "
+                    + "see \(.check(record.name))")
+            try giveUp(ordinal)
+        }
+    }
+
+    /// Has nothing of a clone stand on the snapshot's device that it fell through to. Who has it open has errors.
+    private func giveUp(_ ordinal: CloneOrdinal) throws(Problem) {
+        if try isClosed(ordinal), (try? removeDevices(ofClone: ordinal)) != nil { return }
+        let part = DeviceName.Part.cloneBase(ordinal)
+        guard try stack.info(part) != nil else { return }
+        let table = try errorTable(of: part)
+        guard try stack.table(part) != table else { return }
+        try stack.replace(part, table, isReadOnly: true)
+    }
+
+    private func isClosed(_ ordinal: CloneOrdinal) throws(Problem) -> Bool {
+        try stack.info(.clone(ordinal))?.openCount ?? 0 == 0
+    }
+
+    private func repoint(
+        _ part: DeviceName.Part, _ clone: CloneRecord
+    ) throws(Problem) {
         if let growing = state.growing(from: clone.snapshot),
             let number = try stack.info(.snapshot(growing.ordinal))?.number,
             try asking({ () throws(DeviceFailure) in
@@ -172,7 +215,8 @@ extension DeviceVolume {
     func sweepClones() throws(Problem) {
         let survey = reading.cloneSurvey
         for warning in survey.warnings(record) { warn(warning) }
-        for ordinal in survey.unfinished {
+        // One that somebody has open waits until he closes it.
+        for ordinal in survey.unfinished where try isClosed(ordinal) {
             try removeDevices(ofClone: ordinal)
             removeFolder(ordinal)
             warn("swept the unfinished folder of clone \(ordinal)")

@@ -130,14 +130,31 @@ extension DeviceVolume {
             try store.writeClone(clone)
             try reload()
             try attach(clone)
+            try requireRoomForSegments(clone)
         } catch {
-            // Whoever asked for it was told that it is not there.
-            try? removeDevices(ofClone: clone.ordinal)
-            removeFolder(clone.ordinal)
+            // Whoever asked for it was told that it is not there. While a device reads its area, this stays, and
+            // is swept later.
+            if (try? removeDevices(ofClone: clone.ordinal)) != nil {
+                removeFolder(clone.ordinal)
+            } else {
+                try? store.endClone(clone.ordinal)
+            }
             try? reload()
             throw error
         }
         return clone
+    }
+
+    /// - Throws: `refused` when what the clone began as lies in so many pieces that the kernel may soon not take
+    ///   its table any more: each snapshot adds some.
+    private func requireRoomForSegments(_ clone: CloneRecord) throws(Problem) {
+        let count = try stack.info(.cloneBase(clone.ordinal))?.segmentCount ?? 0
+        guard count <= DeviceTable.segmentsMaximum / 2 else {
+            throw Problem(
+                .refused,
+                "what clone \(clone.name) would begin as lies in \(count) pieces, too many for a device",
+                hint: "begin as a newer snapshot; see \(.list(record.name))")
+        }
     }
 
     private func freeCloneOrdinal() throws(Problem) -> CloneOrdinal {
@@ -145,7 +162,17 @@ extension DeviceVolume {
             state.clones.map(\.ordinal).max(), reading.cloneSurvey.layers.map(\.ordinal).max(),
             state.doubtfulClones.max(),
         ].compactMap(\.self).max()
-        return try store.freeCloneOrdinal(from: last?.next ?? CloneOrdinal(rawValue: 1))
+        // A device that could not be removed may be there for longer than the folder.
+        var taken: Set<CloneOrdinal> = []
+        for part in try stack.existing() {
+            switch part {
+            case .clone(let ordinal), .cloneBase(let ordinal): taken.insert(ordinal)
+            default: continue
+            }
+        }
+        var free = try store.freeCloneOrdinal(from: last?.next ?? CloneOrdinal(rawValue: 1))
+        while taken.contains(free) { free = try store.freeCloneOrdinal(from: free.next) }
+        return free
     }
 
     /// A folder for a clone, with an empty area. Without its record it does not count.
@@ -249,18 +276,27 @@ extension DeviceVolume {
             }
     }
 
-    /// Those of a clone's layers that nobody else reads, and no merge copies from.
+    /// Those of a clone's layers that may go with it: nobody else reads them, and no merge copies from them.
     private func spare(_ layers: [CloneOrdinal], without clone: CloneOrdinal) -> [CloneOrdinal] {
-        let read = Set(
-            state.clones.lazy.filter { $0.ordinal != clone }.flatMap { $0.layers ?? [] })
-        return layers.filter { !read.contains($0) && !isSource($0) }
+        // One whose record cannot be read may read any of them.
+        guard state.doubtfulClones.isEmpty else { return [] }
+        return unread(layers, without: clone).filter { !isSource($0) }
     }
 
-    /// Has the records of those layers say that they are layers which a clone alone reads, before the clone goes.
+    /// Those of a clone's layers that no other clone reads whose record can be read.
+    private func unread(_ layers: [CloneOrdinal], without clone: CloneOrdinal) -> [CloneOrdinal] {
+        let read = Set(
+            state.clones.lazy.filter { $0.ordinal != clone }.flatMap { $0.layers ?? [] })
+        return layers.filter { !read.contains($0) }
+    }
+
+    /// Has the records of those layers say that they are layers which a clone alone reads, before the clone goes:
+    /// those as well that stay, for a merge, or for a clone whose record cannot be read. Else they would be clones
+    /// again.
     func markLayers(of clone: CloneRecord) throws(Problem) {
-        let spare = spare(clone.layers ?? [], without: clone.ordinal)
+        let unread = unread(clone.layers ?? [], without: clone.ordinal)
         for layer in reading.cloneSurvey.layers
-        where layer.role != .layer && spare.contains(layer.ordinal) {
+        where layer.role != .layer && unread.contains(layer.ordinal) {
             try store.settleLayer(layer)
         }
     }

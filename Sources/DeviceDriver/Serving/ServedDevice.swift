@@ -89,6 +89,15 @@ package final class ServedDevice: ServedVolume {
         }
         let isWritable = !readOnly && !record.isReadOnly
         let device = try access.openClone(record.ordinal, isWritable: isWritable)
+        do throws(Problem) {
+            // Its number, by which it was opened, may have become another clone's meanwhile.
+            guard try readableClones().contains(record) else {
+                throw Problem.noClone(clone, of: name)
+            }
+        } catch {
+            if isWritable { access.closedWritable(record.ordinal) }
+            throw error
+        }
         return DeviceContent(
             device, byteCount: record.volumeBytes, isWritable: isWritable,
             description: ExportDescription.clone(record, of: name), preferredBytes: preferredBytes

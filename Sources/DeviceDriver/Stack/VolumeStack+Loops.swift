@@ -36,6 +36,15 @@ extension VolumeStack {
         return loops
     }
 
+    /// The writable loop devices of a file of the store that are attached already.
+    func ownLoops(_ name: String) throws(Problem) -> [LoopDevice] {
+        let path = folder.path + "/" + name
+        let backing = try doing { () throws(IOFailure) in try LoopDevice.BackingFile(path: path) }
+        return LoopDevice.all().filter {
+            $0.backing == backing && !$0.isReadOnly && (isOwn($0) || isOfEarlierVersion($0))
+        }
+    }
+
     private func loop(
         _ name: String, isReadOnly: Bool, among known: [LoopDevice]
     ) throws(Problem) -> LoopDevice {

@@ -179,8 +179,9 @@ extension DeviceVolume {
     }
 
     private func removeAll() throws(Problem) {
-        try stack.remove(.mounted)
+        // First: whoever has opened one meanwhile keeps the volume as it is.
         try removeClones()
+        try stack.remove(.mounted)
         let parts = try stack.existing()
         for part in parts { if case .overlay = part { try stack.remove(part) } }
         // Whatever `base` is, what hangs on it goes first.

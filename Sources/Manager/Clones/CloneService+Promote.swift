@@ -77,7 +77,8 @@ extension CloneService {
                 byteCount: known.record.volumeBytes, isDryRun: options.isDryRun)
         }
         guard !options.isDryRun else { return report }
-        // Others may change the volume while the image is written, but not the clone.
+        // Others may change the volume while the image is written, but not the clone. Where the kernel has the
+        // clone, commands that change the volume find its store locked until then.
         try context.withSession(try context.volume(row.volume)) { session in
             _ = try ExportService.write(to: report.originPath) { partial in
                 let bytes = try session.exportClone(report.clone, path: partial, holds: true)

@@ -67,7 +67,10 @@ package struct MirrorAcceptService {
         return greeting
     }
 
-    private func owner(_ greeting: PeerGreeting) -> String { "mirror \(greeting.mirror)" }
+    /// Two sources may call their mirrors the same, and neither ends the other's holds.
+    private func owner(_ greeting: PeerGreeting) -> String {
+        "mirror \(greeting.mirror) from \(greeting.source)"
+    }
 
     private func offer(
         _ greeting: PeerGreeting, _ request: MirrorAcceptRequest

@@ -97,16 +97,17 @@ final class MirrorPeer {
     // MARK: Words
 
     private func told(_ problem: Problem) -> Problem {
-        var problem = problem
-        problem.message = "\(record.target) says: \(problem.message)".escapedForPeople
-        return problem
+        problem.told(by: record.target)
     }
 
     /// What ssh says is more than that the connection has ended.
     private func explaining<Result>(_ body: () throws -> Result) throws -> Result {
         do { return try body() } catch let problem as Problem where problem == PeerChannel.ended {
             program.stop(afterMilliseconds: Self.endMilliseconds)
-            let words = program.lastWords.map { ": " + $0.escapedForPeople } ?? ""
+            let words =
+                program.lastWords.map {
+                    ": " + $0.cut(toScalars: Problem.scalarMaximum).escapedForPeople
+                } ?? ""
             throw Problem(
                 .failed, "the connection with \(record.target) has ended\(words)",
                 hint: "nothing is lost, and it is tried again; see that it works by itself: "

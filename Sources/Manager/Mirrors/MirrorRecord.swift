@@ -77,7 +77,10 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
     }
 
     /// Whose holds are its own.
-    var owner: String { "mirror \(name)" }
+    var owner: String { Self.owner(name) }
+
+    /// Whose holds are those of the mirror of a name.
+    static func owner(_ name: String) -> String { "mirror \(name)" }
 
     /// How long it rests after so many failures: a minute, then twice as long each time, up to an hour.
     static func restSeconds(failures: Int) -> Int64 {

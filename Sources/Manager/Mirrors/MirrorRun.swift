@@ -40,6 +40,8 @@ struct MirrorRun {
     mutating func run() throws -> MirrorOutcome {
         let volume = try requireVolume()
         try Reconciler(context).tidy([record.volume])
+        let known = try known(volume)
+        // Only now: of a revert meanwhile, nothing is among what is sent without a word on it.
         let reverts = try MirrorReverts(context, record)
         // Nothing is to be said to the target then.
         if record.base != nil, record.onRevert == .ask, !options.acceptsRevert,
@@ -47,7 +49,6 @@ struct MirrorRun {
         {
             throw question
         }
-        let known = try known(volume)
         guard let newest = known.last else { return outcome }
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
         defer { peer.end() }
@@ -131,8 +132,7 @@ extension MirrorRun {
         let (plan, hold) = try service.held(volume, makePlan)
         defer { withExtendedLifetime(hold) {} }
         try holdAll(plan.ids)
-        try keepLast(base, reverts, peer)
-        let report = try transfer(plan, peer)
+        let report = try transfer(plan, base, reverts, peer)
         outcome.state = .sent
         outcome.snapshots = report.snapshots.map(\.id)
         outcome.dataBytes = report.dataBytes
@@ -164,11 +164,23 @@ extension MirrorRun {
     /// Until it is known which of them the target has: one that it reads as and that is gone here would be the end of
     /// the mirror.
     private func holdAll(_ ids: Set<SnapshotID>) throws {
-        let reason = "being sent to \(record.target)"
         try context.catalog.atomically("recording holds") {
             for id in ids.sorted() {
-                try context.catalog.hold(id, owner: record.owner, reason: reason)
+                try context.catalog.hold(id, owner: record.owner, reason: sendingReason)
             }
+        }
+    }
+
+    private var sendingReason: String { "being sent to \(record.target)" }
+
+    /// Lets go of what the target cannot have, so that a target that fails for long keeps nothing here.
+    private func letGoUnsent(keeping kept: Set<SnapshotID>) throws {
+        for hold in try context.catalog.holds(volume: record.volume)
+        where hold.owner == record.owner && hold.reason == sendingReason
+            && !kept.contains(hold.snapshot)
+        {
+            try context.catalog.release(
+                hold.snapshot, owner: record.owner, reason: sendingReason)
         }
     }
 
@@ -189,12 +201,26 @@ extension MirrorRun {
             volume: record.volume, snapshot: revert.snapshot)
     }
 
-    private func transfer(_ plan: SendPlan, _ peer: MirrorPeer) throws -> SendReport {
+    private func transfer(
+        _ plan: SendPlan, _ base: Known?, _ reverts: MirrorReverts, _ peer: MirrorPeer
+    ) throws -> SendReport {
         let compression = record.compressionLevel.map { StreamCompression.zstd(level: $0) }
-        return try peer.stream { sink in
-            let session = try TurnSession(context, plan.volume)
-            defer { session.close() }
-            return try SnapshotSender(context, plan, session).run(compression ?? .none, to: sink)
+        var begun: Set<SnapshotID> = []
+        do {
+            try keepLast(base, reverts, peer)
+            return try peer.stream { sink in
+                let session = try TurnSession(context, plan.volume)
+                defer { session.close() }
+                session.yield(whileWaitingFor: sink)
+                let sender = SnapshotSender(context, plan, session)
+                defer { begun = sender.begun }
+                return try sender.run(compression ?? .none, to: sink)
+            }
+        } catch {
+            if let base { begun.insert(base.manifest.id) }
+            // What stays held is let go of by the next run.
+            try? letGoUnsent(keeping: begun)
+            throw error
         }
     }
 
@@ -226,8 +252,7 @@ extension MirrorRun {
         record.base = next
         try MirrorFolder(context.state).write(record)
         try peer.order(PeerOrder(action: .moved, uuid: base.uuid))
-        try MirrorService(context: context).letGo(record, keeping: next.id)
-        try context.catalog.release(
-            next.id, owner: record.owner, reason: "being sent to \(record.target)")
+        try MirrorService(context: context).letGo(record.owner, keeping: next.id)
+        try context.catalog.release(next.id, owner: record.owner, reason: sendingReason)
     }
 }

@@ -1,5 +1,5 @@
 internal import Catalog
-internal import SnapshotModel
+package import SnapshotModel
 package import Stream
 internal import System
 
@@ -69,29 +69,43 @@ package struct MirrorService {
     }
 
     /// Forgets a mirror, and lets go of what is held for it here. The target keeps what it has.
-    package func remove(_ name: String, isDryRun: Bool) throws -> MirrorSummary {
-        let summary = try summary(of: require(name))
+    ///
+    /// - Returns: nil when its record could not be read.
+    /// - Throws: `newer_version` when a later version has written it.
+    package func remove(_ name: String, isDryRun: Bool) throws -> MirrorSummary? {
+        let summary = try readable(name).map { try self.summary(of: $0) }
         guard !isDryRun else { return summary }
         return try withLock(name) {
-            let record = try require(name)
-            try letGo(record, keeping: nil)
+            let record = try readable(name)
+            try letGo(MirrorRecord.owner(name), keeping: nil)
             try folder.remove(name)
             try context.log(
-                .mirrorRemoved, "mirror \(name) to \(record.target) was removed",
-                volume: record.volume)
+                .mirrorRemoved,
+                "mirror \(name) \(record.map { "to \($0.target) " } ?? "")was removed",
+                volume: record?.volume)
             return summary
         }
     }
 
-    /// By name.
-    package func list() throws -> [MirrorSummary] {
-        try folder.records().map { try summary(of: $0) }
+    /// Nil when it is damaged: what cannot be read any more can be removed.
+    private func readable(_ name: String) throws -> MirrorRecord? {
+        do { return try require(name) } catch let problem as Problem
+            where problem.code == .corrupt
+        { return nil }
     }
+
+    /// Those that can be read, by name.
+    package func list() throws -> [MirrorSummary] {
+        try folder.content().records.map { try summary(of: $0) }
+    }
+
+    /// Why the others cannot be.
+    package func unreadable() throws -> [Problem] { try folder.content().unreadable.map(\.problem) }
 
     package func show(_ name: String) throws -> MirrorSummary { try summary(of: require(name)) }
 
     func summaries(of volume: String) throws -> [MirrorSummary] {
-        try folder.records().filter { $0.volume == volume }.map { try summary(of: $0) }
+        try folder.content().records.filter { $0.volume == volume }.map { try summary(of: $0) }
     }
 
     private func require(_ name: String) throws -> MirrorRecord {
@@ -177,8 +191,16 @@ extension MirrorService {
     }
 
     /// The ids of a volume's snapshots that some mirror of it lacks, and of those from which the next transfers start.
+    /// A mirror whose record cannot be read may be one of any volume, and lack all.
     func waiting(in volume: String) throws -> (missing: Set<SnapshotID>, bases: Set<SnapshotID>) {
-        let records = try folder.records().filter { $0.volume == volume }
+        let content = try folder.content()
+        let records = content.records.filter { $0.volume == volume }
+        guard content.unreadable.isEmpty else {
+            return (
+                Set(try context.catalog.snapshots(volume: volume).map(\.id)),
+                Set(records.compactMap(\.base?.id))
+            )
+        }
         return (
             Set(try records.flatMap { try missing($0) }.map(\.id)),
             Set(records.compactMap(\.base?.id))
@@ -208,15 +230,21 @@ extension MirrorService {
     package func run(
         _ names: [String], _ options: RunOptions, patienceMilliseconds: Int = 600_000
     ) throws -> [MirrorOutcome] {
-        let records = try names.isEmpty ? folder.records() : names.map { try require($0) }
+        let content = try names.isEmpty ? folder.content() : MirrorFolder.Content()
+        let records = try names.isEmpty ? content.records : names.map { try require($0) }
         let volumes = Set(records.map(\.volume)).sorted()
-        return try context.asJob(.mirror, of: volumes) { context in
+        let outcomes: [MirrorOutcome] = try context.asJob(.mirror, of: volumes) { context in
             let service = MirrorService(context: context)
             return try records.map { record in
                 try context.end.check()
                 return try service.run(record, options, patienceMilliseconds)
             }
         }
+        return outcomes
+            + content.unreadable.map {
+                MirrorOutcome(
+                    mirror: $0.name, volume: "", target: "", state: .failed, problem: $0.problem)
+            }
     }
 
     private func run(
@@ -258,7 +286,10 @@ extension MirrorService {
             return outcome
         } catch {
             let problem = Problem(error)
-            guard problem.code != .interrupted, !options.isDryRun else { throw problem }
+            // Only the end of this process ends the others' runs.
+            guard problem.code != .interrupted || !context.end.isDue, !options.isDryRun else {
+                throw problem
+            }
             try note(problem, in: &run.record)
             return MirrorOutcome(
                 mirror: record.name, volume: record.volume, target: record.target,
@@ -267,6 +298,7 @@ extension MirrorService {
     }
 
     private func note(_ problem: Problem, in record: inout MirrorRecord) throws {
+        let problem = problem.bounded
         let now = context.clock.now()
         record.lastAttemptAt = now
         record.failure = problem
@@ -281,10 +313,10 @@ extension MirrorService {
     }
 
     /// Ends a mirror's holds here, but for one snapshot's.
-    func letGo(_ record: MirrorRecord, keeping kept: SnapshotID?) throws {
-        let held = try context.catalog.holds().filter { $0.owner == record.owner }
+    func letGo(_ owner: String, keeping kept: SnapshotID?) throws {
+        let held = try context.catalog.holds().filter { $0.owner == owner }
         for id in Set(held.map(\.snapshot)) where id != kept {
-            try context.catalog.release(id, owner: record.owner)
+            try context.catalog.release(id, owner: owner)
         }
     }
 }
@@ -292,6 +324,6 @@ extension MirrorService {
 extension Manager {
     /// Whether a state has mirrors; true also when that cannot be told. Nothing is made where there is nothing.
     package static func mayHaveMirrors(_ options: ManagerOptions) -> Bool {
-        (try? MirrorFolder(options.state).records().isEmpty) != true
+        (try? MirrorFolder(options.state).content().isEmpty) != true
     }
 }

@@ -20,6 +20,12 @@ final class PeerChannel {
         self.output = output
     }
 
+    /// Is called when a wait for the other site to read is not over in a moment.
+    var beforeWaiting: (() -> Void)? {
+        get { output.beforeWaiting }
+        set { output.beforeWaiting = newValue }
+    }
+
     // MARK: Messages
 
     func send(_ message: some Encodable, wording: Wording = .plain) throws {
@@ -109,7 +115,7 @@ final class PeerChannel {
 }
 
 /// Writes a stream as frames, not faster than it may be.
-final class FrameSink: StreamSink {
+final class FrameSink: SlowStreamSink {
     private let channel: PeerChannel
     private let limit: RateLimit?
     private var waiting: [UInt8] = []
@@ -119,6 +125,11 @@ final class FrameSink: StreamSink {
     init(_ channel: PeerChannel, _ limit: RateLimit?) {
         self.channel = channel
         self.limit = limit
+    }
+
+    var beforeWaiting: (() -> Void)? {
+        get { channel.beforeWaiting }
+        set { channel.beforeWaiting = newValue }
     }
 
     func write(_ bytes: RawSpan) throws(Problem) {
@@ -134,7 +145,7 @@ final class FrameSink: StreamSink {
 
     private func flush() throws(Problem) {
         guard !waiting.isEmpty else { return }
-        try limit?.admit(waiting.count)
+        try limit?.admit(waiting.count, beforeWaiting)
         try frame(waiting)
         waiting.removeAll(keepingCapacity: true)
     }
@@ -189,6 +200,8 @@ final class RateLimit {
     private var sentBytes = 0
 
     private static let sliceMilliseconds = 20
+    /// Below this it is not worth while to let anything go, in nanoseconds.
+    private static let momentNanoseconds: Int64 = 100_000_000
 
     init?(_ bytesPerSecond: Int?, _ context: ManagerContext) {
         guard let bytesPerSecond, bytesPerSecond > 0 else { return nil }
@@ -198,7 +211,9 @@ final class RateLimit {
     }
 
     /// Returns when so many bytes may be sent.
-    func admit(_ count: Int) throws(Problem) {
+    ///
+    /// - Parameter beforeWaiting: is called when that is not in a moment.
+    func admit(_ count: Int, _ beforeWaiting: (() -> Void)? = nil) throws(Problem) {
         let now = SystemClock().monotonicNanoseconds()
         // What was not sent while it stood still is not made up for.
         let due = start + nanoseconds(sentBytes)
@@ -207,6 +222,7 @@ final class RateLimit {
             sentBytes = 0
         }
         let end = start + nanoseconds(sentBytes)
+        if end - now > Self.momentNanoseconds { beforeWaiting?() }
         while SystemClock().monotonicNanoseconds() < end {
             try context.end.check()
             BackgroundThread.sleep(milliseconds: Self.sliceMilliseconds)

@@ -177,6 +177,9 @@ package struct CheckService {
         _ volume: VolumeRow, _ folder: any Folder, _ request: ScrubRequest, _ repairs: Bool,
         _ proceed: @escaping () throws(Problem) -> Void
     ) throws -> [Finding] {
+        var request = request
+        // What an older one has found may have been mended since.
+        request.resumesWithinSeconds = 86_400
         let outcome = try ScrubService(context: context).scrub(
             volume, folder, request, repairs: repairs, proceed: proceed)
         let counts = outcome.pass.counts
@@ -202,7 +205,7 @@ package struct CheckService {
                     + "nobody knows what they should hold",
                 "they are sealed while the volume is served")
         }
-        return outcome.pass.findings + notes
+        return outcome.findings + notes
     }
 
     private func compare(

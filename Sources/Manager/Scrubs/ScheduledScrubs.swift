@@ -19,7 +19,13 @@ struct ScheduledScrubs {
     func run(_ settings: Settings) throws {
         let deadline = Deadline(milliseconds: Self.sliceMilliseconds)
         for volume in try context.volumes([]) {
-            guard try isDue(volume, settings), !deadline.hasPassed else { continue }
+            let isDue: Bool
+            do { isDue = try self.isDue(volume, settings) } catch {
+                context.note(
+                    "the data of volume \(volume.record.name): \(Problem(error).message)")
+                continue
+            }
+            guard isDue, !deadline.hasPassed else { continue }
             try context.end.check()
             do {
                 try scrub(volume, deadline.remainingMilliseconds)

@@ -24,7 +24,7 @@ struct ScrubRecord: Hashable, Sendable, Codable {
         var totalBytes = 0
         /// How many places are damaged.
         var damageCount = 0
-        /// The first of what was found.
+        /// The first of what was found, damage before all else.
         var findings: [Finding] = []
 
         enum CodingKeys: String, CodingKey {
@@ -56,11 +56,21 @@ extension ScrubRecord.Pass {
 
     mutating func add(_ finding: Finding) {
         if finding.severity == .damage { damageCount = damageCount.addingClamped(1) }
-        guard findings.count < Self.findingsMaximum else { return }
         var short = finding
         short.ranges = finding.ranges.map { Array($0.prefix(Self.rangesMaximum)) }
         short.snapshots = finding.snapshots.map { Array($0.prefix(Self.snapshotsMaximum)) }
-        findings.append(short)
+        Self.keep(short, in: &findings, atMost: Self.findingsMaximum)
+    }
+
+    /// Adds a finding as long as there is room; damage takes the room of what is none.
+    static func keep(_ finding: Finding, in findings: inout [Finding], atMost limit: Int) {
+        if findings.count >= limit {
+            guard finding.severity == .damage,
+                let place = findings.lastIndex(where: { $0.severity != .damage })
+            else { return }
+            findings.remove(at: place)
+        }
+        findings.append(finding)
     }
 
     var isPossible: Bool {

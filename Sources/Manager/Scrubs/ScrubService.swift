@@ -11,6 +11,9 @@ package struct ScrubRequest: Hashable, Sendable {
     package var restarts = false
     /// For how long it reads; nil until it is done.
     package var milliseconds: Int?
+    /// An earlier scrub that has not ended is gone on with if it began less than this many seconds ago; nil for
+    /// any.
+    var resumesWithinSeconds: Int64?
 
     package init(bytesPerSecond: Int? = nil, restarts: Bool = false, milliseconds: Int? = nil) {
         self.bytesPerSecond = bytesPerSecond
@@ -30,7 +33,22 @@ struct ScrubService {
         var pass: ScrubRecord.Pass
         /// Whether it began earlier.
         var isResumed: Bool
+        /// What was found now, after what is kept of earlier.
+        var found: [Finding]
         var isDone: Bool { pass.endedAt != nil }
+
+        /// What is to be told. Of damage that was counted and not kept, it is the number.
+        var findings: [Finding] {
+            let told = found.count { $0.severity == .damage }
+            guard pass.damageCount > told else { return found }
+            return found + [
+                Finding(
+                    .damage, object: "data",
+                    message: "damage was found in \(pass.damageCount - told) more places, which "
+                        + "are not told one by one",
+                    remedy: "mend what is told, then check the data again")
+            ]
+        }
     }
 
     /// - Parameters:
@@ -49,7 +67,9 @@ struct ScrubService {
         let lock = keeps ? try lock(files.lockPath(uuid), volume) : nil
         defer { withExtendedLifetime(lock) {} }
         var record = keeps ? try known(uuid, &keeps) : ScrubRecord(volume: uuid)
-        if request.restarts || repairs { record.running = nil }
+        if request.restarts || repairs || isTooOld(record.running, request) {
+            record.running = nil
+        }
         let isResumed = record.running?.position != nil
         let run = ScrubRun(
             record.running ?? ScrubRecord.Pass(begunAt: context.clock.now()), request)
@@ -58,7 +78,7 @@ struct ScrubService {
             record.running = run.pass
             try? files.write(record)
         }
-        var sinks = SealScrub.Sinks(found: { run.pass.add($0) })
+        var sinks = SealScrub.Sinks(found: { run.add($0) })
         sinks.proceed = { _ throws(Problem) in try run.admit(proceed) }
         sinks.note = { position, counts in
             run.pass.position = position
@@ -75,14 +95,21 @@ struct ScrubService {
         } catch {
             save()
             guard run.isOver else { throw error }
-            return Outcome(pass: run.pass, isResumed: isResumed)
+            return Outcome(pass: run.pass, isResumed: isResumed, found: run.found)
         }
         run.pass.endedAt = context.clock.now()
         run.pass.position = nil
         record.running = nil
         record.last = run.pass
         if keeps { try? files.write(record) }
-        return Outcome(pass: run.pass, isResumed: isResumed)
+        return Outcome(pass: run.pass, isResumed: isResumed, found: run.found)
+    }
+
+    /// Of one from the future nobody knows how old it is.
+    private func isTooOld(_ pass: ScrubRecord.Pass?, _ request: ScrubRequest) -> Bool {
+        guard let pass, let limit = request.resumesWithinSeconds else { return false }
+        let age = context.clock.now().nanoseconds(since: pass.begunAt) / 1_000_000_000
+        return age < 0 || age >= limit
     }
 
     /// What a newer snapmgr has kept stays as it is, and nothing is kept then.
@@ -131,6 +158,8 @@ struct ScrubService {
 /// A scrub while it runs.
 private final class ScrubRun {
     var pass: ScrubRecord.Pass
+    /// What was found now, after what is kept of earlier: more than is kept.
+    private(set) var found: [Finding]
     /// Whether its time was over.
     private(set) var isOver = false
     private let request: ScrubRequest
@@ -142,13 +171,20 @@ private final class ScrubRun {
 
     private static let saveNanoseconds: Int64 = 2_000_000_000
     private static let waitMilliseconds = 100.0
+    private static let foundMaximum = 10_000
 
     init(_ pass: ScrubRecord.Pass, _ request: ScrubRequest) {
         self.pass = pass
+        found = pass.findings
         self.request = request
         bytesBefore = pass.counts.bytes
         start = clock.monotonicNanoseconds()
         savedAt = start
+    }
+
+    func add(_ finding: Finding) {
+        pass.add(finding)
+        ScrubRecord.Pass.keep(finding, in: &found, atMost: Self.foundMaximum)
     }
 
     /// Waits until more may be read; ends when the time is over.

@@ -62,15 +62,18 @@ struct UnitControl: Sendable {
         var isKnown: Bool
         /// Whether it is enabled, and runs.
         var isUp: Bool
+        /// Whether its files were changed since systemd has read them.
+        var isStale: Bool
     }
 
     func state(_ unit: String) throws(IOFailure) -> State {
         let lines = try run([
-            "show", "--property=LoadState,UnitFileState,ActiveState", "--", unit,
+            "show", "--property=LoadState,UnitFileState,ActiveState,NeedDaemonReload", "--", unit,
         ])
         return State(
             isKnown: !lines.contains("LoadState=not-found"),
-            isUp: lines.contains("UnitFileState=enabled") && lines.contains("ActiveState=active"))
+            isUp: lines.contains("UnitFileState=enabled") && lines.contains("ActiveState=active"),
+            isStale: lines.contains("NeedDaemonReload=yes"))
     }
 
     /// Has systemd read what was changed in its files.

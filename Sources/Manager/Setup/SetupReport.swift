@@ -8,6 +8,8 @@ package struct SetupReport: Hashable, Sendable {
         case made
         /// It was there.
         case kept
+        /// Another one was there, which is somebody's own, and stays.
+        case differs
         /// A dry run made nothing.
         case planned
         /// This machine's systemd does not know the unit, or failed to start it.

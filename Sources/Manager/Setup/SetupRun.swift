@@ -79,10 +79,22 @@ struct SetupRun {
                     "shut it down with `virsh shutdown \(ShellWord(disk.domain))`, run \(again), and "
                     + "change its definition as that says")
         }
-        guard usesKernel, let user = facts.users.first else { return nil }
-        return Problem(
-            .refused, "the origin \(facts.path) is \(user)",
-            hint: "close it there, then run \(again)")
+        if usesKernel, let user = facts.users.first {
+            return Problem(
+                .refused, "the origin \(facts.path) is \(user)",
+                hint: "close it there, then run \(again)")
+        }
+        return request.isDryRun ? claimProblem() : nil
+    }
+
+    /// What keeps an image from being locked, as it is when the volume is made: it is let go of at once.
+    private func claimProblem() -> Problem? {
+        do throws(Problem) {
+            _ = try driver.claimOrigin(lastingOrigin, volume: name, recorded: nil)
+            return nil
+        } catch {
+            return error.code == .refused || error.code == .locked ? error : nil
+        }
     }
 
     private var again: Advice { "\(.setup(request.originPath, name: request.name))" }
@@ -148,13 +160,18 @@ struct SetupRun {
             : ["snapmgr-serve@\(name).service"] + timers
     }
 
+    /// What the volume remembers its origin by, or will: a new one's is found as when it is made.
+    var lastingOrigin: String {
+        if let known { return known.record.originPath }
+        return (try? VolumeCreation.originPath(facts.path, driver, note: { _ in })) ?? facts.path
+    }
+
     private func plannedDropIns(_ report: SetupReport) -> [PlannedFile] {
         let folder = machine.unitFolder
         guard !usesKernel else {
             return UnitDropIns.devices(folder: folder) + [
                 UnitDropIns.activation(
-                    volume: name, origin: known?.record.originPath ?? facts.path,
-                    store: report.storePath, folder: folder)
+                    volume: name, origin: lastingOrigin, store: report.storePath, folder: folder)
             ]
         }
         let access =
@@ -173,6 +190,7 @@ struct SetupRun {
         guard let units = machine.units else { return }
         do throws(IOFailure) {
             report.dropIns = try plannedDropIns(report).map(present)
+            if let access = try accessOfOthers(report) { report.dropIns.append(access) }
             report.units = try unitNames.map { (name) throws(IOFailure) in
                 .init(name: name, action: try units.state(name).isUp ? .kept : .planned)
             }
@@ -209,21 +227,56 @@ struct SetupRun {
             try writeDropIn(&report.dropIns[index])
             isChanged = true
         }
+        guard !report.dropIns.isEmpty else { return }
+        // A run that was cut short has written some, and told systemd nothing.
+        if !isChanged { isChanged = try isStale(report, units) }
         if isChanged { try units.reload() }
+    }
+
+    /// Whether systemd has yet to read what is there for the units, or for those that timers start.
+    private func isStale(
+        _ report: SetupReport, _ units: UnitControl
+    ) throws(IOFailure) -> Bool {
+        let timed = usesKernel ? ["snapmgr-tick.service", "snapmgr-prune.service"] : []
+        let names = report.units.map(\.name) + timed
+        let states = try names.map { (name) throws(IOFailure) in try units.state(name) }
+        return states.contains(where: \.isStale)
     }
 
     private func writeDropIn(_ file: inout SetupReport.File) throws(IOFailure) {
         let place = PathHalves(file.path)
         try FileFolder.makePublicFolders(place.folder)
-        try FileFolder(path: place.folder).makePublicFile(place.name, file.text ?? "")
+        let folder = FileFolder(path: place.folder)
+        // An older one of setup's own: what is somebody else's is not planned.
+        if try FileFolder.exists(path: file.path) { try folder.removeFile(place.name) }
+        try folder.makePublicFile(place.name, file.text ?? "")
         file.action = .made
     }
 
-    /// A file that somebody has put there stays, whatever is in it.
+    private static let dropInBytesMaximum = 1 << 16
+
+    /// A file that somebody has put there stays, whatever is in it; setup's own is written anew.
     private func present(_ file: PlannedFile) throws(IOFailure) -> SetupReport.File {
-        let isThere = try FileFolder.exists(path: file.path)
-        return SetupReport.File(
-            path: file.path, text: file.text, action: isThere ? .kept : .planned)
+        var result = SetupReport.File(path: file.path, text: file.text, action: .planned)
+        guard try FileFolder.exists(path: file.path) else { return result }
+        let bytes = try? FileFolder.readFile(path: file.path, limitBytes: Self.dropInBytesMaximum)
+        let text = bytes.map { String(decoding: $0, as: UTF8.self) }
+        if text == file.text {
+            result.action = .kept
+        } else if text?.hasPrefix(UnitDropIns.mark + "\n") != true {
+            result.action = .differs
+        }
+        return result
+    }
+
+    /// Who may connect besides, though no machine's disk is known that needs it: that of a machine which was
+    /// changed to use the volume, or one that is forgotten.
+    private func accessOfOthers(_ report: SetupReport) throws(IOFailure) -> SetupReport.File? {
+        let path = UnitDropIns.accessPath(volume: name, folder: machine.unitFolder)
+        guard !report.dropIns.contains(where: { $0.path == path }),
+            try FileFolder.exists(path: path)
+        else { return nil }
+        return SetupReport.File(path: path, text: nil, action: .kept)
     }
 
     private func start(_ unit: String, _ units: UnitControl) throws(IOFailure) {

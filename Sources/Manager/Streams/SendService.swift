@@ -60,6 +60,7 @@ package struct SendService {
         defer { withExtendedLifetime(hold) {} }
         let session = try TurnSession(context, volume)
         defer { session.close() }
+        session.yield(whileWaitingFor: sink)
         let report = try SnapshotSender(context, plan, session).run(request.compression, to: sink)
         guard !report.isDryRun else { return report }
         try context.log(

@@ -58,6 +58,14 @@ struct SendingHolds {
             hint: "let that end, or end it; see \(.status)")
     }
 
+    /// - Throws: `refused` while a snapshot of a volume is sent.
+    func requireUnsent(volume: String) throws {
+        guard let id = try snapshots(of: volume).min() else { return }
+        throw Problem(
+            .refused, "snapshot \(id) of volume \(volume) is being sent",
+            hint: "let that end, or end it; see \(.status)")
+    }
+
     private func names() throws -> [String] {
         do throws(IOFailure) { return try folder.list("") } catch {
             guard error.isAbsence else { throw error }
@@ -67,8 +75,15 @@ struct SendingHolds {
 
     private func notes() throws -> [Note] {
         try names().compactMap { name in
-            guard try FileLock.isHeld(name, in: folder) else { return nil }
-            let bytes = try folder.readFile(name, limitBytes: Self.byteMaximum)
+            let bytes: [UInt8]
+            do throws(IOFailure) {
+                guard try FileLock.isHeld(name, in: folder) else { return nil }
+                bytes = try folder.readFile(name, limitBytes: Self.byteMaximum)
+            } catch {
+                // He has ended meanwhile.
+                guard error.isAbsence else { throw error }
+                return nil
+            }
             // He has just begun: then he waits for the volume's lock, which this process has.
             guard !bytes.isEmpty else { return nil }
             guard let note = try? JSONDecoder().decode(Note.self, from: Data(bytes)),

@@ -10,6 +10,8 @@ final class SnapshotSender {
     private let plan: SendPlan
     private let session: any VolumeSession
     private let meter: TransferMeter
+    /// Those of which something was written.
+    private(set) var begun: Set<SnapshotID> = []
 
     init(_ context: ManagerContext, _ plan: SendPlan, _ session: any VolumeSession) {
         self.context = context
@@ -45,6 +47,7 @@ final class SnapshotSender {
     }
 
     private func run(_ step: SendPlan.Step, to writer: StreamWriter?) throws -> Int {
+        if writer != nil { begun.insert(step.snapshot.id) }
         try writer?.begin(step.snapshot)
         var dataBytes = 0
         try plan.forEachRange(of: step) { range in

@@ -93,8 +93,9 @@ package struct StatusService {
     /// What should be known and concerns no volume.
     package func warnings() throws -> [String] {
         let clock = try ClockJudge(context, try? context.settings.get()).look()
+        let mirrors = try MirrorService(context: context).unreadable().map(\.message)
         return (context.clockProblem.map { [$0.message] } ?? [])
-            + (clock.isInDoubt ? [context.wording.text(clock.doubt)] : [])
+            + (clock.isInDoubt ? [context.wording.text(clock.doubt)] : []) + mirrors
     }
 
     /// As it is, with whatever a crash has left.

@@ -125,7 +125,10 @@ extension VolumeService {
             // What another state serves is none of this one's business.
             let isTakenOver = try isTakenOver(volume)
             let isLetGo = try overrulesClients && !isTakenOver && hasServer(volume)
-            if !isTakenOver { try MountHolds(context).requireUnmounted(volume: name) }
+            if !isTakenOver {
+                try MountHolds(context).requireUnmounted(volume: name)
+                try SendingHolds(context).requireUnsent(volume: name)
+            }
             if !overrulesClients, !isTakenOver { try requireNoClients(volume) }
             let devices = try openDevices(volume)
             let isOwn = try ownsStore(volume)

@@ -46,6 +46,11 @@ struct CloneTable {
     func spare(_ layers: [CloneOrdinal], without clone: CloneOrdinal? = nil) -> [CloneOrdinal] {
         // One whose record cannot be read may read any of them.
         guard doubtful.isEmpty else { return [] }
+        return unread(layers, without: clone)
+    }
+
+    /// Those of some layers that no clone reads whose record can be read, besides one of them.
+    func unread(_ layers: [CloneOrdinal], without clone: CloneOrdinal? = nil) -> [CloneOrdinal] {
         let others = records.lazy.filter { $0.ordinal != clone }
         let needed = Set(others.flatMap { $0.layers ?? [] })
         return layers.filter { !needed.contains($0) }

@@ -98,12 +98,13 @@ extension LiveEngine {
     }
 
     /// With the chain's lock taken: has the records of those layers say that they are layers which a clone alone
-    /// reads, before the clone goes.
+    /// reads, before the clone goes: those as well that stay, for a merge, or for a clone whose record cannot be
+    /// read. Else they would be clones again.
     func markLayers(of record: CloneRecord) throws(Problem) {
         let layers = cloneTable.withLock { table in
-            let spare = table.spare(record.layers ?? [], without: record.ordinal)
+            let unread = table.unread(record.layers ?? [], without: record.ordinal)
             return table.layers.filter {
-                table.unmarked.contains($0.ordinal) && spare.contains($0.ordinal)
+                table.unmarked.contains($0.ordinal) && unread.contains($0.ordinal)
             }
         }
         for layer in layers {

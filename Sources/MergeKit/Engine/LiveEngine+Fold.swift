@@ -121,9 +121,14 @@ extension LiveEngine {
         try store.writeMark(StoreLayout.extendedMark(target))
         let area = try growAgain(fold.target)
         guard !area.isInvalid else { throw brokenProblem(fold.target) }
-        defer { watch.end() }
-        // Else the mark stays: a sync has failed, and nobody knows what of the entries is durable.
-        defer { if (try? area.settle()) != nil { removeMark(target) } }
+        // Else the mark stays, and nothing is sealed: a sync has failed, and nobody knows what of the entries is
+        // durable.
+        defer {
+            if (try? area.settle()) != nil {
+                removeMark(target)
+                watch.end()
+            }
+        }
         let geometry = Geometry(
             volumeBytes: fold.target.volumeBytes, chunkBytes: format.chunkBytes)
         for part in parts(of: fold.chunks, byteLimit: byteLimit) {

@@ -246,11 +246,13 @@ extension LiveEngine {
                 + "back what snapshot \(base.id) holds: \(problem.message)",
             hint:
                 "look at the disks of its origin and its store, then run \(.snapshot(record.name)), which gives "
-                + "it back first")
+                + "it back first; while it is served, stop its server and start it again, which does so, too"
+        )
         shutLive(because: shut)
         warn(
             "\(shut.message); until that can be done, its snapshots are there, and the volume itself is neither "
-                + "read nor written; make room, then run \(.snapshot(record.name))")
+                + "read nor written; make room, then run \(.snapshot(record.name)), or, while it is served, stop its "
+                + "server and start it again")
     }
 
     /// The same while the volume is open.

@@ -195,13 +195,9 @@ final class SealKeeper: Sendable {
         of manifest: SnapshotManifest, _ record: VolumeRecord, _ map: ChunkMap
     ) throws(Problem) -> FoldSeal? {
         forget(manifest.ordinal)
-        guard let seal = seal(of: manifest, record) else { return nil }
+        guard let seal = try seal(of: manifest, record) else { return nil }
         guard let sealed = try sealedMap(seal, manifest, record, map) else {
-            throw Problem(
-                .corrupt,
-                "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what was "
-                    + "sealed: nothing is moved into it",
-                hint: "run \(.check(record.name, readsData: true)) to see what can be done")
+            throw altered(manifest, record, "nothing is moved into it")
         }
         let sums = try doing { () throws(IOFailure) in try SealedSums(seal, sealed) }
         if !seal.header.isGrowing {
@@ -212,20 +208,56 @@ final class SealKeeper: Sendable {
         return sums.map { FoldSeal(header: seal.header, known: sealed.chunks, sums: $0) }
     }
 
-    private func seal(of manifest: SnapshotManifest, _ record: VolumeRecord) -> AreaSeal? {
-        guard let seal = try? store.seal(manifest.ordinal, of: record),
-            seal.header.owner == IndexFollower(manifest)
-        else { return nil }
+    private func altered(
+        _ manifest: SnapshotManifest, _ record: VolumeRecord, _ consequence: String
+    ) -> Problem {
+        Problem(
+            .corrupt,
+            "the area of snapshot \(manifest.id) of volume “\(record.name)” is not what was "
+                + "sealed: \(consequence)",
+            hint: "run \(.check(record.name, readsData: true)) to see what can be done")
+    }
+
+    /// Nil when there is none, or one of another chain.
+    ///
+    /// - Throws: when it cannot be used: what it says of the area must be told before anything is moved.
+    private func seal(
+        of manifest: SnapshotManifest, _ record: VolumeRecord
+    ) throws(Problem) -> AreaSeal? {
+        let object = "the seal of the area of snapshot \(manifest.id) of volume “\(record.name)”"
+        let present: AreaSeal?
+        do throws(SealFault) { present = try store.seal(manifest.ordinal, of: record) } catch {
+            switch error {
+            case .foreign: return nil
+            case .damaged:
+                throw Problem(
+                    .corrupt, "\(object) is damaged: nothing is moved",
+                    hint: "run \(.check(record.name, readsData: true)) to see what can be done")
+            case .newer(let version):
+                throw Problem(
+                    .newerVersion, "\(object) has version \(version): nothing is moved",
+                    hint: "use the newer snapmgr that wrote it")
+            case .unreadable(let text):
+                throw Problem(
+                    .inputOutput, "\(object) cannot be read: \(text)",
+                    hint: "check the disk and the permissions")
+            }
+        }
+        guard let seal = present, seal.header.owner == IndexFollower(manifest) else { return nil }
         return seal
     }
 
     /// The sums of an area from which a fold takes; nil where it has no seal.
+    ///
+    /// - Throws: `corrupt` when the area's list is not what was sealed.
     func sums(
         of manifest: SnapshotManifest, _ record: VolumeRecord, _ library: AreaLibrary
     ) throws(Problem) -> SealedSums? {
-        guard let seal = seal(of: manifest, record) else { return nil }
+        guard let seal = try seal(of: manifest, record) else { return nil }
         let map = try library.read(manifest)
-        guard let sealed = try sealedMap(seal, manifest, record, map) else { return nil }
+        guard let sealed = try sealedMap(seal, manifest, record, map) else {
+            throw altered(manifest, record, "nothing is moved from it")
+        }
         return try doing { () throws(IOFailure) in try SealedSums(seal, sealed) }
     }
 

@@ -52,18 +52,8 @@ struct PolicyRules {
         let grid = reader.parsed(
             .grid, expected: "a grid, such as \"24x1h | 30x1d\"", Grid.init(parsing:))
         if let grid { rules.append(.grid(GridRule(grid))) }
-        refuseNotMirrored()
+        if reader.boolean(.notMirrored) == true { rules.append(.notMirrored(NotMirroredRule())) }
         return rules
-    }
-
-    /// Nothing knows yet what a mirror has, so that the rule would keep nothing.
-    private func refuseNotMirrored() {
-        guard reader.boolean(.notMirrored) == true, let node = reader.node(.notMirrored) else {
-            return
-        }
-        reader.refuse(
-            node, "\(reader.name(.notMirrored)) would keep nothing: there are no mirrors yet",
-            hint: "leave it out; \(.hold) keeps what must stay")
     }
 
     private func span(_ key: PolicyKey) -> CalendarSpan? {

@@ -19,6 +19,8 @@ package struct CloneSurvey: Sendable {
     private(set) var needed: Set<CloneOrdinal> = []
     /// Layers of clones whose removal has begun: what these were is in the drafts that they leave.
     private var released: Set<CloneOrdinal> = []
+    /// Clones and layers whose records are drafts, and can be read.
+    private var withdrawn: Set<CloneOrdinal> = []
 
     /// - Parameter revert: the running one; what it copies from stays, even when it counts no more.
     package init(_ store: Store, revert: RevertRecord?) throws(Problem) {
@@ -31,6 +33,7 @@ package struct CloneSurvey: Sendable {
             guard present != folders else { break }
             folders = present
             (clones, unfinished, doubtful, released) = ([], [], [], [])
+            withdrawn = []
         }
         sortOut(store, Set(revert?.clone?.areas.map(\.ordinal) ?? []))
     }
@@ -44,6 +47,8 @@ package struct CloneSurvey: Sendable {
         let spare = clones.filter { $0.role == .layer && !read.contains($0.ordinal) }
             .map(\.ordinal)
         clones.removeAll { $0.role == .layer || read.contains($0.ordinal) }
+        // What was a layer may be read by a clone whose record cannot be read.
+        if !doubtful.isEmpty { unfinished.removeAll { withdrawn.contains($0) } }
         needed = read.union(sources)
         // One whose record cannot be read may read any of them. And where nothing shows that the last clone which
         // read one was removed, its record may be lost.
@@ -81,7 +86,10 @@ package struct CloneSurvey: Sendable {
         }
         do throws(Problem) {
             guard try !store.isUnfinished(clone: ordinal) else {
-                released.formUnion(try store.withdrawnClone(ordinal)?.layers ?? [])
+                if let former = try store.withdrawnClone(ordinal) {
+                    released.formUnion(former.layers ?? [])
+                    withdrawn.insert(ordinal)
+                }
                 return unfinished.append(ordinal)
             }
         } catch {

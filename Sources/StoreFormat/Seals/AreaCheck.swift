@@ -17,6 +17,8 @@ struct AreaCheck {
     private var sums: AreaSums
     private var expected: [UInt64] = []
     private var suspects: [(index: Int, isReadable: Bool)] = []
+    /// Why the seal's sums could not be read: the comparison has ended there.
+    private(set) var failure: IOFailure?
 
     /// More of a window are not told one by one.
     private static let suspectsMaximum = 1 << 14
@@ -42,6 +44,8 @@ struct AreaCheck {
     var sealedAt: Timestamp { seal.header.sealedAt }
     var window: Int { sums.window.lowerBound }
     var place: Int? { sums.place }
+    /// Whether something was found since the last time.
+    var hasSuspects: Bool { !suspects.isEmpty }
 
     /// Goes on to the next window; with a position, to that one's.
     mutating func beginWindow(_ position: ScrubPosition?) -> Bool {
@@ -49,9 +53,11 @@ struct AreaCheck {
     }
 
     private mutating func readSums() -> Bool {
-        // A seal that cannot be read any more says nothing of these: they are told as they are.
-        expected = (try? seal.sums(sums.window)) ?? []
-        return !expected.isEmpty
+        do throws(IOFailure) { expected = try seal.sums(sums.window) } catch {
+            failure = error
+            return false
+        }
+        return true
     }
 
     /// Reads and compares some exceptions; returns the bytes that were looked at.

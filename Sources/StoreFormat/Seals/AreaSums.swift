@@ -71,10 +71,19 @@ package struct AreaSums {
         while beginWindow() {
             guard let position, window.lowerBound <= position.window else { return true }
             guard window.lowerBound == position.window else { continue }
-            nextPiece = pieces.lowestIndex { $0.area >= position.place }
+            nextPiece = pieces.lowestIndex { $0.area + $0.count > position.place }
+            if nextPiece < pieces.count { pass(to: position.place) }
             return true
         }
         return false
+    }
+
+    /// The next piece may have been read in part.
+    private mutating func pass(to place: Int) {
+        let read = max(0, place - pieces[nextPiece].area)
+        pieces[nextPiece].area += read
+        pieces[nextPiece].index += read
+        pieces[nextPiece].count -= read
     }
 
     /// Goes on to the next window; false when there is none.

@@ -55,7 +55,7 @@ struct ScrubChain {
         _ record: VolumeRecord
     ) throws(Problem) -> [ScrubSuspect] {
         guard let present = state.manifest(manifest.ordinal), present.id == manifest.id,
-            let seal = try? store.seal(manifest.ordinal, of: record)
+            let seal = try seal(of: present, store, record)
         else { return [] }
         let map = try map(present)
         guard let sealed = try firstExceptions(seal.header.count, of: present, map, store) else {
@@ -72,7 +72,18 @@ struct ScrubChain {
             while check.place != nil { _ = check.step() }
             result += check.takeSuspects()
         }
+        if let failure = check.failure { throw Problem(failure) }
         return result
+    }
+
+    /// Nil when there is none of this chain any more.
+    private func seal(
+        of manifest: SnapshotManifest, _ store: Store, _ record: VolumeRecord
+    ) throws(Problem) -> AreaSeal? {
+        do throws(SealFault) { return try store.seal(manifest.ordinal, of: record) } catch {
+            guard error != .foreign else { return nil }
+            throw Problem(.inputOutput, "its seal cannot be read again")
+        }
     }
 
     /// The map of an area's first exceptions; nil when it has no so many.

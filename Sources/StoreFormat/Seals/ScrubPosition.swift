@@ -21,7 +21,7 @@ package struct ScrubPosition: Hashable, Sendable, Codable {
 
 /// How many areas a scrub has looked at, and of what kind they were.
 package struct ScrubCounts: Hashable, Sendable, Codable {
-    /// Areas that are as they were sealed, or of which is told what is not.
+    /// Areas all of which was compared: they are as they were sealed, or it is told what is not.
     package var sealed = 0
     /// Areas that have no seal yet, and were read alone.
     package var unsealed = 0

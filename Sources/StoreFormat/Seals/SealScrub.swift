@@ -84,24 +84,42 @@ package struct SealScrub {
             area = try store.openArea(manifest.ordinal, writable: false)
             map = try chain.map(manifest)
         } catch {
-            // Of one that has gone meanwhile there is nothing to tell, and what is wrong with a map is told by
-            // whoever checks the store.
-            return
+            return tellUncompared(manifest, error.message)
         }
         guard manifest.ordinal < chain.limit, let seal = usableSeal(of: manifest) else {
+            try readAlone(manifest, area, map, start)
             if manifest.ordinal < chain.limit { counts.unsealed += 1 }
-            return try readAlone(manifest, area, map, start)
+            return
         }
-        guard let sealed = sealedMap(seal, manifest, area, map) else { return }
-        counts.sealed += 1
-        if seal.header.isLate { counts.late += 1 }
+        let whole: ChunkMap
+        let sealed: ChunkMap
         let needed: ChunkSet?
-        do throws(Problem) { needed = try chain.needed(of: manifest) } catch { return }
+        do throws(Problem) {
+            guard let maps = try maps(seal, manifest, area, map) else { return }
+            whole = maps.whole
+            sealed = maps.sealed
+            needed = try self.needed(of: manifest)
+        } catch {
+            return tellUncompared(manifest, error.message)
+        }
         var check = AreaCheck(manifest, area, sealed, seal, chain.format, needed: needed)
         try read(&check, start)
-        guard sealed.count < map.count else { return }
-        // What a fold has added and not sealed yet is read all the same.
-        try readAlone(manifest, area, map, nil, only: map.chunks.subtracting(sealed.chunks))
+        if let failure = check.failure {
+            return tellUncompared(manifest, "its seal: \(failure.description)")
+        }
+        if sealed.count < whole.count {
+            // What a fold has added and not sealed yet is read all the same.
+            try readAlone(manifest, area, whole, nil, only: whole.chunks.subtracting(sealed.chunks))
+        }
+        counts.sealed += 1
+        if seal.header.isLate { counts.late += 1 }
+    }
+
+    /// The areas that it is judged by may have gone since the chain was read.
+    private func needed(of manifest: SnapshotManifest) throws(Problem) -> ChunkSet? {
+        do throws(Problem) { return try chain.needed(of: manifest) } catch {
+            return try ScrubChain(store, record).needed(of: manifest)
+        }
     }
 
     private mutating func read(
@@ -110,12 +128,16 @@ package struct SealScrub {
         let key = check.key
         let from = start?.seal == key ? start : nil
         while check.beginWindow(from) {
+            // Who is killed goes on before what was found and not told.
+            var told: ScrubPosition?
             while let place = check.place {
                 let position = ScrubPosition(
                     ordinal: check.manifest.ordinal, seal: key, window: check.window, place: place)
-                sinks.note(position, counts)
+                if !check.hasSuspects { told = position }
+                sinks.note(told ?? position, counts)
                 do throws(Problem) { try sinks.proceed(AreaSums.readBytes) } catch {
                     tell(&check)
+                    sinks.note(position, counts)
                     throw error
                 }
                 counts.bytes = counts.bytes.addingClamped(check.step())
@@ -124,32 +146,32 @@ package struct SealScrub {
         }
     }
 
-    /// The map of the exceptions that are sealed; nil when the area is not what was sealed, which is told.
-    private func sealedMap(
+    /// The map of an area, and that of the exceptions that are sealed; nil when the area is not what was sealed,
+    /// which is told.
+    private func maps(
         _ seal: AreaSeal, _ manifest: SnapshotManifest, _ area: any BlockDevice, _ map: ChunkMap
-    ) -> ChunkMap? {
+    ) throws(Problem) -> (whole: ChunkMap, sealed: ChunkMap)? {
         let header = seal.header
-        var sealed = map
-        if header.count < map.count {
-            let geometry = Geometry(
-                volumeBytes: manifest.volumeBytes, chunkBytes: chain.format.chunkBytes)
-            let reader = AreaReader(
-                device: area, format: chain.format, originChunkCount: geometry.chunkCount)
-            guard let first = try? reader.chunkMap(limit: header.count) else { return nil }
-            sealed = first
+        var whole = map
+        var look = try look(seal, manifest, area, whole)
+        if !look.isSealed {
+            // A fold may have ended between the look at the map and that at the seal.
+            whole = try AreaLibrary.read(
+                area, format: chain.format, ordinal: manifest.ordinal,
+                volumeBytes: manifest.volumeBytes)
+            look = try self.look(seal, manifest, area, whole)
         }
-        let isSame = AreaDigest(sealed) == header.digest
-        guard isSame, header.isGrowing || sealed.count == map.count,
-            (try? seal.hasItsRoot(sealed)) == true
-        else {
-            if isStill(seal, manifest) { sinks.found(altered(manifest, seal, isLonger: isSame)) }
+        guard look.isSealed else {
+            if try isStill(seal, manifest) {
+                sinks.found(altered(manifest, seal, isLonger: look.isSame))
+            }
             return nil
         }
-        if !header.isGrowing,
-            let lists = try? AreaSums.listsChecksum(
-                area, chain.format, count: header.count), lists != header.listsChecksum,
-            isStill(seal, manifest)
-        {
+        guard !header.isGrowing else { return (whole, look.map) }
+        let lists = try doing { () throws(IOFailure) in
+            try AreaSums.listsChecksum(area, chain.format, count: header.count)
+        }
+        if lists != header.listsChecksum, try isStill(seal, manifest) {
             sinks.found(
                 Finding(
                     .warning, object: "snapshot \(manifest.id)",
@@ -157,14 +179,67 @@ package struct SealScrub {
                         + "behind the end of the list of exceptions",
                     remedy: "check the disk: it may alter others"))
         }
-        return sealed
+        return (whole, look.map)
+    }
+
+    /// What an area has in the place of what was sealed.
+    private struct Look {
+        /// Of its first exceptions, as many as are sealed.
+        var map: ChunkMap
+        /// Whether these are the sealed ones.
+        var isSame: Bool
+        /// Whether there are no others, and their sums are those that were sealed.
+        var isSealed: Bool
+    }
+
+    private func look(
+        _ seal: AreaSeal, _ manifest: SnapshotManifest, _ area: any BlockDevice,
+        _ whole: ChunkMap
+    ) throws(Problem) -> Look {
+        let header = seal.header
+        var first = whole
+        if header.count < whole.count {
+            first = try AreaLibrary.read(
+                area, format: chain.format, ordinal: manifest.ordinal,
+                volumeBytes: manifest.volumeBytes, limit: header.count)
+        }
+        let map = first
+        guard AreaDigest(map) == header.digest else {
+            return Look(map: map, isSame: false, isSealed: false)
+        }
+        guard header.isGrowing || map.count == whole.count else {
+            return Look(map: map, isSame: true, isSealed: false)
+        }
+        let hasRoot = try doing { () throws(IOFailure) in try seal.hasItsRoot(map) }
+        return Look(map: map, isSame: true, isSealed: hasRoot)
     }
 
     /// Whether the seal is still the area's: a fold that began meanwhile changes both.
-    private func isStill(_ seal: AreaSeal, _ manifest: SnapshotManifest) -> Bool {
-        let present = try? store.seal(manifest.ordinal, of: record)
-        return present?.header == seal.header
-            && (try? store.finishedManifest(manifest.ordinal)) ?? nil != nil
+    private func isStill(
+        _ seal: AreaSeal, _ manifest: SnapshotManifest
+    ) throws(Problem) -> Bool {
+        let present: AreaSeal?
+        do throws(SealFault) { present = try store.seal(manifest.ordinal, of: record) } catch {
+            throw Problem(.inputOutput, "its seal cannot be read again")
+        }
+        return present?.header == seal.header && !isGone(manifest)
+    }
+
+    /// Whether the snapshot has been removed since. One whose record cannot be read is there.
+    private func isGone(_ manifest: SnapshotManifest) -> Bool {
+        do throws(Problem) {
+            return try store.finishedManifest(manifest.ordinal)?.id != manifest.id
+        } catch { return false }
+    }
+
+    /// Nobody knows whether what an area holds is right: that is no all-clear.
+    private func tellUncompared(_ manifest: SnapshotManifest, _ cause: String) {
+        guard !isGone(manifest) else { return }
+        sinks.found(
+            Finding(
+                .damage, object: "snapshot \(manifest.id)",
+                message: "its area could not be compared: \(cause)",
+                remedy: "check the disk and the permissions, then check the data again"))
     }
 
     // MARK: Seals that cannot be used
@@ -238,7 +313,7 @@ package struct SealScrub {
                 counts.bytes = counts.bytes.addingClamped(count)
                 guard unreadable > 0, !isTold else { continue }
                 isTold = true
-                guard (try? store.finishedManifest(manifest.ordinal)) ?? nil != nil else { return }
+                guard !isGone(manifest) else { return }
                 sinks.found(
                     Finding(
                         .damage, object: "snapshot \(manifest.id)",
@@ -264,7 +339,12 @@ extension SealScrub {
         do throws(Problem) {
             now = try ScrubChain(store, record)
             confirmed = try now.confirm(suspects, of: manifest, store, record)
-        } catch { return }
+        } catch {
+            return tellUncompared(
+                manifest,
+                "\(suspects.count) chunks are not what was sealed or cannot be read, and could not be "
+                    + "looked at again: \(error.message)")
+        }
         for damage in now.damage(confirmed, in: manifest) {
             sinks.found(finding(damage, manifest, check))
         }

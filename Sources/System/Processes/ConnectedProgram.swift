@@ -13,6 +13,8 @@ package final class ConnectedProgram {
     private var hasEnded = false
 
     private static let errorBytesMaximum = 16 << 10
+    /// It can say so much on standard error, and no more: what is behind that fails to be written.
+    private static let errorFileBytes = 1 << 20
     private static let lookMilliseconds = 5
 
     /// - Parameters:
@@ -27,7 +29,7 @@ package final class ConnectedProgram {
         var ends: [Int32] = [-1, -1]
         guard snapmgr_socket_pair(&ends) == 0 else { throw .last("run", path: name) }
         defer { close(ends[1]) }
-        let errors = snapmgr_memory_file("snapmgr-errors")
+        let errors = snapmgr_memory_file("snapmgr-errors", Self.errorFileBytes)
         guard errors >= 0 else {
             close(ends[0])
             throw .last("run", path: name)
@@ -81,10 +83,12 @@ package final class ConnectedProgram {
 
     /// The last lines that it has said on standard error; nil when it has said nothing.
     package var lastWords: String? {
-        let length = max(0, lseek(errors, 0, SEEK_END))
+        // The program has the file with this position in it.
+        let length = max(0, lseek(errors, 0, SEEK_CUR))
         var bytes = [UInt8](repeating: 0, count: Self.errorBytesMaximum)
         let start = max(0, length - off_t(bytes.count))
-        let count = retryingInterrupts { pread(errors, &bytes, bytes.count, start) }
+        let wanted = min(bytes.count, Int(length))
+        let count = retryingInterrupts { pread(errors, &bytes, wanted, start) }
         guard count > 0 else { return nil }
         let lines = String(decoding: bytes[..<count], as: UTF8.self).split(
             whereSeparator: \.isNewline)

@@ -10,6 +10,8 @@ package final class PipeEnd {
     /// What is written to: of a pipe, a description of its own, which does not block and nobody else has.
     private let target: Int32
     private let isSocket: Bool
+    /// Is called when a wait is not over in a moment, each time.
+    package var beforeWaiting: (() -> Void)?
 
     /// How long a wait goes on before it is asked whether it is over.
     private static let sliceMilliseconds = 100
@@ -85,6 +87,7 @@ package final class PipeEnd {
             if ready > 0 { return }
             guard ready == 0 || errno == EINTR else { throw .last(operation, path: path) }
             if isOver() { throw IOFailure(operation, path: path, code: ECANCELED) }
+            if waited == 0 { beforeWaiting?() }
             waited += Self.sliceMilliseconds
             guard waited < patienceMilliseconds else {
                 throw IOFailure(operation, path: path, code: ETIMEDOUT)

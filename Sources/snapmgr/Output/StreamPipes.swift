@@ -6,7 +6,7 @@ import Stream
 import System
 
 /// Standard output as where a stream goes. Unlike a text's, its reader's end is a failure: he has not all of it.
-final class StandardOutputSink: StreamSink {
+final class StandardOutputSink: SlowStreamSink {
     /// A pipe that holds more has reader and writer wait for each other less often.
     private static let pipeBytes: Int32 = 1 << 20
     /// F_SETPIPE_SZ of Linux, which the C library shows to GNU programs alone.
@@ -20,6 +20,11 @@ final class StandardOutputSink: StreamSink {
         // What is no pipe, or may not be so long, stays as it is.
         _ = fcntl(STDOUT_FILENO, Self.setPipeSize, Self.pipeBytes)
         end = patience.end(STDOUT_FILENO, "standard output")
+    }
+
+    var beforeWaiting: (() -> Void)? {
+        get { end.beforeWaiting }
+        set { end.beforeWaiting = newValue }
     }
 
     func write(_ bytes: RawSpan) throws(Problem) {

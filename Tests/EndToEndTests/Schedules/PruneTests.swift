@@ -89,9 +89,9 @@ extension ScheduledTests {
             #expect(done.freedBytes >= plan.freedBytes)
             #expect(done.removed == plan.removed)
             let freed = before - (try allocated(state + "/stores"))
-            // Each snapshot is a folder and a record, too, and the index may have a map of them.
+            // Each snapshot is a folder, a record and a seal, too, and the index may have a map of them.
             #expect(
-                (0...(volume.removed.count + 1) * 8192).contains(freed - done.freedBytes),
+                (0...(volume.removed.count + 1) * 12_288).contains(freed - done.freedBytes),
                 "\(freed) of \(done.freedBytes)")
             #expect(try harness.damaged() == 0)
         }

@@ -98,6 +98,8 @@ extension ServedStreams {
                 if process.isRunning { killed += 1 }
                 process.end()
                 _ = files
+                // The first command after it may tell what had been done.
+                #expect(try scene.harness.run("list", "copy").status == 0)
                 let copies = try scene.ids("copy")
                 for (copy, digest) in zip(copies, digests) {
                     #expect(try scene.digest(copy) == digest)
@@ -178,6 +180,20 @@ extension ServedStreams {
             let sender = try scene.shell("$S send \(ids[1]) --stall-limit 1s | sleep 4")
             #expect(sender.errors.contains("has stood still"), "\(sender.errors)")
             try scene.run("$S receive copy <changes")
+        }
+
+        @Test("of a volume that nobody serves snapshots are taken while a reader is slow")
+        func slowReader() throws {
+            let scene = try StreamScene()
+            try scene.run(
+                "head -c 8M /dev/urandom >other.img && $S volume create other --origin other.img && $S snapshot other"
+            )
+            try scene.run(
+                "($S send -q other@latest | (sleep 8; cat >sent)) & sleep 2; $S snapshot other && ! test -s sent && wait $!"
+            )
+            #expect(try scene.ids("other").count == 2)
+            try scene.run("$S receive copy --origin copy.img <sent")
+            #expect(try scene.digest(ofImage: "copy") == scene.digest(ofImage: "other"))
         }
 
         @Test("what is no stream, or a damaged one, changes nothing")

@@ -137,6 +137,27 @@ enum CloneCases {
             try content.expect(on: FirstBytes(old.byteCount, of: device), "the clone")
             try old.expect(from: server.client("data@one"), "data@one")
         },
+        GuestCase("a layer stays that a clone may need whose record cannot be read") { context in
+            let rig = try CommandRig(context)
+            try rig.create("data", on: rig.origins[0])
+            var content = try rig.fill("data", version: 1, seed: 11)
+            try rig.snapshot("data", "one")
+            try rig.snapmgr.run("clone", "create", "data@one", "trial")
+            content.set(3, blocks: 0..<4)
+            try content.write(0..<4, to: DirectDevice(path: CloneCases.devices()[0]))
+            // The first folder is a layer then, the second the clone's, the third the other one's.
+            try rig.snapmgr.run("clone", "create", "trial", "other")
+            let store = FileFolder(path: CommandRig.store("data"))
+            let name = "clones/000003/clone.json"
+            let record = try store.readFile(name, limitBytes: 1 << 16)
+            try store.writeFile(name, Array("{".utf8))
+            try rig.snapmgr.run("clone", "delete", "trial")
+            try store.writeFile(name, record)
+            try rig.snapmgr.run("activate", "data")
+            let device = try require(CloneCases.devices().first, "device of the other clone")
+            try content.expect(
+                on: DirectDevice(path: device, isReadOnly: true), "the other clone")
+        },
     ]
 
     /// The devices of clones that there are.

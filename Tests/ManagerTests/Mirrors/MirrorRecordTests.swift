@@ -61,14 +61,62 @@ struct MirrorRecordTests {
             ("{", "", .corrupt),
         ] {
             try folder.writeFile("off.json", Array(text.replacing(from, with: to).utf8))
-            let problem = #expect(throws: Problem.self) { try fixture.manager.mirrors.list() }
+            let problem = #expect(throws: Problem.self) { try fixture.manager.mirrors.show("off") }
             #expect(problem?.code == code, "\(to): \(problem as Any)")
+            #expect(try fixture.manager.mirrors.unreadable().map(\.code) == [code])
         }
         try folder.writeFile("off.json", Array(text.utf8))
         _ = try fixture.manager.mirrors.remove("off", isDryRun: true)
         #expect(try fixture.manager.mirrors.list().count == 1)
         _ = try fixture.manager.mirrors.remove("off", isDryRun: false)
         #expect(try fixture.manager.mirrors.list().isEmpty)
+    }
+
+    @Test("a record that cannot be read is told, stops no other mirror, and can be removed")
+    func unreadable() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        let id = try fixture.snapshot("a")[0]
+        for name in ["bad", "good"] {
+            var request = MirrorRequest(name, volume: "a", target: "ssh://other/copy")
+            request.connector = ["sh", "-c", "exit 255", "sh"]
+            _ = try fixture.manager.mirrors.add(request, isDryRun: false)
+        }
+        let folder = FileFolder(path: fixture.folder + "/state/mirrors")
+        try folder.writeFile("bad.json", [UInt8](repeating: 32, count: 100_000))
+        let mirrors = fixture.manager.mirrors
+        #expect(try mirrors.list().map(\.record.name) == ["good"])
+        #expect(try mirrors.unreadable().map(\.code) == [.corrupt])
+        let outcomes = try mirrors.run([], MirrorService.RunOptions())
+        #expect(outcomes.map(\.mirror) == ["good", "bad"])
+        #expect(outcomes.map(\.state) == [.failed, .failed])
+        // It may be a mirror of any volume.
+        #expect(try mirrors.waiting(in: "a").missing == [id])
+        #expect(try fixture.manager.status.status(["a"]).count == 1)
+        #expect(try mirrors.remove("bad", isDryRun: false) == nil)
+        #expect(try mirrors.unreadable().isEmpty)
+    }
+
+    @Test("of what a target or ssh says, a little is kept, and none of it is obeyed")
+    func words() throws {
+        let said = Problem(
+            .interrupted, String(repeating: "\u{1}e\u{301}", count: 100_000),
+            hint: "run \(.check())")
+        let told = said.told(by: "ssh://other/copy")
+        #expect(told.code == .failed && told.message.utf8.count < 8192)
+        #expect(told.hint?.remedies.isEmpty == true)
+        #expect(Problem(.refused, "no").told(by: "x").code == .refused)
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        var request = MirrorRequest("off", volume: "a", target: "ssh://other/copy")
+        request.connector = [
+            "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' '\\1' >&2; exit 255", "sh",
+        ]
+        _ = try fixture.manager.mirrors.add(request, isDryRun: false)
+        _ = try fixture.manager.mirrors.run(["off"], MirrorService.RunOptions())
+        let failure = try fixture.manager.mirrors.show("off").record.failure
+        #expect(failure.map { $0.message.utf8.count < 8192 } == true)
     }
 
     @Test("what a mirror lacks is not mirrored for a policy, and its lag is told")

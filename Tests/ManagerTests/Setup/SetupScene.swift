@@ -65,6 +65,7 @@ final class RecordedUnits: Sendable {
     private let calls = Mutex<[[String]]>([])
     private let enabled = Mutex<Set<String>>([])
     private let broken = Mutex<Set<String>>([])
+    private let isBehind = Mutex(false)
 
     var commands: [String] {
         calls.withLock { $0.filter { $0.first != "show" }.map { $0.joined(separator: " ") } }
@@ -72,6 +73,8 @@ final class RecordedUnits: Sendable {
 
     func forget() { calls.withLock { $0 = [] } }
     func breaks(_ unit: String) { broken.withLock { _ = $0.insert(unit) } }
+    /// Has it not read yet what its files have become.
+    func fallsBehind() { isBehind.withLock { $0 = true } }
     func mends() { broken.withLock { $0 = [] } }
 
     var control: UnitControl {
@@ -83,8 +86,10 @@ final class RecordedUnits: Sendable {
                 return [
                     "LoadState=loaded", "UnitFileState=\(isUp ? "enabled" : "disabled")",
                     "ActiveState=\(isUp ? "active" : "inactive")",
+                    "NeedDaemonReload=\(isBehind.withLock { $0 } ? "yes" : "no")",
                 ]
             }
+            if arguments.first == "daemon-reload" { isBehind.withLock { $0 = false } }
             guard arguments.first == "enable" else { return [] }
             guard !broken.withLock({ $0.contains(unit) }) else {
                 throw IOFailure("run", path: "systemctl", code: EINVAL)

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Settings
 import Setup
 import SnapshotModel
 import Testing
@@ -120,6 +121,71 @@ import Testing
         #expect(scene.systemd.commands == [])
     }
 
+    @Test func aRunThatWasCutShortBeforeSystemdHasReadItsFilesIsGoneOnWith() throws {
+        let scene = try SetupScene()
+        try reach(scene)
+        _ = try scene.setup()
+        scene.systemd.forget()
+        scene.systemd.fallsBehind()
+        #expect(try scene.setup().dropIns.map(\.action) == [.kept])
+        #expect(scene.systemd.commands == ["daemon-reload"])
+    }
+
+    // MARK: drop-ins that are there
+
+    private static let dropIn = "units/snapmgr-.service.d/volume-vm1.conf"
+
+    @Test func anOlderDropInOfItsOwnIsWrittenAnew() throws {
+        let scene = try SetupScene()
+        try reach(scene)
+        _ = try scene.setup()
+        let text = try scene.text(Self.dropIn)
+        try scene.write(UnitDropIns.mark + "\n[Service]\nReadWritePaths=-/old\n", to: Self.dropIn)
+        scene.systemd.forget()
+        #expect(try scene.setup(isDryRun: true).dropIns.map(\.action) == [.planned])
+        #expect(try scene.setup().dropIns.map(\.action) == [.made])
+        #expect(try scene.text(Self.dropIn) == text)
+        #expect(scene.systemd.commands == ["daemon-reload"])
+    }
+
+    @Test func aDropInOfSomebodyElsesStaysAndIsToldToDiffer() throws {
+        let scene = try SetupScene()
+        try reach(scene)
+        _ = try scene.setup()
+        try scene.write("[Service]\nReadWritePaths=-/mine\n", to: Self.dropIn)
+        #expect(try scene.setup().dropIns.map(\.action) == [.differs])
+        #expect(try scene.text(Self.dropIn) == "[Service]\nReadWritePaths=-/mine\n")
+    }
+
+    @Test func accessThatNoKnownMachineNeedsIsTold() throws {
+        let scene = try SetupScene()
+        try reach(scene)
+        try define(scene)
+        _ = try scene.setup()
+        try scene.write("", to: "guests/web.xml")
+        let file = try #require(try scene.setup().dropIns.last)
+        #expect(file.path == scene.path("units/snapmgr-serve@vm1.service.d/access.conf"))
+        #expect(file.action == .kept)
+    }
+
+    @Test func whatUnitsWaitForIsThePathThatTheVolumeRemembers() throws {
+        let scene = try SetupScene()
+        #expect(symlink(scene.path("vm1.img"), scene.path("passing")) == 0)
+        let run = SetupRun(
+            context: scene.fixture.manager.setups.context,
+            request: SetupRequest(
+                originPath: scene.path("passing"),
+                location: SettingsLocation(path: scene.machine.unitSettings, isRequired: false)),
+            machine: scene.machine,
+            facts: OriginFacts(path: scene.path("passing"), kind: .file, byteCount: 65_536),
+            name: "vm1", driver: scene.fixture.sessions, known: nil)
+        let origin = run.lastingOrigin
+        _ = try scene.setup("passing", name: "vm1")
+        let volume = try scene.fixture.nextCommand().volumes.show("vm1")
+        #expect(origin == volume.record.originPath)
+        #expect(origin == scene.path("vm1.img"))
+    }
+
     @Test func aUnitThatDoesNotStartIsToldAndTheNextRunTriesItAgain() throws {
         let scene = try SetupScene()
         try reach(scene)
@@ -176,6 +242,16 @@ import Testing
         #expect(try scene.fixture.manager.volumes.list().isEmpty)
         #expect(!scene.exists("etc/conf.d/vm1.toml"))
         #expect(try scene.setup(isDryRun: true).obstacle == problem)
+    }
+
+    @Test func aDryRunTellsThatSomebodyHasTheImageLocked() throws {
+        let scene = try SetupScene()
+        #expect(try scene.setup(isDryRun: true).obstacle == nil)
+        let claim = try scene.fixture.sessions.claimOrigin(
+            scene.path("vm1.img"), volume: "other", recorded: nil)
+        let obstacle = try scene.setup(isDryRun: true).obstacle
+        withExtendedLifetime(claim) {}
+        #expect(obstacle != nil)
     }
 
     @Test func theGroupOfAMachineThatIsShutDownMayConnect() throws {

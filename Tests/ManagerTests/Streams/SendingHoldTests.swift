@@ -33,9 +33,13 @@ struct SendingHoldTests {
                         ["\(id)"], isDryRun: false)
                 } catch { refusals.append(Problem(error).message) }
             }
+            do {
+                _ = try scene.fixture.nextCommand().volumes.remove(
+                    "a", keepsStore: false, isDryRun: false)
+            } catch { refusals.append(Problem(error).message) }
         }
         _ = try scene.manager.sends.send(SendRequest("\(ids[2])", base: "\(ids[0])"), to: sink)
-        #expect(refusals.count == 3)
+        #expect(refusals.count == 4)
         #expect(refusals.allSatisfy { $0.contains("is being sent") }, "\(refusals)")
         #expect(try scene.ids("a") == ids)
         // When it is over, they may go.

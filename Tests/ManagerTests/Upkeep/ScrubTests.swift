@@ -122,6 +122,48 @@ struct ScrubTests {
         #expect(try !scrub(ScrubRequest(restarts: true)).isResumed)
     }
 
+    @Test("a check goes on with a scrub that began on the same day, and with none that is older")
+    func age() throws {
+        try flip(1)
+        let volume = try fixture.catalog().volumes()[0]
+        let context = ManagerContext(catalog: try fixture.catalog(), options: fixture.options)
+        func begin() throws {
+            let outcome = try ScrubService(context: context).scrub(
+                volume, FileFolder(path: volume.storePath),
+                ScrubRequest(bytesPerSecond: 100_000, restarts: true, milliseconds: 150)
+            ) {}
+            #expect(!outcome.isDone)
+        }
+        try begin()
+        #expect(try check().contains { $0.message.hasPrefix("this went on") })
+        try begin()
+        try flip(1)
+        fixture.clock.advance(bySeconds: 2 * 86_400)
+        let findings = try check()
+        #expect(!findings.contains { $0.message.hasPrefix("this went on") })
+        #expect(findings.allSatisfy { $0.severity == .note })
+    }
+
+    @Test("damage is told, however much else was found before it, and more of it by number")
+    func muchDamage() throws {
+        var pass = ScrubRecord.Pass(begunAt: Timestamp(stored: 1))
+        for number in 0..<40 {
+            pass.add(Finding(.warning, object: "\(number)", message: "odd"))
+        }
+        pass.add(Finding(.damage, object: "a", message: "bad"))
+        #expect(pass.damageCount == 1)
+        #expect(pass.findings.contains { $0.severity == .damage })
+        #expect(pass.isPossible)
+        for _ in 0..<40 { pass.add(Finding(.damage, object: "a", message: "bad")) }
+        #expect(pass.damageCount == 41)
+        #expect(pass.isPossible)
+        var outcome = ScrubService.Outcome(pass: pass, isResumed: true, found: pass.findings)
+        #expect(outcome.findings.count { $0.severity == .damage } == 33)
+        #expect(outcome.findings.last?.message.contains("in 9 more places") == true)
+        outcome.found = []
+        #expect(outcome.findings.map(\.severity) == [.damage])
+    }
+
     @Test("one scrub of a volume at a time: who comes second is told so")
     func locked() throws {
         let uuid = try fixture.catalog().volumes()[0].record.uuid
@@ -143,6 +185,8 @@ struct ScrubTests {
         try Data(text.utf8).write(to: URL(filePath: path))
         let problem = #expect(throws: Problem.self) { try record() }
         #expect(problem?.code == .newerVersion)
+        // No reason for a tick to fail.
+        try tick(.weekly)
         try Data("{\"version\":1,\"vol".utf8).write(to: URL(filePath: path))
         #expect(try record().last == nil)
         #expect(try faults() == [])

@@ -190,6 +190,28 @@ struct CloneLayerTests {
         #expect(try folders(full) == [])
     }
 
+    @Test("A layer that says so is no clone again, and stays, while a record cannot be read")
+    func unmarkedLayerWithDoubt() throws {
+        let fixture = try fixture()
+        try clone("a", "b", fixture.engine)
+        _ = try fixture.engine.deleteClone("b")
+        let store = Store(folder: fixture.disk)
+        var layer = try #require(try store.clone(CloneOrdinal(rawValue: 1)))
+        layer.role = nil
+        try store.writeClone(layer)
+        let full = fixture.crashed(.keepAll)
+        try full.makeFolder("clones/000009")
+        try full.writeFile("clones/000009/clone.json", Array("{".utf8))
+        full.capacityBytes = full.allocatedBytes
+        let reopened = try EngineFixture(opening: full)
+        // Its layer cannot be marked on a full store before, and loses its record.
+        _ = try reopened.engine.deleteClone("a")
+        #expect(try folders(full) == [1, 9])
+        let again = try EngineFixture(opening: reopened.crashed(.keepAll))
+        #expect(again.engine.clones.isEmpty)
+        #expect(try folders(again.disk) == [1, 9])
+    }
+
     @Test("A clone is read and deleted whose layer has lost its record for that")
     func withdrawnLayer() throws {
         let fixture = try fixture()
@@ -237,7 +259,7 @@ struct CloneLayerTests {
         try doubtful.makeFolder("clones/000009")
         try doubtful.writeFile("clones/000009/clone.json", Array("{".utf8))
         _ = try EngineFixture(opening: doubtful)
-        #expect(try folders(doubtful) == [1, 9])
+        #expect(try folders(doubtful) == [1, 2, 9])
         #expect(try fixture.check().contains { $0.object.contains("000001") })
         #expect(try folders(fixture.reopened().disk) == [])
     }

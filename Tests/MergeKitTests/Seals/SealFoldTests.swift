@@ -57,6 +57,22 @@ struct SealFoldTests {
         #expect(try SealFixture.faults(disk).contains { $0.hasPrefix("snapshot 2") })
     }
 
+    @Test("while the seal of either area is damaged, nothing is moved", arguments: [1, 2])
+    func damagedSeal(ordinal: Int) throws {
+        let disk = try SealFixture.chain(6).crashed(.keepAll)
+        let seal = try disk.openFile(
+            StoreLayout.seal(SnapshotOrdinal(rawValue: ordinal)), writable: true)
+        try SealFixture.flip(seal, at: 260)
+        let again = try EngineFixture(opening: disk)
+        try again.delete(2, 3)
+        _ = try again.engine.collect()
+        var problem: Problem?
+        do { try fold(again) } catch let error as Problem { problem = error }
+        #expect(problem?.code == .corrupt)
+        _ = try again.engine.collect()
+        #expect(try Store(folder: disk).snapshotFolders().count == 6)
+    }
+
     @Test("a fold that a crash has cut leaves a seal that is gone on with")
     func cut() throws {
         let volume = try SealFixture.chain(8)

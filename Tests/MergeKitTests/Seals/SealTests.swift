@@ -225,4 +225,23 @@ struct SealTests {
         try SealFixture.seal(again)
         #expect(try SealFixture.faults(before) == [])
     }
+
+    @Test("wherever reading fails, no scrub ends as if all were well")
+    func neverSilent() throws {
+        let disk = try SealFixture.chain(4).crashed(.keepAll)
+        let reads = Monitored(0)
+        disk.observer = { operation in
+            guard operation.kind == .read else { return }
+            _ = reads.counted()
+        }
+        #expect(try StoreVerifier.scrubAll(disk, repair: false, proceed: {}) == [])
+        disk.observer = nil
+        for count in 0..<reads.withLock({ $0 }) {
+            disk.faults = FaultPlan(.error(EIO), kinds: [.read], after: count, isPermanent: true)
+            if let found = try? StoreVerifier.scrubAll(disk, repair: false, proceed: {}) {
+                #expect(found.contains { $0.severity == .damage }, "read \(count)")
+            }
+        }
+        disk.faults = nil
+    }
 }

@@ -11,7 +11,9 @@ struct MirrorListCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ context: CommandContext) throws {
-        let mirrors = try context.reader().mirrors.list()
+        let service = try context.reader().mirrors
+        let mirrors = try service.list()
+        let unreadable = try service.unreadable()
         try context.show(["mirrors": JSONValue(mirrors)]) {
             var table = Table([
                 .init(title: "NAME"), .init(title: "VOLUME"), .init(title: "TARGET"),
@@ -22,6 +24,7 @@ struct MirrorListCommand: ManagerCommand {
             ])
             return table.lines(mirrors.map(row), heading: context.terminal.bold)
         }
+        if let problem = unreadable.first { throw problem }
     }
 
     private func row(_ mirror: MirrorSummary) -> [String] {

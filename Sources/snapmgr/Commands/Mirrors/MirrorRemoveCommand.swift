@@ -20,8 +20,11 @@ struct MirrorRemoveCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let manager = try dryRun ? context.reader() : context.manager()
         let summary = try manager.mirrors.remove(name, isDryRun: dryRun)
-        try context.show(["mirror": summary.json, "dry_run": JSONValue(dryRun)]) {
-            "mirror \(name) \(dryRun ? "would be" : "is") removed; \(summary.record.target) keeps what it has\n"
+        // Of a damaged one there is no more.
+        let mirror: JSONValue = summary?.json ?? ["name": JSONValue(name)]
+        let target = summary?.record.target ?? "its target"
+        try context.show(["mirror": mirror, "dry_run": JSONValue(dryRun)]) {
+            "mirror \(name) \(dryRun ? "would be" : "is") removed; \(target) keeps what it has\n"
         }
     }
 }

@@ -18,7 +18,8 @@ struct SetupCommand: ManagerCommand {
             A filesystem on a partition or logical volume that this machine mounts is left to the kernel \
             (--driver dm); images and disks of virtual machines are served over NBD.
 
-            A second run finds what is there, and changes nothing; one that was cut short is gone on with.
+            A second run finds what is there, and changes nothing but drop-ins of its own that are to be \
+            others; one that was cut short is gone on with.
             """,
         examples: [
             "setup /srv/vm1.img", "setup /dev/vg0/srv --every 1h --keep light",

@@ -43,14 +43,15 @@ struct SetupText {
         switch action {
         case .made: "made"
         case .kept: "was there"
+        case .differs: "was there, is another one than setup writes, and stays"
         case .planned: report.isDryRun ? "would be made" : "not made"
         case .failed: "FAILED"
         }
     }
 
-    /// What a file that is not there yet would have in it.
+    /// What a file that is not there yet, or is another one, would have in it.
     private func fileText(_ file: SetupReport.File) -> String {
-        guard file.action == .planned, let text = file.text else { return "" }
+        guard [.planned, .differs].contains(file.action), let text = file.text else { return "" }
         return text.split(separator: "\n", omittingEmptySubsequences: false).map { "\n    \($0)" }
             .joined()
     }

@@ -10,7 +10,8 @@ struct CheckCommand: ManagerCommand {
             Ends with 1 when damage is found that was not repaired.
 
             --data compares what snapshots hold with what was sealed when it had become final, and reads \
-            the rest. It may run while the volume is served. When it is interrupted, the next one goes on.
+            the rest. It may run while the volume is served. When it is interrupted, the next one within a \
+            day goes on.
             """,
         examples: [
             "check", "check data --data", "check data --data --limit 50MiB",
