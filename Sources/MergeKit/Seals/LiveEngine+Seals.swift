@@ -79,6 +79,10 @@ extension LiveEngine {
                         "run \(.check(engine.record.name, readsData: true)) to see what can be done"
                 )
             }
+            // Behind the volume's end the last chunk of an area is anything: of it the bytes are summed as they
+            // lie in the area that takes them over, which is done in the background.
+            let geometry = engine.geometry
+            guard origin.rawValue < geometry.volumeBytes / geometry.chunkBytes else { return }
             moved[origin] = sum
             if sealed == nil { areUnsealed = true }
         }

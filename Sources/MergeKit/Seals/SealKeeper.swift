@@ -32,10 +32,7 @@ final class SealKeeper: Sendable {
         self.reserveBytes = reserveBytes
         openedAt = chain.indexLimit
         let known = Set(chain.snapshots.map(\.manifest.ordinal))
-        if let found = try? store.sealOrdinals() {
-            try? store.removeSeals(found.filter { $0 >= chain.indexLimit || !known.contains($0) })
-        }
-        try? store.removeSealDrafts()
+        try? store.sweepSeals { $0 >= chain.indexLimit || !known.contains($0) }
         state = Monitored(State())
     }
 
@@ -106,8 +103,15 @@ final class SealKeeper: Sendable {
         _ library: AreaLibrary
     ) throws(Problem) -> SealJob? {
         let isLate = manifest.ordinal < openedAt
-        let present: AreaSeal?
-        do throws(SealFault) { present = try store.seal(manifest.ordinal, of: record) } catch {
+        var present: AreaSeal?
+        do throws(SealFault) {
+            // Most have theirs, and say so in their headers.
+            present = try store.seal(manifest.ordinal, of: record, checksSums: false)
+            if let seal = present, seal.descent(of: manifest, next: next) != .foreign {
+                guard seal.header.isGrowing else { return nil }
+                present = try store.seal(manifest.ordinal, of: record)
+            }
+        } catch {
             switch error {
             case .foreign: present = nil
             case .damaged, .newer: return nil
@@ -121,7 +125,6 @@ final class SealKeeper: Sendable {
         }
         let map = try library.read(manifest)
         if let present, present.descent(of: manifest, next: next) != .foreign {
-            guard present.header.isGrowing else { return nil }
             return try completion(of: present, manifest, next, map, record)
         }
         guard hasRoom(map.count) else { return nil }

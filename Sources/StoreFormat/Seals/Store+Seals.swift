@@ -6,16 +6,21 @@ package import System
 extension Store {
     /// The snapshots whose areas have seals, of whatever content.
     package func sealOrdinals() throws(Problem) -> Set<SnapshotOrdinal> {
+        Set(try sealNames().compactMap(StoreLayout.sealOrdinal))
+    }
+
+    private func sealNames() throws(Problem) -> [String] {
         guard try exists(StoreLayout.seals) else { return [] }
-        let names = try doing { () throws(IOFailure) in
+        return try doing { () throws(IOFailure) in
             try folder.isFolder(StoreLayout.seals) ? folder.list(StoreLayout.seals) : []
         }
-        return Set(names.compactMap(StoreLayout.sealOrdinal))
     }
 
     /// The seal of a snapshot's area; nil when there is none.
+    ///
+    /// - Parameter checksSums: whether all of it is looked at, or its header alone.
     package func seal(
-        _ ordinal: SnapshotOrdinal, of record: VolumeRecord
+        _ ordinal: SnapshotOrdinal, of record: VolumeRecord, checksSums: Bool = true
     ) throws(SealFault) -> AreaSeal? {
         let file: any BlockDevice
         do throws(IOFailure) {
@@ -25,7 +30,8 @@ extension Store {
             throw .unreadable(error.description)
         }
         return try AreaSeal(
-            file, uuid: record.uuid, chunkBytes: record.geometry.chunkBytes, ordinal: ordinal)
+            file, uuid: record.uuid, chunkBytes: record.geometry.chunkBytes, ordinal: ordinal,
+            checksSums: checksSums)
     }
 
     /// A file in which a seal is written.
@@ -88,12 +94,13 @@ extension Store {
         }
     }
 
-    /// The same of all seals.
-    package func removeSealDrafts() throws(Problem) {
-        guard try exists(StoreLayout.seals) else { return }
+    /// Removes what a crash left of all seals that were being written, and the seals that are of no use any more. The
+    /// folder is listed once.
+    package func sweepSeals(_ isUseless: (SnapshotOrdinal) -> Bool) throws(Problem) {
+        let names = try sealNames()
+        try removeSeals(names.compactMap(StoreLayout.sealOrdinal).filter(isUseless))
         try doing { () throws(IOFailure) in
-            guard try folder.isFolder(StoreLayout.seals) else { return }
-            for name in try folder.list(StoreLayout.seals)
+            for name in names
             where name.hasSuffix(StoreLayout.draftSuffix) && StoreLayout.isSealFile(name) {
                 try folder.removeFile(StoreLayout.seals + "/" + name)
             }
