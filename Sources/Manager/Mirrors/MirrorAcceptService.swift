@@ -171,7 +171,7 @@ extension MirrorAcceptService {
     private func hold(_ order: PeerOrder, _ greeting: PeerGreeting, owner: String) throws {
         try Reconciler(context).withVolume(greeting.volume) { volume in
             let id = try row(order, volume)
-            let reason = String((order.reason ?? "").prefix(Self.reasonCharacters))
+            let reason = (order.reason ?? "").cut(toScalars: Self.reasonScalars)
             guard
                 try !context.catalog.holds(snapshot: id).contains(where: {
                     $0.owner == owner && $0.reason == reason
@@ -181,7 +181,8 @@ extension MirrorAcceptService {
         }
     }
 
-    private static let reasonCharacters = 256
+    /// What a source sends is kept in the catalog, where a Character may be of any length.
+    private static let reasonScalars = 256
 
     /// Ends the mirror's holds here but for one snapshot's.
     private func letGo(
