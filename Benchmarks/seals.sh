@@ -2,7 +2,7 @@
 # Seals: what a check of the data takes against reading the same files with dd, and what sealing costs first
 # writes, in alternating runs: after a snapshot, while the area before it is sealed, and without seals to make.
 # Usage: Benchmarks/seals.sh [ROUNDS]     5 by default; needs qemu-utils, nbdkit, libnbd-bin and a release build
-# BENCH_MIB (2048), SNAPMGR_BENCH_DIR (/var/tmp)
+# BENCH_MIB (2048, in steps of 256), SNAPMGR_BENCH_DIR (/var/tmp)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -62,34 +62,39 @@ dd if=/dev/urandom of=disk.img bs=1M count="$mib" status=none
 
 echo "## First writes, ms: while the area before is sealed, and when all is sealed"
 start
-# An area of the whole volume, which takes long to seal.
-qemu-io -f raw "$uri" -c "write -q -P 1 0 ${mib}M" -c flush >/dev/null
+# An area of the whole volume, which takes long to seal; a request has at most 2 GiB less a sector.
+for ((place = 0; place < mib; place += 256)); do
+    qemu-io -f raw "$uri" -c "write -q -P 1 ${place}M 256M" -c flush >/dev/null
+done
 "$snapmgr" snapshot data >/dev/null
 wait_for 1
 sealed=1
-for ((round = 1; round <= rounds; round++)); do
-    # With nothing to seal: the area before is empty but for the writes of the round before, and sealed.
+# measure KIND: first writes, and a snapshot after them, so that the next ones are made while the area is sealed.
+measure() {
+    [[ $1 == busy ]] || wait_for "$sealed"
+    local begun taken
     begun=$(now)
     write 2
-    quiet=$(since "$begun")
+    taken=$(since "$begun")
     "$snapmgr" snapshot data >/dev/null
     sealed=$((sealed + 1))
-    # While that area is sealed.
-    begun=$(now)
-    write 3
-    busy=$(since "$begun")
-    "$snapmgr" snapshot data >/dev/null
-    sealed=$((sealed + 1))
-    wait_for "$sealed"
-    echo "$quiet" >>quiet
-    echo "$busy" >>busy
-    echo "$quiet $busy"
+    echo "$taken" >>"$1"
+    echo "$1 $taken"
+}
+# Each kind comes first in every other round: what is written later costs the disk more.
+for ((round = 1; round <= rounds; round++)); do
+    if ((round % 2)); then
+        measure quiet
+        measure busy
+    else
+        measure busy
+        measure quiet
+    fi
 done
+wait_for "$sealed"
 stop
-quiet=$(median <quiet)
-busy=$(median <busy)
-awk -v quiet="$quiet" -v busy="$busy" \
-    'BEGIN { printf "median %d against %d: %+.1f %%\n", busy, quiet, (busy / quiet - 1) * 100 }'
+paste busy quiet | awk '{ printf "%.1f\n", ($1 / $2 - 1) * 100 }' | median |
+    sed 's/.*/median of the rounds: & % longer while the area before is sealed/'
 
 echo "## Reading all areas, ms: dd, and check --data less a check without"
 forget() { sync; [[ ! -w /proc/sys/vm/drop_caches ]] || echo 3 >/proc/sys/vm/drop_caches; }
@@ -110,7 +115,6 @@ for ((round = 1; round <= rounds; round++)); do
     echo "$scrub" >>scrub
     echo "$read $scrub"
 done
-read=$(median <read)
-scrub=$(median <scrub)
-awk -v read="$read" -v scrub="$scrub" -v kib="$(du -skc "$store" disk.img | tail -1 | cut -f 1)" \
-    'BEGIN { printf "median %d against %d: %.2f of dd, %d MiB/s\n", scrub, read, read / scrub, kib / 1.024 / scrub }'
+paste read scrub | awk '{ printf "%.2f\n", $1 / $2 }' | median | sed 's/.*/median of the rounds: & of dd/'
+awk -v scrub="$(median <scrub)" -v kib="$(du -skc "$store" disk.img | tail -1 | cut -f 1)" \
+    'BEGIN { printf "%d MiB/s\n", kib / 1.024 / scrub }'

@@ -222,24 +222,6 @@ package final class GrowingArea: Sendable {
     package var entryCount: Int { monitor.withLock { state.committed.entries.count } }
     package var isInvalid: Bool { monitor.withLock { state.isInvalid } }
 
-    /// The committed entries as a chunk map.
-    package func chunkMap() -> ChunkMap { ChunkMap(ascending: entries(after: 0)) }
-
-    /// The committed entries as a source map.
-    ///
-    /// - Parameter known: what this said before: only what came since is sorted.
-    func sourceMap(extending known: SourceMap = SourceMap()) -> SourceMap {
-        known.extended(by: SourceMap(ascending: entries(after: known.count), ordinal: ordinal))
-    }
-
-    /// The committed entries behind the first so many, by their chunks of the origin.
-    private func entries(after count: Int) -> [AreaEntry] {
-        // A real copy: others append to the array as soon as the lock is free.
-        var entries = monitor.withLock { state.committed.entries.dropFirst(count).map { $0 } }
-        entries.sort { $0.origin < $1.origin }
-        return entries
-    }
-
     // MARK: Preserving
 
     /// Whether all the chunks have committed exceptions: the answer for most writes, at the cost of

@@ -84,7 +84,8 @@ package struct AreaReader {
     }
 
     /// Makes a map of entries; no origin chunk and no chunk of the area may appear twice.
-    package static func chunkMap(of entries: [AreaEntry]) throws(AreaFault) -> ChunkMap {
+    package static func chunkMap(of entries: consuming [AreaEntry]) throws(AreaFault) -> ChunkMap {
+        // Where nobody else has them they are sorted where they are.
         var sorted = entries
         sorted.sort { $0.area < $1.area }
         if let twice = zip(sorted, sorted.dropFirst()).first(where: { $0.area == $1.area }) {

@@ -2,11 +2,11 @@ package import SnapshotModel
 
 /// The entries of an area as runs, which are as long as they can be: what maps are made of, without a
 /// second list of them.
-struct EntryRuns {
+package struct EntryRuns {
     private let entries: [AreaEntry]
 
     /// - Parameter entries: ascending by their chunks of the origin, none of which is there twice.
-    init(_ entries: [AreaEntry]) { self.entries = entries }
+    package init(_ entries: [AreaEntry]) { self.entries = entries }
 
     var count: Int {
         var count = 0
@@ -14,7 +14,8 @@ struct EntryRuns {
         return count
     }
 
-    func forEach(_ body: (ChunkRun) -> Void) {
+    /// Calls for each run, ascending.
+    package func forEach(_ body: (ChunkRun) -> Void) {
         guard let first = entries.first else { return }
         var run = ChunkRun(origin: first.origin, area: first.area, count: 1)
         for entry in entries.dropFirst() {
@@ -36,19 +37,6 @@ extension ChunkMap {
         let runs = EntryRuns(entries)
         var map = ChunkMap(capacity: runs.count)
         runs.forEach { map.append($0) }
-        self = map
-    }
-}
-
-extension SourceMap {
-    /// - Parameter entries: ascending by their chunks of the origin, none of which is there twice.
-    package init(ascending entries: [AreaEntry], ordinal: SnapshotOrdinal) {
-        let runs = EntryRuns(entries)
-        var map = SourceMap(capacity: runs.count)
-        runs.forEach {
-            map.append(
-                SourceRun(origin: $0.origin, count: $0.count, ordinal: ordinal, area: $0.area))
-        }
         self = map
     }
 }
