@@ -248,6 +248,10 @@ extension LocalSession {
         return report
     }
 
+    package func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID] {
+        engine.openSnapshots
+    }
+
     package func label(
         _ id: SnapshotID, _ labels: SnapshotLabels, for client: any RequestClient
     ) throws(Problem) {

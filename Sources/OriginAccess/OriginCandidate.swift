@@ -75,7 +75,9 @@ struct OriginCandidate {
 
     /// What is written through a loop device is preserved for nobody.
     func requireNoLoopDevice() throws(Problem) {
-        guard isFile, let loop = LoopDevice.writers(of: backingFile).first else { return }
+        guard isFile else { return }
+        let writers = try doing { () throws(IOFailure) in try LoopDevice.writers(of: backingFile) }
+        guard let loop = writers.first else { return }
         throw Problem(
             .refused,
             "the origin \(path) of volume \(volume) is open for writing through the loop device "
@@ -97,7 +99,9 @@ struct OriginCandidate {
     /// The file behind a loop device is locked as if it were the origin; nil for anything else, and
     /// for a file that cannot be reached from here.
     func lockBacking() throws(Problem) -> OriginFile? {
-        guard !isFile, let backing = LoopDevice.backing(of: file.number),
+        guard !isFile else { return nil }
+        let found = try doing { () throws(IOFailure) in try LoopDevice.backing(of: file.number) }
+        guard let backing = found,
             let file = try? OriginFile(
                 path: backing.path, isWritable: false, followsLink: true),
             LoopDevice.BackingFile(device: file.status.device, inode: file.status.inode)
@@ -114,7 +118,7 @@ struct OriginCandidate {
             return try DeviceClaim(path: path)
         } catch {
             guard error.code == EBUSY else { throw Problem(error) }
-            let holders = DeviceHolder.list(of: file.number).filter { !$0.isProcess(getpid()) }
+            let holders = DeviceHolder.known(of: file.number).filter { !$0.isProcess(getpid()) }
             throw Problem(
                 .refused, "the origin \(path) of volume \(volume) is \(Self.description(holders))",
                 hint: "close or unmount it, then run the command again; see `lsblk \(path)`")
@@ -153,7 +157,7 @@ struct OriginCandidate {
                 of: LoopDevice.BackingFile(device: file.status.device, inode: file.status.inode)
             ).map(\.process)
         }
-        return DeviceHolder.list(of: file.number).compactMap { holder in
+        return DeviceHolder.known(of: file.number).compactMap { holder in
             guard case .process(let process) = holder, process.id != Int(getpid()) else {
                 return nil
             }

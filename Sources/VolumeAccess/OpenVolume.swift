@@ -6,6 +6,8 @@ package protocol OpenVolume: VolumeSession {
     func status(for client: any RequestClient) throws(Problem) -> VolumeStatus
     /// Who has the volume open for writing through this process; nil when nobody has.
     func clients(for client: any RequestClient) throws(Problem) -> ClientPresence?
+    /// The snapshots that somebody reads, and that are not deleted therefore, in any order.
+    func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID]
     /// From now on this session changes the volume's content under its clients, too.
     func overruleClients(for client: any RequestClient) throws(Problem)
     /// Has this process let the volume go, soon.
@@ -208,6 +210,7 @@ extension OpenVolume {
         switch request {
         case .status: return .status(try status(for: client))
         case .warnings: return .warnings(warnings)
+        case .openSnapshots: return .openSnapshots(try openSnapshots(for: client))
         case .clients: return .clients(try clients(for: client))
         case .overruleClients: try overruleClients(for: client)
         case .letGo: try letGo(for: client)

@@ -6,6 +6,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case status
     /// What the process that has the volume open has found; cheap, which ``status`` is not.
     case warnings
+    /// The snapshots that somebody reads, and that are not deleted therefore.
+    case openSnapshots
 
     /// Takes one snapshot: prepare, hold, commit and release at once.
     case snapshot(SnapshotRequest)
@@ -76,7 +78,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     case letGo
 
     private enum CodingKeys: String, CodingKey {
-        case status, warnings, snapshot, prepareSnapshot, prepareRevert, holdIO = "hold", commit,
+        case status, warnings, openSnapshots, snapshot, prepareSnapshot, prepareRevert,
+            holdIO = "hold", commit,
             rollBack,
             releaseIO = "release", previewRevert, revert, previewRevertWith, revertWith,
             mergeStatus, pauseMerge, resumeMerge,
@@ -91,7 +94,8 @@ extension VolumeRequest {
     /// Whether it does no work on the disk to speak of.
     package var onlyLooks: Bool {
         switch self {
-        case .status, .warnings, .mergeStatus, .pauseMerge, .resumeMerge, .throttleMerge, .rollBack,
+        case .status, .warnings, .openSnapshots, .mergeStatus, .pauseMerge, .resumeMerge,
+            .throttleMerge, .rollBack,
             .releaseIO,
             .clients, .overruleClients, .previewCreateClone, .previewDeleteClone:
             true
@@ -110,6 +114,7 @@ package enum VolumeReply: Hashable, Sendable, Codable {
     case done
     case status(VolumeStatus)
     case warnings([Advice])
+    case openSnapshots([SnapshotID])
     case snapshot(SnapshotOutcome)
     /// A commit's result: what was taken, and what was reverted.
     case committed(snapshot: SnapshotOutcome?, revert: RevertOutcome?)

@@ -58,6 +58,18 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/openSnapshots``; a server of an older version knows of none.
+    package func openSnapshots() throws(Problem) -> Set<SnapshotID> {
+        do throws(Problem) {
+            return try ask(.openSnapshots) {
+                if case .openSnapshots(let ids) = $0 { Set(ids) } else { nil }
+            }
+        } catch {
+            guard error.code == .usage, mergesByItself else { throw error }
+            return []
+        }
+    }
+
     /// ``VolumeRequest/snapshot(_:)``.
     package func takeSnapshot(_ request: SnapshotRequest) throws(Problem) -> SnapshotOutcome {
         try ask(.snapshot(request)) { if case .snapshot(let taken) = $0 { taken } else { nil } }

@@ -42,9 +42,9 @@ import Testing
     }
 
     @Test("H3: what a filesystem lies on is followed through volumes, loop devices and partitions")
-    func follows() {
+    func follows() throws {
         var lineage = DeviceLineage(system: Machine())
-        lineage.add(filesystem: Machine.btrfs.encoded, at: "/btrfs")
+        try lineage.add(filesystem: Machine.btrfs.encoded, at: "/btrfs")
         #expect(
             lineage.devices
                 == [Machine.logical, Machine.loop, Machine.partition, Machine.disk])
@@ -52,17 +52,17 @@ import Testing
     }
 
     @Test("H3: a disk does not lie on its partition")
-    func direction() {
+    func direction() throws {
         var lineage = DeviceLineage(system: Machine())
-        lineage.add(filesystem: Machine.disk.encoded, at: "/")
+        try lineage.add(filesystem: Machine.disk.encoded, at: "/")
         #expect(lineage.devices == [Machine.disk])
         #expect(lineage.files.isEmpty)
     }
 
     @Test("H3: a loop device over a block device lies on that device, not on what its node lies on")
-    func loopOverDevice() {
+    func loopOverDevice() throws {
         var lineage = DeviceLineage(system: Machine())
-        lineage.add(Machine.over)
+        try lineage.add(Machine.over)
         #expect(lineage.devices == [Machine.over, Machine.partition, Machine.disk])
         #expect(lineage.files.isEmpty)
     }

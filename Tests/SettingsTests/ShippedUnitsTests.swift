@@ -19,6 +19,17 @@ import Testing
         #expect(modes == ["mixed"] || modes == ["process"])
     }
 
+    @Test(
+        "daily 11: units that need stores try again when one is missing, and not what stays wrong",
+        arguments: ["snapmgr-activate.service", "snapmgr-serve@.service"])
+    func retries(_ unit: String) throws {
+        #expect(try Self.values("Restart", of: unit) == ["on-failure"])
+        let prevented = try Self.values("RestartPreventExitStatus", of: unit)
+            .flatMap { $0.split(separator: " ") }
+        #expect(Set(prevented).isSuperset(of: ["2", "4", "13"]))
+        #expect(!prevented.contains("5"))
+    }
+
     @Test("low: units that change devices may set who opens the nodes", arguments: deviceUnits)
     func owners(_ unit: String) throws {
         let powers = try Self.values("CapabilityBoundingSet", of: unit)

@@ -259,6 +259,11 @@ extension DeviceSession {
 // MARK: - Deleting, exporting
 
 extension DeviceSession {
+    package func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID] {
+        try tidy()
+        return try volume.views().filter { $0.value > 0 }.map(\.key)
+    }
+
     package func previewDelete(
         _ ids: [SnapshotID], for client: any RequestClient
     ) throws(Problem) -> DeleteReport {

@@ -81,6 +81,6 @@ package struct DeviceTakedown {
         }
         // The origin may be a loop device itself; it is not ours.
         if let origin = try stack.liveOrigin() { numbers.remove(origin) }
-        return LoopDevice.all().filter { numbers.contains($0.number) && stack.isOfStore($0) }
+        return try stack.allLoops().filter { numbers.contains($0.number) && stack.isOfStore($0) }
     }
 }

@@ -90,7 +90,7 @@ package struct DeviceVolumeDriver: VolumeDriver {
     ) throws(Problem) -> any OriginClaim {
         let origin = try OriginGuard.acquire(path: path, volume: place.name, recorded: nil)
         let number = try doing { () throws(IOFailure) in try BlockDevices.number(path) }
-        let marks = DeviceMarks.of(number)
+        let marks = try doing { () throws(IOFailure) in try DeviceMarks.of(number) }
         try Store(folder: FileFolder(path: place.storePath))
             .nameOrigin(path, origin.open()) { $0.deviceIdentity = marks.isEmpty ? nil : marks }
         return origin

@@ -36,7 +36,9 @@ package struct OriginUse {
     private func require(_ counts: (DeviceHolder) -> Bool) throws(Problem) {
         let deadline = Deadline(milliseconds: Self.lookMilliseconds)
         while true {
-            let holders = DeviceHolder.list(of: number).filter(counts)
+            let holders = try doing { () throws(IOFailure) in
+                try DeviceHolder.list(of: number)
+            }.filter(counts)
             let isClaimed = isClaimed()
             guard isClaimed || !holders.isEmpty else { return }
             let isPassing = !isClaimed && holders.allSatisfy(\.isProcess)

@@ -10,7 +10,7 @@ struct Holders {
     /// The program that `snapmgr serve` becomes.
     private static let server = "nbdkit"
 
-    init(of number: DeviceNumber) { self.init(DeviceHolder.list(of: number)) }
+    init(of number: DeviceNumber) { self.init(DeviceHolder.known(of: number)) }
 
     init(_ list: [DeviceHolder]) { self.list = list }
 

@@ -15,9 +15,14 @@ extension VolumeStack {
 
     private func isOwn(_ loop: LoopDevice) -> Bool { loop.label == label }
 
+    /// One that could not be looked at would be attached a second time, or left behind.
+    func allLoops() throws(Problem) -> [LoopDevice] {
+        try doing { () throws(IOFailure) in try LoopDevice.all() }
+    }
+
     /// The loop device of a file of the store, attached if need be.
     func loop(_ name: String, isReadOnly: Bool) throws(Problem) -> LoopDevice {
-        try loop(name, isReadOnly: isReadOnly, among: LoopDevice.all())
+        try loop(name, isReadOnly: isReadOnly, among: allLoops())
     }
 
     /// The read-only loop devices of areas, those of clones included, attached if need be.
@@ -25,7 +30,7 @@ extension VolumeStack {
         _ ordinals: Set<SnapshotOrdinal>
     ) throws(Problem) -> [SnapshotOrdinal: DeviceReference] {
         // Listed once: each look at a device is a handful of system calls.
-        let known = LoopDevice.all()
+        let known = try allLoops()
         var loops: [SnapshotOrdinal: DeviceReference] = [:]
         for ordinal in ordinals {
             let name =
@@ -40,7 +45,7 @@ extension VolumeStack {
     func ownLoops(_ name: String) throws(Problem) -> [LoopDevice] {
         let path = folder.path + "/" + name
         let backing = try doing { () throws(IOFailure) in try LoopDevice.BackingFile(path: path) }
-        return LoopDevice.all().filter {
+        return try allLoops().filter {
             $0.backing == backing && !$0.isReadOnly && (isOwn($0) || isOfEarlierVersion($0))
         }
     }
@@ -67,7 +72,7 @@ extension VolumeStack {
 
     /// Detaches the loop devices of the store's files that no device of the volume uses.
     func detachUnusedLoops() throws(Problem) {
-        let loops = LoopDevice.all().filter {
+        let loops = try allLoops().filter {
             $0.backingNumber == nil && (isOwn($0) || isOfEarlierVersion($0))
         }
         guard !loops.isEmpty else { return }
@@ -119,18 +124,18 @@ extension VolumeStack {
     /// this process. Best effort: without it the loss is seen, and said.
     func hold(_ ordinal: SnapshotOrdinal) {
         guard let info = try? info(.snapshot(ordinal)), info.hasLiveTable,
-            holds(info.number).isEmpty, let path = BlockDevices.path(info.number)
+            (try? holds(info.number))?.isEmpty ?? false, let path = BlockDevices.path(info.number)
         else { return }
         _ = try? LoopDevice.attach(
             path: path, isReadOnly: true, directIO: false, label: label, part: Self.heldPart)
     }
 
-    private func holds(_ number: DeviceNumber) -> [LoopDevice] {
-        LoopDevice.all().filter { $0.backingNumber == number && isOwn($0) }
+    private func holds(_ number: DeviceNumber) throws(Problem) -> [LoopDevice] {
+        try allLoops().filter { $0.backingNumber == number && isOwn($0) }
     }
 
     /// Lets go of a snapshot's device, so that it can be removed.
     func letLoose(_ number: DeviceNumber) throws(Problem) {
-        for loop in holds(number) { try detach(loop) }
+        for loop in try holds(number) { try detach(loop) }
     }
 }

@@ -19,7 +19,7 @@ extension VolumeStack {
     func limitsOfOthers() throws(Problem) -> [MergeLimits?] {
         let own = DeviceIdentity.prefix(volumeUUID: record.uuid)
         let devices = try asking { () throws(DeviceFailure) in try mapper.devices() }
-        let loops = LoopDevice.all()
+        let loops = try allLoops()
         var limits: [MergeLimits?] = []
         for device in devices where !device.uuid.hasPrefix(own) {
             guard case .overlay(let revert) = device.name.volumePart?.part else { continue }

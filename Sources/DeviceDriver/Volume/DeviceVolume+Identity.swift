@@ -6,10 +6,15 @@ package import SnapshotModel
 // Whether the device at the origin's path is the volume's own. After a crash its content says little:
 // a merge that is pending must not be let loose on another disk, nor the volume be mounted from it.
 extension DeviceVolume {
+    /// What tells a device from all others, as far as the kernel and udev know.
+    func marks(of number: DeviceNumber) throws(Problem) -> [String: String] {
+        try doing { () throws(IOFailure) in try DeviceMarks.of(number) }
+    }
+
     /// Refuses a device that is known to be another one.
     func requireSameDevice(_ number: DeviceNumber) throws(Problem) {
         guard let known = record.deviceIdentity,
-            let (mark, own, found) = DeviceMarks.difference(known, DeviceMarks.of(number))
+            let (mark, own, found) = DeviceMarks.difference(known, try marks(of: number))
         else { return }
         throw Problem(
             .refused,
@@ -23,7 +28,7 @@ extension DeviceVolume {
     /// Takes the device at the origin's path as the volume's from now on, whatever it is, and knows it
     /// at once: should the activation fail, no third one is taken by the next.
     package func acceptDevice() throws(Problem) {
-        let marks = DeviceMarks.of(try originNumber())
+        let marks = try marks(of: originNumber())
         if var revert = state.revert?.record, revert.overwrittenSums != nil {
             revert.overwrittenSums = nil
             try store.writeRevert(revert)
@@ -48,7 +53,7 @@ extension DeviceVolume {
 
     private func noteMarks() throws(Problem) {
         guard let number = try stack.liveOrigin() else { return }
-        let found = DeviceMarks.of(number)
+        let found = try marks(of: number)
         // What is not known now, because udev has not come to it yet, may be later.
         let marks = (record.deviceIdentity ?? [:]).merging(found) { _, new in new }
         guard !found.isEmpty, marks != record.deviceIdentity else { return }

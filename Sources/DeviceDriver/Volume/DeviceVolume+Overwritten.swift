@@ -56,15 +56,17 @@ extension DeviceVolume {
                     "would overwrite what was not there")
             }
         }
-        if isProven || isKnown(number) { return }
+        if isProven { return }
+        if try isKnown(number) { return }
         guard try comparedSamples().fitting == 0 else { return }
         throw stranger(
             "may not be the origin of volume \(record.name): nothing shows that it is", revert,
             "would overwrite what it holds")
     }
 
-    private func isKnown(_ number: DeviceNumber) -> Bool {
-        record.deviceIdentity.map { DeviceMarks.agree($0, DeviceMarks.of(number)) } ?? false
+    private func isKnown(_ number: DeviceNumber) throws(Problem) -> Bool {
+        guard let known = record.deviceIdentity else { return false }
+        return DeviceMarks.agree(known, try marks(of: number))
     }
 
     private func stranger(

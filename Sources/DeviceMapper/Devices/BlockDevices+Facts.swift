@@ -1,4 +1,5 @@
 internal import Glibc
+package import System
 
 // What the kernel says of a device by its number, which no path can lead astray.
 extension BlockDevices {
@@ -6,26 +7,28 @@ extension BlockDevices {
 
     /// Nil when there is no such device.
     package static func sizeInSectors(_ number: DeviceNumber) -> Int? {
-        SystemFile.line(folder(number) + "/size").flatMap { Int(digits: $0) }
+        SystemHint.line(folder(number) + "/size").flatMap { Int(digits: $0) }
     }
 
     /// The bytes of a logical sector; nil when there is no such device.
     package static func logicalBlockSize(_ number: DeviceNumber) -> Int? {
         // A partition has its disk's queue.
         ["/queue", "/../queue"].lazy.compactMap {
-            SystemFile.line(folder(number) + $0 + "/logical_block_size")
+            SystemHint.line(folder(number) + $0 + "/logical_block_size")
         }.first.flatMap { Int(digits: $0) }
     }
 
     /// Whether the kernel takes no writes: a disk that is so, or that `blockdev --setro` made so.
     package static func isReadOnly(_ number: DeviceNumber) -> Bool {
-        SystemFile.line(folder(number) + "/ro") == "1"
+        SystemHint.line(folder(number) + "/ro") == "1"
     }
 
     /// The disk that a partition is a part of; nil for what is not a partition.
-    package static func disk(ofPartition number: DeviceNumber) -> DeviceNumber? {
-        guard SystemFile.line(folder(number) + "/partition") != nil else { return nil }
-        return SystemFile.line(folder(number) + "/../dev").flatMap { DeviceNumber(text: $0) }
+    package static func disk(
+        ofPartition number: DeviceNumber
+    ) throws(IOFailure) -> DeviceNumber? {
+        guard try SystemFile.line(folder(number) + "/partition") != nil else { return nil }
+        return try SystemFile.line(folder(number) + "/../dev").flatMap { DeviceNumber(text: $0) }
     }
 }
 
@@ -44,7 +47,7 @@ extension BlockDevices {
         let isMapped = kernelName(number)?.hasPrefix("dm-") ?? false
         let folder = isMapped ? "/dev/mapper" : "/dev/disk/by-id"
         // A physical volume's name by its UUID is one by what the device holds.
-        let names = SystemFile.names(folder).filter { !$0.hasPrefix("lvm-pv-uuid-") }
+        let names = SystemHint.names(folder).filter { !$0.hasPrefix("lvm-pv-uuid-") }
         return names.sorted(by: isBetter).map { "\(folder)/\($0)" }.first {
             (try? self.number($0)) == number
         }
@@ -72,12 +75,12 @@ extension BlockDevices {
     }
 
     /// Of the device with this number.
-    package static func labels(_ number: DeviceNumber) -> Labels {
+    package static func labels(_ number: DeviceNumber) throws(IOFailure) -> Labels {
         let folder = folder(number)
         return Labels(
-            mapperName: SystemFile.line(folder + "/dm/name"),
-            mapperUUID: SystemFile.line(folder + "/dm/uuid"),
-            isPartition: SystemFile.line(folder + "/partition") != nil,
-            isLoop: SystemFile.line(folder + "/loop/backing_file") != nil)
+            mapperName: try SystemFile.line(folder + "/dm/name"),
+            mapperUUID: try SystemFile.line(folder + "/dm/uuid"),
+            isPartition: try SystemFile.line(folder + "/partition") != nil,
+            isLoop: try SystemFile.line(folder + "/loop/backing_file") != nil)
     }
 }

@@ -21,7 +21,7 @@ package enum BlockDevices {
 
     /// The kernel's own name of a device, such as `sda1` or `dm-3`; nil if there is none.
     package static func kernelName(_ number: DeviceNumber) -> String? {
-        guard let target = SystemFile.link("/sys/dev/block/\(number)") else { return nil }
+        guard let target = SystemHint.link("/sys/dev/block/\(number)") else { return nil }
         return PathHalves(target).name
     }
 

@@ -1,3 +1,5 @@
+package import System
+
 /// Something that keeps a block device open.
 package enum DeviceHolder: Hashable, Sendable {
     /// A filesystem is mounted from it. The process is one that sees the mount, where this one does
@@ -23,20 +25,27 @@ package enum DeviceHolder: Hashable, Sendable {
 }
 
 extension DeviceHolder {
-    /// Who has the device open, as far as can be told: only root sees other users' processes.
-    package static func list(of number: DeviceNumber) -> [DeviceHolder] {
+    /// Who has the device open. Of processes as far as can be told: only root sees other users'.
+    ///
+    /// - Throws: when the kernel's tables of mounts, devices and swap areas cannot be read.
+    package static func list(of number: DeviceNumber) throws(IOFailure) -> [DeviceHolder] {
         let processes = processes()
-        return mounts(of: number, processes) + devices(over: number) + loops(over: number)
+        return try mounts(of: number, processes) + devices(over: number) + loops(over: number)
             + (isSwap(number) ? [.swap] : [])
             + processes.filter { has($0, open: number) }.map { .process($0) }
+    }
+
+    /// The same for words alone: what cannot be read is left out.
+    package static func known(of number: DeviceNumber) -> [DeviceHolder] {
+        (try? list(of: number)) ?? []
     }
 
     /// Where a filesystem is mounted from the device, here or in another namespace; the process is one
     /// that sees a mount that this one does not.
     static func mounts(
         of number: DeviceNumber
-    ) -> [(point: String, process: RunningProcess?)] {
-        mounts(of: number, processes()).compactMap { holder in
+    ) throws(IOFailure) -> [(point: String, process: RunningProcess?)] {
+        try mounts(of: number, processes()).compactMap { holder in
             guard case .mount(let point, let process) = holder else { return nil }
             return (point, process)
         }
@@ -44,24 +53,24 @@ extension DeviceHolder {
 
     private static func mounts(
         of number: DeviceNumber, _ processes: [RunningProcess]
-    ) -> [DeviceHolder] {
+    ) throws(IOFailure) -> [DeviceHolder] {
         var seenPoints: Set<String> = []
         var holders: [DeviceHolder] = []
-        func add(_ folder: String, _ process: RunningProcess?) {
-            for mount in Mount.all(SystemFile.text(folder + "/mountinfo") ?? "")
+        func add(_ table: String?, _ process: RunningProcess?) {
+            for mount in Mount.all(table ?? "")
             where isMount(mount, of: number) && seenPoints.insert(mount.point).inserted {
                 holders.append(.mount(point: mount.point, process: process))
             }
         }
-        add("/proc/self", nil)
+        add(try SystemFile.text("/proc/self/mountinfo"), nil)
         // Containers and services see mounts of their own.
-        var seenNamespaces: Set<String?> = [SystemFile.link("/proc/self/ns/mnt"), nil]
+        var seenNamespaces: Set<String?> = [SystemHint.link("/proc/self/ns/mnt"), nil]
         for process in processes {
             let folder = "/proc/\(process.id)"
-            guard seenNamespaces.insert(SystemFile.link(folder + "/ns/mnt")).inserted else {
+            guard seenNamespaces.insert(SystemHint.link(folder + "/ns/mnt")).inserted else {
                 continue
             }
-            add(folder, process)
+            add(SystemHint.text(folder + "/mountinfo"), process)
         }
         return holders
     }
@@ -71,33 +80,36 @@ extension DeviceHolder {
         return mount.source.hasPrefix("/") && (try? BlockDevices.number(mount.source)) == number
     }
 
-    private static func devices(over number: DeviceNumber) -> [DeviceHolder] {
-        SystemFile.names("/sys/dev/block/\(number)/holders").sorted().map { name in
+    private static func devices(
+        over number: DeviceNumber
+    ) throws(IOFailure) -> [DeviceHolder] {
+        try SystemFile.names("/sys/dev/block/\(number)/holders").sorted().map { name in
             .device(
-                kernelName: name, mapperName: SystemFile.line("/sys/class/block/\(name)/dm/name"))
+                kernelName: name, mapperName: SystemHint.line("/sys/class/block/\(name)/dm/name"))
         }
     }
 
-    private static func loops(over number: DeviceNumber) -> [DeviceHolder] {
-        LoopDevice.all().filter { $0.backingNumber == number }.map { .loop(path: $0.path) }
+    private static func loops(over number: DeviceNumber) throws(IOFailure) -> [DeviceHolder] {
+        try LoopDevice.all().filter { $0.backingNumber == number }.map { .loop(path: $0.path) }
     }
 
-    private static func isSwap(_ number: DeviceNumber) -> Bool {
-        (SystemFile.text("/proc/swaps") ?? "").split(separator: "\n").dropFirst().contains { line in
+    private static func isSwap(_ number: DeviceNumber) throws(IOFailure) -> Bool {
+        let table = try SystemFile.text("/proc/swaps") ?? ""
+        return table.split(separator: "\n").dropFirst().contains { line in
             let path = line.prefix { $0 != " " && $0 != "\t" }
             return (try? BlockDevices.number(Mount.unescaped(path))) == number
         }
     }
 
     private static func processes() -> [RunningProcess] {
-        SystemFile.names("/proc").compactMap { Int(digits: $0) }.sorted().map { id in
-            RunningProcess(id: id, program: SystemFile.line("/proc/\(id)/comm") ?? "")
+        SystemHint.names("/proc").compactMap { Int(digits: $0) }.sorted().map { id in
+            RunningProcess(id: id, program: SystemHint.line("/proc/\(id)/comm") ?? "")
         }
     }
 
     private static func has(_ process: RunningProcess, open number: DeviceNumber) -> Bool {
         let folder = "/proc/\(process.id)/fd"
-        return SystemFile.names(folder).contains {
+        return SystemHint.names(folder).contains {
             (try? BlockDevices.number("\(folder)/\($0)")) == number
         }
     }

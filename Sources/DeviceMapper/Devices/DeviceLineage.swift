@@ -1,3 +1,4 @@
+internal import Glibc
 package import System
 internal import SnapshotModel
 
@@ -19,7 +20,7 @@ package struct DeviceLineage {
     package init(ofFilesystemAt path: String) throws(IOFailure) {
         self.init(system: KernelBlockSystem())
         let (status, found) = try Self.nearest(path)
-        add(filesystem: status.device, at: try FileFolder.realPath(found))
+        try add(filesystem: status.device, at: try FileFolder.realPath(found))
     }
 
     private static func nearest(_ path: String) throws(IOFailure) -> (FileStatus, String) {
@@ -35,20 +36,20 @@ package struct DeviceLineage {
     /// - Parameters:
     ///   - number: of the filesystem, as `stat` tells it.
     ///   - path: of something in it, without links.
-    mutating func add(filesystem number: UInt64, at path: String) {
+    mutating func add(filesystem number: UInt64, at path: String) throws(IOFailure) {
         let device = DeviceNumber(encoded: number)
         // Some filesystems have numbers of their own, and name their devices in another way.
-        guard device.major == 0 else { return add(device) }
-        for device in system.devices(ofFilesystemAt: path) { add(device) }
+        guard device.major == 0 else { return try add(device) }
+        for device in try system.devices(ofFilesystemAt: path) { try add(device) }
     }
 
-    mutating func add(_ device: DeviceNumber) {
+    mutating func add(_ device: DeviceNumber) throws(IOFailure) {
         guard devices.insert(device).inserted else { return }
-        for lower in system.devices(below: device) { add(lower) }
-        guard let backing = system.backing(of: device) else { return }
-        if let number = backing.number { return add(number) }
+        for lower in try system.devices(below: device) { try add(lower) }
+        guard let backing = try system.backing(of: device) else { return }
+        if let number = backing.number { return try add(number) }
         guard files.insert(backing.file).inserted else { return }
-        add(filesystem: backing.file.device, at: backing.path)
+        try add(filesystem: backing.file.device, at: backing.path)
     }
 }
 
@@ -60,68 +61,84 @@ struct LoopBacking {
     var number: DeviceNumber?
 }
 
-/// What the kernel tells of block devices; tests bring their own.
+/// What the kernel tells of block devices; tests bring their own. What it cannot be asked is an error.
 protocol BlockSystem {
     /// The disk of a partition, and the devices that a device is made of.
-    func devices(below device: DeviceNumber) -> [DeviceNumber]
+    func devices(below device: DeviceNumber) throws(IOFailure) -> [DeviceNumber]
     /// Nil for what is not a loop device.
-    func backing(of device: DeviceNumber) -> LoopBacking?
+    func backing(of device: DeviceNumber) throws(IOFailure) -> LoopBacking?
     /// The devices of the mounted filesystem that a path without links is in, when its number is no
     /// device's.
-    func devices(ofFilesystemAt path: String) -> [DeviceNumber]
+    func devices(ofFilesystemAt path: String) throws(IOFailure) -> [DeviceNumber]
 }
 
 /// The real one.
 struct KernelBlockSystem: BlockSystem {
-    func devices(below device: DeviceNumber) -> [DeviceNumber] {
+    func devices(below device: DeviceNumber) throws(IOFailure) -> [DeviceNumber] {
         let folder = Self.folder(device)
-        var found = SystemFile.names(folder + "/slaves").compactMap { name in
-            Self.number("/sys/class/block/\(name)/dev")
+        var found: [DeviceNumber] = []
+        for name in try SystemFile.names(folder + "/slaves") {
+            if let number = try Self.number("/sys/class/block/\(name)/dev") { found.append(number) }
         }
-        if SystemFile.line(folder + "/partition") != nil,
-            let disk = Self.number(folder + "/../dev")
+        if try SystemFile.line(folder + "/partition") != nil,
+            let disk = try Self.number(folder + "/../dev")
         {
             found.append(disk)
         }
         return found
     }
 
-    func backing(of device: DeviceNumber) -> LoopBacking? {
-        guard let path = SystemFile.line(Self.folder(device) + "/loop/backing_file") else {
+    func backing(of device: DeviceNumber) throws(IOFailure) -> LoopBacking? {
+        guard let path = try SystemFile.line(Self.folder(device) + "/loop/backing_file") else {
             return nil
         }
-        if let loop = LoopDevice.all().first(where: { $0.number == device }) {
+        if let loop = try LoopDevice.all().first(where: { $0.number == device }) {
             return LoopBacking(file: loop.backing, path: path, number: loop.backingNumber)
         }
+        // Who may not ask the device has its file's path, which may be of other mounts than his.
         guard let status = try? FileStatus(path: path) else { return nil }
         return LoopBacking(
             file: LoopDevice.BackingFile(device: status.device, inode: status.inode), path: path,
             number: status.kind == .blockDevice ? DeviceNumber(encoded: status.blockDevice) : nil)
     }
 
-    func devices(ofFilesystemAt path: String) -> [DeviceNumber] {
-        let mounts = Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "")
+    func devices(ofFilesystemAt path: String) throws(IOFailure) -> [DeviceNumber] {
+        let mounts = Mount.all(try SystemFile.text("/proc/self/mountinfo") ?? "")
         // A subvolume of Btrfs has a number that the table does not know: the path finds the mount.
         guard let source = Mount.holding(path, of: mounts)?.source, source.hasPrefix("/"),
-            let number = try? BlockDevices.number(source)
+            let number = try Self.nodeNumber(source)
         else { return [] }
-        return Self.btrfsDevices(with: number) ?? [number]
+        return try Self.btrfsDevices(with: number) ?? [number]
+    }
+
+    /// Nil for what is no block device's node here.
+    private static func nodeNumber(_ path: String) throws(IOFailure) -> DeviceNumber? {
+        do throws(IOFailure) { return try BlockDevices.number(path) } catch {
+            guard error.isAbsence || error.code == ENOTBLK else { throw error }
+            return nil
+        }
     }
 
     /// The table names one device of a Btrfs; the others are in sysfs.
-    private static func btrfsDevices(with number: DeviceNumber) -> [DeviceNumber]? {
+    private static func btrfsDevices(
+        with number: DeviceNumber
+    ) throws(IOFailure) -> [DeviceNumber]? {
         let root = "/sys/fs/btrfs"
-        return SystemFile.names(root).lazy.map { filesystem in
-            SystemFile.names("\(root)/\(filesystem)/devices").compactMap { name in
-                Self.number("\(root)/\(filesystem)/devices/\(name)/dev")
+        for filesystem in try SystemFile.names(root) {
+            let folder = "\(root)/\(filesystem)/devices"
+            var numbers: [DeviceNumber] = []
+            for name in try SystemFile.names(folder) {
+                if let found = try self.number("\(folder)/\(name)/dev") { numbers.append(found) }
             }
-        }.first { $0.contains(number) }
+            if numbers.contains(number) { return numbers }
+        }
+        return nil
     }
 
     static func folder(_ device: DeviceNumber) -> String { "/sys/dev/block/\(device)" }
 
-    private static func number(_ path: String) -> DeviceNumber? {
-        SystemFile.line(path).flatMap { DeviceNumber(text: $0) }
+    private static func number(_ path: String) throws(IOFailure) -> DeviceNumber? {
+        try SystemFile.line(path).flatMap { DeviceNumber(text: $0) }
     }
 }
 
@@ -130,21 +147,22 @@ extension BlockDevices {
     /// stay when its number changes.
     package static func lastingNames(_ number: DeviceNumber) -> [String] {
         let folder = KernelBlockSystem.folder(number)
-        let partition = SystemFile.line(folder + "/partition")
+        let partition = SystemHint.line(folder + "/partition")
         let disk = partition == nil ? folder : folder + "/.."
         func named(_ kind: String, _ text: String?) -> String? {
             let value = text.map { $0.split(whereSeparator: \.isWhitespace).joined(separator: "_") }
             return value.flatMap { $0.isEmpty ? nil : "\(kind)=\($0)" }
         }
-        let inode = KernelBlockSystem().backing(of: number).map { String($0.file.inode) }
+        let backing = try? KernelBlockSystem().backing(of: number)
+        let inode = backing.map { String($0.file.inode) }
         return [
             named(
-                "wwid", SystemFile.line(disk + "/wwid") ?? SystemFile.line(disk + "/device/wwid")),
+                "wwid", SystemHint.line(disk + "/wwid") ?? SystemHint.line(disk + "/device/wwid")),
             named(
                 "serial",
-                SystemFile.line(disk + "/serial")
-                    ?? SystemFile.line(disk + "/device/serial")),
-            named("dm", SystemFile.line(disk + "/dm/uuid")),
+                SystemHint.line(disk + "/serial")
+                    ?? SystemHint.line(disk + "/device/serial")),
+            named("dm", SystemHint.line(disk + "/dm/uuid")),
             named("loop", inode),
             named("partition", partition),
             named("partuuid", partition == nil ? nil : partitionUUID(number)),
@@ -153,7 +171,7 @@ extension BlockDevices {
 
     private static func partitionUUID(_ number: DeviceNumber) -> String? {
         let folder = "/dev/disk/by-partuuid"
-        return SystemFile.names(folder).sorted().first { name in
+        return SystemHint.names(folder).sorted().first { name in
             (try? BlockDevices.number("\(folder)/\(name)")) == number
         }
     }

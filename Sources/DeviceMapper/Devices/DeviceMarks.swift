@@ -1,12 +1,18 @@
+package import System
+
 /// What tells a disk, a partition or a logical volume from all others, whatever it is called and
 /// whatever is on it: as far as the kernel and udev know.
 package enum DeviceMarks {
     /// By name; empty where nothing is known.
-    package static func of(_ number: DeviceNumber) -> [String: String] {
-        guard let disk = BlockDevices.disk(ofPartition: number) else { return ofDisk(number) }
-        var marks = ofDisk(disk)
-        marks["partition"] = SystemFile.line("/sys/dev/block/\(number)/partition")
-        marks["partuuid"] = udev(number, "ID_PART_ENTRY_UUID")
+    ///
+    /// - Throws: when it cannot be told whether something is known.
+    package static func of(_ number: DeviceNumber) throws(IOFailure) -> [String: String] {
+        guard let disk = try BlockDevices.disk(ofPartition: number) else {
+            return try ofDisk(number)
+        }
+        var marks = try ofDisk(disk)
+        marks["partition"] = try SystemFile.line("/sys/dev/block/\(number)/partition")
+        marks["partuuid"] = try udev(number, "ID_PART_ENTRY_UUID")
         return marks
     }
 
@@ -54,33 +60,41 @@ package enum DeviceMarks {
         "dm_uuid", "dm_name", "md_uuid", "wwid", "cid", "serial", "loop_inode", "udev_serial",
     ]
 
-    private static func ofDisk(_ number: DeviceNumber) -> [String: String] {
+    private static func ofDisk(_ number: DeviceNumber) throws(IOFailure) -> [String: String] {
         let folder = "/sys/dev/block/\(number)"
-        func first(_ names: String...) -> String? {
-            names.lazy.compactMap { trimmed(SystemFile.line("\(folder)/\($0)")) }.first
+        func first(_ names: String...) throws(IOFailure) -> String? {
+            for name in names {
+                if let mark = trimmed(try SystemFile.line("\(folder)/\(name)")) { return mark }
+            }
+            return nil
         }
         var marks: [String: String] = [:]
-        marks["dm_uuid"] = first("dm/uuid")
+        marks["dm_uuid"] = try first("dm/uuid")
         // Who gives no UUID is left with the name, which is his own, too.
-        if marks["dm_uuid"] == nil { marks["dm_name"] = first("dm/name") }
-        marks["md_uuid"] = first("md/uuid") ?? udev(number, "MD_UUID")
+        if marks["dm_uuid"] == nil { marks["dm_name"] = try first("dm/name") }
+        marks["md_uuid"] = try first("md/uuid")
+        if marks["md_uuid"] == nil { marks["md_uuid"] = try udev(number, "MD_UUID") }
         // SCSI's and NVMe's; memory cards'; virtio's and NVMe's.
-        marks["wwid"] = first("wwid", "device/wwid")
-        marks["cid"] = first("device/cid")
-        marks["serial"] = first("serial", "device/serial")
-        marks["loop_inode"] = loopInode(folder, number)
-        marks["udev_serial"] = udev(number, "ID_SERIAL")
+        marks["wwid"] = try first("wwid", "device/wwid")
+        marks["cid"] = try first("device/cid")
+        marks["serial"] = try first("serial", "device/serial")
+        marks["loop_inode"] = try loopInode(folder, number)
+        marks["udev_serial"] = try udev(number, "ID_SERIAL")
         return marks
     }
 
-    private static func loopInode(_ folder: String, _ number: DeviceNumber) -> String? {
-        guard SystemFile.line(folder + "/loop/backing_file") != nil else { return nil }
-        return LoopDevice.all().first { $0.number == number }.map { "\($0.backing.inode)" }
+    private static func loopInode(
+        _ folder: String, _ number: DeviceNumber
+    ) throws(IOFailure) -> String? {
+        guard try SystemFile.line(folder + "/loop/backing_file") != nil else { return nil }
+        return try LoopDevice.all().first { $0.number == number }.map { "\($0.backing.inode)" }
     }
 
     /// A property in udev's database, which need not be there yet.
-    private static func udev(_ number: DeviceNumber, _ name: String) -> String? {
-        let lines = SystemFile.text("/run/udev/data/b\(number)")?.split(separator: "\n") ?? []
+    private static func udev(
+        _ number: DeviceNumber, _ name: String
+    ) throws(IOFailure) -> String? {
+        let lines = try SystemFile.text("/run/udev/data/b\(number)")?.split(separator: "\n") ?? []
         let prefix = "E:\(name)="
         return lines.first { $0.hasPrefix(prefix) }.flatMap {
             trimmed(String($0.dropFirst(prefix.count)))

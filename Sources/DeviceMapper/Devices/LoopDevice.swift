@@ -103,7 +103,7 @@ extension LoopDevice {
     private static func openNode(_ index: Int, flags: Int32) throws(IOFailure) -> OwnedDescriptor {
         let path = "/dev/loop\(index)"
         do throws(IOFailure) { return try OwnedDescriptor(path: path, flags: flags) } catch {
-            guard error.isNotFound, let number = number(index) else { throw error }
+            guard error.isNotFound, let number = try number(index) else { throw error }
             // Nobody has made the node: there is neither udev nor devtmpfs.
             guard mknod(path, S_IFBLK | 0o600, dev_t(number.encoded)) == 0 || errno == EEXIST else {
                 throw .last("make", path)
@@ -112,8 +112,8 @@ extension LoopDevice {
         return try OwnedDescriptor(path: path, flags: flags)
     }
 
-    private static func number(_ index: Int) -> DeviceNumber? {
-        SystemFile.line("/sys/block/loop\(index)/dev").flatMap { DeviceNumber(text: $0) }
+    private static func number(_ index: Int) throws(IOFailure) -> DeviceNumber? {
+        try SystemFile.line("/sys/block/loop\(index)/dev").flatMap { DeviceNumber(text: $0) }
     }
 
     private static func look(
@@ -125,7 +125,7 @@ extension LoopDevice {
         return LoopDevice(
             path: path, number: try BlockDevices.number(path),
             backing: BackingFile(device: status.device, inode: status.inode),
-            backingPath: SystemFile.line("/sys/block/loop\(index)/loop/backing_file") ?? "",
+            backingPath: try SystemFile.line("/sys/block/loop\(index)/loop/backing_file") ?? "",
             isReadOnly: status.is_read_only != 0, usesDirectIO: status.is_direct != 0,
             backingNumber: status.backing_number == 0
                 ? nil : DeviceNumber(encoded: status.backing_number),
@@ -134,25 +134,32 @@ extension LoopDevice {
 }
 
 extension LoopDevice {
-    /// All loop devices that have a backing file, by number.
-    package static func all() -> [LoopDevice] {
-        SystemFile.names("/sys/block").compactMap { name in
+    /// All loop devices that have a backing file, by number, but for those that this process has no right to look
+    /// at, or whose file's FUSE has died.
+    ///
+    /// - Throws: when another one cannot be looked at.
+    package static func all() throws(IOFailure) -> [LoopDevice] {
+        let indices = try SystemFile.names("/sys/block").compactMap { name in
             name.hasPrefix("loop") ? Int(digits: name.dropFirst("loop".count)) : nil
-        }.sorted().compactMap { bound($0) }
+        }
+        var devices: [LoopDevice] = []
+        for index in indices.sorted() {
+            if let device = try bound(index) { devices.append(device) }
+        }
+        return devices
     }
 
-    /// Nil when the device has no backing file, or not any more; or cannot be looked at.
-    private static func bound(_ index: Int) -> LoopDevice? {
-        // Opening an unbound device is best avoided: one that is on its way out could be kept.
-        guard access("/sys/block/loop\(index)/loop", F_OK) == 0,
-            let node = try? openNode(index, flags: O_RDONLY)
-        else { return nil }
-        return try? look(at: node, index: index)
+    /// Nil when the device has no backing file, or not any more; or cannot be asked.
+    private static func bound(_ index: Int) throws(IOFailure) -> LoopDevice? {
+        do throws(IOFailure) { return try requireBound(index) } catch {
+            guard [EACCES, EPERM, ENOTCONN].contains(error.code) else { throw error }
+            return nil
+        }
     }
 
     /// Nil when the device has no backing file for certain; else an error.
     private static func requireBound(_ index: Int) throws(IOFailure) -> LoopDevice? {
-        if let device = bound(index) { return device }
+        // Opening an unbound device is best avoided: one that is on its way out could be kept.
         let path = "/sys/block/loop\(index)/loop"
         guard try FileFolder.exists(path: path) else { return nil }
         do throws(IOFailure) {
@@ -167,7 +174,7 @@ extension LoopDevice {
     /// Whether the file behind a device may be called so, as far as everybody can see: the kernel tells its
     /// path.
     private static func mayBe(_ index: Int, ofFile name: String) -> Bool {
-        guard let path = SystemFile.line("/sys/block/loop\(index)/loop/backing_file") else {
+        guard let path = SystemHint.line("/sys/block/loop\(index)/loop/backing_file") else {
             return true
         }
         return path.contains(name)
@@ -176,7 +183,7 @@ extension LoopDevice {
     /// A path of the backing file in the mounts of this process, with this end; nil when none leads to
     /// that very file.
     package func reachablePath(endingIn suffix: String) -> String? {
-        let mounts = Mount.all(SystemFile.text("/proc/self/mountinfo") ?? "")
+        let mounts = Mount.all(SystemHint.text("/proc/self/mountinfo") ?? "")
         return Mount.paths(of: backingPath, on: DeviceNumber(encoded: backing.device), mounts)
             .first { path in
                 path.hasSuffix(suffix) && (try? BackingFile(path: path)) == backing
@@ -184,8 +191,10 @@ extension LoopDevice {
     }
 
     /// The loop devices of a file, by number: after a crash, say.
-    package static func find(backing: BackingFile, isReadOnly: Bool) -> [LoopDevice] {
-        all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }
+    package static func find(
+        backing: BackingFile, isReadOnly: Bool
+    ) throws(IOFailure) -> [LoopDevice] {
+        try all().filter { $0.backing == backing && $0.isReadOnly == isReadOnly }
     }
 
     /// The loop device that was attached with a label; nil when there is none for certain.
@@ -219,7 +228,7 @@ extension LoopDevice {
     private static func lost(
         _ index: Int, _ filePath: String, label: String, because failure: IOFailure
     ) throws(IOFailure) -> LoopDevice? {
-        guard let found = SystemFile.line("/sys/block/loop\(index)/loop/backing_file") else {
+        guard let found = try SystemFile.line("/sys/block/loop\(index)/loop/backing_file") else {
             return nil
         }
         if found == filePath {

@@ -122,7 +122,7 @@ extension KernelDeviceMapper {
     /// A failure that says who has the device open, where that can be told.
     private func named(_ failure: DeviceFailure, holdersOf name: DeviceName) -> DeviceFailure {
         guard let information = try? info(name) else { return failure }
-        let holders = DeviceHolder.list(of: information.number)
+        let holders = DeviceHolder.known(of: information.number)
         guard !holders.isEmpty else { return failure }
         var failure = failure
         failure.detail = "it is " + holders.map(\.description).joined(separator: ", ")

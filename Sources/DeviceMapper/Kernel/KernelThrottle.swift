@@ -8,7 +8,7 @@ package enum KernelThrottle {
 
     package static func percent() throws(IOFailure) -> Int {
         // A file of the kernel's, whose size says nothing.
-        guard let percent = SystemFile.line(path).flatMap({ Int(digits: $0) }) else {
+        guard let percent = try SystemFile.line(path).flatMap({ Int(digits: $0) }) else {
             throw IOFailure("read", path: path, code: ENOENT)
         }
         return percent

@@ -10,7 +10,7 @@ package enum MountedFilesystem {
     /// - Returns: whether one is mounted, here or in another namespace.
     @discardableResult
     package static func sync(_ number: DeviceNumber) -> Bool {
-        for mount in DeviceHolder.mounts(of: number) {
+        for mount in (try? DeviceHolder.mounts(of: number)) ?? [] {
             let root = mount.process.map { "/proc/\($0.id)/root" } ?? ""
             guard
                 let folder = try? OwnedDescriptor(

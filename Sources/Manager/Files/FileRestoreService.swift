@@ -53,7 +53,7 @@ package struct FileRestoreService {
         }
         let name = point.volume.record.name
         let device = try context.devices(of: point.volume)?.number(of: point.volume.place)
-        if let device, let path = MountTable.wholePoint(of: device) { return (path, device) }
+        if let device, let path = try MountTable.wholePoint(of: device) { return (path, device) }
         throw Problem(
             .refused, "where the filesystem of volume \(name) is mounted is not known here",
             hint: "name the folder with --to DIR; the paths go on from there")

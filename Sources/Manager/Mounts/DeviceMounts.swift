@@ -183,7 +183,7 @@ struct DeviceMounts {
     /// nothing to tell.
     func list() throws -> [MountReport] {
         let abilities = try abilities
-        return MountTable.devices.compactMap { number, point, filesystem in
+        return try MountTable.devices().compactMap { number, point, filesystem in
             let owner = abilities.lazy.compactMap { try? $0.owner(ofDevice: number) }.first
             guard let owner, owner.snapshot != nil || owner.clone != nil else { return nil }
             let clone = clone(of: owner)

@@ -132,7 +132,7 @@ struct MountParts {
 
     /// What cannot be looked at counts as mounted: who may look finds out.
     private func isMounted(_ record: MountRecord) -> Bool {
-        guard record.hasLoop else { return MountTable.isPoint(record.folder) }
+        guard record.hasLoop else { return (try? MountTable.isPoint(record.folder)) ?? true }
         do throws(IOFailure) { return try record.loop(in: folder) != nil } catch {
             return true
         }
@@ -188,7 +188,7 @@ struct MountParts {
     }
 
     private func end(_ loop: LoopDevice, _ record: MountRecord, isForced: Bool) throws {
-        let points = MountTable.points(of: loop)
+        let points = try MountTable.points(of: loop)
         for point in points {
             let flags = UMOUNT_NOFOLLOW | (isForced ? MNT_DETACH : 0)
             guard umount2(point, Int32(flags)) == 0 || isForced else {

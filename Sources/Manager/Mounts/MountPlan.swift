@@ -41,7 +41,7 @@ struct MountPlan {
         }
         if let problem = kind.problem(subject) { throw problem }
         if kind == .btrfs { try Self.requireOneDevice(head, subject) }
-        if kind == .btrfs, let uuid = Self.btrfsUUID(head), MountTable.hasBtrfs(uuid) {
+        if kind == .btrfs, let uuid = Self.btrfsUUID(head), try MountTable.hasBtrfs(uuid) {
             throw Self.twin(uuid, subject)
         }
         self.kind = kind

@@ -27,7 +27,7 @@ final class MountPoint {
 
     /// - Throws: `refused` when something is mounted on it, lies in it, or has taken its path.
     func requireFree() throws {
-        guard !MountTable.isPoint(path) else {
+        guard try !MountTable.isPoint(path) else {
             throw Problem(
                 .refused, "something is mounted on \(path) already",
                 hint: "choose another folder, or unmount it: \(.umount(path))")

@@ -27,8 +27,10 @@ struct VolumeRetention {
     }
 
     /// What stays and what goes of all that there is, with ages as of a moment.
-    func plan(asOf moment: Timestamp) throws -> PrunePlan {
-        plan(of: try subjects(), now: moment)
+    ///
+    /// - Parameter open: what somebody reads: whoever has the volume open knows it.
+    func plan(asOf moment: Timestamp, open: Set<SnapshotID> = []) throws -> PrunePlan {
+        plan(of: try subjects(open), now: moment)
     }
 
     /// What would have stayed and gone at an earlier moment, of what there was then.
@@ -78,7 +80,7 @@ struct VolumeRetention {
 
     // MARK: snapshots
 
-    private func subjects() throws -> [RetentionSubject] {
+    private func subjects(_ open: Set<SnapshotID> = []) throws -> [RetentionSubject] {
         let ids = Set(rows.map(\.id))
         let holds = Dictionary(
             grouping: try context.catalog.holds().filter { ids.contains($0.snapshot) },
@@ -99,6 +101,8 @@ struct VolumeRetention {
             if running?.targetID == row.id { subject.uses.insert(.merging) }
             if cloned.contains(row.id) { subject.uses.insert(.cloned) }
             if mounted.contains(row.id) { subject.uses.insert(.mounted) }
+            // What an image's snapshot is mounted by reads it, too.
+            if open.contains(row.id), !mounted.contains(row.id) { subject.uses.insert(.read) }
             if sent.contains(row.id) { subject.uses.insert(.sent) }
             subject.isMirrored = !mirrors.missing.contains(row.id)
             if mirrors.bases.contains(row.id) { subject.uses.insert(.mirrorBase) }

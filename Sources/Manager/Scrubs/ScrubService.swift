@@ -81,8 +81,7 @@ struct ScrubService {
         var sinks = SealScrub.Sinks(found: { run.add($0) })
         sinks.proceed = { _ throws(Problem) in try run.admit(proceed) }
         sinks.note = { position, counts in
-            run.pass.position = position
-            run.pass.counts = counts
+            run.advance(to: position, counts)
             guard run.isTimeToSave else { return }
             save()
             tell(volume, run.pass)
@@ -162,6 +161,8 @@ private final class ScrubRun {
     private(set) var found: [Finding]
     /// Whether its time was over.
     private(set) var isOver = false
+    /// Whether anything was read now: else it would begin at the same place the next time, for ever.
+    private var hasAdvanced = false
     private let request: ScrubRequest
     private let clock = SystemClock()
     private let start: Int64
@@ -187,14 +188,21 @@ private final class ScrubRun {
         ScrubRecord.Pass.keep(finding, in: &found, atMost: Self.foundMaximum)
     }
 
-    /// Waits until more may be read; ends when the time is over.
+    func advance(to position: ScrubPosition, _ counts: ScrubCounts) {
+        let isAreaDone = pass.position.map { $0.ordinal != position.ordinal } ?? false
+        if isAreaDone || counts.bytes > bytesBefore { hasAdvanced = true }
+        pass.position = position
+        pass.counts = counts
+    }
+
+    /// Waits until more may be read; ends when the time is over and something was read.
     ///
     /// - Parameter proceed: asked first, and again while it waits.
     func admit(_ proceed: () throws(Problem) -> Void) throws(Problem) {
         while true {
             try proceed()
             let elapsed = (clock.monotonicNanoseconds() - start) / 1_000_000
-            if let limit = request.milliseconds, elapsed >= Int64(limit) {
+            if let limit = request.milliseconds, elapsed >= Int64(limit), hasAdvanced {
                 isOver = true
                 throw OperationEnd.timeIsOver
             }

@@ -35,11 +35,13 @@ struct OriginLook {
     private var number: DeviceNumber { DeviceNumber(encoded: status.blockDevice) }
 
     private var kind: OriginKind {
-        guard status.kind == .blockDevice else { return .file }
-        let labels = BlockDevices.labels(number)
-        return OriginKind(
-            mapperName: labels.mapperName, mapperUUID: labels.mapperUUID,
-            isPartition: labels.isPartition, isLoop: labels.isLoop)
+        get throws {
+            guard status.kind == .blockDevice else { return .file }
+            let labels = try BlockDevices.labels(number)
+            return OriginKind(
+                mapperName: labels.mapperName, mapperUUID: labels.mapperUUID,
+                isPartition: labels.isPartition, isLoop: labels.isLoop)
+        }
     }
 
     /// - Parameter isNew: whether it is no volume's yet. What a guest writes into a volume must not be taken
@@ -48,14 +50,14 @@ struct OriginLook {
     func facts(isNew: Bool) throws -> OriginFacts {
         let device = try FileDevice(path: path, access: .readOnly)
         let byteCount = try device.byteCount()
-        var facts = OriginFacts(path: path, kind: kind, byteCount: byteCount)
+        var facts = OriginFacts(path: path, kind: try kind, byteCount: byteCount)
         facts.guestDisks = guestDisks()
         guard isNew else { return facts }
         try ImageFormat.requireRaw(path, byteCount: byteCount)
         let content = try FilesystemKind.detect(device)
         facts.content = try content?.rawValue ?? (hasPartitions(device) ? "partitions" : nil)
         facts.holdsFilesystem = content?.isFilesystem ?? false
-        (facts.users, facts.mountPoint) = users()
+        (facts.users, facts.mountPoint) = try users()
         return facts
     }
 
@@ -70,14 +72,14 @@ struct OriginLook {
         return buffer.bytes.array.suffix(2) == [0x55, 0xAA]
     }
 
-    private func users() -> ([String], mountPoint: String?) {
+    private func users() throws -> ([String], mountPoint: String?) {
         guard status.kind == .blockDevice else {
             let file = LoopDevice.BackingFile(device: status.device, inode: status.inode)
             let processes = FileHolder.list(of: file).map { "opened by \($0.process)" }
-            return (processes + LoopDevice.writers(of: file).map { "behind \($0)" }, nil)
+            return try (processes + LoopDevice.writers(of: file).map { "behind \($0)" }, nil)
         }
         let own = Int(getpid())
-        let holders = DeviceHolder.list(of: number).filter { holder in
+        let holders = try DeviceHolder.list(of: number).filter { holder in
             if case .process(let process) = holder { process.id != own } else { true }
         }
         let points = holders.compactMap { holder in

@@ -35,7 +35,7 @@ package struct SetupService {
 
     /// The volume that has this origin, or is this device.
     private func knownVolume(_ look: OriginLook, _ volumes: [VolumeRow]) throws -> VolumeRow? {
-        if let volume = OriginProbe.volume(on: look.path, look.status, among: volumes) {
+        if let volume = try OriginProbe.volume(on: look.path, look.status, among: volumes) {
             return volume
         }
         return volumes.first { volume in

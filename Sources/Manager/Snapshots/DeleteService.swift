@@ -123,11 +123,12 @@ package struct DeleteService {
     /// Deletes those of a volume's snapshots that are still there, some at a time: the volume is free in
     /// between, so that nobody waits for long.
     ///
-    /// - Parameter spares: of which snapshots, as they are when it is their turn, stay after all; what is held
-    ///   and does not, ends it.
+    /// - Parameter spares: of which snapshots, as they are when it is their turn, stay after all, and whether
+    ///   somebody reads them; what is held, or read, and does not, ends it.
     /// - Parameter onTurn: gets after each turn how many it was for.
     func deleteInTurns(
-        _ ids: [SnapshotID], of volume: String, spares: (SnapshotRow) -> Bool = { _ in false },
+        _ ids: [SnapshotID], of volume: String,
+        spares: (_ row: SnapshotRow, _ isOpen: Bool) -> Bool = { _, _ in false },
         onTurn: (Int) -> Void = { _ in }
     ) throws -> Turns {
         var turns = Turns()
@@ -143,8 +144,8 @@ package struct DeleteService {
                 : ManagerContext.slotPatienceMilliseconds
             let (bytes, nanoseconds) = try deletePresent(
                 turn, of: volume, patienceMilliseconds: patience
-            ) { row in
-                guard spares(row) else { return false }
+            ) { row, isOpen in
+                guard spares(row, isOpen) else { return false }
                 turns.spared.insert(row.id)
                 return true
             }
@@ -171,7 +172,7 @@ package struct DeleteService {
     /// - Returns: what was freed, if that was measured, and how long others had to wait, in nanoseconds.
     private func deletePresent(
         _ ids: [SnapshotID], of name: String, patienceMilliseconds: Int,
-        _ spares: (SnapshotRow) -> Bool
+        _ spares: (SnapshotRow, Bool) -> Bool
     ) throws -> (freedBytes: Int?, nanoseconds: Int64) {
         try Reconciler(context).withVolume(name, patienceMilliseconds: patienceMilliseconds) {
             volume in
@@ -183,16 +184,18 @@ package struct DeleteService {
     }
 
     private func deletePresent(
-        _ ids: [SnapshotID], of volume: VolumeRow, _ spares: (SnapshotRow) -> Bool
+        _ ids: [SnapshotID], of volume: VolumeRow, _ spares: (SnapshotRow, Bool) -> Bool
     ) throws -> Int? {
-        let rows = try context.catalog.snapshots(ids)
+        let present = try context.catalog.snapshots(ids)
             .filter { $0.phase == .present && $0.volume == volume.record.name }
-            .filter { !spares($0) }
-        guard !rows.isEmpty else { return 0 }
-        try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
-        try MountHolds(context).requireUnmounted(rows.map(\.id))
-        try SendingHolds(context).requireUnsent(rows.map(\.id))
+        guard !present.isEmpty else { return 0 }
         return try context.withSession(volume) { session in
+            let open = try session.openSnapshots()
+            let rows = present.filter { !spares($0, open.contains($0.id)) }
+            guard !rows.isEmpty else { return 0 }
+            try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
+            try MountHolds(context).requireUnmounted(rows.map(\.id))
+            try SendingHolds(context).requireUnsent(rows.map(\.id))
             let part = Part(volume: volume, rows: rows, session: session)
             // Throws what would be refused, before anything is marked.
             _ = try part.deletion.preview(part.ids)

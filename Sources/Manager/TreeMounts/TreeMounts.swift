@@ -101,7 +101,7 @@ struct TreeMounts {
 
     private func awaitMount(_ record: TreeRecord, _ program: DetachedProgram) throws {
         let deadline = Deadline(milliseconds: Self.startMilliseconds)
-        while !MountTable.isPoint(record.folder) {
+        while try !MountTable.isPoint(record.folder) {
             try context.end.check()
             guard !program.hasEnded, !deadline.hasPassed else {
                 throw Problem(
@@ -137,7 +137,7 @@ struct TreeMounts {
     /// - Parameter isForced: for what cannot be used any more: nobody who has files open there is asked.
     /// - Throws: `refused` while somebody uses files on it.
     private func end(_ record: TreeRecord, isForced: Bool) throws {
-        if MountTable.isPoint(record.folder, subtype: Self.subtype) {
+        if try MountTable.isPoint(record.folder, subtype: Self.subtype) {
             do throws(IOFailure) {
                 try TreeTools.unmount(record.folder, isForced: isForced)
             } catch {
@@ -177,7 +177,8 @@ struct TreeMounts {
 
     private func state(of record: TreeRecord) -> MountReport.State {
         if isRunning(record) { return .mounted }
-        return MountTable.isPoint(record.folder, subtype: Self.subtype) ? .broken : .unmounted
+        let isMounted = (try? MountTable.isPoint(record.folder, subtype: Self.subtype)) ?? true
+        return isMounted ? .broken : .unmounted
     }
 
     /// Ends what is left of mounts whose program has ended, or was ended by an unmount by hand.

@@ -97,14 +97,16 @@ package struct PruneService {
     ) throws -> VolumePrune {
         let name = volume.record.name
         let retention = try VolumeRetention(context, settings, volume)
-        let plan = try retention.plan(asOf: moment)
+        var plan = try retention.plan(asOf: moment)
         let missing = FreeSpace(of: volume, settings)?.missingBytes ?? 0
         var report = VolumePrune(volume: name, missingBytes: missing)
         let below = settings.volume(name).belowFloor
-        let removed = plan.removed
-        guard !removed.isEmpty || (missing > 0 && below == .prune) else {
+        guard !plan.removed.isEmpty || (missing > 0 && below == .prune) else {
             return explained(report, plan, gone: [], explains)
         }
+        // One that somebody reads is not deleted, and no reason to keep the others.
+        let open = try openSnapshots(volume)
+        if !open.isEmpty { plan = try retention.plan(asOf: moment, open: open) }
         let preview = try preview(volume, retention.rows, looks: isDryRun) { freedBytes in
             try Preview(retention.rows, plan, missing: missing, below: below, freedBytes)
         }
@@ -116,7 +118,9 @@ package struct PruneService {
             let judged = Dictionary(retention.rows.map { ($0.id, $0) }) { first, _ in first }
             let turns = try DeleteService(context: context).deleteInTurns(
                 preview.ids, of: name,
-                spares: { $0.differs(from: judged[$0.id]) || isCloned($0.id) })
+                spares: { row, isOpen in
+                    isOpen || row.differs(from: judged[row.id]) || isCloned(row.id)
+                })
             if let freed = turns.freedBytes { report.freedBytes = freed }
             report.removed.removeAll { turns.spared.contains($0.id) }
             let gone = Set(preview.ids).subtracting(turns.spared)
@@ -143,6 +147,14 @@ package struct PruneService {
             try context.withSession(volume) { session in
                 try body(Deletion(session: session, volume: volume.record.name).preview)
             }
+        }
+    }
+
+    /// What somebody reads; nobody does where nobody has the volume open.
+    private func openSnapshots(_ volume: VolumeRow) throws -> Set<SnapshotID> {
+        guard try isOpen(volume) else { return [] }
+        return try Reconciler(context).withVolume(volume.record.name) { volume in
+            try context.withSession(volume) { try $0.openSnapshots() }
         }
     }
 

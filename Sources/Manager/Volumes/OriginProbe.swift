@@ -79,7 +79,7 @@ struct OriginProbe {
     static func requireUnmanaged(
         _ path: String, _ status: FileStatus, by volumes: [VolumeRow]
     ) throws {
-        guard let volume = volume(on: path, status, among: volumes) else { return }
+        guard let volume = try volume(on: path, status, among: volumes) else { return }
         throw Problem(
             .exists, "the origin \(path) is volume \(volume.record.name)'s already",
             hint: "run \(.volumeShow(volume.record.name))")
@@ -88,27 +88,27 @@ struct OriginProbe {
     /// The volume that has an origin, by whatever path; nil when none has it.
     static func volume(
         on path: String, _ status: FileStatus, among volumes: [VolumeRow]
-    ) -> VolumeRow? {
-        volumes.first { volume in
+    ) throws -> VolumeRow? {
+        try volumes.first { volume in
             let other = try? FileStatus(path: volume.record.originPath)
-            let isSameFile = other.map { isSame(status, $0) } ?? false
+            let isSameFile = try other.map { try isSame(status, $0) } ?? false
             return isSameFile || volume.record.originPath == path
         }
     }
 
     /// The same file or device, or a loop device and the file behind it.
-    private static func isSame(_ status: FileStatus, _ other: FileStatus) -> Bool {
+    private static func isSame(_ status: FileStatus, _ other: FileStatus) throws -> Bool {
         if status.isSame(as: other) { return true }
-        guard let file = backingFile(status) else { return false }
-        return file == backingFile(other)
+        guard let file = try backingFile(status) else { return false }
+        return try file == backingFile(other)
     }
 
     /// The file behind a loop device, or the file itself; nil for other devices.
-    private static func backingFile(_ status: FileStatus) -> LoopDevice.BackingFile? {
+    private static func backingFile(_ status: FileStatus) throws -> LoopDevice.BackingFile? {
         guard status.kind == .blockDevice else {
             return LoopDevice.BackingFile(device: status.device, inode: status.inode)
         }
-        return LoopDevice.backing(of: DeviceNumber(encoded: status.blockDevice))?.file
+        return try LoopDevice.backing(of: DeviceNumber(encoded: status.blockDevice))?.file
     }
 
     /// - Throws: `refused` when the store lies on the origin, whatever is between them.
@@ -116,7 +116,7 @@ struct OriginProbe {
         let lineage = try DeviceLineage(ofFilesystemAt: store)
         let isDevice = status.kind == .blockDevice
         let isBelow =
-            isDevice && lineage.devices.contains(DeviceNumber(encoded: status.blockDevice))
+            try isDevice && lineage.devices.contains(DeviceNumber(encoded: status.blockDevice))
             || Self.backingFile(status).map { lineage.files.contains($0) } ?? false
         guard isBelow else { return }
         throw Problem(

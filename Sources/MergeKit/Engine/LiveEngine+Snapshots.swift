@@ -67,6 +67,13 @@ extension LiveEngine {
         }
     }
 
+    /// The snapshots that somebody reads.
+    package var openSnapshots: [SnapshotID] {
+        let (chain, readers) = (chain, withShared { $0.readers })
+        return chain.snapshots.lazy.filter { readers[$0.manifest.ordinal] != nil }
+            .map(\.manifest.id)
+    }
+
     private func deletable(
         _ ids: [SnapshotID], in chain: ChainState
     ) throws(Problem) -> [SnapshotManifest] {

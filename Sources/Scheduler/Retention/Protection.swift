@@ -40,6 +40,7 @@ extension RetentionSubject.Use {
         case .cloned: "clone"
         case .mounted: "mount"
         case .sent: "send"
+        case .read: "read"
         }
     }
 
@@ -51,6 +52,7 @@ extension RetentionSubject.Use {
         case .cloned: "a clone reads from it"
         case .mounted: "it is mounted"
         case .sent: "it is being sent, or what is sent builds on it"
+        case .read: "somebody has it open for reading"
         }
     }
 }

@@ -28,6 +28,8 @@ package struct RetentionSubject: Hashable, Sendable {
         case mounted
         /// It is being sent, or what is sent builds on it.
         case sent
+        /// Somebody reads it: an NBD client, or a command.
+        case read
     }
 
     package init(

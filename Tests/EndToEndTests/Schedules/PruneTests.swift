@@ -71,6 +71,27 @@ extension ScheduledTests {
             #expect(try ids(harness) == [8, 10])
         }
 
+        @Test("a snapshot that a client reads stays until it has gone, and keeps nobody else")
+        func reader() throws {
+            let harness = try scene("last = 1", count: 4)
+            let server = try harness.serve()
+            do {
+                let client = try harness.client("data@2")
+                let plan = try #require(try harness.prune("-n", "--explain").volumes.first)
+                #expect(plan.removed.map(\.id) == [1, 3])
+                #expect(plan.explained.first { $0.id == 2 }?.keptBy == ["read"])
+                let done = try #require(try harness.prune().volumes.first)
+                #expect(done.error == nil)
+                #expect(done.removed.map(\.id) == [1, 3])
+                #expect(try ids(harness) == [2, 4])
+                #expect(try client.read(0..<1) == [2])
+            }
+            try harness.awaitNoClients(snapshot: 2)
+            try harness.prune()
+            #expect(try ids(harness) == [4])
+            try harness.stop(server)
+        }
+
         @Test("H4: a dry run changes nothing, and the run then tells what the filesystem got back")
         func bytes() throws {
             let harness = try scene("last = 4", count: 12)

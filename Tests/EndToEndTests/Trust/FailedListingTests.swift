@@ -18,7 +18,9 @@ struct FailedListingTests {
 
     /// As `struct snapmgr_lookup_fault` has them.
     private enum Field {
-        static let (index, code, failures, root, call, path, end) = (8, 16, 24, 32, 800, 832, 1088)
+        static let (index, code, lasts, failures, root, call, path, end) = (
+            8, 16, 20, 24, 32, 800, 832, 1088
+        )
     }
 
     private static let library = URL(filePath: TestClock.library).deletingLastPathComponent()
@@ -42,12 +44,13 @@ struct FailedListingTests {
     /// Runs a command with its look-up number `index` below a folder failing; nil when it has fewer.
     private func run(
         _ harness: CommandLineHarness, failing index: Int, below folder: String,
-        _ arguments: [String]
+        lasts: Bool = false, _ arguments: [String]
     ) throws -> Failed? {
         let file = harness.folder + "/fault"
         var bytes = Data(count: Field.end)
         bytes[Field.index] = UInt8(index)
         bytes[Field.code] = UInt8(EIO)
+        bytes[Field.lasts] = lasts ? 1 : 0
         let root = Data(try realPath(folder).utf8)
         bytes.replaceSubrange(Field.root..<Field.root + root.count, with: root)
         try bytes.write(to: URL(filePath: file))
@@ -80,6 +83,46 @@ struct FailedListingTests {
         }
         #expect(listings > 0)
         #expect(try harness.run("check", "--data").status == 0)
+    }
+
+    @Test(
+        "C1, H3: whatever look-up in /sys fails, a loop device over an image is not overlooked",
+        .enabled(if: LoopImage.isPossible), arguments: [false, true])
+    func kernelFiles(lasts: Bool) throws {
+        let harness = try volume()
+        let loop = try LoopImage(over: "data.img", in: harness)
+        for arguments in [["snapshot", "data"], ["revert", "data@one", "--yes"]] {
+            var count = 0
+            for index in 1..<200 {
+                let failed = try run(
+                    harness, failing: index, below: "/sys", lasts: lasts, arguments)
+                guard let failed else { break }
+                count += 1
+                #expect(failed.result.status != 0, "\(arguments) \(index): \(failed)")
+            }
+            #expect(count > 0)
+        }
+        withExtendedLifetime(loop) {}
+    }
+
+    @Test(
+        "C1, H3: whatever look-up in /sys fails, a store on its own origin is not overlooked",
+        .enabled(if: LoopImage.isPossible), arguments: [false, true])
+    func storeOnOrigin(lasts: Bool) throws {
+        let harness = try volume()
+        let loop = try LoopImage(over: "fs.img", in: harness, megabytes: 8)
+        let folder = try loop.mount("mnt")
+        let arguments = [
+            "volume", "create", "own", "--origin", "fs.img", "--store", folder + "/store",
+        ]
+        var count = 0
+        for index in 1..<200 {
+            let failed = try run(harness, failing: index, below: "/sys", lasts: lasts, arguments)
+            guard let failed else { break }
+            count += 1
+            #expect(failed.result.status != 0, "\(index): \(failed)")
+        }
+        #expect(count > 0)
     }
 
     @Test("an export is there when its folder was synced, and not before")

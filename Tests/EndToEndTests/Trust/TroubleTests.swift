@@ -7,7 +7,7 @@ import Testing
 extension ScheduledTests {
     /// One volume's trouble is its own: the others are served, pruned and told as ever.
     @Suite(.serialized) struct TroubleTests {
-        @Test("H5: a stopped server and a silent control socket stop nothing else")
+        @Test("H5: a stopped server, a silent control socket and a FIFO stop nothing else")
         func others() throws {
             let scene = try Scene()
             try scene.beginTrouble()
@@ -22,7 +22,7 @@ extension ScheduledTests {
 
             let status = try scene.harness.run("status")
             #expect(status.status == 0, "\(status.errors)")
-            for name in ["healthy", "stopped", "silent"] {
+            for name in ["fifo", "healthy", "stopped", "silent"] {
                 #expect(status.output.contains("\n\(name) "), "\(status.output)")
             }
             #expect(status.output.contains("warning: volume silent: "), "\(status.output)")
@@ -124,8 +124,8 @@ extension ScheduledTests {
     }
 }
 
-/// Three volumes with two scheduled snapshots each: one that stays healthy, one whose server will be
-/// stopped, and one whose control socket will be that of something that never says a word.
+/// Four volumes with two scheduled snapshots each: one that stays healthy, one whose server will be
+/// stopped, one that gets a FIFO, and one whose control socket will be that of something that never says a word.
 private final class Scene {
     let harness: ScheduledHarness
     private var server: ChildProcess?
@@ -139,6 +139,8 @@ private final class Scene {
             time-zone = "UTC"
             policy = "p"
             free-space-floor = "0"
+            [volumes.fifo]
+            schedules = ["q"]
             [volumes.healthy]
             schedules = ["q"]
             [volumes.silent]
@@ -149,7 +151,7 @@ private final class Scene {
             every = "15m"
             [policies.p]
             last = 1
-            """, volumes: ["healthy", "silent", "stopped"], start: "2026-11-23 00:01:01")
+            """, volumes: ["fifo", "healthy", "silent", "stopped"], start: "2026-11-23 00:01:01")
         try harness.succeed("tick")
         for minutes in [14.5, 15] {
             try harness.advance(minutes: minutes)
@@ -167,6 +169,7 @@ private final class Scene {
     func beginTrouble() throws {
         try stopServer()
         try beSilent()
+        try replaceByFIFO("state/stores/fifo/snapshots/000001/manifest.json")
         try harness.advance(minutes: 15)
     }
 

@@ -5,11 +5,12 @@ enum CommandsSuite {
         "commands",
         machine: GuestMachine(
             diskMebibytes: [24, 24, 24, 512],
-            modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop"],
+            modules: ["dm-mod", "dm-snapshot", "dm-zero", "dm-delay", "loop", "fuse"],
             memoryMebibytes: 1024, seconds: 3000),
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
             + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases
-            + NamespaceCases.cases + LostSnapshotCases.cases + CloneCases.cases)
+            + NamespaceCases.cases + LostSnapshotCases.cases + CloneCases.cases
+            + TreeMountCases.cases)
 
     /// The same, each command in mounts of its own, as systemd's services have them.
     static let namespaceSuite = GuestSuite(

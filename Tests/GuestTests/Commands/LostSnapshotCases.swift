@@ -51,7 +51,7 @@ enum LostSnapshotCases {
         // What holds it is no reason not to take it down.
         try rig.unmount(point)
         try rig.snapmgr.run("deactivate", "data")
-        try expectEqual(HeldDevices.all().count, 0, "devices that are held")
+        try expectEqual(try HeldDevices.all().count, 0, "devices that are held")
     }
 
     /// Removes the device that keeps the snapshot's exceptions, as a stranger who insists.
@@ -160,7 +160,7 @@ enum LostSnapshotCases {
                 try? mapper.remove(device.name)
             }
         }
-        for loop in LoopDevice.all() { try loop.detach() }
+        for loop in try LoopDevice.all() { try loop.detach() }
         try expectEqual(
             try mapper.devices().filter { $0.name.volumePart?.volume == "data" }.count, 0,
             "devices left")

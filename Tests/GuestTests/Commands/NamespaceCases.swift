@@ -65,7 +65,7 @@ enum NamespaceCases {
         context.cleanUp { unlink("/run/snapmgr-exported") }
         try rig.snapmgr.run("delete", "data@two")
         try rig.snapmgr.run("deactivate", "data")
-        func left() -> Set<String> { Set(LoopDevice.all().map(\.path)) }
+        func left() throws -> Set<String> { try Set(LoopDevice.all().map(\.path)) }
         try expectEqual(left(), Set(loops.map(\.path)), "loop devices that are left")
         // One that is detached while it is open goes when it is closed.
         withExtendedLifetime(opened) {}

@@ -29,7 +29,9 @@ enum RemovalCases {
             try expectEqual(try rig.checksum(rig.origins[0]), shown, "the origin's checksum")
             try content.expect(on: DirectDevice(path: rig.origins[0]), "the origin")
             try expectEqual(try KernelDeviceMapper().devices().count, 0, "snapmgr's devices left")
-            let loops = LoopDevice.all().filter { $0.backingPath.hasPrefix(CommandRig.storeRoot) }
+            let loops = try LoopDevice.all().filter {
+                $0.backingPath.hasPrefix(CommandRig.storeRoot)
+            }
             try expectEqual(loops.map(\.path), foreign.loopPaths, "loop devices on stores")
             try expect(access(CommandRig.store("data"), F_OK) != 0, "the store is there")
             try foreign.expectUntouched()
@@ -76,7 +78,7 @@ private final class ForeignDevices {
         self.backing = backing
         let file = "\(CommandRig.storeRoot)/foreign.img"
         context.cleanUp {
-            for loop in LoopDevice.all() where loop.backingPath == file { try loop.detach() }
+            for loop in try LoopDevice.all() where loop.backingPath == file { try loop.detach() }
             try Program.run("dmsetup", "remove", Self.name)
         }
         try Program.run(
@@ -95,7 +97,7 @@ private final class ForeignDevices {
 
     func expectUntouched(fileID: StaticString = #fileID, line: Int = #line) throws {
         try expectEqual(try Self.read(), tables, "a foreign device", fileID: fileID, line: line)
-        let loops = LoopDevice.all().map(\.path)
+        let loops = try LoopDevice.all().map(\.path)
         for path in loopPaths {
             try expect(
                 loops.contains(path), "the foreign \(path) is gone", fileID: fileID, line: line)

@@ -227,7 +227,9 @@ enum ServeCases {
             }
             try expectEqual(try rig.views(), [], "views")
             try rig.snapmgr.run("deactivate", "data")
-            let loops = LoopDevice.all().filter { $0.backingPath.hasPrefix(CommandRig.storeRoot) }
+            let loops = try LoopDevice.all().filter {
+                $0.backingPath.hasPrefix(CommandRig.storeRoot)
+            }
             try expectEqual(loops.map(\.path), [], "loop devices on stores")
         },
         GuestCase("what is active is served beside images, what is not is refused with the command")

@@ -32,6 +32,36 @@ enum SnapshotCases {
             try rig.snapmgr.run("umount", view)
             try expect(access(RigNames.view("data", 1), F_OK) != 0, "the view's device stays")
         },
+        GuestCase("a prune spares a mounted snapshot, and takes the others") { context in
+            let rig = try CommandRig(context)
+            let point = try rig.createMounted("data")
+            var ids: [Int] = []
+            for (seed, name) in ["one", "two", "three"].enumerated() {
+                try rig.fill(point, seed: UInt64(seed))
+                ids.append(try rig.snapshot("data", name))
+            }
+            let config = "/run/snapmgr-prune.toml"
+            try TextFile.write(
+                """
+                [policies.p]
+                last = 1
+                include-manual = true
+                [volumes.data]
+                policy = "p"
+                """, to: config)
+            let view = try rig.viewFolder("one")
+            try rig.snapmgr.run("mount", "data@one", view)
+            let plan = try rig.snapmgr.run("--config", config, "prune", "-n", "--explain")
+            try expect(plan.output.contains("open for reading"), plan.output)
+            try rig.snapmgr.run("--config", config, "prune")
+            func left() throws -> [Int] {
+                try rig.snapmgr.run("list", "data", "--json").numbers("id")
+            }
+            try expectEqual(left(), [ids[0], ids[2]], "what the prune left")
+            try rig.snapmgr.run("umount", view)
+            try rig.snapmgr.run("--config", config, "prune")
+            try expectEqual(left(), [ids[2]], "what the next prune left")
+        },
         GuestCase("list, show, diff and export tell of a volume under device-mapper") { context in
             let rig = try CommandRig(context)
             let point = try rig.createMounted("data")

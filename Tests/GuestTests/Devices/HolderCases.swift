@@ -20,7 +20,7 @@ enum HolderCases {
             DeviceTable(sectorCount: 65_536, .linear(device: .path(real.path), offset: 0)))
         let baseNumber = try rig.info(base).number
         try expectEqual(
-            DeviceHolder.list(of: number).map(\.description),
+            try DeviceHolder.list(of: number).map(\.description),
             ["held by dm-\(baseNumber.minor) (\(base))"], "holders under a device")
 
         try mountAndOpen(rig, base, baseNumber)
@@ -35,11 +35,11 @@ enum HolderCases {
         let inner = DeviceRig(context)
         let folder = try LifecycleCases.mountedFolder(inner, base)
         try expectEqual(
-            DeviceHolder.list(of: number), [.mount(point: folder, process: nil)], "mount")
+            try DeviceHolder.list(of: number), [.mount(point: folder, process: nil)], "mount")
         let sleeper = try ChildProcess.start(["sh", "-c", "exec 3<\(base.path); exec sleep 6000"])
         let deadline = Deadline(milliseconds: 300_000)
         var holders: [DeviceHolder] = []
-        while holders.count < 2, !deadline.hasPassed { holders = DeviceHolder.list(of: number) }
+        while holders.count < 2, !deadline.hasPassed { holders = try DeviceHolder.list(of: number) }
         kill(sleeper, SIGKILL)
         ChildProcess.wait(for: sleeper)
         guard case .process(let process) = holders.last else {
@@ -56,11 +56,11 @@ enum HolderCases {
     ) throws {
         try ChildProcess.run("mkswap", base.path)
         try ChildProcess.run("swapon", base.path)
-        let holders = DeviceHolder.list(of: number)
+        let holders = try DeviceHolder.list(of: number)
         try ChildProcess.run("swapoff", base.path)
         try expectEqual(holders.map(\.description), ["used as swap"], "holders of swap")
         let loop = try LoopDevice.attach(path: base.path, isReadOnly: true, directIO: false)
-        let looped = DeviceHolder.list(of: number)
+        let looped = try DeviceHolder.list(of: number)
         try loop.detach()
         try expectEqual(
             looped.map(\.description), ["the backing device of \(loop.path)"],

@@ -45,16 +45,17 @@ enum LoopCases {
         context.cleanUp { unlink(renamed) }
         let backing = try LoopDevice.BackingFile(path: renamed)
         try expectEqual(
-            LoopDevice.find(backing: backing, isReadOnly: false).map(\.path), [loop.path], "found")
+            try LoopDevice.find(backing: backing, isReadOnly: false).map(\.path), [loop.path],
+            "found")
         try expectEqual(
-            LoopDevice.find(backing: backing, isReadOnly: true).map(\.path), [readOnly.path],
+            try LoopDevice.find(backing: backing, isReadOnly: true).map(\.path), [readOnly.path],
             "found read-only")
         try expectEqual(
-            Set(LoopDevice.all().map(\.path)),
+            try Set(LoopDevice.all().map(\.path)),
             [loop.path, readOnly.path, otherLoop.path], "all")
         try loop.detach()
         try expect(
-            LoopDevice.find(backing: backing, isReadOnly: false).isEmpty, "found after detach")
+            try LoopDevice.find(backing: backing, isReadOnly: false).isEmpty, "found after detach")
         // Another file in its place is not let go of.
         let again = try attach(rig, other)
         try expectEqual(again.path, loop.path, "the free device")
@@ -71,7 +72,8 @@ enum LoopCases {
         let loop = try attach(rig, path, directIO: true)
         try expect(loop.usesDirectIO, "no direct I/O on ext4")
         try expect(
-            LoopDevice.all().contains { $0.path == loop.path && $0.usesDirectIO }, "is not listed")
+            try LoopDevice.all().contains { $0.path == loop.path && $0.usesDirectIO },
+            "is not listed")
         let buffered = try attach(rig, path, directIO: false)
         try expect(!buffered.usesDirectIO, "direct I/O, which was not asked for")
         // tmpfs of this kernel's age has no direct I/O.
@@ -99,7 +101,7 @@ enum LoopCases {
         try expectEqual(failure.code, EBUSY, "reason")
         close(open.release())
         try loop.detach()
-        try expect(LoopDevice.all().isEmpty, "\(LoopDevice.all())")
+        try expectEqual(try LoopDevice.all(), [], "loop devices")
     }
 
     private static func makesNode(_ context: GuestContext) throws {

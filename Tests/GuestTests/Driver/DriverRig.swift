@@ -270,7 +270,7 @@ final class DriverRig {
                 if try mapper.info(device.name) != nil { try mapper.remove(device.name) }
             }
         }
-        for loop in LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {
+        for loop in try LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {
             try loop.detach()
         }
     }

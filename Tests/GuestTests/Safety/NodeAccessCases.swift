@@ -64,7 +64,7 @@ enum NodeAccessCases {
             let mode = try NodeAccess(path: kernelPath).mode
             try expect(mode & ~wanted.mode & 0o177 == 0, "\(kernelPath) is open \(when): \(mode)")
         }
-        let loops = LoopDevice.all().filter { $0.label.hasPrefix("SNAPMGR-") }
+        let loops = try LoopDevice.all().filter { $0.label.hasPrefix("SNAPMGR-") }
         try expect(loops.count >= 2, "there are \(loops.count) loop devices \(when)")
         for loop in loops {
             try expectEqual(
@@ -99,7 +99,7 @@ enum NodeAccessCases {
         for device in try KernelDeviceMapper().devices() where access(device.name.path, F_OK) == 0 {
             try all.apply(to: device.name.path)
         }
-        for loop in LoopDevice.all() { try all.apply(to: loop.path) }
+        for loop in try LoopDevice.all() { try all.apply(to: loop.path) }
         try rig.activate()
         let top = try NodeAccess(path: rig.devicePath)
         try expectEqual(top, .rootOnly, "who may open the volume")
@@ -151,7 +151,7 @@ enum NodeAccessCases {
         context.cleanUp { try loop.detach() }
         try tellAgain(String(loop.path.dropFirst("/dev/".count)))
         try expectEqual(try NodeAccess(path: loop.path).mode, 0o660, "mode of another loop device")
-        let own = LoopDevice.all().filter { $0.label.hasPrefix("SNAPMGR-") }
+        let own = try LoopDevice.all().filter { $0.label.hasPrefix("SNAPMGR-") }
         try rig.volume().sweepViews()
         try rig.deactivate()
         try settle()

@@ -67,6 +67,7 @@ enum StoreCases {
         try rig.snapmgr.run("deactivate", "data", "--without-store")
         try expectEqual(try KernelDeviceMapper().devices(), [], "devices")
         try expectEqual(
-            LoopDevice.all().filter { $0.backingPath.hasSuffix("area.cow") }, [], "loop devices")
+            try LoopDevice.all().filter { $0.backingPath.hasSuffix("area.cow") }, [], "loop devices"
+        )
     }
 }

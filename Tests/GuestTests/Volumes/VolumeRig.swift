@@ -206,7 +206,7 @@ final class VolumeRig {
             usleep(5000)
         }
         try expectEqual(try devices(), [], "devices left")
-        for loop in LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {
+        for loop in try LoopDevice.all() where loop.backingPath.hasPrefix(storePath + "/") {
             try loop.detach()
         }
     }

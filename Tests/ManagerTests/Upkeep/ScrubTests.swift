@@ -122,6 +122,24 @@ struct ScrubTests {
         #expect(try !scrub(ScrubRequest(restarts: true)).isResumed)
     }
 
+    @Test("a scrub whose time is always over before it reads gets done all the same")
+    func slices() throws {
+        try flip(1)
+        let volume = try fixture.catalog().volumes()[0]
+        let context = ManagerContext(catalog: try fixture.catalog(), options: fixture.options)
+        var outcome: ScrubService.Outcome
+        var slices = 0
+        repeat {
+            slices += 1
+            outcome = try ScrubService(context: context).scrub(
+                volume, FileFolder(path: volume.storePath), ScrubRequest(milliseconds: 0)
+            ) {}
+        } while !outcome.isDone && slices < 100
+        #expect(outcome.isDone)
+        #expect(slices > 2)
+        #expect(outcome.pass.damageCount == 1)
+    }
+
     @Test("a check goes on with a scrub that began on the same day, and with none that is older")
     func age() throws {
         try flip(1)

@@ -52,6 +52,7 @@ final class MemorySession: OpenVolume {
         return count > 0 ? ClientPresence(count: count, since: now()) : nil
     }
 
+    func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID] { [] }
     func overruleClients(for client: any RequestClient) throws(Problem) { overrules = true }
     func letGo(for client: any RequestClient) throws(Problem) {
         try requireNoClients()
