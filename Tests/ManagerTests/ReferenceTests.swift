@@ -38,7 +38,7 @@ import Catalog
         .rules(try TimeZoneFiles(environment: ["TZ": "XXX-1"]).systemZone().zone)
     }
 
-    @Test("a reference is read as cli.md says", arguments: texts)
+    @Test("a reference is read as the manual says", arguments: texts)
     func parses(text: String, expected: SnapshotReference) throws {
         #expect(try SnapshotReference(text, zone: Self.eastZone()) == expected)
     }

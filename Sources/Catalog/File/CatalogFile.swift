@@ -26,8 +26,7 @@ enum CatalogFile {
 
     /// A file that this user cannot write to. With a log beside it, SQLite reads both, if it may.
     static func openReadOnly(_ path: String) throws -> DatabaseQueue {
-        let hasLog = Glibc.access(path + "-wal", F_OK) == 0
-        guard hasLog else { return try openImmutable(path) }
+        guard try hasLog(path) else { return try openImmutable(path) }
         return try DatabaseQueue(path: path, configuration: readOnly)
     }
 
@@ -48,6 +47,9 @@ enum CatalogFile {
             .unreadable, "the catalog \(path) is not a file",
             hint: "move it away, or choose another folder with `--state DIR`")
     }
+
+    /// Whether a log lies beside a catalog: what cannot be told is an error.
+    static func hasLog(_ path: String) throws -> Bool { try kind(path + "-wal") != nil }
 
     /// Nil when there is nothing.
     private static func kind(_ path: String) throws -> mode_t? {

@@ -30,7 +30,7 @@ extension CatalogStore {
     package static func peek(
         _ path: String, drivers: [DriverName]
     ) throws -> (marks: [ScheduleKey: ScheduleMarks], hasDrivers: Bool)? {
-        guard Glibc.access(path + "-wal", F_OK) != 0 else { return nil }
+        guard try !CatalogFile.hasLog(path) else { return nil }
         try CatalogFile.require(path)
         let queue = try CatalogFile.openImmutable(path)
         return try queue.read { database in

@@ -316,7 +316,8 @@ extension LoopDevice {
 
     private func isStillBound() -> Bool {
         let index = path.dropFirst("/dev/loop".count)
-        guard access("/sys/block/loop\(index)/loop/backing_file", F_OK) == 0,
+        let sign = "/sys/block/loop\(index)/loop/backing_file"
+        guard (try? FileFolder.exists(path: sign)) ?? true,
             let node = try? OwnedDescriptor(path: path, flags: O_RDONLY)
         else { return false }
         return isBound(node)

@@ -29,7 +29,7 @@ package struct StateFolder: Hashable, Sendable {
     /// Taken by the one command that is at work on a volume.
     func lockPath(volume: String) -> String { locksPath + "/" + volume + ".lock" }
 
-    /// Where the state lies when `--state` does not say: cli.md, "Conventions".
+    /// Where the state lies when `--state` does not say: snapmgr(1), GLOBAL OPTIONS.
     ///
     /// - Returns: nil when neither the environment nor the user tells.
     package static func defaultPath(

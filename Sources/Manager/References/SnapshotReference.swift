@@ -1,6 +1,6 @@
 package import SnapshotModel
 
-/// How people name snapshots: cli.md, "References". Parsing looks nothing up.
+/// How people name snapshots: snapmgr(1), REFERENCES. Parsing looks nothing up.
 package enum SnapshotReference: Hashable, Sendable {
     /// `42`
     case id(SnapshotID)

@@ -1,6 +1,6 @@
 package import SnapshotModel
 
-/// A JSON document whose objects keep the order of their fields, as cli.md lists them.
+/// A JSON document whose objects keep the order of their fields, as the manual lists them.
 package indirect enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)

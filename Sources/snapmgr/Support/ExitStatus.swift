@@ -1,6 +1,6 @@
 import SnapshotModel
 
-/// The exit codes of cli.md; they only grow.
+/// The exit codes, as snapmgr(1) tells them; they only grow.
 enum ExitStatus: Int32, CaseIterable {
     case done = 0
     case failed = 1
