@@ -17,7 +17,7 @@ fields+='|exclusiveBytes|heldNanoseconds|bytesPerSecond|modifiedNanoseconds|take
 # What turns bytes and rows into values.
 decoders=(
     Sources/Catalog/{Rows/{RowReader,SnapshotSelection},ChunkMaps/{ChunkRunCodec,ChunkSegment}}.swift
-    Sources/Catalog/Store/CatalogStore+*.swift
+    Sources/Catalog/{Sets,Store}/CatalogStore+*.swift
     Sources/Control/{ControlWire,LineReader}.swift
     Sources/StoreFormat/Records/{CanonicalManifest,RecordCodec,MergeJournal,OriginState,RevertRecord}.swift
     Sources/StoreFormat/{Store/{Store,StoreLayout,StoreReader},Areas/{AreaFormat,AreaReader}}.swift

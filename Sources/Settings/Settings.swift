@@ -50,6 +50,11 @@ package struct SettingsDefaults: Hashable, Sendable {
     package var belowFloor: BelowFloor
     package var writeBack = WriteBack.off
     package var scrub = ScrubInterval.off
+    /// How old events grow.
+    package var events = SettingsDefaults.standardEvents
+
+    /// As it would stand in a file: `2y`.
+    package static let standardEvents = CalendarSpan(months: 24)
 
     package init(
         timeZone: TimeZoneRules = .utc, policy: NamedPolicy? = nil,

@@ -97,7 +97,7 @@ extension ShellCommand {
     }
 
     /// A word that a shell reads as this one.
-    static func quoted(_ word: String) -> String {
+    package static func quoted(_ word: String) -> String {
         let isPlain =
             !word.isEmpty
             && word.allSatisfy {

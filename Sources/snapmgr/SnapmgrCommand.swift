@@ -11,6 +11,7 @@ struct SnapmgrCommand: CommandGroup {
               $ snapmgr snapshot data --name before-upgrade
               $ snapmgr list data
               $ snapmgr revert data@before-upgrade
+              $ snapmgr help words
 
             EXIT STATUS:
             \(ExitStatus.allCases.map { "  \($0.rawValue)  \($0.meaning)" }.joined(separator: "\n"))

@@ -47,6 +47,22 @@ struct EventTests {
         #expect(all.last?.id == count)
     }
 
+    @Test("old events are forgotten, but for the newest of them, and only when there are some")
+    func forgotten() throws {
+        for number in 1...5 {
+            try store.record(Event(.info, kind: "n", message: "\(number)"))
+        }
+        let now = fixture.now
+        try store.forgetEvents(before: now.advanced(bySeconds: -3600), keeping: 0)
+        #expect(try store.events(limit: 9).count == 5)
+        let later = now.advanced(bySeconds: 3600)
+        try store.forgetEvents(before: later, keeping: 2)
+        #expect(try store.events(limit: 9).map(\.message) == ["4", "5"])
+        try store.forgetEvents(before: later, keeping: 0)
+        #expect(try store.events(limit: 9).isEmpty)
+        try store.forgetEvents(before: later, keeping: 0)
+    }
+
     @Test("details that are not JSON are refused")
     func details() throws {
         expectError(.constraint) {

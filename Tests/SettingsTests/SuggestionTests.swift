@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Settings
+@testable import SnapshotModel
 
 @Suite struct SuggestionTests {
     @Test(arguments: [

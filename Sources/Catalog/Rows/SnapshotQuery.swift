@@ -31,8 +31,10 @@ package struct SnapshotQuery: Hashable, Sendable {
         package init() {}
     }
 
-    /// The names of the volumes; empty means all.
+    /// The names of the volumes; empty means all, unless sets are named.
     package var volumes: [String]
+    /// The names of sets whose snapshots are listed as well.
+    package var setNames: [String] = []
     package var name: String?
     package var set: SetID?
     package var filter: Filter

@@ -16,10 +16,16 @@ struct SnapshotSelection {
         // Both mean the same. The first lets SQLite use the index of ordinals, which it would
         // otherwise prefer to better ones.
         require(query.order == .ordinal ? "s.ordinal > 0" : "s.phase <> 'creating'")
-        if !query.volumes.isEmpty {
-            let ids = try query.volumes.map { try CatalogStore.volumeID(database, $0) }
-            let places = ids.map { _ in "?" }.joined(separator: ", ")
-            require(ids.count == 1 ? "s.volume_id = ?" : "s.volume_id IN (\(places))", ids)
+        let ids = try query.volumes.map { try CatalogStore.volumeID(database, $0) }
+        if !query.setNames.isEmpty {
+            let sets =
+                "s.set_id IN (SELECT id FROM snapshot_set WHERE name IN (\(Self.places(query.setNames))))"
+            var values: [any DatabaseValueConvertible] = ids
+            values.append(contentsOf: query.setNames.map { $0 as any DatabaseValueConvertible })
+            require("(s.volume_id IN (\(Self.places(ids))) OR \(sets))", values)
+        } else if !ids.isEmpty {
+            require(
+                ids.count == 1 ? "s.volume_id = ?" : "s.volume_id IN (\(Self.places(ids)))", ids)
         }
         if let name = query.name { require("s.name = ?", [name]) }
         if let set = query.set { require("s.set_id = ?", [set.rawValue]) }
@@ -27,6 +33,10 @@ struct SnapshotSelection {
         let direction = query.isDescending ? "DESC" : "ASC"
         order(by: query.order.terms.map { "\($0) \(direction)" }.joined(separator: ", "))
         page(limit: query.limit, offset: query.offset)
+    }
+
+    private static func places(_ values: [some Any]) -> String {
+        values.map { _ in "?" }.joined(separator: ", ")
     }
 
     mutating func require(_ condition: String, _ values: [any DatabaseValueConvertible] = []) {

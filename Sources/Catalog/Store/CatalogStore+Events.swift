@@ -1,5 +1,5 @@
 import GRDB
-import SnapshotModel
+package import SnapshotModel
 
 extension CatalogStore {
     /// Which end of the log to read from.
@@ -30,6 +30,24 @@ extension CatalogStore {
     static let eventsMaximum: Int64 = 200_000
     /// After how many new ones the oldest go.
     private static let eventsBetweenTrims: Int64 = 1000
+
+    /// Forgets the events of before a moment, but for the newest. One look finds out whether there are any.
+    ///
+    /// - Parameter count: how many stay, however old they are: a clock that is wrong must not empty the log.
+    package func forgetEvents(before moment: Timestamp, keeping count: Int) throws {
+        let oldest = try read("reading the event log") {
+            try Int64.fetchOne($0, sql: "SELECT time FROM event ORDER BY id LIMIT 1")
+        }
+        guard let oldest, oldest < moment.stored else { return }
+        try write("forgetting old events") { database in
+            try database.execute(
+                sql: """
+                    DELETE FROM event WHERE time < ? AND id <= (
+                        SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)
+                    """,
+                arguments: [moment.stored, max(0, count)])
+        }
+    }
 
     /// By number and not by age: a clock that is wrong must not empty the log.
     private static func trimEvents(_ database: Database, after id: Int64) throws {

@@ -117,6 +117,7 @@ package struct CloneService {
                 .exists, "there is a volume \(name), which is served by that name",
                 hint: "choose another name")
         }
+        try context.requireNoGroup(named: name)
         let isBeingMade = try context.catalog.isCloning(name, besides: volume)
         let other = try context.catalog.clones(named: name).first
         if other != nil || isBeingMade {
@@ -132,6 +133,7 @@ package struct CloneService {
 
     /// The clones of some volumes, or of all, by volume and name.
     package func list(_ volumes: [String]) throws -> [CloneSummary] {
+        let volumes = try context.members(of: volumes)
         try Reconciler(context).tidy(volumes)
         let wanted = Set(try context.volumes(volumes).map(\.record.name))
         let devices = Devices(context)
@@ -214,7 +216,10 @@ package struct CloneService {
     func clone(_ reference: String) throws -> CloneRow {
         guard let row = try find(reference) else {
             throw Problem(
-                .notFound, "there is no clone \(reference)", hint: "see them all: \(.cloneList)")
+                .notFound, "there is no clone \(reference)",
+                hint: Suggestion.hint(
+                    for: reference, among: try context.catalog.clones().map(\.record.name),
+                    else: "see them all: \(.cloneList)"))
         }
         return row
     }

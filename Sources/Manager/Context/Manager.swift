@@ -122,6 +122,7 @@ package final class Manager: Sendable {
     package var config: ConfigService { ConfigService(context: context) }
     package var ticks: TickService { TickService(context: context) }
     package var policies: PolicyService { PolicyService(context: context) }
+    package var names: NameService { NameService(context: context) }
     package var events: EventService { EventService(context: context) }
     package var daemon: DaemonService { DaemonService(context: context) }
     package var serving: ServeService { ServeService(context: context) }

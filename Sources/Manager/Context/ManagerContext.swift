@@ -67,13 +67,13 @@ extension ManagerContext {
     /// - Throws: `notFound`.
     func volume(_ name: String) throws -> VolumeRow {
         guard let row = try catalog.volume(named: name) else {
-            throw try cloneProblem(name, "a volume") ?? Problem.noVolume(name)
+            throw try cloneProblem(name, "a volume") ?? noVolume(name)
         }
         return row
     }
 
     /// - Parameter replaced: a clone that may have the name.
-    /// - Throws: `exists` when a volume has the name, or a clone, which is served by it.
+    /// - Throws: `exists` when a volume has the name, a set of the settings, or a clone, which is served by it.
     func requireFreeVolumeName(_ name: String, replacing replaced: CloneRow? = nil) throws {
         if let clone = try catalog.clones(named: name).first(where: { $0 != replaced }) {
             throw Problem(
@@ -81,6 +81,7 @@ extension ManagerContext {
                 "volume \(clone.volume) has a clone \(name), which is served by that name",
                 hint: "choose another name; see \(.cloneList)")
         }
+        try requireNoGroup(named: name)
         guard try catalog.volume(named: name) != nil else { return }
         throw Problem(
             .exists, "there is a volume \(name) already",

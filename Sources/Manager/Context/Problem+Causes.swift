@@ -34,12 +34,6 @@ extension Problem.Code {
 }
 
 extension Problem {
-    static func noVolume(_ name: String) -> Problem {
-        Problem(
-            .notFound, "there is no volume \(name)",
-            hint: "run \(.volumeList) to see the volumes")
-    }
-
     static func noSnapshot(_ reference: String) -> Problem {
         Problem(
             .notFound, "there is no snapshot \(reference)",

@@ -22,7 +22,7 @@ struct FilePoint {
 struct FileAccess {
     let context: ManagerContext
 
-    /// - Throws: `usage` when a set is named.
+    /// - Throws: `usage` when a set of several is named.
     func point(_ reference: String) throws -> FilePoint {
         switch try ReferenceResolver(context).target(reference) {
         case .snapshot(let row):
@@ -32,8 +32,15 @@ struct FileAccess {
             let volume = try context.volume(name)
             return FilePoint(volume: volume, byteCount: volume.record.geometry.volumeBytes)
         case .set:
+            let row = try ReferenceResolver(context).snapshot(reference)
+            return FilePoint(
+                snapshot: row, volume: try context.volume(row.volume), byteCount: row.volumeBytes)
+        case .liveSet(let volumes):
             throw Problem(
-                .usage, "`\(reference)` is a set", hint: "name one of its snapshots: \(.listSets)")
+                .usage, "`\(reference)` is a set",
+                hint:
+                    "name one of its volumes: \(volumes.map { "\($0)@live" }.joined(separator: ", "))"
+            )
         }
     }
 

@@ -95,6 +95,9 @@ package struct MirrorService {
     }
 
     /// Those that can be read, by name.
+    /// The mirrors' names alone.
+    func names() throws -> [String] { try folder.content().records.map(\.name) }
+
     package func list() throws -> [MirrorSummary] {
         try folder.content().records.map { try summary(of: $0) }
     }
@@ -111,7 +114,10 @@ package struct MirrorService {
     private func require(_ name: String) throws -> MirrorRecord {
         guard let record = try folder.record(name) else {
             throw Problem(
-                .notFound, "there is no mirror \(name)", hint: "run \(.mirrorList) to see them")
+                .notFound, "there is no mirror \(name)",
+                hint: Suggestion.hint(
+                    for: name, among: try folder.content().records.map(\.name),
+                    else: "run \(.mirrorList) to see them"))
         }
         return record
     }

@@ -80,7 +80,7 @@ package struct MirrorTarget: Hashable, Sendable {
     }
 
     /// What ssh calls it.
-    var destination: String { (user.map { $0 + "@" } ?? "") + host }
+    package var destination: String { (user.map { $0 + "@" } ?? "") + host }
 }
 
 extension MirrorTarget: CustomStringConvertible {

@@ -144,7 +144,7 @@ package struct MountService {
 
     /// What is mounted of the volumes of this state, by volume and folder.
     package func list(_ volumes: [String] = []) throws -> [MountReport] {
-        let names = Set(try context.volumes(volumes).map(\.record.name))
+        let names = Set(try context.volumes(context.members(of: volumes)).map(\.record.name))
         let parts = MountParts(context)
         let images = try MountFolder(context.state).records().map { record in
             // Who may not look at devices is told the rest.

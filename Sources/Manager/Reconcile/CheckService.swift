@@ -30,6 +30,7 @@ package struct CheckService {
     package func check(
         _ names: [String], readsData: Bool, repairs: Bool, scrub: ScrubRequest = ScrubRequest()
     ) throws -> CheckReport {
+        let names = try context.members(of: names)
         let job = names.isEmpty ? try context.volumes([]).map(\.record.name) : names
         return try context.asJob(.check, of: job) { context in
             try CheckService(context: context).run(

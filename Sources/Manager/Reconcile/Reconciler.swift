@@ -57,7 +57,7 @@ struct Reconciler {
         _ body: (VolumeRow) throws -> Result
     ) throws -> Result {
         try withVolumes([name], patienceMilliseconds: patienceMilliseconds) { volumes in
-            guard let volume = volumes.first else { throw Problem.noVolume(name) }
+            guard let volume = volumes.first else { throw context.noVolume(name) }
             return try body(volume)
         }
     }

@@ -4,11 +4,13 @@ package import SnapshotModel
 package enum SnapshotReference: Hashable, Sendable {
     /// `42`
     case id(SnapshotID)
-    /// `VOL@...`
+    /// `VOL@...`, or `SET@...` of a set that volumes are taken in under one name.
     case inVolume(String, Selector)
+    /// `set:NAME@...`, which means no volume.
+    case inSet(String, Selector)
     /// `set:7`
     case set(SetID)
-    /// A set's name.
+    /// A set's name, of which there is one set.
     case setNamed(String)
 
     /// What stands behind the `@`.
@@ -34,12 +36,13 @@ package enum SnapshotReference: Hashable, Sendable {
         {
             self = .set(SetID(rawValue: id))
         } else if let at = text.firstIndex(of: "@") {
-            let volume = String(text[..<at])
+            let name = String(text[..<at])
             let rest = String(text[text.index(after: at)...])
-            guard VolumeRecord.isValidName(volume), !rest.isEmpty else {
-                throw Self.problem(text)
-            }
-            self = .inVolume(volume, Selector(rest, zone: zone))
+            let selector = Selector(rest, zone: zone)
+            let set = name.hasPrefix("set:") ? String(name.dropFirst(4)) : nil
+            guard !rest.isEmpty, set.map(SnapshotName.isValid) ?? VolumeRecord.isValidName(name)
+            else { throw Self.problem(text) }
+            self = set.map { .inSet($0, selector) } ?? .inVolume(name, selector)
         } else if text.hasPrefix("set:") {
             self = .setNamed(String(text.dropFirst(4)))
         } else {
@@ -56,7 +59,8 @@ package enum SnapshotReference: Hashable, Sendable {
     private static func problem(_ text: String) -> Problem {
         Problem(
             .usage, "`\(text)` names no snapshot",
-            hint: "write 42, VOL@42, VOL@name, VOL@latest, VOL@2h, VOL@2026-11-22T12:45 or set:7")
+            hint: "write 42, VOL@42, VOL@name, VOL@latest, VOL@2h, VOL@2026-11-22T12:45, set:7 or "
+                + "SET@latest")
     }
 }
 

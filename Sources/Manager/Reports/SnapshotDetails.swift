@@ -47,6 +47,24 @@ package struct SnapshotDetails: Hashable, Sendable {
     package var source: SnapshotSource?
 }
 
+/// Everything that `show` knows of a set.
+package struct SetDetails: Hashable, Sendable {
+    package var set: SetSummary
+    /// Those that are still there.
+    package var snapshots: [SnapshotSummary]
+    /// The volumes whose snapshot has gone.
+    package var missing: [String]
+}
+
+extension SetDetails: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "set": set.json, "snapshots": JSONValue(snapshots),
+            "missing_volumes": JSONValue(missing),
+        ]
+    }
+}
+
 extension SnapshotSource: JSONConvertible {
     package var json: JSONValue {
         [

@@ -31,6 +31,7 @@ package struct MergeService {
 
     /// The merges that run, or wait for the next open, in the named volumes (all for none).
     package func status(_ names: [String]) throws -> [MergeSummary] {
+        let names = try context.members(of: names)
         try Reconciler(context).tidy(names)
         return try context.volumes(names).compactMap { volume in
             do {

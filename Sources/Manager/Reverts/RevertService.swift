@@ -189,7 +189,7 @@ package struct RevertService {
                     hint: "run \(.check())")
             }
             return (set, rows)
-        case .live:
+        case .live, .liveSet:
             throw Problem(
                 .usage, "`\(reference)` is the volume as it is", hint: "name one of its snapshots")
         }

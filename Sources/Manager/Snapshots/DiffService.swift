@@ -95,9 +95,10 @@ extension DiffService {
             return Point(
                 volume: name, ordinal: volume.snapshotsSeen.next, takenAt: context.clock.now(),
                 volumeBytes: volume.record.geometry.volumeBytes)
-        case .set:
+        case .set, .liveSet:
             throw Problem(
-                .usage, "`\(reference)` is a set", hint: "compare its snapshots one by one")
+                .usage, "`\(reference)` is a set, and the other is not",
+                hint: "compare two sets of one name, or their snapshots one by one")
         }
     }
 

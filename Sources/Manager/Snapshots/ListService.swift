@@ -64,7 +64,7 @@ package struct ListService {
         _ request: ListRequest, _ body: ([SnapshotSummary]) throws -> Void
     ) throws {
         var query = try self.query(request)
-        try Reconciler(context).tidy(request.volumes)
+        try Reconciler(context).tidy(query.setNames.isEmpty ? query.volumes : [])
         var rest = request.limit ?? .max
         var pageCount = Self.pageCounts.first
         let newest = request.sort == nil && request.offset == nil ? request.limit : nil
@@ -135,12 +135,37 @@ package struct ListService {
         guard let order = SnapshotQuery.Order(rawValue: column) else {
             throw Problem(
                 .usage, "a list cannot be sorted by `\(column)`",
-                hint: "choose one of \(Self.sortColumns.joined(separator: ", "))")
+                hint: Suggestion.hint(
+                    for: column, among: Self.sortColumns,
+                    else: "choose one of \(Self.sortColumns.joined(separator: ", "))"))
         }
-        for name in request.volumes { _ = try context.volume(name) }
-        return SnapshotQuery(
-            volumes: request.volumes, filter: try filter(request.filter), order: order,
+        let objects = try self.objects(request.volumes)
+        var query = SnapshotQuery(
+            volumes: objects.volumes, filter: try filter(request.filter), order: order,
             isDescending: isDescending, offset: request.offset ?? 0)
+        query.setNames = objects.sets
+        return query
+    }
+
+    /// Whether sets are among what is named.
+    package func namesSets(_ request: ListRequest) throws -> Bool {
+        try !objects(request.volumes).sets.isEmpty
+    }
+
+    /// What names stand for: volumes, or sets, of which all are meant that have the name.
+    private func objects(_ names: [String]) throws -> (volumes: [String], sets: [String]) {
+        var found: (volumes: [String], sets: [String]) = ([], [])
+        for name in names {
+            if try context.catalog.volume(named: name) != nil {
+                try context.requireUnambiguous(volume: name)
+                found.volumes.append(name)
+            } else if try context.isSet(name) {
+                found.sets.append(name)
+            } else {
+                throw try context.cloneProblem(name, "a volume") ?? context.noObject(name)
+            }
+        }
+        return found
     }
 
     private func filter(_ words: ListFilter) throws -> SnapshotQuery.Filter {
@@ -155,8 +180,10 @@ package struct ListService {
             guard let kind = SnapshotKind(rawValue: word) else {
                 let kinds = SnapshotKind.allCases.map(\.rawValue).joined(separator: ", ")
                 throw Problem(
-                    .usage, "there is no kind `\(word)` of snapshots", hint: "write one of \(kinds)"
-                )
+                    .usage, "there is no kind `\(word)` of snapshots",
+                    hint: Suggestion.hint(
+                        for: word, among: SnapshotKind.allCases.map(\.rawValue),
+                        else: "write one of \(kinds)"))
             }
             return kind
         }

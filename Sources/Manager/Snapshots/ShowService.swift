@@ -7,6 +7,31 @@ internal import Stream
 package struct ShowService {
     let context: ManagerContext
 
+    /// A set of several snapshots; nil when the reference names one snapshot.
+    package func set(_ reference: String) throws -> SetDetails? {
+        guard case .set(let set, let rows) = try ReferenceResolver(context).target(reference),
+            rows.count > 1
+        else { return nil }
+        try Reconciler(context).tidy(Set(rows.map(\.volume)).sorted())
+        let present = Set(rows.map(\.volume))
+        let wanted =
+            try rows.compactMap(\.manifest.setVolumes).first.map { try names(ofVolumes: $0) } ?? []
+        return SetDetails(
+            set: SetSummary(
+                id: set.id, name: set.name, createdAt: set.createdAt, snapshots: rows.map(\.id),
+                volumes: rows.map(\.volume), heldNanoseconds: set.heldNanoseconds),
+            snapshots: rows.map { SnapshotSummary($0) },
+            missing: wanted.filter { !present.contains($0) })
+    }
+
+    /// The names of volumes, by their UUIDs; those that are gone are named by these.
+    private func names(ofVolumes uuids: [String]) throws -> [String] {
+        let known = try context.catalog.volumes().reduce(into: [:]) {
+            $0[$1.record.uuid] = $1.record.name
+        }
+        return uuids.map { known[$0] ?? $0 }
+    }
+
     package func show(_ reference: String) throws -> SnapshotDetails {
         let row = try ReferenceResolver(context).snapshot(reference)
         try Reconciler(context).tidy([row.volume])

@@ -63,7 +63,10 @@ extension TakeReport: JSONConvertible {
 package struct SnapshotService {
     let context: ManagerContext
 
+    /// - Throws: `ambiguous` when a name is a volume's and that of a set of the settings.
     package func take(_ request: TakeRequest) throws -> TakeReport {
+        // A schedule names the volumes, and their set.
+        let request = try request.slot == nil ? SetExpansion(context).expanded(request) : request
         try validate(request)
         return try context.asJob(.snapshot, of: request.volumes) { context in
             try SnapshotService(context: context).takeValid(request)

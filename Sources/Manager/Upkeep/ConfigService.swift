@@ -17,6 +17,21 @@ package struct ConfigService {
             .sorted { $0.name < $1.name }.flatMap(findings(of:))
     }
 
+    /// - Throws: `usage` when a set has a volume's name: what that means is ambiguous wherever it is used.
+    package func requireDistinctNames() throws {
+        let settings = try context.settings.get()
+        let volumes = Set(try context.catalog.volumes().map(\.record.name))
+            .union(settings.volumes.keys)
+        let doubles = settings.groups.values.filter { volumes.contains($0.name) }
+            .sorted { $0.name < $1.name }
+        guard !doubles.isEmpty else { return }
+        throw Problem(
+            .usage,
+            doubles.map { "[\($0.noun)s.\($0.name)]: there is a volume \($0.name), too" }
+                .joined(separator: "\n"),
+            hint: "give one of them another name: what the name means would be ambiguous")
+    }
+
     private func missingVolumes(_ settings: Settings) throws -> [String] {
         let known = Set(try context.catalog.volumes().map(\.record.name))
         let own = settings.volumes.keys.sorted().map { ("[volumes.\($0)]", $0) }

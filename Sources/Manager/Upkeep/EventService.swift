@@ -61,6 +61,6 @@ package struct EventService {
         guard try context.catalog.volume(named: volume) == nil,
             try context.catalog.events(volume: volume, limit: 1).isEmpty
         else { return }
-        throw Problem.noVolume(volume)
+        throw context.noVolume(volume)
     }
 }

@@ -30,6 +30,7 @@ package struct MonitorService {
     /// - Throws: when the catalog cannot be read, or has no such volume. Anything else that cannot be
     ///   looked at is a problem of the reading.
     func read(_ names: [String]) throws -> MonitorReading {
+        let names = try context.members(of: names)
         let volumes = try context.volumes(names)
         var reading = MonitorReading(now: context.clock.now(), isWhole: names.isEmpty)
         if let problem = context.clockProblem { reading.problems.append(problem) }

@@ -20,7 +20,7 @@ package struct PruneService {
     package func prune(
         _ names: [String], isDryRun: Bool, explains: Bool = false, acceptsClock: Bool = false
     ) throws -> PruneReport {
-        let volumes = try context.volumes(names)
+        let volumes = try context.volumes(context.members(of: names))
         return try context.asJob(.prune, of: volumes.map(\.record.name)) { context in
             try PruneService(context: context).prune(
                 volumes, isDryRun: isDryRun, explains: explains, acceptsClock: acceptsClock)
@@ -52,7 +52,17 @@ package struct PruneService {
                     VolumePrune(volume: volume.record.name, failure: problem))
             }
         }
+        if !isDryRun, !clock.isInDoubt { forgetEvents(settings, asOf: clock.now) }
         return report
+    }
+
+    /// Whatever the settings say, so many events stay.
+    private static let eventCount = 1000
+
+    /// Best effort: what was pruned is pruned.
+    private func forgetEvents(_ settings: Settings, asOf moment: Timestamp) {
+        try? context.catalog.forgetEvents(
+            before: settings.defaults.events.before(moment), keeping: Self.eventCount)
     }
 
     /// As ``prune(_:isDryRun:explains:)``; nil when another one is at work.

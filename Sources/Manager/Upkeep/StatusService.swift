@@ -59,6 +59,7 @@ package struct StatusService {
 
     /// - Parameter names: the volumes; all for none.
     package func status(_ names: [String] = []) throws -> [VolumeHealth] {
+        let names = try context.members(of: names)
         try Reconciler(context).tidy(names)
         var sockets = ServerSocketLook()
         return try context.volumes(names).map { volume in

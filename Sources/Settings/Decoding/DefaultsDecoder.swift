@@ -37,6 +37,10 @@ extension SettingsBuilder {
         if let below = belowFloor(.belowFloor, in: reader) { settings.defaults.belowFloor = below }
         if let scrub = scrub(.scrub, in: reader) { settings.defaults.scrub = scrub }
         if let log = writeBack(.writeBack, in: reader) { settings.defaults.writeBack = log }
+        let events = reader.parsed(
+            .events, expected: "a length of time in quotes, such as \"2y\"",
+            CalendarSpan.init(parsing:))
+        if let events { settings.defaults.events = events }
         showTop(.policy, reader, EffectiveStandard(nil, .standard, note: "all snapshots are kept"))
         showTop(
             .safetyPolicy, reader,
@@ -49,6 +53,7 @@ extension SettingsBuilder {
             EffectiveStandard(TOMLText.quoted(BelowFloor.refuse.rawValue), .standard))
         showTop(.scrub, reader, EffectiveStandard(TOMLText.quoted("off"), .standard))
         showTop(.writeBack, reader, EffectiveStandard(TOMLText.quoted("off"), .standard))
+        showTop(.events, reader, EffectiveStandard(TOMLText.quoted("2y"), .standard))
     }
 
     func writeBack<Key>(_ key: Key, in reader: TableReader<Key>) -> WriteBack? {

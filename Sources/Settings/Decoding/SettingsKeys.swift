@@ -27,6 +27,7 @@ enum TopKey: String, SettingsKey {
     case belowFloor = "below-floor"
     case scrub
     case writeBack = "write-back"
+    case events
 }
 
 enum VolumeKey: String, SettingsKey {

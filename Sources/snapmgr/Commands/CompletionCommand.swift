@@ -23,6 +23,8 @@ struct CompletionCommand: ParsableCommand {
             case .zsh: .zsh
             case .fish: .fish
             }
-        Output.write(SnapmgrCommand.completionScript(for: known) + "\n")
+        // bash would take VOL@NAME for three words.
+        let start = shell == .bash ? "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}\n" : ""
+        Output.write(start + SnapmgrCommand.completionScript(for: known) + "\n")
     }
 }

@@ -5,20 +5,20 @@ import SnapshotModel
 /// Files as `ls -l` lists them.
 struct FileTable {
     private let display: DisplayOptions
-    private let heading: (String) -> String
+    private let terminal: Terminal
     private var table = Table([
         .init(title: "MODE"), .init(title: "UID", alignment: .right),
         .init(title: "GID", alignment: .right), .init(title: "SIZE", alignment: .right),
         .init(title: "MODIFIED"), .init(title: "PATH"),
     ])
 
-    init(_ display: DisplayOptions, heading: @escaping (String) -> String) {
+    init(_ display: DisplayOptions, on terminal: Terminal) {
         self.display = display
-        self.heading = heading
+        self.terminal = terminal
     }
 
     mutating func lines(_ files: [FileSummary]) -> String {
-        table.lines(files.map(row), heading: heading)
+        table.lines(files.map(row), on: terminal)
     }
 
     private func row(_ file: FileSummary) -> [String] {

@@ -5,15 +5,16 @@ import SnapshotModel
 struct MergeTable {
     let display: DisplayOptions
 
-    func text(_ merges: [MergeSummary], heading: (String) -> String) -> String {
+    func text(_ merges: [MergeSummary], on terminal: Terminal) -> String {
         guard !merges.isEmpty else { return "no merge runs\n" }
         var table = Table([
             .init(title: "VOLUME"), .init(title: "SNAPSHOT", alignment: .right),
-            .init(title: "STATE"), .init(title: "MERGED", alignment: .right),
+            .init(title: "STATE", emphasis: StateWords.emphasis),
+            .init(title: "MERGED", alignment: .right),
             .init(title: "OF", alignment: .right), .init(title: "KEPT", alignment: .right),
             .init(title: "PROGRESS"),
         ])
-        return table.lines(merges.map(row), heading: heading)
+        return table.lines(merges.map(row), on: terminal)
     }
 
     private func row(_ merge: MergeSummary) -> [String] {

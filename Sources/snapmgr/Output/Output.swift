@@ -46,14 +46,14 @@ enum Output {
     }
 
     /// Writes a result for people: of what a terminal obeys, only line feeds and ``Terminal``'s own
-    /// bold get there, wherever a name, a note or a tag comes from.
+    /// sequences get there, wherever a name, a note or a tag comes from.
     static func show(_ text: String) { write(forPeople(text)) }
 
     /// The same on standard error.
     static func tell(_ text: String) { writeError(forPeople(text)) }
 
     static func forPeople(_ text: String) -> String {
-        [Terminal.boldStart, Terminal.boldEnd].reduce({ $0.escapedLinesForPeople }) {
+        Terminal.sequences.reduce({ $0.escapedLinesForPeople }) {
             escape, own in
             { text in
                 text.split(separator: own, omittingEmptySubsequences: false)

@@ -34,7 +34,9 @@ enum SnapshotColumn: String, CaseIterable {
             guard let column = SnapshotColumn(rawValue: String(name)) else {
                 throw Problem(
                     .usage, "there is no column `\(name)`",
-                    hint: "choose from \(allCases.map(\.rawValue).joined(separator: ", "))")
+                    hint: Suggestion.hint(
+                        for: String(name), among: allCases.map(\.rawValue),
+                        else: "choose from \(allCases.map(\.rawValue).joined(separator: ", "))"))
             }
             return column
         }
@@ -44,14 +46,18 @@ enum SnapshotColumn: String, CaseIterable {
     var heading: Table.Column {
         switch self {
         case .takenAt: Table.Column(title: "TAKEN")
-        case .changedBytes: Table.Column(title: "CHANGED", alignment: .right)
+        case .changedBytes: Table.Column(title: "CHANGED", alignment: .right, rank: 2)
         case .exclusiveBytes: Table.Column(title: "EXCLUSIVE", alignment: .right)
         case .setID: Table.Column(title: "SET")
         case .keptBy: Table.Column(title: "KEPT BY")
+        case .state: Table.Column(title: "STATE", emphasis: StateWords.emphasis)
+        case .holds: Table.Column(title: "HOLDS", alignment: .right, rank: 3)
+        case .kind: Table.Column(title: "KIND", rank: 1)
+        case .volume, .name: Table.Column(title: rawValue.uppercased(), isCut: true)
         case .expiresAt: Table.Column(title: "EXPIRES")
-        case .id, .ordinal, .holds:
+        case .id, .ordinal:
             Table.Column(title: rawValue.uppercased(), alignment: .right)
-        case .volume, .name, .kind, .schedule, .tags, .consistency, .state, .note:
+        case .schedule, .tags, .consistency, .note:
             Table.Column(title: rawValue.uppercased())
         }
     }

@@ -155,7 +155,7 @@ struct CommandContext {
         }
     }
 
-    private static func readEnvironment() -> [String: String] {
+    static func readEnvironment() -> [String: String] {
         var (values, index) = ([String: String](), 0)
         while let entry = environ[index] {
             let parts = String(cString: entry).split(

@@ -8,8 +8,17 @@ import SnapshotModel
 /// Parses, runs, and turns errors into messages and exit codes.
 enum CommandRunner {
     static func run(arguments: [String]) -> Int32 {
+        do {
+            if let remote = try HostOption(arguments) { return try remote.run() }
+        } catch {
+            return report(Problem(error), json: GlobalArguments.wantsJSON(arguments))
+        }
         Interruption.install()
-        let arguments = GlobalArguments.moved(arguments)
+        let arguments = GlobalArguments.joined(GlobalArguments.moved(arguments))
+        if let words = Glossary.answer(to: arguments) {
+            Output.write(words)
+            return ExitStatus.done.rawValue
+        }
         Interruption.endsPlugin(isPlugin(arguments))
         do {
             var command = try SnapmgrCommand.parseAsRoot(arguments)
@@ -18,9 +27,9 @@ enum CommandRunner {
         } catch let code as ExitCode {
             return code.rawValue
         } catch let error where isPlugin(arguments) && !isHelp(error) {
-            return reportAsPlugin(error)
+            return reportAsPlugin(error, arguments)
         } catch let error where isParserError(error) {
-            return finish(parsing: error, json: GlobalArguments.wantsJSON(arguments))
+            return finish(parsing: error, arguments)
         } catch {
             return report(Problem(error), json: GlobalArguments.wantsJSON(arguments))
         }
@@ -39,12 +48,9 @@ enum CommandRunner {
         isParserError(error) && SnapmgrCommand.exitCode(for: error) == .success
     }
 
-    private static func reportAsPlugin(_ error: any Error) -> Int32 {
+    private static func reportAsPlugin(_ error: any Error, _ arguments: [String]) -> Int32 {
         let problem =
-            isParserError(error)
-            ? Problem(
-                .usage, SnapmgrCommand.message(for: error), hint: "see \(.help(["status"]))")
-            : Problem(error)
+            isParserError(error) ? ParserProblem(error, arguments).problem : Problem(error)
         let output = PluginOutput(problem, .shell)
         Output.write(output.text)
         return output.status
@@ -59,17 +65,13 @@ enum CommandRunner {
     }
 
     /// Help and completions are results; everything else is wrong usage.
-    private static func finish(parsing error: any Error, json: Bool) -> Int32 {
+    private static func finish(parsing error: any Error, _ arguments: [String]) -> Int32 {
         guard SnapmgrCommand.exitCode(for: error) != .success else {
             Output.write(SnapmgrCommand.fullMessage(for: error) + "\n")
             return ExitStatus.done.rawValue
         }
-        guard !json else {
-            let message = SnapmgrCommand.message(for: error)
-            return report(Problem(.usage, message, hint: "see \(.help([]))"), json: true)
-        }
-        Output.tell(SnapmgrCommand.fullMessage(for: error) + "\n")
-        return ExitStatus.usage.rawValue
+        return report(
+            ParserProblem(error, arguments).problem, json: GlobalArguments.wantsJSON(arguments))
     }
 
     private static func report(_ problem: Problem, json: Bool) -> Int32 {

@@ -23,6 +23,12 @@ struct GlobalOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Print more.")
     var verbose = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Run the command on another machine, over ssh; status takes several.",
+            valueName: "user@host"))
+    var host: String?
+
     @Option(help: "Use colours: auto, always or never.")
     var color = ColorMode.auto
 }
@@ -32,7 +38,7 @@ enum GlobalArguments {
     private static let flags: Set<String> = [
         "--json", "-q", "--quiet", "-v", "--verbose", "-qv", "-vq",
     ]
-    private static let options: Set<String> = ["--config", "--state", "--color"]
+    private static let options: Set<String> = ["--config", "--state", "--color", "--host"]
 
     /// Moves the global options in front of the command behind it, before any `--`.
     static func moved(_ arguments: [String]) -> [String] {
@@ -55,6 +61,20 @@ enum GlobalArguments {
         let end = rest.firstIndex(of: "--") ?? rest.endIndex
         return rest[..<end] + globals + rest[end...]
     }
+
+    /// Gives `--sort` a value that begins with a dash in one word: of two, the parser would take letters
+    /// of the second for options of every command.
+    static func joined(_ arguments: [String]) -> [String] {
+        let end = arguments.firstIndex(of: "--") ?? arguments.endIndex
+        guard let index = arguments[..<end].firstIndex(of: "--sort"), index + 1 < end,
+            arguments[index + 1].hasPrefix("-"), !arguments[index + 1].hasPrefix("--")
+        else { return arguments }
+        return arguments[..<index] + ["--sort=\(arguments[index + 1])"]
+            + arguments[(index + 2)...]
+    }
+
+    /// Whether the word behind this option is its value.
+    static func takesValue(_ option: String) -> Bool { options.contains(option) }
 
     /// Whether it is `--option=value`.
     private static func isJoined(_ argument: String) -> Bool {

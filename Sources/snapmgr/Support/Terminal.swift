@@ -9,6 +9,8 @@ struct Terminal: Sendable {
     let showsColor: Bool
     /// Whether progress can be drawn over itself.
     let showsProgress: Bool
+    /// How many characters a line of results has; nil where nobody sees lines.
+    var columnCount: Int?
     /// Whether somebody is there to answer.
     let canAsk: Bool
     private let log: Logger
@@ -24,6 +26,7 @@ struct Terminal: Sendable {
             case .auto: isatty(STDOUT_FILENO) == 1 && !isDumb && !forbidsColor
             }
         showsProgress = isatty(STDERR_FILENO) == 1 && !isDumb && !global.quiet && !global.json
+        columnCount = isatty(STDOUT_FILENO) == 1 ? Self.width(environment) : nil
         canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
         log = Logger(
             "snapmgr",
@@ -44,6 +47,37 @@ struct Terminal: Sendable {
         case .error, .critical: ""
         }
     }
+
+    /// The width that the kernel knows, else what the shell says, else that of old.
+    private static func width(_ environment: [String: String]) -> Int {
+        var size = winsize()
+        if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 {
+            return Int(size.ws_col)
+        }
+        return environment["COLUMNS"].flatMap { Int($0) }.map { max(1, $0) } ?? 80
+    }
+
+    /// How a word stands out.
+    enum Emphasis: CaseIterable {
+        /// Something has to be done.
+        case bad
+        /// Something is under way, or rests.
+        case passing
+
+        fileprivate var start: String {
+            switch self {
+            case .bad: "\u{1B}[31m"
+            case .passing: "\u{1B}[33m"
+            }
+        }
+    }
+
+    func text(_ text: String, _ emphasis: Emphasis) -> String {
+        showsColor ? emphasis.start + text + Self.boldEnd : text
+    }
+
+    /// All that is ever sent beside text.
+    static let sequences = [boldStart, boldEnd] + Emphasis.allCases.map(\.start)
 
     static let boldStart = "\u{1B}[1m"
     static let boldEnd = "\u{1B}[0m"

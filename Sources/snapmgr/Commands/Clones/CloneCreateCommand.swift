@@ -20,7 +20,9 @@ struct CloneCreateCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The snapshot, or the clone.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot, or the clone.", valueName: "id"),
+        completion: Candidates.referencesAndClones)
     var snapshot: String
 
     @Argument(help: "The clone's name: one that no volume and no other clone has.")

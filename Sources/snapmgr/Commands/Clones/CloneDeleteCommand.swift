@@ -8,7 +8,9 @@ struct CloneDeleteCommand: ManagerCommand {
         examples: ["clone delete trial --dry-run", "clone delete data@trial"],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The clone, or VOLUME@NAME.", valueName: "name"))
+    @Argument(
+        help: ArgumentHelp("The clone, or VOLUME@NAME.", valueName: "name"),
+        completion: Candidates.clones)
     var name: String
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be freed.")

@@ -8,7 +8,9 @@ struct CloneListCommand: ManagerCommand {
         examples: ["clone list", "clone list data --json"],
         exits: [.done, .failed, .usage, .notFound])
 
-    @Argument(help: ArgumentHelp("The volumes; all without one.", valueName: "volume"))
+    @Argument(
+        help: ArgumentHelp("The volumes; all without one.", valueName: "volume"),
+        completion: Candidates.objects)
     var volumes: [String] = []
 
     @OptionGroup var display: DisplayOptions
@@ -20,11 +22,13 @@ struct CloneListCommand: ManagerCommand {
             let hasDevices = clones.contains { $0.devicePath != nil }
             var table = Table(
                 [
-                    .init(title: "NAME"), .init(title: "VOLUME"),
-                    .init(title: "SNAPSHOT", alignment: .right), .init(title: "PARENT"),
+                    .init(title: "NAME", isCut: true), .init(title: "VOLUME", isCut: true),
+                    .init(title: "SNAPSHOT", alignment: .right),
+                    .init(title: "PARENT", isCut: true),
                     .init(title: "SIZE", alignment: .right),
-                    .init(title: "WRITTEN", alignment: .right), .init(title: "STATE"),
-                    .init(title: "CREATED"),
+                    .init(title: "WRITTEN", alignment: .right),
+                    .init(title: "STATE", emphasis: StateWords.emphasis),
+                    .init(title: "CREATED", rank: 2),
                 ] + (hasDevices ? [.init(title: "DEVICE")] : []))
             return table.lines(
                 clones.map { clone in
@@ -34,7 +38,7 @@ struct CloneListCommand: ManagerCommand {
                         display.size(clone.record.volumeBytes), display.size(clone.storeBytes),
                         state(of: clone), display.time(clone.record.createdAt),
                     ] + (hasDevices ? [clone.devicePath ?? ""] : [])
-                }, heading: context.terminal.bold)
+                }, on: context.terminal)
         }
     }
 

@@ -19,7 +19,9 @@ struct ClonePromoteCommand: ManagerCommand {
             .done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The clone, or VOLUME@NAME.", valueName: "name"))
+    @Argument(
+        help: ArgumentHelp("The clone, or VOLUME@NAME.", valueName: "name"),
+        completion: Candidates.clones)
     var clone: String
 
     @Option(

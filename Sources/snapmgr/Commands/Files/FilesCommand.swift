@@ -18,7 +18,9 @@ struct FilesCommand: ManagerCommand {
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshot, or VOL@live.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot, or VOL@live.", valueName: "id"),
+        completion: Candidates.references)
     var reference: String
 
     @Argument(help: "The folder or file in it.")
@@ -32,7 +34,7 @@ struct FilesCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ context: CommandContext) throws {
-        var table = FileTable(display, heading: context.terminal.bold)
+        var table = FileTable(display, on: context.terminal)
         var prefix = "{\"files\":["
         let flaws = try context.reader().fileLists.list(
             reference, path: path, isWhole: recursive, partition: partition.partition

@@ -20,7 +20,7 @@ struct FindCommand: ManagerCommand {
             .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .interrupted,
         ])
 
-    @Argument(help: "The volume.")
+    @Argument(help: "The volume.", completion: Candidates.volumes)
     var volume: String
 
     @Argument(help: "The path, or a pattern of paths.")
@@ -51,7 +51,7 @@ struct FindCommand: ManagerCommand {
             .init(title: "PATH"),
         ])
         let rows = report.files.flatMap { file in file.versions.map { row($0, file.path.text) } }
-        return rows.isEmpty ? "" : table.lines(rows, heading: context.terminal.bold)
+        return rows.isEmpty ? "" : table.lines(rows, on: context.terminal)
     }
 
     private func row(_ version: FileVersion, _ path: String) -> [String] {

@@ -21,14 +21,17 @@ struct GetCommand: ManagerCommand {
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshot, or VOL@live.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot, or VOL@live.", valueName: "id"),
+        completion: Candidates.references)
     var reference: String
 
     @Argument(help: "What to bring, by its paths in it.")
     var paths: [String]
 
     @Option(
-        help: ArgumentHelp("The folder to bring it to, or -.", valueName: "dir|-"))
+        help: ArgumentHelp("The folder to bring it to, or -.", valueName: "dir|-"),
+        completion: .directory)
     var to = "."
 
     @Flag(help: "Replace files that have the names already.")

@@ -26,14 +26,16 @@ struct RestoreCommand: ManagerCommand {
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot.", valueName: "id"), completion: Candidates.references)
     var reference: String
 
     @Argument(help: "What to put back, by its paths in the snapshot.")
     var paths: [String]
 
     @Option(
-        help: ArgumentHelp("Where the volume's filesystem is mounted.", valueName: "dir"))
+        help: ArgumentHelp("Where the volume's filesystem is mounted.", valueName: "dir"),
+        completion: .directory)
     var to: String?
 
     @Flag(name: [.customShort("n"), .long], help: "Only tell what would be put back.")

@@ -18,7 +18,9 @@ struct MirrorAcceptCommand: ManagerCommand {
         examples: ["mirror accept data", "mirror accept --images /srv/copies"],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
 
-    @Argument(help: "The volumes into which may be mirrored; all by default.")
+    @Argument(
+        help: "The volumes into which may be mirrored; all by default.",
+        completion: Candidates.volumes)
     var volumes: [String] = []
 
     @Option(

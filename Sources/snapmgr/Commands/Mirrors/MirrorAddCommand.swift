@@ -25,7 +25,8 @@ struct MirrorAddCommand: ManagerCommand {
     @Argument(help: "The mirror's name.")
     var name: String
 
-    @Argument(help: ArgumentHelp("The volume here.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volume here.", valueName: "vol"), completion: Candidates.volumes)
     var volume: String
 
     @Argument(help: ArgumentHelp("Where to: ssh://USER@HOST:PORT/VOLUME.", valueName: "url"))

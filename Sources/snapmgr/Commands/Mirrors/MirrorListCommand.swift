@@ -16,13 +16,16 @@ struct MirrorListCommand: ManagerCommand {
         let unreadable = try service.unreadable()
         try context.show(["mirrors": JSONValue(mirrors)]) {
             var table = Table([
-                .init(title: "NAME"), .init(title: "VOLUME"), .init(title: "TARGET"),
-                .init(title: "STATE"), .init(title: "BASE", alignment: .right),
+                .init(title: "NAME", isCut: true), .init(title: "VOLUME", isCut: true),
+                .init(title: "TARGET", isCut: true),
+                .init(title: "STATE", emphasis: StateWords.emphasis),
+                .init(title: "BASE", alignment: .right, rank: 2),
                 .init(title: "MISSING", alignment: .right),
-                .init(title: "BYTES", alignment: .right), .init(title: "LAG", alignment: .right),
-                .init(title: "LAST SUCCESS"),
+                .init(title: "BYTES", alignment: .right, rank: 3),
+                .init(title: "LAG", alignment: .right),
+                .init(title: "LAST SUCCESS", rank: 1),
             ])
-            return table.lines(mirrors.map(row), heading: context.terminal.bold)
+            return table.lines(mirrors.map(row), on: context.terminal)
         }
         if let problem = unreadable.first { throw problem }
     }

@@ -8,7 +8,7 @@ struct MirrorRemoveCommand: ManagerCommand {
         examples: ["mirror remove offsite"],
         exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
 
-    @Argument(help: "The mirror.")
+    @Argument(help: "The mirror.", completion: Candidates.mirrors)
     var name: String
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing.")

@@ -20,7 +20,7 @@ struct MirrorRunCommand: ManagerCommand {
             .interrupted,
         ])
 
-    @Argument(help: "The mirrors; all by default.")
+    @Argument(help: "The mirrors; all by default.", completion: Candidates.mirrors)
     var names: [String] = []
 
     @Flag(help: "Only what is due, for timers.")

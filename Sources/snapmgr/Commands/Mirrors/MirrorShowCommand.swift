@@ -7,7 +7,7 @@ struct MirrorShowCommand: ManagerCommand {
         "show", "Show all that is known of a mirror.", examples: ["mirror show offsite"],
         exits: [.done, .failed, .usage, .notFound])
 
-    @Argument(help: "The mirror.")
+    @Argument(help: "The mirror.", completion: Candidates.mirrors)
     var name: String
 
     @OptionGroup var display: DisplayOptions

@@ -12,7 +12,7 @@ struct MergeCancelCommand: ManagerCommand {
         examples: ["merge cancel data --dry-run", "merge cancel data --yes"],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
-    @Argument(help: ArgumentHelp("The volume.", valueName: "vol"))
+    @Argument(help: ArgumentHelp("The volume.", valueName: "vol"), completion: Candidates.volumes)
     var volume: String
 
     @Flag(help: "Do it under the NBD clients that have it open: they must begin anew.")

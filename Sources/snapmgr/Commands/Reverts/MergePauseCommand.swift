@@ -11,7 +11,9 @@ struct MergePauseCommand: ManagerCommand {
         examples: ["merge pause data"],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volume; all without one.", valueName: "vol"),
+        completion: Candidates.volumes)
     var volumes: [String] = []
 
     @OptionGroup var display: DisplayOptions
@@ -20,7 +22,7 @@ struct MergePauseCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let merges = try context.manager().merges.pause(volumes)
         try context.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: context.terminal.bold)
+            MergeTable(display: display).text(merges, on: context.terminal)
         }
     }
 }

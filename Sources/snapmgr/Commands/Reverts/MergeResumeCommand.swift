@@ -8,7 +8,9 @@ struct MergeResumeCommand: ManagerCommand {
         examples: ["merge resume data"],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .interrupted])
 
-    @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volume; all without one.", valueName: "vol"),
+        completion: Candidates.volumes)
     var volumes: [String] = []
 
     @OptionGroup var display: DisplayOptions
@@ -17,7 +19,7 @@ struct MergeResumeCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let merges = try context.manager().merges.resume(volumes)
         try context.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: context.terminal.bold)
+            MergeTable(display: display).text(merges, on: context.terminal)
         }
     }
 }

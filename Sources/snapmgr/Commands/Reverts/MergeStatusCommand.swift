@@ -7,7 +7,9 @@ struct MergeStatusCommand: ManagerCommand {
         examples: ["merge status", "merge status data"],
         exits: [.done, .failed, .usage, .notFound, .missing])
 
-    @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volume; all without one.", valueName: "vol"),
+        completion: Candidates.objects)
     var volumes: [String] = []
 
     @OptionGroup var display: DisplayOptions
@@ -16,7 +18,7 @@ struct MergeStatusCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let merges = try context.reader().merges.status(volumes)
         try context.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: context.terminal.bold)
+            MergeTable(display: display).text(merges, on: context.terminal)
         }
     }
 }

@@ -24,7 +24,9 @@ struct MergeThrottleCommand: ManagerCommand {
     @Argument(help: "Bytes per second, as 50M, or `none`.")
     var rate: Rate
 
-    @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volume; all without one.", valueName: "vol"),
+        completion: Candidates.volumes)
     var volumes: [String] = []
 
     @OptionGroup var display: DisplayOptions
@@ -34,7 +36,7 @@ struct MergeThrottleCommand: ManagerCommand {
         let merges = try context.manager().merges.throttle(
             volumes, bytesPerSecond: rate.bytesPerSecond)
         try context.show(["merges": JSONValue(merges)]) {
-            MergeTable(display: display).text(merges, heading: context.terminal.bold)
+            MergeTable(display: display).text(merges, on: context.terminal)
         }
     }
 }

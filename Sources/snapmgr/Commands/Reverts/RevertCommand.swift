@@ -20,17 +20,20 @@ struct RevertCommand: ManagerCommand {
             written to again when the merge has ended, unless --end-clone says that it ends then.
             """,
         examples: [
-            "revert data@2h --dry-run", "revert 42", "revert set:7 --yes",
+            "revert data@2h --dry-run", "revert 42", "revert vm1@2h", "revert set:7 --yes",
             "revert 42 --with repaired --end-clone",
         ],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted])
 
-    @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot or set.", valueName: "id"),
+        completion: Candidates.references)
     var reference: String
 
     @Option(
         help: ArgumentHelp(
-            "Merge what was written to this clone of the snapshot, too.", valueName: "clone"))
+            "Merge what was written to this clone of the snapshot, too.", valueName: "clone"),
+        completion: Candidates.clones)
     var with: String?
 
     @Flag(help: "The clone ends with the merge; else it goes on then.")

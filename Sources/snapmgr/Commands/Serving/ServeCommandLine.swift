@@ -33,7 +33,8 @@ struct ServeCommandLine: ManagerCommand {
         exits: [.done, .failed, .usage, .notFound, .missing, .cannotListen, .locked, .refused])
 
     @Argument(
-        help: ArgumentHelp("The volumes; without any, images and active ones.", valueName: "vol"))
+        help: ArgumentHelp("The volumes; without any, images and active ones.", valueName: "vol"),
+        completion: Candidates.volumes)
     var volumes: [String] = []
 
     @Option(help: ArgumentHelp("Listen on a Unix socket (mode 0600).", valueName: "path"))

@@ -5,13 +5,17 @@ import SnapshotModel
 struct DeleteCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "delete", "Delete snapshots and free what only they need.",
-        examples: ["delete 42 43 --dry-run", "delete data@before-upgrade"],
+        examples: [
+            "delete 42 43 --dry-run", "delete data@before-upgrade", "delete vm1@before-upgrade",
+        ],
         exits: [
             .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshots or sets.", valueName: "id"),
+        completion: Candidates.references)
     var references: [String]
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would be freed.")

@@ -9,7 +9,8 @@ struct DiffCommand: ManagerCommand {
         discussion: """
             No data is read, so a range may have been written without a change. After a revert \
             between the two, ranges may also have been written back: then the result is not exact. \
-            Either may be a clone; one alone is compared with the snapshot that it began as.
+            Either may be a clone; one alone is compared with the snapshot that it began as. Of sets, their \
+            volumes are compared one by one.
 
             With --files, the files of an ext2, ext3 or ext4 are compared, by what it says of them: kind, \
             size, times, mode and owner. What lies in nothing that was written between the two is not \
@@ -18,19 +19,22 @@ struct DiffCommand: ManagerCommand {
         examples: [
             "diff 41 42", "diff data@latest --bytes", "diff 41 42 --files",
             "diff data@2h data@latest --files --json", "diff trial", "diff trial data@live",
+            "diff vm1@2h vm1@latest",
         ],
         exits: [
             .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("One snapshot, or a clone.", valueName: "a"))
+    @Argument(
+        help: ArgumentHelp("One snapshot, or a clone.", valueName: "a"),
+        completion: Candidates.referencesAndClones)
     var from: String
 
     @Argument(
         help: ArgumentHelp(
             "The other; the volume as it is without one, and of a clone its snapshot.",
-            valueName: "b"))
+            valueName: "b"), completion: Candidates.referencesAndClones)
     var to: String?
 
     @Flag(help: "Show which files were added, changed, deleted and moved.")
@@ -48,19 +52,28 @@ struct DiffCommand: ManagerCommand {
 
     func run(_ context: CommandContext) throws {
         if files { return try showFiles(context) }
-        let report = try context.reader().diffs.diff(from, to)
-        try context.show(report) {
-            var table = Table([
-                .init(title: "OFFSET", alignment: .right),
-                .init(title: "LENGTH", alignment: .right),
-            ])
-            let rows = report.ranges.map { [String($0.lowerBound), display.size($0.count)] }
-            let total =
-                "\(display.size(report.changedBytes)) changed in \(report.ranges.count) ranges"
-            let remark = report.isExact ? "" : " at most: there was a revert in between"
-            return (rows.isEmpty ? "" : table.lines(rows, heading: context.terminal.bold))
-                + total + remark + "\n"
+        let diffs = try context.reader().diffs
+        if let set = try diffs.setDiff(from, to) {
+            return try context.show(set) {
+                set.volumes.map { "volume \($0.volume)\n" + text($0.report, context) }
+                    .joined(separator: "\n")
+            }
         }
+        let report = try diffs.diff(from, to)
+        try context.show(report) { text(report, context) }
+    }
+
+    private func text(_ report: DiffReport, _ context: CommandContext) -> String {
+        var table = Table([
+            .init(title: "OFFSET", alignment: .right),
+            .init(title: "LENGTH", alignment: .right),
+        ])
+        let rows = report.ranges.map { [String($0.lowerBound), display.size($0.count)] }
+        let total =
+            "\(display.size(report.changedBytes)) changed in \(report.ranges.count) ranges"
+        let remark = report.isExact ? "" : " at most: there was a revert in between"
+        return (rows.isEmpty ? "" : table.lines(rows, on: context.terminal))
+            + total + remark + "\n"
     }
 
     private func showFiles(_ context: CommandContext) throws {
@@ -79,7 +92,7 @@ struct DiffCommand: ManagerCommand {
                 ]
             }
             return rows.isEmpty
-                ? "no file differs\n" : table.lines(rows, heading: context.terminal.bold)
+                ? "no file differs\n" : table.lines(rows, on: context.terminal)
         }
         try FlawReport(report.flaws, "could not be compared").end(
             context, isShown: !global.json)

@@ -15,10 +15,14 @@ struct ExportCommand: ManagerCommand {
             .done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshot, or the clone.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot, or the clone.", valueName: "id"),
+        completion: Candidates.referencesAndClones)
     var reference: String
 
-    @Argument(help: ArgumentHelp("The file, which must not exist, or -.", valueName: "file|-"))
+    @Argument(
+        help: ArgumentHelp("The file, which must not exist, or -.", valueName: "file|-"),
+        completion: .file())
     var file: String
 
     @OptionGroup var display: DisplayOptions

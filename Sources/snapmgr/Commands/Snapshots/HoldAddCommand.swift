@@ -9,7 +9,9 @@ struct HoldAddCommand: ManagerCommand {
         examples: ["hold 42 --reason 'audit 2026' --until 90d"],
         exits: [.done, .failed, .usage, .notFound, .locked])
 
-    @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot or set.", valueName: "id"),
+        completion: Candidates.references)
     var reference: String
 
     @Option(help: ArgumentHelp("Why.", valueName: "text"))

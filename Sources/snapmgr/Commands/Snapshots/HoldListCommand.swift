@@ -24,7 +24,7 @@ struct HoldListCommand: ManagerCommand {
                         display.time(hold.until) + (hold.isExpired ? " (expired)" : ""),
                         hold.reason,
                     ]
-                }, heading: context.terminal.bold)
+                }, on: context.terminal)
         }
     }
 }

@@ -10,12 +10,12 @@ struct ListCommand: ManagerCommand {
             \(ListService.sortColumns.joined(separator: ", ")); a leading '-' reverses the order.
             """,
         examples: [
-            "list", "list data -o +note,tags", "list --limit 10",
+            "list", "list data -o +note,tags", "list --limit 10", "list vm1", "list vm1 --set",
             "list data --tag keep --name 'before-*' --since 7d",
         ],
         exits: [.done, .failed, .usage, .notFound])
 
-    @Argument(help: "The volumes; all without any.")
+    @Argument(help: "The volumes or sets; all without any.", completion: Candidates.objects)
     var volumes: [String] = []
 
     @Flag(help: "List the sets instead.")
@@ -28,7 +28,9 @@ struct ListCommand: ManagerCommand {
     var output: String?
 
     // A value may begin with a dash here.
-    @Option(parsing: .unconditional, help: "Order by a column.")
+    @Option(
+        parsing: .unconditional, help: "Order by a column.",
+        completion: .list(ListService.sortColumns))
     var sort: String?
 
     @Option(help: "List so many at most: the newest, or the first of --sort or behind --offset.")
@@ -69,13 +71,14 @@ struct ListCommand: ManagerCommand {
     }
 
     func run(_ context: CommandContext) throws {
-        let columns = try SnapshotColumn.parse(output)
+        var columns = try SnapshotColumn.parse(output)
         let lists = try context.reader().lists
         let request = ListRequest(
             volumes: volumes, sort: sort, limit: limit, offset: offset,
             filter: ListFilter(
                 tags: tag, namePattern: name, kind: kind, since: since, until: until),
             tellsRetention: global.json || columns.contains { $0 == .keptBy || $0 == .expiresAt })
+        if output == nil, try lists.namesSets(request) { columns.insert(.setID, at: 1) }
         if set { return try showSets(try lists.sets(request), context) }
         if global.json {
             try streamJSON(lists, request)
@@ -103,10 +106,10 @@ struct ListCommand: ManagerCommand {
         _ lists: ListService, _ request: ListRequest, _ columns: [SnapshotColumn],
         _ context: CommandContext
     ) throws {
-        var table = Table(columns.map(\.heading))
+        var table = Table(columns.map { output == nil ? $0.heading : $0.heading.whole })
         try lists.forEachPage(request) { page in
             let rows = page.map { row in columns.map { $0.cell(row, display) } }
-            Output.show(table.lines(rows, heading: context.terminal.bold))
+            Output.show(table.lines(rows, on: context.terminal))
         }
     }
 
@@ -126,7 +129,7 @@ struct ListCommand: ManagerCommand {
                         set.snapshots.map(\.description).joined(separator: ","),
                         set.volumes.joined(separator: ","),
                     ]
-                }, heading: context.terminal.bold)
+                }, on: context.terminal)
         }
     }
 }

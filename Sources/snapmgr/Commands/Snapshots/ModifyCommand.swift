@@ -18,7 +18,9 @@ struct ModifyCommand: ManagerCommand {
             .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshots, or set:N.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshots or sets.", valueName: "id"),
+        completion: Candidates.references)
     var references: [String]
 
     @Option(help: "A name, for VOL@NAME.")

@@ -35,11 +35,13 @@ struct MountCommand: ManagerCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The snapshot, or a clone's name; with --all, the volume.", valueName: "id")
-    )
+            "The snapshot, or a clone's name; with --all, the volume.", valueName: "id"),
+        completion: Candidates.referencesAndClones)
     var reference: String
 
-    @Argument(help: ArgumentHelp("The folder to mount it on; it must be empty.", valueName: "dir"))
+    @Argument(
+        help: ArgumentHelp("The folder to mount it on; it must be empty.", valueName: "dir"),
+        completion: .directory)
     var folder: String
 
     @Flag(help: "Refuse what can only be read; clones are always mounted writable.")

@@ -10,7 +10,9 @@ struct ReleaseCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .locked])
 
-    @Argument(help: ArgumentHelp("The snapshot, or set:N.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot or set.", valueName: "id"),
+        completion: Candidates.references)
     var reference: String
 
     @Option(help: "Whose holds (default: yours).")

@@ -4,18 +4,38 @@ import SnapshotModel
 
 struct ShowCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
-        "show", "Show everything known of a snapshot.", examples: ["show 42", "show data@latest"],
+        "show", "Show everything known of a snapshot, or of a set.",
+        examples: ["show 42", "show data@latest", "show vm1@2h", "show set:7"],
         exits: [.done, .failed, .usage, .notFound, .missing])
 
-    @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot or set.", valueName: "id"),
+        completion: Candidates.references)
     var snapshot: String
 
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
     func run(_ context: CommandContext) throws {
-        let details = try context.reader().details.show(snapshot)
+        let service = try context.reader().details
+        if let set = try service.set(snapshot) {
+            return try context.show(set) { text(set, context) }
+        }
+        let details = try service.show(snapshot)
         try context.show(details) { text(details) }
+    }
+
+    private func text(_ details: SetDetails, _ context: CommandContext) -> String {
+        var sheet = Sheet()
+        sheet.add("set", "set:\(details.set.id)")
+        sheet.add("name", details.set.name)
+        sheet.add("taken", display.time(details.set.createdAt))
+        sheet.add("without", details.missing.joined(separator: ", "))
+        var table = Table(SnapshotColumn.usual.map(\.heading))
+        let rows = details.snapshots.map { row in
+            SnapshotColumn.usual.map { $0.cell(row, display) }
+        }
+        return sheet.text + "\n" + table.lines(rows, on: context.terminal)
     }
 
     private func text(_ details: SnapshotDetails) -> String {

@@ -6,15 +6,17 @@ struct SnapshotCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "snapshot", "Take a snapshot of a volume, or of several at one instant.",
         discussion: """
-            Several volumes make a set: all of them or none get a snapshot.
+            Several volumes make a set: all of them or none get a snapshot. A set of the configuration is \
+            taken by its name, with its hooks around it.
             """,
         examples: [
             "snapshot data --name before-upgrade", "snapshot data logs --set nightly",
+            "snapshot vm1 --name before-upgrade",
             "snapshot data --if-older-than 15m",
         ],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .interrupted])
 
-    @Argument(help: "The volumes.")
+    @Argument(help: "The volumes, or a set of the configuration.", completion: Candidates.objects)
     var volumes: [String]
 
     @Option(help: "A name, for VOL@NAME.")

@@ -13,7 +13,9 @@ struct UmountCommand: ManagerCommand {
         examples: ["umount /mnt"],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The folder that it is mounted on.", valueName: "dir"))
+    @Argument(
+        help: ArgumentHelp("The folder that it is mounted on.", valueName: "dir"),
+        completion: .directory)
     var folder: String
 
     @OptionGroup var global: GlobalOptions

@@ -23,7 +23,7 @@ struct ReceiveCommand: ManagerCommand {
             .done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted,
         ])
 
-    @Argument(help: "The volume.")
+    @Argument(help: "The volume.", completion: Candidates.volumes)
     var volume: String
 
     @Option(

@@ -23,11 +23,13 @@ struct SendCommand: ManagerCommand {
             .done, .failed, .usage, .notFound, .missing, .locked, .refused, .interrupted,
         ])
 
-    @Argument(help: ArgumentHelp("The snapshot.", valueName: "id"))
+    @Argument(
+        help: ArgumentHelp("The snapshot.", valueName: "id"), completion: Candidates.references)
     var snapshot: String
 
     @Option(
-        help: ArgumentHelp("The snapshot that the receiver has already.", valueName: "id"))
+        help: ArgumentHelp("The snapshot that the receiver has already.", valueName: "id"),
+        completion: Candidates.references)
     var from: String?
 
     @Option(help: ArgumentHelp("Compress data.", valueName: "zstd[:1-19]|none"))

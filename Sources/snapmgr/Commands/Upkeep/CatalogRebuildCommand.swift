@@ -17,7 +17,7 @@ struct CatalogRebuildCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 
-    @Option(help: ArgumentHelp("Read this store only.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Read this store only.", valueName: "dir"), completion: .directory)
     var store: String?
 
     @Flag(help: "Take the store from the state that it belongs to.")

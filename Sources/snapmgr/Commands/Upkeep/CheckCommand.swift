@@ -18,7 +18,9 @@ struct CheckCommand: ManagerCommand {
             "check data --repair",
         ])
 
-    @Argument(help: ArgumentHelp("The volume; all without one.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("The volume; all without one.", valueName: "vol"),
+        completion: Candidates.objects)
     var volumes: [String] = []
 
     @Flag(help: "Read all data, too.")

@@ -7,7 +7,10 @@ import SnapshotModel
 struct ConfigCheckCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "check", "Check the configuration, and tell all errors at once.",
-        discussion: "Volumes and programs that it names and that are not there are warnings.",
+        discussion: """
+            Volumes and programs that it names and that are not there are warnings. That a set has a \
+            volume's name is an error.
+            """,
         examples: ["config check", "--config Config/database.toml config check"],
         exits: [.done, .usage])
 
@@ -19,7 +22,9 @@ struct ConfigCheckCommand: ManagerCommand {
         var options = try context.options()
         // What the state lacks is what is told here.
         options.operation.onNote = { _ in }
-        return try Manager(reading: options).config.findings().map { "warning: \($0)" }
+        let config = try Manager(reading: options).config
+        try config.requireDistinctNames()
+        return try config.findings().map { "warning: \($0)" }
     }
 
     func run(_ context: CommandContext) throws {

@@ -13,7 +13,9 @@ struct EventsCommand: ManagerCommand {
         examples: ["events", "events --follow", "events data -f"],
         exits: [.done, .failed, .usage, .notFound, .interrupted])
 
-    @Argument(help: ArgumentHelp("Only what happened to this volume.", valueName: "vol"))
+    @Argument(
+        help: ArgumentHelp("Only what happened to this volume.", valueName: "vol"),
+        completion: Candidates.volumes)
     var volume: String?
 
     @Flag(

@@ -10,7 +10,9 @@ struct PolicySimulateCommand: ManagerCommand {
         examples: ["policy simulate data --for 1y", "policy simulate --for 3m --json"],
         exits: [.done, .failed, .usage, .notFound])
 
-    @Argument(help: "A volume or a set of the configuration; all without one.")
+    @Argument(
+        help: "A volume or a set of the configuration; all without one.",
+        completion: Candidates.objects)
     var volume: String?
 
     @Option(

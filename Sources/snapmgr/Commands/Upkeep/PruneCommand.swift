@@ -13,7 +13,7 @@ struct PruneCommand: ManagerCommand {
         examples: ["prune --dry-run --explain data", "prune"],
         exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .interrupted])
 
-    @Argument(help: "The volumes; all without any.")
+    @Argument(help: "The volumes; all without any.", completion: Candidates.objects)
     var volumes: [String] = []
 
     @Flag(name: [.customShort("n"), .long], help: "Change nothing; say what would go.")
@@ -103,6 +103,6 @@ struct PruneCommand: ManagerCommand {
         let lines = (gone + kept).sorted { ($0.takenAt, $0.id) < ($1.takenAt, $1.id) }
         return table.lines(
             lines.map { [$0.id.description, display.time($0.takenAt)] + $0.cells },
-            heading: context.terminal.bold)
+            on: context.terminal)
     }
 }

@@ -31,7 +31,7 @@ struct StatusCommand: ManagerCommand {
             "status --prometheus --output /var/lib/prometheus/node-exporter/snapmgr.prom",
         ], exits: [.done, .failed, .usage, .notFound, .interrupted])
 
-    @Argument(help: "The volumes; all by default.")
+    @Argument(help: "The volumes; all by default.", completion: Candidates.objects)
     var volumes: [String] = []
 
     @Flag(help: "Show it again every second, until interrupted.")
@@ -80,7 +80,7 @@ struct StatusCommand: ManagerCommand {
                 ]
             ) {
                 text(found, context) + mounts.map(line).joined()
-                    + warnings.map { "warning: \($0)\n" }.joined()
+                    + warnings.map { warning($0, context) }.joined()
             }
         }
         while !Interruption.cancellation.isRequested {
@@ -132,21 +132,39 @@ struct StatusCommand: ManagerCommand {
 
     private func text(_ volumes: [VolumeHealth], _ context: CommandContext) -> String {
         var table = Table([
-            .init(title: "VOLUME"), .init(title: "STATE"), .init(title: "SERVED"),
-            .init(title: "SIZE", alignment: .right), .init(title: "SNAPSHOTS", alignment: .right),
-            .init(title: "NEWEST"), .init(title: "STORE", alignment: .right),
-            .init(title: "FREE", alignment: .right),
-            .init(title: "DAYS TO FULL", alignment: .right),
+            .init(title: "VOLUME", isCut: true),
+            .init(title: "STATE", emphasis: StateWords.emphasis), .init(title: "SERVED", rank: 4),
+            .init(title: "SIZE", alignment: .right, rank: 2),
+            .init(title: "SNAPSHOTS", alignment: .right, rank: 1),
+            .init(title: "NEWEST"), .init(title: "STORE", alignment: .right, rank: 3),
+            .init(title: "FREE", alignment: .right, emphasis: StateWords.roomEmphasis),
+            .init(title: "FULL IN", alignment: .right, emphasis: StateWords.fullEmphasis),
             .init(title: "MERGE"),
         ])
         let warnings = volumes.flatMap { volume in
-            volume.warnings.map { "warning: volume \(volume.volume.record.name): \($0)\n" }
+            (volume.warnings + [roomWarning(volume)].compactMap(\.self)).map {
+                warning("volume \(volume.volume.record.name): \($0)", context)
+            }
         }
         let places = volumes.compactMap { volume in
             volume.uri.map { "\(volume.volume.record.name) is served at \($0)\n" }
         }
-        return table.lines(volumes.map(row), heading: context.terminal.bold) + places.joined()
+        return table.lines(volumes.map(row), on: context.terminal) + places.joined()
             + volumes.flatMap(\.mirrors).map(line).joined() + warnings.joined()
+    }
+
+    private func warning(_ text: String, _ context: CommandContext) -> String {
+        context.terminal.text("warning:", .bad) + " \(text)\n"
+    }
+
+    /// What has to be done before the store is full.
+    private func roomWarning(_ health: VolumeHealth) -> String? {
+        let name = health.volume.record.name
+        let remedy = Wording.shell.text(
+            "\(.pruneExplained(name)) tells what can go, \(.volumeShow(name)) where the store lies")
+        if health.freeBytes == 0 { return "its store is full: \(remedy)" }
+        guard let days = health.daysToFull, days < StateWords.soonDays else { return nil }
+        return "its store is full in \(StateWords.fullIn(days: days)): \(remedy)"
     }
 
     private func line(_ mirror: MirrorSummary) -> String {
@@ -184,7 +202,7 @@ struct StatusCommand: ManagerCommand {
             volume.record.name, volume.state.rawValue, health.isInUse ? "yes" : "no",
             display.size(volume.record.geometry.volumeBytes), String(volume.snapshotCount),
             display.time(health.newest), display.size(volume.storeBytes),
-            display.size(health.freeBytes), health.daysToFull.map { "\($0)" } ?? "-",
+            display.size(health.freeBytes), StateWords.fullIn(days: health.daysToFull),
             health.merge.map {
                 DisplayOptions.progress(done: $0.mergedBytes, total: $0.planBytes, rate: $0.rate)
             } ?? health.queuedRevert.map { "to \($0) when closed" } ?? "-",

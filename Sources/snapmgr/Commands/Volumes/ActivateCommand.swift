@@ -17,7 +17,7 @@ struct ActivateCommand: ManagerCommand {
         examples: ["activate --all", "activate data", "activate data --accept-origin"],
         exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"))
+    @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"), completion: Candidates.volumes)
     var volumes: [String] = []
 
     @Flag(help: "All volumes under device-mapper.")

@@ -15,7 +15,7 @@ struct DeactivateCommand: ManagerCommand {
         examples: ["deactivate data", "deactivate --all"],
         exits: [.done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"))
+    @Argument(help: ArgumentHelp("The volumes.", valueName: "vol"), completion: Candidates.volumes)
     var volumes: [String] = []
 
     @Flag(help: "All volumes under device-mapper.")

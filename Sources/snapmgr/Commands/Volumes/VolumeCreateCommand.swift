@@ -24,10 +24,14 @@ struct VolumeCreateCommand: ManagerCommand {
     @Argument(help: "The volume's name: letters, digits, '.', '_' and '-'.")
     var name: String
 
-    @Option(help: ArgumentHelp("The file or block device that holds the data.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("The file or block device that holds the data.", valueName: "path"),
+        completion: .file())
     var origin: String
 
-    @Option(help: ArgumentHelp("Keep the store in an empty or new folder.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Keep the store in an empty or new folder.", valueName: "dir"),
+        completion: .directory)
     var store: String?
 
     @Option(help: ArgumentHelp("Make the origin, a new image of this size.", valueName: "size"))

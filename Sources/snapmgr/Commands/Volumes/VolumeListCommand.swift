@@ -15,10 +15,11 @@ struct VolumeListCommand: ManagerCommand {
         let volumes = try context.reader().volumes.list()
         try context.show(["volumes": JSONValue(volumes)]) {
             var table = Table([
-                .init(title: "NAME"), .init(title: "SIZE", alignment: .right),
+                .init(title: "NAME", isCut: true), .init(title: "SIZE", alignment: .right),
                 .init(title: "SNAPSHOTS", alignment: .right),
-                .init(title: "STORE", alignment: .right), .init(title: "STATE"),
-                .init(title: "ORIGIN"),
+                .init(title: "STORE", alignment: .right, rank: 1),
+                .init(title: "STATE", emphasis: StateWords.emphasis),
+                .init(title: "ORIGIN", isCut: true),
             ])
             return table.lines(
                 volumes.map { volume in
@@ -27,7 +28,7 @@ struct VolumeListCommand: ManagerCommand {
                         String(volume.snapshotCount), display.size(volume.storeBytes),
                         volume.state.rawValue, volume.record.originPath,
                     ]
-                }, heading: context.terminal.bold)
+                }, on: context.terminal)
         }
     }
 }

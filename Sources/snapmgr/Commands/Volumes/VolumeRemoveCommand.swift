@@ -13,7 +13,7 @@ struct VolumeRemoveCommand: ManagerCommand {
         examples: ["volume remove data --dry-run", "volume remove data --keep-store"],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: "The volume.")
+    @Argument(help: "The volume.", completion: Candidates.volumes)
     var name: String
 
     @Flag(help: "Leave the store; `catalog rebuild --store DIR` takes it over again.")

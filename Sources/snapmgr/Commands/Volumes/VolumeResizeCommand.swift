@@ -14,7 +14,7 @@ struct VolumeResizeCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .refused])
 
-    @Argument(help: "The volume.")
+    @Argument(help: "The volume.", completion: Candidates.volumes)
     var name: String
 
     @Argument(help: "The new size, or +SIZE to add to the one that it has.")

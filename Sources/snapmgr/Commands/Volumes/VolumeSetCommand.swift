@@ -22,10 +22,12 @@ struct VolumeSetCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused])
 
-    @Argument(help: "The volume.")
+    @Argument(help: "The volume.", completion: Candidates.volumes)
     var name: String
 
-    @Option(help: ArgumentHelp("The file or block device that holds the data.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("The file or block device that holds the data.", valueName: "path"),
+        completion: .file())
     var origin: String?
 
     @Option(

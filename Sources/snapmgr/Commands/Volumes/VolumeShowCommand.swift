@@ -8,7 +8,7 @@ struct VolumeShowCommand: ManagerCommand {
         "show", "Show everything known of a volume.", examples: ["volume show data"],
         exits: [.done, .failed, .usage, .notFound, .missing])
 
-    @Argument(help: "The volume.")
+    @Argument(help: "The volume.", completion: Candidates.volumes)
     var name: String
 
     @OptionGroup var display: DisplayOptions

@@ -1,14 +1,23 @@
 /// Finds what somebody may have meant.
-enum Suggestion {
+package enum Suggestion {
     /// The candidate that the fewest edits lead to; nil when even that one is too far to be meant.
     /// Equal distances go to the candidate that comes first in the alphabet.
-    static func nearest(to text: String, among candidates: some Sequence<String>) -> String? {
+    package static func nearest(to text: String, among candidates: some Sequence<String>) -> String?
+    {
         let wanted = Array(text.lowercased().unicodeScalars)
         // One edit in three characters: beyond it, suggestions surprise more than they help.
         let limit = max(1, (wanted.count + 1) / 3)
         return candidates.map { (distance(wanted, Array($0.lowercased().unicodeScalars)), $0) }
             .filter { $0.0 <= limit }
             .min { $0 < $1 }?.1
+    }
+
+    /// A hint that begins with the nearest candidate, when one is near, and goes on with what else helps.
+    package static func hint(
+        for text: String, among candidates: some Sequence<String>, else advice: Advice
+    ) -> Advice {
+        guard let nearest = nearest(to: text, among: candidates) else { return advice }
+        return "did you mean `\(nearest)`? Else \(advice)"
     }
 
     /// The least number of scalars to insert, remove, replace, or swap with their neighbour that

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Manager
+import SnapshotModel
+
+/// What a shell proposes for the word that is being written.
+enum Candidates {
+    static var volumes: CompletionKind { kind { names, _ in names.volumes() } }
+    static var objects: CompletionKind { kind { names, _ in names.volumes() + names.sets() } }
+    static var clones: CompletionKind { kind { names, _ in names.clones() } }
+    static var mirrors: CompletionKind { kind { names, _ in names.mirrors() } }
+    static var references: CompletionKind { kind { names, prefix in names.references(prefix) } }
+    static var referencesAndClones: CompletionKind {
+        kind { names, prefix in names.references(prefix) + names.clones() }
+    }
+
+    private static func kind(
+        _ find: @escaping @Sendable (NameService, String) -> [String]
+    ) -> CompletionKind {
+        .custom { words, _, prefix in
+            guard let names = names(words) else { return [] }
+            return Set(find(names, prefix)).filter { $0.hasPrefix(prefix) }.sorted()
+        }
+    }
+
+    /// Of the state and the settings that the words name. A shell is told nothing of what is wrong with them.
+    private static func names(_ words: [String]) -> NameService? {
+        var given: [String] = []
+        for option in ["--state", "--config"] {
+            if let index = words.lastIndex(of: option), words.indices.contains(index + 1) {
+                given += [option, words[index + 1]]
+            } else if let joined = words.last(where: { $0.hasPrefix("\(option)=") }) {
+                given.append(joined)
+            }
+        }
+        guard let global = try? GlobalOptions.parse(given),
+            let context = try? CommandContext(global), let options = try? context.options()
+        else { return nil }
+        return (try? Manager(existing: options))?.names
+    }
+}

@@ -1,0 +1,160 @@
+import Settings
+import SnapshotModel
+import Testing
+
+@testable import Manager
+
+/// Sets by their names: those that were taken, and those of the settings.
+@Suite struct SetReferenceTests {
+    private let fixture: ManagerFixture
+
+    init() throws {
+        fixture = try ManagerFixture()
+        for name in ["boot", "logs"] { try fixture.makeVolume(name) }
+    }
+
+    /// Manager with a set of the settings.
+    private func manager(set name: String = "vm1") -> Manager {
+        var operation = fixture.options.operation
+        operation.settings = SettingsSource {
+            var settings = Settings(defaults: SettingsDefaults())
+            settings.sets[name] = SetSettings(
+                name: name, volumes: ["boot", "logs"], schedules: [], policy: nil, hooks: [])
+            return settings
+        }
+        return fixture.manager.performing(operation)
+    }
+
+    @discardableResult
+    private func take(_ manager: Manager, name: String? = nil) throws -> SetID {
+        let report = try manager.snapshots.take(TakeRequest(volumes: ["vm1"], name: name))
+        #expect(report.snapshots.map(\.volume).sorted() == ["boot", "logs"])
+        return try #require(report.set)
+    }
+
+    private func problem(_ body: () throws -> Void) -> Problem? {
+        do { try body() } catch { return error as? Problem }
+        return nil
+    }
+
+    @Test("a set of the settings is taken by its name, and found by age, time, name and number")
+    func finds() throws {
+        let manager = manager()
+        let first = try take(manager, name: "before")
+        fixture.clock.advance(bySeconds: 7200)
+        let second = try take(manager)
+        for (text, expected) in [
+            ("vm1@latest", second), ("vm1@1h", first), ("vm1@before", first),
+            ("vm1@\(first)", first), ("vm1@2026-11-22T12:59", first), ("set:vm1@latest", second),
+        ] {
+            #expect(try manager.details.set(text)?.set.id == expected, "\(text)")
+        }
+        for text in ["vm1@9", "vm1@3h", "vm1@none", "vm1@2020-01-01", "vm2@latest"] {
+            #expect(problem { _ = try manager.details.set(text) }?.code == .notFound, "\(text)")
+        }
+    }
+
+    @Test("by its age, only a set that has all its snapshots is found")
+    func whole() throws {
+        let manager = manager()
+        let first = try take(manager)
+        let second = try take(manager, name: "cut")
+        let cut = try #require(try manager.details.set("vm1@cut")?.set.snapshots.first)
+        _ = try manager.deletions.delete(["\(cut)"], isDryRun: false)
+        #expect(try manager.details.set("vm1@latest")?.set.id == first)
+        // One is left of it, which is a snapshot.
+        #expect(try manager.details.set("set:\(second)") == nil)
+        #expect(try manager.details.show("vm1@cut").summary.manifest.setID == second)
+    }
+
+    @Test("a set is listed, held, deleted, compared and reverted as a volume is")
+    func verbs() throws {
+        let manager = manager()
+        try take(manager, name: "before")
+        try fixture.write(7, to: 3..<4, of: "boot")
+        try take(manager)
+        _ = try fixture.snapshot("boot")
+        var listed: [SnapshotSummary] = []
+        try manager.lists.forEachPage(ListRequest(volumes: ["vm1"])) { listed += $0 }
+        #expect(listed.count == 4)
+        #expect(listed.allSatisfy { $0.manifest.setName == "vm1" })
+        let diff = try #require(try manager.diffs.setDiff("vm1@before", "vm1@latest"))
+        #expect(diff.volumes.map(\.volume) == ["boot", "logs"])
+        #expect(diff.volumes.map(\.report.changedBytes) == [ManagerFixture.chunkBytes, 0])
+        #expect(try manager.diffs.setDiff("vm1@before", nil)?.changedBytes == diff.changedBytes)
+        #expect(try manager.diffs.setDiff("boot@latest", nil) == nil)
+        let held = try manager.holds.hold(
+            "vm1@before", owner: "eve", reason: "audit", until: nil)
+        #expect(held.count == 2)
+        _ = try manager.holds.release("vm1@before", owner: "eve")
+        let revert = try manager.reverts.revert("vm1@before", RevertOptions(waits: true))
+        #expect(revert.items.map(\.volume) == ["boot", "logs"])
+        #expect(try fixture.content(of: "boot")[3] == 0)
+        #expect(
+            try manager.deletions.delete(["vm1@latest"], isDryRun: true).items.count == 2)
+    }
+
+    @Test("a name that a volume and a set of the settings have is ambiguous wherever it is used")
+    func ambiguous() throws {
+        let manager = manager(set: "boot")
+        _ = try fixture.snapshot("logs")
+        let uses: [() throws -> Void] = [
+            { _ = try manager.snapshots.take(TakeRequest(volumes: ["boot"])) },
+            { _ = try manager.details.show("boot@latest") },
+            { try manager.lists.forEachPage(ListRequest(volumes: ["boot"])) { _ in } },
+            { _ = try manager.status.status(["boot"]) },
+        ]
+        for use in uses { #expect(problem(use)?.code == .ambiguous) }
+        #expect(problem { try manager.config.requireDistinctNames() }?.code == .usage)
+        #expect(problem { try self.manager().config.requireDistinctNames() } == nil)
+        #expect(try manager.snapshots.take(TakeRequest(volumes: ["logs"])).snapshots.count == 1)
+    }
+
+    @Test("no volume and no clone gets the name of a set of the settings")
+    func takenNames() throws {
+        let manager = manager()
+        let request = CreateRequest(
+            name: "vm1", originPath: "\(fixture.folder)/vm1.img", createBytes: 1 << 20,
+            chunkBytes: ManagerFixture.chunkBytes)
+        #expect(problem { _ = try manager.volumes.create(request) }?.code == .exists)
+        let id = try fixture.snapshot("boot")[0]
+        let clone = problem {
+            _ = try manager.clones.create("\(id)", name: "vm1", isDryRun: false)
+        }
+        #expect(clone?.code == .exists)
+    }
+
+    @Test("a set is named alone, and has its own name")
+    func alone() throws {
+        let manager = manager()
+        let beside = problem {
+            _ = try manager.snapshots.take(TakeRequest(volumes: ["vm1", "boot"]))
+        }
+        #expect(beside?.code == .usage)
+        let renamed = problem {
+            _ = try manager.snapshots.take(TakeRequest(volumes: ["vm1"], setName: "other"))
+        }
+        #expect(renamed?.code == .usage)
+        #expect(try fixture.list().isEmpty)
+    }
+
+    @Test("what was nearly right is proposed: volumes, sets, and snapshots' names")
+    func suggestions() throws {
+        let manager = manager()
+        try take(manager, name: "before")
+        for (text, meant) in [
+            ("bot@latest", "boot@latest"), ("vn1@latest", "vm1@latest"),
+            ("vm1@befor", "vm1@before"), ("boot@befre", "boot@before"),
+            ("boot@lastest", "boot@latest"),
+        ] {
+            let hint = problem { _ = try manager.details.show(text) }?.hint?.description
+            #expect(hint?.contains("did you mean `\(meant)`?") == true, "\(text): \(hint ?? "")")
+        }
+        let volume = problem { _ = try manager.volumes.show("logz") }
+        #expect(volume?.hint?.description.contains("did you mean `logs`?") == true)
+        let far = problem { _ = try manager.volumes.show("something") }
+        #expect(far?.hint?.description.contains("did you mean") == false)
+        let set = problem { _ = try manager.volumes.show("vm1") }
+        #expect(set?.hint?.description == "name one of its volumes: boot, logs")
+    }
+}
