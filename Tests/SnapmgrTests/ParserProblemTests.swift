@@ -25,6 +25,8 @@ import Testing
             "did you mean `--origin`?"
         ),
         ("prune --no-such", "`prune` has no option --no-such", "help([\"prune\"])"),
+        ("volume show --no-such", "`volume show` has no option --no-such", "see"),
+        ("hold --reson x 7", "`hold add` has no option --reson", "did you mean `--reason`?"),
         ("--color nver list", "`nver` cannot be --color <color>", "did you mean `never`?"),
         ("completion fisch", "`fisch` cannot be <shell>", "did you mean `fish`?"),
         ("list --limit many", "`many` cannot be --limit <limit>", "see"),

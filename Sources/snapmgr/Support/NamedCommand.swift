@@ -21,6 +21,7 @@ struct NamedCommand {
             }
             guard descend(to: argument) else { return }
         }
+        descendToUsual()
     }
 
     /// The commands that are named behind it; none when it is one itself.
@@ -50,12 +51,16 @@ struct NamedCommand {
             type = found
             return true
         }
-        if let usual = type.configuration.defaultSubcommand {
-            type = usual
-            path += [usual.configuration.commandName].compactMap(\.self)
-        } else {
-            unknown = word
-        }
+        if !descendToUsual() { unknown = word }
         return false
+    }
+
+    /// Goes on to the command that is meant where none of several is named.
+    @discardableResult
+    private mutating func descendToUsual() -> Bool {
+        guard let usual = type.configuration.defaultSubcommand else { return false }
+        type = usual
+        path += [usual.configuration.commandName].compactMap(\.self)
+        return true
     }
 }

@@ -7,14 +7,21 @@ struct ParserProblem {
     private let command: NamedCommand
     /// What the parser says, without what it proposes on lines of its own.
     private let message: String
+    /// The words before `--` that can only be options, without their values.
+    private let options: [String]
 
     init(_ error: any Error, _ arguments: [String]) {
         command = NamedCommand(arguments)
         message = SnapmgrCommand.message(for: error)
+        options = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }
+            .map { String($0.prefix { $0 != "=" }) }
     }
 
     var problem: Problem {
         if let unknown = command.unknown { return unknownCommand(unknown) }
+        // The parser may miss something else first, that is there.
+        let known = command.options
+        if let name = options.first(where: { !known.contains($0) }) { return unknownOption(name) }
         if let name = quoted(after: "Unknown option '") { return unknownOption(name) }
         if let (value, rest) = halves(after: "The value '", at: "' is invalid for '") {
             return wrongValue(value, rest)

@@ -101,7 +101,7 @@ extension ScheduledTests {
             try scene.check("clone-create", "clone create data@first trial --dry-run")
             try scene.check("clone-create", "clone create data@first trial")
             try scene.check("clone-list", "clone list")
-            try scene.check("export", "export trial trial.img")
+            try scene.check("export", "export trial exported.img")
             try scene.check("clone-promote", "clone promote trial --dry-run")
             try scene.check("clone-delete", "clone delete trial")
             try scene.check("export", "export data@first first.img")
