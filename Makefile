@@ -160,7 +160,8 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
-	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Scripts/test-host.sh \
+	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Tests/VirtualMachine/*.sh \
+	    Scripts/test-host.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
 	    Scripts/mutants.sh

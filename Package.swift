@@ -105,12 +105,14 @@ let package = Package(
             name: "CStream",
             linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("zstd")]),
         target("Stream", ["CStream", "System", "SnapshotModel"]),
+        // QEMU's monitor and its agent in guests, and what is kept of a VM's memory.
+        target("VirtualMachines", ["Stream", "System", "SnapshotModel"]),
         target(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "StoreFormat",
-                "Stream", "TreeMount", "VolumeAccess", "System", "Scheduler", "Settings", "Setup",
-                "SnapshotModel",
+                "Stream", "TreeMount", "VirtualMachines", "VolumeAccess", "System", "Scheduler",
+                "Settings", "Setup", "SnapshotModel",
             ]),
         // Lines of a log, for whoever reads standard error.
         target("ServiceLog", ["System", "SnapshotModel", logging]),
@@ -221,6 +223,9 @@ let package = Package(
         testTarget(
             "TreeMountTests",
             ["TreeMount", "CFuse", "FileSystems", "System", "SnapshotModel", "TestKit"]),
+        testTarget(
+            "VirtualMachinesTests",
+            ["VirtualMachines", "Stream", "System", "SnapshotModel", "TestKit"]),
         testTarget("CatalogTests", ["Catalog", "SnapshotModel", grdb]),
         testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
         testTarget(

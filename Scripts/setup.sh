@@ -28,6 +28,7 @@ test=(
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS
     qemu-system-x86    # a guest whose disk is served: emulated, without KVM
+    qemu-guest-agent   # the agent in one of those guests
     busybox-static     # what runs in it
     cpio               # packs what it boots from
     kmod               # finds its modules

@@ -11,6 +11,8 @@ export SNAPMGR_STRESS_SECONDS=${SNAPMGR_STRESS_SECONDS:-$((10 * factor))}
 export SNAPMGR_COMMAND_CRASH_POINTS=${SNAPMGR_COMMAND_CRASH_POINTS:-$((4000 * factor))}
 export SNAPMGR_FUZZ_SECONDS=${SNAPMGR_FUZZ_SECONDS:-$((20 * factor))}
 export SNAPMGR_LOOKUP_POINTS=${SNAPMGR_LOOKUP_POINTS:-$((20000 * factor))}
+SNAPMGR_VM_SETS=${SNAPMGR_VM_SETS:-$((5 * factor))} SNAPMGR_VM_REVERTS=${SNAPMGR_VM_REVERTS:-$((2 * factor))} \
+    Tests/VirtualMachine/run.sh
 .build/release/snapmgr-torture
 .build/release/snapmgr-command-torture lookups
 .build/release/snapmgr-command-torture

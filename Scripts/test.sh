@@ -166,6 +166,16 @@ qemu() {
     }
 }
 
+# Likewise.
+vm() {
+    local script status
+    for script in agent run; do
+        status=0
+        "Tests/VirtualMachine/$script.sh" || status=$?
+        if ((status != 0 && status != 77)); then return "$status"; fi
+    done
+}
+
 # Runs one suite in a guest of its own.
 guest() {
     if [[ $1 == crash || $1 == reconnect ]]; then
@@ -252,6 +262,7 @@ step benchmarks 900 .build/release/snapmgr-bench first-writes
 # They wait more than they compute, and one process tests two things at a time.
 steps_of_two end_to_end 5400 end-to-end- served commands
 step qemu 2700 "${self[@]}" qemu
+step vm 900 "${self[@]}" vm
 guest_steps
 # Each is for the most part one long compilation, which takes one processor.
 steps_of_two instrumented 2400 '' thread fuzz address

@@ -9,6 +9,7 @@ package struct Settings: Hashable, Sendable {
     /// Those that have a table; ask ``volume(_:)`` for any other.
     package var volumes: [String: VolumeSettings] = [:]
     package var sets: [String: SetSettings] = [:]
+    package var machines: [String: MachineSettings] = [:]
     package var schedules: [String: Schedule] = [:]
     package var policies: [String: RetentionPolicy] = [:]
     package var hooks: [String: Hook] = [:]
@@ -32,6 +33,12 @@ package struct Settings: Hashable, Sendable {
     /// Whether the data of any volume is to be read from time to time.
     package var hasScrubs: Bool {
         defaults.scrub != .off || volumes.values.contains { $0.scrub != .off }
+    }
+
+    /// The VMs that have any of these volumes, by name. A volume is in one of them at most.
+    package func machines(using volumes: some Collection<String>) -> [MachineSettings] {
+        machines.values.filter { !$0.volumes.allSatisfy { !volumes.contains($0) } }
+            .sorted { $0.name < $1.name }
     }
 
     /// The sets that a volume is in, by name.

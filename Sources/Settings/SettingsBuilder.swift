@@ -41,6 +41,7 @@ final class SettingsBuilder {
         decodeHooks()
         decodeVolumes()
         decodeSets()
+        decodeMachines()
         try diagnostics.throwErrors()
         warn()
         settings.warnings = diagnostics.sorted

@@ -1,12 +1,12 @@
 internal import CStream
-internal import SnapshotModel
+package import SnapshotModel
 
 /// The SHA-256 of the bytes of a stream, as they pass.
-final class StreamDigest {
+package final class StreamDigest {
     private let handle: OpaquePointer
 
     /// - Throws: `failed` when there is no memory for it.
-    init() throws(Problem) {
+    package init() throws(Problem) {
         guard let handle = snapmgr_digest_create() else {
             throw Problem(
                 .failed, "a SHA-256 cannot be computed here",
@@ -17,9 +17,9 @@ final class StreamDigest {
 
     deinit { snapmgr_digest_destroy(handle) }
 
-    static let byteCount = Int(SNAPMGR_DIGEST_BYTES)
+    package static let byteCount = Int(SNAPMGR_DIGEST_BYTES)
 
-    func update(_ bytes: RawSpan) throws(Problem) {
+    package func update(_ bytes: RawSpan) throws(Problem) {
         let isDone = bytes.withUnsafeBytes {
             snapmgr_digest_update(handle, $0.baseAddress, $0.count)
         }
@@ -27,7 +27,7 @@ final class StreamDigest {
     }
 
     /// The digest of all bytes so far; more may follow.
-    func value() throws(Problem) -> [UInt8] {
+    package func value() throws(Problem) -> [UInt8] {
         var value = [UInt8](repeating: 0, count: Self.byteCount)
         guard snapmgr_digest_value(handle, &value) != 0 else { throw Self.failure }
         return value

@@ -1,13 +1,13 @@
 internal import CStream
-internal import SnapshotModel
+package import SnapshotModel
 
 /// Zstandard, a frame at a time. No frame needs another one, and none more memory than it is long.
-final class StreamPacker {
+package final class StreamPacker {
     private let handle: OpaquePointer
     private var packed: [UInt8] = []
 
     /// - Throws: `failed` when there is no memory for it.
-    init() throws(Problem) {
+    package init() throws(Problem) {
         guard let handle = snapmgr_zstd_create() else {
             throw Problem(
                 .failed, "nothing can be compressed here", hint: "check the free memory")
@@ -18,7 +18,7 @@ final class StreamPacker {
     deinit { snapmgr_zstd_destroy(handle) }
 
     /// - Returns: nil when it would not become shorter.
-    func compress(_ bytes: RawSpan, level: Int) -> [UInt8]? {
+    package func compress(_ bytes: RawSpan, level: Int) -> [UInt8]? {
         guard bytes.byteCount > 1 else { return nil }
         let capacity = bytes.byteCount - 1
         if packed.count < capacity { packed = [UInt8](repeating: 0, count: capacity) }
@@ -33,7 +33,7 @@ final class StreamPacker {
     }
 
     /// - Throws: `corrupt` when it does not become exactly `count` bytes.
-    func expand(_ bytes: [UInt8], to count: Int) throws(Problem) -> [UInt8] {
+    package func expand(_ bytes: [UInt8], to count: Int) throws(Problem) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: count)
         let isDone = result.withUnsafeMutableBytes { target in
             bytes.withUnsafeBytes { source in

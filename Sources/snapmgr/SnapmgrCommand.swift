@@ -21,7 +21,7 @@ struct SnapmgrCommand: CommandGroup {
             SetupCommand.self, VolumeGroup.self, SnapshotCommand.self, ListCommand.self,
             ShowCommand.self,
             DiffCommand.self, RevertCommand.self, MergeGroup.self, StatusCommand.self,
-            ModifyCommand.self, CloneGroup.self, HoldGroup.self, ReleaseCommand.self,
+            ModifyCommand.self, CloneGroup.self, VMGroup.self, HoldGroup.self, ReleaseCommand.self,
             DeleteCommand.self,
             PruneCommand.self,
             PolicyGroup.self, TickCommand.self, ActivateCommand.self, DeactivateCommand.self,

@@ -58,7 +58,7 @@ depmod --basedir "$work/kernel" "$version"
 # Numbered in the order in which they are loaded; what is built in is none.
 count=100
 modprobe --dirname "$work/kernel" --set-version "$version" --all --show-depends \
-    virtio_pci virtio_blk | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+    virtio_pci virtio_blk virtio_console | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
     while read -r module; do
         case $module in
             *.xz) xz --decompress --stdout "$module" ;;

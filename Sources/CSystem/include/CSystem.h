@@ -56,6 +56,9 @@ int snapmgr_flock_is_emulated(int descriptor);
 /// The process at the other end, of a server the one that began to listen: 0, or -1.
 int snapmgr_peer_process(int socket, pid_t *process);
 
+/// Sends bytes to the other end of a Unix socket, and a descriptor with them: how many bytes went, or -1.
+long snapmgr_send_descriptor(int socket, const void *bytes, size_t count, int passed);
+
 /// Names the calling thread, for debuggers and top; at most 15 characters.
 void snapmgr_name_thread(const char *name);
 

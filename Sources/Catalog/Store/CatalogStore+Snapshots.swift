@@ -159,11 +159,14 @@ extension CatalogStore {
                 arguments: [id.rawValue])
             try database.execute(
                 sql: """
-                    UPDATE snapshot SET name = ?, note = ?, tags = ?, store_bytes = NULL WHERE id = ?
+                    UPDATE snapshot SET name = ?, note = ?, tags = ?,
+                        consistency = COALESCE(?, consistency), store_bytes = NULL
+                    WHERE id = ?
                     """,
                 arguments: [
                     labels.name, labels.note,
-                    try RowReader.column(labels.tags.isEmpty ? nil : labels.tags), id.rawValue,
+                    try RowReader.column(labels.tags.isEmpty ? nil : labels.tags),
+                    labels.consistency?.rawValue, id.rawValue,
                 ])
         }
     }

@@ -172,7 +172,9 @@ extension Reconciler {
         else { return try context.catalog.endLabelling(volume: volume.record.name) }
         guard let manifest = try? context.reader(volume).manifest(row.ordinal), manifest.id == id
         else { return }
-        try context.catalog.setLabels(id, manifest.labels)
+        var labels = manifest.labels
+        labels.consistency = manifest.consistency
+        try context.catalog.setLabels(id, labels)
         guard manifest.labels != row.manifest.labels else { return }
         try ReconcileLog(context: context, isQuiet: isQuiet).say(
             "snapshot \(id) says now: \(manifest.labels.words)", volume: row.volume, snapshot: id)

@@ -37,6 +37,10 @@ package struct RevertReport: Hashable, Sendable {
     /// The set that was reverted to.
     package var set: SetID?
     package var isDryRun: Bool
+    /// What is done with VMs whose disks they are, in its order; empty when they are no VM's.
+    package var steps: [String] = []
+    /// The VMs that went back, too.
+    package var machines: [MachineRevertItem] = []
 }
 
 extension RevertItem: JSONConvertible {
@@ -56,10 +60,14 @@ extension RevertReport: JSONConvertible {
     /// `revert` for one volume; `reverts` for a set.
     package var json: JSONValue {
         if set == nil, let item = items.first {
-            return ["revert": item.json, "dry_run": JSONValue(isDryRun)]
+            return [
+                "revert": item.json, "dry_run": JSONValue(isDryRun), "steps": JSONValue(steps),
+                "vms": JSONValue(machines),
+            ]
         }
         return [
             "reverts": JSONValue(items), "set_id": JSONValue(set), "dry_run": JSONValue(isDryRun),
+            "steps": JSONValue(steps), "vms": JSONValue(machines),
         ]
     }
 }

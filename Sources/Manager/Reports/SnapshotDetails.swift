@@ -45,6 +45,8 @@ package struct SnapshotDetails: Hashable, Sendable {
     package var uuid: String?
     /// Where a stream brought it from.
     package var source: SnapshotSource?
+    /// What was done with the VMs whose disks it and its siblings are of; nil when it is no VM's.
+    package var machines: MachinesRecord?
 }
 
 /// Everything that `show` knows of a set.
@@ -85,7 +87,7 @@ extension SnapshotDetails: JSONConvertible {
             ("revert_id", JSONValue(manifest.revertID)), ("previous_id", JSONValue(previous)),
             ("next_id", JSONValue(next)), ("held_by", JSONValue(holds)),
             ("clones", JSONValue(clones)), ("uuid", JSONValue(uuid)),
-            ("source", source?.json ?? .null),
+            ("source", source?.json ?? .null), ("vms", machines?.json ?? .null),
         ]
         fields += more.map { JSONValue.Field(name: $0.0, value: $0.1) }
         return ["snapshot": .object(fields)]

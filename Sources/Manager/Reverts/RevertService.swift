@@ -19,6 +19,8 @@ package struct RevertOptions: Hashable, Sendable {
     package var overrulesClients: Bool
     /// A clone of the snapshot: the volume gets what was written to it, too.
     package var clone: CloneUse?
+    /// For a look ahead: those that have the volumes open will have gone.
+    var ignoresClients = false
 
     package init(
         skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false,
@@ -42,23 +44,34 @@ package struct RevertService {
     ) throws -> RevertReport {
         let (set, rows) = try targets(reference)
         ImageMounts(context).sweepQuietly()
+        MachineRescue(context).runQuietly()
         return try context.asJob(.revert, of: rows.map(\.volume)) { context in
-            try RevertService(context: context).revert(rows, set, options)
+            try RevertService(context: context).revert(rows, set, options, reference)
         }
     }
 
     private func revert(
-        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions
+        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ reference: String
     ) throws -> RevertReport {
         try Reconciler(context).withVolumes(rows.map(\.volume)) { volumes in
-            var isUnderWay = false
-            do {
-                return try revert(rows, set, options, &isUnderWay)
-            } catch  where isUnderWay {
-                // What failed first is what people must know; the next command settles the rest.
-                try? giveUp(volumes, because: error)
-                throw error
+            let machines = try machines(rows, options, reference)
+            guard machines.isEmpty else {
+                return try revert(machines, options) { try revert(rows, set, $0, volumes) }
             }
+            return try revert(rows, set, options, volumes)
+        }
+    }
+
+    private func revert(
+        _ rows: [SnapshotRow], _ set: SetRow?, _ options: RevertOptions, _ volumes: [VolumeRow]
+    ) throws -> RevertReport {
+        var isUnderWay = false
+        do {
+            return try revert(rows, set, options, &isUnderWay)
+        } catch  where isUnderWay {
+            // What failed first is what people must know; the next command settles the rest.
+            try? giveUp(volumes, because: error)
+            throw error
         }
     }
 
@@ -78,7 +91,7 @@ package struct RevertService {
         // Known before anything is begun; but programs before a revert may be what closes the volumes.
         if options.overrulesClients {
             try overruleClients(members, &report)
-        } else if try hooks(members, set).isBare {
+        } else if try !options.ignoresClients && hooks(members, set).isBare {
             try requireClosed(members)
         }
         guard !options.isDryRun else { return report }

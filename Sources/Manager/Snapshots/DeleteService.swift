@@ -254,6 +254,8 @@ package struct DeleteService {
                 "snapshots \(ids.map(\.description).joined(separator: ", ")) were deleted",
                 volume: name, snapshot: ids.count == 1 ? ids.first : nil)
         }
+        // What belongs to them alone. Best effort: the next deletion or set does it again.
+        try? MachineStates(context).sweep(part.volume)
         return collected.freedBytes
     }
 }

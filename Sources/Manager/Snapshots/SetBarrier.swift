@@ -35,17 +35,22 @@ struct SetBarrier {
         self.end = end
     }
 
-    /// - Parameter onHeld: called while all volumes are held, before anything is committed.
+    /// - Parameters:
+    ///   - onPrepared: called when all are prepared and none is held.
+    ///   - onHeld: called while all volumes are held, before anything is committed.
+    ///   - onReleased: called when all are committed, and none is held any more.
     /// - Returns: what was committed, in the order of the members, and for how long writes waited:
     ///   from before the first hold until after the last release, in nanoseconds.
     func run(
-        onHeld: () throws -> Void = {}
+        onPrepared: () throws -> Void = {}, onHeld: () throws -> Void = {},
+        onReleased: () -> Void = {}
     ) throws -> (committed: [Committed], heldNanoseconds: Int64) {
         let end = end
         try everywhere { member in
             try end.check()
             try Self.perform(member.preparation, on: member)
         }
+        try onPrepared()
         var isCommitting = false
         let start = clock.monotonicNanoseconds()
         let committed: [Committed]
@@ -62,7 +67,9 @@ struct SetBarrier {
         }
         // One that fails leaves none of the others waiting.
         try everywhere { member in try Self.perform(.releaseIO, on: member) }
-        return (committed, clock.monotonicNanoseconds() - start)
+        let held = clock.monotonicNanoseconds() - start
+        onReleased()
+        return (committed, held)
     }
 
     /// Errors in here are swallowed on purpose: the first one is the one to report, sessions that

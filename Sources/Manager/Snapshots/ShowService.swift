@@ -54,6 +54,7 @@ package struct ShowService {
             holds: try context.catalog.holds(snapshot: row.id).map { HoldSummary($0) },
             clones: try context.catalog.clones(snapshot: row.id).map(\.record.name),
             uuid: try manifest.map { try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid) },
-            source: manifest?.source)
+            source: manifest?.source,
+            machines: try MachineStates(context).record(of: [row] + members))
     }
 }

@@ -48,13 +48,15 @@ package struct TakeReport: Hashable, Sendable {
     package var heldNanoseconds: Int64
     /// Whether another tick has taken it meanwhile.
     var isServedAlready = false
+    /// What was done with the VMs whose disks they are; nil when they are no VM's.
+    package var machines: MachinesRecord?
 }
 
 extension TakeReport: JSONConvertible {
     package var json: JSONValue {
         [
             "snapshots": JSONValue(snapshots), "set_id": JSONValue(set),
-            "held_us": JSONValue(heldNanoseconds / 1000),
+            "held_us": JSONValue(heldNanoseconds / 1000), "vms": machines?.json ?? .null,
         ]
     }
 }
@@ -68,6 +70,7 @@ package struct SnapshotService {
         // A schedule names the volumes, and their set.
         let request = try request.slot == nil ? SetExpansion(context).expanded(request) : request
         try validate(request)
+        MachineRescue(context).runQuietly()
         return try context.asJob(.snapshot, of: request.volumes) { context in
             try SnapshotService(context: context).takeValid(request)
         }
@@ -175,16 +178,21 @@ package struct SnapshotService {
             HookOperation(
                 .snapshot, volumes: volumes.map(\.record.name), set: request.setName,
                 schedule: request.slot?.schedule))
-        return try hooked.perform { onHeld in
+        let machines = try MachineSet(context, volumes)
+        // VMs go on whatever has happened, and before anybody reports it.
+        defer { machines?.undo() }
+        let report: TakeReport = try hooked.perform { onHeld in
             let begun = try begin(request, volumes)
             do {
+                if let first = begun.requests.first { try machines?.prepare(first: first.id) }
                 // What hooks have put at rest must still be so while the volume is held.
                 let taken =
-                    try volumes.count == 1 && hooked.isBare
+                    try volumes.count == 1 && hooked.isBare && machines == nil
                     ? takeOne(begun.requests, of: volumes)
-                    : takeAll(begun.requests, of: volumes, onHeld: onHeld)
+                    : takeAll(begun.requests, of: volumes, machines, onHeld: onHeld)
                 return try record(taken.outcomes, volumes, begun.set, taken.heldNanoseconds)
             } catch {
+                machines?.goOn()
                 // What failed first is what people must know; the next command settles the rest.
                 try? giveUp(volumes, set: begun.set, because: error)
                 throw error
@@ -193,6 +201,7 @@ package struct SnapshotService {
             HookFacts(
                 snapshots: report.snapshots.reduce(into: [:]) { $0[$1.volume] = $1.id })
         }
+        return try machines?.conclude(report) ?? report
     }
 
     private func begin(
@@ -228,7 +237,8 @@ package struct SnapshotService {
     private typealias Taken = (outcomes: [SnapshotOutcome], heldNanoseconds: Int64)
 
     private func takeAll(
-        _ requests: [SnapshotRequest], of volumes: [VolumeRow], onHeld: () throws -> Void
+        _ requests: [SnapshotRequest], of volumes: [VolumeRow], _ machines: MachineSet?,
+        onHeld: () throws -> Void
     ) throws -> Taken {
         for volume in volumes { _ = try context.reader(volume) }
         let sessions = try context.openSessions(volumes)
@@ -239,7 +249,12 @@ package struct SnapshotService {
                 preparation: .prepareSnapshot(request))
         }
         let barrier = SetBarrier(members, clock: context.clock, end: context.end)
-        let (committed, held) = try barrier.run(onHeld: onHeld)
+        let (committed, held) = try barrier.run(
+            onPrepared: { try machines?.comeToRest() },
+            onHeld: {
+                machines?.onHeld()
+                try onHeld()
+            }, onReleased: { machines?.onReleased() })
         let outcomes = try committed.map { committed in
             guard let outcome = committed.snapshot else {
                 throw Problem.unexpectedReply(to: "commit", of: committed.volume)

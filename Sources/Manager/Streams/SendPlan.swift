@@ -138,7 +138,9 @@ struct SendPlan {
             uuid: try SnapshotIdentity.uuid(of: manifest, in: record.uuid),
             ordinal: manifest.ordinal, id: manifest.id, takenAt: manifest.takenAt,
             volumeBytes: manifest.volumeBytes, kind: manifest.kind,
-            consistency: manifest.consistency, labels: manifest.labels,
+            // The memory of its VM stays here, and without that it is what a power cut leaves.
+            consistency: manifest.consistency == .vm ? .crash : manifest.consistency,
+            labels: manifest.labels,
             base: try base.map {
                 StreamBase(
                     uuid: try SnapshotIdentity.uuid(of: $0, in: record.uuid), ordinal: $0.ordinal,

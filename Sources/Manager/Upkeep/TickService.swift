@@ -24,6 +24,7 @@ package struct TickService {
         // First: it also makes room, and the settings may have errors.
         if !isDryRun {
             ImageMounts(context).sweepQuietly()
+            MachineRescue(context).runQuietly()
             try DeviceUpkeep(context: context).run()
         }
         let settings = try context.settings.get()
@@ -137,7 +138,7 @@ extension Manager {
     /// Whether a tick would find nothing to do, and nothing to look after. It opens nothing for writing, and writes nothing: a
     /// tick comes every minute. False whenever that is not certain.
     package static func hasNothingDue(_ options: ManagerOptions) -> Bool {
-        guard !MountFolder(options.state).mayHoldMounts,
+        guard !MountFolder(options.state).mayHoldMounts, !MachineMarks(options.state).mayHaveAny,
             let settings = try? options.operation.settings.get(), !settings.hasScrubs,
             (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(

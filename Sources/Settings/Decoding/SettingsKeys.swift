@@ -4,7 +4,7 @@ protocol SettingsKey: RawRepresentable<String>, CaseIterable, Hashable {}
 
 /// The kinds of tables that have names: `[volumes.NAME]`.
 enum SectionKind: String, CaseIterable {
-    case volumes, sets, schedules, policies, hooks
+    case volumes, sets, schedules, policies, hooks, vm
 
     /// One of them, as messages name it.
     var noun: String {
@@ -14,6 +14,7 @@ enum SectionKind: String, CaseIterable {
         case .schedules: "schedule"
         case .policies: "policy"
         case .hooks: "hook"
+        case .vm: "VM"
         }
     }
 }
@@ -79,6 +80,13 @@ enum HookKey: String, SettingsKey {
     case timeout, fatal, environment, shell
 }
 
+enum MachineKey: String, SettingsKey {
+    case volumes, qmp, agent, state, require, start
+    case freezeTimeout = "freeze-timeout"
+    case stateTimeout = "state-timeout"
+    case startTimeout = "start-timeout"
+}
+
 /// Every key there is, for the tests of the manual page and the examples.
 package enum SettingsReference {
     /// The tables' names, `""` for none, with their keys.
@@ -89,5 +97,6 @@ package enum SettingsReference {
         (SectionKind.schedules.rawValue, ScheduleKey.allCases.map(\.rawValue)),
         (SectionKind.policies.rawValue, PolicyKey.allCases.map(\.rawValue)),
         (SectionKind.hooks.rawValue, HookKey.allCases.map(\.rawValue)),
+        (SectionKind.vm.rawValue, MachineKey.allCases.map(\.rawValue)),
     ]
 }

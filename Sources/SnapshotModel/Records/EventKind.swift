@@ -43,5 +43,8 @@ package enum EventKind: String, Sendable, CaseIterable {
     case scrubbed = "scrubbed"
     case clockDoubted = "clock_doubted"
     case clockBelieved = "clock_believed"
+    case machineFailed = "vm_failed"
+    case machineResumed = "vm_resumed"
+    case machineReverted = "vm_reverted"
     case catalogRebuilt = "catalog_rebuilt"
 }

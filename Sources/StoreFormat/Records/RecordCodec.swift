@@ -23,12 +23,13 @@ package enum RecordCodec {
         case suspension = "snapmgr-suspension"
         case clone = "snapmgr-clone"
         case receive = "snapmgr-receive"
+        case machines = "snapmgr-machines"
 
         /// The highest version that there is: it is written, unless the record says that an older one can
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .mergeLimits, .suspension, .receive: 2
+            case .mergeLimits, .suspension, .receive, .machines: 2
             case .volume, .manifest, .originState, .clone: 3
             case .revert: 4
             }

@@ -30,6 +30,7 @@ extension Store {
         }
         left += try removeIndex()
         left += try removeAllSeals()
+        left += try removeAllMachines()
         left += try removeOwnFiles()
         return .removed(leaving: left)
     }
@@ -90,7 +91,7 @@ extension Store {
             try folder.syncFolder("")
             let folders: Set = [
                 StoreLayout.snapshots, StoreLayout.reverts, StoreLayout.clones, StoreLayout.index,
-                StoreLayout.seals,
+                StoreLayout.seals, StoreLayout.machines,
             ]
             return found.filter {
                 !StoreLayout.storeNames.contains($0) && !folders.contains($0)

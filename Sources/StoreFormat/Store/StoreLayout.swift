@@ -41,6 +41,9 @@ package import SnapshotModel
 ///     index/2-000005.map.new          the same, not finished
 ///     seals/000042.seal               the sums of what was in a snapshot's area when it froze
 ///     seals/000042.seal.new           the same, not finished
+///     vmstate/000042.json             what was done with VMs when snapshot 42 was taken, and its siblings
+///     vmstate/000042-web.state        the memory and devices of one of them
+///     vmstate/000042-web.state.new    the same, not finished
 package enum StoreLayout {
     /// The volume's record.
     package static let volume = "volume.json"

@@ -24,6 +24,15 @@ package struct LineBuffer: Sendable {
         return [UInt8](bytes[..<end])
     }
 
+    /// All that has come and was not taken, whole lines or not.
+    package mutating func takeAll() -> [UInt8] {
+        defer {
+            bytes = []
+            searchedBytes = 0
+        }
+        return bytes
+    }
+
     private mutating func end() -> Int? {
         let end = bytes[searchedBytes...].firstIndex(of: UInt8(ascii: "\n"))
         searchedBytes = end ?? bytes.count

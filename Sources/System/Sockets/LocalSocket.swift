@@ -90,6 +90,16 @@ package final class LocalSocket: Sendable {
         guard succeeded else { throw .last("write to", path: path) }
     }
 
+    /// Sends all the bytes, and a descriptor with them: the other end gets one of its own for what is open here.
+    package func send(_ bytes: RawSpan, passing passed: Int32) throws(IOFailure) {
+        let number = descriptor.number
+        let count = bytes.withUnsafeBytes {
+            snapmgr_send_descriptor(number, $0.baseAddress, $0.count, passed)
+        }
+        guard count > 0 else { throw .last("write to", path: path) }
+        try send(bytes.extracting(count..<bytes.byteCount))
+    }
+
     /// Sends a few bytes if that needs no waiting, all of them or none; false when the connection is
     /// of no use any more.
     package func sendAtOnce(_ bytes: RawSpan) -> Bool {

@@ -15,6 +15,10 @@ struct RevertCommand: ManagerCommand {
             device-mapper must not be open at all: unmount it first, or use --lazy-on-close, and the \
             next tick, activate, deactivate or umount that finds it closed does it.
 
+            When the volumes are the disks of a VM of the settings, the VM goes back, too: it is quit, its \
+            disks are reverted, and it is started with the memory that was saved with the set, or afresh; \
+            the memory that it leaves is saved with the safety snapshots. --dry-run tells the steps.
+
             With --with, the volume reads as the snapshot with what was written to a clone of it: repair \
             or upgrade a copy, test it, then make it the volume. The clone can be read meanwhile, and \
             written to again when the merge has ended, unless --end-clone says that it ends then.
@@ -90,6 +94,16 @@ struct RevertCommand: ManagerCommand {
     }
 
     private func text(_ report: RevertReport) -> String {
+        let machines = report.machines.map { machine in
+            let memory = machine.withMemory ? "with its memory of then" : "afresh"
+            return "VM \(machine.name) runs again \(memory), "
+                + "\(machine.runsAfterMicroseconds / 1000) ms after it was left\n"
+        }
+        let steps = report.isDryRun ? report.steps.enumerated().map { "\($0 + 1). \($1)\n" } : []
+        return steps.joined() + volumesText(report) + machines.joined()
+    }
+
+    private func volumesText(_ report: RevertReport) -> String {
         report.items.map { item in
             guard !item.isQueued else {
                 return "volume \(item.volume) is open: it "

@@ -58,6 +58,7 @@ struct ShowCommand: ManagerCommand {
         sheet.add(
             "received from",
             details.source.map { "snapshot \($0.id), taken at \(display.time($0.takenAt))" })
+        addMachines(details.machines, to: &sheet)
         addRetention(summary, to: &sheet)
         for hold in details.holds {
             let until = hold.until.map { ", until \(display.time($0))" } ?? ""
@@ -65,6 +66,29 @@ struct ShowCommand: ManagerCommand {
             sheet.add("held by", "\(hold.owner): \(hold.reason)\(until)\(expired)")
         }
         return sheet.text
+    }
+
+    private func addMachines(_ record: MachinesRecord?, to sheet: inout Sheet) {
+        guard let record else { return }
+        for machine in record.machines {
+            let parts = [
+                machine.level.rawValue, machine.reason,
+                machine.frozenMicroseconds.map { "frozen for \(milliseconds($0))" },
+                machine.downtimeMicroseconds.map { "stood still for \(milliseconds($0))" },
+                machine.state.map {
+                    "memory of \(display.size($0.byteCount)) in \(display.size($0.storedBytes))"
+                },
+            ].compactMap(\.self)
+            sheet.add("VM \(machine.name)", parts.joined(separator: ", "))
+        }
+        for step in record.steps {
+            sheet.add("at \(milliseconds(step.atMicroseconds))", step.text)
+        }
+    }
+
+    /// `12.345 ms`
+    private func milliseconds(_ microseconds: Int64) -> String {
+        "\(microseconds / 1000).\((microseconds % 1000).padded(to: 3)) ms"
     }
 
     private func addRetention(_ summary: SnapshotSummary, to sheet: inout Sheet) {

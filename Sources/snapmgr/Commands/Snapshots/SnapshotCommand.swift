@@ -7,7 +7,10 @@ struct SnapshotCommand: ManagerCommand {
         "snapshot", "Take a snapshot of a volume, or of several at one instant.",
         discussion: """
             Several volumes make a set: all of them or none get a snapshot. A set of the configuration is \
-            taken by its name, with its hooks around it.
+            taken by its name, with its hooks around it. \
+            Several volumes make a set: all of them or none get a snapshot. When they are disks of a \
+            VM of the settings, that is frozen by its guest agent, or its memory is saved with them; \
+            what was reached is told, and shown by list and show.
             """,
         examples: [
             "snapshot data --name before-upgrade", "snapshot data logs --set nightly",
@@ -54,7 +57,11 @@ struct SnapshotCommand: ManagerCommand {
                 return "no snapshot taken: there is a younger one\n"
             }
             let lines = report.snapshots.map { "snapshot \($0.id) of volume \($0.volume) taken\n" }
-            return lines.joined() + (report.set.map { "set:\($0)\n" } ?? "")
+            let machines = (report.machines?.machines ?? []).map { machine in
+                let stop = machine.downtimeMicroseconds.map { ", stood still for \($0 / 1000) ms" }
+                return "VM \(machine.name): \(machine.level.rawValue)\(stop ?? "")\n"
+            }
+            return lines.joined() + (report.set.map { "set:\($0)\n" } ?? "") + machines.joined()
         }
     }
 }

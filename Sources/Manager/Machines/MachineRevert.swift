@@ -1,0 +1,342 @@
+internal import Catalog
+internal import Settings
+internal import SnapshotModel
+internal import StoreFormat
+internal import System
+internal import VirtualMachines
+internal import VolumeAccess
+
+/// A VM that goes back with its disks: it is quit, they are reverted, and it is started with the memory of that moment,
+/// or afresh. Used by one thread.
+final class MachineRevert {
+    let settings: MachineSettings
+    private let context: ManagerContext
+    private let rows: [SnapshotRow]
+    private let reference: String
+    /// The target's memory; nil when it was taken without.
+    private let target: (found: MachineStates.Found, state: StoredMachineState)?
+    private let lock: FileLock
+    private let marks: MachineMarks
+    private var mark: MachineMark
+    /// Nil when it does not run.
+    private var monitor: MonitorClient?
+    private let timeline: MachineTimeline
+    private let startedAt: Timestamp
+    /// What it leaves, once it is in the store.
+    private var left: StoredMachineState?
+    private var hasQuit = false
+
+    private static let stepMilliseconds = 5_000
+    private static let quitMilliseconds = 15_000
+    private static let lookMilliseconds = 5
+
+    /// - Parameters:
+    ///   - rows: the snapshots that are reverted to, of all of its disks among others.
+    ///   - reference: names them in messages.
+    /// - Throws: `locked`; `corrupt` when the memory that belongs to them is damaged.
+    init(
+        _ settings: MachineSettings, _ context: ManagerContext, _ rows: [SnapshotRow],
+        reference: String
+    ) throws {
+        let path = context.state.lockPath(machine: settings.name)
+        guard let lock = try context.acquireLock(at: path) else {
+            throw Problem(
+                .locked,
+                "VM \(settings.name) is used by another command\(context.holder(ofLock: path))",
+                hint: "try again when it has ended; see \(.events)")
+        }
+        self.lock = lock
+        self.settings = settings
+        self.context = context
+        self.rows = rows
+        self.reference = reference
+        marks = MachineMarks(context.state)
+        mark = MachineMark(settings)
+        timeline = MachineTimeline()
+        startedAt = context.clock.now()
+        let set = rows.first?.setID
+        let members = try set.map { try context.catalog.snapshots(set: $0) } ?? rows
+        let found = try MachineStates(context).find(members)
+        let state = found?.record.machines.first { $0.name == settings.name }?.state
+        target = found.flatMap { found in state.map { (found, $0) } }
+        if let target {
+            try MachineStateReader(
+                target.found.store.openState(target.found.record.snapshotID, settings.name)
+            ).verify(target.state)
+        }
+        monitor = try Self.monitor(
+            of: settings, by: Deadline(milliseconds: Self.stepMilliseconds))
+    }
+
+    /// Nil when nobody listens.
+    private static func monitor(
+        of settings: MachineSettings, by deadline: Deadline
+    ) throws(Problem) -> MonitorClient? {
+        do throws(Problem) {
+            return try MonitorClient.connect(
+                settings.monitorPath, machine: settings.name, by: deadline)
+        } catch {
+            guard error.code == .missing else { throw error }
+            return nil
+        }
+    }
+
+    private var name: String { settings.name }
+    private var step: Deadline { Deadline(milliseconds: Self.stepMilliseconds) }
+    private var stateDeadline: Deadline { Deadline(milliseconds: settings.stateMilliseconds) }
+
+    /// Whether there is anything to do for it: one that does not run, and has no memory to go back to, stays as it is.
+    var isConcerned: Bool { monitor != nil || (target != nil && settings.start != nil) }
+
+    /// - Throws: `refused` when it could not be started again.
+    func requireStart() throws {
+        guard settings.start != nil || monitor == nil else {
+            throw Problem(
+                .refused,
+                "VM \(name) runs, and nothing in the settings says what starts it again",
+                hint: "add start to [vm.\(name)], or stop it yourself, then try again")
+        }
+    }
+
+    /// What is done, in its order, as people read it.
+    func steps(keepsState: Bool) -> [String] {
+        var steps: [String] = []
+        if monitor != nil {
+            if keepsState { steps.append("save the memory of VM \(name) for the way back") }
+            steps.append("quit VM \(name), without a shutdown")
+        }
+        steps.append("revert \(settings.volumes.joined(separator: ", "))")
+        let memory = target.map {
+            " with its memory of \(TimeText.describe($0.found.record.startedAt, in: context.timeZone))"
+        }
+        steps.append("start VM \(name)" + (memory ?? " afresh: no memory was saved with the set"))
+        return steps
+    }
+}
+
+// MARK: - Leaving
+
+extension MachineRevert {
+    /// Saves its memory when it is to be saved, and quits it. When it throws, the VM goes on.
+    func leave(keepsState: Bool) throws {
+        guard let monitor else { return }
+        mark.isPaused = true
+        mark.revertsTo = reference
+        try marks.write(mark)
+        do {
+            try monitor.pause(by: step)
+            timeline.note("\(name) stands still")
+            if keepsState, settings.savesState { try saveMemory(monitor) }
+        } catch {
+            try? dropMemory()
+            try? monitor.resume(by: step)
+            try? marks.remove(name)
+            var problem = Problem(error)
+            problem.message =
+                "VM \(name) cannot be left, and goes on; nothing was reverted: \(problem.message)"
+            problem.hint = "mend that, or use --no-safety, which saves no memory for the way back"
+            throw problem
+        }
+        try monitor.quit(by: step)
+        guard monitor.waitForEnd(by: Deadline(milliseconds: Self.quitMilliseconds)) else {
+            throw Problem(
+                .failed, "VM \(name) was told to quit, and does not end; nothing was reverted",
+                hint: "end it yourself, then try again")
+        }
+        hasQuit = true
+        self.monitor = nil
+        timeline.note("\(name) has quit")
+        try awaitClosedVolumes()
+    }
+
+    /// Until it is known what the snapshot of what is left is called, the memory has the target's number.
+    private func saveMemory(_ monitor: MonitorClient) throws {
+        guard let row = firstRow else { return }
+        let store = try store(of: row)
+        try monitor.prepareSaving(.live, by: step)
+        let memory = try MachineMemory(
+            into: try store.makeState(row.id, name),
+            patienceMilliseconds: settings.stateMilliseconds)
+        do {
+            try monitor.beginSaving(to: memory.writer, by: step)
+            memory.handedOver()
+            try monitor.waitForMigration(by: stateDeadline)
+            left = try memory.finish()
+            timeline.note("its memory is in the store")
+        } catch {
+            memory.abandon()
+            throw error
+        }
+    }
+
+    private func dropMemory() throws {
+        guard let row = firstRow else { return }
+        try store(of: row).dropState(row.id, name)
+        left = nil
+    }
+
+    /// That of the first volume.
+    private var firstRow: SnapshotRow? { rows.min { $0.volume < $1.volume } }
+
+    private func store(of row: SnapshotRow) throws -> Store {
+        Store(folder: FileFolder(path: try context.volume(row.volume).storePath))
+    }
+
+    /// A server sees a little later than we do that the VM has gone.
+    private func awaitClosedVolumes() throws {
+        let deadline = step
+        for volume in settings.volumes {
+            let row = try context.volume(volume)
+            while try isOpen(row), !deadline.hasPassed {
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+            }
+        }
+    }
+
+    private func isOpen(_ volume: VolumeRow) throws -> Bool {
+        if try context.inspector(volume).openProblem() != nil { return true }
+        return try context.withSession(volume) { try $0.clients() != nil }
+    }
+}
+
+// MARK: - Coming back
+
+extension MachineRevert {
+    /// The disks are reverted: keeps the memory that was left with the snapshot that was taken of them, and starts
+    /// the VM.
+    ///
+    /// - Throws: `partial` when the disks are reverted and the VM does not run.
+    func comeBack(_ report: RevertReport) throws -> MachineRevertItem {
+        timeline.note("\(settings.volumes.joined(separator: ", ")) read as \(reference)")
+        do { try keepMemory(report) } catch {
+            context.note("the memory that VM \(name) left is lost: \(Problem(error).message)")
+            try? dropMemory()
+        }
+        do {
+            try start(memory: try targetMemory())
+        } catch {
+            throw Problem(
+                .partial,
+                "the volumes of VM \(name) read as \(reference), and the VM does not run: "
+                    + Problem(error).message,
+                hint: undoHint(report))
+        }
+        try marks.remove(name)
+        let usable = timeline.note("\(name) runs")
+        try? context.log(
+            .machineReverted,
+            "VM \(name) was reverted to \(reference)"
+                + (target == nil ? ", and started afresh" : ""))
+        return MachineRevertItem(
+            name: name, withMemory: target != nil, steps: timeline.steps,
+            runsAfterMicroseconds: usable, hasLeftMemory: left != nil)
+    }
+
+    private func undoHint(_ report: RevertReport) -> Advice {
+        guard let safety = report.items.compactMap(\.safety).first else {
+            return "see what it says in \(logPath), then start it yourself"
+        }
+        return
+            "see what it says in \(logPath), then start it yourself, or go back with \(.revert(safety))"
+    }
+
+    private var logPath: String { (try? marks.logPath(name)) ?? "" }
+
+    /// The disks were not reverted: it goes on from where it was left.
+    func goOnAfterFailure(_ failure: Problem) -> Problem {
+        guard hasQuit else { return failure }
+        var failure = failure
+        do {
+            try start(memory: try leftMemory())
+            try? dropMemory()
+            try? marks.remove(name)
+            failure.message += "; VM \(name) was quit before that, and goes on again"
+        } catch {
+            failure.message +=
+                "; VM \(name) was quit before that, and does not start: \(Problem(error).message)"
+        }
+        return failure
+    }
+
+    private func leftMemory() throws -> MachineStateReader? {
+        guard left != nil, let row = firstRow else { return nil }
+        return try MachineStateReader(store(of: row).openState(row.id, name, isDraft: true))
+    }
+
+    private func targetMemory() throws -> MachineStateReader? {
+        guard let target else { return nil }
+        return try MachineStateReader(
+            target.found.store.openState(target.found.record.snapshotID, name))
+    }
+
+    private func keepMemory(_ report: RevertReport) throws {
+        guard let left, let row = firstRow else { return }
+        guard let safety = report.items.first(where: { $0.volume == row.volume })?.safety else {
+            return try dropMemory()
+        }
+        let store = try store(of: row)
+        try store.keepState(row.id, name, as: safety)
+        var machine = MachineRecord(name: name, level: .vm)
+        machine.state = left
+        machine.method = MemoryMethod.stopped.rawValue
+        let set = try context.catalog.snapshot(safety)?.setID
+        try store.write(
+            MachinesRecord(
+                snapshotID: safety, setID: set, startedAt: startedAt, steps: timeline.steps,
+                machines: [machine]))
+        for item in report.items where settings.volumes.contains(item.volume) {
+            if let id = item.safety { try ConsistencyMark(context).set(.vm, on: id) }
+        }
+    }
+
+    /// Starts it, and waits until it runs.
+    private func start(memory: MachineStateReader?) throws {
+        guard let arguments = settings.startArguments(awaitsState: memory != nil) else { return }
+        try MachineTrust.require(settings)
+        let program: DetachedProgram
+        do throws(IOFailure) {
+            program = try DetachedProgram(arguments, logPath: try logFile())
+        } catch { throw Problem(error) }
+        let monitor = try connect(program)
+        timeline.note("\(name) is started")
+        if let memory { try load(memory, into: monitor) }
+        // What starts it may start it paused, and a memory may be one of a VM that stood still.
+        let deadline = step
+        if try !monitor.status(by: deadline).isRunning { try monitor.resume(by: deadline) }
+    }
+
+    private func load(_ memory: MachineStateReader, into monitor: MonitorClient) throws {
+        let feed = try MachineFeed(memory, patienceMilliseconds: settings.stateMilliseconds)
+        try monitor.beginLoading(from: feed.reader, by: step)
+        feed.handedOver()
+        do throws(Problem) { try monitor.waitForMigration(by: stateDeadline) } catch {
+            // QEMU does not know why there is no more of it.
+            throw feed.problem ?? error
+        }
+        timeline.note("the memory of \(name) is in")
+    }
+
+    private func logFile() throws(IOFailure) -> String {
+        do { return try marks.logPath(name) } catch let failure as IOFailure { throw failure } catch
+        {
+            throw IOFailure.inputOutput("make", path: "the log of VM \(name)")
+        }
+    }
+
+    /// How long a program that has ended may have started something that comes to listen.
+    private static let endedMilliseconds = 3_000
+
+    private func connect(_ program: DetachedProgram) throws -> MonitorClient {
+        let deadline = Deadline(milliseconds: settings.startMilliseconds)
+        var end: Deadline?
+        while !deadline.hasPassed, end?.hasPassed != true {
+            if let monitor = try Self.monitor(of: settings, by: deadline) { return monitor }
+            try context.end.check()
+            if program.hasEnded, end == nil {
+                end = Deadline(milliseconds: Self.endedMilliseconds)
+            }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+        throw Problem(.failed, "its monitor does not answer in time: \(program.lastWords)")
+    }
+}

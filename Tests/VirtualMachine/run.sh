@@ -1,0 +1,213 @@
+#!/bin/bash
+# A real QEMU (software emulation) with two disks of a served set, and a small Linux that counts in memory
+# and writes each count to both disks. Sets are taken while it runs, with its memory; then it goes back to
+# them, in any order. The guest judges: what it reads on its disks must be what its memory says.
+# Usage: Tests/VirtualMachine/run.sh
+#   SNAPMGR_VM_SETS=N SNAPMGR_VM_REVERTS=N      how many of each; 6 and 4
+#   SNAPMGR_VM_FIGURES=FILE                     where the figures go, too
+# Exits with 77, and says why, where the guest cannot run.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$(cd "$here/../../.build" && pwd)
+"$here/setup.sh"
+sets=${SNAPMGR_VM_SETS:-6}
+reverts=${SNAPMGR_VM_REVERTS:-4}
+patience=120
+snapmgr=$build/release/snapmgr
+
+folder=$(mktemp -d)
+server=
+# QEMU is started by snapmgr after a revert: its own file says which it is.
+qemu() { cat "$folder/qemu.pid" 2>/dev/null || true; }
+finish() {
+    local process
+    for process in $(qemu) $server; do
+        kill -CONT "$process" 2>/dev/null || true
+        kill -KILL "$process" 2>/dev/null || true
+    done
+    wait 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap finish EXIT
+cd "$folder"
+export SNAPMGR_STATE=$folder/state
+export SNAPMGR_CONFIG=$folder/snapmgr.toml
+
+passed=0
+fail() {
+    echo "FAILED: $1"
+    for file in console server.log err state/vms/vm1.log; do
+        echo "--- $file:"
+        tail -n 20 "$file" 2>/dev/null || true
+    done
+    echo "$passed passed, 1 failed"
+    exit 1
+}
+pass() { passed=$((passed + 1)); }
+
+# A field of a line of JSON, by its name: numbers, and texts without quotes in them.
+field() { grep -o "\"$1\":[^,}]*" | head -n 1 | cut -d : -f 2- | tr -d '"'; }
+
+cat >start-vm <<END
+#!/bin/bash
+cd "$folder"
+exec qemu-system-x86_64 -machine q35,accel=tcg -m 256 -smp 1 -nodefaults -no-user-config -display none \\
+    -no-reboot -kernel "$build/qemu/vmlinuz" -initrd "$build/vm/initrd.gz" \\
+    -append 'console=ttyS0 panic=-1 loglevel=5 no_timer_check' \\
+    -chardev file,id=console,path=console,append=on -serial chardev:console -pidfile qemu.pid \\
+    -qmp unix:qmp.sock,server=on,wait=off \\
+    -drive "file=nbd+unix:///root?socket=nbd.sock,format=raw,if=virtio,cache=none" \\
+    -drive "file=nbd+unix:///data?socket=nbd.sock,format=raw,if=virtio,cache=none" "\$@"
+END
+chmod 755 start-vm
+cat >snapmgr.toml <<END
+[volumes.root]
+[volumes.data]
+[vm.vm1]
+volumes = ["root", "data"]
+qmp = "$folder/qmp.sock"
+state = true
+start = ["$folder/start-vm", "{incoming}"]
+END
+: >console
+for volume in root data; do
+    "$snapmgr" volume create "$volume" --origin "$volume.img" --create-size 8M --chunk 16K >/dev/null
+done
+"$snapmgr" serve --socket nbd.sock >server.log 2>&1 &
+server=$!
+until [[ -S nbd.sock ]]; do sleep 0.05; done
+./start-vm >qemu.log 2>&1 &
+
+# Of whole lines only.
+count() { sed -n 's/^COUNT \([0-9]*\)\r$/\1/p' console | tail -n 1; }
+look() {
+    if grep -qE 'GUEST ERROR|I/O error|Kernel panic' console; then fail "an error in the guest: $1"; fi
+}
+# Waits until the guest has counted some more.
+await_counts() {
+    local before deadline=$((SECONDS + patience))
+    before=$(count)
+    until (($(count) + 0 >= ${before:-0} + ${2:-5})); do
+        ((SECONDS < deadline)) || fail "the guest stands still: $1"
+        sleep 0.02
+    done
+    look "$1"
+}
+await_counts 'at first'
+
+snapshot() {
+    "$snapmgr" snapshot root data --json >"$1" 2>err || fail "snapshot: $(cat err)"
+    [[ ! -s err ]] || fail "snapshot says: $(cat err)"
+}
+declare -a ids counts downtimes returns
+for ((number = 0; number < sets; number++)); do
+    await_counts "before set $number" $((1 + RANDOM % 10))
+    before=$(count)
+    snapshot set.json
+    after=$(count)
+    ids[number]=$(field set_id <set.json)
+    counts[number]="$before $after"
+    [[ $(grep -o '"consistency":"vm"' set.json | wc -l) == 2 ]] || fail "set $number: $(cat set.json)"
+    downtimes[number]=$(field downtime_us <set.json)
+    [[ ${downtimes[number]} =~ ^[0-9]+$ ]] || fail "no downtime: $(cat set.json)"
+    pass
+done
+await_counts 'after the sets'
+"$snapmgr" show "root@latest" >shown
+for word in 'stood still' 'memory of' 'all volumes are held'; do
+    grep -q "$word" shown || fail "show has no \"$word\": $(cat shown)"
+done
+"$snapmgr" vm show vm1 --json >vm.json
+[[ $(field status <vm.json) == running && $(field latest_state <vm.json) == "set:${ids[-1]}" ]] ||
+    fail "vm show: $(cat vm.json)"
+pass
+
+# The first count that the guest says after it has gone back, and how long that took: from the command.
+revert() {
+    local target=$1 low=$2 high=$3 start first lines
+    lines=$(wc -l <console)
+    start=$(date +%s%N)
+    "$snapmgr" revert "$target" --json >revert.json 2>err || fail "revert to $target: $(cat err)"
+    until first=$(tail -n +$((lines + 1)) console | awk -v low="$low" -v high="$high" \
+        '/^COUNT [0-9]+\r$/ { n = $2 + 0; if (n >= low && n <= high + 1) { print n; exit } }') &&
+        [[ -n $first ]]; do
+        (($(date +%s%N) - start < 60000000000)) || fail "no count from $low to $high after $target"
+        sleep 0.005
+    done
+    returns+=("$((($(date +%s%N) - start) / 1000000))")
+    await_counts "after the revert to $target"
+}
+"$snapmgr" revert "set:${ids[0]}" --dry-run >steps
+grep -q 'quit VM vm1' steps || fail "the steps of a revert: $(cat steps)"
+await_counts 'after a dry run'
+pass
+for ((number = 0; number < reverts; number++)); do
+    chosen=$((RANDOM % sets))
+    read -r low high <<<"${counts[chosen]}"
+    revert "set:${ids[chosen]}" "$low" "$high"
+    pass
+done
+
+# What the last revert left is undone with its memory, too.
+before=$(count)
+revert "set:${ids[0]}" "${counts[0]% *}" "${counts[0]#* }"
+safety=$(field safety_snapshot_id <revert.json)
+"$snapmgr" show "$safety" --json >shown
+[[ $(field consistency <shown) == vm ]] || fail "the safety snapshot is $(field consistency <shown)"
+revert "set:$(field set_id <shown)" "$before" $((before + 200))
+pass
+
+# Killed while the VM stands still: the next command has it go on.
+for ((number = 0; number < 3; number++)); do
+    "$snapmgr" snapshot root data >/dev/null 2>&1 &
+    victim=$!
+    until [[ -e state/vms/vm1.json ]] || ! kill -0 "$victim" 2>/dev/null; do :; done
+    kill -KILL "$victim" 2>/dev/null || true
+    wait "$victim" 2>/dev/null || true
+    "$snapmgr" tick >/dev/null 2>&1 || fail 'a tick after a killed snapshot'
+    [[ ! -e state/vms/vm1.json ]] || fail 'the VM is still owed something'
+    await_counts "after a killed snapshot, round $number"
+    pass
+done
+
+# States go with their sets.
+"$snapmgr" delete "set:${ids[1]}" >/dev/null
+for id in $(find state/stores -name '*.state' -printf '%f\n' | sed 's/-.*//; s/^0*//'); do
+    "$snapmgr" show "$id" >/dev/null || fail "a state is left of snapshot $id"
+done
+[[ -z $(find state/stores -name '*.new') ]] || fail 'something unfinished is left'
+pass
+
+# A state that is damaged is refused before anything is done.
+await_counts 'before the damage'
+state=$(find state/stores -name '*.state' | sort | head -n 1)
+id=$(basename "$state" | sed 's/-.*//; s/^0*//')
+set=$("$snapmgr" show "$id" --json | field set_id)
+printf 'x' | dd of="$state" bs=1 seek=5000 conv=notrunc status=none
+status=0
+"$snapmgr" revert "set:$set" >/dev/null 2>err || status=$?
+if ((status == 0)) || ! grep -q SHA-256 err; then fail "a damaged state: $status $(cat err)"; fi
+await_counts 'after the damage was found'
+pass
+
+# A killed monitor: the disks' snapshot is taken all the same, and says why it is no more.
+kill -STOP "$(qemu)"
+"$snapmgr" snapshot root data --json >set.json 2>err || fail "a snapshot of a VM that is stuck: $(cat err)"
+[[ $(field consistency <set.json) == crash ]] || fail "a VM that is stuck: $(cat set.json)"
+grep -q 'does not answer in time' set.json || fail "no reason: $(cat set.json)"
+kill -CONT "$(qemu)"
+await_counts 'after it was stuck'
+pass
+
+"$snapmgr" check root data >check.log 2>&1 || "$snapmgr" check >check.log 2>&1 || fail "check: $(cat check.log)"
+sorted() { printf '%s\n' "$@" | sort -n; }
+p99() { sorted "$@" | tail -n $((1 + $# / 100)) | head -n 1; }
+p50() { sorted "$@" | head -n $(((1 + $#) / 2)) | tail -n 1; }
+{
+    echo "The VM stood still for $(p50 "${downtimes[@]}") us at the median, $(p99 "${downtimes[@]}") us at p99," \
+        "of ${#downtimes[@]} sets"
+    echo "From the revert's command to the next count: $(p50 "${returns[@]}") ms at the median," \
+        "$(p99 "${returns[@]}") ms at most of ${#returns[@]}"
+} | tee -a "${SNAPMGR_VM_FIGURES:-/dev/null}"
+echo "$passed passed, 0 failed"
