@@ -174,6 +174,9 @@ vm() {
         "Tests/VirtualMachine/$script.sh" || status=$?
         if ((status != 0 && status != 77)); then return "$status"; fi
     done
+    if ((EUID == 0 && status == 0)); then
+        SNAPMGR_VM_METHOD=live SNAPMGR_VM_SETS=2 SNAPMGR_VM_REVERTS=1 Tests/VirtualMachine/run.sh
+    fi
 }
 
 # Runs one suite in a guest of its own.

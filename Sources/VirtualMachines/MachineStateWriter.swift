@@ -6,6 +6,7 @@ package import System
 /// ``finish()`` has returned.
 package final class MachineStateWriter {
     private let file: any BlockDevice
+    private let limitBytes: Int
     private let packer: StreamPacker
     private let digest: StreamDigest
     private var position = 0
@@ -13,9 +14,12 @@ package final class MachineStateWriter {
     /// What came since the last whole piece.
     private var rest: [UInt8] = []
 
-    /// - Parameter file: new and empty.
-    package init(_ file: any BlockDevice) throws(Problem) {
+    /// - Parameters:
+    ///   - file: new and empty.
+    ///   - limitBytes: how long it may become: snapshots need the store's space more.
+    package init(_ file: any BlockDevice, limitBytes: Int) throws(Problem) {
         self.file = file
+        self.limitBytes = limitBytes
         packer = try StreamPacker()
         digest = try StreamDigest()
         try put(
@@ -70,6 +74,12 @@ package final class MachineStateWriter {
     }
 
     private func put(_ bytes: [UInt8]) throws(Problem) {
+        guard position + bytes.count <= limitBytes else {
+            throw Problem(
+                .noSpace,
+                "the memory of the VM takes more than \(ByteCount(limitBytes)), half of what is free in "
+                    + "the store", hint: "free space there, or delete snapshots with \(.delete)")
+        }
         try digest.update(bytes.span.bytes)
         try doing { () throws(IOFailure) in try file.write(bytes.span.bytes, at: position) }
         position += bytes.count

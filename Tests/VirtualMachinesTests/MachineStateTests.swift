@@ -16,7 +16,9 @@ import Testing
     }
 
     /// Writes content by a pipe, as QEMU does.
-    private func write(_ content: [UInt8], _ name: String = "state") throws -> StoredMachineState {
+    private func write(
+        _ content: [UInt8], _ name: String = "state", limitBytes: Int = 1 << 30
+    ) throws -> StoredMachineState {
         let pipe = try DataPipe()
         let source = BackgroundThread.start(name: "qemu") {
             let end = PipeEnd(
@@ -25,7 +27,8 @@ import Testing
             withExtendedLifetime(end) {}
             pipe.closeWriter()
         }
-        let writer = try MachineStateWriter(try files.createFile(name, byteCount: 0))
+        let writer = try MachineStateWriter(
+            try files.createFile(name, byteCount: 0), limitBytes: limitBytes)
         try writer.add(
             from: PipeEnd(
                 pipe.reader, path: "pipe", patienceMilliseconds: 20_000, isOver: { false }))
@@ -124,9 +127,17 @@ import Testing
         #expect(problem?.code == .newerVersion)
     }
 
+    @Test func memoryThatWouldFillTheStoreIsRefused() throws {
+        let problem = problem { _ = try write(content(3 << 20), limitBytes: 1 << 20) }
+        #expect(problem?.code == .noSpace)
+        let file = try files.openFile("state", writable: false)
+        #expect(try file.byteCount() <= 1 << 20)
+    }
+
     @Test func memoryThatStopsComingIsGivenUp() throws {
         let pipe = try DataPipe()
-        let writer = try MachineStateWriter(try files.createFile("state", byteCount: 0))
+        let writer = try MachineStateWriter(
+            try files.createFile("state", byteCount: 0), limitBytes: 1 << 30)
         #expect(throws: Problem.self) {
             try writer.add(
                 from: PipeEnd(

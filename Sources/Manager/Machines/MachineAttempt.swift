@@ -92,9 +92,11 @@ final class MachineAttempt {
 extension MachineAttempt {
     /// Finds out what can be had, while everything runs.
     ///
-    /// - Parameter file: gives a new file for its memory.
+    /// - Parameters:
+    ///   - store: gets its memory.
+    ///   - id: the first snapshot of the set.
     /// - Throws: `refused`.
-    func prepare(file: () throws -> any BlockDevice) throws {
+    func prepare(_ store: Store, first id: SnapshotID) throws {
         do {
             let monitor = try MonitorClient.connect(
                 settings.monitorPath, machine: name, by: step)
@@ -104,7 +106,7 @@ extension MachineAttempt {
                 throw Problem(.failed, "VM \(name) is \(status.word), and was left so")
             }
             if settings.savesState {
-                try prepareMemory(monitor, file)
+                try prepareMemory(monitor, store, id)
             } else {
                 try prepareAgent()
             }
@@ -132,7 +134,7 @@ extension MachineAttempt {
     }
 
     private func prepareMemory(
-        _ monitor: MonitorClient, _ file: () throws -> any BlockDevice
+        _ monitor: MonitorClient, _ store: Store, _ id: SnapshotID
     ) throws {
         do throws(Problem) {
             try monitor.prepareSaving(.background, by: step)
@@ -143,7 +145,7 @@ extension MachineAttempt {
             record.method = MemoryMethod.live.rawValue
         }
         memory = try MachineMemory(
-            into: try file(), patienceMilliseconds: settings.stateMilliseconds)
+            of: name, into: store, id, patienceMilliseconds: settings.stateMilliseconds)
         if record.method == MemoryMethod.live.rawValue { try saveLive(monitor) }
     }
 
@@ -225,7 +227,8 @@ extension MachineAttempt {
     }
 
     private func giveUpSaving(_ monitor: MonitorClient, _ problem: Problem) {
-        lower(problem)
+        // QEMU only knows that nobody reads any more.
+        lower(memory?.problem ?? problem)
         if isSaving { try? monitor.cancelSaving(by: step) }
         isSaving = false
         memory?.abandon()

@@ -11,9 +11,14 @@ final class MachineMemory: Sendable {
     private let outcome: MemoryOutcome
 
     /// - Parameters:
-    ///   - file: new and empty.
+    ///   - id: the snapshot whose store gets it.
     ///   - patienceMilliseconds: how long nothing may come.
-    init(into file: any BlockDevice, patienceMilliseconds: Int) throws {
+    init(
+        of machine: String, into store: Store, _ id: SnapshotID, patienceMilliseconds: Int
+    ) throws {
+        let file = try store.makeState(id, machine)
+        // A store that is full loses snapshots.
+        let limitBytes = try store.freeBytes() / 2
         let pipe = try DataPipe()
         self.pipe = pipe
         let outcome = MemoryOutcome()
@@ -21,13 +26,15 @@ final class MachineMemory: Sendable {
         thread = try BackgroundThread.startIfPossible(name: "snapmgr-memory") {
             outcome.set(
                 Result { () throws(Problem) in
-                    let writer = try MachineStateWriter(file)
+                    let writer = try MachineStateWriter(file, limitBytes: limitBytes)
                     let end = PipeEnd(
                         pipe.reader, path: "the VM's memory",
                         patienceMilliseconds: patienceMilliseconds, isOver: { outcome.isGivenUp })
                     try writer.add(from: end)
                     return try writer.finish()
                 })
+            // QEMU gives up at once when nobody reads any more.
+            if outcome.problem != nil { pipe.closeReader() }
         }
     }
 
@@ -36,6 +43,9 @@ final class MachineMemory: Sendable {
         pipe.closeWriter()
         thread.join()
     }
+
+    /// Why it came to nothing, as far as that is known.
+    var problem: Problem? { outcome.problem }
 
     /// Where QEMU writes to.
     var writer: Int32 { pipe.writer }
@@ -67,6 +77,11 @@ private final class MemoryOutcome: Sendable {
     var isGivenUp: Bool { givenUp.load(ordering: .relaxed) }
     func giveUp() { givenUp.store(true, ordering: .relaxed) }
     func set(_ value: Result<StoredMachineState, Problem>) { result.withLock { $0 = value } }
+
+    var problem: Problem? {
+        if case .failure(let problem) = result.withLock({ $0 }) { return problem }
+        return nil
+    }
 
     func get() throws(Problem) -> StoredMachineState {
         guard let value = result.withLock({ $0 }) else {

@@ -155,8 +155,7 @@ extension MachineRevert {
         let store = try store(of: row)
         try monitor.prepareSaving(.live, by: step)
         let memory = try MachineMemory(
-            into: try store.makeState(row.id, name),
-            patienceMilliseconds: settings.stateMilliseconds)
+            of: name, into: store, row.id, patienceMilliseconds: settings.stateMilliseconds)
         do {
             try monitor.beginSaving(to: memory.writer, by: step)
             memory.handedOver()

@@ -45,7 +45,7 @@ final class MachineSet {
         snapshotID = id
         guard let store else { return }
         for attempt in attempts {
-            try attempt.prepare { try store.makeState(id, attempt.settings.name) }
+            try attempt.prepare(store, first: id)
         }
     }
 
