@@ -29,9 +29,17 @@ package final class ServedImage: ServedVolume {
 
     package func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
         if let problem = host.engine.contentProblem { throw problem }
-        let clients = readOnly ? readers : host.clients
+        let isWritable = readOnly ? false : try !isCopy()
+        let clients = isWritable ? host.clients : readers
         let client = clients.arrive(at: SystemClock().now())
-        return ImageContent(host.engine, isWritable: !readOnly) { clients.leave(client) }
+        return ImageContent(host.engine, isWritable: isWritable) { clients.leave(client) }
+    }
+
+    /// Whether mirrors alone write to the volume: what anybody else wrote would keep them from it. Asked for each
+    /// client, as commands change it meanwhile.
+    private func isCopy() throws(Problem) -> Bool {
+        let standing = try Store(folder: FileFolder(path: storePath)).mirrorStanding()
+        return standing.map { $0.role != .primary } ?? false
     }
 
     package func readableSnapshots() -> [SnapshotManifest] { host.engine.volumeState.readable }

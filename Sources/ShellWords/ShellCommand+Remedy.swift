@@ -77,6 +77,8 @@ extension ShellCommand {
                     "mirror run", name.map { .operand($0) },
                     acceptsRevert ? .option("--accept-revert") : nil)
             case .mirrorRemove(let name): Self("mirror remove", .operand(name))
+            case .mirrorPromote(let name): Self("mirror promote", .operand(name))
+            case .mirrorDemote(let name): Self("mirror demote", .operand(name))
             case .catalogRebuild: Self("catalog rebuild")
             case .catalogRebuildStore(let path, let takesOver):
                 Self(

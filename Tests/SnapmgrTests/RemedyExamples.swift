@@ -20,7 +20,8 @@ enum RemedyExamples {
         .revertWithClone(id, "a"), .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
         .mergeThrottle("a"), .mirrorAdd(), .mirrorAdd("a"), .mirrorList, .mirrorRun(),
-        .mirrorRun("a"), .mirrorRun("a", acceptsRevert: true), .mirrorRemove("a"), .catalogRebuild,
+        .mirrorRun("a"), .mirrorRun("a", acceptsRevert: true), .mirrorRemove("a"),
+        .mirrorPromote("a"), .mirrorDemote("a"), .catalogRebuild,
         .catalogRebuildStore(takesOver: true),
         .catalogRebuildStore("/b"), .catalogRebuildStore("/b", takesOver: true), .check(),
         .check("a"), .check("a", readsData: true), .checkRepair, .configCheck, .configShow,
@@ -36,7 +37,7 @@ enum RemedyExamples {
         case listSets, modify, mount, release, umount
         case revert, revertWithoutSafety, revertWithClone, mergeCancel, mergeResume, mergeStatus,
             mergeThrottle
-        case mirrorAdd, mirrorList, mirrorRun, mirrorRemove
+        case mirrorAdd, mirrorList, mirrorRun, mirrorRemove, mirrorPromote, mirrorDemote
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
         case status, statusForMonitoring, help
@@ -84,6 +85,8 @@ enum RemedyExamples {
         case .mirrorList: .mirrorList
         case .mirrorRun: .mirrorRun
         case .mirrorRemove: .mirrorRemove
+        case .mirrorPromote: .mirrorPromote
+        case .mirrorDemote: .mirrorDemote
         case .catalogRebuild: .catalogRebuild
         case .catalogRebuildStore: .catalogRebuildStore
         case .check: .check

@@ -115,6 +115,7 @@ package final class Manager: Sendable {
     package var sends: SendService { SendService(context: context) }
     package var receives: ReceiveService { ReceiveService(context: context) }
     package var mirrors: MirrorService { MirrorService(context: context) }
+    package var mirrorRoles: MirrorRoleService { MirrorRoleService(context: context) }
     package var mirrorAcceptance: MirrorAcceptService { MirrorAcceptService(context: context) }
     package var checks: CheckService { CheckService(context: context) }
     package var status: StatusService { StatusService(context: context) }

@@ -85,10 +85,12 @@ package struct MirrorAcceptService {
             return PeerOffer(exists: false, snapshots: [])
         }
         let snapshots = try snapshots(volume)
-        if !greeting.isPreview, let base = greeting.base {
+        let targets = MirrorTargets(context)
+        let standing = try targets.offered(volume)
+        if !greeting.isPreview, let base = greeting.base, standing?.role ?? .target == .target {
             try letGo(greeting, volume, keeping: snapshots.last { $0.uuid == base }?.id)
         }
-        return PeerOffer(exists: true, snapshots: snapshots)
+        return PeerOffer(exists: true, snapshots: snapshots, standing: standing)
     }
 
     private static let snapshotsMaximum = 100_000
@@ -130,24 +132,35 @@ extension MirrorAcceptService {
             throw Problem(.refused, "a source that only looks has nothing to order")
         }
         switch order.action {
-        case .receive: return try receive(greeting, request, channel)
-        case .hold: try hold(order, greeting, owner: owner(greeting))
+        case .receive: return try receive(order, greeting, request, channel)
+        case .hold: try agree(order, greeting)
         case .keep: try hold(order, greeting, owner: "kept by \(owner(greeting))")
+        case .split:
+            try MirrorTargets(context).noteSplit(greeting, common: order.uuid)
         case .moved:
             let volume = try context.volume(greeting.volume)
+            try MirrorTargets(context).requireTarget(volume, greeting)
             try letGo(greeting, volume, keeping: try row(order, volume))
         }
         return PeerAnswer()
     }
 
     private func receive(
-        _ greeting: PeerGreeting, _ request: MirrorAcceptRequest, _ channel: PeerChannel
+        _ order: PeerOrder, _ greeting: PeerGreeting, _ request: MirrorAcceptRequest,
+        _ channel: PeerChannel
     ) throws -> PeerAnswer {
-        let isThere = try context.catalog.volume(named: greeting.volume) != nil
-        let origin = isThere ? nil : request.imageFolder.map { "\($0)/\(greeting.volume).img" }
+        let known = try context.catalog.volume(named: greeting.volume)
+        let origin =
+            known == nil ? request.imageFolder.map { "\($0)/\(greeting.volume).img" } : nil
         let source = FrameSource(channel)
+        let targets = MirrorTargets(context)
+        if let known, let base = order.uuid {
+            try targets.rewind(
+                known, greeting, to: try snapshots(known).last { $0.uuid == base }?.id)
+        }
         let report = try ReceiveService(context: context).receive(
-            ReceiveRequest(greeting.volume, originPath: origin), from: source)
+            ReceiveRequest(greeting.volume, originPath: origin), from: source,
+            for: MirrorTargets.Visit(targets, greeting))
         guard report.sourceVolume == greeting.source else {
             throw Problem(
                 .corrupt, "the stream is of another volume than the source has said")
@@ -168,8 +181,22 @@ extension MirrorAcceptService {
         return known.id
     }
 
+    /// The snapshot from which the next transfer goes on is held, and is what a volume reads as that was demoted.
+    private func agree(_ order: PeerOrder, _ greeting: PeerGreeting) throws {
+        let volume = try context.volume(greeting.volume)
+        let targets = MirrorTargets(context)
+        try targets.requireTarget(volume, greeting)
+        try targets.rewind(volume, greeting, to: try row(order, volume))
+        try hold(order, greeting, owner: owner(greeting))
+        try Reconciler(context).withVolume(greeting.volume) { volume in
+            try targets.requireTarget(volume, greeting)
+            try targets.follow(volume, greeting)
+        }
+    }
+
     private func hold(_ order: PeerOrder, _ greeting: PeerGreeting, owner: String) throws {
         try Reconciler(context).withVolume(greeting.volume) { volume in
+            try MirrorTargets(context).requireTarget(volume, greeting)
             let id = try row(order, volume)
             let reason = (order.reason ?? "").cut(toScalars: Self.reasonScalars)
             guard

@@ -99,6 +99,8 @@ struct MirrorFolder {
     ///
     /// - Throws: `refused` when it would be larger than what is read.
     func write(_ record: MirrorRecord) throws {
+        var record = record
+        record.version = record.lowestVersion
         let bytes = try LineCodec.encode(record)
         guard bytes.count <= Self.byteMaximum else {
             throw Problem(

@@ -65,10 +65,12 @@ final class MirrorPeer {
         return answer
     }
 
-    /// Sends a stream.
-    func stream<Result>(_ body: (FrameSink) throws -> Result) throws -> Result {
+    /// Sends a stream, which begins from the snapshot that is named.
+    func stream<Result>(
+        from base: String?, _ body: (FrameSink) throws -> Result
+    ) throws -> Result {
         let sink = FrameSink(channel, RateLimit(record.bytesPerSecondLimit, context))
-        try explaining { try channel.send(PeerOrder(action: .receive)) }
+        try explaining { try channel.send(PeerOrder(action: .receive, uuid: base)) }
         do {
             let result = try body(sink)
             try sink.finish()

@@ -25,7 +25,8 @@ package struct MirrorBase: Hashable, Sendable, Codable {
 
 /// A mirror: what it is told, and how far it is. A file in the state folder.
 package struct MirrorRecord: Hashable, Sendable, Codable {
-    var version = MirrorRecord.newestVersion
+    /// The one that it was read as; it is written as the lowest that knows what it says.
+    var version = 1
     package var name: String
     /// The source's name and UUID: another volume of the name is not mirrored.
     package var volume: String
@@ -55,7 +56,17 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
     /// Before this it is not tried again by itself.
     package var nextAttemptAt: Timestamp?
 
-    static let newestVersion = 1
+    /// What the target was when it was last asked.
+    var peer: PeerStanding?
+    /// Whether the target was the primary then, and the volume here a target: nothing is to be sent.
+    var isReversed: Bool?
+    /// That both are written to.
+    package var split: MirrorRival?
+
+    static let newestVersion = 2
+
+    /// The lowest version that knows what the record says.
+    var lowestVersion: Int { peer == nil && isReversed == nil && split == nil ? 1 : 2 }
 
     enum CodingKeys: String, CodingKey {
         case version, name, volume
@@ -74,6 +85,9 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
         case failureCount = "failures"
         case failure
         case nextAttemptAt = "next_attempt_at"
+        case peer
+        case isReversed = "reversed"
+        case split = "split_brain"
     }
 
     /// Whose holds are its own.
@@ -100,6 +114,6 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
             compressionLevel.map({ (1...19).contains($0) }) ?? true
         else { return "its numbers are none" }
         guard failureCount >= 0, connector?.isEmpty != true else { return "it is not whole" }
-        return nil
+        return peer?.flaw ?? split?.flaw
     }
 }

@@ -8,8 +8,8 @@ internal import VolumeAccess
 /// One run of a mirror: finds what both sides have by the snapshots' own UUIDs, sends what was taken since, and moves the
 /// base on when both have recorded it.
 struct MirrorRun {
-    private let context: ManagerContext
-    private let options: MirrorService.RunOptions
+    let context: ManagerContext
+    let options: MirrorService.RunOptions
     private let patienceMilliseconds: Int
     /// How far it is; of a failed run as well.
     var record: MirrorRecord
@@ -30,7 +30,7 @@ struct MirrorRun {
         var uuid: String
     }
 
-    private var outcome: MirrorOutcome {
+    var outcome: MirrorOutcome {
         MirrorOutcome(
             mirror: record.name, volume: record.volume, target: record.target, state: .current)
     }
@@ -43,21 +43,29 @@ struct MirrorRun {
         let known = try known(volume)
         // Only now: of a revert meanwhile, nothing is among what is sent without a word on it.
         let reverts = try MirrorReverts(context, record)
-        // Nothing is to be said to the target then.
-        if record.base != nil, record.onRevert == .ask, !options.acceptsRevert,
+        let own = try VolumeStandings(context).ofSource(volume)
+        // Nothing is to be said to the target then. Of a target's reverts nobody is asked.
+        if own.role == .primary, record.base != nil, record.onRevert == .ask,
+            !options.acceptsRevert,
             let question = reverts.question(record)
         {
             throw question
         }
         guard let newest = known.last else { return outcome }
+        try requireSender(own)
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
         defer { peer.end() }
         let offer = try peer.greet(
             PeerGreeting(
                 version: PeerGreeting.newestVersion, mirror: record.name,
                 volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
-                sourceName: record.volume, base: record.base?.uuid, isPreview: options.isDryRun))
-        let common = try common(known, offer)
+                sourceName: record.volume, base: record.base?.uuid, isPreview: options.isDryRun,
+                standing: PeerStanding(own)))
+        let newestCommon = newestCommon(known, offer)
+        if let outcome = try meet(own, volume, offer, common: newestCommon?.known.uuid, peer) {
+            return outcome
+        }
+        let common = try newestCommon ?? nothingInCommon(offer)
         if let common, common.known.uuid == newest.uuid {
             try agree(common.known, common.targetID, peer)
             if !options.isDryRun { record.acceptedRevert = reverts.last ?? record.acceptedRevert }
@@ -86,14 +94,21 @@ struct MirrorRun {
         }
     }
 
-    /// The newest snapshot that both have; nil when the target has none at all.
-    private func common(
+    /// The newest snapshot that both have.
+    private func newestCommon(
         _ known: [Known], _ offer: PeerOffer
-    ) throws -> (known: Known, targetID: SnapshotID)? {
+    ) -> (known: Known, targetID: SnapshotID)? {
         let there = Dictionary(offer.snapshots.map { ($0.uuid, $0.id) }) { first, _ in first }
         for snapshot in known.reversed() {
             if let id = there[snapshot.uuid] { return (snapshot, id) }
         }
+        return nil
+    }
+
+    /// Nil: a target that has no snapshots gets all of the first one.
+    private func nothingInCommon(
+        _ offer: PeerOffer
+    ) throws -> (known: Known, targetID: SnapshotID)? {
         guard offer.snapshots.isEmpty else {
             throw Problem(
                 .refused,
@@ -208,7 +223,7 @@ extension MirrorRun {
         var begun: Set<SnapshotID> = []
         do {
             try keepLast(base, reverts, peer)
-            return try peer.stream { sink in
+            return try peer.stream(from: base?.uuid) { sink in
                 let session = try TurnSession(context, plan.volume)
                 defer { session.close() }
                 session.yield(whileWaitingFor: sink)

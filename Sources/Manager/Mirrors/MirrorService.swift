@@ -133,7 +133,7 @@ package struct MirrorService {
     }
 
     /// Runs `body` while nobody else works on a mirror.
-    private func withLock<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+    func withLock<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
         guard let result = try withLockIfFree(name, body) else {
             throw Problem(
                 .locked, "mirror \(name)\(context.holder(ofLock: lockPath(name))) is at work",
@@ -179,8 +179,14 @@ extension MirrorService {
                 max(0, context.clock.now().nanoseconds(since: oldest)) / 1_000_000_000
             summary.state = .behind
         }
-        if record.failure != nil { summary.state = .failing }
-        if record.failure?.code == .refused, try !MirrorReverts(context, record).pending.isEmpty,
+        if record.isReversed == true { summary.state = .reversed }
+        if record.failure != nil {
+            summary.state =
+                record.peer?.role == .target || record.peer == nil ? .failing : .promoted
+        }
+        if record.split != nil { summary.state = .split }
+        if summary.state == .failing, record.failure?.code == .refused,
+            try !MirrorReverts(context, record).pending.isEmpty,
             record.onRevert == .ask
         {
             summary.state = .waiting
@@ -190,7 +196,9 @@ extension MirrorService {
 
     /// The whole snapshots that were taken since the base.
     private func missing(_ record: MirrorRecord) throws -> [SnapshotRow] {
-        try context.catalog.snapshots(volume: record.volume).filter { row in
+        // What is taken there comes here.
+        guard record.isReversed != true else { return [] }
+        return try context.catalog.snapshots(volume: record.volume).filter { row in
             row.phase == .present && row.state != .broken
                 && record.base.map { row.ordinal > $0.ordinal } ?? true
         }
@@ -287,8 +295,11 @@ extension MirrorService {
             run.record.lastAttemptAt = context.clock.now()
             run.record.lastSuccessAt = run.record.lastAttemptAt
             (run.record.failure, run.record.failureCount) = (nil, 0)
-            run.record.nextAttemptAt = nil
+            (run.record.nextAttemptAt, run.record.split) = (nil, nil)
             try folder.write(run.record)
+            if outcome.state != .reversed {
+                try VolumeStandings(context).forgetRival(of: record.volume)
+            }
             return outcome
         } catch {
             let problem = Problem(error)

@@ -11,6 +11,12 @@ package struct MirrorSummary: Hashable, Sendable {
         case failing
         /// A revert of the source waits for a word on it.
         case waiting
+        /// The target was promoted, and nothing is sent to it.
+        case promoted
+        /// The same, and the volume here is a target: what is taken there is sent here by a mirror there.
+        case reversed
+        /// Both are written to.
+        case split
         /// Its volume is not there, or is another one.
         case orphaned
     }
@@ -25,6 +31,11 @@ package struct MirrorSummary: Hashable, Sendable {
     package var lagSeconds: Int64
     /// Whether a run is at work.
     package var isRunning: Bool
+
+    /// What the target was when it was last asked; nil when it has not said.
+    package var targetRole: MirrorStanding.Role? { record.peer?.role }
+    /// The number of its generation then.
+    package var targetGeneration: Int { record.peer?.generation.number ?? 0 }
 }
 
 extension MirrorSummary: JSONConvertible {
@@ -46,6 +57,10 @@ extension MirrorSummary: JSONConvertible {
                 ["code": JSONValue($0.code), "message": JSONValue($0.message)]
             } ?? .null,
             "next_attempt_at": JSONValue(record.nextAttemptAt),
+            "target_role": record.peer.map { JSONValue($0.role) } ?? .null,
+            "target_generation": JSONValue(record.peer?.generation.number),
+            "target_since": JSONValue(record.peer?.since),
+            "split_brain": record.split?.json ?? .null,
         ]
     }
 }
@@ -60,6 +75,8 @@ package struct MirrorOutcome: Hashable, Sendable {
         case current
         /// Another run is at work on it, or it rests after a failure.
         case skipped
+        /// The target was promoted, and the volume here is one now: nothing is to be sent.
+        case reversed
         case failed
     }
 

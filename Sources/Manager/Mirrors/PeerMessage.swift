@@ -18,6 +18,8 @@ struct PeerGreeting: Codable {
     var base: String?
     /// Whether it only looks: then nothing is changed.
     var isPreview: Bool
+    /// What the volume is that is sent; nil of one that was never promoted nor knows of promotions.
+    var standing: PeerStanding?
 
     static let newestVersion = 1
 
@@ -27,7 +29,11 @@ struct PeerGreeting: Codable {
         case sourceName = "source_name"
         case base
         case isPreview = "preview"
+        case standing
     }
+
+    /// That of the volume that is sent.
+    var generation: MirrorGeneration { standing?.generation ?? .first }
 
     /// What in it no source says; nil when there is nothing.
     var flaw: String? {
@@ -37,7 +43,41 @@ struct PeerGreeting: Codable {
         guard TextBounds.isUUID(source), base.map(TextBounds.isUUID) ?? true else {
             return "its volume is none"
         }
-        return nil
+        return standing?.flaw
+    }
+}
+
+/// What a volume is, as one side tells the other.
+struct PeerStanding: Hashable, Sendable, Codable {
+    var role: MirrorStanding.Role
+    var generation: MirrorGeneration
+    var since: Timestamp
+    /// The snapshot at which it was promoted.
+    var snapshot: String?
+    /// Whether it reads as what it was when it was demoted.
+    var isDemoted: Bool?
+    /// Of a target that was promoted: whether it has anything that was not mirrored to it.
+    var hasAdvanced: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case role, generation, since, snapshot
+        case isDemoted = "demoted"
+        case hasAdvanced = "advanced"
+    }
+
+    init(_ standing: MirrorStanding, hasAdvanced: Bool? = nil) {
+        role = standing.role
+        generation = standing.generation
+        since = standing.since
+        snapshot = standing.snapshot
+        isDemoted = standing.isDemoted
+        self.hasAdvanced = hasAdvanced
+    }
+
+    /// What in it no snapmgr says; nil when there is nothing.
+    var flaw: String? {
+        if let flaw = generation.flaw { return flaw }
+        return snapshot.map(TextBounds.isUUID) ?? true ? nil : "its snapshot is none"
     }
 }
 
@@ -52,6 +92,8 @@ struct PeerOffer: Codable {
     var exists: Bool
     /// Those that can be read, oldest first.
     var snapshots: [Snapshot]
+    /// What the volume is; nil when nobody has said.
+    var standing: PeerStanding?
     /// Why nothing is offered.
     var problem: Problem?
 }
@@ -59,7 +101,7 @@ struct PeerOffer: Codable {
 /// What the source does next.
 struct PeerOrder: Codable {
     enum Action: String, Codable {
-        /// A stream follows.
+        /// A stream follows, which begins from the snapshot that is named.
         case receive
         /// Hold this one, and go on holding what was held.
         case hold
@@ -67,6 +109,8 @@ struct PeerOrder: Codable {
         case moved
         /// Hold this one for good, until somebody there releases it.
         case keep
+        /// Both volumes are written to: for people there. The snapshot is the newest that both have.
+        case split
     }
 
     var action: Action

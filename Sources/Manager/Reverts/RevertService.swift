@@ -21,6 +21,8 @@ package struct RevertOptions: Hashable, Sendable {
     package var clone: CloneUse?
     /// For a look ahead: those that have the volumes open will have gone.
     var ignoresClients = false
+    /// Whether a mirror's target is reverted for its mirror, or to be promoted.
+    var isForMirror = false
 
     package init(
         skipsSafety: Bool = false, waits: Bool? = nil, isDryRun: Bool = false,
@@ -209,6 +211,10 @@ package struct RevertService {
     }
 
     private func requireAllowed(_ members: [RevertMember], _ options: RevertOptions) throws {
+        if !options.isForMirror {
+            let standings = VolumeStandings(context)
+            for member in members { try standings.requireNoCopy(member.volume) }
+        }
         if !options.overrulesClients {
             let mounts = MountHolds(context)
             try mounts.requireUnmounted(members.map(\.target.id))

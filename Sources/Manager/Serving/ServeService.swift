@@ -202,6 +202,11 @@ package struct ServeService {
 
     private func requireServable(_ volume: VolumeRow) throws {
         _ = try context.reader(volume)
+        if let standing = try VolumeStandings(context).recorded(volume), standing.role != .primary {
+            context.note(
+                "volume \(volume.record.name) is a mirror's target: clients can only read it, and nothing is "
+                    + "received while it is served")
+        }
         // The server asks the store alone.
         try BrokenMarks(context: context).writeBack(volume)
         // The kernel has its origin, and its store's lock stays free.

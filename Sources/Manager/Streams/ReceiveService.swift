@@ -28,6 +28,13 @@ package struct ReceiveService {
     package func receive(
         _ request: ReceiveRequest, from source: any StreamSource
     ) throws -> ReceiveReport {
+        try receive(request, from: source, for: nil)
+    }
+
+    /// - Parameter visit: the mirror that sends; nil for a stream that somebody receives by hand.
+    func receive(
+        _ request: ReceiveRequest, from source: any StreamSource, for visit: MirrorTargets.Visit?
+    ) throws -> ReceiveReport {
         try VolumeService.requireValid(request.volume)
         try requirePlace(request)
         let reader = try StreamReader(from: source)
@@ -36,7 +43,7 @@ package struct ReceiveService {
                 .corrupt, "the stream has no snapshot", hint: "send one: \(.help(["send"]))")
         }
         return try context.asJob(.receive, of: [request.volume]) { context in
-            try ReceiveService(context: context).receive(request, reader, first)
+            try ReceiveService(context: context).receive(request, reader, first, visit)
         }
     }
 
@@ -60,12 +67,14 @@ package struct ReceiveService {
     }
 
     private func receive(
-        _ request: ReceiveRequest, _ reader: StreamReader, _ first: StreamSnapshot
+        _ request: ReceiveRequest, _ reader: StreamReader, _ first: StreamSnapshot,
+        _ visit: MirrorTargets.Visit?
     ) throws -> ReceiveReport {
         let isNew = try context.catalog.volume(named: request.volume) == nil
         if isNew { try create(request, reader.volume, first) }
         return try Reconciler(context).withVolume(request.volume) { volume in
             try context.prepareStore(volume)
+            try visit?.begin(volume)
             let receiver = try context.driver(of: volume).receiver(of: volume.place)
             defer { receiver.close() }
             for warning in receiver.warnings {
@@ -73,6 +82,7 @@ package struct ReceiveService {
             }
             var run = ReceiveRun(context, volume, reader, receiver, request)
             let snapshots = try run.run(first)
+            try visit?.end(volume)
             return ReceiveReport(
                 volume: request.volume, isNewVolume: isNew, sourceVolume: reader.volume.uuid,
                 snapshots: snapshots, streamBytes: reader.byteCount)

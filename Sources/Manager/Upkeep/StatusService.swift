@@ -26,6 +26,8 @@ package struct VolumeHealth: Hashable, Sendable {
     package var receivingSince: Timestamp?
     /// The mirrors of it.
     package var mirrors: [MirrorSummary] = []
+    /// What it is to mirrors: a target, or promoted; nil when it is neither, or cannot be asked.
+    package var standing: MirrorStanding?
 }
 
 extension VolumeHealth: JSONConvertible {
@@ -44,7 +46,8 @@ extension VolumeHealth: JSONConvertible {
                 MergeSummary(volume: volume.record.name, progress: $0).json
             } ?? .null,
             "queued_revert": JSONValue(queuedRevert), "receiving_since": JSONValue(receivingSince),
-            "uri": JSONValue(uri), "mirrors": JSONValue(mirrors), "scrub": scrub?.json ?? .null,
+            "uri": JSONValue(uri), "mirrors": JSONValue(mirrors),
+            "mirror_standing": standing?.json ?? .null, "scrub": scrub?.json ?? .null,
             "warnings": JSONValue(warnings),
         ]
     }
@@ -117,12 +120,21 @@ package struct StatusService {
             merge: summary.state == .missing
                 ? nil : try MergeService(context: context).progress(of: volume),
             warnings: (isInUse ? try warnings(volume) : [])
-                + (receiving.map { [Self.warning($0, isInUse: isInUse)] } ?? []),
+                + (receiving.map { [Self.warning($0, isInUse: isInUse)] } ?? [])
+                + mirrorWarnings(volume),
             queuedRevert: context.devices(of: volume) == nil
                 ? nil : try QueuedReverts(context).target(of: name),
             scrub: ScrubService(context: context).state(of: volume),
             receivingSince: receiving?.begunAt,
-            mirrors: try MirrorService(context: context).summaries(of: name))
+            mirrors: try MirrorService(context: context).summaries(of: name),
+            standing: try? VolumeStandings(context).recorded(volume))
+    }
+
+    /// What people have to decide: of a store that is not there, nothing is known.
+    private func mirrorWarnings(_ volume: VolumeRow) -> [String] {
+        let standings = VolumeStandings(context)
+        return [standings.warning(volume)].compactMap(\.self)
+            + standings.splits(volume)
     }
 
     private static func warning(_ note: ReceiveNote, isInUse: Bool) -> String {

@@ -55,6 +55,10 @@ package enum Remedy: Hashable, Sendable, Codable {
     /// - Parameter acceptsRevert: also what a revert of the source has left.
     case mirrorRun(String? = nil, acceptsRevert: Bool = false)
     case mirrorRemove(String)
+    /// Of a volume: it is the one that is written to from now on.
+    case mirrorPromote(String)
+    /// Of a volume: it is a mirror's target from now on.
+    case mirrorDemote(String)
 
     // Upkeep
     case catalogRebuild

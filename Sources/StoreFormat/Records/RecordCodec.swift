@@ -24,12 +24,13 @@ package enum RecordCodec {
         case clone = "snapmgr-clone"
         case receive = "snapmgr-receive"
         case machines = "snapmgr-machines"
+        case mirror = "snapmgr-mirror"
 
         /// The highest version that there is: it is written, unless the record says that an older one can
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .mergeLimits, .suspension, .receive, .machines: 2
+            case .mergeLimits, .suspension, .receive, .machines, .mirror: 2
             case .volume, .manifest, .originState, .clone: 3
             case .revert: 4
             }

@@ -10,6 +10,7 @@ package import SnapshotModel
 ///     suspended.json                  of a volume under device-mapper: the devices that snapmgr has
 ///                                     suspended
 ///     receive.json                    a stream that is being written into the volume
+///     mirror.json                     whose copy the volume is, or since when it is the one that is written to
 ///     volume.json.removed             the first of a store whose removal has begun
 ///     lock, control.sock              of the process that has the volume open
 ///     snapshots/000042/manifest.json  a snapshot
@@ -53,6 +54,8 @@ package enum StoreLayout {
     package static let suspensionNote = "suspended.json"
     /// That a stream is being written into the volume.
     package static let receiveNote = "receive.json"
+    /// What the volume is to its mirrors.
+    package static let mirrorStanding = "mirror.json"
     /// Locked by whoever has the volume open; says who that is.
     package static let lock = "lock"
     /// Where its server takes commands.
@@ -84,6 +87,7 @@ package enum StoreLayout {
     static let storeNames: Set<String> = [
         "volume.json", "volume.json.new", "volume.json.removed", "origin.json", "origin.json.new",
         "suspended.json", "lock", "control.sock", writeBackLog, "receive.json", "receive.json.new",
+        "mirror.json", "mirror.json.new",
     ]
 
     /// The record of a store that is being removed.

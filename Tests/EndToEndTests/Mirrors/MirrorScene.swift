@@ -121,6 +121,8 @@ final class MirrorScene {
     /// The names of the snapshots that the copy has, and the digests of their contents, oldest first.
     func copies() throws -> [String] {
         guard try source.shell("test -e far/copy.img").status == 0 else { return [] }
+        // Killed between the two, it has the image and not the volume.
+        guard try far("$F volume list --json").contains("\"copy\"") else { return [] }
         let ids = try far("$F list copy --json").data(using: .utf8).map {
             try JSONSerialization.jsonObject(with: $0) as? [String: Any]
         }

@@ -132,11 +132,11 @@ extension ServedTests {
             let copies = try scene.copies()
             #expect(copies.count == 3)
             // What it reads as is no copy any more.
-            _ = try scene.far("$F revert 1 --wait")
+            _ = try scene.far("$F mirror promote copy@1")
             try scene.source.snapshot(3, 0..<8)
             let written = try scene.mirror()
             #expect(
-                written.status == 13 && written.errors.contains("written to since"),
+                written.status == 13 && written.errors.contains("split brain"),
                 "\(written.errors)")
             #expect(try Array(scene.copies().prefix(3)) == copies)
         }
@@ -253,7 +253,7 @@ extension ServedTests {
             try scene.source.run("rm -rf data.img")
             let ids = try scene.copies()
             #expect(ids.first == digest)
-            _ = try scene.far("$F revert 1 --wait")
+            _ = try scene.far("$F mirror promote copy@1")
             #expect(try scene.far("sha256sum <copy.img") == digest)
         }
     }

@@ -55,7 +55,7 @@ struct MirrorRecordTests {
         let text = String(
             decoding: try folder.readFile("off.json", limitBytes: 65_536), as: UTF8.self)
         for (from, to, code) in [
-            ("\"version\":1", "\"version\":2", Problem.Code.newerVersion),
+            ("\"version\":1", "\"version\":3", Problem.Code.newerVersion),
             ("\"name\":\"off\"", "\"name\":\"on\"", .corrupt),
             ("ssh://other", "ssh://-o", .corrupt),
             ("{", "", .corrupt),

@@ -5,6 +5,7 @@ struct MirrorGroup: CommandGroup {
         "mirror", "Keep copies of snapshots at another site.",
         [
             MirrorAddCommand.self, MirrorListCommand.self, MirrorShowCommand.self,
-            MirrorRunCommand.self, MirrorRemoveCommand.self, MirrorAcceptCommand.self,
+            MirrorRunCommand.self, MirrorRemoveCommand.self, MirrorPromoteCommand.self,
+            MirrorDemoteCommand.self, MirrorAcceptCommand.self,
         ])
 }

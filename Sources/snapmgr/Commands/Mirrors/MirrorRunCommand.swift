@@ -77,6 +77,9 @@ struct MirrorRunCommand: ManagerCommand {
             return head + "\(what) would be sent, at most \(display.size(outcome.dataBytes))\n"
         case .current: return head + "the target has all\n"
         case .skipped: return due ? "" : head + "a run is at work already\n"
+        case .reversed:
+            return head + "the target was promoted, and volume \(outcome.volume) is a target now: "
+                + "nothing is to be sent\n"
         case .failed: return head + (outcome.problem?.message ?? "") + "\n"
         }
     }

@@ -39,6 +39,16 @@ struct MirrorShowCommand: ManagerCommand {
             ("last attempt", display.time(record.lastAttemptAt)),
             ("last success", display.time(record.lastSuccessAt)),
         ]
+        if let role = mirror.targetRole {
+            lines.append(("target", "\(role.rawValue), of generation \(mirror.targetGeneration)"))
+        }
+        if let split = record.split {
+            lines.append(
+                (
+                    "split brain",
+                    "since \(display.time(split.foundAt)); in common: \(split.common ?? "nothing")"
+                ))
+        }
         if let failure = record.failure {
             lines.append(("failures", "\(record.failureCount), the last: \(failure.message)"))
             lines.append(("next attempt", display.time(record.nextAttemptAt)))

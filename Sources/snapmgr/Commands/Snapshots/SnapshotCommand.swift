@@ -7,8 +7,7 @@ struct SnapshotCommand: ManagerCommand {
         "snapshot", "Take a snapshot of a volume, or of several at one instant.",
         discussion: """
             Several volumes make a set: all of them or none get a snapshot. A set of the configuration is \
-            taken by its name, with its hooks around it. \
-            Several volumes make a set: all of them or none get a snapshot. When they are disks of a \
+            taken by its name, with its hooks around it. When they are disks of a \
             VM of the settings, that is frozen by its guest agent, or its memory is saved with them; \
             what was reached is told, and shown by list and show.
             """,

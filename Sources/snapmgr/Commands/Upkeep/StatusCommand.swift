@@ -150,7 +150,22 @@ struct StatusCommand: ManagerCommand {
             volume.uri.map { "\(volume.volume.record.name) is served at \($0)\n" }
         }
         return table.lines(volumes.map(row), on: context.terminal) + places.joined()
-            + volumes.flatMap(\.mirrors).map(line).joined() + warnings.joined()
+            + volumes.flatMap(\.mirrors).map(line).joined() + standings(volumes)
+            + warnings.joined()
+    }
+
+    private func standings(_ volumes: [VolumeHealth]) -> String {
+        volumes.compactMap { health in
+            guard let standing = health.standing else { return nil }
+            let name = health.volume.record.name
+            let since =
+                "generation \(standing.generation.number), since \(display.time(standing.since))"
+            switch standing.role {
+            case .target: return "volume \(name) is a mirror's target: \(since)\n"
+            case .primary: return "volume \(name) was promoted: \(since)\n"
+            case .promoting: return nil
+            }
+        }.joined()
     }
 
     private func warning(_ text: String, _ context: CommandContext) -> String {

@@ -1,0 +1,305 @@
+internal import Catalog
+internal import FoundationEssentials
+internal import SnapshotModel
+internal import StoreFormat
+internal import Stream
+internal import System
+internal import VolumeAccess
+
+/// Has the other site take over: makes a mirror's target the volume that is written to, and what was written to a target.
+///
+/// A promotion is a revert between two records: with the first one mirrors do not write any more, with the second one
+/// others do. Cut in between, nobody does until it was promoted again, which is the same promotion.
+package struct MirrorRoleService {
+    let context: ManagerContext
+
+    private var standings: VolumeStandings { VolumeStandings(context) }
+
+    /// Makes a volume the one that is written to, at one of its snapshots.
+    ///
+    /// - Parameters:
+    ///   - reference: the volume, or a snapshot of it; of the volume alone the newest whole copy is meant.
+    ///   - waits: as of a revert.
+    /// - Throws: what a revert throws; then it is what it was before.
+    package func promote(
+        _ reference: String, waits: Bool? = nil, isDryRun: Bool
+    ) throws -> MirrorRoleReport {
+        let chosen = try snapshot(reference)
+        let name = chosen?.volume ?? reference
+        _ = try context.volume(name)
+        return try context.asJob(.mirror, of: [name]) { context in
+            try MirrorRoleService(context: context).promote(
+                name, chosen, waits: waits, isDryRun: isDryRun)
+        }
+    }
+
+    /// Makes a volume a mirror's target. What it reads as is kept by a snapshot, which is held.
+    ///
+    /// - Throws: `refused` while somebody can write to it.
+    package func demote(_ name: String, isDryRun: Bool) throws -> MirrorRoleReport {
+        _ = try context.volume(name)
+        return try context.asJob(.mirror, of: [name]) { context in
+            try MirrorRoleService(context: context).demoteNow(name, isDryRun: isDryRun)
+        }
+    }
+
+    /// The standing that a volume has; a record that is damaged is written anew.
+    private func standing(_ volume: VolumeRow) throws -> MirrorStanding? {
+        do { return try standings.known(volume) } catch let problem as Problem
+            where problem.isDamage
+        {
+            context.note("\(problem.message): it is written anew")
+            return nil
+        }
+    }
+
+    // MARK: Promotion
+
+    private func snapshot(_ reference: String) throws -> SnapshotRow? {
+        guard try context.catalog.volume(named: reference) == nil else { return nil }
+        let row = try ReferenceResolver(context).snapshot(reference)
+        try context.requireWhole(row)
+        return row
+    }
+
+    /// What is to be done, decided with the volume's lock.
+    private struct Plan {
+        var before: MirrorStanding?
+        var next: MirrorStanding
+        var row: SnapshotRow?
+
+        var isDone: Bool { before?.role == .primary && before?.generation == next.generation }
+    }
+
+    private func promote(
+        _ name: String, _ chosen: SnapshotRow?, waits: Bool?, isDryRun: Bool
+    ) throws -> MirrorRoleReport {
+        let plan = try Reconciler(context).withVolume(name) { volume in
+            let plan = try self.plan(volume, chosen)
+            // From here on nothing is received. What is promoted as it reads was nobody's copy.
+            if !isDryRun, !plan.isDone, plan.row != nil {
+                var begun = plan.next
+                begun.role = .promoting
+                try standings.record(begun, of: volume)
+            }
+            return plan
+        }
+        var report = MirrorRoleReport(
+            volume: name, role: .primary, generation: plan.next.generation.number,
+            since: plan.next.since, snapshot: plan.row?.id, wasThat: plan.isDone,
+            isDryRun: isDryRun)
+        guard !plan.isDone else { return report }
+        report.revert =
+            try isDryRun
+            ? plan.row.flatMap { try revert(to: $0, waits: waits, isDryRun: true) }
+            : carryOut(plan, of: name, waits: waits)
+        return report
+    }
+
+    private func plan(_ volume: VolumeRow, _ chosen: SnapshotRow?) throws -> Plan {
+        let before = try standing(volume)
+        try requirePromotable(volume, before, chosen)
+        let row = try chosen ?? newest(volume, before)
+        return Plan(before: before, next: try promotion(of: volume, before, row), row: row)
+    }
+
+    /// What the volume will be when it is promoted; what it is when it need not be.
+    private func promotion(
+        of volume: VolumeRow, _ before: MirrorStanding?, _ row: SnapshotRow?
+    ) throws -> MirrorStanding {
+        let own = before?.generation ?? .first
+        let others = try seen(volume.record.name) + [before?.rival?.generation].compactMap { $0 }
+        if let before, before.role == .primary, own.number > 0,
+            others.allSatisfy({ own.mayFollow($0) })
+        {
+            return before
+        }
+        var next = MirrorStanding(role: .primary, generation: own, since: context.clock.now())
+        // A promotion that was cut is the same one.
+        if before?.role != .promoting {
+            let number = ([own] + others).map(\.number).max() ?? 0
+            guard number < MirrorGeneration.numberMaximum else {
+                throw Problem(.corrupt, "there are no more generations")
+            }
+            next.generation = MirrorGeneration(
+                number: number + 1, promotion: UUID().uuidString.lowercased())
+        }
+        next.snapshot = try row.map {
+            try SnapshotIdentity.uuid(
+                of: context.reader(volume).manifest($0.ordinal), in: volume.record.uuid)
+        }
+        return next
+    }
+
+    /// The generations that the volume's mirrors have met.
+    private func seen(_ volume: String) throws -> [MirrorGeneration] {
+        try MirrorFolder(context.state).content().records.filter { $0.volume == volume }
+            .compactMap(\.peer?.generation)
+    }
+
+    private func requirePromotable(
+        _ volume: VolumeRow, _ before: MirrorStanding?, _ chosen: SnapshotRow?
+    ) throws {
+        let name = volume.record.name
+        if let note = try context.inspector(volume).receiving(), note.base == nil {
+            throw Problem(
+                .refused, "volume \(name) holds a part of a first copy, and nothing whole",
+                hint: "let the mirror be run, or remove the volume: \(.volumeRemove(name))")
+        }
+        guard before?.role == .primary, let chosen else { return }
+        throw Problem(
+            .refused, "volume \(name) is the primary: it is written to",
+            hint: "revert it to another snapshot, which promotes nothing: \(.revert(chosen.id))")
+    }
+
+    /// The newest whole copy; of a volume that was demoted, its newest whole snapshot. Nil when it is promoted as it
+    /// reads.
+    private func newest(_ volume: VolumeRow, _ before: MirrorStanding?) throws -> SnapshotRow? {
+        guard before?.role != .primary else { return nil }
+        return try context.catalog.snapshots(volume: volume.record.name).filter { row in
+            row.phase == .present && row.state != .broken
+                && (before?.isDemoted == true || row.manifest.kind == .mirror)
+        }.max { $0.ordinal < $1.ordinal }
+    }
+
+    private func revert(
+        to row: SnapshotRow, waits: Bool?, isDryRun: Bool
+    ) throws -> RevertItem? {
+        var options = RevertOptions(waits: waits, isDryRun: isDryRun)
+        options.isForMirror = true
+        return try RevertService(context: context).revert("\(row.id)", options).items.first
+    }
+
+    private func carryOut(_ plan: Plan, of name: String, waits: Bool?) throws -> RevertItem? {
+        let item: RevertItem?
+        do {
+            item = try plan.row.flatMap { try revert(to: $0, waits: waits, isDryRun: false) }
+        } catch {
+            // What is under way goes on when it is promoted again; what was refused leaves all as it was.
+            try? Reconciler(context).withVolume(name) { volume in
+                guard try context.reader(volume).runningRevert() == nil else { return }
+                try standings.record(plan.before, of: volume)
+            }
+            throw error
+        }
+        try Reconciler(context).withVolume(name) { try standings.record(plan.next, of: $0) }
+        // One that is at work just now asks about the revert.
+        try? continueMirrors(of: name)
+        try context.log(
+            .warning, .mirrorPromoted,
+            "volume \(name) was promoted"
+                + (plan.row.map { ", at snapshot \($0.id)" } ?? "")
+                + ": generation \(plan.next.generation.number)", volume: name,
+            snapshot: plan.row?.id)
+        return item
+    }
+
+    /// The mirrors of a volume that was promoted need no word on its reverts, and do not rest.
+    private func continueMirrors(of name: String) throws {
+        let last = try context.catalog.reverts(volume: name).map(\.id).max()
+        try changeMirrors(of: name) { record in
+            record.acceptedRevert = last ?? record.acceptedRevert
+            (record.nextAttemptAt, record.isReversed, record.split) = (nil, nil, nil)
+        }
+    }
+
+    /// Those whose targets were promoted have nothing to send from a volume that was demoted.
+    private func restMirrors(of name: String) throws {
+        try changeMirrors(of: name) { record in
+            guard let peer = record.peer, peer.role != .target else { return }
+            (record.isReversed, record.split) = (true, nil)
+            (record.failure, record.failureCount, record.nextAttemptAt) = (nil, 0, nil)
+        }
+    }
+
+    private func changeMirrors(
+        of name: String, _ change: (inout MirrorRecord) -> Void
+    ) throws {
+        let folder = MirrorFolder(context.state)
+        for known in try folder.content().records where known.volume == name {
+            try MirrorService(context: context).withLock(known.name) {
+                guard var record = try folder.record(known.name) else { return }
+                change(&record)
+                try folder.write(record)
+            }
+        }
+    }
+
+    // MARK: Demotion
+
+    private func demoteNow(_ name: String, isDryRun: Bool) throws -> MirrorRoleReport {
+        var before: MirrorStanding?
+        var next = MirrorStanding(
+            role: .target, generation: .first, since: context.clock.now())
+        next.isDemoted = true
+        var wasThat = false
+        try Reconciler(context).withVolume(name) { volume in
+            before = try standing(volume)
+            next.generation = before?.generation ?? .first
+            wasThat = before?.role == .target
+            guard !wasThat else { return }
+            try requireImage(volume)
+            try requireUnwritten(volume)
+            guard !isDryRun else { return }
+            // Whoever connects from now on can only read; whoever came before is seen now.
+            try standings.record(next, of: volume)
+            do { try requireUnwritten(volume) } catch {
+                try? standings.record(before, of: volume)
+                throw error
+            }
+        }
+        var report = MirrorRoleReport(
+            volume: name, role: .target, generation: next.generation.number,
+            since: wasThat ? before?.since ?? next.since : next.since, wasThat: wasThat,
+            isDryRun: isDryRun)
+        guard !wasThat, !isDryRun else { return report }
+        report.snapshot = try keep(name, next, before)
+        return report
+    }
+
+    private func requireImage(_ volume: VolumeRow) throws {
+        guard context.devices(of: volume) != nil else { return }
+        throw Problem(
+            .refused,
+            "volume \(volume.record.name) is under device-mapper, and takes no streams: it cannot be a target",
+            hint: "mirror into a volume that is an image")
+    }
+
+    private func requireUnwritten(_ volume: VolumeRow) throws {
+        try context.withSession(volume) { session in
+            if let clients = try session.clients() {
+                throw Problem(
+                    .refused, clients.problem(volume.record.name).message,
+                    hint: "unmount it in the client or stop the VM, then try again")
+            }
+        }
+    }
+
+    /// Keeps what a volume is by a snapshot, which is held until somebody releases it.
+    private func keep(
+        _ name: String, _ next: MirrorStanding, _ before: MirrorStanding?
+    ) throws -> SnapshotID? {
+        let words =
+            "what volume \(name) was when it was demoted, of generation \(next.generation.number)"
+        let taken: SnapshotID?
+        do {
+            taken = try SnapshotService(context: context).take(
+                TakeRequest(volumes: [name], note: words)
+            ).snapshots.first?.manifest.id
+        } catch {
+            try? Reconciler(context).withVolume(name) { try standings.record(before, of: $0) }
+            throw error
+        }
+        try? restMirrors(of: name)
+        if let taken {
+            try context.catalog.hold(taken, owner: Self.owner, reason: words)
+        }
+        try context.log(
+            .warning, .mirrorDemoted, "volume \(name) was demoted: it is a mirror's target now",
+            volume: name, snapshot: taken)
+        return taken
+    }
+
+    /// Whose hold keeps what diverged.
+    static let owner = "mirror demote"
+}

@@ -1,0 +1,111 @@
+internal import Catalog
+internal import SnapshotModel
+internal import Stream
+internal import System
+
+/// Volumes here as what mirrors of other sites find: targets, which take what follows their generation, and others, which
+/// take nothing.
+struct MirrorTargets {
+    private let context: ManagerContext
+
+    init(_ context: ManagerContext) { self.context = context }
+
+    private var standings: VolumeStandings { VolumeStandings(context) }
+
+    /// A stream of a mirror: what is asked before it is written, and noted when it has been.
+    struct Visit {
+        private let targets: MirrorTargets
+        private let greeting: PeerGreeting
+
+        init(_ targets: MirrorTargets, _ greeting: PeerGreeting) {
+            self.targets = targets
+            self.greeting = greeting
+        }
+
+        /// To be called with the volume's lock, as what follows.
+        func begin(_ volume: VolumeRow) throws {
+            try targets.requireTarget(volume, greeting)
+        }
+
+        func end(_ volume: VolumeRow) throws { try targets.follow(volume, greeting) }
+    }
+
+    /// What is told of a volume.
+    func offered(_ volume: VolumeRow) throws -> PeerStanding? {
+        guard let standing = try standings.known(volume) else { return nil }
+        let isTarget = standing.role == .target
+        return PeerStanding(
+            standing,
+            hasAdvanced: isTarget
+                ? nil : try standings.hasAdvanced(volume, since: standing.snapshot))
+    }
+
+    /// - Throws: `refused` when the volume is no target, or has followed a later generation.
+    func requireTarget(_ volume: VolumeRow, _ greeting: PeerGreeting) throws {
+        guard let standing = try standings.known(volume) else { return }
+        let name = volume.record.name
+        guard standing.role == .target else {
+            let number = standing.generation.number
+            throw Problem(
+                .refused,
+                "volume \(name) here is the primary since \(standing.since), of generation \(number): it takes nothing "
+                    + "from volume \(greeting.sourceName), of generation \(greeting.generation.number)",
+                hint: "demote one of the two, here: \(.mirrorDemote(name))")
+        }
+        guard greeting.generation.mayFollow(standing.generation) else {
+            throw Problem(
+                .refused,
+                "volume \(name) here has followed generation \(standing.generation.number), and volume "
+                    + "\(greeting.sourceName) is of generation \(greeting.generation.number): it was taken over from",
+                hint: "promote volume \(greeting.sourceName) there if it is to be the primary")
+        }
+    }
+
+    /// Notes whose copy the volume is, and that nobody else may write to it.
+    func follow(_ volume: VolumeRow, _ greeting: PeerGreeting) throws {
+        let before = try standings.known(volume)
+        var next = MirrorStanding(
+            role: .target, generation: greeting.generation,
+            since: before?.role == .target
+                ? before?.since ?? context.clock.now()
+                : context.clock.now())
+        next.source = greeting.source
+        guard next != before else { return }
+        try standings.record(next, of: volume)
+    }
+
+    /// Has a volume that was demoted read as the snapshot from which it goes on. What it was is kept by the snapshot that
+    /// the demotion took, and by the safety snapshot.
+    func rewind(_ volume: VolumeRow, _ greeting: PeerGreeting, to id: SnapshotID?) throws {
+        try requireTarget(volume, greeting)
+        guard let id, let standing = try standings.recorded(volume), standing.role == .target,
+            standing.isDemoted == true
+        else { return }
+        var options = RevertOptions(waits: true)
+        options.isForMirror = true
+        _ = try RevertService(context: context).revert("\(id)", options)
+    }
+
+    /// Notes that both volumes are written to.
+    func noteSplit(_ greeting: PeerGreeting, common: String?) throws {
+        try Reconciler(context).withVolume(greeting.volume) { volume in
+            guard var standing = try standings.known(volume), standing.role != .target,
+                common.map(TextBounds.isUUID) ?? true
+            else { return }
+            let known = standing.rival
+            var rival = MirrorRival(
+                volume: greeting.source, name: greeting.sourceName,
+                generation: greeting.generation, common: common, foundAt: context.clock.now())
+            if let known, known.volume == rival.volume { rival.foundAt = known.foundAt }
+            guard rival != known else { return }
+            standing.rival = rival
+            try standings.record(standing, of: volume)
+            try context.log(
+                .error, .mirrorSplit,
+                SplitWords.text(
+                    volume.record.name, standing.generation,
+                    other: "volume \(greeting.sourceName) of the other site", rival),
+                volume: volume.record.name)
+        }
+    }
+}

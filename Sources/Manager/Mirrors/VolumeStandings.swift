@@ -1,0 +1,127 @@
+internal import Catalog
+internal import SnapshotModel
+internal import StoreFormat
+internal import Stream
+internal import System
+
+/// What volumes are to their mirrors: who may write to them, and whose word counts.
+struct VolumeStandings {
+    private let context: ManagerContext
+
+    init(_ context: ManagerContext) { self.context = context }
+
+    private func store(_ volume: VolumeRow) -> Store {
+        Store(folder: FileFolder(path: volume.storePath))
+    }
+
+    /// As the store says it; nil of a volume that is no copy, and was never promoted.
+    func recorded(_ volume: VolumeRow) throws -> MirrorStanding? {
+        try store(volume).mirrorStanding()
+    }
+
+    /// To be called with the volume's lock. Nil forgets it.
+    func record(_ standing: MirrorStanding?, of volume: VolumeRow) throws {
+        guard let standing else { return try store(volume).removeMirrorStanding() }
+        try store(volume).writeMirrorStanding(standing)
+    }
+
+    /// The other volume takes what this one sends, so that there is no split brain any more.
+    func forgetRival(of name: String) throws {
+        guard try recorded(context.volume(name))?.rival != nil else { return }
+        try Reconciler(context).withVolume(name) { volume in
+            guard var standing = try recorded(volume) else { return }
+            standing.rival = nil
+            try record(standing, of: volume)
+        }
+    }
+
+    /// What is to be taken for right where the store does not say it: a volume that mirrors send from, and that has no
+    /// copies, is the one that is written to. Nil when nobody knows.
+    func known(_ volume: VolumeRow) throws -> MirrorStanding? {
+        if let standing = try recorded(volume) { return standing }
+        let mirrors = try MirrorFolder(context.state).content().records.filter {
+            $0.volume == volume.record.name && $0.volumeUUID == volume.record.uuid
+        }
+        guard let since = mirrors.map(\.addedAt).min(),
+            try context.reader(volume).state().readable.allSatisfy({ $0.source == nil })
+        else { return nil }
+        return MirrorStanding(role: .primary, generation: .first, since: since)
+    }
+
+    /// That of a volume that sends.
+    func ofSource(_ volume: VolumeRow) throws -> MirrorStanding {
+        try known(volume)
+            ?? MirrorStanding(
+                role: .primary, generation: .first, since: volume.record.createdAt)
+    }
+
+    /// - Throws: `refused` of a volume to which mirrors alone write.
+    func requireNoCopy(_ volume: VolumeRow) throws {
+        guard let standing = try recorded(volume), standing.role == .target else { return }
+        let name = volume.record.name
+        throw Problem(
+            .refused,
+            "volume \(name) is a mirror's target since \(standing.since): what it reads as is its mirror's, which "
+                + "could not go on otherwise",
+            hint:
+                "mount, export or clone its snapshots; to have it take over from the volume that is mirrored: "
+                + "\(.mirrorPromote(name))")
+    }
+
+    /// Whether a volume has anything that no snapshot before has: later snapshots, or what was written since. Copies of
+    /// another volume's are no such.
+    ///
+    /// - Parameter uuid: what the snapshot is known by everywhere; nil when there is none.
+    func hasAdvanced(_ volume: VolumeRow, since uuid: String?) throws -> Bool {
+        let reader = try context.reader(volume)
+        let snapshots = try reader.state().readable
+        guard let newest = snapshots.last else { return true }
+        let known = try snapshots.map {
+            try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid)
+        }
+        guard let uuid, let place = known.lastIndex(of: uuid) else { return true }
+        if snapshots[place...].dropFirst().contains(where: { $0.kind != .mirror }) { return true }
+        return try !reader.chunkMap(of: newest).isEmpty
+    }
+
+    /// For people; nil when there is nothing that they should do something about.
+    func warning(_ volume: VolumeRow) -> String? {
+        let standing: MirrorStanding?
+        do { standing = try recorded(volume) } catch { return Problem(error).message }
+        guard let standing, let rival = standing.rival else {
+            return standing?.role == .promoting
+                ? "its promotion was cut, and nobody can write to it: promote it again" : nil
+        }
+        return SplitWords.text(
+            volume.record.name, standing.generation,
+            other: "volume \(rival.name ?? rival.volume ?? "") of the other site", rival)
+    }
+
+    /// For people: the mirrors of a volume whose targets are written to as well.
+    func splits(_ volume: VolumeRow) -> [String] {
+        let name = volume.record.name
+        guard let content = try? MirrorFolder(context.state).content(),
+            let own = try? ofSource(volume).generation
+        else { return [] }
+        return content.records.compactMap { record in
+            guard record.volume == name, let split = record.split else { return nil }
+            return SplitWords.text(name, own, other: record.target, split)
+        }
+    }
+}
+
+/// How a split brain reads.
+enum SplitWords {
+    /// - Parameter other: names the other one.
+    static func text(
+        _ volume: String, _ generation: MirrorGeneration, other: String, _ rival: MirrorRival
+    ) -> String {
+        let common =
+            rival.common.map { "the last snapshot that both have is \($0)" }
+            ?? "they have no snapshot in common"
+        return
+            "split brain: volume \(volume), of generation \(generation.number), and \(other), of generation "
+            + "\(rival.generation.number), are both written to; \(common); nothing is sent until one of them was "
+            + "demoted"
+    }
+}
