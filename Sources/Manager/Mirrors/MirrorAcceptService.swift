@@ -90,7 +90,7 @@ package struct MirrorAcceptService {
         if !greeting.isPreview, let base = greeting.base, standing?.role ?? .target == .target {
             try letGo(greeting, volume, keeping: snapshots.last { $0.uuid == base }?.id)
         }
-        return PeerOffer(exists: true, snapshots: snapshots, standing: standing)
+        return PeerOffer(exists: true, snapshots: snapshots, standing: standing, isComparable: true)
     }
 
     private static let snapshotsMaximum = 100_000
@@ -109,12 +109,18 @@ extension MirrorAcceptService {
     private func obey(
         _ greeting: PeerGreeting, _ request: MirrorAcceptRequest, _ channel: PeerChannel
     ) throws {
+        let comparison = MirrorDigestService(context)
         while true {
             let order: PeerOrder
             do { order = try channel.receive(PeerOrder.self) } catch let problem as Problem
                 where problem == PeerChannel.ended
             { return }
             do {
+                guard order.action != .digests else {
+                    let digests = try comparison.digests(order, of: greeting.volume)
+                    try channel.send(PeerAnswer(digests: digests))
+                    continue
+                }
                 try channel.send(try answer(to: order, greeting, request, channel))
             } catch {
                 let problem = Problem(error)
@@ -135,6 +141,7 @@ extension MirrorAcceptService {
         case .receive: return try receive(order, greeting, request, channel)
         case .hold: try agree(order, greeting)
         case .keep: try hold(order, greeting, owner: "kept by \(owner(greeting))")
+        case .digests: break
         case .split:
             try MirrorTargets(context).noteSplit(greeting, common: order.uuid)
         case .moved:

@@ -86,6 +86,16 @@ final class MirrorPeer {
         }
     }
 
+    /// Asks for something, and does not wait for the answer.
+    func ask(_ order: PeerOrder) throws { try explaining { try channel.send(order) } }
+
+    /// The digests that were asked for.
+    func digests() throws -> [String] {
+        let answer = try explaining { try channel.receive(PeerAnswer.self) }
+        if let problem = answer.problem { throw told(problem) }
+        return answer.digests ?? []
+    }
+
     /// What of the stream is there now.
     func received() throws -> [PeerOffer.Snapshot] {
         let answer = try explaining { try channel.receive(PeerAnswer.self) }

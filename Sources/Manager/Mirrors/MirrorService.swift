@@ -111,7 +111,7 @@ package struct MirrorService {
         try folder.content().records.filter { $0.volume == volume }.map { try summary(of: $0) }
     }
 
-    private func require(_ name: String) throws -> MirrorRecord {
+    func require(_ name: String) throws -> MirrorRecord {
         guard let record = try folder.record(name) else {
             throw Problem(
                 .notFound, "there is no mirror \(name)",

@@ -94,6 +94,8 @@ struct PeerOffer: Codable {
     var snapshots: [Snapshot]
     /// What the volume is; nil when nobody has said.
     var standing: PeerStanding?
+    /// Whether it answers `digests`; nil of an older one, which does not.
+    var isComparable: Bool?
     /// Why nothing is offered.
     var problem: Problem?
 }
@@ -111,6 +113,8 @@ struct PeerOrder: Codable {
         case keep
         /// Both volumes are written to: for people there. The snapshot is the newest that both have.
         case split
+        /// Tell digests of a part of the snapshot: one for each unit.
+        case digests
     }
 
     var action: Action
@@ -118,11 +122,17 @@ struct PeerOrder: Codable {
     var uuid: String?
     /// Why, for people there.
     var reason: String?
+    /// The part, in bytes, and how long its units are.
+    var offset: Int?
+    var length: Int?
+    var unit: Int?
 }
 
 /// How that went.
 struct PeerAnswer: Codable {
     /// Of a stream: what of it is there now, oldest first.
     var snapshots: [PeerOffer.Snapshot]?
+    /// Of a part of a snapshot: as many as it has units.
+    var digests: [String]?
     var problem: Problem?
 }

@@ -34,6 +34,8 @@ package enum EventKind: String, Sendable, CaseIterable {
     case mirrorPromoted = "mirror_promoted"
     case mirrorDemoted = "mirror_demoted"
     case mirrorSplit = "mirror_split"
+    case mirrorVerified = "mirror_verified"
+    case mirrorDiffers = "mirror_differs"
     case cloneCreated = "clone_created"
     case cloneDeleted = "clone_deleted"
     case clonePromoted = "clone_promoted"

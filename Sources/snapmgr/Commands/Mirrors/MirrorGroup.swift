@@ -5,7 +5,7 @@ struct MirrorGroup: CommandGroup {
         "mirror", "Keep copies of snapshots at another site.",
         [
             MirrorAddCommand.self, MirrorListCommand.self, MirrorShowCommand.self,
-            MirrorRunCommand.self, MirrorRemoveCommand.self, MirrorPromoteCommand.self,
-            MirrorDemoteCommand.self, MirrorAcceptCommand.self,
+            MirrorRunCommand.self, MirrorVerifyCommand.self, MirrorRemoveCommand.self,
+            MirrorPromoteCommand.self, MirrorDemoteCommand.self, MirrorAcceptCommand.self,
         ])
 }

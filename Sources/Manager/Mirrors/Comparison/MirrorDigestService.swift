@@ -1,0 +1,46 @@
+internal import Catalog
+internal import SnapshotModel
+internal import StoreFormat
+internal import Stream
+internal import VolumeAccess
+
+/// What a target answers when it is asked to compare: digests of one of its snapshots, which is held meanwhile.
+final class MirrorDigestService {
+    private let context: ManagerContext
+    /// What was asked for last: who asks compares one snapshot.
+    private var open: (uuid: String, session: TurnSession, digests: ViewDigests, bytes: Int)?
+    private var hold: SendingHold?
+
+    init(_ context: ManagerContext) { self.context = context }
+
+    deinit { open?.session.close() }
+
+    /// - Throws: `notFound` when there is no such snapshot.
+    func digests(_ order: PeerOrder, of name: String) throws -> [String] {
+        if open?.uuid != order.uuid { try begin(order, name) }
+        guard let open else { throw Problem.noVolume(name) }
+        try context.end.check()
+        let (range, unit) = try ViewDigests.range(
+            order.offset, order.length, unit: order.unit, in: open.bytes)
+        return try open.digests.digests(of: range, unit: unit)
+    }
+
+    private func begin(_ order: PeerOrder, _ name: String) throws {
+        open?.session.close()
+        open = nil
+        let volume = try context.volume(name)
+        let found = try context.reader(volume).state().readable.last {
+            try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid) == order.uuid
+        }
+        guard let manifest = found, let uuid = order.uuid else {
+            throw Problem(
+                .notFound, "volume \(name) does not have the snapshot that is to be compared")
+        }
+        hold = try SendingHolds(context).hold([manifest.id], of: name)
+        let session = try TurnSession(context, volume)
+        open = (
+            uuid, session, ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes),
+            manifest.volumeBytes
+        )
+    }
+}

@@ -1,0 +1,170 @@
+internal import Catalog
+internal import SnapshotModel
+internal import StoreFormat
+internal import Stream
+internal import System
+internal import VolumeAccess
+
+/// Compares a snapshot that both sides of a mirror have, by digests of what each reads: first of large units, then of small
+/// ones within those that differ. Nothing else is sent, and nothing is changed.
+final class MirrorVerifier {
+    private let context: ManagerContext
+    private let record: MirrorRecord
+    private let patienceMilliseconds: Int
+
+    /// In so many units that differ, small ones are compared; of more, all of each is told.
+    private static let lookMaximum = 1024
+
+    init(_ context: ManagerContext, _ record: MirrorRecord, patienceMilliseconds: Int) {
+        self.context = context
+        self.record = record
+        self.patienceMilliseconds = patienceMilliseconds
+    }
+
+    /// - Parameter reference: the snapshot; nil is the newest that both have.
+    func run(_ reference: String?) throws -> MirrorVerification {
+        let start = context.clock.monotonicNanoseconds()
+        let volume = try requireVolume()
+        let wanted = try reference.map { try ReferenceResolver(context).snapshot($0) }
+        let known = try context.reader(volume).state().readable
+        let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
+        defer { peer.end() }
+        let offer = try peer.greet(
+            PeerGreeting(
+                version: PeerGreeting.newestVersion, mirror: record.name,
+                volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
+                sourceName: record.volume, base: record.base?.uuid, isPreview: true,
+                standing: PeerStanding(try VolumeStandings(context).ofSource(volume))))
+        guard offer.isComparable == true else {
+            throw Problem(
+                .refused, "snapmgr at \(record.target) is older, and cannot compare",
+                hint: "install this version there, too")
+        }
+        let (manifest, there) = try common(known, wanted, volume, offer)
+        let hold = try SendingHolds(context).hold([manifest.id], of: record.volume)
+        defer { withExtendedLifetime(hold) {} }
+        var result = MirrorVerification(
+            mirror: record.name, volume: record.volume, target: record.target,
+            snapshot: manifest.id, targetID: there.id, uuid: there.uuid,
+            comparedBytes: manifest.volumeBytes, ranges: [])
+        let session = try TurnSession(context, volume)
+        defer { session.close() }
+        let digests = ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes)
+        result.ranges = try compare(manifest, there.uuid, digests, peer)
+        result.milliseconds = (context.clock.monotonicNanoseconds() - start) / 1_000_000
+        return result
+    }
+
+    private func requireVolume() throws -> VolumeRow {
+        let volume = try context.volume(record.volume)
+        guard volume.record.uuid == record.volumeUUID else {
+            throw Problem(
+                .refused,
+                "volume \(record.volume) is another one than mirror \(record.name) was made for",
+                hint: "remove the mirror: \(.mirrorRemove(record.name)); then add it again")
+        }
+        return volume
+    }
+
+    private func common(
+        _ known: [SnapshotManifest], _ wanted: SnapshotRow?, _ volume: VolumeRow,
+        _ offer: PeerOffer
+    ) throws -> (SnapshotManifest, PeerOffer.Snapshot) {
+        let there = Dictionary(offer.snapshots.map { ($0.uuid, $0) }) { first, _ in first }
+        for manifest in known.reversed() where wanted.map({ $0.id == manifest.id }) ?? true {
+            let uuid = try SnapshotIdentity.uuid(of: manifest, in: volume.record.uuid)
+            if let snapshot = there[uuid] { return (manifest, snapshot) }
+        }
+        let what = wanted.map { "snapshot \($0.id)" } ?? "any snapshot of volume \(record.volume)"
+        throw Problem(
+            .notFound, "\(record.target) does not have \(what)",
+            hint:
+                "see what it has: \(.mirrorList); to send what it lacks: \(.mirrorRun(record.name))"
+        )
+    }
+
+    // MARK: Comparing
+
+    private func compare(
+        _ manifest: SnapshotManifest, _ uuid: String, _ digests: ViewDigests, _ peer: MirrorPeer
+    ) throws -> [Range<Int>] {
+        let meter = TransferMeter(
+            context, .checking, record.volume, totalBytes: manifest.volumeBytes)
+        var differing: [Range<Int>] = []
+        let size = ViewDigests.segmentBytes
+        for start in stride(from: 0, to: manifest.volumeBytes, by: size) {
+            try context.end.check()
+            let segment = start..<min(manifest.volumeBytes, start.addingClamped(size))
+            differing += try differences(
+                in: segment, unit: ViewDigests.unitBytes, uuid, digests, peer)
+            meter.add(segment.count)
+        }
+        var found: [Range<Int>] = []
+        for (number, range) in differing.enumerated() {
+            let small =
+                number < Self.lookMaximum
+                ? try differences(
+                    in: range, unit: ViewDigests.smallUnitBytes, uuid, digests, peer) : [range]
+            for part in small { Self.append(part, to: &found) }
+        }
+        return found
+    }
+
+    /// Asks first, and reads while the other side does.
+    private func differences(
+        in range: Range<Int>, unit: Int, _ uuid: String, _ digests: ViewDigests, _ peer: MirrorPeer
+    ) throws -> [Range<Int>] {
+        try peer.ask(
+            PeerOrder(
+                action: .digests, uuid: uuid, offset: range.lowerBound, length: range.count,
+                unit: unit))
+        let own = try digests.digests(of: range, unit: unit)
+        let others = try peer.digests()
+        guard others.count == own.count else {
+            throw Problem(.corrupt, "\(record.target) does not answer what it was asked")
+        }
+        return own.indices.filter { own[$0] != others[$0] }.map { index in
+            let start = range.lowerBound + index * unit
+            return start..<min(range.upperBound, start + unit)
+        }
+    }
+
+    private static func append(_ range: Range<Int>, to ranges: inout [Range<Int>]) {
+        guard let last = ranges.last, last.upperBound == range.lowerBound else {
+            return ranges.append(range)
+        }
+        ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+    }
+}
+
+extension MirrorService {
+    /// Compares what both sides have of a snapshot, without sending it.
+    ///
+    /// - Parameters:
+    ///   - reference: a snapshot of the mirror's volume; nil is the newest that both have.
+    ///   - patienceMilliseconds: how long the target may do nothing.
+    /// - Throws: `notFound` when the target does not have it.
+    package func verify(
+        _ name: String, snapshot reference: String? = nil, patienceMilliseconds: Int = 600_000
+    ) throws -> MirrorVerification {
+        let record = try require(name)
+        return try context.asJob(.mirror, of: [record.volume]) { context in
+            let result = try MirrorVerifier(
+                context, record, patienceMilliseconds: patienceMilliseconds
+            ).run(reference)
+            let words =
+                "mirror \(name): snapshot \(result.snapshot) and its copy at \(record.target) "
+            if result.isSame {
+                try context.log(
+                    .mirrorVerified, words + "are the same", volume: record.volume,
+                    snapshot: result.snapshot)
+            } else {
+                try context.log(
+                    .error, .mirrorDiffers,
+                    words + "differ in \(result.differingBytes) bytes", volume: record.volume,
+                    snapshot: result.snapshot)
+            }
+            return result
+        }
+    }
+}
