@@ -236,7 +236,8 @@ package struct MirrorRoleService {
         try Reconciler(context).withVolume(name) { volume in
             before = try standing(volume)
             next.generation = before?.generation ?? .first
-            wasThat = before?.role == .target
+            // One that is a target and was written to all the same begins anew, too.
+            wasThat = before?.role == .target && before?.isDemoted == true
             guard !wasThat else { return }
             try requireImage(volume)
             try requireUnwritten(volume)

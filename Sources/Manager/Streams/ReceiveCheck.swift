@@ -53,10 +53,13 @@ struct ReceiveCheck {
         guard let manifest = known[base.uuid] else { throw missing(base) }
         guard try receiver.isUnchanged(since: manifest) else {
             if let problem = try laterProblem(base, than: manifest) { throw problem }
+            let isTarget = try VolumeStandings(context).recorded(volume)?.role == .target
             throw Problem(
                 .refused,
                 "volume \(name) has been written to since snapshot \(manifest.id), on which the stream builds",
-                hint: "have it read as that again, then send again: \(.revert(manifest.id))")
+                hint: isTarget
+                    ? "have it follow its mirror again, which keeps what it is: \(.mirrorDemote(name))"
+                    : "have it read as that again, then send again: \(.revert(manifest.id))")
         }
     }
 

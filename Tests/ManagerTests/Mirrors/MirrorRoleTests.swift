@@ -105,6 +105,21 @@ struct MirrorRoleTests {
         #expect(try scene.fixture.content(of: "b") == content)
     }
 
+    @Test(
+        "a target that another program has written to is told what to do, and begins anew by that")
+    func writtenTo() throws {
+        let third = try scene.snapshot(3, 8..<12)
+        let stream = try scene.send(third, from: scene.ids("a")[1])
+        try scene.fixture.write(9, to: 40..<41, of: "b")
+        let content = try scene.fixture.content(of: "b")
+        let refusal = scene.refusal(stream)
+        #expect(refusal?.code == .refused)
+        #expect(refusal?.hint?.remedies == [.mirrorDemote("b")])
+        let kept = try #require(try roles.demote("b", isDryRun: false).snapshot)
+        #expect(try scene.content(of: kept, in: "b") == content)
+        #expect(try standing().isDemoted == true)
+    }
+
     @Test("a promotion that was cut is ended by the next one, as the same generation")
     func cut() throws {
         let generation = MirrorGeneration(number: 4, promotion: "4f")
