@@ -29,10 +29,27 @@ package final class ServedImage: ServedVolume {
 
     package func openVolume(readOnly: Bool) throws(Problem) -> any ExportContent {
         if let problem = host.engine.contentProblem { throw problem }
-        let isWritable = readOnly ? false : try !isCopy()
-        let clients = isWritable ? host.clients : readers
+        if !readOnly, let content = try openWritable() { return content }
+        let (clients, client) = (readers, readers.arrive(at: SystemClock().now()))
+        return ImageContent(host.engine, isWritable: false) { clients.leave(client) }
+    }
+
+    /// Nil of a copy. Whoever makes the volume one meanwhile sees the client, which is there before it is asked.
+    private func openWritable() throws(Problem) -> ImageContent? {
+        let clients = host.clients
         let client = clients.arrive(at: SystemClock().now())
-        return ImageContent(host.engine, isWritable: isWritable) { clients.leave(client) }
+        let isCopy: Bool
+        do throws(Problem) {
+            isCopy = try self.isCopy()
+        } catch {
+            clients.leave(client)
+            throw error
+        }
+        guard !isCopy else {
+            clients.leave(client)
+            return nil
+        }
+        return ImageContent(host.engine, isWritable: true) { clients.leave(client) }
     }
 
     /// Whether mirrors alone write to the volume: what anybody else wrote would keep them from it. Asked for each

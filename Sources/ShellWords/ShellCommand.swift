@@ -96,14 +96,32 @@ extension ShellCommand {
         return (["snapmgr"] + verb + said).joined(separator: " ")
     }
 
-    /// A word that a shell reads as this one.
+    /// A word that a POSIX shell reads as this one.
+    ///
+    /// It goes by scalars: a sign of the shell's that is joined to another character stays one for it.
     package static func quoted(_ word: String) -> String {
-        let isPlain =
-            !word.isEmpty
-            && word.allSatisfy {
-                $0.isLetter || $0.isNumber || "_-+=:,./@%".contains($0)
+        let scalars = word.unicodeScalars
+        // Some shells take a word with `=` before it for the path of a program.
+        guard scalars.isEmpty || scalars.first == "=" || !scalars.allSatisfy(isPlain) else {
+            return word
+        }
+        var quoted = String.UnicodeScalarView()
+        for scalar in scalars {
+            if scalar == "'" {
+                quoted.append(contentsOf: #"'\''"#.unicodeScalars)
+            } else {
+                quoted.append(scalar)
             }
-        return isPlain ? word : "'" + word.replacing("'", with: #"'\''"#) + "'"
+        }
+        return "'" + String(quoted) + "'"
+    }
+
+    private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "a"..."z", "A"..."Z", "0"..."9": true
+        case "_", "-", "+", "=", ":", ",", ".", "/", "@", "%": true
+        default: false
+        }
     }
 }
 

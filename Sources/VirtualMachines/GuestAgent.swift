@@ -49,6 +49,11 @@ package final class GuestAgent {
         try count("guest-fsfreeze-thaw", by: deadline)
     }
 
+    /// Tells it to thaw them, and does not wait for an answer.
+    package func requestThaw(by deadline: Deadline) throws(Problem) {
+        try send("guest-fsfreeze-thaw", MonitorMessage.NoArguments(), by: deadline)
+    }
+
     private func count(_ command: String, by deadline: Deadline) throws(Problem) -> Int64 {
         try send(command, MonitorMessage.NoArguments(), by: deadline)
         let line = try connection.line(by: deadline)

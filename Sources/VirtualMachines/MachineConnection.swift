@@ -21,7 +21,7 @@ package final class MachineConnection {
 
     /// Connects to a socket by its path.
     ///
-    /// - Throws: `missing` when nobody listens there, or nobody takes the connection in time.
+    /// - Throws: `missing` when nobody listens there; `input_output` when nobody takes the connection in time.
     package static func connect(
         _ path: String, subject: String, deadline: Deadline
     ) throws(Problem) -> MachineConnection {
@@ -32,7 +32,7 @@ package final class MachineConnection {
                 milliseconds: max(1, deadline.remainingMilliseconds))
             return MachineConnection(socket, subject: "\(subject) (\(path))")
         } catch {
-            let isNobody = [ENOENT, ENOTDIR, ECONNREFUSED, EAGAIN].contains(error.code)
+            let isNobody = [ENOENT, ENOTDIR, ECONNREFUSED].contains(error.code)
             throw Problem(
                 isNobody ? .missing : .inputOutput,
                 "\(subject) cannot be reached: \(error.description)",

@@ -34,6 +34,8 @@ extension MonitorClient {
     /// For how long a live migration may stop the VM at its end, in milliseconds.
     private static let downtimeMilliseconds: Int64 = 100
     private static let passedName = "snapmgr"
+    /// From this version on, background snapshots were not tried, and other ways of QEMU changed.
+    private static let untriedVersion = 9
 
     package func status(by deadline: Deadline) throws(Problem) -> MachineStatus {
         let status = try ask("query-status", as: MonitorMessage.Status.self, by: deadline)
@@ -57,6 +59,9 @@ extension MonitorClient {
     ///
     /// - Throws: `failed` when this QEMU or this kernel cannot do it so.
     package func prepareSaving(_ method: MemoryMethod, by deadline: Deadline) throws(Problem) {
+        guard method != .background || majorVersion < Self.untriedVersion else {
+            throw Problem(.failed, "background snapshots of QEMU \(majorVersion) are not relied on")
+        }
         try run(
             "migrate-set-capabilities",
             MonitorMessage.Capabilities(capabilities: [

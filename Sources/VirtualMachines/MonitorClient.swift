@@ -12,6 +12,8 @@ package struct MonitorEvent: Hashable, Sendable {
 package final class MonitorClient {
     private let connection: MachineConnection
     private var lastID = 0
+    /// Of its version, as it says itself.
+    let majorVersion: Int
     /// What QEMU has told since ``forgetEvents()``, the newest last; no more than ``eventsMaximum``.
     package private(set) var events: [MonitorEvent] = []
 
@@ -24,8 +26,9 @@ package final class MonitorClient {
         self.connection = connection
         let line = try connection.line(by: deadline)
         guard let heading = try? LineCodec.decode(MonitorMessage.Heading.self, line),
-            heading.greeting != nil
+            let greeting = heading.greeting
         else { throw connection.nonsense("does not greet as QEMU's monitor does") }
+        majorVersion = greeting.version.qemu.major
         try run("qmp_capabilities", by: deadline)
     }
 

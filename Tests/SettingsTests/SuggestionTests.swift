@@ -26,6 +26,11 @@ import Testing
         #expect(Suggestion.nearest(to: text, among: names) == nearest)
     }
 
+    @Test func longTextsMeanNothing() {
+        let text = String(repeating: "x", count: 257)
+        #expect(Suggestion.nearest(to: text, among: [text]) == nil)
+    }
+
     @Test func equallyNearNamesGoByTheAlphabet() {
         #expect(Suggestion.nearest(to: "vm0", among: ["vm2", "vm1", "vm3"]) == "vm1")
     }

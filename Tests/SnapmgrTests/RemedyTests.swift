@@ -77,6 +77,8 @@ import Testing
     static let oddWords = [
         "two words", "it's", "\"quoted\"", "-dash", "--all", "$HOME", "a\\b", "`date`", "a;b",
         "line\nfeed", "*", "~", "#1", "größe", "",
+        // Signs of the shell's that are joined to other scalars.
+        "a'\u{301}; true", "a\u{0D4E}; true", "=ls",
     ]
 
     @Test("a shell reads an odd word as it is", arguments: oddWords)

@@ -35,6 +35,26 @@ struct MirrorStandingTests {
         try store.removeMirrorStanding()
     }
 
+    /// Of a volume that was demoted.
+    private static let demoted =
+        #"{"checksum":"e67d10eb","content":{"generation":{"number":0},"isDemoted":true,"#
+        + #""kept":"0b6f4f6c-1111-8222-8333-444444444444","role":"target","#
+        + #""since":"2026-11-30T09:00:00.123456789Z"},"#
+        + "\"format\":\"snapmgr-mirror\",\"version\":2}\n"
+
+    @Test("what keeps what a demoted volume was is read and written, and must be a snapshot")
+    func kept() throws {
+        try folder.writeFile("mirror.json", Array(Self.demoted.utf8))
+        var standing = try #require(try store.mirrorStanding())
+        #expect(standing.isDemoted == true)
+        #expect(standing.kept == "0b6f4f6c-1111-8222-8333-444444444444")
+        try store.writeMirrorStanding(standing)
+        let bytes = try folder.readFile("mirror.json", limitBytes: 4096)
+        #expect(String(decoding: bytes, as: UTF8.self) == Self.demoted)
+        standing.kept = "../../etc"
+        #expect(standing.flaw != nil)
+    }
+
     @Test("one that is torn, or says what cannot be, is refused as damaged")
     func damaged() throws {
         try folder.writeFile("mirror.json", Array(Self.golden.utf8.dropLast(20)))

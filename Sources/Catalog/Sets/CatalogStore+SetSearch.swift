@@ -43,13 +43,15 @@ extension CatalogStore {
         ).first
     }
 
-    /// The sets of a name of whose snapshots one has another name, by id.
+    /// The sets of a name whose snapshots all have another name, by id.
     package func sets(named name: String, withSnapshotNamed word: String) throws -> [SetRow] {
         try sets(
             "looking for set \(name)@\(word)",
             """
             SELECT DISTINCT g.id FROM snapshot_set g JOIN snapshot s ON s.set_id = g.id
-            WHERE g.name = ? AND s.name = ? AND s.phase = 'present' ORDER BY g.id
+            WHERE g.name = ? AND s.name = ? AND s.phase = 'present' AND NOT EXISTS (
+                SELECT 1 FROM snapshot o WHERE o.set_id = g.id AND o.name IS NOT s.name)
+            ORDER BY g.id
             """, [name, word])
     }
 

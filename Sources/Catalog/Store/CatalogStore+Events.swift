@@ -35,17 +35,19 @@ extension CatalogStore {
     ///
     /// - Parameter count: how many stay, however old they are: a clock that is wrong must not empty the log.
     package func forgetEvents(before moment: Timestamp, keeping count: Int) throws {
-        let oldest = try read("reading the event log") {
-            try Int64.fetchOne($0, sql: "SELECT time FROM event ORDER BY id LIMIT 1")
+        let condition = """
+            time < ? AND id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)
+            """
+        let arguments: StatementArguments = [moment.stored, max(0, count)]
+        let isAny = try read("reading the event log") {
+            try Bool.fetchOne(
+                $0, sql: "SELECT EXISTS (SELECT 1 FROM event WHERE \(condition))",
+                arguments: arguments) ?? false
         }
-        guard let oldest, oldest < moment.stored else { return }
+        guard isAny else { return }
         try write("forgetting old events") { database in
             try database.execute(
-                sql: """
-                    DELETE FROM event WHERE time < ? AND id <= (
-                        SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)
-                    """,
-                arguments: [moment.stored, max(0, count)])
+                sql: "DELETE FROM event WHERE \(condition)", arguments: arguments)
         }
     }
 

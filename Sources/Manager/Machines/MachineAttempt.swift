@@ -1,3 +1,4 @@
+internal import Catalog
 internal import Settings
 internal import SnapshotModel
 internal import StoreFormat
@@ -24,6 +25,8 @@ final class MachineAttempt {
     private var hasStopped = false
 
     private static let stepMilliseconds = 5_000
+    /// While all volumes are held.
+    private static let heldMilliseconds = 1_000
     /// A guest of Windows thaws itself then.
     private static let frozenMaximum: Int64 = 10_000_000
     private static let lookMilliseconds = 1
@@ -54,6 +57,7 @@ final class MachineAttempt {
         marks = MachineMarks(context.state)
         mark = MachineMark(settings)
         record = MachineRecord(name: settings.name)
+        record.disks = try? settings.volumes.map { try context.volume($0).record.uuid }
     }
 
     private var name: String { settings.name }
@@ -95,8 +99,9 @@ extension MachineAttempt {
     /// - Parameters:
     ///   - store: gets its memory.
     ///   - id: the first snapshot of the set.
+    ///   - shares: how many VMs share the room in the store.
     /// - Throws: `refused`.
-    func prepare(_ store: Store, first id: SnapshotID) throws {
+    func prepare(_ store: Store, first id: SnapshotID, shares: Int = 1) throws {
         do {
             let monitor = try MonitorClient.connect(
                 settings.monitorPath, machine: name, by: step)
@@ -106,7 +111,7 @@ extension MachineAttempt {
                 throw Problem(.failed, "VM \(name) is \(status.word), and was left so")
             }
             if settings.savesState {
-                try prepareMemory(monitor, store, id)
+                try prepareMemory(monitor, store, id, shares)
             } else {
                 try prepareAgent()
             }
@@ -134,7 +139,7 @@ extension MachineAttempt {
     }
 
     private func prepareMemory(
-        _ monitor: MonitorClient, _ store: Store, _ id: SnapshotID
+        _ monitor: MonitorClient, _ store: Store, _ id: SnapshotID, _ shares: Int
     ) throws {
         do throws(Problem) {
             try monitor.prepareSaving(.background, by: step)
@@ -145,7 +150,8 @@ extension MachineAttempt {
             record.method = MemoryMethod.live.rawValue
         }
         memory = try MachineMemory(
-            of: name, into: store, id, patienceMilliseconds: settings.stateMilliseconds)
+            of: name, into: store, id, patienceMilliseconds: settings.stateMilliseconds,
+            shares: shares)
         if record.method == MemoryMethod.live.rawValue { try saveLive(monitor) }
     }
 
@@ -194,7 +200,8 @@ extension MachineAttempt {
             lower(Problem(error))
             // It may come to it later than we wait.
             thaw()
-            self.agent = nil
+            // What is still owed is tried again.
+            if !mark.isFrozen { self.agent = nil }
             try require(.crash)
         }
     }
@@ -217,19 +224,29 @@ extension MachineAttempt {
     /// While all its volumes are held: what it writes from now on waits there, so that it may run again as soon as QEMU
     /// has what its processors and devices are.
     func onHeld() {
-        guard let monitor, let memory, hasStopped, !isSaving else { return }
+        guard let monitor, let memory, hasStopped else { return }
+        // The volumes keep all I/O waiting.
+        let deadline = Deadline(milliseconds: Self.heldMilliseconds)
         do {
-            try monitor.beginSaving(to: memory.writer, by: step)
+            let status = try monitor.status(by: deadline)
+            guard !status.isRunning, monitor.lastEvent("RESUME") == nil else {
+                throw Problem(
+                    .failed, "somebody had VM \(name) go on before its volumes were held")
+            }
+            guard !isSaving else { return }
+            try monitor.beginSaving(to: memory.writer, by: deadline)
             isSaving = true
             memory.handedOver()
             timeline.note("memory of \(name) begins to go out")
-        } catch { giveUpSaving(monitor, Problem(error)) }
+        } catch { giveUpSaving(monitor, Problem(error), by: deadline) }
     }
 
-    private func giveUpSaving(_ monitor: MonitorClient, _ problem: Problem) {
+    private func giveUpSaving(
+        _ monitor: MonitorClient, _ problem: Problem, by deadline: Deadline? = nil
+    ) {
         // QEMU only knows that nobody reads any more.
         lower(memory?.problem ?? problem)
-        if isSaving { try? monitor.cancelSaving(by: step) }
+        if isSaving { try? monitor.cancelSaving(by: deadline ?? step) }
         isSaving = false
         memory?.abandon()
         (memory, record.method) = (nil, nil)
@@ -282,13 +299,23 @@ extension MachineAttempt {
                 throw Problem(.failed, "VM \(name) was to be frozen for more than 10 s")
             }
             record.level = .fs
-        } catch { lower(Problem(error)) }
+        } catch {
+            lower(Problem(error))
+            // Whatever it has still to say, it may do that.
+            if mark.isFrozen { try? agent?.requestThaw(by: step) }
+        }
     }
 
     private func resume(_ monitor: MonitorClient) {
         do {
             let deadline = step
-            if try !monitor.status(by: deadline).isRunning { try monitor.resume(by: deadline) }
+            while try !monitor.status(by: deadline).isRunning {
+                // QEMU may refuse it for as long as it ends a migration.
+                do throws(Problem) { try monitor.resume(by: deadline) } catch {
+                    guard error.code == .failed, !deadline.hasPassed else { throw error }
+                }
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+            }
             try noteRunning(monitor, deadline)
         } catch { lower(Problem(error)) }
     }
@@ -336,7 +363,10 @@ extension MachineAttempt {
             record.state = state
             record.level = .vm
             timeline.note("memory of \(name) is in the store")
-        } catch { giveUpSaving(monitor, Problem(error)) }
+        } catch {
+            giveUpSaving(monitor, Problem(error))
+            if mark.isPaused { resume(monitor) }
+        }
         self.memory = nil
         isSaving = false
     }

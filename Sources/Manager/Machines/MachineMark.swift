@@ -16,6 +16,8 @@ struct MachineMark: Hashable, Codable {
     var isFrozen = false
     /// The set that it was quit for, as references name it.
     var revertsTo: String?
+    /// Whether it was said that it does not run since.
+    var isTold: Bool?
 
     static let newestVersion = 1
 
@@ -26,6 +28,7 @@ struct MachineMark: Hashable, Codable {
         case isPaused = "paused"
         case isFrozen = "frozen"
         case revertsTo = "reverts_to"
+        case isTold = "told"
     }
 
     init(_ settings: MachineSettings) {
@@ -79,15 +82,38 @@ struct MachineMarks {
         return mark
     }
 
+    /// The VMs whose memory may be all that there is of them: quit for a revert, or nobody knows.
+    var keptMemories: Set<String> {
+        get throws { Set(try names().filter { mark($0).map { $0.revertsTo != nil } ?? true }) }
+    }
+
+    /// What only its version is read of.
+    private struct Heading: Decodable { var version: Int }
+
+    /// - Throws: `newer_version` when a later version of the program has left one.
+    private func requireKnown(_ name: String) throws {
+        guard
+            let bytes = try? files.readFile(name + Self.suffix, limitBytes: Self.byteMaximum),
+            let heading = try? LineCodec.decode(Heading.self, bytes),
+            heading.version > MachineMark.newestVersion
+        else { return }
+        throw Problem(
+            .newerVersion,
+            "VM \(name): \(path)/\(name)\(Self.suffix) was written by a later version",
+            hint: "use that version")
+    }
+
     /// Replaces a mark, durably; one that says nothing goes.
     func write(_ mark: MachineMark) throws {
+        try requireKnown(mark.name)
         guard !mark.isEmpty else { return try remove(mark.name) }
         try Paths.makeFolders(path)
         try files.replaceFile(mark.name + Self.suffix, try LineCodec.encode(mark))
     }
 
+    /// One of a later version stays.
     func remove(_ name: String) throws {
-        guard try files.exists(name + Self.suffix) else { return }
+        guard (try? requireKnown(name)) != nil, try files.exists(name + Self.suffix) else { return }
         try files.removeFile(name + Self.suffix)
         try files.syncFolder("")
     }

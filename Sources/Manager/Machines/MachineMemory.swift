@@ -13,12 +13,14 @@ final class MachineMemory: Sendable {
     /// - Parameters:
     ///   - id: the snapshot whose store gets it.
     ///   - patienceMilliseconds: how long nothing may come.
+    ///   - shares: how many VMs share the room in the store.
     init(
-        of machine: String, into store: Store, _ id: SnapshotID, patienceMilliseconds: Int
+        of machine: String, into store: Store, _ id: SnapshotID, patienceMilliseconds: Int,
+        shares: Int = 1
     ) throws {
         let file = try store.makeState(id, machine)
         // A store that is full loses snapshots.
-        let limitBytes = try store.freeBytes() / 2
+        let limitBytes = try store.freeBytes() / 2 / max(1, shares)
         let pipe = try DataPipe()
         self.pipe = pipe
         let outcome = MemoryOutcome()

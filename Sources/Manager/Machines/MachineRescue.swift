@@ -13,8 +13,9 @@ struct MachineRescue {
         marks = MachineMarks(context.state)
     }
 
-    /// How long one VM may take.
+    /// How long a VM's monitor may take, and its agent.
     private static let patienceMilliseconds = 5_000
+    private var patience: Deadline { Deadline(milliseconds: Self.patienceMilliseconds) }
     /// States in which QEMU waits for somebody to say that the VM is to go on, because we stopped it.
     private static let ours: Set = ["paused", "postmigrate", "finish-migrate"]
 
@@ -35,40 +36,84 @@ struct MachineRescue {
         }
     }
 
-    private func rescue(_ mark: MachineMark) throws {
-        let deadline = Deadline(milliseconds: Self.patienceMilliseconds)
-        do {
-            if mark.isPaused { try resume(mark, deadline) }
-            if mark.isFrozen { try thaw(mark, deadline) }
-        } catch let problem as Problem where problem.code == .missing {
-            // A VM that does not run is not owed anything.
-            if let reference = mark.revertsTo {
-                try say(
-                    "it was quit for a revert to \(reference) that was cut, and does not run: revert again",
-                    mark)
+    /// What is done is not owed any more, whatever becomes of the rest.
+    private func rescue(_ owed: MachineMark) throws {
+        var (mark, failures) = (owed, [Problem]())
+        if mark.isPaused || mark.revertsTo != nil {
+            do {
+                guard let monitor = try self.monitor(of: mark) else { return try forget(mark) }
+                try resume(monitor, mark)
+                (mark.isPaused, mark.revertsTo, mark.isTold) = (false, nil, nil)
+            } catch { failures.append(Problem(error)) }
+        }
+        if mark.isFrozen {
+            do {
+                try thaw(mark)
+                mark.isFrozen = false
+            } catch {
+                // Its agent may come back for as long as QEMU is there.
+                let problem = Problem(error)
+                if problem.code == .missing, isGone(mark) { return try forget(mark) }
+                failures.append(problem)
             }
         }
-        try marks.remove(mark.name)
+        if mark != owed { try marks.write(mark) }
+        if let failure = failures.first { throw failure }
     }
 
-    private func resume(_ mark: MachineMark, _ deadline: Deadline) throws {
-        let monitor = try MonitorClient.connect(
-            mark.monitorPath, machine: mark.name, by: deadline)
+    /// A VM that does not run is not owed anything, unless it was quit for a revert: nobody knows whether its memory
+    /// belongs to its disks.
+    private func forget(_ mark: MachineMark) throws {
+        guard let reference = mark.revertsTo else { return try marks.remove(mark.name) }
+        guard mark.isTold != true else { return }
+        say(
+            "it was quit for a revert to \(reference) that was cut, and does not run: revert again",
+            mark)
+        var told = mark
+        told.isTold = true
+        try marks.write(told)
+    }
+
+    /// Nil when nobody listens.
+    private func monitor(of mark: MachineMark) throws(Problem) -> MonitorClient? {
+        do throws(Problem) {
+            return try MonitorClient.connect(
+                mark.monitorPath, machine: mark.name, by: patience)
+        } catch {
+            guard error.code == .missing else { throw error }
+            return nil
+        }
+    }
+
+    private func isGone(_ mark: MachineMark) -> Bool {
+        do { return try monitor(of: mark) == nil } catch { return false }
+    }
+
+    private func resume(_ monitor: MonitorClient, _ mark: MachineMark) throws {
+        let deadline = patience
         let status = try monitor.status(by: deadline)
-        guard !status.isRunning, Self.ours.contains(status.word) else { return }
+        guard !status.isRunning else { return }
+        guard Self.ours.contains(status.word) else {
+            // It may still be started, with memory that is on its way.
+            guard mark.revertsTo == nil, status.word != "inmigrate" else {
+                throw Problem(.failed, "it is \(status.word), and does not run yet")
+            }
+            return
+        }
         try monitor.resume(by: deadline)
-        try say("it was left paused, and goes on", mark)
+        say("it was left paused, and goes on", mark)
     }
 
-    private func thaw(_ mark: MachineMark, _ deadline: Deadline) throws {
+    private func thaw(_ mark: MachineMark) throws {
         guard let path = mark.agentPath else { return }
+        let deadline = patience
         let agent = try GuestAgent.connect(path, machine: mark.name, by: deadline)
         try agent.synchronize(token: MachineToken.next(), by: deadline)
         guard try agent.thaw(by: deadline) > 0 else { return }
-        try say("its filesystems were left frozen, and are thawed", mark)
+        say("its filesystems were left frozen, and are thawed", mark)
     }
 
-    private func say(_ text: String, _ mark: MachineMark) throws {
+    private func say(_ text: String, _ mark: MachineMark) {
         context.note("VM \(mark.name): a command ended early: \(text)")
         try? context.log(.warning, .machineResumed, "VM \(mark.name): \(text)")
     }

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Glibc
 internal import Settings
 internal import SnapshotModel
 internal import StoreFormat
@@ -24,7 +25,7 @@ final class MachineRevert {
     private let startedAt: Timestamp
     /// What it leaves, once it is in the store.
     private var left: StoredMachineState?
-    private var hasQuit = false
+    private var wasToldToQuit = false
 
     private static let stepMilliseconds = 5_000
     private static let quitMilliseconds = 15_000
@@ -57,8 +58,18 @@ final class MachineRevert {
         let set = rows.first?.setID
         let members = try set.map { try context.catalog.snapshots(set: $0) } ?? rows
         let found = try MachineStates(context).find(members)
-        let state = found?.record.machines.first { $0.name == settings.name }?.state
+        let machine = found?.record.machines.first { $0.name == settings.name }
+        let state = machine?.state
         target = found.flatMap { found in state.map { (found, $0) } }
+        if target != nil, let then = machine?.disks {
+            let now = try settings.volumes.map { try context.volume($0).record.uuid }
+            guard Set(then) == Set(now) else {
+                throw Problem(
+                    .refused,
+                    "the memory of VM \(settings.name) was saved with other disks than it has now",
+                    hint: "mend volumes in [vm.\(settings.name)], then try again")
+            }
+        }
         if let target {
             try MachineStateReader(
                 target.found.store.openState(target.found.record.snapshotID, settings.name)
@@ -90,11 +101,25 @@ final class MachineRevert {
 
     /// - Throws: `refused` when it could not be started again.
     func requireStart() throws {
-        guard settings.start != nil || monitor == nil else {
+        guard let start = settings.start, let program = start.first else {
+            guard monitor != nil else { return }
             throw Problem(
                 .refused,
                 "VM \(name) runs, and nothing in the settings says what starts it again",
                 hint: "add start to [vm.\(name)], or stop it yourself, then try again")
+        }
+        try MachineTrust.require(settings)
+        guard access(program, X_OK) == 0 else {
+            throw Problem(
+                .refused, "VM \(name) could not be started again: \(program) cannot be run",
+                hint: "mend start in [vm.\(name)], then try again")
+        }
+        guard target == nil || start.contains(MachineSettings.incomingWord) else {
+            throw Problem(
+                .refused,
+                "VM \(name) could not get its memory back: its start has no "
+                    + MachineSettings.incomingWord,
+                hint: "add that to start in [vm.\(name)], then try again")
         }
     }
 
@@ -127,26 +152,58 @@ extension MachineRevert {
             try monitor.pause(by: step)
             timeline.note("\(name) stands still")
             if keepsState, settings.savesState { try saveMemory(monitor) }
+            // The last moment at which it can go on as if nothing had been.
+            try context.end.check()
         } catch {
-            try? dropMemory()
-            try? monitor.resume(by: step)
-            try? marks.remove(name)
-            var problem = Problem(error)
-            problem.message =
-                "VM \(name) cannot be left, and goes on; nothing was reverted: \(problem.message)"
-            problem.hint = "mend that, or use --no-safety, which saves no memory for the way back"
-            throw problem
+            throw stay(monitor, Problem(error))
         }
+        wasToldToQuit = true
         try monitor.quit(by: step)
         guard monitor.waitForEnd(by: Deadline(milliseconds: Self.quitMilliseconds)) else {
             throw Problem(
                 .failed, "VM \(name) was told to quit, and does not end; nothing was reverted",
                 hint: "end it yourself, then try again")
         }
-        hasQuit = true
         self.monitor = nil
         timeline.note("\(name) has quit")
         try awaitClosedVolumes()
+    }
+
+    /// It is not left: it goes on, or the mark says that it is to.
+    private func stay(_ monitor: MonitorClient, _ cause: Problem) -> Problem {
+        try? monitor.cancelSaving(by: step)
+        try? dropMemory()
+        var problem = cause
+        if goesOn(monitor) {
+            try? marks.remove(name)
+            problem.message =
+                "VM \(name) cannot be left, and goes on; nothing was reverted: \(problem.message)"
+            if problem.code != .interrupted {
+                problem.hint =
+                    "mend that, or use --no-safety, which saves no memory for the way back"
+            }
+        } else {
+            mark.revertsTo = nil
+            try? marks.write(mark)
+            problem.message =
+                "VM \(name) cannot be left, and is left paused; nothing was reverted: "
+                + problem.message
+            problem.hint = "the next tick has it go on as soon as its monitor answers"
+        }
+        return problem
+    }
+
+    /// QEMU may refuse it for as long as it ends a migration.
+    ///
+    /// - Returns: whether it runs.
+    private func goesOn(_ monitor: MonitorClient) -> Bool {
+        let deadline = step
+        while !deadline.hasPassed {
+            if let status = try? monitor.status(by: deadline), status.isRunning { return true }
+            try? monitor.resume(by: deadline)
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+        return (try? monitor.status(by: Deadline(milliseconds: 1)))?.isRunning == true
     }
 
     /// Until it is known what the snapshot of what is left is called, the memory has the target's number.
@@ -241,10 +298,53 @@ extension MachineRevert {
 
     private var logPath: String { (try? marks.logPath(name)) ?? "" }
 
-    /// The disks were not reverted: it goes on from where it was left.
-    func goOnAfterFailure(_ failure: Problem) -> Problem {
-        guard hasQuit else { return failure }
+    /// The revert failed, before its commit or after it: it goes on from where it was left, or comes back, as its
+    /// disks say. Memory and disks of two moments would destroy what is on these, so that it is not started when it
+    /// is not certain.
+    ///
+    /// - Parameter report: says which safety snapshots were taken.
+    func settle(after failure: Problem, _ fate: DiskFate, _ report: RevertReport) -> Problem {
+        guard wasToldToQuit || fate == .reverted else { return failure }
         var failure = failure
+        if let problem = endProblem() {
+            failure.message += "; " + problem
+            return failure
+        }
+        switch fate {
+        case .untouched: goBack(&failure)
+        case .reverted:
+            do {
+                _ = try comeBack(report)
+                failure.message +=
+                    "; the volumes of VM \(name) read as \(reference) all the same, and it was "
+                    + "started" + (target == nil ? " afresh" : " with the memory of then")
+            } catch { failure.message += "; \(Problem(error).message)" }
+        case .unknown:
+            failure.message +=
+                "; VM \(name) was quit before that, and is not started: it is not certain what its "
+                + "volumes read as" + (left == nil ? "" : ", and the memory that it left is kept")
+            failure.hint = "run \(.check()), then revert to \(reference) again, which starts the VM"
+        }
+        return failure
+    }
+
+    /// Waits again for one that was told to quit, and has not ended.
+    ///
+    /// - Returns: what is to be said of it; nil when it has ended.
+    private func endProblem() -> String? {
+        guard wasToldToQuit, let monitor else { return nil }
+        guard !monitor.waitForEnd(by: Deadline(milliseconds: Self.quitMilliseconds)) else {
+            self.monitor = nil
+            return nil
+        }
+        guard goesOn(monitor) else {
+            return "VM \(name) was told to quit, and neither ends nor goes on: end it yourself"
+        }
+        try? marks.remove(name)
+        return "VM \(name) was told to quit, did not end, and goes on"
+    }
+
+    private func goBack(_ failure: inout Problem) {
         do {
             try start(memory: try leftMemory())
             try? dropMemory()
@@ -254,7 +354,6 @@ extension MachineRevert {
             failure.message +=
                 "; VM \(name) was quit before that, and does not start: \(Problem(error).message)"
         }
-        return failure
     }
 
     private func leftMemory() throws -> MachineStateReader? {
@@ -278,11 +377,15 @@ extension MachineRevert {
         var machine = MachineRecord(name: name, level: .vm)
         machine.state = left
         machine.method = MemoryMethod.stopped.rawValue
+        machine.disks = try settings.volumes.map { try context.volume($0).record.uuid }
         let set = try context.catalog.snapshot(safety)?.setID
-        try store.write(
-            MachinesRecord(
-                snapshotID: safety, setID: set, startedAt: startedAt, steps: timeline.steps,
-                machines: [machine]))
+        // Other VMs' memory may be there already.
+        var record =
+            try store.machines(of: safety)
+            ?? MachinesRecord(
+                snapshotID: safety, setID: set, startedAt: startedAt, steps: timeline.steps)
+        record.machines.append(machine)
+        try store.write(record)
         for item in report.items where settings.volumes.contains(item.volume) {
             if let id = item.safety { try ConsistencyMark(context).set(.vm, on: id) }
         }
@@ -292,16 +395,26 @@ extension MachineRevert {
     private func start(memory: MachineStateReader?) throws {
         guard let arguments = settings.startArguments(awaitsState: memory != nil) else { return }
         try MachineTrust.require(settings)
+        // Two that write to the same disks destroy what is on them.
+        guard try Self.monitor(of: settings, by: step) == nil else {
+            throw Problem(.failed, "something answers at \(settings.monitorPath) already")
+        }
         let program: DetachedProgram
         do throws(IOFailure) {
             program = try DetachedProgram(arguments, logPath: try logFile())
         } catch { throw Problem(error) }
         let monitor = try connect(program)
         timeline.note("\(name) is started")
-        if let memory { try load(memory, into: monitor) }
-        // What starts it may start it paused, and a memory may be one of a VM that stood still.
-        let deadline = step
-        if try !monitor.status(by: deadline).isRunning { try monitor.resume(by: deadline) }
+        do {
+            if let memory { try load(memory, into: monitor) }
+            // What starts it may start it paused, and a memory may be one of a VM that stood still.
+            let deadline = step
+            if try !monitor.status(by: deadline).isRunning { try monitor.resume(by: deadline) }
+        } catch {
+            // It would keep the disks, and the socket, of the next attempt.
+            try? monitor.quit(by: step)
+            throw error
+        }
     }
 
     private func load(_ memory: MachineStateReader, into monitor: MonitorClient) throws {
@@ -330,7 +443,6 @@ extension MachineRevert {
         var end: Deadline?
         while !deadline.hasPassed, end?.hasPassed != true {
             if let monitor = try Self.monitor(of: settings, by: deadline) { return monitor }
-            try context.end.check()
             if program.hasEnded, end == nil {
                 end = Deadline(milliseconds: Self.endedMilliseconds)
             }
@@ -338,4 +450,14 @@ extension MachineRevert {
         }
         throw Problem(.failed, "its monitor does not answer in time: \(program.lastWords)")
     }
+}
+
+/// What became of a VM's disks when their revert failed.
+enum DiskFate {
+    /// All are as they were.
+    case untouched
+    /// All read as the target: what failed came after that.
+    case reverted
+    /// They differ, or it could not be found out.
+    case unknown
 }

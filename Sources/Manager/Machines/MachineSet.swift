@@ -45,7 +45,7 @@ final class MachineSet {
         snapshotID = id
         guard let store else { return }
         for attempt in attempts {
-            try attempt.prepare(store, first: id)
+            try attempt.prepare(store, first: id, shares: attempts.count)
         }
     }
 
@@ -89,6 +89,7 @@ extension MachineSet {
     /// - Throws: `partial` when less was reached than the settings require.
     func conclude(_ report: TakeReport) throws -> TakeReport {
         hasConcluded = true
+        goOn()
         guard let store, let snapshotID else { return report }
         for attempt in attempts {
             attempt.finish { try store.keepState(snapshotID, attempt.settings.name) }

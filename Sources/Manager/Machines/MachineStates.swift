@@ -43,13 +43,17 @@ struct MachineStates {
 
     /// Removes what belonged to snapshots of a volume that are not there any more. To be called while it is locked.
     func sweep(_ volume: VolumeRow) throws {
-        let store = Store(folder: FileFolder(path: volume.storePath))
+        let folder = FileFolder(path: volume.storePath)
+        guard try folder.isFolder(StoreLayout.machines) else { return }
+        let (store, kept) = (Store(folder: folder), try MachineMarks(context.state).keptMemories)
         // Each state is as large as a VM's memory: what the catalog does not know, the store may.
         let facts = StoreFacts(volume, try context.reader(volume))
-        try store.removeMachines(unless: { id in
-            if try context.catalog.snapshot(id) != nil { return true }
-            return try facts.manifest(id).map { !$0.isDeleted } ?? false
-        })
+        try store.removeMachines(
+            keepingDraftsOf: kept,
+            unless: { id in
+                if try context.catalog.snapshot(id) != nil { return true }
+                return try facts.manifest(id).map { !$0.isDeleted } ?? false
+            })
     }
 }
 

@@ -163,7 +163,7 @@ extension MirrorAcceptService {
         let targets = MirrorTargets(context)
         if let known, let base = order.uuid {
             try targets.rewind(
-                known, greeting, to: try snapshots(known).last { $0.uuid == base }?.id)
+                known, greeting, to: try snapshots(known).last { $0.uuid == base }?.id, uuid: base)
         }
         let report = try ReceiveService(context: context).receive(
             ReceiveRequest(greeting.volume, originPath: origin), from: source,
@@ -193,11 +193,11 @@ extension MirrorAcceptService {
         let volume = try context.volume(greeting.volume)
         let targets = MirrorTargets(context)
         try targets.requireTarget(volume, greeting)
-        try targets.rewind(volume, greeting, to: try row(order, volume))
+        try targets.rewind(volume, greeting, to: try row(order, volume), uuid: order.uuid)
         try hold(order, greeting, owner: owner(greeting))
         try Reconciler(context).withVolume(greeting.volume) { volume in
             try targets.requireTarget(volume, greeting)
-            try targets.follow(volume, greeting)
+            try targets.follow(volume, greeting, at: order.uuid)
         }
     }
 

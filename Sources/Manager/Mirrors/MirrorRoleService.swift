@@ -43,14 +43,28 @@ package struct MirrorRoleService {
         }
     }
 
+    /// What a volume was: what is to be taken for right, and what its store says.
+    private struct Former {
+        var standing: MirrorStanding?
+        var recorded: MirrorStanding?
+        var isDamaged = false
+    }
+
     /// The standing that a volume has; a record that is damaged is written anew.
-    private func standing(_ volume: VolumeRow) throws -> MirrorStanding? {
-        do { return try standings.known(volume) } catch let problem as Problem
-            where problem.isDamage
-        {
+    private func former(_ volume: VolumeRow) throws -> Former {
+        do {
+            return Former(
+                standing: try standings.known(volume), recorded: try standings.recorded(volume))
+        } catch let problem as Problem where problem.isDamage {
             context.note("\(problem.message): it is written anew")
-            return nil
+            return Former(isDamaged: true)
         }
+    }
+
+    /// Has the store say what it said. Where that was damaged, nobody writes to the volume still.
+    private func restore(_ former: Former, of volume: VolumeRow) throws {
+        guard !former.isDamaged else { return }
+        try standings.record(former.recorded, of: volume)
     }
 
     // MARK: Promotion
@@ -64,16 +78,18 @@ package struct MirrorRoleService {
 
     /// What is to be done, decided with the volume's lock.
     private struct Plan {
-        var before: MirrorStanding?
+        var former: Former
         var next: MirrorStanding
         var row: SnapshotRow?
 
+        var before: MirrorStanding? { former.standing }
         var isDone: Bool { before?.role == .primary && before?.generation == next.generation }
     }
 
     private func promote(
         _ name: String, _ chosen: SnapshotRow?, waits: Bool?, isDryRun: Bool
     ) throws -> MirrorRoleReport {
+        if !isDryRun { try endFormerMerge(of: name) }
         let plan = try Reconciler(context).withVolume(name) { volume in
             let plan = try self.plan(volume, chosen)
             // From here on nothing is received. What is promoted as it reads was nobody's copy.
@@ -91,16 +107,16 @@ package struct MirrorRoleService {
         guard !plan.isDone else { return report }
         report.revert =
             try isDryRun
-            ? plan.row.flatMap { try revert(to: $0, waits: waits, isDryRun: true) }
-            : carryOut(plan, of: name, waits: waits)
+            ? revert(plan, of: name, isDryRun: true) : carryOut(plan, of: name, waits: waits)
         return report
     }
 
     private func plan(_ volume: VolumeRow, _ chosen: SnapshotRow?) throws -> Plan {
-        let before = try standing(volume)
+        let former = try former(volume)
+        let before = former.standing
         try requirePromotable(volume, before, chosen)
         let row = try chosen ?? newest(volume, before)
-        return Plan(before: before, next: try promotion(of: volume, before, row), row: row)
+        return Plan(former: former, next: try promotion(of: volume, before, row), row: row)
     }
 
     /// What the volume will be when it is promoted; what it is when it need not be.
@@ -118,11 +134,10 @@ package struct MirrorRoleService {
         // A promotion that was cut is the same one.
         if before?.role != .promoting {
             let number = ([own] + others).map(\.number).max() ?? 0
-            guard number < MirrorGeneration.numberMaximum else {
-                throw Problem(.corrupt, "there are no more generations")
-            }
+            // Another site may say any number, and that shall keep nobody from a promotion.
             next.generation = MirrorGeneration(
-                number: number + 1, promotion: UUID().uuidString.lowercased())
+                number: min(number, MirrorGeneration.numberMaximum - 1) + 1,
+                promotion: UUID().uuidString.lowercased())
         }
         next.snapshot = try row.map {
             try SnapshotIdentity.uuid(
@@ -152,36 +167,96 @@ package struct MirrorRoleService {
             hint: "revert it to another snapshot, which promotes nothing: \(.revert(chosen.id))")
     }
 
-    /// The newest whole copy; of a volume that was demoted, its newest whole snapshot. Nil when it is promoted as it
-    /// reads.
+    /// Of a promotion that was cut the snapshot that it was begun at. Else the newest whole one of the copies and the
+    /// snapshot from which the volume's mirror goes on; of a volume that was demoted, of all. Nil when it is promoted
+    /// as it reads.
     private func newest(_ volume: VolumeRow, _ before: MirrorStanding?) throws -> SnapshotRow? {
         guard before?.role != .primary else { return nil }
-        return try context.catalog.snapshots(volume: volume.record.name).filter { row in
-            row.phase == .present && row.state != .broken
-                && (before?.isDemoted == true || row.manifest.kind == .mirror)
+        let named = try manifest(before?.snapshot, in: volume)?.id
+        let whole = try context.catalog.snapshots(volume: volume.record.name).filter {
+            $0.phase == .present && $0.state != .broken
+        }
+        if before?.role == .promoting, let row = whole.first(where: { $0.id == named }) {
+            return row
+        }
+        return whole.filter {
+            before?.isDemoted == true || $0.manifest.kind == .mirror || $0.id == named
         }.max { $0.ordinal < $1.ordinal }
     }
 
-    private func revert(
-        to row: SnapshotRow, waits: Bool?, isDryRun: Bool
-    ) throws -> RevertItem? {
-        var options = RevertOptions(waits: waits, isDryRun: isDryRun)
+    /// - Parameter uuid: what the snapshot is known by everywhere.
+    private func manifest(_ uuid: String?, in volume: VolumeRow) throws -> SnapshotManifest? {
+        guard let uuid else { return nil }
+        return try context.reader(volume).state().readable.last(where: { manifest in
+            try SnapshotIdentity.uuid(of: manifest, in: volume.record.uuid) == uuid
+        })
+    }
+
+    /// Nil when the volume is to be left as it reads. Its merge is not waited for.
+    private func revert(_ plan: Plan, of name: String, isDryRun: Bool) throws -> RevertItem? {
+        // Cut in mid-merge, the revert is done already, and another one would be refused.
+        guard let row = plan.row, try !reads(name, as: row) else { return nil }
+        var options = RevertOptions(waits: false, isDryRun: isDryRun)
         options.isForMirror = true
         return try RevertService(context: context).revert("\(row.id)", options).items.first
     }
 
-    private func carryOut(_ plan: Plan, of name: String, waits: Bool?) throws -> RevertItem? {
-        let item: RevertItem?
-        do {
-            item = try plan.row.flatMap { try revert(to: $0, waits: waits, isDryRun: false) }
-        } catch {
-            // What is under way goes on when it is promoted again; what was refused leaves all as it was.
-            try? Reconciler(context).withVolume(name) { volume in
-                guard try context.reader(volume).runningRevert() == nil else { return }
-                try standings.record(plan.before, of: volume)
+    /// Whether a merge runs that has the volume read as a snapshot.
+    private func reads(_ name: String, as row: SnapshotRow) throws -> Bool {
+        let running = try context.reader(context.volume(name)).runningRevert()
+        return running?.target == row.ordinal && running?.clone == nil
+    }
+
+    /// Waits for a merge from before a promotion: the volume may have been written to since that revert.
+    private func endFormerMerge(of name: String) throws {
+        // What is damaged is told later.
+        let known = try? standings.recorded(context.volume(name))
+        guard known?.role ?? .target == .target else { return }
+        try endMerge(of: name, waits: true)
+    }
+
+    /// Waits until a volume's merge has ended, if one runs.
+    ///
+    /// - Parameter waits: nil waits where nobody else merges.
+    /// - Returns: whether it has waited.
+    @discardableResult
+    func endMerge(of name: String, waits: Bool?) throws -> Bool {
+        try Reconciler(context).withVolume(name) { volume in
+            guard try context.reader(volume).runningRevert() != nil else { return false }
+            return try context.withSession(volume) { session in
+                guard waits ?? !session.mergesByItself else { return false }
+                try MergeFollower(context).run(session, volume)
+                return true
             }
+        }
+    }
+
+    private func carryOut(_ plan: Plan, of name: String, waits: Bool?) throws -> RevertItem? {
+        var item: RevertItem?
+        do {
+            item = try revert(plan, of: name, isDryRun: false)
+        } catch {
+            try? giveUp(plan, of: name)
             throw error
         }
+        // Before the merge has ended: with the revert the volume reads as what it was promoted at.
+        try conclude(plan, of: name)
+        if try endMerge(of: name, waits: waits) { item?.state = .done }
+        return item
+    }
+
+    /// What was reverted to is promoted, whatever failed after that; what was refused leaves all as it was.
+    private func giveUp(_ plan: Plan, of name: String) throws {
+        if let row = plan.row, try reads(name, as: row) {
+            return try conclude(plan, of: name)
+        }
+        try Reconciler(context).withVolume(name) { volume in
+            guard try context.reader(volume).runningRevert() == nil else { return }
+            try restore(plan.former, of: volume)
+        }
+    }
+
+    private func conclude(_ plan: Plan, of name: String) throws {
         try Reconciler(context).withVolume(name) { try standings.record(plan.next, of: $0) }
         // One that is at work just now asks about the revert.
         try? continueMirrors(of: name)
@@ -191,7 +266,6 @@ package struct MirrorRoleService {
                 + (plan.row.map { ", at snapshot \($0.id)" } ?? "")
                 + ": generation \(plan.next.generation.number)", volume: name,
             snapshot: plan.row?.id)
-        return item
     }
 
     /// The mirrors of a volume that was promoted need no word on its reverts, and do not rest.
@@ -217,7 +291,8 @@ package struct MirrorRoleService {
     ) throws {
         let folder = MirrorFolder(context.state)
         for known in try folder.content().records where known.volume == name {
-            try MirrorService(context: context).withLock(known.name) {
+            // One that is at work sees it by itself, and is no reason to leave out the others.
+            try? MirrorService(context: context).withLock(known.name) {
                 guard var record = try folder.record(known.name) else { return }
                 change(&record)
                 try folder.write(record)
@@ -228,16 +303,18 @@ package struct MirrorRoleService {
     // MARK: Demotion
 
     private func demoteNow(_ name: String, isDryRun: Bool) throws -> MirrorRoleReport {
-        var before: MirrorStanding?
+        var former = Former()
         var next = MirrorStanding(
             role: .target, generation: .first, since: context.clock.now())
         next.isDemoted = true
         var wasThat = false
         try Reconciler(context).withVolume(name) { volume in
-            before = try standing(volume)
+            former = try self.former(volume)
+            let before = former.standing
             next.generation = before?.generation ?? .first
-            // One that is a target and was written to all the same begins anew, too.
-            wasThat = before?.role == .target && before?.isDemoted == true
+            // One that is a target and was written to all the same begins anew, too; and one whose demotion was cut
+            // before what it was is held.
+            wasThat = before?.role == .target && before?.isDemoted == true && before?.kept != nil
             guard !wasThat else { return }
             try requireImage(volume)
             try requireUnwritten(volume)
@@ -245,16 +322,16 @@ package struct MirrorRoleService {
             // Whoever connects from now on can only read; whoever came before is seen now.
             try standings.record(next, of: volume)
             do { try requireUnwritten(volume) } catch {
-                try? standings.record(before, of: volume)
+                try? restore(former, of: volume)
                 throw error
             }
         }
         var report = MirrorRoleReport(
             volume: name, role: .target, generation: next.generation.number,
-            since: wasThat ? before?.since ?? next.since : next.since, wasThat: wasThat,
-            isDryRun: isDryRun)
+            since: wasThat ? former.standing?.since ?? next.since : next.since,
+            wasThat: wasThat, isDryRun: isDryRun)
         guard !wasThat, !isDryRun else { return report }
-        report.snapshot = try keep(name, next, before)
+        report.snapshot = try keep(name, next, former)
         return report
     }
 
@@ -278,27 +355,39 @@ package struct MirrorRoleService {
 
     /// Keeps what a volume is by a snapshot, which is held until somebody releases it.
     private func keep(
-        _ name: String, _ next: MirrorStanding, _ before: MirrorStanding?
+        _ name: String, _ next: MirrorStanding, _ former: Former
     ) throws -> SnapshotID? {
         let words =
             "what volume \(name) was when it was demoted, of generation \(next.generation.number)"
-        let taken: SnapshotID?
+        let taken: SnapshotManifest?
         do {
             taken = try SnapshotService(context: context).take(
                 TakeRequest(volumes: [name], note: words)
-            ).snapshots.first?.manifest.id
+            ).snapshots.first?.manifest
         } catch {
-            try? Reconciler(context).withVolume(name) { try standings.record(before, of: $0) }
+            try? Reconciler(context).withVolume(name) { try restore(former, of: $0) }
             throw error
         }
         try? restMirrors(of: name)
         if let taken {
-            try context.catalog.hold(taken, owner: Self.owner, reason: words)
+            try context.catalog.hold(taken.id, owner: Self.owner, reason: words)
+            try noteKept(taken, of: name)
         }
         try context.log(
             .warning, .mirrorDemoted, "volume \(name) was demoted: it is a mirror's target now",
-            volume: name, snapshot: taken)
-        return taken
+            volume: name, snapshot: taken?.id)
+        return taken?.id
+    }
+
+    /// Only now the demotion is whole.
+    private func noteKept(_ manifest: SnapshotManifest, of name: String) throws {
+        try Reconciler(context).withVolume(name) { volume in
+            guard var standing = try standings.recorded(volume), standing.role == .target,
+                standing.isDemoted == true
+            else { return }
+            standing.kept = try SnapshotIdentity.uuid(of: manifest, in: volume.record.uuid)
+            try standings.record(standing, of: volume)
+        }
     }
 
     /// Whose hold keeps what diverged.

@@ -26,7 +26,10 @@ extension MirrorRun {
         }
         record.peer = offer.standing
         record.isReversed = nil
-        guard let there = offer.standing else { return nil }
+        guard let there = offer.standing else {
+            guard own.isDemoted != true else { throw nobodyWrites(own) }
+            return nil
+        }
         if there.role == .target {
             guard own.isDemoted != true else { throw nobodyWrites(own) }
             guard !own.generation.mayFollow(there.generation) else { return nil }

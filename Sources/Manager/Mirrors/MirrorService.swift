@@ -94,10 +94,10 @@ package struct MirrorService {
         { return nil }
     }
 
-    /// Those that can be read, by name.
     /// The mirrors' names alone.
     func names() throws -> [String] { try folder.content().records.map(\.name) }
 
+    /// Those that can be read, by name.
     package func list() throws -> [MirrorSummary] {
         try folder.content().records.map { try summary(of: $0) }
     }
@@ -179,7 +179,7 @@ extension MirrorService {
                 max(0, context.clock.now().nanoseconds(since: oldest)) / 1_000_000_000
             summary.state = .behind
         }
-        if record.isReversed == true { summary.state = .reversed }
+        if rests(record) { summary.state = .reversed }
         if record.failure != nil {
             summary.state =
                 record.peer?.role == .target || record.peer == nil ? .failing : .promoted
@@ -194,10 +194,19 @@ extension MirrorService {
         return summary
     }
 
+    /// Whether a mirror has nothing to send because its volume follows the target. One that was promoted since does
+    /// not.
+    private func rests(_ record: MirrorRecord) -> Bool {
+        guard record.isReversed == true,
+            let volume = try? context.catalog.volume(named: record.volume)
+        else { return false }
+        return (try? VolumeStandings(context).recorded(volume))?.role == .target
+    }
+
     /// The whole snapshots that were taken since the base.
     private func missing(_ record: MirrorRecord) throws -> [SnapshotRow] {
         // What is taken there comes here.
-        guard record.isReversed != true else { return [] }
+        guard !rests(record) else { return [] }
         return try context.catalog.snapshots(volume: record.volume).filter { row in
             row.phase == .present && row.state != .broken
                 && record.base.map { row.ordinal > $0.ordinal } ?? true

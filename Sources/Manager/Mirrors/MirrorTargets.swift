@@ -44,6 +44,7 @@ struct MirrorTargets {
     func requireTarget(_ volume: VolumeRow, _ greeting: PeerGreeting) throws {
         guard let standing = try standings.known(volume) else { return }
         let name = volume.record.name
+        guard standing.role != .promoting else { throw standings.cut(name) }
         guard standing.role == .target else {
             let number = standing.generation.number
             throw Problem(
@@ -62,7 +63,9 @@ struct MirrorTargets {
     }
 
     /// Notes whose copy the volume is, and that nobody else may write to it.
-    func follow(_ volume: VolumeRow, _ greeting: PeerGreeting) throws {
+    ///
+    /// - Parameter uuid: what the snapshot is known by from which it goes on; nil leaves it.
+    func follow(_ volume: VolumeRow, _ greeting: PeerGreeting, at uuid: String? = nil) throws {
         let before = try standings.known(volume)
         var next = MirrorStanding(
             role: .target, generation: greeting.generation,
@@ -70,20 +73,36 @@ struct MirrorTargets {
                 ? before?.since ?? context.clock.now()
                 : context.clock.now())
         next.source = greeting.source
+        next.snapshot = uuid ?? (before?.role == .target ? before?.snapshot : nil)
         guard next != before else { return }
         try standings.record(next, of: volume)
     }
 
     /// Has a volume that was demoted read as the snapshot from which it goes on. What it was is kept by the snapshot that
     /// the demotion took, and by the safety snapshot.
-    func rewind(_ volume: VolumeRow, _ greeting: PeerGreeting, to id: SnapshotID?) throws {
+    ///
+    /// - Parameter uuid: what the snapshot is known by everywhere.
+    func rewind(
+        _ volume: VolumeRow, _ greeting: PeerGreeting, to id: SnapshotID?, uuid: String?
+    ) throws {
         try requireTarget(volume, greeting)
         guard let id, let standing = try standings.recorded(volume), standing.role == .target,
             standing.isDemoted == true
         else { return }
+        let name = volume.record.name
+        // One that was cut in mid-merge: another one would be refused.
+        try MirrorRoleService(context: context).endMerge(of: name, waits: true)
         var options = RevertOptions(waits: true)
         options.isForMirror = true
         _ = try RevertService(context: context).revert("\(id)", options)
+        // It begins anew once, however many streams are cut before one is whole.
+        try Reconciler(context).withVolume(name) { volume in
+            guard var standing = try standings.recorded(volume), standing.role == .target else {
+                return
+            }
+            (standing.isDemoted, standing.kept, standing.snapshot) = (nil, nil, uuid)
+            try standings.record(standing, of: volume)
+        }
     }
 
     /// Notes that both volumes are written to.

@@ -52,7 +52,7 @@ struct PeerStanding: Hashable, Sendable, Codable {
     var role: MirrorStanding.Role
     var generation: MirrorGeneration
     var since: Timestamp
-    /// The snapshot at which it was promoted.
+    /// The snapshot at which it was promoted; of a target, from which it goes on.
     var snapshot: String?
     /// Whether it reads as what it was when it was demoted.
     var isDemoted: Bool?

@@ -42,9 +42,10 @@ struct VolumeStandings {
         let mirrors = try MirrorFolder(context.state).content().records.filter {
             $0.volume == volume.record.name && $0.volumeUUID == volume.record.uuid
         }
-        guard let since = mirrors.map(\.addedAt).min(),
-            try context.reader(volume).state().readable.allSatisfy({ $0.source == nil })
-        else { return nil }
+        guard let since = mirrors.map(\.addedAt).min() else { return nil }
+        // One without snapshots may be what is about to be mirrored to.
+        let snapshots = try context.reader(volume).state().readable
+        guard !snapshots.isEmpty, snapshots.allSatisfy({ $0.source == nil }) else { return nil }
         return MirrorStanding(role: .primary, generation: .first, since: since)
     }
 
@@ -66,6 +67,19 @@ struct VolumeStandings {
             hint:
                 "mount, export or clone its snapshots; to have it take over from the volume that is mirrored: "
                 + "\(.mirrorPromote(name))")
+    }
+
+    /// - Throws: `refused` of a volume whose promotion was cut: nobody writes to it.
+    func requireNoPromotion(_ volume: VolumeRow) throws {
+        guard try recorded(volume)?.role == .promoting else { return }
+        throw cut(volume.record.name)
+    }
+
+    /// Why nothing is written to a volume whose promotion was cut.
+    func cut(_ name: String) -> Problem {
+        Problem(
+            .refused, "the promotion of volume \(name) was cut: nobody writes to it",
+            hint: "promote it again, which ends it: \(.mirrorPromote(name))")
     }
 
     /// Whether a volume has anything that no snapshot before has: later snapshots, or what was written since. Copies of

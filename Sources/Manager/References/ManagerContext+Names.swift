@@ -81,11 +81,10 @@ extension ManagerContext {
     ///
     /// - Parameter rest: what stood behind the name, with its `@`.
     func noObject(_ name: String, rest: String = "") -> Problem {
-        let candidates = (volumeNames + setNames).map { $0 + rest }
-        return Problem(
+        Problem(
             .notFound, "there is no volume or set \(name)",
             hint: Suggestion.hint(
-                for: name + rest, among: candidates,
+                for: name, among: volumeNames + setNames, before: rest,
                 else: "run \(.volumeList) to see the volumes, \(.listSets) the sets"))
     }
 
@@ -93,11 +92,10 @@ extension ManagerContext {
     ///
     /// - Parameter known: the names that there are.
     func noSnapshot(_ owner: String, named name: String, known: [String]) -> Problem {
-        let candidates = (known + ["latest", "live"]).map { "\(owner)@\($0)" }
-        return Problem(
+        Problem(
             .notFound, "there is no snapshot \(owner)@\(name)",
             hint: Suggestion.hint(
-                for: "\(owner)@\(name)", among: candidates,
+                for: name, among: known + ["latest", "live"], after: "\(owner)@",
                 else: "run \(.list(owner)) to see its snapshots"))
     }
 }

@@ -41,7 +41,10 @@ struct ReferenceResolver {
         switch try target(text) {
         case .snapshot(let row): return row
         case .set(_, let rows):
-            guard rows.count == 1, let row = rows.first else {
+            // What is left of a larger set is not what its name says.
+            guard rows.count == 1, let row = rows.first,
+                row.manifest.setVolumes?.count ?? 1 <= 1
+            else {
                 let names = rows.map { "\($0.id) (\($0.volume))" }.joined(separator: ", ")
                 throw Problem(
                     .usage, "`\(text)` is a set, and not a single snapshot",
@@ -150,9 +153,9 @@ extension ReferenceResolver {
         let found: SetRow?
         switch selector {
         case .id(let id):
-            found = try catalog.set(SetID(rawValue: id.rawValue)).flatMap {
-                $0.name == name ? $0 : nil
-            }
+            throw Problem(
+                .usage, "`\(text)` could be snapshot \(id) or set:\(id)",
+                hint: "write \(id) or set:\(id)")
         case .name(let word): found = try set(name, withSnapshotNamed: word, text)
         case .latest: found = try catalog.latestWholeSet(named: name, notAfter: nil)
         case .olderThan(let seconds):

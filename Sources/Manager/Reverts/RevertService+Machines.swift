@@ -1,6 +1,7 @@
 internal import Catalog
 internal import Settings
 package import SnapshotModel
+internal import VolumeAccess
 
 /// A VM that went back with its disks.
 package struct MachineRevertItem: Hashable, Sendable {
@@ -60,16 +61,91 @@ extension RevertService {
         report.steps = steps
         guard !options.isDryRun else { return report }
         try context.end.check()
+        let before = try newestReverts(of: report.items.map(\.volume))
+        var hasBegun = false
         do {
             for machine in machines { try machine.leave(keepsState: !options.skipsSafety) }
-            report = try revert(options)
+            hasBegun = true
+            // A merge need not have ended before its volume is of use.
+            var first = options
+            if options.waits == true { first.waits = nil }
+            report = try revert(first)
         } catch {
-            var problem = Problem(error)
-            for machine in machines.reversed() { problem = machine.goOnAfterFailure(problem) }
-            throw problem
+            throw settle(machines, after: Problem(error), report, hasBegun ? before : nil)
         }
         report.steps = steps
-        report.machines = try machines.map { try $0.comeBack(report) }
+        // Each is tried, whatever becomes of the others.
+        let results: [Result<MachineRevertItem, any Error>] = machines.map { machine in
+            Result { try machine.comeBack(report) }
+        }
+        report.machines = try results.map { try $0.get() }
+        if options.waits == true { try followMerges(&report) }
         return report
+    }
+
+    private func followMerges(_ report: inout RevertReport) throws {
+        for index in report.items.indices where report.items[index].state != .done {
+            let volume = try context.volume(report.items[index].volume)
+            try context.withSession(volume) { try MergeFollower(context).run($0, volume) }
+            report.items[index].state = .done
+        }
+    }
+
+    private func newestReverts(of volumes: [String]) throws -> [String: Int64] {
+        var newest: [String: Int64] = [:]
+        for name in volumes {
+            newest[name] = try context.catalog.reverts(volume: name).last?.id.rawValue ?? 0
+        }
+        return newest
+    }
+
+    /// - Parameters:
+    ///   - preview: of the disks.
+    ///   - before: the newest revert of each volume before this one; nil when this one was not begun.
+    private func settle(
+        _ machines: [MachineRevert], after failure: Problem, _ preview: RevertReport,
+        _ before: [String: Int64]?
+    ) -> Problem {
+        var failure = failure
+        var report = preview
+        var isKnown = true
+        // By volume.
+        var newer: [String: [RevertRow]] = [:]
+        if let before {
+            do {
+                // What the stores say counts: an error may have come after the commit.
+                let volumes = try report.items.map { try context.volume($0.volume) }
+                try Reconciler(context).settleQuietly(volumes)
+                for index in report.items.indices {
+                    let name = report.items[index].volume
+                    let rows = try context.catalog.reverts(volume: name)
+                        .filter { $0.id.rawValue > before[name] ?? 0 }
+                    newer[name] = rows
+                    report.items[index].safety = rows.last?.safetySnapshot
+                }
+            } catch { isKnown = false }
+        }
+        for machine in machines.reversed() {
+            let rows = machine.settings.volumes.map { newer[$0] ?? [] }
+            let fate: DiskFate =
+                if !isKnown {
+                    .unknown
+                } else if rows.allSatisfy(\.isEmpty) {
+                    .untouched
+                } else if rows.allSatisfy({ Self.isCommitted($0, report) }) {
+                    .reverted
+                } else {
+                    .unknown
+                }
+            failure = machine.settle(after: failure, fate, report)
+        }
+        return failure
+    }
+
+    private static func isCommitted(_ reverts: [RevertRow], _ report: RevertReport) -> Bool {
+        guard let revert = reverts.last, reverts.count == 1, let state = revert.state,
+            state != .cancelled
+        else { return false }
+        return report.items.contains { $0.volume == revert.volume && $0.target == revert.snapshot }
     }
 }

@@ -203,6 +203,7 @@ package struct RevertService {
                     .corrupt, "set \(set.id) has two snapshots of one volume",
                     hint: "run \(.check())")
             }
+            try RevertedSet(context).require(set, rows, reference)
             return (set, rows)
         case .live, .liveSet:
             throw Problem(

@@ -9,10 +9,11 @@ struct SetExpansion {
 
     /// The request with volumes alone.
     ///
-    /// - Throws: `usage` when a set is named beside something else.
+    /// - Throws: `usage` when a set is named beside something else, or its name is given to other volumes.
     func expanded(_ request: TakeRequest) throws -> TakeRequest {
         let groups = try request.volumes.compactMap { try group($0) }
         guard let group = groups.first else {
+            try requireOwnName(request)
             tellOfHooks(request)
             return request
         }
@@ -43,6 +44,19 @@ struct SetExpansion {
             "there is no volume \(name), and no set of the settings: sets that were taken have "
                 + "the name",
             hint: "name the volumes with --set \(name), or write a table [sets.\(name)]")
+    }
+
+    /// By its name, a set of the settings must be found with its own volumes.
+    private func requireOwnName(_ request: TakeRequest) throws {
+        guard let name = request.setName, let group = (try? context.settings.get())?.groups[name],
+            Set(group.volumes) != Set(request.volumes)
+        else { return }
+        throw Problem(
+            .usage,
+            "`--set \(name)` is the \(group.noun) \(name) of the settings, which is of "
+                + "\(group.volumes.joined(separator: ", "))",
+            hint: "choose another name for these volumes, or take its snapshot: "
+                + "\(.snapshot(name))")
     }
 
     /// The volumes alone do not make it the set's snapshot.

@@ -7,10 +7,11 @@ internal import Stream
 package struct ShowService {
     let context: ManagerContext
 
-    /// A set of several snapshots; nil when the reference names one snapshot.
+    /// A set of several volumes, of which some may have no snapshot any more; nil when the reference names one
+    /// snapshot.
     package func set(_ reference: String) throws -> SetDetails? {
         guard case .set(let set, let rows) = try ReferenceResolver(context).target(reference),
-            rows.count > 1
+            rows.count > 1 || rows.first?.manifest.setVolumes?.count ?? 1 > 1
         else { return nil }
         try Reconciler(context).tidy(Set(rows.map(\.volume)).sorted())
         let present = Set(rows.map(\.volume))

@@ -53,14 +53,27 @@ struct ReceiveCheck {
         guard let manifest = known[base.uuid] else { throw missing(base) }
         guard try receiver.isUnchanged(since: manifest) else {
             if let problem = try laterProblem(base, than: manifest) { throw problem }
-            let isTarget = try VolumeStandings(context).recorded(volume)?.role == .target
+            let standing = try VolumeStandings(context).recorded(volume)
             throw Problem(
                 .refused,
                 "volume \(name) has been written to since snapshot \(manifest.id), on which the stream builds",
-                hint: isTarget
-                    ? "have it follow its mirror again, which keeps what it is: \(.mirrorDemote(name))"
-                    : "have it read as that again, then send again: \(.revert(manifest.id))")
+                hint: followingHint(standing, manifest))
         }
+    }
+
+    private func followingHint(
+        _ standing: MirrorStanding?, _ manifest: SnapshotManifest
+    ) -> Advice {
+        guard let standing, standing.role == .target else {
+            return "have it read as that again, then send again: \(.revert(manifest.id))"
+        }
+        guard standing.isDemoted == true else {
+            return
+                "have it follow its mirror again, which keeps what it is: \(.mirrorDemote(name))"
+        }
+        return
+            "run a mirror of this version to it, which begins from there; or have it be the primary: "
+            + "\(.mirrorPromote(name))"
     }
 
     /// What a copy says that is further than the stream's beginning and has lost snapshots in between, which nobody

@@ -127,7 +127,10 @@ extension ReceiveRun {
         let name = try freeName(snapshot)
         return try context.catalog.atomically("giving out an id") {
             var description = SnapshotDescription(
-                kind: .mirror, consistency: snapshot.consistency, name: name,
+                kind: .mirror,
+                // Memory does not come along.
+                consistency: snapshot.consistency == .vm ? .crash : snapshot.consistency,
+                name: name,
                 tags: snapshot.labels.tags.filter { !$0.isEmpty }, note: snapshot.labels.note,
                 source: SnapshotSource(
                     volume: reader.volume.uuid, snapshot: snapshot.uuid, id: snapshot.id,

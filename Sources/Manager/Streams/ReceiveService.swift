@@ -74,7 +74,11 @@ package struct ReceiveService {
         if isNew { try create(request, reader.volume, first) }
         return try Reconciler(context).withVolume(request.volume) { volume in
             try context.prepareStore(volume)
-            try visit?.begin(volume)
+            if let visit {
+                try visit.begin(volume)
+            } else {
+                try VolumeStandings(context).requireNoPromotion(volume)
+            }
             let receiver = try context.driver(of: volume).receiver(of: volume.place)
             defer { receiver.close() }
             for warning in receiver.warnings {

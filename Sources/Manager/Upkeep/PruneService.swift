@@ -20,7 +20,16 @@ package struct PruneService {
     package func prune(
         _ names: [String], isDryRun: Bool, explains: Bool = false, acceptsClock: Bool = false
     ) throws -> PruneReport {
-        let volumes = try context.volumes(context.members(of: names))
+        let names = try context.members(of: names)
+        return try prune(
+            volumes: names, isDryRun: isDryRun, explains: explains, acceptsClock: acceptsClock)
+    }
+
+    /// - Parameter volumes: names of volumes alone; none for all.
+    private func prune(
+        volumes names: [String], isDryRun: Bool, explains: Bool = false, acceptsClock: Bool = false
+    ) throws -> PruneReport {
+        let volumes = try context.volumes(names)
         return try context.asJob(.prune, of: volumes.map(\.record.name)) { context in
             try PruneService(context: context).prune(
                 volumes, isDryRun: isDryRun, explains: explains, acceptsClock: acceptsClock)
@@ -65,10 +74,11 @@ package struct PruneService {
             before: settings.defaults.events.before(moment), keeping: Self.eventCount)
     }
 
-    /// As ``prune(_:isDryRun:explains:)``; nil when another one is at work.
+    /// As ``prune(_:isDryRun:explains:acceptsClock:)``, of volumes alone: a set that has a volume's name, too, is
+    /// no reason not to prune it. Nil when another one is at work.
     func pruneUnlessBusy(_ names: [String]) throws -> PruneReport? {
         do {
-            return try prune(names, isDryRun: false)
+            return try prune(volumes: names, isDryRun: false)
         } catch let problem as Problem where problem.code == .locked {
             return nil
         }

@@ -79,6 +79,8 @@ package struct MachineRecord: Hashable, Sendable, Codable {
     package var method: String?
     /// Its memory and devices; nil when they were not saved.
     package var state: StoredMachineState?
+    /// The UUIDs of its volumes then; nil when they were not known.
+    package var disks: [String]?
 
     package init(name: String, level: Consistency = .crash, reason: String? = nil) {
         self.name = name
@@ -90,13 +92,16 @@ package struct MachineRecord: Hashable, Sendable, Codable {
         case name, level, reason
         case downtimeMicroseconds = "downtime_us"
         case frozenMicroseconds = "frozen_us"
-        case method, state
+        case method, state, disks
     }
 
     fileprivate var flaw: String? {
         guard VolumeRecord.isValidName(name) else { return "it has a VM without a name" }
         guard (downtimeMicroseconds ?? 0) >= 0, (frozenMicroseconds ?? 0) >= 0 else {
             return "the times of VM \(name) are none"
+        }
+        guard (disks ?? []).count <= TextBounds.setVolumeCount else {
+            return "VM \(name) has more disks than any has"
         }
         guard let state else { return nil }
         let isDigest =

@@ -48,10 +48,13 @@ package struct MirrorStanding: Hashable, Sendable, Codable {
     package var since: Timestamp
     /// Of a target, the UUID of the volume whose copy it is, as far as that is known.
     package var source: String?
-    /// Of what was promoted, the snapshot that it was promoted at, by what that is known by everywhere.
+    /// Of what was promoted, the snapshot that it was promoted at, and of a target the one from which it goes on, by
+    /// what that is known by everywhere.
     package var snapshot: String?
     /// Of a target: whether it still reads as what it was when it was demoted, and nothing was received since.
     package var isDemoted: Bool?
+    /// Of a target that was demoted, the snapshot that keeps what it was; nil until that is held.
+    package var kept: String?
     /// Another volume that was written to as well.
     package var rival: MirrorRival?
 
@@ -64,7 +67,7 @@ package struct MirrorStanding: Hashable, Sendable, Codable {
     /// What in it no snapmgr has written; nil when there is nothing.
     package var flaw: String? {
         if let flaw = generation.flaw { return flaw }
-        guard [source, snapshot].compactMap({ $0 }).allSatisfy(TextBounds.isUUID) else {
+        guard [source, snapshot, kept].compactMap({ $0 }).allSatisfy(TextBounds.isUUID) else {
             return "it names what cannot be a volume or a snapshot"
         }
         return rival?.flaw

@@ -79,14 +79,17 @@ extension Store {
     /// Removes what belongs to snapshots that are not there any more, and what a crash has left unfinished. To be
     /// called while nobody takes or reverts to one.
     ///
-    /// - Parameter isThere: whether a snapshot is.
+    /// - Parameters:
+    ///   - kept: the VMs whose unfinished states stay: they may be all that there is of their memory.
+    ///   - isThere: whether a snapshot is.
     package func removeMachines(
-        unless isThere: (SnapshotID) throws -> Bool
+        keepingDraftsOf kept: Set<String> = [], unless isThere: (SnapshotID) throws -> Bool
     ) throws {
         guard try folder.isFolder(StoreLayout.machines) else { return }
         for name in try folder.list(StoreLayout.machines) {
             guard let id = StoreLayout.machinesSnapshot(of: name),
-                try name.hasSuffix(StoreLayout.draftSuffix) || !isThere(id)
+                try name.hasSuffix(StoreLayout.draftSuffix) || !isThere(id),
+                !kept.contains(where: { StoreLayout.isDraft(name, of: $0) })
             else { continue }
             try folder.removeFile("\(StoreLayout.machines)/\(name)")
         }

@@ -18,6 +18,11 @@ extension StoreLayout {
         "\(beginning(id))-\(machine)\(stateSuffix)"
     }
 
+    /// Whether a name in the folder may be that of a VM's unfinished state.
+    static func isDraft(_ name: String, of machine: String) -> Bool {
+        name.hasSuffix("-\(machine)\(stateSuffix)\(draftSuffix)")
+    }
+
     /// Reads the name of a file in the folder back; nil when it is none of ours.
     static func machinesSnapshot(of name: String) -> SnapshotID? {
         let whole = name.hasSuffix(draftSuffix) ? name.dropLast(draftSuffix.count) : name[...]

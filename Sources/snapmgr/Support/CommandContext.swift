@@ -49,6 +49,12 @@ struct CommandContext {
     private let settingsSource: SettingsSource
 
     init(_ global: GlobalOptions) throws {
+        // What was meant for another machine must not be done on this one.
+        guard global.host == nil else {
+            throw Problem(
+                .usage, "--host is not understood as it is written",
+                hint: "write --host HOST or --host=HOST, before any --")
+        }
         self.global = global
         environment = Self.readEnvironment()
         terminal = Terminal(global, environment: environment)

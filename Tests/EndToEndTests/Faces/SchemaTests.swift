@@ -30,7 +30,7 @@ extension ScheduledTests {
 
         /// What needs a kernel's devices, root, or a second site: checked where that is.
         private static let elsewhere: Set<String> = [
-            "activate", "mount", "umount", "restore", "status-hosts",
+            "activate", "mount", "umount", "restore", "status-hosts", "mirror-verify",
         ]
 
         @Test("each document has its schema, and is as that says", .timeLimit(.minutes(5)))
@@ -45,6 +45,7 @@ extension ScheduledTests {
             try streams(&scene)
             try mirrors(&scene)
             try settings(&scene)
+            try machines(&scene)
             try volumes(&scene)
             try scene.check("error", "lst", status: 2)
             try scene.check("error", "show 999", status: 4)
@@ -128,6 +129,8 @@ extension ScheduledTests {
             try scene.check("status", "status logs")
             try scene.check("mirror-remove", "mirror remove away")
             try scene.check("mirror-run", "mirror run --due")
+            try scene.check("mirror-promote", "mirror promote logs --dry-run")
+            try scene.check("mirror-demote", "mirror demote logs --dry-run")
         }
 
         private func settings(_ scene: inout Scene) throws {
@@ -149,6 +152,18 @@ extension ScheduledTests {
             try scene.check("prune", "--config c.toml prune --dry-run --explain")
             try scene.check("tick", "--config c.toml tick")
             try scene.check("setup", "--config c.toml setup more.img --dry-run")
+        }
+
+        private func machines(_ scene: inout Scene) throws {
+            let text = """
+                [volumes.data]
+                [vm.web]
+                volumes = ["data"]
+                qmp = "/nonexistent/web.qmp"
+                """
+            try Data(text.utf8).write(to: URL(filePath: scene.harness.folder + "/vm.toml"))
+            try scene.check("vm-list", "--config vm.toml vm list")
+            try scene.check("vm-show", "--config vm.toml vm show web")
         }
 
         private func volumes(_ scene: inout Scene) throws {

@@ -61,6 +61,20 @@ extension ServedTests {
             _ = try succeed("$S send brought@latest | $R receive back --origin back.img")
         }
 
+        @Test("what a command there does not read stays for the next one here")
+        func unread() throws {
+            let output = try succeed(
+                "printf 'one\\ntwo\\n' | { $R list >/dev/null 2>&1 || :; cat; }")
+            #expect(output.contains("one\ntwo"), "\(output)")
+        }
+
+        @Test("a host without snapmgr is told apart from one that is not reached")
+        func notInstalled() throws {
+            let result = try shell("SNAPMGR_REMOTE_PROGRAM=/nonexistent/snapmgr $R list")
+            #expect(result.status == 5)
+            #expect(result.errors.contains("snapmgr cannot be run on far"), "\(result.errors)")
+        }
+
         @Test("a signal interrupts the command there")
         func interrupted() throws {
             _ = try succeed("$R volume create disk --origin disk.img --create-size 1M")

@@ -9,6 +9,9 @@ extension ServedTests {
         private func verify(_ sites: TwoSites, _ options: String = "") throws -> [String: Any] {
             let result = try sites.shell("$S mirror verify off --json \(options)")
             guard [0, 1].contains(result.status) else { throw Problem(.failed, result.errors) }
+            let flaws = try JSONSchema(named: "mirror-verify")
+                .flaws(of: try JSONDocument(result.output))
+            #expect(flaws.isEmpty, "\(flaws)")
             let document = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
             let verify = (document as? [String: Any])?["verify"] as? [String: Any] ?? [:]
             #expect(verify["same"] as? Bool == (result.status == 0), "\(result.errors)")

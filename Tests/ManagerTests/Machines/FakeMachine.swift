@@ -103,6 +103,8 @@ private final class MachineBox: Sendable {
                 let body = answer.withLock { $0 }
                 let bytes = body?(String(decoding: line, as: UTF8.self)) ?? []
                 if !bytes.isEmpty, (try? socket.send(bytes.span.bytes)) == nil { return }
+                // As QEMU does that ends; this one goes on to listen.
+                if String(decoding: line, as: UTF8.self).contains("\"execute\":\"quit\"") { return }
             }
         }
     }

@@ -1,3 +1,4 @@
+import Catalog
 import SnapshotModel
 import StoreFormat
 import System
@@ -27,9 +28,13 @@ struct MirrorRoleTests {
     private var store: Store { Store(folder: FileFolder(path: scene.fixture.storePath("b"))) }
     private var roles: MirrorRoleService { scene.manager.mirrorRoles }
 
-    private func record(_ role: MirrorStanding.Role, _ generation: MirrorGeneration) throws {
-        try store.writeMirrorStanding(
-            MirrorStanding(role: role, generation: generation, since: scene.fixture.clock.now()))
+    private func record(
+        _ role: MirrorStanding.Role, _ generation: MirrorGeneration, at snapshot: SnapshotID? = nil
+    ) throws {
+        var standing = MirrorStanding(
+            role: role, generation: generation, since: scene.fixture.clock.now())
+        standing.snapshot = try snapshot.flatMap { try scene.manager.details.show("\($0)").uuid }
+        try store.writeMirrorStanding(standing)
     }
 
     private func standing() throws -> MirrorStanding { try #require(try store.mirrorStanding()) }
@@ -118,6 +123,49 @@ struct MirrorRoleTests {
         let kept = try #require(try roles.demote("b", isDryRun: false).snapshot)
         #expect(try scene.content(of: kept, in: "b") == content)
         #expect(try standing().isDemoted == true)
+        // By hand it takes nothing still, and another demotion would not help.
+        #expect(scene.refusal(stream)?.hint?.remedies == [.mirrorPromote("b")])
+    }
+
+    @Test("what was demoted reads once as what it goes on from, however many streams are cut")
+    func rewound() throws {
+        _ = try roles.promote("b", isDryRun: false)
+        try scene.fixture.write(7, to: 20..<24, of: "b")
+        _ = try roles.demote("b", isDryRun: false)
+        let context = roles.context
+        let uuid = try scene.manager.details.show("\(second)").uuid
+        let greeting = PeerGreeting(
+            version: 1, mirror: "off", volume: "b", source: "a1", sourceName: "a", base: uuid,
+            isPreview: false,
+            standing: PeerStanding(
+                MirrorStanding(
+                    role: .primary, generation: MirrorGeneration(number: 2, promotion: "2f"),
+                    since: scene.fixture.clock.now())))
+        try MirrorTargets(context).rewind(context.volume("b"), greeting, to: second, uuid: uuid)
+        let begun = try standing()
+        #expect(begun.isDemoted == nil && begun.kept == nil && begun.snapshot == uuid)
+        #expect(try scene.fixture.content(of: "b") == scene.content(of: second, in: "b"))
+    }
+
+    @Test("a volume without snapshots may be mirrored to, though a mirror is to send from it")
+    func empty() throws {
+        try scene.fixture.makeVolume("c")
+        _ = try scene.manager.mirrors.add(
+            MirrorRequest("off", volume: "c", target: "ssh://other/copy"), isDryRun: false)
+        let context = roles.context
+        #expect(try VolumeStandings(context).known(context.volume("c")) == nil)
+        try scene.fixture.snapshot("c")
+        #expect(try VolumeStandings(context).known(context.volume("c"))?.role == .primary)
+    }
+
+    @Test("a volume whose promotion was cut takes no stream by hand")
+    func cutTakesNothing() throws {
+        let third = try scene.snapshot(3, 8..<12)
+        let stream = try scene.send(third, from: scene.ids("a")[1])
+        try record(.promoting, MirrorGeneration(number: 4, promotion: "4f"))
+        let refusal = scene.refusal(stream)
+        #expect(refusal?.code == .refused)
+        #expect(refusal?.hint?.remedies == [.mirrorPromote("b")])
     }
 
     @Test("a promotion that was cut is ended by the next one, as the same generation")
@@ -128,6 +176,47 @@ struct MirrorRoleTests {
         #expect(warnings.contains { $0.contains("promote it again") })
         #expect(try roles.promote("b", isDryRun: false).generation == 4)
         #expect(try standing().generation == generation && standing().role == .primary)
+    }
+
+    @Test("a promotion that was cut in mid-merge is ended at the snapshot that it was begun at")
+    func cutInMerge() throws {
+        var options = RevertOptions(waits: false)
+        options.isForMirror = true
+        _ = try scene.manager.reverts.revert("\(first)", options)
+        try record(.promoting, MirrorGeneration(number: 4, promotion: "4f"), at: first)
+        let report = try roles.promote("b", isDryRun: false)
+        #expect(report.snapshot == first && report.generation == 4)
+        #expect(try standing().role == .primary)
+        #expect(try scene.fixture.content(of: "b") == scene.content(of: first, in: "b"))
+    }
+
+    @Test("a target that goes on from a snapshot of its own is promoted at that")
+    func ownBase() throws {
+        let own = try scene.fixture.snapshot("b")[0]
+        try record(.target, .first, at: own)
+        #expect(try roles.promote("b", isDryRun: false).snapshot == own)
+    }
+
+    @Test("a demotion that was cut before what it was is held is done again, and once")
+    func cutDemotion() throws {
+        var begun = MirrorStanding(
+            role: .target, generation: .first, since: scene.fixture.clock.now())
+        begun.isDemoted = true
+        try store.writeMirrorStanding(begun)
+        let report = try roles.demote("b", isDryRun: false)
+        #expect(!report.wasThat && report.snapshot != nil)
+        #expect(
+            try scene.manager.holds.list().filter { $0.owner == "mirror demote" }.count == 1)
+        #expect(try standing().kept != nil)
+        #expect(try roles.demote("b", isDryRun: false).wasThat)
+    }
+
+    @Test("another site that says the highest generation keeps nobody from a promotion")
+    func highest() throws {
+        let highest = MirrorGeneration.numberMaximum
+        try record(.target, MirrorGeneration(number: highest, promotion: "9f"))
+        #expect(try roles.promote("b", isDryRun: false).generation == highest)
+        #expect(try standing().generation.promotion != "9f")
     }
 
     @Test("a promotion whose revert is refused leaves a target")

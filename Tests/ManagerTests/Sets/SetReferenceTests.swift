@@ -37,7 +37,7 @@ import Testing
         return nil
     }
 
-    @Test("a set of the settings is taken by its name, and found by age, time, name and number")
+    @Test("a set of the settings is taken by its name, and found by age, time and name")
     func finds() throws {
         let manager = manager()
         let first = try take(manager, name: "before")
@@ -45,11 +45,13 @@ import Testing
         let second = try take(manager)
         for (text, expected) in [
             ("vm1@latest", second), ("vm1@1h", first), ("vm1@before", first),
-            ("vm1@\(first)", first), ("vm1@2026-11-22T12:59", first), ("set:vm1@latest", second),
+            ("vm1@2026-11-22T12:59", first), ("set:vm1@latest", second),
         ] {
             #expect(try manager.details.set(text)?.set.id == expected, "\(text)")
         }
-        for text in ["vm1@9", "vm1@3h", "vm1@none", "vm1@2020-01-01", "vm2@latest"] {
+        let number = problem { _ = try manager.details.set("vm1@7") }
+        #expect(number?.code == .usage && number?.hint?.description == "write 7 or set:7")
+        for text in ["vm1@3h", "vm1@none", "vm1@2020-01-01", "vm2@latest"] {
             #expect(problem { _ = try manager.details.set(text) }?.code == .notFound, "\(text)")
         }
     }
@@ -62,9 +64,17 @@ import Testing
         let cut = try #require(try manager.details.set("vm1@cut")?.set.snapshots.first)
         _ = try manager.deletions.delete(["\(cut)"], isDryRun: false)
         #expect(try manager.details.set("vm1@latest")?.set.id == first)
-        // One is left of it, which is a snapshot.
-        #expect(try manager.details.set("set:\(second)") == nil)
-        #expect(try manager.details.show("vm1@cut").summary.manifest.setID == second)
+        // One is left of it, which is no snapshot of the set.
+        let details = try #require(try manager.details.set("set:\(second)"))
+        #expect(details.snapshots.count == 1 && details.missing.count == 1)
+        let left = try #require(details.set.snapshots.first)
+        let shown = problem { _ = try manager.details.show("vm1@cut") }
+        #expect(shown?.code == .usage)
+        for options in [RevertOptions(), RevertOptions(isDryRun: true)] {
+            let revert = problem { _ = try manager.reverts.revert("vm1@cut", options) }
+            #expect(revert?.code == .refused)
+            #expect(revert?.hint?.description.contains("\(left) (") == true)
+        }
     }
 
     @Test("a set is listed, held, deleted, compared and reverted as a volume is")
@@ -138,6 +148,32 @@ import Testing
         #expect(try fixture.list().isEmpty)
     }
 
+    @Test("a set's name is that of its volumes: others are not taken by it, nor reverted")
+    func otherVolumes() throws {
+        let plain = fixture.manager
+        let request = TakeRequest(volumes: ["boot"], setName: "vm1")
+        #expect(problem { _ = try manager().snapshots.take(request) }?.code == .usage)
+        let set = try #require(try plain.snapshots.take(request).set)
+        let named = problem {
+            _ = try manager().reverts.revert("vm1@latest", RevertOptions(isDryRun: true))
+        }
+        #expect(named?.code == .refused && named?.message.contains("boot, logs") == true)
+        #expect(named?.hint?.description.contains("set:\(set)") == true)
+        let numbered = try manager().reverts.revert("set:\(set)", RevertOptions(isDryRun: true))
+        #expect(numbered.items.map(\.volume) == ["boot"])
+    }
+
+    @Test("by the name of its snapshots, only a set is found of which all have the name")
+    func renamed() throws {
+        let manager = manager()
+        try take(manager, name: "before")
+        let id = try #require(try manager.details.set("vm1@before")?.set.snapshots.first)
+        _ = try manager.labels.modify(LabelRequest(["\(id)"], name: "other"))
+        for text in ["vm1@before", "vm1@other"] {
+            #expect(problem { _ = try manager.details.set(text) }?.code == .notFound, "\(text)")
+        }
+    }
+
     @Test("what was nearly right is proposed: volumes, sets, and snapshots' names")
     func suggestions() throws {
         let manager = manager()
@@ -152,6 +188,8 @@ import Testing
         }
         let volume = problem { _ = try manager.volumes.show("logz") }
         #expect(volume?.hint?.description.contains("did you mean `logs`?") == true)
+        let short = problem { _ = try manager.details.show("xyz@latest") }
+        #expect(short?.hint?.description.contains("did you mean") == false)
         let far = problem { _ = try manager.volumes.show("something") }
         #expect(far?.hint?.description.contains("did you mean") == false)
         let set = problem { _ = try manager.volumes.show("vm1") }

@@ -280,6 +280,24 @@ struct TickTests {
         #expect(try fixture.list().map(\.id.rawValue) == [4])
     }
 
+    @Test("a set that has a volume's name, too, keeps no schedule from pruning the volume")
+    func namesake() throws {
+        let week = [KeepRule.within(CalendarSpan(days: 7))]
+        let roomy = settings(rules: week)
+        try tick(roomy)
+        for byte in 1...4 {
+            try tick(roomy, after: 15)
+            try fixture.write(UInt8(byte), to: 0..<8, of: "a")
+        }
+        var tight = settings(rules: week, floor: .bytes(1 << 60), below: .prune)
+        tight.sets["a"] = SetSettings(
+            name: "a", volumes: ["b"], schedules: [], policy: nil, hooks: [])
+        fixture.clock.advance(bySeconds: 900)
+        let report = try manager(tight).ticks.tick(prunes: false, isDryRun: false)
+        #expect(report.failures.map(\.code) == [.noSpace])
+        #expect(try fixture.list().map(\.id.rawValue) == [4])
+    }
+
     @Test("that nothing is due is known without a catalog that is open for writing")
     func idle() throws {
         let settings = settings()

@@ -18,7 +18,7 @@ final class MirrorDigestService {
     /// - Throws: `notFound` when there is no such snapshot.
     func digests(_ order: PeerOrder, of name: String) throws -> [String] {
         if open?.uuid != order.uuid { try begin(order, name) }
-        guard let open else { throw Problem.noVolume(name) }
+        guard let open else { throw context.noVolume(name) }
         try context.end.check()
         let (range, unit) = try ViewDigests.range(
             order.offset, order.length, unit: order.unit, in: open.bytes)

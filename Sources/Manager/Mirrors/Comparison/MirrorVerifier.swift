@@ -90,23 +90,32 @@ final class MirrorVerifier {
     ) throws -> [Range<Int>] {
         let meter = TransferMeter(
             context, .checking, record.volume, totalBytes: manifest.volumeBytes)
-        var differing: [Range<Int>] = []
+        // What is not looked at any closer is put together at once: of that there may be any number.
+        var (differing, others): ([Range<Int>], [Range<Int>]) = ([], [])
         let size = ViewDigests.segmentBytes
         for start in stride(from: 0, to: manifest.volumeBytes, by: size) {
             try context.end.check()
             let segment = start..<min(manifest.volumeBytes, start.addingClamped(size))
-            differing += try differences(
+            for part in try differences(
                 in: segment, unit: ViewDigests.unitBytes, uuid, digests, peer)
+            {
+                if differing.count < Self.lookMaximum {
+                    differing.append(part)
+                } else {
+                    Self.append(part, to: &others)
+                }
+            }
             meter.add(segment.count)
         }
         var found: [Range<Int>] = []
-        for (number, range) in differing.enumerated() {
-            let small =
-                number < Self.lookMaximum
-                ? try differences(
-                    in: range, unit: ViewDigests.smallUnitBytes, uuid, digests, peer) : [range]
-            for part in small { Self.append(part, to: &found) }
+        for range in differing {
+            for part in try differences(
+                in: range, unit: ViewDigests.smallUnitBytes, uuid, digests, peer)
+            {
+                Self.append(part, to: &found)
+            }
         }
+        for part in others { Self.append(part, to: &found) }
         return found
     }
 

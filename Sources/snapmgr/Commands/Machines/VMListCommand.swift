@@ -27,7 +27,7 @@ struct VMListCommand: ManagerCommand {
                         machine.latestStateAt.map { display.time($0) } ?? "",
                         machine.volumes.joined(separator: ", "),
                     ]
-                }, heading: context.terminal.bold)
+                }, on: context.terminal)
         }
     }
 }
