@@ -1,9 +1,10 @@
 #!/bin/bash
-# The walks of docs/architecture.md name types that are there, and at most 20 each: they are for readers
-# who come anew.
+# The walks of docs/architecture.md name types that are there, and at most 20 each, and the page stays one that is
+# read at once: it is for readers who come anew. What each part does stands in docs/parts.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 maximum=20
+lines=330
 types=$(grep -rhoE '^ *((package|private|fileprivate|final|indirect) )*(struct|class|enum|protocol) [A-Z][A-Za-z]+' \
     --include='*.swift' Sources | awk '{ print $NF }' | sort -u)
 walks=$(awk '/^## /{ walk = "" } /^## Four walks/{ on = 1; next } /^## /{ on = 0 }
@@ -11,6 +12,10 @@ walks=$(awk '/^## /{ walk = "" } /^## Four walks/{ on = 1; next } /^## /{ on = 0
     docs/architecture.md)
 [[ -n $walks ]] || { echo 'docs/architecture.md has no walks' >&2; exit 1; }
 status=0
+if (($(wc -l <docs/architecture.md) > lines)); then
+    echo "docs/architecture.md has more than $lines lines: move what is of one part to docs/parts.md" >&2
+    status=1
+fi
 while read -r walk; do
     # A word with two capitals in it, or one of those that have only one.
     names=$(grep -F "$walk"$'\t' <<<"$walks" | cut -f 2 |
