@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,6 +39,17 @@ int snapmgr_allocate(int descriptor, int64_t offset, int64_t length) {
 
 int snapmgr_zero_range(int descriptor, int64_t offset, int64_t length) {
   return fallocate(descriptor, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int snapmgr_sync_range(int descriptor, int64_t offset, size_t length) {
+  void *page = mmap(NULL, length, PROT_READ, MAP_SHARED, descriptor, offset);
+  // Not every filesystem maps.
+  if (page == MAP_FAILED) return fdatasync(descriptor);
+  int result = msync(page, length, MS_SYNC);
+  int error = errno;
+  munmap(page, length);
+  errno = error;
+  return result;
 }
 
 int snapmgr_start_writeback(int descriptor, int64_t offset, int64_t length) {

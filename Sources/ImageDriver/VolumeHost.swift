@@ -76,15 +76,12 @@ package final class VolumeHost: Sendable {
         }
     }
 
-    /// How long a write that was answered rests in the log, in milliseconds.
-    private static let restingMilliseconds = 100
-
     private func startWriteBack(
         _ report: @escaping @Sendable (String) -> Void
     ) throws(Problem) {
         do throws(IOFailure) {
             let thread = try BackgroundThread.startIfPossible(name: "snapmgr-log") { [engine] in
-                engine.runWriteBack(restingMilliseconds: Self.restingMilliseconds) { problem in
+                engine.runWriteBack(.standard) { problem in
                     report("in the background: \(problem.message); it is tried again")
                 }
             }

@@ -442,7 +442,7 @@ package final class GrowingArea: Sendable {
     /// as that of the present block.
     private func rewriteLastFullBlocks() throws(IOFailure) {
         let count = format.entriesPerBlock
-        let first = max(0, state.block.index - MetadataWriter.blocksPerCommit)
+        let first = max(0, state.block.index - MetadataWriter.blocksPerCommit(format))
         for index in first..<state.block.index {
             let entries = state.committed.entries[index * count..<(index + 1) * count]
             let block = MetadataBlock(index: index, format: format, entries: entries)

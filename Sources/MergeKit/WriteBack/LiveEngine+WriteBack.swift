@@ -15,14 +15,28 @@ extension LiveEngine {
         let needed = chain.preserved(of: chain.geometry.chunks(touching: range))
         guard range.count <= WriteBackLog.payloadMaximum else { return false }
         guard !writeBack.isEmpty || !active.isPreserved(needed) else { return false }
-        do throws(IOFailure) {
-            // Where the origin has a hole, nobody knows that the write will find room.
-            guard try writeBack.backing.cover(range, of: origin) else { return false }
-        } catch { throw originProblem(error) }
+        guard try hasRoom(range, writeBack, chain) else { return false }
         let admission = try writeBack.append(bytes, at: offset, needed: needed, area: active) {
             segment throws(Problem) in try commit(segment, of: writeBack)
         }
         return admission == .logged
+    }
+
+    /// Whether the origin has space for a write, or has been given it where it had a hole: without, nobody
+    /// knows that it will find room.
+    private func hasRoom(
+        _ range: Range<Int>, _ log: WriteBackLog, _ chain: ChainState
+    ) throws(Problem) -> Bool {
+        do throws(IOFailure) {
+            if try log.backing.cover(range, of: origin) { return true }
+        } catch { throw originProblem(error) }
+        // It changes when the file was changed.
+        try log.beginOriginWrite()
+        defer { log.endOriginWrite() }
+        do throws(IOFailure) {
+            return try log.backing.reserve(
+                range, of: origin, volumeBytes: chain.geometry.volumeBytes)
+        } catch { throw originProblem(error) }
     }
 
     /// Makes a change of the origin that the log has no part in: what it holds of the range comes first.
@@ -130,13 +144,16 @@ extension LiveEngine {
         defer { log.endOriginWrite() }
         var buffer = AlignedBuffer(count: Self.joinedBytes)
         var filled: Range<Int>?
+        var written = 0
         for piece in pieces {
             if let range = filled,
                 range.upperBound != piece.range.lowerBound
                     || range.count + piece.range.count > Self.joinedBytes
             {
                 try write(buffer.bytes(in: 0..<range.count), to: range)
-                try log.goOnWritingOrigin()
+                written += 1
+                // It takes the lock that new writes need.
+                if written % Self.writesPerNote == 0 { try log.goOnWritingOrigin() }
                 filled = nil
             }
             let range = filled ?? piece.range.lowerBound..<piece.range.lowerBound
@@ -156,6 +173,8 @@ extension LiveEngine {
 
     /// No piece is longer than the longest record.
     private static let joinedBytes = 1 << 20
+    /// So many writes take much less time than a note is good for.
+    private static let writesPerNote = 16
 
     /// Tells it once.
     private func noteWriteBackFailure(_ problem: Problem, _ log: WriteBackLog) {
@@ -185,13 +204,11 @@ extension LiveEngine {
     /// does. Without a log it returns at once.
     ///
     /// - Parameters:
-    ///   - milliseconds: how long a write may rest in the log.
+    ///   - rest: how long a write may rest in the log.
     ///   - report: hears of failures, once for each try.
-    package func runWriteBack(
-        restingMilliseconds milliseconds: Int, report: (Problem) -> Void
-    ) {
+    package func runWriteBack(_ rest: WriteBackRest, report: (Problem) -> Void) {
         guard let writeBack else { return }
-        while writeBack.waitForWork(milliseconds: milliseconds) {
+        while writeBack.waitForWork(rest) {
             do throws(Problem) {
                 try writeBack.commitSome { segment throws(Problem) in
                     try commit(segment, of: writeBack)

@@ -327,15 +327,20 @@ final class WriteBackLog: Sendable {
                 }
                 return state.notes.latest
             }
-            try syncNote(noted)
+            // The records' half is free again: nobody needs them on the disk.
+            try syncNote(noted) { () throws(IOFailure) in
+                try device.sync(0..<WriteBackHeader.blockBytes)
+            }
         } catch {
             monitor.withLock { state.takesWrites = false }
             throw Problem(error)
         }
     }
 
-    private func syncNote(_ noted: WriteBackNotes.Moment?) throws(IOFailure) {
-        do throws(IOFailure) { try device.sync() } catch {
+    private func syncNote(
+        _ noted: WriteBackNotes.Moment?, by sync: () throws(IOFailure) -> Void
+    ) throws(IOFailure) {
+        do throws(IOFailure) { try sync() } catch {
             // The records may be lost, though they can be read still.
             monitor.withLock { state.takesWrites = false }
             throw error
@@ -379,7 +384,7 @@ final class WriteBackLog: Sendable {
                 state.notes.writerCount += newWriters
                 return try noteWriting()
             }
-            if let noted { try syncNote(noted) }
+            if let noted { try syncNote(noted, by: device.sync) }
         } catch {
             let isNeeded = monitor.withLock {
                 // Nothing that is in need of the note may come any more.
@@ -414,26 +419,37 @@ final class WriteBackLog: Sendable {
             (state.appendedCount, state.syncedCount, state.notes.latest)
         }
         guard synced < appended else { return }
-        try syncNote(noted)
+        try syncNote(noted, by: device.sync)
         monitor.withLock { state.syncedCount = max(state.syncedCount, appended) }
     }
 
     // MARK: The background
 
-    /// Waits until something should be brought into the origin; false when the wait is to end.
-    ///
-    /// - Parameter milliseconds: how long a write may rest in the log.
-    func waitForWork(milliseconds: Int) -> Bool {
+    /// Waits until something should be brought into the origin; false when the wait is to end. That is when
+    /// a half of the log is full, nobody has written for a while, or somebody has flushed: whoever brings
+    /// writes into the origin while others come is in their way, but a half that is soon used again is
+    /// flushed sooner than one that the filesystem has never written.
+    func waitForWork(_ rest: WriteBackRest) -> Bool {
         monitor.withLock {
+            var rested = 0
+            var syncedBefore = state.syncedCount
             while !state.isStopping {
                 if isEmpty || state.isCommitting {
+                    rested = 0
+                    syncedBefore = state.syncedCount
                     monitor.wait()
                 } else if state.failure != nil {
                     if !monitor.wait(milliseconds: Self.retryMilliseconds) { return true }
                 } else if state.sealed != nil {
                     return true
-                } else if !monitor.wait(milliseconds: milliseconds) {
-                    return true
+                } else {
+                    let before = state.appendedCount
+                    guard !monitor.wait(milliseconds: rest.idleMilliseconds) else { continue }
+                    rested += rest.idleMilliseconds
+                    let isDue =
+                        state.appendedCount == before || state.syncedCount > syncedBefore
+                        || rested >= rest.longestMilliseconds
+                    if isDue { return true }
                 }
             }
             return false

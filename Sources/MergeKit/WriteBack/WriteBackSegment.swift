@@ -25,7 +25,48 @@ struct WriteBackSegment: Sendable {
     /// How many chunks were promised room in the area on its account.
     var promisedChunks = 0
     private let chunkBytes: Int
-    private var pieces: [Int: [WriteBackPiece]] = [:]
+    private var pieces: [Int: Pieces] = [:]
+
+    /// What there is of a chunk; nearly always one, and then nothing is allocated for it.
+    private enum Pieces: Sendable {
+        case one(WriteBackPiece)
+        /// None of them overlap.
+        case many([WriteBackPiece])
+
+        var all: [WriteBackPiece] {
+            switch self {
+            case .one(let piece): [piece]
+            case .many(let pieces): pieces
+            }
+        }
+
+        func overlaps(_ range: Range<Int>) -> Bool {
+            switch self {
+            case .one(let piece): piece.range.overlaps(range)
+            case .many(let pieces): pieces.contains { $0.range.overlaps(range) }
+            }
+        }
+
+        /// Adds to a list what of a range is here.
+        func append(to found: inout [WriteBackPiece], in range: Range<Int>) {
+            switch self {
+            case .one(let piece):
+                if piece.range.overlaps(range) { found.append(piece.clamped(to: range)) }
+            case .many(let pieces):
+                for piece in pieces where piece.range.overlaps(range) {
+                    found.append(piece.clamped(to: range))
+                }
+            }
+        }
+
+        /// Puts a piece in the place of what it covers of the others.
+        func replaced(with piece: WriteBackPiece) -> Pieces {
+            if case .one(let old) = self, piece.range.contains(old.range) { return .one(piece) }
+            var pieces = all
+            pieces.replace(with: piece)
+            return .many(pieces)
+        }
+    }
 
     init(generation: UInt64, chunkBytes: Int) {
         self.generation = generation
@@ -46,7 +87,7 @@ struct WriteBackSegment: Sendable {
         let whole = WriteBackPiece(range: record.range, offset: record.payloadOffset)
         for chunk in chunks(record.range) {
             let piece = whole.clamped(to: chunk * chunkBytes..<(chunk + 1) * chunkBytes)
-            pieces[chunk, default: []].replace(with: piece)
+            pieces[chunk] = pieces[chunk].map { $0.replaced(with: piece) } ?? .one(piece)
         }
     }
 
@@ -57,16 +98,11 @@ struct WriteBackSegment: Sendable {
         var found: [WriteBackPiece] = []
         if chunks.count <= pieces.count {
             for chunk in chunks {
-                guard let here = pieces[chunk] else { continue }
-                for piece in here where piece.range.overlaps(range) {
-                    found.append(piece.clamped(to: range))
-                }
+                pieces[chunk]?.append(to: &found, in: range)
             }
         } else {
             for (chunk, here) in pieces where chunks.contains(chunk) {
-                for piece in here where piece.range.overlaps(range) {
-                    found.append(piece.clamped(to: range))
-                }
+                here.append(to: &found, in: range)
             }
         }
         return found
@@ -78,17 +114,17 @@ struct WriteBackSegment: Sendable {
         let chunks = chunks(range)
         guard chunks.count <= pieces.count else {
             return pieces.contains { chunk, here in
-                chunks.contains(chunk) && here.contains { $0.range.overlaps(range) }
+                chunks.contains(chunk) && here.overlaps(range)
             }
         }
         return chunks.contains { chunk in
-            pieces[chunk]?.contains { $0.range.overlaps(range) } ?? false
+            pieces[chunk]?.overlaps(range) ?? false
         }
     }
 
     /// All of it in the order of the volume.
     var sorted: [WriteBackPiece] {
-        pieces.values.joined().sorted { $0.range.lowerBound < $1.range.lowerBound }
+        pieces.values.flatMap(\.all).sorted { $0.range.lowerBound < $1.range.lowerBound }
     }
 
     /// The chunks that it has anything of.

@@ -7,7 +7,13 @@ package struct MetadataWriter: Sendable {
 
     /// The metadata blocks that one pair of syncs commits at most. Entries behind a gap, which a
     /// power cut may leave, are behind the list's end; this bounds how far.
-    package static let blocksPerCommit = 16
+    package static func blocksPerCommit(_ format: AreaFormat) -> Int {
+        max(16, entriesPerCommit / format.entriesPerBlock)
+    }
+
+    /// Of small chunks many entries are committed at once when a log of first writes is brought into the
+    /// origin.
+    private static let entriesPerCommit = 16_384
 
     package init(device: any BlockDevice, format: AreaFormat) {
         self.device = device
@@ -25,7 +31,7 @@ package struct MetadataWriter: Sendable {
         do throws(IOFailure) {
             while !rest.isEmpty {
                 var dirty: [(block: MetadataBlock, bytes: Range<Int>)] = []
-                while !rest.isEmpty, dirty.count < Self.blocksPerCommit {
+                while !rest.isEmpty, dirty.count < Self.blocksPerCommit(format) {
                     let part = rest.prefix(block.freeSlots)
                     rest = rest.dropFirst(part.count)
                     let bytes = block.append(part)

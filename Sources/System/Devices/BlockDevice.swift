@@ -22,6 +22,11 @@ package protocol BlockDevice: AnyObject, Sendable {
     /// Returns when everything that was written before is durable.
     func sync() throws(IOFailure)
 
+    /// Returns when what was written to a range before is durable; of the rest nothing is said.
+    ///
+    /// - Parameter range: begins and ends with a page's, 4096 bytes.
+    func sync(_ range: Range<Int>) throws(IOFailure)
+
     /// Cuts or extends (with zeroes) a file.
     func resize(to byteCount: Int) throws(IOFailure)
 
@@ -40,6 +45,10 @@ package protocol BlockDevice: AnyObject, Sendable {
 
     /// Reserves space for a range, so that writing to it cannot fail for want of space; a hint.
     func allocate(_ range: Range<Int>) throws(IOFailure)
+
+    /// As ``allocate(_:)``; false where nobody knows whether the space is there, or there is none. What was a
+    /// hole reads as zeroes still.
+    func reserve(_ range: Range<Int>) throws(IOFailure) -> Bool
 
     /// Asks that written bytes of a range begin to move to the disk; a hint.
     func startWriteback(of range: Range<Int>)
@@ -79,9 +88,13 @@ extension BlockDevice {
 
     package func startWriteback(of range: Range<Int>) {}
 
+    package func sync(_ range: Range<Int>) throws(IOFailure) { try sync() }
+
     package func stamp() throws(IOFailure) -> OriginStamp? { nil }
 
     package func allocate(_ range: Range<Int>) throws(IOFailure) {}
+
+    package func reserve(_ range: Range<Int>) throws(IOFailure) -> Bool { false }
 
     package func firstData(in range: Range<Int>) throws(IOFailure) -> Range<Int>? {
         range.isEmpty ? nil : range

@@ -122,14 +122,25 @@ package final class FileDevice: BlockDevice {
     }
 
     package func allocate(_ range: Range<Int>) throws(IOFailure) {
+        guard !allocated(range), errno != EOPNOTSUPP, errno != ENODEV else { return }
+        throw .last("allocate space in", path: path)
+    }
+
+    package func reserve(_ range: Range<Int>) throws(IOFailure) -> Bool {
+        guard !isBlockDevice, !allocated(range) else { return !isBlockDevice }
+        guard ![EOPNOTSUPP, ENODEV, ENOSPC, EDQUOT, EFBIG].contains(errno) else { return false }
+        throw .last("allocate space in", path: path)
+    }
+
+    /// False, with errno, when it failed.
+    private func allocated(_ range: Range<Int>) -> Bool {
         LockOrder.requireNoValue()
         defer { synced.note() }
         let number = descriptor.number
         let result = retryingInterrupts {
             snapmgr_allocate(number, Int64(range.lowerBound), Int64(range.count))
         }
-        guard result != 0, errno != EOPNOTSUPP, errno != ENODEV else { return }
-        throw .last("allocate space in", path: path)
+        return result == 0
     }
 
     /// EIO when a range is not there any more and that matters.
@@ -221,6 +232,16 @@ package final class FileDevice: BlockDevice {
         LockOrder.requireNoValue()
         guard skipsNeedlessSyncs else { return try syncAnyway() }
         try synced.sync(syncAnyway)
+    }
+
+    package func sync(_ range: Range<Int>) throws(IOFailure) {
+        LockOrder.requireNoValue()
+        guard !isBlockDevice else { return try sync() }
+        let number = descriptor.number
+        let result = retryingInterrupts {
+            snapmgr_sync_range(number, Int64(range.lowerBound), range.count)
+        }
+        guard result == 0 else { throw .last("sync", path: path) }
     }
 
     private func syncAnyway() throws(IOFailure) {

@@ -114,6 +114,17 @@ final class SimulatedDevice: BlockDevice {
         }
     }
 
+    func sync(_ range: Range<Int>) throws(IOFailure) {
+        let injection = try disk.begin(.sync, path)
+        try disk.monitor.withLock { () throws(IOFailure) in
+            guard case .none = injection else {
+                change(dates: false) { $0.loseUnsynced() }
+                throw .inputOutput("sync", path: path)
+            }
+            change(dates: false) { $0.sync(range) }
+        }
+    }
+
     func resize(to byteCount: Int) throws(IOFailure) {
         try checkWritable("resize")
         _ = try disk.begin(.resize, path)
@@ -138,6 +149,15 @@ final class SimulatedDevice: BlockDevice {
                 byteCount: file.byteCount, modifiedNanoseconds: file.changedAt,
                 inode: UInt64(bitPattern: Int64(number)))
         }
+    }
+
+    func reserve(_ range: Range<Int>) throws(IOFailure) -> Bool {
+        guard disk.isPrecise else { return false }
+        do throws(IOFailure) { try allocate(range) } catch {
+            guard error.code == ENOSPC else { throw error }
+            return false
+        }
+        return true
     }
 
     /// Takes all of the room or none of it.

@@ -21,6 +21,24 @@ struct SimulatedFile {
         case write(offset: Int, bytes: [UInt8])
         case punch(Range<Int>)
         case resize(Int)
+
+        /// What of it lies within a range of whole sectors; none of a change of the size.
+        func parts(in range: Range<Int>) -> [Change] {
+            switch self {
+            case .write(let offset, let bytes):
+                let part = (offset..<offset + bytes.count).clamped(to: range)
+                guard !part.isEmpty else { return [] }
+                return [
+                    .write(
+                        offset: part.lowerBound,
+                        bytes: Array(bytes[part.lowerBound - offset..<part.upperBound - offset]))
+                ]
+            case .punch(let punched):
+                let part = punched.clamped(to: range)
+                return part.isEmpty ? [] : [.punch(part)]
+            case .resize: return []
+            }
+        }
     }
 
     init(path: String) { self.path = path }
@@ -82,6 +100,18 @@ struct SimulatedFile {
     mutating func sync() {
         applyUnsynced(sector: { true }, whole: { true })
         unsynced = []
+    }
+
+    /// Makes a range durable, and nothing else; with it the size, where that has changed, and then all.
+    mutating func sync(_ range: Range<Int>) {
+        let isResized = unsynced.contains { if case .resize = $0 { true } else { false } }
+        guard !isResized else { return sync() }
+        let all = unsynced
+        unsynced = all.flatMap { $0.parts(in: range) }
+        applyUnsynced(sector: { true }, whole: { true })
+        unsynced = all.flatMap {
+            $0.parts(in: 0..<range.lowerBound) + $0.parts(in: range.upperBound..<Int.max)
+        }
     }
 
     /// A sync that failed: no content became durable, and none is left to be made so. The size is

@@ -48,7 +48,7 @@ struct StressSuite {
                 indexShape: HistoryRun.indexShape,
                 writeBackBytes: chunkBytesWithLog == layout.chunkBytes ? 256 << 10 : nil))
         let background = BackgroundThread.start(name: "stress-log") {
-            engine.runWriteBack(restingMilliseconds: 5) { _ in }
+            engine.runWriteBack(WriteBackRest(idleMilliseconds: 5, longestMilliseconds: 5)) { _ in }
         }
         defer {
             engine.stopWriteBack()
