@@ -1,6 +1,9 @@
 package import SnapshotModel
 
 /// What an export reads and writes. Several threads may call at once; none does after `close`.
+///
+/// What cannot be done ends with `io`, `no_space` for a write that finds no room, `broken` for a snapshot whose
+/// area was given up meanwhile, and `refused` for a change of what is read-only.
 package protocol ExportContent: Sendable {
     /// The size in bytes when the client connected.
     var byteCount: Int { get }

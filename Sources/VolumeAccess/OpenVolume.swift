@@ -2,18 +2,29 @@ package import SnapshotModel
 
 /// A volume that this process has open, as a driver gives it to one session. Whoever asks is told of
 /// progress, and what he asked for ends when he goes away.
+///
+/// Whatever is asked for can end with `io` when a disk of the volume's fails, `corrupt` when its store cannot be
+/// what it says, `missing` when a part of it is not there, `no_space` when the store is full, `locked` when another
+/// command changes the volume for longer than the session waits, and `interrupted` when the client goes away or
+/// the volume is closed. A snapshot or clone that is not there is `not_found`; one whose area was given up is
+/// `broken`. What is to be expected besides stands with each call.
 package protocol OpenVolume: VolumeSession {
     func status(for client: any RequestClient) throws(Problem) -> VolumeStatus
     /// Who has the volume open for writing through this process; nil when nobody has.
     func clients(for client: any RequestClient) throws(Problem) -> ClientPresence?
     /// The snapshots that somebody reads, and that are not deleted therefore, in any order.
     func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID]
-    /// From now on this session changes the volume's content under its clients, too.
+    /// From now on this session changes the volume's content under its clients, too; nobody is refused for their
+    /// sake any more.
     func overruleClients(for client: any RequestClient) throws(Problem)
     /// Has this process let the volume go, soon.
+    ///
+    /// - Throws: `usage` when the process has the volume open for one command.
     func letGo(for client: any RequestClient) throws(Problem)
 
     /// Takes one snapshot: prepare, hold, commit and release at once.
+    ///
+    /// - Throws: `exists` when the id is taken, `refused` when the volume can have none now.
     func takeSnapshot(
         _ request: SnapshotRequest, for client: any RequestClient
     ) throws(Problem) -> SnapshotOutcome
@@ -22,14 +33,21 @@ package protocol OpenVolume: VolumeSession {
         _ request: RevertRequest, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome
 
-    // The same in steps, so that several volumes change at one instant.
+    // The same in steps, so that several volumes change at one instant. Each is `usage` out of its turn.
     /// Makes ready what takes long, while writes go on.
+    ///
+    /// - Throws: as ``takeSnapshot(_:for:)``.
     func prepareSnapshot(
         _ request: SnapshotRequest, for client: any RequestClient) throws(Problem)
+    /// - Throws: as ``revert(_:for:)``.
     func prepareRevert(_ request: RevertRequest, for client: any RequestClient) throws(Problem)
     /// Flushes the origin and keeps all I/O waiting, for as long as `milliseconds` at most.
+    ///
+    /// - Throws: `usage` when that is longer than ``VolumeLimits/holdMilliseconds``.
     func holdIO(milliseconds: Int, for client: any RequestClient) throws(Problem)
     /// Makes what is prepared durable, within the hold.
+    ///
+    /// - Throws: `interrupted` when the hold has ended by itself: nothing was changed then.
     func commit(
         for client: any RequestClient
     ) throws(Problem) -> (snapshot: SnapshotOutcome?, revert: RevertOutcome?)
@@ -39,20 +57,30 @@ package protocol OpenVolume: VolumeSession {
     func releaseIO(for client: any RequestClient) throws(Problem) -> Int64
 
     /// What a revert would do.
+    ///
+    /// - Throws: as ``revert(_:for:)``, as far as it can be told before.
     func previewRevert(
         to id: SnapshotID, for client: any RequestClient
     ) throws(Problem) -> RevertPreview
     /// How far the merge is; nil when none runs.
     func mergeProgress(for client: any RequestClient) throws(Problem) -> MergeProgress?
+    /// Stops the copying until ``resumeMerge(for:)``, also after the volume was opened again; nothing when no merge
+    /// runs.
     func pauseMerge(for client: any RequestClient) throws(Problem)
     func resumeMerge(for client: any RequestClient) throws(Problem)
     /// Limits the merge to so many bytes per second; nil lifts the limit.
+    ///
+    /// - Throws: `usage` for a rate that is not more than 0.
     func throttleMerge(bytesPerSecond: Int?, for client: any RequestClient) throws(Problem)
     /// Back to the safety snapshot, dropping what was written since.
+    ///
+    /// - Throws: `refused` when that merge does not run, has no safety snapshot, or a later snapshot exists.
     func cancelMerge(
         _ id: RevertID, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome
     /// Returns when no merge runs.
+    ///
+    /// - Throws: `refused` when it is paused, `failed` when it does not get on.
     func waitForMerge(for client: any RequestClient) throws(Problem)
 
     /// What deleting snapshots would free.
@@ -60,6 +88,8 @@ package protocol OpenVolume: VolumeSession {
         _ ids: [SnapshotID], for client: any RequestClient
     ) throws(Problem) -> DeleteReport
     /// Marks as deleted; the bytes are freed in the background, or by ``collect(for:)``.
+    ///
+    /// - Throws: `refused` when one of them is read, has a clone, or is part of a merge: none is deleted then.
     func delete(
         _ ids: [SnapshotID], for client: any RequestClient
     ) throws(Problem) -> DeleteReport
@@ -69,6 +99,8 @@ package protocol OpenVolume: VolumeSession {
     func label(
         _ id: SnapshotID, _ labels: SnapshotLabels, for client: any RequestClient) throws(Problem)
     /// Writes a snapshot's content to a new file, and returns its size in bytes.
+    ///
+    /// - Throws: `exists` when there is such a file.
     func export(
         _ id: SnapshotID, path: String, for client: any RequestClient
     ) throws(Problem) -> Int
@@ -81,6 +113,8 @@ package protocol OpenVolume: VolumeSession {
         _ id: SnapshotID, at offset: Int, count: Int, for client: any RequestClient
     ) throws(Problem) -> [Extent]
     /// - Returns: the volume's record as it is now.
+    /// - Throws: `usage` for what is no volume's size, `refused` in mid-merge, or when it becomes smaller under
+    ///   clients.
     func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord
     /// What a revert would do that takes what was written to a clone, too.
     func previewRevert(

@@ -1,6 +1,9 @@
 package import SnapshotModel
 
 /// One volume that this server serves.
+///
+/// What a client asks for ends with `not_found` when a snapshot or clone is not there any more, `broken` when its
+/// area was given up, `no_space`, and `io`.
 package protocol ServedVolume: Sendable {
     var name: String { get }
     /// The store's folder.

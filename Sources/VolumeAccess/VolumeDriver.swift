@@ -57,10 +57,13 @@ package protocol VolumeDriver: Sendable {
     /// content is not looked at.
     ///
     /// - Returns: what keeps others off it until all has been noted.
+    /// - Throws: as ``claimOrigin(_:volume:recorded:)``.
     func setOrigin(_ path: String, of place: VolumePlace) throws(Problem) -> any OriginClaim
 
     /// What would keep the volume from being opened for its origin's sake; nil while it is open, and
     /// when nothing would.
+    ///
+    /// - Throws: `corrupt`, `missing` or `io` when the store cannot be read.
     func originProblem(_ place: VolumePlace) throws(Problem) -> Problem?
 
     // MARK: Looking, opening, serving
@@ -70,7 +73,9 @@ package protocol VolumeDriver: Sendable {
 
     /// Connects to whoever serves the volume, or opens it here; what is half done is finished.
     ///
-    /// - Throws: `locked` when a command, and no server, has the volume open.
+    /// - Throws: `locked` when a command, and no server, has the volume open; `missing` when the store or the origin
+    ///   is not there, `refused` when the origin is another one or others use it, `corrupt` and `newer_version` for
+    ///   a store that cannot be understood.
     func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession
 
     /// Opens a volume in this process to write a stream into it; what is half done is finished.
@@ -79,13 +84,19 @@ package protocol VolumeDriver: Sendable {
     func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver
 
     /// Connects to the process that serves the volume; nil when none does, or none needs to.
+    ///
+    /// - Throws: `locked` when it does not answer in time.
     func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)?
 
     /// Whether a server could open the volume now. Nothing stays open.
+    ///
+    /// - Throws: as ``open(_:)``; `locked` also when another server has it.
     func requireServable(_ place: VolumePlace) throws(Problem)
 
     /// What can be seen of a volume before a server forks; of the kernel nothing is asked, since that
     /// leaves open what a fork does not bear.
+    ///
+    /// - Throws: `missing`, `corrupt` or `newer_version`, naming what is wrong with the store or the origin.
     func requirePresent(_ place: VolumePlace) throws(Problem)
 
     /// Serves the volume from this process.
@@ -93,6 +104,7 @@ package protocol VolumeDriver: Sendable {
     /// - Parameters:
     ///   - report: hears of what goes wrong meanwhile.
     ///   - letGo: ends the serving of this volume in the background.
+    /// - Throws: as ``requireServable(_:)``.
     func serve(
         _ place: VolumePlace, report: @escaping @Sendable (Advice) -> Void,
         letGo: @escaping @Sendable () -> Void

@@ -2,6 +2,9 @@ package import SnapshotModel
 
 /// A look at a volume without a lock: nothing is changed, nothing that is half done is finished. What
 /// it tells may be over by the time it is read.
+///
+/// A look ends with `io`, `missing`, `corrupt` or `newer_version` when what it must read cannot be read, and
+/// with `locked` when a server does not answer in time; what is not there is never taken for an error.
 package protocol VolumeInspector {
     /// Whether somebody has the volume open, or it is up by itself: a merge can run.
     var isInUse: Bool { get throws(Problem) }

@@ -3,6 +3,8 @@ package import SnapshotModel
 /// A volume that this process alone has open, to write a stream into it. What is overwritten is preserved, so that
 /// its snapshots stay whole; what a stream that does not come to its end has changed is taken back, here or by
 /// whoever opens the volume next. One thread uses it.
+///
+/// Calls end with `io`, and with `no_space` when store or origin are full; after either the stream is taken back.
 package protocol VolumeReceiver: AnyObject {
     /// The volume's record as it is now.
     var record: VolumeRecord { get }
