@@ -82,4 +82,38 @@ struct ReflinkTests {
         }
         try engine.close()
     }
+
+    @Test("a clone is copied without any space, and what is shared stays apart")
+    func copiedClone() throws {
+        let temporary = TemporaryFolder()
+        let folder = temporary.folder
+        let old = pattern(4)
+        let origin = try folder.createFile("origin", byteCount: Self.byteCount)
+        try origin.write(old, at: 0)
+        try origin.sync()
+        try folder.makeFolder("store")
+        let store = FileFolder(path: temporary.path + "/store")
+        try Store(folder: store).create(EngineFixture.record(Self.byteCount, .breakWrites))
+        let engine = try LiveEngine.open(store: store, origin: origin)
+        _ = try engine.takeSnapshot(EngineFixture.request(1))
+        let new = pattern(5)
+        try engine.write(new.span.bytes.extracting(0..<4 << 20), at: 0)
+        _ = try engine.createClone(CloneRequest(snapshot: SnapshotID(rawValue: 1), name: "c"))
+        let open = try engine.openClone("c")
+        try open.clone.write(new.span.bytes.extracting(0..<1 << 20), at: 6 << 20)
+        open.close()
+        var expected = old
+        expected.replaceSubrange(6 << 20..<7 << 20, with: new[..<(1 << 20)])
+        try engine.flush()
+        let free = try folder.freeBytes()
+        let hold = try engine.holdClone("c")
+        let copy = try folder.createFile("copy", byteCount: 0)
+        #expect(try SnapshotExporter.export(hold, to: copy) == Self.byteCount)
+        #expect(try free - folder.freeBytes() < Self.byteCount / 16)
+        _ = try engine.deleteClone(hold)
+        try engine.write(new.span.bytes, at: 0)
+        try engine.flush()
+        #expect(try content { try copy.read(into: &$0, at: 0) } == expected)
+        try engine.close()
+    }
 }

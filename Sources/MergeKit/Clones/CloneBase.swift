@@ -81,6 +81,21 @@ final class CloneBase: ViewedContent {
         return list.extents
     }
 
+    func share(_ range: Range<Int>, by sharing: ExtentSharing) throws(Problem) {
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let (place, bytes) = try stretch(at: position, upTo: range.upperBound)
+            switch place {
+            case .layer(let device, let start):
+                try sharing.take(DeviceStretch(device: device, offset: start, range: bytes))
+            case .snapshot: try view.share(bytes, by: sharing)
+            // It is zero there as it is.
+            case .nowhere: break
+            }
+            position = bytes.upperBound
+        }
+    }
+
     /// - Returns: whether the list has room for all of it.
     private func append(
         _ bytes: Range<Int>, _ place: Place, to list: inout ExtentList, limit: Int

@@ -5,7 +5,8 @@ internal import Synchronization
 /// although the page cache goes on to show it, and no later sync would say so: from then on nothing is
 /// written, and nothing promised, until the clone is opened anew.
 final class CloneDevice: BlockDevice {
-    private let file: any BlockDevice
+    /// What it stands before.
+    let file: any BlockDevice
     private let hasFailed = Atomic<Bool>(false)
     private let onFailure: @Sendable (IOFailure) -> Void
 

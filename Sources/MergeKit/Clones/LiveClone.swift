@@ -80,6 +80,25 @@ package final class LiveClone: Sendable {
         return list.extents
     }
 
+    /// Has a file share the clone's bytes, as far as it can; nobody writes to the clone meanwhile.
+    func share(_ range: Range<Int>, by sharing: ExtentSharing) throws(Problem) {
+        gate.enter()
+        defer { gate.leave() }
+        let content = present
+        try check(range, content)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let (place, bytes) = content.stretch(at: position, upTo: range.upperBound)
+            if let place {
+                try sharing.take(
+                    DeviceStretch(device: content.device, offset: place, range: bytes))
+            } else {
+                try content.base.share(bytes, by: sharing)
+            }
+            position = bytes.upperBound
+        }
+    }
+
     /// - Returns: how far the list reaches.
     private func append(
         _ bytes: Range<Int>, of content: CloneContent, at place: Int?,

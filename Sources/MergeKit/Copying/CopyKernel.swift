@@ -14,7 +14,7 @@ package final class CopyKernel: Sendable {
     private let cannotShare = Monitored<Set<DevicePair>>([])
 
     /// Extents are shared in whole filesystem blocks.
-    private static let shareAlignment = 4096
+    static let shareAlignment = 4096
     private static let pairsMaximum = 1024
     /// What is shared at once at most, in bytes: a pause waits for it.
     private static let sharedBytesMaximum = 64 << 20
@@ -195,7 +195,8 @@ package final class CopyKernel: Sendable {
         return report
     }
 
-    private func share(_ run: CopyRun) throws(IOFailure) -> Bool {
+    /// Has the destination share a run's extents; false, with nothing done, when that cannot be.
+    func share(_ run: CopyRun) throws(IOFailure) -> Bool {
         let range = run.range
         let alignment = Self.shareAlignment
         guard range.sourceOffset % alignment == 0, range.destinationOffset % alignment == 0,

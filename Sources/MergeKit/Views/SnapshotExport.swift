@@ -31,8 +31,7 @@ package struct SnapshotExport {
         _ hold: CloneHold, for client: any RequestClient
     ) throws(Problem) -> Int {
         try writeFile(byteCount: hold.clone.byteCount, for: client) { file, control, onProgress in
-            try SnapshotExporter.export(
-                content: hold.clone, to: file, control: control, onProgress: onProgress)
+            try SnapshotExporter.export(hold, to: file, control: control, onProgress: onProgress)
         }
     }
 

@@ -117,6 +117,38 @@ package final class SnapshotView: Sendable {
         return list.extents
     }
 
+    /// Has a file share the snapshot's bytes, as far as it can.
+    func share(_ range: Range<Int>, by sharing: ExtentSharing) throws(Problem) {
+        engine.gate.enter()
+        defer { engine.gate.leave() }
+        var resolver = try resolver(for: range)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let (source, bytes) = stretch(resolver, at: position, upTo: range.upperBound)
+            if let source, try !holds(source, resolver) {
+                resolver = try self.resolver(for: range)
+                continue
+            }
+            let stretch =
+                try source.map { source throws(Problem) in
+                    try engine.stretch(source, bytes, geometry: geometry)
+                }
+                ?? DeviceStretch(device: engine.origin, offset: bytes.lowerBound, range: bytes)
+            let shared = try doing { () throws(IOFailure) in try sharing.share(stretch) }
+            if source == nil {
+                // As in reading: what was overwritten meanwhile lies in an area now.
+                let again = self.stretch(resolver, at: position, upTo: bytes.upperBound)
+                guard again.source == nil, again.bytes == bytes else {
+                    sharing.taint()
+                    continue
+                }
+                try checkWhole(resolver)
+            }
+            sharing.note(bytes, shared: shared)
+            position = bytes.upperBound
+        }
+    }
+
     // MARK: Resolving
 
     /// Areas that come one after the other in the chain.

@@ -9,6 +9,8 @@ protocol ViewedContent: Sendable {
     var byteCount: Int { get }
     func read(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
     func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent]
+    /// Has a file share bytes with the places where these lie, as far as it can, and notes the others.
+    func share(_ range: Range<Int>, by sharing: ExtentSharing) throws(Problem)
 }
 
 extension SnapshotView: ViewedContent {

@@ -81,6 +81,20 @@ final class SimulatedDevice: BlockDevice {
         if isFull { throw IOFailure("write", path: path, code: ENOSPC) }
     }
 
+    /// Extents that are shared are written, as far as anybody can tell.
+    func copyRange(
+        _ request: CopyRange, from source: any BlockDevice, by method: CopyMethod
+    ) throws(IOFailure) -> Bool {
+        guard method == .reflink, disk.sharesExtents, let source = source as? SimulatedDevice,
+            source.disk === disk
+        else { return false }
+        var buffer = AlignedBuffer(count: request.byteCount)
+        var bytes = buffer.mutableBytes
+        try source.read(into: &bytes, at: request.sourceOffset)
+        try write(buffer.bytes, at: request.destinationOffset)
+        return true
+    }
+
     /// The size that the file may have at most, with the monitor held.
     private var bytesMaximum: Int {
         guard number != SimulatedDisk.originNumber else { return .max }

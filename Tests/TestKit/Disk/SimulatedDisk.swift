@@ -30,6 +30,8 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
         var fileBytesMaximum: Int?
         /// Whether files have times of change, and room is reserved where it is asked for.
         var isPrecise = false
+        /// Whether files can share extents.
+        var sharesExtents = false
         /// How often power was cut.
         var bootCount = 0
         /// Counts the changes of files: their time, in nanoseconds.
@@ -85,6 +87,12 @@ package final class SimulatedDisk: Folder, @unchecked Sendable {
     package var fileBytesMaximum: Int? {
         get { monitor.withLock { state.fileBytesMaximum } }
         set { monitor.withLock { state.fileBytesMaximum = newValue } }
+    }
+
+    /// Whether files can share extents.
+    package var sharesExtents: Bool {
+        get { monitor.withLock { state.sharesExtents } }
+        set { monitor.withLock { state.sharesExtents = newValue } }
     }
 
     /// Whether files have times of change, and room is reserved where it is asked for, as a filesystem does;

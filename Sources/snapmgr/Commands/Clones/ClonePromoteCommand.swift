@@ -6,8 +6,8 @@ struct ClonePromoteCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "promote", "Make a clone a volume of its own.",
         discussion: """
-            What the clone holds is copied to a new image, what is zero takes no space there; a volume is \
-            made over it, and then the clone is deleted. Until all that is durable the clone is whole: it can \
+            What the clone holds is copied to a new image, what is zero takes no space there, nor what the \
+            filesystem can share; a volume is made over it, and then the clone is deleted. Until all that is durable the clone is whole: it can \
             be read meanwhile, and not be written to. One under device-mapper becomes a volume over an image, whose \
             place --origin says. To make it the volume that it is a clone of, see \
             `revert --with`.
