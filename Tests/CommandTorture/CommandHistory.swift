@@ -65,7 +65,7 @@ struct CommandHistory {
         let removable = known.snapshots.filter {
             !known.held.contains($0.id) && !known.clones.values.contains($0.id)
         }
-        switch generator.below(32) {
+        switch generator.below(36) {
         case 0..<6: return write()
         case 6..<10: return .take(volumes: generator.oneIn(2) ? Self.volumes : [pick(Self.volumes)])
         case 10..<13 where removable.count > 3:
@@ -98,6 +98,14 @@ struct CommandHistory {
             return .revertWith(
                 name: name, id: known.clones[name] ?? 0, ends: generator.oneIn(2),
                 waits: generator.oneIn(2))
+        case 32..<34 where !known.clones.isEmpty && known.clones.count < 4:
+            let parent = pick(known.clones.keys.sorted())
+            cloneCount += 1
+            return .cloneOfClone(
+                name: "c\(cloneCount)", parent: parent, id: known.clones[parent] ?? 0)
+        case 34 where !known.clones.isEmpty && known.contents.count < 4:
+            cloneCount += 1
+            return .promote(name: pick(known.clones.keys.sorted()), volume: "v\(cloneCount)")
         default: return write()
         }
     }
@@ -159,6 +167,24 @@ struct CommandHistory {
             _ = try machine.manager().clones.create("\(id)", name: name, isDryRun: false)
             known.clones[name] = id
             known.cloneContents[name] = known.snapshots.first { $0.id == id }?.content
+        case .cloneOfClone(let name, let parent, let id):
+            let isDone: Void? = try refusable {
+                _ = try machine.manager().clones.create(parent, name: name, isDryRun: false)
+            }
+            if isDone != nil {
+                known.clones[name] = id
+                known.cloneContents[name] = known.cloneContents[parent]
+            }
+        case .promote(let name, let volume):
+            let isDone: Void? = try refusable {
+                let options = PromoteOptions(
+                    originPath: "\(machine.root)/\(volume).img", name: volume)
+                _ = try machine.manager().clones.promote(name, options)
+            }
+            if isDone != nil {
+                known.contents[volume] = known.cloneContents[name]
+                forgetClone(name)
+            }
         case .deleteClone(let name):
             let isDone: Void? = try refusable {
                 _ = try machine.manager().clones.delete(name, isDryRun: false)

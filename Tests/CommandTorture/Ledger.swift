@@ -68,6 +68,10 @@ enum Command: Codable {
     /// Makes a clone of a snapshot, or deletes one.
     case clone(name: String, id: Int64)
     case deleteClone(name: String)
+    /// Makes a clone of a clone of a snapshot.
+    case cloneOfClone(name: String, parent: String, id: Int64)
+    /// Makes a clone a volume of its own.
+    case promote(name: String, volume: String)
     case writeClone(name: String, chunks: Range<Int>, byte: UInt8)
     /// To a clone's snapshot with what was written to the clone.
     case revertWith(name: String, id: Int64, ends: Bool, waits: Bool)

@@ -50,6 +50,9 @@ struct LookupVerb: Sendable {
             LookupVerb(
                 words: ["revert", "1", "--with", "known", "--end-clone", "--yes"],
                 begun: .revertWith(name: "known", id: 1, ends: true, waits: true)),
+            LookupVerb(
+                words: ["revert", "1", "--with", "known", "--yes", "--no-wait"],
+                begun: .revertWith(name: "known", id: 1, ends: false, waits: false)),
             LookupVerb(words: ["delete", "2"], begun: .delete(ids: [2])),
             LookupVerb(words: ["prune"], begun: tick, isWhole: false),
             LookupVerb(words: ["tick"], begun: tick),
@@ -63,7 +66,16 @@ struct LookupVerb: Sendable {
             LookupVerb(words: ["hold", "2", "--reason", "test"], begun: .hold(id: 2)),
             LookupVerb(
                 words: ["clone", "create", "2", "trial"], begun: .clone(name: "trial", id: 2)),
+            LookupVerb(
+                words: ["clone", "create", "known", "next"],
+                begun: .cloneOfClone(name: "next", parent: "known", id: 1)),
             LookupVerb(words: ["clone", "list"], begun: nil),
+            LookupVerb(words: ["clone", "delete", "known"], begun: .deleteClone(name: "known")),
+            LookupVerb(
+                words: [
+                    "clone", "promote", "known", "--name", "own", "--origin", "\(root)/own.img",
+                ],
+                begun: .promote(name: "known", volume: "own")),
             LookupVerb(words: ["release", "1", "--owner", "test"], begun: .release(id: 1)),
             LookupVerb(
                 words: ["volume", "remove", LookupMachine.removable, "--yes"],

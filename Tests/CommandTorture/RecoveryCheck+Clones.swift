@@ -22,8 +22,12 @@ extension RecoveryCheck {
             let path = machine.options.state.defaultStorePath(volume: volume)
             for clone in try StoreReader(folder: FileFolder(path: path)).clones() {
                 stored[clone.name] = clone.snapshotID.rawValue
-                let expected =
-                    entry.known.cloneContents[clone.name]
+                var expected = entry.known.cloneContents[clone.name]
+                if case .cloneOfClone(clone.name, let parent, _) = entry.begun {
+                    expected = entry.known.cloneContents[parent]
+                }
+                expected =
+                    expected
                     ?? entry.known.snapshots.first { $0.id == clone.snapshotID.rawValue }?.content
                 let content = try machine.withEngine(volume) { engine in
                     let open = try engine.openClone(clone.name)
@@ -41,15 +45,20 @@ extension RecoveryCheck {
         }
         try require(stored == found, "the stores have the clones \(stored), the catalog \(found)")
         switch entry.begun {
-        case .clone(let name, let id):
+        case .clone(let name, let id), .cloneOfClone(let name, _, let id):
             if found.removeValue(forKey: name) != nil { known[name] = id }
-        case .deleteClone(let name): if found[name] == nil { known[name] = nil }
+        case .deleteClone(let name), .promote(let name, _):
+            if found[name] == nil { known[name] = nil }
         case .revertWith(let name, _, true, _): if found[name] == nil { known[name] = nil }
         default: break
         }
         // What ends with a merge is gone as soon as anybody has merged.
         for name in entry.known.ending where found[name] == nil { known[name] = nil }
-        if case .clone(let name, let id) = entry.begun, known[name] != nil { found[name] = id }
+        switch entry.begun {
+        case .clone(let name, let id), .cloneOfClone(let name, _, let id):
+            if known[name] != nil { found[name] = id }
+        default: break
+        }
         try require(found == known, "the clones \(known) became \(found)")
     }
 }

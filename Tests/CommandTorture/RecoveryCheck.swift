@@ -106,7 +106,7 @@ struct RecoveryCheck {
         var names = found
         var known = Set(entry.known.contents.keys)
         switch entry.begun {
-        case .create(let volume): names.remove(volume)
+        case .create(let volume), .promote(_, let volume): names.remove(volume)
         case .remove(let volume):
             try require(!isDone || !names.contains(volume), "volume \(volume) is still there")
             names.remove(volume)
@@ -183,6 +183,10 @@ struct RecoveryCheck {
 
     private func checkContents(_ found: Observation) throws {
         let isReverted = try revertedVolumes(found)
+        if case .promote(let name, let volume) = entry.begun, let now = found.contents[volume] {
+            try require(
+                now == entry.known.cloneContents[name], "clone \(name) became volume \(now)")
+        }
         for (volume, content) in entry.known.contents where !isReverted.contains(volume) {
             guard let now = found.contents[volume] else { continue }
             var allowed: [UInt8]?
@@ -244,8 +248,13 @@ struct RecoveryCheck {
         case .tick(let slot, _): isThere = found.snapshots.contains { $0.slot == slot }
         case .hold(let id): isThere = try held(manager).contains(id)
         case .release(let id): isThere = try !held(manager).contains(id)
-        case .clone(let name, _): isThere = try clones(manager)[name] != nil
+        case .clone(let name, _), .cloneOfClone(let name, _, _):
+            isThere = try clones(manager)[name] != nil
         case .deleteClone(let name): isThere = try clones(manager)[name] == nil
+        case .promote(let name, let volume):
+            isThere =
+                try found.contents[volume] == entry.known.cloneContents[name]
+                && clones(manager)[name] == nil
         default: isThere = true
         }
         try require(isThere, "what was acknowledged did not happen")

@@ -55,6 +55,10 @@ final class EngineReader {
         return try cells(of: view)
     }
 
+    func cells(of device: any BlockDevice) throws -> [ChunkPattern.Version] {
+        try cells(byteCount: device.byteCount()) { try device.read(into: &$0, at: $1) }
+    }
+
     func cells(of view: SnapshotView) throws -> [ChunkPattern.Version] {
         try cells(byteCount: view.byteCount) { try view.read(into: &$0, at: $1) }
     }

@@ -72,6 +72,7 @@ struct StepMaker {
         case write, zero, flush, snapshot, setSnapshot, delete, collect, fold, revert, setRevert
         case merge, cancelMerge, pauseMerge, resumeMerge, openView, closeView, resize, reopen
         case makeClone, makeCloneOfClone, writeClone, flushClone, deleteClone, revertWith
+        case promoteClone
     }
 
     init(random: SeededGenerator, cellCount: Int, cellsPerChunk: Int) {
@@ -94,6 +95,7 @@ struct StepMaker {
         case .flush, .reopen: 3
         case .revertWith: 4
         case .makeClone, .makeCloneOfClone, .flushClone, .deleteClone: 2
+        case .promoteClone: 1
         case .setSnapshot, .setRevert, .cancelMerge, .resumeMerge, .openView, .closeView: 2
         case .pauseMerge, .resize: 1
         }
@@ -143,6 +145,7 @@ struct StepMaker {
                 isZero: random.oneIn(5))
         case .flushClone: return .flushClone(pick: pick, isClosed: random.oneIn(2))
         case .deleteClone: return .deleteClone(pick: pick, isOpen: random.oneIn(4))
+        case .promoteClone: return .promoteClone(pick: pick, isOpen: random.oneIn(4))
         case .revertWith:
             return .revertWith(
                 pick: pick, withSafety: !random.oneIn(3), ends: random.oneIn(3),

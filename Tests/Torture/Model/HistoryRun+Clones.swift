@@ -1,6 +1,7 @@
 import MergeKit
 import SnapshotModel
 import StoreFormat
+import System
 import TestKit
 
 extension HistoryRun {
@@ -117,6 +118,37 @@ extension HistoryRun {
             _ = try engine.deleteClone(name)
         }
         if isDone { oracle.clones[name] = nil }
+    }
+
+    /// What makes a clone a volume of its own: its content is copied while nobody writes to it, and then it goes.
+    func promoteClone(_ pick: Int, isOpen: Bool) throws {
+        guard let name = clone(pick), let known = oracle.clones[name] else { return }
+        if isOpen { _ = try opened(name) } else { openClones.removeValue(forKey: name)?.close() }
+        inFlight = .deleteClone(name)
+        let mustRefuse = isOpen || isMerging(name)
+        let isDone = try permits("promoting clone \(name)", mustRefuse: mustRefuse) {
+            let hold = try engine.holdClone(name)
+            defer { hold.close() }
+            let cells = try copy(hold)
+            guard cells == known.current else {
+                throw TortureFailure("clone \(name) was copied as \(cells), not \(known.current)")
+            }
+            _ = try engine.deleteClone(hold)
+        }
+        if isDone { oracle.clones[name] = nil }
+    }
+
+    /// What a copy of a clone holds, in a file that goes again.
+    private func copy(_ hold: CloneHold) throws -> [ChunkPattern.Version] {
+        let name = "copy-\(newID())"
+        defer { try? disk.removeFile(name) }
+        do {
+            let file = try disk.createFile(name, byteCount: 0)
+            try SnapshotExporter.export(hold, to: file)
+            return try reader.cells(of: file)
+        } catch let failure as IOFailure {
+            throw Problem(failure)
+        }
     }
 
     /// Walks the extents of a clone.

@@ -48,6 +48,7 @@ extension HistoryRun {
             try writeClone(pick, cell..<cell + count, version: version, isForced: isForced)
         case .flushClone(let pick, let isClosed): try flushClone(pick, isClosed: isClosed)
         case .deleteClone(let pick, let isOpen): try deleteClone(pick, isOpen: isOpen)
+        case .promoteClone(let pick, let isOpen): try promoteClone(pick, isOpen: isOpen)
         case .revertWith(let pick, let withSafety, let ends, let isUndone):
             try revertWith(pick, withSafety: withSafety, ends: ends, isUndone: isUndone)
         case .reopen(let isClean):

@@ -48,6 +48,7 @@ final class HistoryRun {
         reader = EngineReader(pattern: history.pattern, random: random.forked(2))
         disk = SimulatedDisk()
         disk.isPrecise = history.hasWriteBack
+        disk.sharesExtents = history.seed.isMultiple(of: 3)
         lastVersion = 1
         lastID = 0
         oracle = OracleVolume(cellCount: history.cellCount)

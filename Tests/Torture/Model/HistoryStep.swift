@@ -32,6 +32,9 @@ enum HistoryStep: Hashable, Sendable {
     case flushClone(pick: Int, isClosed: Bool)
     /// Deleted; while a client has it open when `isOpen`, which is refused.
     case deleteClone(pick: Int, isOpen: Bool)
+    /// Copied to a file of its own and deleted, as what becomes a volume; while a client has it open when `isOpen`,
+    /// which is refused.
+    case promoteClone(pick: Int, isOpen: Bool)
     /// A revert to a clone's snapshot with what was written to the clone, which may end with the merge; taken
     /// back when `isUndone`.
     case revertWith(pick: Int, withSafety: Bool, ends: Bool, isUndone: Bool)
@@ -74,6 +77,8 @@ extension HistoryStep: CustomStringConvertible {
             "\(isClosed ? "close" : "flush") a clone, pick \(pick)"
         case .deleteClone(let pick, let isOpen):
             "delete a clone\(isOpen ? " that is open" : ""), pick \(pick)"
+        case .promoteClone(let pick, let isOpen):
+            "promote a clone\(isOpen ? " that is open" : ""), pick \(pick)"
         case .revertWith(let pick, let withSafety, let ends, let isUndone):
             "revert with a clone, pick \(pick), \(withSafety ? "with" : "no") safety"
                 + (ends ? ", ending it" : "") + (isUndone ? ", rolled back" : "")
