@@ -10,6 +10,7 @@ enum CommandsSuite {
         cases: SnapshotCases.cases + RevertCommandCases.cases + SetCommandCases.cases
             + ActivationCases.cases + ServeCases.cases + RemovalCases.cases + RefusalCases.cases
             + NamespaceCases.cases + LostSnapshotCases.cases + CloneCases.cases
+            + CloneLayerCases.cases
             + TreeMountCases.cases)
 
     /// The same, each command in mounts of its own, as systemd's services have them.

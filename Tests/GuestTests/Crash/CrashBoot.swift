@@ -20,12 +20,12 @@ struct CrashBoot {
         case never
     }
 
-    private let rig: DriverRig
+    let rig: DriverRig
     private let origin: SlowOrigin
     private let isFirst: Bool
     private var ledger: CrashLedger
-    private var expected: ExpectedVolume
-    private var random: SeededGenerator
+    var expected: ExpectedVolume
+    var random: SeededGenerator
 
     /// What the machine waits for before it kills the guest.
     static let ready = "ready"
@@ -112,6 +112,7 @@ struct CrashBoot {
         case .revert: "a revert"
         case .delete: "a deletion"
         case .resize: "a resize"
+        case .clone(let change): change.word
         }
     }
 
@@ -151,19 +152,34 @@ struct CrashBoot {
             try makeChange(isLast: isLast)
             if !isLast { try origin.delayWrites(milliseconds: 0) }
         } else {
-            for _ in 0..<1 + random.below(12) { try write() }
+            for _ in 0..<1 + random.below(12) {
+                if random.oneIn(3), let clone = try freeClone() {
+                    try writeClone(clone)
+                } else {
+                    try write()
+                }
+            }
         }
         expected.pending = nil
         try ledger.write(expected)
         try expectNoLoss()
     }
 
-    private mutating func write() throws {
-        let first = random.below(expected.live.blockCount)
-        let blocks = first..<min(expected.live.blockCount, first + 1 + random.below(12))
-        let change = ExpectedVolume.Change.write(blocks, version: expected.takeVersion())
+    mutating func someBlocks(of content: DiskContent) -> Range<Int> {
+        let first = random.below(content.blockCount)
+        return first..<min(content.blockCount, first + 1 + random.below(12))
+    }
+
+    /// Notes a change before it is made.
+    mutating func note(_ change: ExpectedVolume.Change) throws {
         expected.pending = change
         try ledger.write(expected)
+    }
+
+    private mutating func write() throws {
+        let blocks = someBlocks(of: expected.live)
+        let change = ExpectedVolume.Change.write(blocks, version: expected.takeVersion())
+        try note(change)
         try expected.apply(change)
         try rig.withDevice { device in
             try expected.live.write(blocks, to: device)
@@ -173,8 +189,7 @@ struct CrashBoot {
 
     private mutating func makeChange(isLast: Bool) throws {
         guard let (change, request) = try chooseChange() else { return }
-        expected.pending = change
-        try ledger.write(expected)
+        try note(change)
         let limit = random.below(Self.stepCount(of: change))
         try CrashPoint.run(
             after: limit, isLast ? SNAPMGR_CRASH_MACHINE : SNAPMGR_CRASH_NEVER
@@ -189,6 +204,7 @@ struct CrashBoot {
     private static func stepCount(of change: ExpectedVolume.Change) -> Int {
         switch change {
         case .write, .delete, .resize: 20
+        case .clone(let change): change.stepCount
         case .snapshot: 32
         case .revert: 90
         }
@@ -197,9 +213,15 @@ struct CrashBoot {
     private mutating func chooseChange() throws -> (ExpectedVolume.Change, VolumeRequest)? {
         let ids = expected.snapshots.keys.sorted()
         let isMerging = try rig.mergeProgress() != nil
-        let choice = random.below(10)
-        if ids.count >= Self.snapshotsMaximum || choice == 9 && ids.count > 2 {
-            let candidates = ids.filter { $0 != expected.target }
+        expected.noteEnd(try rig.storedState())
+        let choice = random.below(16)
+        if choice >= 10, let change = try chooseCloneChange(isMerging: isMerging) {
+            return change
+        }
+        let candidates = ids.filter {
+            $0 != expected.target && !expected.clones.bases.contains($0)
+        }
+        if ids.count >= Self.snapshotsMaximum || choice == 9 && ids.count > 2, !candidates.isEmpty {
             let chosen = Set((0..<2).map { _ in candidates[random.below(candidates.count)] })
             return (.delete(chosen.sorted()), .delete(chosen.sorted()))
         }
@@ -223,7 +245,7 @@ struct CrashBoot {
         return (.snapshot(id), .snapshot(Self.request(id)))
     }
 
-    private static func request(_ id: SnapshotID) -> SnapshotRequest {
+    static func request(_ id: SnapshotID) -> SnapshotRequest {
         SnapshotRequest(id: id, description: SnapshotDescription(kind: .manual))
     }
 }

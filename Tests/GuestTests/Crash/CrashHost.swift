@@ -95,7 +95,7 @@ struct CrashHost {
     private func boot(_ end: CrashBoot.End, seed: UInt64, killAfter delay: Int) throws -> Boot {
         let processFile = folder.path + "/process"
         var words = [runScript, "-t", "\(Self.limitSeconds)", "-m", "512M", "-p", processFile]
-        words += ["-M", SlowOrigin.modules.joined(separator: " ")]
+        words += ["-M", (SlowOrigin.modules + ["dm-zero"]).joined(separator: " ")]
         for index in Self.diskMebibytes.indices { words += ["-D", folder.path + "/disk\(index)"] }
         words += ["--", program, "crash-boot", end.rawValue, "\(seed)"]
         var ends: [Int32] = [0, 0]

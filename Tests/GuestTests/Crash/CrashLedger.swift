@@ -102,7 +102,7 @@ extension ExpectedVolume {
             words.append(id.rawValue)
             words += content.words
         }
-        return words
+        return words + clones.words
     }
 
     init(_ reader: inout WordReader) {
@@ -116,13 +116,15 @@ extension ExpectedVolume {
             let id = SnapshotID(rawValue: reader.next())
             snapshots[id] = reader.content()
         }
+        let clones = ExpectedClones(&reader)
         self.init(
-            live: live, snapshots: snapshots, pending: pending, target: target, version: version,
+            live: live, snapshots: snapshots, clones: clones, pending: pending, target: target,
+            version: version,
             nextSnapshot: nextSnapshot, nextRevert: nextRevert)
     }
 
     /// 0 stands for no snapshot.
-    private static func id(_ word: Int64) -> SnapshotID? {
+    fileprivate static func id(_ word: Int64) -> SnapshotID? {
         word == 0 ? nil : SnapshotID(rawValue: word)
     }
 
@@ -135,6 +137,7 @@ extension ExpectedVolume {
         case .revert(let target, let safety): [3, target.rawValue, safety?.rawValue ?? 0]
         case .delete(let ids): [4, Int64(ids.count)] + ids.map(\.rawValue)
         case .resize(let bytes): [5, Int64(bytes)]
+        case .clone(let change): [6] + change.words
         }
     }
 
@@ -149,6 +152,62 @@ extension ExpectedVolume {
             let count = reader.next()
             return .delete((0..<count).map { _ in SnapshotID(rawValue: reader.next()) })
         case 5: return .resize(bytes: Int(reader.next()))
+        case 6: return CloneChange(&reader).map { .clone($0) }
+        default: return nil
+        }
+    }
+}
+
+extension ExpectedClones {
+    var words: [Int64] {
+        var words = [Int64(next), Int64(ending ?? 0), Int64(all.count)]
+        for (number, clone) in all.sorted(by: { $0.key < $1.key }) {
+            words += [Int64(number), clone.base.rawValue] + clone.content.words
+        }
+        return words
+    }
+
+    init(_ reader: inout WordReader) {
+        next = Int(reader.next())
+        let number = Int(reader.next())
+        ending = number == 0 ? nil : number
+        for _ in 0..<reader.next() {
+            let number = Int(reader.next())
+            let base = SnapshotID(rawValue: reader.next())
+            all[number] = Clone(base: base, content: reader.content())
+        }
+    }
+}
+
+extension CloneChange {
+    var words: [Int64] {
+        switch self {
+        case .make(let number, let id): [1, Int64(number), id.rawValue]
+        case .makeOfClone(let number, let parent): [2, Int64(number), Int64(parent)]
+        case .write(let number, let blocks, let version):
+            [
+                3, Int64(number), Int64(blocks.lowerBound), Int64(blocks.upperBound),
+                Int64(version),
+            ]
+        case .delete(let number): [4, Int64(number)]
+        case .revert(let number, let safety, let ends):
+            [5, Int64(number), safety?.rawValue ?? 0, ends ? 1 : 0]
+        }
+    }
+
+    init?(_ reader: inout WordReader) {
+        let kind = reader.next()
+        let number = Int(reader.next())
+        switch kind {
+        case 1: self = .make(number, of: SnapshotID(rawValue: reader.next()))
+        case 2: self = .makeOfClone(number, of: Int(reader.next()))
+        case 3:
+            let (first, end) = (Int(reader.next()), Int(reader.next()))
+            self = .write(number, first..<end, version: ChunkPattern.Version(reader.next()))
+        case 4: self = .delete(number)
+        case 5:
+            let safety = ExpectedVolume.id(reader.next())
+            self = .revert(number, safety: safety, ends: reader.next() == 1)
         default: return nil
         }
     }

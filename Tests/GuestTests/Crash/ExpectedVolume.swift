@@ -14,11 +14,13 @@ struct ExpectedVolume: Equatable {
         /// Of the snapshots each may be gone or not.
         case delete([SnapshotID])
         case resize(bytes: Int)
+        case clone(CloneChange)
     }
 
     /// What users have written and what was acknowledged.
     var live: DiskContent
     var snapshots: [SnapshotID: DiskContent] = [:]
+    var clones = ExpectedClones()
     var pending: Change?
     /// The target of the newest revert: while its merge runs it is not deleted.
     var target: SnapshotID?
@@ -32,11 +34,13 @@ struct ExpectedVolume: Equatable {
     }
 
     init(
-        live: DiskContent, snapshots: [SnapshotID: DiskContent], pending: Change?,
-        target: SnapshotID?, version: ChunkPattern.Version, nextSnapshot: Int64, nextRevert: Int64
+        live: DiskContent, snapshots: [SnapshotID: DiskContent], clones: ExpectedClones,
+        pending: Change?, target: SnapshotID?, version: ChunkPattern.Version, nextSnapshot: Int64,
+        nextRevert: Int64
     ) {
         self.live = live
         self.snapshots = snapshots
+        self.clones = clones
         self.pending = pending
         self.target = target
         self.version = version
@@ -87,18 +91,20 @@ struct ExpectedVolume: Equatable {
             self.target = target
         case .delete(let ids): for id in ids { snapshots[id] = nil }
         case .resize(let bytes): live = live.grown(to: bytes)
+        case .clone(let change): try apply(change)
         }
     }
 
     // MARK: Looking
 
     /// Ends the case unless the volume and all its snapshots are as they must be.
-    func check(_ rig: DriverRig) throws {
+    mutating func check(_ rig: DriverRig) throws {
         try rig.withDevice { try live.expect(on: $0, "the volume") }
         try expectEqual(try Self.ids(rig), snapshots.keys.sorted(), "snapshots")
         for (id, content) in snapshots.sorted(by: { $0.key < $1.key }) {
             try rig.withView(id) { try content.expect(on: $0, "snapshot \(id)") }
         }
+        try checkClones(rig)
     }
 
     static func ids(_ rig: DriverRig) throws -> [SnapshotID] {
@@ -130,6 +136,7 @@ struct ExpectedVolume: Equatable {
             guard try rig.withDevice({ try $0.byteCount() }) == bytes else { return false }
             try apply(.resize(bytes: bytes))
             return true
+        case .clone(let change): return try resolve(change, rig, found)
         case nil: return false
         }
     }
@@ -137,8 +144,16 @@ struct ExpectedVolume: Equatable {
     private mutating func resolveRevert(
         to target: SnapshotID, _ safety: SnapshotID?, isTaken: Bool?, _ rig: DriverRig
     ) throws -> Bool {
-        let before = live
         let after = try require(snapshots[target], "snapshot \(target)")
+        return try resolveRevert(to: target, as: after, safety, isTaken: isTaken, rig)
+    }
+
+    /// - Parameter after: what the volume reads as when it was reverted.
+    mutating func resolveRevert(
+        to target: SnapshotID, as after: DiskContent, _ safety: SnapshotID?, isTaken: Bool?,
+        _ rig: DriverRig
+    ) throws -> Bool {
+        let before = live
         do {
             try rig.withDevice { try after.expect(on: $0, "the volume") }
         } catch let notAfter {
@@ -162,25 +177,30 @@ struct ExpectedVolume: Equatable {
         _ blocks: Range<Int>, _ version: ChunkPattern.Version, _ rig: DriverRig
     ) throws -> Bool {
         let old = live
-        try rig.withDevice { device in
-            let found = try old.sectorVersions(of: blocks, on: device)
-            let perBlock = Self.blockBytes / 512
-            for (index, sector) in found.enumerated() {
-                let block = blocks.lowerBound + index / perBlock
-                try expect(
-                    sector == version || sector == old.versions[block],
-                    "block \(block) holds version \(sector), neither \(old.versions[block]) nor "
-                        + "\(version)")
-            }
-            live.set(version, blocks: blocks)
-            try live.write(blocks, to: device)
-            try device.sync()
-        }
+        live = try rig.withDevice { try old.rewritten(blocks, version, on: $0) }
         return true
     }
 }
 
 extension DiskContent {
+    /// What a device holds when a write that was cut short is made again. Each of its sectors must be old or new.
+    func rewritten(
+        _ blocks: Range<Int>, _ version: ChunkPattern.Version, on device: DirectDevice
+    ) throws -> DiskContent {
+        let perBlock = blockBytes / 512
+        for (index, sector) in try sectorVersions(of: blocks, on: device).enumerated() {
+            let block = blocks.lowerBound + index / perBlock
+            try GuestTests.expect(
+                sector == version || sector == versions[block],
+                "block \(block) holds version \(sector), neither \(versions[block]) nor \(version)")
+        }
+        var content = self
+        content.set(version, blocks: blocks)
+        try content.write(blocks, to: device)
+        try device.sync()
+        return content
+    }
+
     /// The same with zeroes behind it.
     func grown(to byteCount: Int) -> DiskContent {
         var content = DiskContent(seed: seed, byteCount: byteCount, blockBytes: blockBytes)

@@ -187,30 +187,9 @@ struct KillSweep {
             try rig.finishMerge()
             try writeScattered()
             try beginMerge(isSlow: true)
-        } while try !isMerging
+        } while try !rig.isKernelMerging
         try origin.delayWrites(milliseconds: 0)
-        let base = DeviceName(volume: DriverRig.name, .content)
-        let deadline = Deadline(milliseconds: Self.resumeMilliseconds)
-        while true {
-            if case .usage(let allocated, _, let metadata) = try rig.mapper.status(base).first?
-                .snapshot, allocated == metadata
-            {
-                return
-            }
-            try expect(!deadline.hasPassed, "the merge does not end")
-            usleep(2000)
-        }
-    }
-
-    private var isMerging: Bool {
-        get throws {
-            let base = DeviceName(volume: DriverRig.name, .content)
-            guard try rig.mapper.info(base) != nil else { return false }
-            guard case .snapshotMerge = try rig.mapper.table(base).segments.first?.target else {
-                return false
-            }
-            return true
-        }
+        try rig.waitForKernelsMerge(milliseconds: Self.resumeMilliseconds)
     }
 
     private static func request(_ id: SnapshotID) -> SnapshotRequest {
@@ -283,7 +262,7 @@ struct KillSweep {
 
     private mutating func killAndMend(at point: Int) throws -> Fate {
         let (change, perform) = try change()
-        if try isMerging || kind == .activateInMerge { inMerge += 1 }
+        if try rig.isKernelMerging || kind == .activateInMerge { inMerge += 1 }
         var view: DirectDevice?
         if kind == .snapshotBesideView, let oldest {
             view = try DirectDevice(path: try rig.volume().openView(oldest), isReadOnly: true)

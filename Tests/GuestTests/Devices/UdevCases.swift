@@ -1,19 +1,76 @@
 import System
+import DeviceDriver
 import DeviceMapper
 import Glibc
 import SnapshotModel
+import VolumeAccess
 
 enum UdevCases {
     static let cases = [
         GuestCase("udev links a filesystem's UUID to the top alone", body: links),
         GuestCase("DM7: udev's rules look for nothing in any device but the top", body: flags),
+        GuestCase("neither views nor clones are ever their volume's twins to udev", body: twins),
     ]
+
+    /// Devices with the filesystem of the volume, after whatever has udev look at them again.
+    private static func twins(_ context: GuestContext) throws {
+        let rig = try DriverRig(context, volumeBytes: 16 << 20, chunkBytes: 4096)
+        let uuid = "9a3c51de-40b7-4a0f-8f4e-6d2b7c81e905"
+        try ChildProcess.run(
+            "mkfs.ext4", "-q", "-F", "-E", "nodiscard", "-U", uuid, "-L", "twin", rig.devicePath)
+        let id = try rig.takeSnapshot()
+        _ = try rig.perform(.createClone(CloneRequest(snapshot: id, name: "a")))
+        var others = [try rig.volume().openView(id), try rig.volume().openClone("a")]
+        try touch(others[1])
+        _ = try rig.perform(
+            .createCloneAs(
+                CloneRequest(snapshot: id, name: "b"), CloneShape(parent: "a")))
+        others[1] = try rig.volume().openClone("a")
+        others.append(try rig.volume().openClone("b"))
+        for path in others.dropFirst() { try touch(path) }
+        try expectNoTwins(rig, others, uuid)
+        try ChildProcess.run("udevadm", "trigger", "--action=change", "--subsystem-match=block")
+        try expectNoTwins(rig, others, uuid)
+        // A snapshot has the clones stand on other devices.
+        try touch(rig.devicePath)
+        try rig.takeSnapshot()
+        try expectNoTwins(rig, others, uuid)
+    }
+
+    /// Writes what is there anyway. Udev looks at whatever somebody closes who could write to it.
+    private static func touch(_ path: String) throws {
+        let device = try DirectDevice(path: path)
+        var buffer = AlignedBuffer(count: 4096)
+        try device.read(into: &buffer, at: 0)
+        try device.write(buffer, at: 0)
+    }
+
+    private static func expectNoTwins(
+        _ rig: DriverRig, _ others: [String], _ uuid: String
+    ) throws {
+        try ChildProcess.run("udevadm", "settle")
+        let own = [
+            try BlockDevices.number(rig.devicePath), try BlockDevices.number(rig.originPath),
+        ]
+        for link in ["by-uuid/\(uuid)", "by-label/twin"] {
+            let number = try BlockDevices.number("/dev/disk/\(link)")
+            try expect(own.contains(number), "\(link) leads to the device \(number)")
+        }
+        for path in others {
+            let text = try TextFile.read("/run/udev/data/b\(BlockDevices.number(path))")
+            for word in ["by-uuid", "by-label", "ID_FS_UUID", "ID_FS_LABEL"] {
+                try expect(!text.contains(word), "udev has \(word) of \(path)")
+            }
+        }
+    }
 
     private static func flags(_ context: GuestContext) throws {
         let rig = DeviceRig(context)
         let ordinal = SnapshotOrdinal(rawValue: 1)
+        let clone = CloneOrdinal(rawValue: 1)
         let inner: [DeviceName.Part] = [
             .linear, .content, .pausedOrigin, .snapshot(ordinal), .view(SnapshotID(rawValue: 1)),
+            .clone(clone), .cloneBase(clone),
         ]
         for part in inner + [.mounted] {
             let name = try rig.create(DeviceRig.name(part), rig.linear(1024))

@@ -7,19 +7,25 @@ import TestKit
 import VolumeAccess
 
 /// A random history of a volume under device-mapper, against arrays of block versions: after each
-/// operation the volume and every live snapshot are read whole.
+/// operation the volume, every live snapshot and every clone are read whole.
 struct ModelHistory {
-    private let rig: DriverRig
+    let rig: DriverRig
     private let origin: SlowOrigin
     private var isSlow = false
-    private var random: SeededGenerator
-    private var live: DiskContent
-    private var snapshots: [(id: SnapshotID, content: DiskContent)] = []
-    private var version: ChunkPattern.Version = 0
+    var random: SeededGenerator
+    var live: DiskContent
+    var snapshots: [(id: SnapshotID, content: DiskContent)] = []
+    var version: ChunkPattern.Version = 0
     /// The merge that may be running: its target, and its safety snapshot while none is newer.
-    private var merge: (target: SnapshotID, safety: SnapshotID?)?
+    var merge: (target: SnapshotID, safety: SnapshotID?)?
     /// How much of a merge that rests was merged when it was paused.
-    private var pausedBytes: Int?
+    var pausedBytes: Int?
+    /// The clones by their names.
+    var clones: [String: ModelClone] = [:]
+    /// The clones whose devices stay open while the history goes on.
+    var openClones: [String: DirectDevice] = [:]
+    /// The clone that the merge copies from, and whether it ends with it.
+    var mergingClone: CloneUse?
     private(set) var counts: [String: Int] = [:]
     /// Devices that stay open while the history goes on, as a mount does.
     private var views: [SnapshotID: DirectDevice] = [:]
@@ -57,39 +63,50 @@ struct ModelHistory {
     private mutating func step() throws -> String {
         if merge?.safety != nil, random.oneIn(5) { return try cancel() }
         if merge != nil, random.oneIn(4) { return try pauseOrResume() }
-        switch random.below(100) {
+        switch random.below(160) {
         case 0..<45: return try write()
         case 45..<62: return try snapshot()
         case 62..<72: return try delete()
         case 72..<82: return try revert()
         case 82..<90: return try waitForMerge()
         case 90..<96: return try downAndUp()
-        default: return try reopenViews()
+        case 96..<100: return try reopenViews()
+        default: return try stepOfClones()
         }
     }
 
     private mutating func write() throws -> String {
+        var content = live
         try rig.withDevice { device in
-            if random.oneIn(8) { try writeScattered(device) }
-            for _ in 0..<1 + random.below(6) {
-                let first = random.below(live.blockCount)
-                let count = min(live.blockCount - first, 1 + random.below(12))
-                version += 1
-                live.set(version, blocks: first..<first + count)
-                try live.write(first..<first + count, to: device)
-            }
+            if random.oneIn(8) { try writeScattered(&content, to: device) }
+            try write(&content, to: device)
         }
+        live = content
         return "write"
     }
 
-    /// Pieces that a merge takes one by one.
-    private mutating func writeScattered(_ device: DirectDevice) throws {
-        let step = 2 * rig.chunkBytes / Self.blockBytes
-        let first = random.below(live.blockCount)
-        for block in stride(from: first, to: min(live.blockCount, first + 30 * step), by: step) {
+    /// A few stretches anywhere.
+    mutating func write(_ content: inout DiskContent, to device: DirectDevice) throws {
+        for _ in 0..<1 + random.below(6) {
+            let first = random.below(content.blockCount)
+            let count = min(content.blockCount - first, 1 + random.below(12))
             version += 1
-            live.set(version, blocks: block..<block + 1)
-            try live.write(block..<block + 1, to: device)
+            content.set(version, blocks: first..<first + count)
+            try content.write(first..<first + count, to: device)
+        }
+    }
+
+    /// Pieces that a merge takes one by one.
+    private mutating func writeScattered(
+        _ content: inout DiskContent, to device: DirectDevice
+    ) throws {
+        let step = 2 * rig.chunkBytes / Self.blockBytes
+        let first = random.below(content.blockCount)
+        let end = min(content.blockCount, first + 30 * step)
+        for block in stride(from: first, to: end, by: step) {
+            version += 1
+            content.set(version, blocks: block..<block + 1)
+            try content.write(block..<block + 1, to: device)
         }
     }
 
@@ -101,7 +118,15 @@ struct ModelHistory {
     }
 
     private mutating func delete() throws -> String {
-        let candidates = snapshots.map(\.id).filter { $0 != merge?.target }
+        let cloned = Set(clones.values.map(\.base))
+        let kept = clones.filter { $0.key != mergingClone?.name }.map(\.value.base).min()
+        if let kept, random.oneIn(4) {
+            try closeView(kept)
+            try expectRefused("the deletion of a snapshot that has a clone") {
+                try $0.delete([kept])
+            }
+        }
+        let candidates = snapshots.map(\.id).filter { $0 != merge?.target && !cloned.contains($0) }
         guard !candidates.isEmpty else { return "nothing" }
         var chosen: Set<SnapshotID> = []
         for _ in 0..<1 + random.below(2) {
@@ -129,6 +154,7 @@ struct ModelHistory {
             return "second revert refused"
         }
         // The first merge may have ended since we looked; while it runs, there is no second.
+        if isSecond { noteEnd() }
         if let safety = outcome.safety { snapshots.append((safety.id, live)) }
         live = target.content
         merge = (target.id, outcome.safety?.id)
@@ -152,6 +178,8 @@ struct ModelHistory {
         try expectEqual(outcome.target, safety, "target of the cancellation")
         live = content.content
         merge = (safety, safety)
+        // Its clone goes on.
+        mergingClone = nil
         pausedBytes = nil
         return "cancel"
     }
@@ -168,6 +196,7 @@ struct ModelHistory {
         try noteMergeEnd()
         guard merge == nil else { return try crashInPause() }
         for id in Array(views.keys) { try closeView(id) }
+        openClones = [:]
         try rig.deactivate()
         // The origin is a plain device now, and has what the volume showed.
         try live.expect(
@@ -205,6 +234,7 @@ struct ModelHistory {
     private mutating func crashInPause() throws -> String {
         guard pausedBytes != nil else { return "nothing" }
         for id in Array(views.keys) { try closeView(id) }
+        openClones = [:]
         try rig.takeDown()
         try rig.activate()
         return "down and up in a pause"
@@ -217,22 +247,25 @@ struct ModelHistory {
 
     private mutating func reopenViews() throws -> String {
         for id in Array(views.keys) { try closeView(id) }
+        openClones = [:]
         return "views reopened"
     }
 
-    private mutating func noteMergeEnd() throws {
+    mutating func noteMergeEnd() throws {
         guard merge != nil, try rig.mergeProgress() == nil else { return }
         try slowDown(false)
         noteEnd()
     }
 
-    private mutating func slowDown(_ isWanted: Bool) throws {
+    mutating func slowDown(_ isWanted: Bool) throws {
         guard isSlow != isWanted else { return }
         try origin.delayWrites(milliseconds: isWanted ? Self.slowMilliseconds : 0)
         isSlow = isWanted
     }
 
-    private mutating func noteEnd() {
+    mutating func noteEnd() {
+        if let ended = mergingClone, ended.ends { clones[ended.name] = nil }
+        mergingClone = nil
         merge = nil
         pausedBytes = nil
     }
@@ -246,6 +279,7 @@ struct ModelHistory {
             }
             if let view = views[id] { try content.expect(on: view, "snapshot \(id)") }
         }
+        try checkClones()
         let state = try rig.storedState()
         try expectEqual(
             Set(state.readable.map(\.id)), Set(snapshots.map(\.id)), "snapshots in the state")

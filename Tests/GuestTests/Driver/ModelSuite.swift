@@ -7,10 +7,10 @@ enum ModelSuite {
     static let suite = GuestSuite(
         "model",
         machine: GuestMachine(
-            diskMebibytes: [8, 256], modules: SlowOrigin.modules, seconds: 3600),
+            diskMebibytes: [8, 256], modules: SlowOrigin.modules + ["dm-zero"], seconds: 3600),
         cases: shapes.map { shape in
             GuestCase(
-                "random histories keep every snapshot: \(shape.volumeBytes) bytes in chunks of "
+                "random histories keep every snapshot and clone: \(shape.volumeBytes) bytes in chunks of "
                     + "\(shape.chunkBytes)"
             ) { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)
