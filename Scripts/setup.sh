@@ -42,6 +42,7 @@ test=(
     acl                # setfacl, getfacl: access lists in what is mounted
     attr               # setfattr, getfattr: extended attributes there
     fuse3              # fusermount3: mounts of ordinary users
+    fuse2fs            # ext4 by a program, likewise
     samba              # smbd, which gives snapshots as previous versions
     samba-vfs-modules  # shadow_copy2, by which it does
     smbclient          # a client that asks for them

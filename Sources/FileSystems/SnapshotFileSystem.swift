@@ -1,7 +1,7 @@
 package import SnapshotModel
 package import System
 
-/// A filesystem in a snapshot, read without mounting it. What it says is somebody else's, and may be meant
+/// A filesystem in a snapshot. What it says is somebody else's, and may be meant
 /// to harm: a reader bounds what it takes from it. One thread uses it at a time.
 package protocol SnapshotFileSystem: AnyObject {
     /// What it is called: `ext4`.
@@ -43,6 +43,9 @@ package protocol SnapshotFileSystem: AnyObject {
     /// Whether something of a range is not what lies there, but what a journal has for it.
     func isMoved(_ range: Range<Int>) -> Bool
 
-    /// Reads content by its place on the volume.
-    func readContent(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
+    /// Reads some of a stretch of a file.
+    ///
+    /// - Parameter offset: as the stretch has it.
+    func readContent(
+        of number: UInt32, into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
 }

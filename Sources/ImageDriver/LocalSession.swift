@@ -17,6 +17,8 @@ package final class LocalSession: OpenVolume, HostedSession {
     private let stagesRevert = Monitored(false)
     /// The snapshots that were read last.
     private let views = Monitored<[SnapshotView]>([])
+    /// The clone that was read last.
+    private let readClone = Monitored<OpenClone?>(nil)
     /// The clone that the session has copied and may delete.
     private let held = Monitored<CloneHold?>(nil)
 
@@ -38,6 +40,7 @@ package final class LocalSession: OpenVolume, HostedSession {
     package func close() {
         change.abandon()
         keepViews(0)
+        keepClone(nil)
         hold(nil)
         // What could not be flushed is found by the next open, which recovers.
         if ownsHost { try? host.close() }
@@ -368,6 +371,31 @@ extension LocalSession {
             hold.close()
             throw error
         }
+    }
+
+    package func readClone(
+        _ name: String, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent {
+        let clone = try openClone(name).clone
+        return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
+            try clone.read(into: &buffer, at: offset)
+        }
+    }
+
+    private func openClone(_ name: String) throws(Problem) -> OpenClone {
+        if let known = readClone.withLock({ $0 }), known.clone.record.name == name { return known }
+        let opened = try engine.openClone(name, readOnly: true)
+        keepClone(opened)
+        return opened
+    }
+
+    /// Keeps a clone open in the place of another one.
+    private func keepClone(_ next: OpenClone?) {
+        let former = readClone.withLock { clone in
+            defer { clone = next }
+            return clone
+        }
+        former?.close()
     }
 
     /// Holds a clone in the place of another one.

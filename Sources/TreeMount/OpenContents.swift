@@ -41,6 +41,7 @@ struct OpenContents {
 
 /// A file's length, and where its content lies.
 struct FileContent {
+    private let number: UInt32
     private let byteCount: Int
     let stretches: [FileStretch]
     /// All of it, where it lies in the file's node.
@@ -53,6 +54,7 @@ struct FileContent {
         guard node.kind == .file else { throw TreeFailure(node.isFolder ? EISDIR : EINVAL) }
         // The key is not in the filesystem.
         guard !node.isEncrypted else { throw TreeFailure(ENOKEY) }
+        self.number = number
         byteCount = node.byteCount
         inline =
             try node.isInline
@@ -89,7 +91,7 @@ struct FileContent {
             var part = whole.part(overlap.lowerBound - offset..<overlap.upperBound - offset)
             do throws(Problem) {
                 try fileSystem.readContent(
-                    into: &part,
+                    of: number, into: &part,
                     at: stretch.offset.addingClamped(overlap.lowerBound - stretch.fileOffset))
             } catch { throw TreeFailure(error) }
         }

@@ -152,6 +152,12 @@ package protocol OpenVolume: VolumeSession {
     func exportClone(
         _ name: String, path: String, holds: Bool, for client: any RequestClient
     ) throws(Problem) -> Int
+    /// Reads bytes of a clone as it is now, which stays open for the session.
+    ///
+    /// - Throws: `notFound`; `broken` and `corrupt` as of an open of it.
+    func readClone(
+        _ name: String, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent
 }
 
 extension OpenVolume {
@@ -189,6 +195,11 @@ extension OpenVolume {
     package func deleteClone(
         _ name: String, for client: any RequestClient
     ) throws(Problem) -> Int { throw Problem.noClones }
+
+    /// Refused, where a driver has no clones.
+    package func readClone(
+        _ name: String, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent { throw Problem.noClones }
 }
 
 extension Problem {
@@ -291,6 +302,8 @@ extension OpenVolume {
         case .exportClone(let name, let path, let holds):
             return .exported(
                 bytes: try exportClone(name, path: path, holds: holds, for: client))
+        case .readClone(let name, let offset, let count):
+            return .content(try readClone(name, at: offset, count: count, for: client))
         case .read(let id, let offset, let count):
             return .content(try read(id, at: offset, count: count, for: client))
         case .extents(let id, let offset, let count):

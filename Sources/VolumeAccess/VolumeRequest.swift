@@ -69,6 +69,8 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
     /// Writes a clone's content to a new file; sends progress. With `holds`, nobody writes to the clone until the
     /// session deletes it or ends.
     case exportClone(String, path: String, holds: Bool)
+    /// Reads bytes of a clone as it is now, which stays open for the session.
+    case readClone(String, offset: Int, count: Int)
 
     /// Who has the volume open for writing.
     case clients
@@ -85,7 +87,7 @@ package enum VolumeRequest: Hashable, Sendable, Codable {
             mergeStatus, pauseMerge, resumeMerge,
             throttleMerge, cancelMerge, waitForMerge, previewDelete, delete, collect, label,
             export, read, extents, resize, createClone, createCloneAs, previewCreateClone,
-            previewDeleteClone, deleteClone, exportClone, clients,
+            previewDeleteClone, deleteClone, exportClone, readClone, clients,
             overruleClients, letGo
     }
 }
@@ -103,6 +105,7 @@ extension VolumeRequest {
             .previewRevertWith, .revertWith,
             .cancelMerge, .waitForMerge, .previewDelete, .delete, .collect, .label, .export,
             .read, .extents, .resize, .createClone, .createCloneAs, .deleteClone, .exportClone,
+            .readClone,
             .letGo:
             false
         }

@@ -184,6 +184,15 @@ extension VolumeSession {
         }
     }
 
+    /// ``VolumeRequest/readClone(_:offset:count:)``.
+    package func readClone(
+        _ name: String, at offset: Int, count: Int
+    ) throws(Problem) -> VolumeContent {
+        try askOfClones(.readClone(name, offset: offset, count: count)) {
+            if case .content(let content) = $0, content.bytes.count == count { content } else { nil }
+        }
+    }
+
     /// A server of an older version knows no clones.
     private func askOfClones<Value>(
         _ request: VolumeRequest, _ value: (VolumeReply) -> Value?

@@ -9,6 +9,7 @@ let guestSuites: [GuestSuite] = [
     ModelSuite.suite,
     CommandsSuite.suite,
     CommandsSuite.namespaceSuite,
+    FilesSuite.suite,
     DaemonSuite.suite,
     KillSuite.suite,
     CloneKillSuite.suite,

@@ -50,6 +50,35 @@ int snapmgr_byte_is_locked(int descriptor, int64_t offset);
 /// not keep it.
 int snapmgr_birth_time(int descriptor, int64_t *nanoseconds);
 
+/// A moment: seconds since 1970, and nanoseconds behind them.
+typedef struct {
+  int64_t seconds;
+  uint32_t nanoseconds;
+} snapmgr_moment;
+
+/// What the kernel says of a file, a folder, or anything else that has a name.
+typedef struct {
+  uint64_t inode;
+  uint64_t bytes;
+  /// Of 512 bytes.
+  uint64_t blocks;
+  uint32_t filesystem_major, filesystem_minor;
+  /// Of a device's node.
+  uint32_t device_major, device_minor;
+  uint32_t user, group, links;
+  uint16_t mode;
+  int is_encrypted;
+  int has_birth;
+  snapmgr_moment accessed, modified, changed, born;
+} snapmgr_node;
+
+/// Looks at a name in an open folder, at a symbolic link itself; an empty name is the folder (statx): 0, or -1.
+int snapmgr_look(int folder, const char *name, snapmgr_node *node);
+
+/// The names of a path's extended attributes (listxattr), and the value of one (getxattr): how many bytes, or -1.
+long snapmgr_attribute_names(const char *path, char *names, size_t size);
+long snapmgr_attribute(const char *path, const char *name, void *value, size_t size);
+
 /// Whether the file's filesystem makes flock of byte locks, which then meet those of the same file.
 int snapmgr_flock_is_emulated(int descriptor);
 

@@ -70,6 +70,17 @@ extension DeviceSession {
         return try volume.deleteClone(name)
     }
 
+    package func readClone(
+        _ name: String, at offset: Int, count: Int, for client: any RequestClient
+    ) throws(Problem) -> VolumeContent {
+        let device = try reader(.clone(name))
+        return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
+            do throws(IOFailure) { try device.read(into: &buffer, at: offset) } catch {
+                throw Problem(error)
+            }
+        }
+    }
+
     /// Copies a clone to a new file, through its device.
     package func exportClone(
         _ name: String, path: String, holds: Bool, for client: any RequestClient

@@ -15,7 +15,7 @@ package final class DeviceSession: OpenVolume {
     /// One that has been released, and is to be tidied up after.
     private var released: DeviceChange?
     /// What was read last; nil names the volume itself.
-    private var readers: [(id: SnapshotID?, device: any BlockDevice)] = []
+    private var readers: [(source: ReadSource, device: any BlockDevice)] = []
 
     private static let lookMilliseconds = 100
 
@@ -307,7 +307,7 @@ extension DeviceSession {
     package func read(
         _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
     ) throws(Problem) -> VolumeContent {
-        let device = try reader(id)
+        let device = try reader(id.map { .snapshot($0) } ?? .volume)
         return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
             do throws(IOFailure) { try device.read(into: &buffer, at: offset) } catch {
                 throw Problem(error)
@@ -315,23 +315,44 @@ extension DeviceSession {
         }
     }
 
-    private func reader(_ id: SnapshotID?) throws(Problem) -> any BlockDevice {
-        if let known = readers.first(where: { $0.id == id }) { return known.device }
+    /// What a session reads.
+    enum ReadSource: Hashable {
+        case volume
+        case snapshot(SnapshotID)
+        case clone(String)
+    }
+
+    func reader(_ source: ReadSource) throws(Problem) -> any BlockDevice {
+        if let known = readers.first(where: { $0.source == source }) { return known.device }
         try tidy()
         if readers.count >= Self.readersMaximum { closeReaders() }
-        let path =
-            try id.map { id throws(Problem) in try volume.openView(id) }
-            ?? DeviceInspector.devicePath(ofVolume: volume.record.name)
+        let path = try path(of: source)
         let device = try doing { () throws(IOFailure) in
-            try FileDevice(path: path, access: .readOnly)
+            let device = try FileDevice(path: path, access: .readOnly)
+            // A filesystem that is mounted from it has written past what an earlier read left in the page cache.
+            if case .snapshot = source {} else { device.forgetCached() }
+            return device
         }
-        readers.append((id, device))
+        readers.append((source, device))
         return device
+    }
+
+    private func path(of source: ReadSource) throws(Problem) -> String {
+        switch source {
+        case .volume: return DeviceInspector.devicePath(ofVolume: volume.record.name)
+        case .snapshot(let id): return try volume.openView(id)
+        case .clone(let name):
+            try volume.reload()
+            return try volume.openClone(name)
+        }
     }
 
     /// Views that somebody else has open, too, stay.
     private func closeReaders() {
-        let ids = Set(readers.compactMap(\.id))
+        let ids = Set(
+            readers.compactMap { reader in
+                if case .snapshot(let id) = reader.source { id } else { nil }
+            })
         guard !readers.isEmpty else { return }
         readers = []
         if !ids.isEmpty { try? volume.sweepViews(ids) }

@@ -51,6 +51,10 @@ package enum BlockDevices {
         return Int(bytes)
     }
 
+    /// Has Btrfs forget a device from which nothing is mounted: it refuses one of the same UUID that is older. Best
+    /// effort.
+    package static func forgetBtrfs(_ path: String) { _ = snapmgr_btrfs_forget(path) }
+
     /// Writes out what the page cache and the device's own cache hold.
     package static func flush(_ path: String) throws(IOFailure) {
         let descriptor = try OwnedDescriptor(path: path, flags: O_RDONLY)

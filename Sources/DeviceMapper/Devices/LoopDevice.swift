@@ -270,7 +270,7 @@ extension LoopDevice {
     }
 
     /// Has Btrfs forget the device, which another file may be behind soon. Best effort.
-    package func forgetBtrfs() { _ = snapmgr_btrfs_forget(path) }
+    package func forgetBtrfs() { BlockDevices.forgetBtrfs(path) }
 
     /// Leaves the node to root alone, as the backing file is.
     package func restrict() throws(IOFailure) { try NodeAccess.rootOnly.apply(to: path) }

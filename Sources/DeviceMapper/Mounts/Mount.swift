@@ -25,6 +25,13 @@ struct Mount: Hashable, Sendable {
         source = Self.unescaped(words[dash + 2])
     }
 
+    /// The device that it was mounted from; nil when there is none. A Btrfs has a number of its own, and tells its
+    /// device's path: the kernel's word, and nobody else's.
+    var deviceNumber: DeviceNumber? {
+        guard number.major == 0 else { return number }
+        return filesystem == "btrfs" ? try? BlockDevices.number(source) : nil
+    }
+
     /// All mounts of a file's text.
     static func all(_ text: String) -> [Mount] {
         text.split(separator: "\n").compactMap { Mount(line: $0) }

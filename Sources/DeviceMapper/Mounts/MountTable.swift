@@ -46,8 +46,17 @@ package enum MountTable {
     package static func devices() throws(IOFailure) -> [(
         number: UInt64, point: String, filesystem: String
     )] {
-        try mounts().filter { $0.number.major != 0 }
-            .map { ($0.number.encoded, $0.point, $0.filesystem) }
+        try mounts().compactMap { mount in
+            mount.deviceNumber.map { ($0.encoded, mount.point, mount.filesystem) }
+        }
+    }
+
+    /// The device whose filesystem is the last thing that is mounted on a folder, as stat tells its number; nil
+    /// when none is.
+    ///
+    /// - Parameter path: from the root, without links.
+    package static func device(on path: String) throws(IOFailure) -> UInt64? {
+        try mounts().last { $0.point == path }?.deviceNumber?.encoded
     }
 
     /// Whether a Btrfs with this UUID is mounted, by whomever.

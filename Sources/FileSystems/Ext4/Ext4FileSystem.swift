@@ -221,7 +221,9 @@ package final class Ext4FileSystem: SnapshotFileSystem {
         return list.attributes
     }
 
-    package func readContent(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+    package func readContent(
+        of number: UInt32, into buffer: inout MutableRawSpan, at offset: Int
+    ) throws(Problem) {
         try source.bytes.readPast(into: &buffer, at: offset)
     }
 }

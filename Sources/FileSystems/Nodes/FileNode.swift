@@ -97,7 +97,8 @@ package struct FolderEntry: Hashable, Sendable {
     package var isFolder: Bool?
 }
 
-/// A stretch of a file that has content, where it lies on the volume, in bytes.
+/// A stretch of a file that has content, and where its filesystem has that, in bytes: on the volume, or, where that
+/// cannot be told, in the file.
 package struct FileStretch: Hashable, Sendable {
     package var fileOffset: Int
     package var offset: Int

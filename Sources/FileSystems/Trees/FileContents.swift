@@ -41,6 +41,6 @@ package struct FileContents {
         var elements = buffer.mutableSpan
         var bytes = elements.mutableBytes
         var part = bytes.part(0..<count)
-        try fileSystem.readContent(into: &part, at: offset)
+        try fileSystem.readContent(of: node.number, into: &part, at: offset)
     }
 }

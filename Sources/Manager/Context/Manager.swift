@@ -13,6 +13,8 @@ package struct ManagerOptions: Sendable {
     package var watchdog: WatchdogCommand
     /// That of those who read notes, events and what monitoring says.
     package var wording: Wording
+    /// Where `PATH` and `SNAPMGR_NBDKIT_PLUGIN` are, for programs that have to be started.
+    package var environment: [String: String]
     /// What the manager is opened for.
     package var operation: Operation
     /// Where jobs are noted; one board may serve several managers of a process.
@@ -21,13 +23,14 @@ package struct ManagerOptions: Sendable {
     package init(
         state: StateFolder, drivers: DriverRegistry, timeZone: LocalZone = .machine,
         watchdog: WatchdogCommand = .ownProgram(ManagerOptions.watchdogMode),
-        wording: Wording, operation: Operation = Operation()
+        wording: Wording, environment: [String: String] = [:], operation: Operation = Operation()
     ) {
         self.state = state
         self.timeZone = timeZone
         self.drivers = drivers
         self.watchdog = watchdog
         self.wording = wording
+        self.environment = environment
         self.operation = operation
     }
 
@@ -107,6 +110,7 @@ package final class Manager: Sendable {
     package var machines: MachineService { MachineService(context: context) }
     package var holds: HoldService { HoldService(context: context) }
     package var fileLists: FileListService { FileListService(context: context) }
+    package var partitions: PartitionService { PartitionService(context: context) }
     package var fileGets: FileGetService { FileGetService(context: context) }
     package var fileRestores: FileRestoreService { FileRestoreService(context: context) }
     package var finds: FindService { FindService(context: context) }

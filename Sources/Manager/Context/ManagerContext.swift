@@ -39,6 +39,7 @@ final class ManagerContext: Sendable {
     var settings: SettingsSource { operation.settings }
 
     var wording: Wording { options.wording }
+    var environment: [String: String] { options.environment }
 
     var jobs: JobBoard { options.jobs }
 

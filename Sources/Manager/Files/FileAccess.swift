@@ -1,40 +1,31 @@
 internal import Catalog
 internal import FileSystems
+internal import Glibc
 internal import SnapshotModel
 internal import System
 internal import VolumeAccess
-
-/// A state of a volume whose files are looked at.
-struct FilePoint {
-    /// Nil is the volume as it is.
-    var snapshot: SnapshotRow?
-    var volume: VolumeRow
-    var byteCount: Int
-
-    /// As messages call it.
-    var name: String {
-        snapshot.map { "snapshot \($0.id) of volume \(volume.record.name)" }
-            ?? "volume \(volume.record.name)"
-    }
-}
 
 /// Opens what is in snapshots as filesystems.
 struct FileAccess {
     let context: ManagerContext
 
+    /// A number is a snapshot's id, whatever clones are called.
+    ///
     /// - Throws: `usage` when a set of several is named.
     func point(_ reference: String) throws -> FilePoint {
-        switch try ReferenceResolver(context).target(reference) {
-        case .snapshot(let row):
+        if Int(reference) == nil,
+            let row = try CloneService(context: context).find(reference)
+        {
             return FilePoint(
-                snapshot: row, volume: try context.volume(row.volume), byteCount: row.volumeBytes)
+                clone: row.record, volume: try context.volume(row.volume),
+                byteCount: row.record.volumeBytes)
+        }
+        switch try ReferenceResolver(context).target(reference) {
+        case .snapshot(let row): return try point(row)
         case .live(let name):
             let volume = try context.volume(name)
             return FilePoint(volume: volume, byteCount: volume.record.geometry.volumeBytes)
-        case .set:
-            let row = try ReferenceResolver(context).snapshot(reference)
-            return FilePoint(
-                snapshot: row, volume: try context.volume(row.volume), byteCount: row.volumeBytes)
+        case .set: return try point(ReferenceResolver(context).snapshot(reference))
         case .liveSet(let volumes):
             throw Problem(
                 .usage, "`\(reference)` is a set",
@@ -44,17 +35,26 @@ struct FileAccess {
         }
     }
 
-    /// Runs `body` with the filesystem in a snapshot, and has people know what the filesystem says of itself.
+    func point(_ row: SnapshotRow) throws -> FilePoint {
+        FilePoint(
+            snapshot: row, volume: try context.volume(row.volume), byteCount: row.volumeBytes)
+    }
+
+    /// Runs `body` with the filesystem in a snapshot or a clone, and has people know what the filesystem says of
+    /// itself. One that is not read without a mount is mounted for this alone, where that can be.
     ///
-    /// - Parameter partition: its number on a disk that has partitions; nil is the whole.
+    /// - Parameters:
+    ///   - partition: its number on a disk that has partitions; nil is the whole.
+    ///   - mounts: whether it may be mounted.
     /// - Throws: `refused` for what is known and cannot be read so, with what to do instead.
     func withFileSystem<Result>(
-        _ reference: String, partition: Int?,
+        _ reference: String, partition: Int?, mounts: Bool = true,
         _ body: (any SnapshotFileSystem, FilePoint) throws -> Result
     ) throws -> Result {
         let point = try point(reference)
         try prepare(point)
-        return try context.withSession(point.volume) { session in
+        let result: Result? = try context.withSession(point.volume) { session in
+            guard try !(mounts && mustMount(point, partition, session)) else { return nil }
             do {
                 let fileSystem = try open(point, partition, session)
                 for note in fileSystem.notes { context.note("\(point.name): \(note)") }
@@ -63,6 +63,18 @@ struct FileAccess {
                 throw problem.about(point.name)
             }
         }
+        if let result { return result }
+        return try MountedFiles(context).withFileSystem(point, partition) { try body($0, point) }
+    }
+
+    /// Whether a filesystem is looked at by mounting it, which root alone can.
+    func mustMount(
+        _ point: FilePoint, _ partition: Int?, _ session: any VolumeSession
+    ) throws -> Bool {
+        guard geteuid() == 0, point.target != nil else { return false }
+        let part = try Self.part(of: point.bytes(session), partition, point.name)
+        let kind = FilesystemKind.detect(try FilesystemKind.head(of: part))
+        return kind.map { $0 != .ext4 && $0.isFilesystem } ?? false
     }
 
     func prepare(_ point: FilePoint) throws {
@@ -80,8 +92,7 @@ struct FileAccess {
     func openPlaced(
         _ point: FilePoint, _ partition: Int?, _ session: any VolumeSession
     ) throws -> (fileSystem: any SnapshotFileSystem, start: Int) {
-        let whole = SessionBytes(session, point.snapshot?.id, byteCount: point.byteCount)
-        let part = try Self.part(of: whole, partition, point.name)
+        let part = try Self.part(of: point.bytes(session), partition, point.name)
         return (
             try Self.open(WindowedBytes(part), point), (part as? BytesPart)?.start ?? 0
         )
@@ -110,6 +121,11 @@ struct FileAccess {
         Advice(table.partitions.keys.sorted().map(String.init).joined(separator: ", "))
     }
 
+    /// What to do with a disk that has partitions.
+    static func partitionHint(_ table: PartitionTable) -> Advice {
+        "name one with --partition: " + list(table) + "; --partitions tells what they hold"
+    }
+
     /// Recognises what bytes hold.
     static func open(
         _ bytes: WindowedBytes, _ point: FilePoint
@@ -121,7 +137,7 @@ struct FileAccess {
             throw Problem(
                 .refused,
                 "\(point.name) holds no filesystem, but a disk with partitions (\(table.kind))",
-                hint: "name one with --partition: " + list(table))
+                hint: partitionHint(table))
         }
         throw Problem(
             .failed, "what \(point.name) holds is not a filesystem that is known",
@@ -129,34 +145,31 @@ struct FileAccess {
     }
 
     private static func refusal(_ kind: FilesystemKind, _ point: FilePoint) -> Problem {
-        let isMountable = kind.mountOptions != nil || kind == .btrfs
+        guard kind.isFilesystem else {
+            return Problem(
+                .refused, "\(point.name) holds no filesystem, but \(kind.rawValue)",
+                hint: exportHint(point))
+        }
+        guard let target = point.target else {
+            return Problem(
+                .refused,
+                "\(point.name) holds \(kind.rawValue), whose files are read by mounting it alone",
+                hint: "look at the volume where it is mounted, or at a snapshot of it, as root: "
+                    + "\(.snapshot(point.volume.record.name))")
+        }
         return Problem(
             .refused,
-            isMountable
-                ? "\(point.name) holds \(kind.rawValue), whose files are read by mounting it alone"
-                : "\(point.name) holds no filesystem, but \(kind.rawValue)",
-            hint: isMountable ? mountHint(point) : exportHint(point))
-    }
-
-    private static func mountHint(_ point: FilePoint) -> Advice {
-        guard let row = point.snapshot else { return exportHint(point) }
-        return "mount it: \(.mount(row.id))"
+            "\(point.name) holds \(kind.rawValue), whose files are read by mounting it alone",
+            hint: (geteuid() == 0 ? "mount it: " : "run the command as root, or mount it so: ")
+                + "\(.mount(target.snapshot))")
     }
 
     private static func exportHint(_ point: FilePoint) -> Advice {
-        guard let row = point.snapshot else { return "look at the volume itself" }
-        return "write it to a file, and look at that: \(.export(row.id))"
+        guard let id = point.snapshotID else { return "look at the volume itself" }
+        return "write it to a file, and look at that: \(.export(id))"
     }
 
-    /// All magic numbers lie within so many bytes.
-    private static let headBytes = 128 << 10
-
     private static func kind(of bytes: WindowedBytes) throws(Problem) -> FilesystemKind? {
-        var head = [UInt8](repeating: 0, count: min(headBytes, bytes.byteCount))
-        guard !head.isEmpty else { return nil }
-        var elements = head.mutableSpan
-        var span = elements.mutableBytes
-        try bytes.read(into: &span, at: 0)
-        return FilesystemKind.detect(head)
+        FilesystemKind.detect(try FilesystemKind.head(of: bytes))
     }
 }

@@ -31,6 +31,11 @@ package struct FileDiffReport: Hashable, Sendable {
     package var to: String
     package var changes: [FileChange]
     package var flaws: [FileFlaw]
+
+    init(from: String, to: String, _ diff: FileDiff) {
+        (self.from, self.to) = (from, to)
+        (changes, flaws) = (diff.changes, diff.flaws)
+    }
 }
 
 extension FileDiffReport: JSONConvertible {

@@ -6,7 +6,7 @@ internal import System
 
 /// What is to be brought back, and where to.
 package struct FileGetRequest: Hashable, Sendable {
-    /// A snapshot, or the live volume.
+    /// A snapshot, a clone, or the live volume.
     package var reference: String
     package var paths: [String]
     package var folder: String
@@ -29,7 +29,10 @@ package struct FileGetRequest: Hashable, Sendable {
 
 /// What was brought back, or would be.
 package struct FileGetReport: Hashable, Sendable {
+    /// The snapshot, or the one that a clone began as.
     package var snapshot: SnapshotID?
+    /// The clone's name; nil when it is none.
+    package var clone: String?
     package var volume: String
     package var folder: String
     package var isDryRun: Bool
@@ -43,8 +46,8 @@ extension FileGetReport: JSONConvertible {
     package var json: JSONValue {
         [
             "get": [
-                "snapshot_id": JSONValue(snapshot), "volume": JSONValue(volume),
-                "directory": JSONValue(folder), "dry_run": JSONValue(isDryRun),
+                "snapshot_id": JSONValue(snapshot), "clone": JSONValue(clone),
+                "volume": JSONValue(volume), "directory": JSONValue(folder), "dry_run": JSONValue(isDryRun),
                 "files": JSONValue(counts.files), "folders": JSONValue(counts.folders),
                 "links": JSONValue(counts.links), "hard_links": JSONValue(counts.hardLinks),
                 "others": JSONValue(counts.others), "bytes": JSONValue(counts.bytes),
@@ -68,8 +71,8 @@ package struct FileGetService {
             try context.asJob(.get, of: [point.volume.record.name]) { context in
                 let get = try FileGet(context, fileSystem, request, folder)
                 var report = FileGetReport(
-                    snapshot: point.snapshot?.id, volume: point.volume.record.name,
-                    folder: folder, isDryRun: request.isDryRun, counts: FileCounts(), skipped: [])
+                    snapshot: point.snapshotID, clone: point.clone?.name,
+                    volume: point.volume.record.name, folder: folder, isDryRun: request.isDryRun, counts: FileCounts(), skipped: [])
                 try get.run(&report)
                 return report
             }

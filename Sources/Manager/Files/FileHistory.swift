@@ -25,7 +25,7 @@ final class FileHistory {
     private var current: Current?
 
     /// So many files fit a pattern at most.
-    private static let matchesMaximum = 10_000
+    static let matchesMaximum = 10_000
 
     /// The snapshot that was looked at last.
     private struct Current {

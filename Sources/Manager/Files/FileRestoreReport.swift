@@ -3,7 +3,7 @@ package import SnapshotModel
 
 /// What is to be put back, and where.
 package struct FileRestoreRequest: Hashable, Sendable {
-    /// A snapshot.
+    /// A snapshot, or a clone.
     package var reference: String
     package var paths: [String]
     /// Where the volume's filesystem is mounted; nil finds out.
@@ -32,7 +32,10 @@ package struct FileRestoreReport: Hashable, Sendable {
         package var keptAs: NodePath?
     }
 
+    /// The snapshot, or the one that a clone began as.
     package var snapshot: SnapshotID?
+    /// The clone's name; nil when it is none.
+    package var clone: String?
     package var volume: String
     /// Where the paths begin.
     package var root: String
@@ -48,8 +51,8 @@ extension FileRestoreReport: JSONConvertible {
     package var json: JSONValue {
         [
             "restore": [
-                "snapshot_id": JSONValue(snapshot), "volume": JSONValue(volume),
-                "directory": JSONValue(root), "dry_run": JSONValue(isDryRun),
+                "snapshot_id": JSONValue(snapshot), "clone": JSONValue(clone),
+                "volume": JSONValue(volume), "directory": JSONValue(root), "dry_run": JSONValue(isDryRun),
                 "restored": .array(
                     items.map {
                         [

@@ -21,8 +21,8 @@ package struct FileRestoreService {
             let (root, device) = try root(request, point)
             return try context.asJob(.restore, of: [point.volume.record.name]) { context in
                 var report = FileRestoreReport(
-                    snapshot: point.snapshot?.id, volume: point.volume.record.name, root: root,
-                    isDryRun: request.isDryRun)
+                    snapshot: point.snapshotID, clone: point.clone?.name,
+                    volume: point.volume.record.name, root: root, isDryRun: request.isDryRun)
                 let restore = try FileRestore(context, fileSystem, request.paths, root, device)
                 try restore.run(&report)
                 if !request.isDryRun, !report.items.isEmpty { try log(report) }
@@ -43,10 +43,10 @@ package struct FileRestoreService {
     private func root(
         _ request: FileRestoreRequest, _ point: FilePoint
     ) throws -> (path: String, device: UInt64?) {
-        guard point.snapshot != nil else {
+        guard point.target != nil else {
             throw Problem(
                 .usage, "`\(request.reference)` is the volume as it is",
-                hint: "name one of its snapshots")
+                hint: "name one of its snapshots, or a clone")
         }
         if let root = request.root {
             return (try MountService.existingFolder(root, for: "put files back to"), nil)

@@ -50,10 +50,7 @@ package struct FindService {
         _ volume: VolumeRow, _ rows: [SnapshotRow], _ pattern: String, isWhole: Bool,
         _ partition: Int?
     ) throws -> FindReport {
-        let answers = try context.withSession(volume) { session in
-            let history = try FileHistory(context, volume, session, partition)
-            return try history.answers(PathPattern(pattern), in: rows)
-        }
+        let answers = try answers(volume, rows, PathPattern(pattern), partition)
         return FindReport(
             volume: volume.record.name, snapshotCount: rows.count,
             files: files(answers, rows, isWhole: isWhole),
@@ -61,6 +58,24 @@ package struct FindService {
                 guard case .failure(let problem) = answer else { return nil }
                 return FindReport.UnreadSnapshot(snapshot: row.id, reason: problem.message)
             })
+    }
+
+    private func answers(
+        _ volume: VolumeRow, _ rows: [SnapshotRow], _ pattern: PathPattern, _ partition: Int?
+    ) throws -> [FileHistory.Answer] {
+        let answers: [FileHistory.Answer]? = try context.withSession(volume) { session in
+            let access = FileAccess(context: context)
+            if let newest = rows.last,
+                try access.mustMount(access.point(newest), partition, session)
+            {
+                return nil
+            }
+            return try FileHistory(context, volume, session, partition)
+                .answers(pattern, in: rows)
+        }
+        return try answers
+            ?? MountedHistory(context: context, partition: partition)
+            .answers(pattern, in: rows, limit: FileHistory.matchesMaximum)
     }
 
     private func files(

@@ -3,16 +3,23 @@ internal import SnapshotModel
 internal import System
 internal import VolumeAccess
 
-/// A snapshot's bytes, or the volume's as it is, through whoever has the volume open.
+/// The bytes of a snapshot, of a clone, or of the volume as it is, through whoever has the volume open.
 final class SessionBytes: VolumeBytes {
     private let session: any VolumeSession
     private let snapshot: SnapshotID?
+    private let clone: String?
     let byteCount: Int
 
-    /// - Parameter snapshot: nil is the volume as it is.
-    init(_ session: any VolumeSession, _ snapshot: SnapshotID?, byteCount: Int) {
+    /// - Parameters:
+    ///   - snapshot: nil is the volume as it is.
+    ///   - clone: the name of the clone that is meant, whatever the snapshot is.
+    init(
+        _ session: any VolumeSession, _ snapshot: SnapshotID?, clone: String? = nil,
+        byteCount: Int
+    ) {
         self.session = session
         self.snapshot = snapshot
+        self.clone = clone
         self.byteCount = byteCount
     }
 
@@ -30,7 +37,8 @@ final class SessionBytes: VolumeBytes {
     /// What is wrong with the reading must not be taken for what is wrong with a file.
     private func content(at offset: Int, _ count: Int) throws(Problem) -> VolumeContent {
         do throws(Problem) {
-            return try session.read(snapshot, at: offset, count: count)
+            guard let clone else { return try session.read(snapshot, at: offset, count: count) }
+            return try session.readClone(clone, at: offset, count: count)
         } catch {
             guard error.isOfContent else { throw error }
             throw Problem(.inputOutput, error.message, hint: error.hint)

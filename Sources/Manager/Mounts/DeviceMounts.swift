@@ -1,118 +1,146 @@
-internal import System
 internal import Catalog
 internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
+internal import System
 internal import VolumeAccess
 
-/// Mounts of snapshots and clones of volumes under device-mapper, whose content the kernel has a device for.
+/// Mounts of snapshots and clones of volumes under device-mapper, whose content the kernel has a device for. A
+/// partition of one is a loop device over that, which goes with its mount.
 struct DeviceMounts {
     let context: ManagerContext
 
     // MARK: Mounting
 
-    /// Opens a snapshot as a device, and mounts it read-only. What fails leaves no device behind.
-    func mount(
-        _ id: SnapshotID, _ volume: VolumeRow, on point: MountPoint
-    ) throws -> MountReport {
-        try context.withDevices(volume) { devices in
-            try point.requireFree()
-            try devices.recover()
-            let device = try devices.openView(id)
-            do {
-                let kind = try mount(device, id, on: point)
-                if kind == .ext4 { try noteJournal(device, id) }
-                return MountReport(
-                    volume: volume.record.name, snapshot: id, devicePath: device,
-                    folder: point.path,
-                    filesystem: kind.rawValue, isReadOnly: true, mountedAt: context.clock.now(),
-                    state: .mounted)
-            } catch {
-                // Stays when somebody else has it open.
-                try? devices.sweepViews([id])
-                throw error
-            }
-        }
-    }
-
-    /// Mounts a clone, writable unless it keeps a state. Its device is there, and stays.
+    /// Mounts a snapshot, whose device is made for this, or a clone, whose device is there and stays; a clone
+    /// writable unless it keeps a state. What fails leaves no device behind.
     ///
-    /// - Parameter clone: its name.
+    /// - Parameter partition: its number on a disk that has partitions; nil is the whole.
     func mount(
-        _ target: MountTarget, _ clone: String, _ volume: VolumeRow, on point: MountPoint
+        _ target: MountTarget, _ volume: VolumeRow, partition: Int?, on point: MountPoint
     ) throws -> MountReport {
         try context.withDevices(volume) { devices in
             try point.requireFree()
             try devices.recover()
-            let device = try devices.openClone(clone)
-            let plan = try MountPlan(
-                device, partition: nil,
-                MountPlan.Subject(
-                    name: "clone \(clone)", snapshot: target.snapshot,
-                    isClone: !target.isReadOnly, kept: target.isReadOnly ? clone : nil))
-            let isReadOnly = target.isReadOnly || plan.isAlwaysReadOnly
-            let attempt = try mount(device, plan, isReadOnly: isReadOnly, clone, on: point)
-            if let note = attempt.note { context.advise(note) }
-            try context.log(
-                .mounted, "clone \(clone) was mounted on \(point.path)",
-                volume: volume.record.name, snapshot: target.snapshot)
-            return MountReport(
-                volume: volume.record.name, snapshot: target.snapshot, clone: clone,
-                devicePath: device, folder: point.path, filesystem: plan.kind.rawValue,
-                isReadOnly: isReadOnly, mountedAt: context.clock.now(), state: .mounted)
+            try endStrays(of: volume.record.name)
+            guard let clone = target.clone else {
+                let device = try devices.openView(target.snapshot)
+                do { return try mount(device, target, partition, on: point) } catch {
+                    // Stays when somebody else has it open.
+                    try? devices.sweepViews([target.snapshot])
+                    throw error
+                }
+            }
+            return try mount(devices.openClone(clone), target, partition, on: point)
         }
     }
 
     private func mount(
-        _ device: String, _ plan: MountPlan, isReadOnly: Bool, _ clone: String,
+        _ device: String, _ target: MountTarget, _ partition: Int?, on point: MountPoint
+    ) throws -> MountReport {
+        let plan = try MountPlan(device, partition: partition, target.subject)
+        let isReadOnly = target.isReadOnly || plan.isAlwaysReadOnly
+        let attempt = try mount(
+            device, plan, partition, isReadOnly: isReadOnly, target, on: point)
+        if let note = attempt.note { context.advise(note) }
+        try context.log(
+            .mounted, "\(target.what) was mounted on \(point.path)", volume: target.volume,
+            snapshot: target.snapshot)
+        return MountReport(
+            volume: target.volume, snapshot: target.snapshot, clone: target.clone,
+            partition: partition, devicePath: device, folder: point.path,
+            filesystem: plan.kind.rawValue, isReadOnly: isReadOnly,
+            mountedAt: context.clock.now(), state: .mounted)
+    }
+
+    private func mount(
+        _ device: String, _ plan: MountPlan, _ partition: Int?, isReadOnly: Bool,
+        _ target: MountTarget, on point: MountPoint
+    ) throws -> MountPlan.Attempt {
+        guard let part = plan.part, let partition else {
+            return try mountAll(of: device, plan, isReadOnly: isReadOnly, target, on: point)
+        }
+        let loop = try LoopDevice.attach(
+            path: device, isReadOnly: isReadOnly, directIO: true,
+            label: Self.labelPrefix + "\(partition)", part: part)
+        do {
+            let attempt = try mountAll(
+                of: loop.path, plan, isReadOnly: isReadOnly, target, on: point)
+            // From now on it goes with the mount, however that ends.
+            try loop.releaseWhenClosed()
+            return attempt
+        } catch {
+            try? loop.detach()
+            throw error
+        }
+    }
+
+    private func mountAll(
+        of device: String, _ plan: MountPlan, isReadOnly: Bool, _ target: MountTarget,
         on point: MountPoint
     ) throws -> MountPlan.Attempt {
-        let kind = plan.kind.rawValue
-        let flags = UInt(MS_NOSUID | MS_NODEV | (isReadOnly ? MS_RDONLY : 0))
-        var failure = IOFailure("mount \(device) on", path: point.path, code: EINVAL)
-        for attempt in plan.attempts {
-            let result = Glibc.mount(device, point.target, kind, flags, attempt.options)
-            if result == 0 { return attempt }
-            failure.code = errno
+        if plan.kind == .btrfs { forgetBtrfs([device, volumePath(target.volume)]) }
+        do {
+            return try plan.mount(device, isReadOnly: isReadOnly, target.subject, on: point)
+        } catch {
+            if plan.kind == .btrfs { forgetBtrfs([device]) }
+            throw error
         }
-        throw Problem(
-            failure.code == EBUSY ? .refused : .failed, "\(failure), as \(kind)",
-            hint: failure.code == EBUSY
-                ? "clone \(clone) is mounted or open already: see `findmnt`, or `fuser -v \(device)`"
-                : "see `dmesg`")
     }
 
-    private func mount(
-        _ device: String, _ id: SnapshotID, on point: MountPoint
-    ) throws -> FilesystemKind {
-        let kind = try FilesystemKind.detect(try FileDevice(path: device, access: .readOnly))
-        guard let kind, let options = kind.mountOptions else {
-            throw Problem(
-                .refused,
-                "snapshot \(id) cannot be mounted: "
-                    + (kind?.obstacle ?? "what it holds is not a filesystem that is known"),
-                hint: "write it to a file: \(.export(id))")
-        }
-        // What a snapshot holds is data: none of it shall give anybody powers on this machine.
-        let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV)
-        guard Glibc.mount(device, point.target, kind.rawValue, flags, options) == 0 else {
-            let failure = IOFailure("mount \(device) on", path: point.path, code: errno)
-            throw Problem(
-                .failed, "\(failure), as \(kind.rawValue) with ro,nosuid,nodev,\(options)",
-                hint: "see `dmesg`")
-        }
-        return kind
+    /// Btrfs takes no device for that of another UUID's which is older than one that it has seen.
+    private func forgetBtrfs(_ paths: [String?]) {
+        for path in paths.compactMap(\.self) { BlockDevices.forgetBtrfs(path) }
     }
 
-    /// A filesystem that was in use without the kernel knowing, as in a virtual machine's disk, has its
-    /// last changes in its journal alone, and that cannot be replayed on a device that is read-only.
-    private func noteJournal(_ device: String, _ id: SnapshotID) throws {
-        guard try FilesystemKind.needsRecovery(FileDevice(path: device, access: .readOnly)) else {
-            return
+    private func volumePath(_ name: String) -> String? {
+        guard let volume = try? context.volume(name),
+            let number = try? context.devices(of: volume)?.number(of: volume.place)
+        else { return nil }
+        return BlockDevices.path(DeviceNumber(encoded: number))
+    }
+
+    // MARK: Partitions
+
+    /// What the loop device of a partition is called, before its number.
+    private static let labelPrefix = "snapmgr-partition-"
+
+    /// A device of a volume's, and which of its partitions, if it is that alone which a mount shows.
+    private struct Shown {
+        var owner: DeviceOwner
+        var partition: Int?
+        var loop: LoopDevice?
+    }
+
+    /// What a mounted device is of; nil for what is none of this driver's.
+    private func shown(
+        _ number: UInt64, _ abilities: [any DeviceAbility], _ loops: [LoopDevice]
+    ) -> Shown? {
+        if let owner = owner(number, abilities) { return Shown(owner: owner) }
+        guard let loop = loops.first(where: { $0.number.encoded == number }),
+            let backing = loop.backingNumber, let owner = owner(backing.encoded, abilities)
+        else { return nil }
+        return Shown(
+            owner: owner, partition: Int(String(loop.label.dropFirst(Self.labelPrefix.count))),
+            loop: loop)
+    }
+
+    private func owner(_ number: UInt64, _ abilities: [any DeviceAbility]) -> DeviceOwner? {
+        abilities.lazy.compactMap { try? $0.owner(ofDevice: number) }.first
+    }
+
+    private static func loops() throws(IOFailure) -> [LoopDevice] {
+        try LoopDevice.all().filter { $0.label.hasPrefix(labelPrefix) }
+    }
+
+    /// Ends loop devices of a volume's partitions that a killed command has left before it had mounted them; to be
+    /// called while nobody else mounts. One that is mounted stays until it is not.
+    private func endStrays(of volume: String) throws {
+        let abilities = try abilities
+        for loop in try Self.loops()
+        where shown(loop.number.encoded, abilities, [loop])?.owner.volume == volume {
+            try? loop.releaseWhenClosed()
         }
-        context.advise(
-            "the ext4 in snapshot \(id) was in use, and its last changes, which are in its journal, are "
-                + "not shown: for those, run \(.export(id)), and mount the file")
     }
 
     // MARK: Unmounting
@@ -122,11 +150,15 @@ struct DeviceMounts {
     ///
     /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
     func unmount(_ folder: String) throws -> MountReport {
-        let (owner, volume) = try mountedDevice(folder)
+        let (shown, volume) = try mounted(on: folder)
+        let owner = shown.owner
         let clone = clone(of: owner)
         guard umount2(folder, Int32(UMOUNT_NOFOLLOW)) == 0 else {
             throw MountParts.refusal(errno, folder)
         }
+        // What lets go of it late is met by the next mount.
+        _ = shown.loop?.awaitRelease(milliseconds: Self.releaseMilliseconds)
+        forgetBtrfs([shown.loop?.path, owner.path])
         if let id = owner.snapshot {
             // Mounted a second time, or read by a server's client, it is still open.
             try context.withDevices(volume) { try $0.sweepViews([id]) }
@@ -135,9 +167,12 @@ struct DeviceMounts {
         }
         return MountReport(
             volume: volume.record.name, snapshot: owner.snapshot ?? clone?.snapshotID,
-            clone: clone?.name, devicePath: owner.path, folder: folder,
-            isReadOnly: owner.snapshot != nil || clone?.isReadOnly ?? false, state: .unmounted)
+            clone: clone?.name, partition: shown.partition, devicePath: owner.path,
+            folder: folder, isReadOnly: owner.snapshot != nil || clone?.isReadOnly ?? false,
+            state: .unmounted)
     }
+
+    private static let releaseMilliseconds = 2_000
 
     /// The clone that a device is; nil when it is none, or the catalog does not have it.
     private func clone(of owner: DeviceOwner) -> CloneRecord? {
@@ -147,19 +182,16 @@ struct DeviceMounts {
         return rows.first { $0.record.ordinal == ordinal }?.record
     }
 
-    private func mountedDevice(
-        _ folder: String
-    ) throws -> (owner: DeviceOwner, volume: VolumeRow) {
-        let number = try FileStatus(path: folder).device
-        for devices in try abilities {
-            guard let owner = try devices.owner(ofDevice: number), isMountPoint(folder) else {
-                continue
-            }
-            return (owner, try context.volume(owner.volume))
+    private func mounted(on folder: String) throws -> (Shown, VolumeRow) {
+        let abilities = try abilities
+        guard !abilities.isEmpty, let number = try MountTable.device(on: folder),
+            let shown = shown(number, abilities, try Self.loops())
+        else {
+            throw Problem(
+                .notFound, "no snapshot is mounted on \(folder)",
+                hint: "run `findmnt` to see what is mounted where")
         }
-        throw Problem(
-            .notFound, "no snapshot is mounted on \(folder)",
-            hint: "run `findmnt` to see what is mounted where")
+        return (shown, try context.volume(shown.owner.volume))
     }
 
     /// Where no volume needs devices of the kernel's, the kernel may not know of any.
@@ -171,27 +203,24 @@ struct DeviceMounts {
         }
     }
 
-    private func isMountPoint(_ folder: String) -> Bool {
-        let above = try? FileStatus(path: folder + "/..")
-        let status = try? FileStatus(path: folder)
-        return above?.device != status?.device
-    }
-
     // MARK: Listing
 
     /// The snapshots and clones that are mounted where this process sees it. Of devices that cannot be looked at there is
     /// nothing to tell.
     func list() throws -> [MountReport] {
         let abilities = try abilities
+        guard !abilities.isEmpty else { return [] }
+        let loops = (try? Self.loops()) ?? []
         return try MountTable.devices().compactMap { number, point, filesystem in
-            let owner = abilities.lazy.compactMap { try? $0.owner(ofDevice: number) }.first
-            guard let owner, owner.snapshot != nil || owner.clone != nil else { return nil }
+            guard let shown = shown(number, abilities, loops) else { return nil }
+            let owner = shown.owner
+            guard owner.snapshot != nil || owner.clone != nil else { return nil }
             let clone = clone(of: owner)
             return MountReport(
                 volume: owner.volume, snapshot: owner.snapshot ?? clone?.snapshotID,
-                clone: clone?.name, devicePath: owner.path, folder: point,
-                filesystem: filesystem, isReadOnly: clone.map(\.isReadOnly) ?? true,
-                state: .mounted)
+                clone: clone?.name, partition: shown.partition, devicePath: owner.path,
+                folder: point, filesystem: filesystem,
+                isReadOnly: clone.map(\.isReadOnly) ?? true, state: .mounted)
         }
     }
 }

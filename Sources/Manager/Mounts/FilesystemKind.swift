@@ -1,5 +1,6 @@
-internal import System
+internal import FileSystems
 internal import SnapshotModel
+internal import System
 
 /// What is on a device, as far as it matters for mounting it. Known by the magic numbers of
 /// superblocks; see libblkid and the kernel's headers, and docs/libraries.md.
@@ -44,14 +45,14 @@ enum FilesystemKind: String, CaseIterable {
         }
     }
 
-    /// Whether an ext4's journal has changes that are not in their places yet.
-    static func needsRecovery(_ device: any BlockDevice) throws(IOFailure) -> Bool {
-        guard try detect(device) == .ext4 else { return false }
-        var buffer = AlignedBuffer(count: sectorBytes)
-        var bytes = buffer.mutableBytes
-        try device.read(into: &bytes, at: 1024)
-        // The lowest byte of s_feature_incompat; EXT4_FEATURE_INCOMPAT_RECOVER.
-        return buffer.bytes.array[0x60] & 0x4 != 0
+    /// The first bytes of a volume or a partition, in which all magic numbers lie.
+    static func head(of bytes: any VolumeBytes) throws(Problem) -> [UInt8] {
+        var head = [UInt8](repeating: 0, count: min(headBytes, bytes.byteCount))
+        guard !head.isEmpty else { return [] }
+        var elements = head.mutableSpan
+        var span = elements.mutableBytes
+        try bytes.read(into: &span, at: 0)
+        return head
     }
 
     private var magics: [(offset: Int, bytes: [UInt8])] {
@@ -77,26 +78,11 @@ enum FilesystemKind: String, CaseIterable {
         }
     }
 
-    /// What lets it be mounted from a device that cannot be written, beside another one with the same
-    /// UUID; nil when it cannot be mounted so.
-    var mountOptions: String? {
+    /// Whether the kernel mounts it; else it is none, and told in clear words.
+    var isFilesystem: Bool {
         switch self {
-        // What its superblock says of errors, such as to panic, is nothing for this machine.
-        case .ext4: "noload,errors=continue"
-        case .xfs: "norecovery,nouuid"
-        case .f2fs: "norecovery"
-        case .exfat, .ntfs, .vfat, .squashfs, .erofs, .iso9660: ""
-        case .btrfs, .swap, .lvmVolume, .raidMember, .encrypted: nil
-        }
-    }
-
-    /// Why it is not mounted.
-    var obstacle: String {
-        switch self {
-        case .btrfs:
-            "Btrfs takes two devices with the same UUID for one, and may mix the snapshot up with the "
-                + "volume"
-        default: "it holds no filesystem, but \(rawValue)"
+        case .ext4, .xfs, .btrfs, .f2fs, .exfat, .ntfs, .vfat, .squashfs, .erofs, .iso9660: true
+        case .swap, .lvmVolume, .raidMember, .encrypted: false
         }
     }
 }

@@ -58,7 +58,7 @@ struct ImageMounts {
             partition: partition, folder: path, isReadOnly: target.isReadOnly,
             mountedAt: context.clock.now(), storePath: storePath, server: place.process,
             socket: place.socket,
-            ownsServer: place.isOwn, hasLoop: true,
+            ownsServer: place.isOwn, hasLoop: geteuid() == 0,
             label: "snapmgr-mount-" + UUID().uuidString.lowercased())
     }
 
@@ -142,7 +142,9 @@ struct ImageMounts {
     func sweepQuietly() {
         TreeMounts(context).sweepQuietly()
         // A unit's tick may have no right to unmount: `status` tells what waits for who has.
-        guard folder.mayHoldMounts, ProcessIdentity.mayMount else { return }
+        // Other users than root unmount by a program that may do so.
+        guard folder.mayHoldMounts, geteuid() != 0 || ProcessIdentity.mayMount else { return }
+        MountedFiles(context).endStraysQuietly()
         do {
             guard
                 try folder.records().contains(where: { !parts.isWhole($0) })
@@ -179,14 +181,4 @@ struct ImageMounts {
             BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
         }
     }
-}
-
-/// What is to be mounted: a snapshot, or a clone of it.
-struct MountTarget {
-    var volume: String
-    var snapshot: SnapshotID
-    /// The clone's name; nil for the snapshot itself.
-    var clone: String?
-    /// Whether it cannot be written to.
-    var isReadOnly = true
 }

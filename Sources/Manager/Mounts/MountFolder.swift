@@ -1,3 +1,4 @@
+internal import DeviceMapper
 internal import Glibc
 internal import SnapshotModel
 internal import System
@@ -21,7 +22,10 @@ struct MountFolder {
     /// Whether there may be mounts: a look for who does not want to read more.
     var mayHoldMounts: Bool {
         let names = try? FileFolder(path: state.path).exists("mounts") ? files.list("") : []
-        return names?.contains { $0.hasSuffix(Self.suffix) || $0.hasSuffix(Self.socketSuffix) }
+        return names?.contains { 
+            $0.hasSuffix(Self.suffix) || $0.hasSuffix(Self.socketSuffix)
+                || $0.hasPrefix(Self.readingPrefix)
+        }
             ?? true
     }
 
@@ -38,6 +42,47 @@ struct MountFolder {
     func hasRecords(of volume: String) throws -> Bool {
         try records().contains { $0.volume == volume }
             || records(TreeRecord.self).contains { $0.volume == volume }
+    }
+
+    // MARK: Folders to read in
+
+    private static let readingPrefix = "read-"
+    private static let readingMaximum = 64
+
+    /// Where a command mounts what it reads, and the file that it has locked meanwhile.
+    struct ReadingPlace {
+        var path: String
+        var lockPath: String
+    }
+
+    private func readingPlace(_ number: Int) -> ReadingPlace {
+        ReadingPlace(
+            path: "\(path)/\(Self.readingPrefix)\(number)",
+            lockPath: "\(state.locksPath)/.\(Self.readingPrefix)\(number)")
+    }
+
+    /// All that there can be at a time.
+    var readingPlaces: [ReadingPlace] { (1...Self.readingMaximum).map(readingPlace) }
+
+    /// Those that were used and not given back.
+    func usedReadingPlaces() throws -> [ReadingPlace] {
+        guard try FileFolder(path: state.path).exists("mounts") else { return [] }
+        return try files.list("").compactMap { name in
+            name.hasPrefix(Self.readingPrefix)
+                ? Int(name.dropFirst(Self.readingPrefix.count)) : nil
+        }.map(readingPlace)
+    }
+
+    func makeReadingFolder(_ place: ReadingPlace) throws {
+        try Paths.makeFolders(path)
+        let name = PathHalves(place.path).name
+        if try !files.exists(name) { try files.makeFolder(name) }
+    }
+
+    func removeReadingFolder(_ place: ReadingPlace) throws {
+        do throws(IOFailure) { try files.removeFolder(PathHalves(place.path).name) } catch {
+            guard error.isAbsence else { throw error }
+        }
     }
 
     // MARK: Records
@@ -150,6 +195,9 @@ struct MountFolder {
     /// What a mount's programs say.
     func logPath(_ number: Int) -> String { "\(path)/\(number).log" }
 
+    /// What the program says that shows an ordinary user's filesystem; locked while it is there.
+    func programLogPath(_ number: Int) -> String { "\(path)/\(number).program.log" }
+
     /// What the program says that shows all snapshots of a volume; locked while it is there.
     func treeLogPath(_ number: Int) -> String { "\(path)/\(TreeRecord.filePrefix)\(number).log" }
 
@@ -172,11 +220,18 @@ struct MountFolder {
         let path = viewFolder(number)
         // Of a program that has ended without unmounting it there is nothing to wait for.
         while umount2(path, Int32(MNT_DETACH | UMOUNT_NOFOLLOW)) == 0 {}
+        // Nor has another user than root the right to: a program has it.
+        let real = PathHalves(realViewPath(number)).folder
+        if geteuid() != 0, (try? MountTable.isPoint(real)) ?? false {
+            try? TreeTools.unmount(real, isForced: true)
+        }
         try? files.removeFolder("\(number)")
     }
 
     /// Best effort, likewise.
-    func removeLog(_ number: Int) { try? files.removeFile("\(number).log") }
+    func removeLog(_ number: Int) {
+        for end in [".log", ".program.log"] { try? files.removeFile("\(number)\(end)") }
+    }
 }
 
 /// A record of a mount of some kind, as a file of a line of JSON.

@@ -32,9 +32,12 @@ struct MountParts {
         record.helpers = [helper.identity]
         try folder.write(record)
         try awaitView(view, helper, record)
-        let plan = try MountPlan(view, partition: record.partition, record.subject)
+        let plan = try MountPlan(view, partition: record.partition, record.target.subject)
         if plan.isAlwaysReadOnly { record.isReadOnly = true }
-        try mount(&record, plan, view, on: point)
+        guard let program = tools.fuse2fsPath else {
+            return try mount(&record, plan, view, on: point)
+        }
+        try ProgramMount(context).begin(&record, plan, view, program)
     }
 
     private func mount(
@@ -70,36 +73,18 @@ struct MountParts {
         }
     }
 
-    /// What a snapshot holds is data: none of it shall give anybody powers on this machine.
     private static func mount(
         _ loop: LoopDevice, _ record: MountRecord, _ plan: MountPlan, on point: MountPoint
     ) throws -> MountPlan.Attempt {
         // udev has told Btrfs of every device that it has seen with that UUID.
         if plan.kind == .btrfs { loop.forgetBtrfs() }
-        let flags = UInt(MS_NOSUID | MS_NODEV | (record.isReadOnly ? MS_RDONLY : 0))
-        var failure = IOFailure("mount", path: record.what, code: EINVAL)
-        for attempt in plan.attempts {
-            let kind = plan.kind.rawValue
-            let result = Glibc.mount(loop.path, point.target, kind, flags, attempt.options)
-            if result == 0 { return attempt }
-            failure.code = errno
+        do {
+            return try plan.mount(
+                loop.path, isReadOnly: record.isReadOnly, record.target.subject, on: point)
+        } catch {
+            if plan.kind == .btrfs { loop.forgetBtrfs() }
+            throw error
         }
-        if plan.kind == .btrfs { loop.forgetBtrfs() }
-        throw problem(failure, record, plan)
-    }
-
-    private static func problem(
-        _ failure: IOFailure, _ record: MountRecord, _ plan: MountPlan
-    ) -> Problem {
-        let kind = plan.kind.rawValue
-        guard failure.code != ENODEV else {
-            return Problem(
-                .missing, "this kernel does not know \(kind), which \(record.what) holds",
-                hint: "run `modprobe \(kind)`, or write it to a file: \(.export(record.snapshot))")
-        }
-        return Problem(
-            .failed, "\(failure) (\(kind))",
-            hint: "see `dmesg`; \(.export(record.snapshot)) writes it to a file")
     }
 
     /// The server's export, as libnbd wants it. A clone goes by its volume's name, too: its own alone may be
@@ -132,7 +117,7 @@ struct MountParts {
 
     /// What cannot be looked at counts as mounted: who may look finds out.
     private func isMounted(_ record: MountRecord) -> Bool {
-        guard record.hasLoop else { return (try? MountTable.isPoint(record.folder)) ?? true }
+        guard record.hasLoop else { return ProgramMount(context).isMounted(record) }
         do throws(IOFailure) { return try record.loop(in: folder) != nil } catch {
             return true
         }
@@ -150,6 +135,7 @@ struct MountParts {
         guard isServed else { return false }
         let holder = StoreHolder(ofFile: record.storePath + "/" + StoreHolder.fileName)
         guard holder == nil || holder?.processID == record.server.id else { return false }
+        guard record.hasLoop || ProgramMount(context).isRunning(record) else { return false }
         return
             (try? DetachedProgram.isRunning(logPath: folder.logPath(record.number))) ?? true
     }
@@ -163,6 +149,7 @@ struct MountParts {
     /// - Throws: `refused` while somebody uses files on it, or has it mounted elsewhere.
     func end(_ record: MountRecord, isForced: Bool) throws {
         if let loop = try loop(of: record) { try end(loop, record, isForced: isForced) }
+        if !record.hasLoop { try ProgramMount(context).end(record, isForced: isForced) }
         folder.removeViewFolder(record.number)
         for helper in record.helpers.reversed()
         where !helper.awaitEnd(
@@ -225,37 +212,5 @@ extension MountRecord {
     func loop(in folder: MountFolder) throws(IOFailure) -> LoopDevice? {
         // As the kernel has it: without symbolic links.
         try LoopDevice.labelled(label, ofFile: folder.realViewPath(number))
-    }
-
-    fileprivate var subject: MountPlan.Subject {
-        .init(
-            name: what, snapshot: snapshot, isClone: clone != nil && !isReadOnly,
-            kept: isReadOnly ? clone : nil)
-    }
-}
-
-/// What a mount of an image needs of the machine.
-struct MountTools {
-    let nbdfusePath: String
-
-    /// - Throws: `missing`, saying what to install or to load; `refused` to who is not root.
-    init(environment: [String: String]) throws {
-        guard geteuid() == 0 else {
-            throw Problem(
-                .refused, "only root can mount, and this user is not root",
-                hint: "read the files without a mount: \(.help(["files"])), \(.help(["get"]))")
-        }
-        let folders = (environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(separator: ":")
-        guard let path = folders.map({ "\($0)/nbdfuse" }).first(where: Paths.isExecutableFile)
-        else {
-            throw Problem(
-                .missing, "nbdfuse is not installed", hint: "run `apt-get install libnbd-bin`")
-        }
-        nbdfusePath = path
-        for (node, module) in [("/dev/fuse", "fuse"), ("/dev/loop-control", "loop")] {
-            do throws(IOFailure) { _ = try OwnedDescriptor(path: node, flags: O_RDWR) } catch {
-                throw Problem(.missing, error.description, hint: "run `modprobe \(module)`")
-            }
-        }
     }
 }

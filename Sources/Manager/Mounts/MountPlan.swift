@@ -35,7 +35,7 @@ struct MountPlan {
         let whole = try FileBytes(device)
         let bytes = try FileAccess.part(of: whole, partition, subject.name)
         part = (bytes as? BytesPart).map { $0.start..<$0.start + $0.byteCount }
-        let head = try Self.head(bytes)
+        let head = try FilesystemKind.head(of: bytes)
         guard let kind = FilesystemKind.detect(head) else {
             throw try Self.unknown(bytes, subject)
         }
@@ -46,6 +46,45 @@ struct MountPlan {
         }
         self.kind = kind
         attempts = Self.attempts(kind, head, subject)
+    }
+
+    /// Mounts a device by the first attempt that succeeds. What a snapshot holds is data: none of it shall give
+    /// anybody powers on this machine.
+    ///
+    /// - Returns: what has succeeded, with what people are to know of it.
+    /// - Throws: `missing` for what this kernel does not know, `refused` for a device that is in use.
+    func mount(
+        _ device: String, isReadOnly: Bool, _ subject: Subject, on point: MountPoint
+    ) throws(Problem) -> Attempt {
+        let flags = UInt(MS_NOSUID | MS_NODEV | (isReadOnly ? MS_RDONLY : 0))
+        var failure = IOFailure("mount", path: subject.name, code: EINVAL)
+        for attempt in attempts {
+            let result = Glibc.mount(
+                device, point.target, kind.rawValue, flags, attempt.options)
+            if result == 0 { return attempt }
+            failure.code = errno
+        }
+        throw problem(failure, device, subject)
+    }
+
+    private func problem(
+        _ failure: IOFailure, _ device: String, _ subject: Subject
+    ) -> Problem {
+        switch failure.code {
+        case ENODEV:
+            return Problem(
+                .missing, "this kernel does not know \(kind.rawValue), which \(subject.name) holds",
+                hint:
+                    "run `modprobe \(kind.rawValue)`, or write it to a file: \(.export(subject.snapshot))")
+        case EBUSY:
+            return Problem(
+                .refused, "\(failure): it is mounted or open already",
+                hint: "see `findmnt`, or `fuser -v \(device)`")
+        default:
+            return Problem(
+                .failed, "\(failure) (\(kind.rawValue))",
+                hint: "see `dmesg`; \(.export(subject.snapshot)) writes it to a file")
+        }
     }
 
     var isAlwaysReadOnly: Bool { [.squashfs, .erofs, .iso9660].contains(kind) }
@@ -81,25 +120,12 @@ struct MountPlan {
 
     // MARK: What it holds
 
-    /// All magic numbers lie within so many bytes.
-    private static let headBytes = 128 << 10
-
-    private static func head(_ bytes: any VolumeBytes) throws -> [UInt8] {
-        var head = [UInt8](repeating: 0, count: min(headBytes, bytes.byteCount))
-        guard !head.isEmpty else { return [] }
-        var elements = head.mutableSpan
-        var span = elements.mutableBytes
-        try bytes.read(into: &span, at: 0)
-        return head
-    }
-
     private static func unknown(_ bytes: any VolumeBytes, _ subject: Subject) throws -> Problem {
         if let table = try PartitionTable(bytes) {
-            let numbers = table.partitions.keys.sorted().map(String.init).joined(separator: ", ")
             return Problem(
                 .refused,
                 "\(subject.name) holds no filesystem, but a disk with partitions (\(table.kind))",
-                hint: "name one with --partition: \(numbers)")
+                hint: FileAccess.partitionHint(table))
         }
         return Problem(
             .refused, "what \(subject.name) holds is not a filesystem that is known",
@@ -163,10 +189,11 @@ extension FilesystemKind {
 }
 
 /// The bytes of a file or a device.
-private final class FileBytes: VolumeBytes {
+final class FileBytes: VolumeBytes {
     private let device: FileDevice
     let byteCount: Int
 
+    /// - Throws: when its size cannot be told.
     init(_ device: FileDevice) throws(IOFailure) {
         self.device = device
         byteCount = try device.byteCount()

@@ -58,9 +58,10 @@ extension MountRecord: StoredMount {
     static let filePrefix = ""
 
     /// As messages call what is mounted.
-    var what: String {
-        clone.map { "clone \($0) of volume \(volume)" }
-            ?? "snapshot \(snapshot) of volume \(volume)"
+    var what: String { target.what }
+
+    var target: MountTarget {
+        MountTarget(volume: volume, snapshot: snapshot, clone: clone, isReadOnly: isReadOnly)
     }
 
     /// What makes it no record of a mount; nil when it is one.

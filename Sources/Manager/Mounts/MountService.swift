@@ -43,24 +43,28 @@ package struct MountService {
         let folder = try Self.existingFolder(request.folder)
         let target = try target(request.reference)
         if request.isForWriting, target.isReadOnly { throw readOnlyProblem(target) }
+        return try mount(
+            target, on: folder, partition: request.partition, environment: environment)
+    }
+
+    /// Mounts what was found already.
+    ///
+    /// - Parameter folder: absolute, without links.
+    func mount(
+        _ target: MountTarget, on folder: String, partition: Int?, environment: [String: String]
+    ) throws -> MountReport {
         let point = try MountPoint(folder)
         try Reconciler(context).tidy([target.volume])
         let volume = try context.volume(target.volume)
+        let images = ImageMounts(context)
         guard context.devices(of: volume) == nil else {
-            guard request.partition == nil else {
-                throw Problem(
-                    .refused,
-                    "volume \(target.volume) is under device-mapper: partitions of its snapshots are not mounted",
-                    hint: "write the snapshot to a file: \(.export(target.snapshot))")
+            return try images.locked {
+                try DeviceMounts(context: context).mount(
+                    target, volume, partition: partition, on: point)
             }
-            let mounts = DeviceMounts(context: context)
-            guard let clone = target.clone else {
-                return try mounts.mount(target.snapshot, volume, on: point)
-            }
-            return try mounts.mount(target, clone, volume, on: point)
         }
-        let record = try ImageMounts(context).mount(
-            target, on: point, partition: request.partition, environment: environment)
+        let record = try images.mount(
+            target, on: point, partition: partition, environment: environment)
         return MountReport(
             record, devicePath: (try? record.loop(in: MountFolder(context.state)))?.path)
     }

@@ -114,13 +114,3 @@ struct OriginLook {
         return (try? FileStatus(path: disk.source))?.isSame(as: status) ?? false
     }
 }
-
-extension FilesystemKind {
-    /// Whether the kernel mounts it.
-    var isFilesystem: Bool {
-        switch self {
-        case .swap, .lvmVolume, .raidMember, .encrypted: false
-        default: true
-        }
-    }
-}

@@ -68,7 +68,7 @@ struct TreeMounts {
         let reference = rows.last.map { "\($0.id)" } ?? "\(name)@live"
         do {
             try FileAccess(context: context)
-                .withFileSystem(reference, partition: partition) { _, _ in }
+                .withFileSystem(reference, partition: partition, mounts: false) { _, _ in }
         } catch let problem as Problem where problem.code == .corrupt {
             // One that is damaged keeps nobody from the others.
             context.note(problem.message)

@@ -175,6 +175,10 @@ package final class FileDevice: BlockDevice {
         guard done >= 0 else { throw .last("read", path: path) }
     }
 
+    /// Has the page cache forget what it has of it and nobody needs: what a filesystem that is mounted from a
+    /// device writes to it goes past that. Best effort.
+    package func forgetCached() { _ = posix_fadvise(descriptor.number, 0, 0, POSIX_FADV_DONTNEED) }
+
     package func write(_ bytes: RawSpan, at offset: Int) throws(IOFailure) {
         LockOrder.requireNoValue()
         try requireWhole(offset..<offset + bytes.byteCount)

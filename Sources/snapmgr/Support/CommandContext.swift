@@ -118,7 +118,7 @@ struct CommandContext {
         return ManagerOptions(
             state: try StateFolder(absolute: path),
             drivers: Drivers.all(purpose: "snapmgr for \(requester)", wording: .shell),
-            wording: .shell,
+            wording: .shell, environment: environment,
             operation: Operation(
                 requester: requester, cancellation: Interruption.cancellation,
                 settings: settingsSource,

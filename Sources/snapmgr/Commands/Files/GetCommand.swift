@@ -5,16 +5,17 @@ import SnapshotModel
 
 struct GetCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
-        "get", "Bring files and folders back from a snapshot.",
+        "get", "Bring files and folders back from a snapshot or a clone.",
         discussion: """
             They keep modes, times, extended attributes, access lists, holes, and hard links within a \
             folder; owners and devices when root brings them. What has the name already stays, unless \
-            --force replaces it. With --to -, the bytes of one file go to standard output.
+            --force replaces it. With --to -, the bytes of one file go to standard output. ext2, ext3 and \
+            ext4 are read without a mount; others as `files` reads them.
             """,
         examples: [
             "get 42 /etc/fstab", "get data@2h /home/eve --to /tmp/back",
             "get 42 /etc/passwd --to -",
-            "get 42 /home -n",
+            "get 42 /home -n", "get trial /etc/fstab",
         ],
         exits: [
             .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
@@ -22,8 +23,8 @@ struct GetCommand: ManagerCommand {
         ])
 
     @Argument(
-        help: ArgumentHelp("The snapshot, or VOL@live.", valueName: "id"),
-        completion: Candidates.references)
+        help: ArgumentHelp("The snapshot, a clone, or VOL@live.", valueName: "id"),
+        completion: Candidates.referencesAndClones)
     var reference: String
 
     @Argument(help: "What to bring, by its paths in it.")

@@ -27,7 +27,8 @@ struct RestoreCommand: ManagerCommand {
         ])
 
     @Argument(
-        help: ArgumentHelp("The snapshot.", valueName: "id"), completion: Candidates.references)
+        help: ArgumentHelp("The snapshot, or a clone.", valueName: "id"),
+        completion: Candidates.referencesAndClones)
     var reference: String
 
     @Argument(help: "What to put back, by its paths in the snapshot.")

@@ -14,10 +14,12 @@ struct DiffCommand: ManagerCommand {
 
             With --files, the files of an ext2, ext3 or ext4 are compared, by what it says of them: kind, \
             size, times, mode and owner. What lies in nothing that was written between the two is not \
-            looked at.
+            looked at. Of a clone alone, it is told what has changed since the snapshot that it began as. Other \
+            filesystems are mounted for this, one after the other, by root. --tree shows \
+            what differs as a tree, with A, C, D and M before what was added, changed, deleted and moved.
             """,
         examples: [
-            "diff 41 42", "diff data@latest --bytes", "diff 41 42 --files",
+            "diff 41 42", "diff data@latest --bytes", "diff 41 42 --files", "diff 41 42 --files --tree",
             "diff data@2h data@latest --files --json", "diff trial", "diff trial data@live",
             "diff vm1@2h vm1@latest",
         ],
@@ -40,11 +42,17 @@ struct DiffCommand: ManagerCommand {
     @Flag(help: "Show which files were added, changed, deleted and moved.")
     var files = false
 
+    @Flag(help: "With --files: show them as a tree.")
+    var tree = false
+
     @OptionGroup var partition: PartitionOption
     @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
+        guard !tree || (files && !global.json) else {
+            throw ValidationError("--tree goes with --files, and not with --json")
+        }
         guard files || partition.partition == nil else {
             throw ValidationError("--partition goes with --files")
         }
@@ -80,6 +88,7 @@ struct DiffCommand: ManagerCommand {
         let report = try context.reader().fileDiffs.diff(
             from, to, partition: partition.partition)
         try context.show(["diff": report.json]) {
+            if tree, !report.changes.isEmpty { return treeText(report) }
             var table = Table([
                 .init(title: "CHANGE"), .init(title: "WAS", alignment: .right),
                 .init(title: "IS", alignment: .right), .init(title: "PATH"),
@@ -96,5 +105,16 @@ struct DiffCommand: ManagerCommand {
         }
         try FlawReport(report.flaws, "could not be compared").end(
             context, isShown: !global.json)
+    }
+
+    private func treeText(_ report: FileDiffReport) -> String {
+        let tree = FileTree()
+        for change in report.changes {
+            let mark = change.kind.rawValue.prefix(1).uppercased()
+            let name = change.path.last?.text ?? "/"
+            let from = change.from.map { "  (was \($0.text))" } ?? ""
+            tree.add(change.path, label: "\(mark) \(name)\(from)")
+        }
+        return tree.text(below: NodePath(), heading: "/")
     }
 }

@@ -15,7 +15,8 @@ struct MountCommand: ManagerCommand {
 
             What is mounted is neither deleted nor pruned. An image is read from its server, or, while \
             nobody serves it, from one that is started and ends with the last mount; nbdfuse makes a \
-            file of the export, and a loop device over it is mounted. If one of these ends, the mount \
+            file of the export, and a loop device over it is mounted. Who is not root gets ext2, ext3 and ext4 \
+            by fuse2fs in the place of that, for himself alone. If one of these ends, the mount \
             gives errors, and the next mount, umount or tick clears it away.
 
             --all mounts a folder for each snapshot of a volume, named by its time and its name, and \
@@ -27,7 +28,8 @@ struct MountCommand: ManagerCommand {
             wants them for previous versions. It ends with umount.
             """,
         examples: [
-            "mount 42 /mnt", "mount data@2h /mnt", "mount disk@latest /mnt --partition 2",
+            "mount 42 /mnt", "mount data@2h /mnt", "mount disk@latest --partitions",
+            "mount disk@latest /mnt --partition 2",
             "mount trial /mnt", "mount --all data /srv/snapshots",
             "mount --all data /srv/snapshots --names gmt", "umount /mnt",
         ],
@@ -42,7 +44,7 @@ struct MountCommand: ManagerCommand {
     @Argument(
         help: ArgumentHelp("The folder to mount it on; it must be empty.", valueName: "dir"),
         completion: .directory)
-    var folder: String
+    var folder: String?
 
     @Flag(help: "Refuse what can only be read; clones are always mounted writable.")
     var writable = false
@@ -56,6 +58,9 @@ struct MountCommand: ManagerCommand {
             valueName: "local|utc|gmt"))
     var names: FolderNames?
 
+    @Flag(help: "Show the partitions of a disk, and what they hold; mount nothing.")
+    var partitions = false
+
     @Flag(
         name: [.customShort("n"), .long],
         help: "With --all: look whether it could be mounted, and change nothing.")
@@ -65,9 +70,19 @@ struct MountCommand: ManagerCommand {
     var serveTree: Int?
 
     @OptionGroup var partition: PartitionOption
+    @OptionGroup var display: DisplayOptions
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
+        guard partitions == (folder == nil) else {
+            throw ValidationError(
+                partitions
+                    ? "--partitions mounts nothing: leave the folder out"
+                    : "name a folder to mount on, or --partitions")
+        }
+        guard !partitions || (!all && !writable && partition.partition == nil) else {
+            throw ValidationError("--partitions goes with a snapshot or a clone alone")
+        }
         guard !(all && writable) else {
             throw ValidationError("--all and --writable exclude each other")
         }
@@ -78,7 +93,10 @@ struct MountCommand: ManagerCommand {
 
     func run(_ context: CommandContext) throws {
         try context.exportConfig()
-        guard !all else { return try mountAll(context) }
+        guard let folder else {
+            return try PartitionTableText(display).show(reference, context)
+        }
+        guard !all else { return try mountAll(context, on: folder) }
         let report = try context.manager().mounts.mount(
             MountRequest(
                 reference: reference, folder: folder, partition: partition.partition,
@@ -90,7 +108,7 @@ struct MountCommand: ManagerCommand {
         }
     }
 
-    private func mountAll(_ context: CommandContext) throws {
+    private func mountAll(_ context: CommandContext, on folder: String) throws {
         let mounts = try context.manager().mounts
         if let serveTree {
             return try mounts.serveTree(serveTree, environment: context.environment)
