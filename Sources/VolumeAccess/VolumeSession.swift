@@ -189,7 +189,11 @@ extension VolumeSession {
         _ name: String, at offset: Int, count: Int
     ) throws(Problem) -> VolumeContent {
         try askOfClones(.readClone(name, offset: offset, count: count)) {
-            if case .content(let content) = $0, content.bytes.count == count { content } else { nil }
+            if case .content(let content) = $0, content.bytes.count == count {
+                content
+            } else {
+                nil
+            }
         }
     }
 

@@ -150,7 +150,9 @@ import VolumeAccess
         (65_526, Array("SWAPSPACE2".utf8), .swap, false),
     ]
 
-    @Test("what a device holds is known by its superblock, and whether it can be mounted", arguments: heads)
+    @Test(
+        "what a device holds is known by its superblock, and whether it can be mounted",
+        arguments: heads)
     func filesystems(
         offset: Int, magic: [UInt8], kind: FilesystemKind, isFilesystem: Bool
     ) {

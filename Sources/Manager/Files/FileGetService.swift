@@ -47,7 +47,8 @@ extension FileGetReport: JSONConvertible {
         [
             "get": [
                 "snapshot_id": JSONValue(snapshot), "clone": JSONValue(clone),
-                "volume": JSONValue(volume), "directory": JSONValue(folder), "dry_run": JSONValue(isDryRun),
+                "volume": JSONValue(volume), "directory": JSONValue(folder),
+                "dry_run": JSONValue(isDryRun),
                 "files": JSONValue(counts.files), "folders": JSONValue(counts.folders),
                 "links": JSONValue(counts.links), "hard_links": JSONValue(counts.hardLinks),
                 "others": JSONValue(counts.others), "bytes": JSONValue(counts.bytes),
@@ -72,7 +73,8 @@ package struct FileGetService {
                 let get = try FileGet(context, fileSystem, request, folder)
                 var report = FileGetReport(
                     snapshot: point.snapshotID, clone: point.clone?.name,
-                    volume: point.volume.record.name, folder: folder, isDryRun: request.isDryRun, counts: FileCounts(), skipped: [])
+                    volume: point.volume.record.name, folder: folder, isDryRun: request.isDryRun,
+                    counts: FileCounts(), skipped: [])
                 try get.run(&report)
                 return report
             }

@@ -52,7 +52,8 @@ extension FileRestoreReport: JSONConvertible {
         [
             "restore": [
                 "snapshot_id": JSONValue(snapshot), "clone": JSONValue(clone),
-                "volume": JSONValue(volume), "directory": JSONValue(root), "dry_run": JSONValue(isDryRun),
+                "volume": JSONValue(volume), "directory": JSONValue(root),
+                "dry_run": JSONValue(isDryRun),
                 "restored": .array(
                     items.map {
                         [

@@ -22,7 +22,7 @@ struct MountFolder {
     /// Whether there may be mounts: a look for who does not want to read more.
     var mayHoldMounts: Bool {
         let names = try? FileFolder(path: state.path).exists("mounts") ? files.list("") : []
-        return names?.contains { 
+        return names?.contains {
             $0.hasSuffix(Self.suffix) || $0.hasSuffix(Self.socketSuffix)
                 || $0.hasPrefix(Self.readingPrefix)
         }

@@ -75,7 +75,8 @@ struct MountPlan {
             return Problem(
                 .missing, "this kernel does not know \(kind.rawValue), which \(subject.name) holds",
                 hint:
-                    "run `modprobe \(kind.rawValue)`, or write it to a file: \(.export(subject.snapshot))")
+                    "run `modprobe \(kind.rawValue)`, or write it to a file: \(.export(subject.snapshot))"
+            )
         case EBUSY:
             return Problem(
                 .refused, "\(failure): it is mounted or open already",

@@ -33,7 +33,9 @@ package struct SourceNode: Hashable, Sendable {
         (mode, user, group, linkCount) = (node.mode, node.user, node.group, node.links)
         byteCount = Int(clamping: node.bytes)
         allocatedBytes = Int(clamping: node.blocks).multipliedClamped(by: 512)
-        (accessed, modified, changed) = (time(node.accessed), time(node.modified), time(node.changed))
+        (accessed, modified, changed) = (
+            time(node.accessed), time(node.modified), time(node.changed)
+        )
         born = node.has_birth != 0 ? time(node.born) : nil
         (deviceMajor, deviceMinor) = (node.device_major, node.device_minor)
         isEncrypted = node.is_encrypted != 0

@@ -32,7 +32,9 @@ struct CloneFilesTests {
         return image
     }
 
-    @Test("what is in a clone is listed, brought back, compared and put back", arguments: [false, true])
+    @Test(
+        "what is in a clone is listed, brought back, compared and put back",
+        arguments: [false, true])
     func clone(isServed: Bool) throws {
         let image = try scene()
         let harness = image.harness

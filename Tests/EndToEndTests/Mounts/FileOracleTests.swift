@@ -84,9 +84,11 @@ extension EndToEndMounts {
             let got = try scene.harness.run("get", id, "/", "--to", "out")
             #expect(got.status == 0, "\(got.errors)")
             let differences = try scene.run(
-                "rsync -anc --delete -i -HAX --exclude lost+found \(copy)/ out/ | grep -v '^.d..t.* ./$' || true")
+                "rsync -anc --delete -i -HAX --exclude lost+found \(copy)/ out/ | grep -v '^.d..t.* ./$' || true"
+            )
             #expect(differences == "", "step \(step)")
-            let sums = "find . -type f -not -path './lost+found*' -print0 | sort -z | xargs -0 sha256sum"
+            let sums =
+                "find . -type f -not -path './lost+found*' -print0 | sort -z | xargs -0 sha256sum"
             try scene.mount(id)
             #expect(
                 try scene.run("cd out; \(sums)") == scene.run("cd view; \(sums)"), "step \(step)")

@@ -72,7 +72,9 @@ extension EndToEndMounts {
             #expect(lines == ["busy: 13", "kept", "gone: 4", "100000"], "\(lines)")
         }
 
-        @Test("killed, its program leaves errors in that mount alone, and the next command clears it away")
+        @Test(
+            "killed, its program leaves errors in that mount alone, and the next command clears it away"
+        )
         func killed() throws {
             let lines = try run(
                 """
@@ -91,7 +93,9 @@ extension EndToEndMounts {
             #expect(lines == ["broken", #""state":"broken""#], "\(lines)")
         }
 
-        @Test("of what is in a journal a note says that it is not shown; what root alone mounts is told")
+        @Test(
+            "of what is in a journal a note says that it is not shown; what root alone mounts is told"
+        )
         func refusals() throws {
             let lines = try run(
                 """

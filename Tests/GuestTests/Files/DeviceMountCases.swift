@@ -23,7 +23,9 @@ enum DeviceMountCases {
         }
         try scene.makeRoom()
         let said = try snapmgr.run("mount", "\(first)", view)
-        try expectEqual(said.errors, "", "words")
+        // A freeze leaves the log of an XFS as one that was in use, though all is written back.
+        try expectEqual(
+            said.errors.tail(after: "was in use") != nil, type == "xfs", "a word of the journal")
         try expectEqual(try rig.digest(view), old, "the snapshot's files")
         for option in ["ro", "nosuid", "nodev"] {
             let options = try FilesRig.options(view)

@@ -5,7 +5,9 @@ import System
 /// Filesystems whose journals have what is nowhere else, as a virtual machine's disk has them.
 enum DirtyMountCases {
     static let cases = ["ext4", "xfs", "btrfs"].map { type in
-        GuestCase("of an \(type) that was in use it is said what is not shown, and a clone shows it") {
+        GuestCase(
+            "of an \(type) that was in use it is said what is not shown, and a clone shows it"
+        ) {
             try run($0, type)
         }
     }

@@ -51,7 +51,9 @@ enum FileCases {
                     .tail(after: "A more") != nil, "no tree")
             try snapmgr.run("clone", "delete", "trial")
         },
-        GuestCase("a file and a folder are put back into the mounted filesystem, with all that is theirs") {
+        GuestCase(
+            "a file and a folder are put back into the mounted filesystem, with all that is theirs"
+        ) {
             context in
             let scene = try FilesRig(context, "ext4")
             let (rig, snapmgr) = (scene.rig, scene.snapmgr)

@@ -73,7 +73,8 @@ struct FileHistoryRig {
         for (step, id) in ids.enumerated() {
             let told = try snapmgr.run("files", "\(id)", "-R", "--json").output
             let listed = Self.texts(told, behind: "path").filter { $0 != "/lost+found" }.sorted()
-            try expectEqual(listed, try paths("\(copies)/\(step)").sorted(), "files of step \(step)")
+            try expectEqual(
+                listed, try paths("\(copies)/\(step)").sorted(), "files of step \(step)")
         }
         let tree = try snapmgr.run("files", "\(ids[0])", "/d1", "--tree").output
         try expect(tree.tail(after: "└── in 1/\n    ├── f1  ") != nil, "no tree: \(tree)")
@@ -138,9 +139,10 @@ struct FileHistoryRig {
 
     /// A path's versions are those snapshots in which it is another one than before.
     func checkFinds() throws {
-        for path in try paths("\(copies)/1").filter({ $0.hasSuffix("/f3") || $0.tail(after: "/n1-") != nil })
-            .prefix(6)
-        {
+        for path in try paths("\(copies)/1").filter({
+            $0.hasSuffix("/f3") || $0.tail(after: "/n1-") != nil
+        })
+        .prefix(6) {
             let found = try snapmgr.run("find", "data", path, "--all", "--json")
             try expectEqual(found.numbers("snapshot_id"), ids, "snapshots for \(path)")
             let states = Self.texts(found.output, behind: "state")

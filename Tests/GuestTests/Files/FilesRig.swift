@@ -63,6 +63,7 @@ struct FilesRig {
     /// What differs between two folders, as rsync tells it by reading all.
     static func differences(_ left: String, _ right: String) throws -> String {
         try shell(
-            "rsync -anc --delete --itemize-changes -HAX --exclude lost+found '\(left)/' '\(right)/'")
+            "rsync -anc --delete --itemize-changes -HAX --exclude lost+found '\(left)/' '\(right)/'"
+        )
     }
 }

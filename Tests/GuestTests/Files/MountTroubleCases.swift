@@ -11,7 +11,8 @@ enum MountTroubleCases {
             let (rig, snapmgr) = (scene.rig, scene.snapmgr)
             let id = "\(try rig.snapshot("data", "one"))"
             let view = try rig.viewFolder("view")
-            try snapmgr.fails(4, "mount", id, view + "/nowhere", saying: ["does not exist", "mkdir"])
+            try snapmgr.fails(
+                4, "mount", id, view + "/nowhere", saying: ["does not exist", "mkdir"])
             try snapmgr.fails(1, "mount", id, "/etc/passwd", saying: ["not a folder"])
             try snapmgr.fails(13, "mount", id, "/etc", saying: ["not empty"])
             try snapmgr.fails(4, "umount", view, saying: ["no snapshot is mounted"])
@@ -23,7 +24,8 @@ enum MountTroubleCases {
             try snapmgr.fails(
                 13, "mount", id, view, "--writable", saying: ["read-only", "clone create \(id)"])
         },
-        GuestCase("what is mounted is neither deleted, pruned nor removed; it is said where it is") {
+        GuestCase("what is mounted is neither deleted, pruned nor removed; it is said where it is")
+        {
             context in
             let scene = try FilesRig(context, "ext4")
             let (rig, snapmgr) = (scene.rig, scene.snapmgr)
@@ -54,7 +56,8 @@ enum MountTroubleCases {
                 try snapmgr.run("list", "data", "--json").numbers("id"),
                 [Int(second)].compactMap(\.self), "snapshots after the next prune")
         },
-        GuestCase("a loop device that a killed mount has left is ended by the next one") { context in
+        GuestCase("a loop device that a killed mount has left is ended by the next one") {
+            context in
             let scene = try FilesRig(context, "ext4")
             let (rig, snapmgr) = (scene.rig, scene.snapmgr)
             let id = "\(try rig.snapshot("data", "one"))"

@@ -43,7 +43,8 @@ enum PartitionCases {
             try TextFile.write("more\n", to: view + "/more")
             try rig.snapmgr.run("umount", view)
             try expectEqual(
-                try rig.snapmgr.run("get", "trial", "/more", "--to", "-", "--partition", "2").output,
+                try rig.snapmgr.run("get", "trial", "/more", "--to", "-", "--partition", "2")
+                    .output,
                 "more\n", "what was written to the clone's partition")
             try expectEqual(try FilesRig.shell("losetup --noheadings"), "", "loop devices, later")
             try rig.snapmgr.run("clone", "delete", "trial")

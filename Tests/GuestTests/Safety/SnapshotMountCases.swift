@@ -30,7 +30,8 @@ enum SnapshotMountCases {
             let view = try rig.viewFolder("view")
             let said = try rig.snapmgr.run("mount", "\(dirty)", view).errors
             try expect(said.tail(after: "was in use") != nil, "it said: \(said)")
-            try expect(said.tail(after: "snapmgr export \(dirty)") != nil, "it said: \(said)")
+            try expect(
+                said.tail(after: "snapmgr clone create \(dirty)") != nil, "it said: \(said)")
             try rig.snapmgr.run("umount", view)
             try expectEqual(try rig.snapmgr.run("mount", "\(clean)", view).errors, "", "words")
             let mounts = try TextFile.read("/proc/mounts").split(separator: "\n")

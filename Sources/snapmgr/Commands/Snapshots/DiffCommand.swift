@@ -19,7 +19,8 @@ struct DiffCommand: ManagerCommand {
             what differs as a tree, with A, C, D and M before what was added, changed, deleted and moved.
             """,
         examples: [
-            "diff 41 42", "diff data@latest --bytes", "diff 41 42 --files", "diff 41 42 --files --tree",
+            "diff 41 42", "diff data@latest --bytes", "diff 41 42 --files",
+            "diff 41 42 --files --tree",
             "diff data@2h data@latest --files --json", "diff trial", "diff trial data@live",
             "diff vm1@2h vm1@latest",
         ],
