@@ -228,8 +228,12 @@ package final class MountedFileSystem: SnapshotFileSystem {
         let all = try Self.doing { () throws(IOFailure) in try folder.attributes(name) }
         return all.filter { attribute in
             Self.usualAttributes.contains { attribute.name.hasPrefix($0) }
+                && !attribute.name.hasPrefix(Self.accessListsOfXFS)
         }
     }
+
+    /// What XFS tells root besides of the access lists that are told as all filesystems do.
+    private static let accessListsOfXFS = "trusted.SGI_ACL_"
 
     private static let usualAttributes = ["user.", "trusted.", "security.", "system.posix_acl_"]
 

@@ -6,11 +6,13 @@ struct MountHolds {
     private let folder: MountFolder
     private let parts: MountParts
     private let trees: TreeMounts
+    private let devices: DeviceMounts
 
     init(_ context: ManagerContext) {
         folder = MountFolder(context.state)
         parts = MountParts(context)
         trees = TreeMounts(context)
+        devices = DeviceMounts(context: context)
     }
 
     /// Those whose programs are there; what is left of others holds nothing.
@@ -26,11 +28,16 @@ struct MountHolds {
     /// - Throws: `refused`, naming where it is mounted.
     func requireUnmounted(_ ids: [SnapshotID]) throws {
         try refuse(held { $0.clone == nil && ids.contains($0.snapshot) })
+        try refuse(
+            devices.list().filter { mount in
+                mount.clone == nil && mount.snapshot.map(ids.contains) ?? false
+            })
     }
 
     /// - Throws: `refused`, naming where it is mounted.
     func requireUnmounted(clone: String, of volume: String) throws {
         try refuse(held { $0.volume == volume && $0.clone == clone })
+        try refuse(devices.list().filter { $0.volume == volume && $0.clone == clone })
     }
 
     /// - Throws: `refused`, naming what of it is mounted, and where.
@@ -39,6 +46,12 @@ struct MountHolds {
         let tree = try folder.records(TreeRecord.self)
             .first { $0.volume == volume && trees.isRunning($0) }
         if let tree { throw Self.refusal(tree.what, tree.folder) }
+    }
+
+    /// What the kernel has mounted from a device of its own.
+    private func refuse(_ mounts: [MountReport]) throws {
+        guard let mount = mounts.first else { return }
+        throw Self.refusal(mount.what, mount.folder)
     }
 
     private func refuse(_ records: [MountRecord]) throws {

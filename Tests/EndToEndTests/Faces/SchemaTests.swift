@@ -77,6 +77,7 @@ extension ScheduledTests {
             try scene.check("find", "find data /c")
             try scene.check("get", "get data@second /c --to got")
             try scene.check("get", "get data@second /d --dry-run")
+            try scene.check("partitions", "files data@second --partitions")
         }
 
         private func sets(_ scene: inout Scene) throws {

@@ -8,6 +8,7 @@ import VolumeAccess
 enum UdevCases {
     static let cases = [
         GuestCase("udev links a filesystem's UUID to the top alone", body: links),
+        GuestCase("a mounted partition's loop device is nobody's twin", body: partitions),
         GuestCase("DM7: udev's rules look for nothing in any device but the top", body: flags),
         GuestCase("neither views nor clones are ever their volume's twins to udev", body: twins),
     ]
@@ -80,6 +81,43 @@ enum UdevCases {
                 let flag = text.tail(after: "E:DM_UDEV_DISABLE_\(rules)_RULES_FLAG=1")
                 try expectEqual(flag != nil, part != .mounted, "\(rules) is left out of \(name)")
             }
+        }
+    }
+
+    private static func shippedRules(_ file: StaticString = #filePath) throws -> String {
+        let folders = "\(file)".split(separator: "/").dropLast(4).joined(separator: "/")
+        return try TextFile.read("/\(folders)/Config/udev/55-snapmgr-mounts.rules")
+    }
+
+    private static func partitions(_ context: GuestContext) throws {
+        let path = "/run/udev/rules.d/55-snapmgr-mounts.rules"
+        try ChildProcess.run("mkdir", "-p", "/run/udev/rules.d")
+        context.cleanUp {
+            unlink(path)
+            try ChildProcess.run("udevadm", "control", "--reload")
+        }
+        try TextFile.write(try shippedRules(), to: path)
+        try ChildProcess.run("udevadm", "control", "--reload")
+        let rig = DeviceRig(context)
+        let view = try rig.create(
+            DeviceRig.name(.view(SnapshotID(rawValue: 1))), rig.linear(32_768))
+        let number = try BlockDevices.number(view.path)
+        let node = try require(BlockDevices.path(number), "node of \(view)")
+        let own = try LoopDevice.attach(
+            path: node, isReadOnly: true, directIO: false, label: "snapmgr-partition-1",
+            part: 1 << 20..<4 << 20)
+        context.cleanUp { try own.detach() }
+        let other = try LoopDevice.attach(
+            path: rig.makeFile("other", byteCount: 1 << 20), isReadOnly: true, directIO: false)
+        context.cleanUp { try other.detach() }
+        for (loop, isOurs) in [(own, true), (other, false)] {
+            try ChildProcess.run(
+                "udevadm", "trigger", "--action=change",
+                "--sysname-match=\(loop.path.dropFirst("/dev/".count))")
+            try ChildProcess.run("udevadm", "settle")
+            let text = (try? TextFile.read("/run/udev/data/b\(loop.number)")) ?? ""
+            let isLeft = text.tail(after: "E:UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG=1") != nil
+            try expectEqual(isLeft, isOurs, "udev leaves \(loop.path) alone")
         }
     }
 

@@ -35,6 +35,8 @@ enum MountTroubleCases {
             try snapmgr.run("mount", first, view)
             try snapmgr.fails(13, "delete", first, saying: [view, "umount"])
             try snapmgr.fails(13, "delete", first, second, saying: [view, "umount"])
+            try rig.unmount(scene.point)
+            try snapmgr.fails(13, "revert", first, saying: ["mounted on \(view)", "umount"])
             let config = CommandRig.storeRoot + "/config.toml"
             try TextFile.write(
                 """
@@ -45,7 +47,8 @@ enum MountTroubleCases {
                 policy = "one"
                 """, to: config)
             let plan = try snapmgr.run("--config", config, "prune", "-n", "--explain")
-            try expect(plan.output.tail(after: "it is mounted") != nil, plan.output + plan.errors)
+            try expect(
+                plan.output.tail(after: "open for reading") != nil, plan.output + plan.errors)
             try snapmgr.run("--config", config, "prune")
             try expectEqual(
                 try snapmgr.run("list", "data", "--json").numbers("id").sorted(),

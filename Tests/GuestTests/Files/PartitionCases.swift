@@ -52,7 +52,8 @@ enum PartitionCases {
         },
         GuestCase("what is no filesystem is named, with what to do next") { context in
             let rig = try CommandRig(context)
-            try Program.run("dd", "if=/dev/zero", "of=\(rig.origins[1])", "bs=1M", "status=none")
+            try Program.run(
+                "dd", "if=/dev/zero", "of=\(rig.origins[1])", "bs=1M", "count=24", "status=none")
             try rig.create("data", on: rig.origins[1])
             let view = try rig.viewFolder("view")
             let device = CommandRig.device("data")
