@@ -104,9 +104,9 @@ extension EndToEndMounts {
                 truncate -s 400M user/xfs.img; mkfs.xfs -q user/xfs.img; chown 65534 user/xfs.img
                 as "$0" volume create xfs --origin "$PWD/user/xfs.img" >/dev/null
                 as "$0" snapshot xfs >/dev/null
-                as "$0" mount xfs@latest "$view" 2>&1 | grep -o 'root alone can mount' | head -1
-                as "$0" files xfs@latest 2>&1 | grep -o 'run the command as root' | head -1
-                as env PATH=/nowhere "$0" mount own@mine "$view" 2>&1 | grep -o 'is not installed' | head -1
+                as "$0" mount xfs@latest "$view" 2>&1 | grep -o 'root alone can mount' | head -1 || true
+                as "$0" files xfs@latest 2>&1 | grep -o 'run the command as root' | head -1 || true
+                as env PATH=/nowhere "$0" mount own@mine "$view" 2>&1 | grep -o 'is not installed' | head -1 || true
                 grep -F "$PWD/user" /proc/mounts || ls user/state/mounts
                 """, dirty: true)
             #expect(
