@@ -148,10 +148,6 @@ int snapmgr_rename_exchange(int folder, const char *name, const char *other);
 /// Writes out what the filesystem of an open file has in memory (syncfs): 0, or -1.
 int snapmgr_sync_around(int descriptor);
 
-/// Makes a range of an open file durable, and not the rest of it (msync of a mapping, which the kernel does
-/// as fdatasync of that range): 0, or -1. It begins at a page's start.
-int snapmgr_sync_range(int descriptor, off_t offset, size_t length);
-
 /// Makes some pages of an open file durable, and not the rest of it: msync of a mapping, which the kernel
 /// does as fdatasync of that range. 0, or -1.
 int snapmgr_sync_range(int descriptor, int64_t offset, size_t length);

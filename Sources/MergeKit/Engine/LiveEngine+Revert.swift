@@ -236,6 +236,8 @@ extension LiveEngine {
             guard error.code == .noSpace else { throw error }
         }
         let removeClone = try endClone(of: merge)
+        // It has brought holes into the origin, and nobody has written to the log meanwhile.
+        writeBack?.backing.forget()
         try steering.during { () throws(Problem) in
             for id in try store.finishedReverts(before: merge.record.id) + [merge.record.id] {
                 try store.removeRevert(id)

@@ -134,7 +134,12 @@ package final class SnapshotView: Sendable {
                     try engine.stretch(source, bytes, geometry: geometry)
                 }
                 ?? DeviceStretch(device: engine.origin, offset: bytes.lowerBound, range: bytes)
-            let shared = try doing { () throws(IOFailure) in try sharing.share(stretch) }
+            // Where writes are answered from a log, the origin's space is what they were promised: shared, it would
+            // have to be found once more.
+            let shared =
+                source == nil && engine.hasWriteBack
+                ? bytes.lowerBound..<bytes.lowerBound
+                : try doing { () throws(IOFailure) in try sharing.share(stretch) }
             if source == nil {
                 // As in reading: what was overwritten meanwhile lies in an area now.
                 let again = self.stretch(resolver, at: position, upTo: bytes.upperBound)

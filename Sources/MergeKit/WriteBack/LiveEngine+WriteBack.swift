@@ -15,7 +15,7 @@ extension LiveEngine {
         let needed = chain.preserved(of: chain.geometry.chunks(touching: range))
         guard range.count <= WriteBackLog.payloadMaximum else { return false }
         guard !writeBack.isEmpty || !active.isPreserved(needed) else { return false }
-        guard try hasRoom(range, writeBack, chain) else { return false }
+        guard try hasRoom(range, needed, active, writeBack, chain) else { return false }
         let admission = try writeBack.append(bytes, at: offset, needed: needed, area: active) {
             segment throws(Problem) in try commit(segment, of: writeBack)
         }
@@ -25,11 +25,13 @@ extension LiveEngine {
     /// Whether the origin has space for a write, or has been given it where it had a hole: without, nobody
     /// knows that it will find room.
     private func hasRoom(
-        _ range: Range<Int>, _ log: WriteBackLog, _ chain: ChainState
+        _ range: Range<Int>, _ needed: Range<ChunkIndex>, _ area: GrowingArea,
+        _ log: WriteBackLog, _ chain: ChainState
     ) throws(Problem) -> Bool {
         do throws(IOFailure) {
             if try log.backing.cover(range, of: origin) { return true }
         } catch { throw originProblem(error) }
+        guard log.wouldTake(range, needed: needed, area: area) else { return false }
         // It changes when the file was changed.
         try log.beginOriginWrite()
         defer { log.endOriginWrite() }
@@ -140,20 +142,18 @@ extension LiveEngine {
 
     /// Writes pieces to the origin; neighbours in one write.
     private func copy(_ pieces: [WriteBackPiece], of log: WriteBackLog) throws(Problem) {
+        var noted = log.clock.monotonicNanoseconds()
         try log.beginOriginWrite()
         defer { log.endOriginWrite() }
         var buffer = AlignedBuffer(count: Self.joinedBytes)
         var filled: Range<Int>?
-        var written = 0
         for piece in pieces {
             if let range = filled,
                 range.upperBound != piece.range.lowerBound
                     || range.count + piece.range.count > Self.joinedBytes
             {
+                try log.goOnWritingOrigin(&noted)
                 try write(buffer.bytes(in: 0..<range.count), to: range)
-                written += 1
-                // It takes the lock that new writes need.
-                if written % Self.writesPerNote == 0 { try log.goOnWritingOrigin() }
                 filled = nil
             }
             let range = filled ?? piece.range.lowerBound..<piece.range.lowerBound
@@ -164,7 +164,9 @@ extension LiveEngine {
             } catch { throw Problem(error) }
             filled = range.lowerBound..<piece.range.upperBound
         }
-        if let range = filled { try write(buffer.bytes(in: 0..<range.count), to: range) }
+        guard let range = filled else { return }
+        try log.goOnWritingOrigin(&noted)
+        try write(buffer.bytes(in: 0..<range.count), to: range)
     }
 
     private func write(_ bytes: RawSpan, to range: Range<Int>) throws(Problem) {
@@ -173,8 +175,6 @@ extension LiveEngine {
 
     /// No piece is longer than the longest record.
     private static let joinedBytes = 1 << 20
-    /// So many writes take much less time than a note is good for.
-    private static let writesPerNote = 16
 
     /// Tells it once.
     private func noteWriteBackFailure(_ problem: Problem, _ log: WriteBackLog) {

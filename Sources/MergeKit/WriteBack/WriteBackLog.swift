@@ -14,6 +14,7 @@ final class WriteBackLog: Sendable {
     let origin: any BlockDevice
     /// Where the origin has space already.
     let backing = BackedStretches()
+    let clock: any Clock
     private let chunkBytes: Int
     /// Of a half, in bytes.
     private let segmentBytes: Int
@@ -66,6 +67,7 @@ final class WriteBackLog: Sendable {
     ) {
         self.device = device
         self.origin = origin
+        self.clock = clock
         self.chunkBytes = chunkBytes
         segmentBytes = header.segmentBytes
         let active = WriteBackSegment(
@@ -84,6 +86,7 @@ final class WriteBackLog: Sendable {
     ) throws(IOFailure) {
         device = reader.device
         self.origin = origin
+        self.clock = clock
         chunkBytes = geometry.chunkBytes
         segmentBytes = reader.header.segmentBytes
         var segments: [WriteBackSegment] = []
@@ -146,6 +149,18 @@ final class WriteBackLog: Sendable {
     }
 
     // MARK: Appending
+
+    /// Whether ``append(_:at:needed:area:commit:)`` would take a write, as far as that can be told now.
+    func wouldTake(
+        _ range: Range<Int>, needed: Range<ChunkIndex>, area: GrowingArea
+    ) -> Bool {
+        monitor.withLock {
+            guard state.takesWrites, state.failure == nil, state.holdCount == 0 else {
+                return false
+            }
+            return overlaps(range) || !area.isPreserved(needed)
+        }
+    }
 
     /// What becomes of a write.
     enum Admission {
@@ -362,8 +377,19 @@ final class WriteBackLog: Sendable {
     /// As ``beginDirect(_:_:)``, by whoever brings the log into the origin.
     func beginOriginWrite() throws(Problem) { try keepNote(newWriters: 1) }
 
-    /// To be called by a writer now and then, before a part of what it writes.
-    func goOnWritingOrigin() throws(Problem) { try keepNote(newWriters: 0) }
+    /// To be called by a writer before each part of what it writes. It takes the lock that new writes need only
+    /// now and then.
+    ///
+    /// - Parameter noted: when this, or ``beginOriginWrite()``, last saw to the note, by ``clock``.
+    func goOnWritingOrigin(_ noted: inout Int64) throws(Problem) {
+        let now = clock.monotonicNanoseconds()
+        guard now.subtractingClamped(noted) > Self.notedNanoseconds else { return }
+        try keepNote(newWriters: 0)
+        noted = now
+    }
+
+    /// Less than after what a note is old.
+    private static let notedNanoseconds: Int64 = 100_000_000
 
     /// The other end of ``beginDirect(_:_:)`` and of ``beginOriginWrite()``. A note that cannot be written
     /// leaves the former one, which says less.

@@ -128,7 +128,7 @@ package final class FileDevice: BlockDevice {
 
     package func reserve(_ range: Range<Int>) throws(IOFailure) -> Bool {
         guard !isBlockDevice, !allocated(range) else { return !isBlockDevice }
-        guard ![EOPNOTSUPP, ENODEV, ENOSPC, EDQUOT, EFBIG].contains(errno) else { return false }
+        guard errno == EIO else { return false }
         throw .last("allocate space in", path: path)
     }
 

@@ -61,6 +61,24 @@ import Testing
         #expect(try volume.content(2) == expected())
     }
 
+    @Test("what a merge has made a hole again is given space anew, or refused on a full disk")
+    func merged() throws {
+        let volume = try volumeWithHole()
+        try volume.write(5, to: 40)
+        try volume.engine.drainWriteBack()
+        try volume.revert(1, to: 2, safety: 10)
+        try volume.merge()
+        #expect(try volume.content() == expected())
+        volume.disk.capacityBytes = volume.disk.allocatedBytes
+        #expect(throws: Problem.self) { try volume.write(6, to: 40) }
+        try volume.engine.drainWriteBack()
+        #expect(try volume.content() == expected())
+        volume.disk.capacityBytes = nil
+        try volume.write(6, to: 40)
+        try volume.engine.drainWriteBack()
+        #expect(try volume.content() == expected([40: 6]))
+    }
+
     @Test("where a hole finds no space, the write is refused in the usual way, and nothing is lost")
     func full() throws {
         for spare in 0..<40 {

@@ -160,6 +160,36 @@ struct WriteBackNoteTests {
         try expectOurs(crashed.withLock { $0 }, [1, 3, 1, 1, 3, 1, 2, 2])
     }
 
+    @Test("a commit that waits long for what it reads makes another note before it writes on")
+    func longRead() throws {
+        try volume.write(3, to: 1)
+        try volume.write(3, to: 4)
+        let crashed = Monitored<SimulatedDisk?>(nil)
+        let writes = Monitored(0)
+        let reads = Monitored(0)
+        let volume = volume
+        let fixture = self
+        volume.disk.observer = { operation in
+            let isLog = operation.path.hasSuffix(StoreLayout.writeBackLog)
+            if isLog, operation.kind == .read, reads.counted() == 2 {
+                LockOrder.elsewhere { fixture.pass(seconds: 10) }
+            }
+            // Both parts are in the origin, and nothing has been noted after them.
+            if writes.withLock({ $0 }) == 2 {
+                LockOrder.elsewhere {
+                    let image = volume.crashed(.keepAll)
+                    crashed.withLock { $0 = $0 ?? image }
+                }
+            }
+            if !isLog, operation.kind == .write, operation.path.hasSuffix("origin.raw") {
+                _ = writes.counted()
+            }
+        }
+        try volume.engine.drainWriteBack()
+        volume.disk.observer = nil
+        try expectOurs(crashed.withLock { $0 }, [1, 3, 1, 1, 3, 1, 2, 2])
+    }
+
     /// Of a machine that started at some time, and has run for an instant.
     private struct StartedClock: System.Clock {
         let bootID: String
