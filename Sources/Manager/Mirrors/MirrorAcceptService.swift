@@ -11,10 +11,15 @@ package struct MirrorAcceptRequest: Hashable, Sendable {
     package var volumes: [String]
     /// Where the image of a volume is made that is not there; nil makes none.
     package var imageFolder: String?
+    /// The UUIDs of the volumes that may be mirrored; any for none.
+    package var sources: [String]
+    /// How long it is from one sign that it is at work to the next.
+    package var signMilliseconds = SignOfLife.milliseconds
 
-    package init(_ volumes: [String], imageFolder: String? = nil) {
+    package init(_ volumes: [String], imageFolder: String? = nil, sources: [String] = []) {
         self.volumes = volumes
         self.imageFolder = imageFolder
+        self.sources = sources
     }
 }
 
@@ -29,6 +34,11 @@ package struct MirrorAcceptService {
     package func serve(
         _ request: MirrorAcceptRequest, input: PipeEnd, output: PipeEnd
     ) throws {
+        guard request.sources.allSatisfy(TextBounds.isUUID) else {
+            throw Problem(
+                .usage, "what --source names is no volume's UUID",
+                hint: "the other site's `volume show` tells it")
+        }
         let channel = PeerChannel(input: input, output: output)
         let greeting: PeerGreeting
         do {
@@ -64,6 +74,12 @@ package struct MirrorAcceptService {
                 .refused, "nothing may be mirrored into volume \(greeting.volume) here",
                 hint: "name it in the command of the key, in authorized_keys there")
         }
+        guard request.sources.isEmpty || request.sources.contains(greeting.source) else {
+            throw Problem(
+                .refused,
+                "volume \(greeting.sourceName), \(greeting.source), may not be mirrored here by this key",
+                hint: "name it with --source in the command of the key, in authorized_keys there")
+        }
         return greeting
     }
 
@@ -82,15 +98,20 @@ package struct MirrorAcceptService {
                     hint: "make it, as large as the source and empty: "
                         + "\(.volumeCreate(greeting.volume))")
             }
-            return PeerOffer(exists: false, snapshots: [])
+            return PeerOffer(exists: false, snapshots: [], givesSigns: greeting.hearsSigns)
         }
         let snapshots = try snapshots(volume)
         let targets = MirrorTargets(context)
         let standing = try targets.offered(volume)
-        if !greeting.isPreview, let base = greeting.base, standing?.role ?? .target == .target {
+        // Of another mirror's holds no source ends any.
+        if !greeting.isPreview, let base = greeting.base,
+            (try? targets.requireTarget(volume, greeting)) != nil
+        {
             try letGo(greeting, volume, keeping: snapshots.last { $0.uuid == base }?.id)
         }
-        return PeerOffer(exists: true, snapshots: snapshots, standing: standing, isComparable: true)
+        return PeerOffer(
+            exists: true, snapshots: snapshots, standing: standing, isComparable: true,
+            givesSigns: greeting.hearsSigns)
     }
 
     private static let snapshotsMaximum = 100_000
@@ -110,19 +131,23 @@ extension MirrorAcceptService {
         _ greeting: PeerGreeting, _ request: MirrorAcceptRequest, _ channel: PeerChannel
     ) throws {
         let comparison = MirrorDigestService(context)
+        let signs = SignOfLife(
+            channel, every: greeting.hearsSigns == true ? request.signMilliseconds : nil)
         while true {
             let order: PeerOrder
             do { order = try channel.receive(PeerOrder.self) } catch let problem as Problem
                 where problem == PeerChannel.ended
             { return }
             do {
-                guard order.action != .digests else {
-                    let digests = try comparison.digests(order, of: greeting.volume)
-                    try channel.send(PeerAnswer(digests: digests))
-                    continue
-                }
-                try channel.send(try answer(to: order, greeting, request, channel))
+                signs.start()
+                let answer =
+                    order.action == .digests
+                    ? PeerAnswer(digests: try comparison.digests(order, of: greeting.volume))
+                    : try answer(to: order, greeting, request, channel, signs)
+                signs.stop()
+                try channel.send(answer)
             } catch {
+                signs.stop()
                 let problem = Problem(error)
                 try? channel.send(PeerAnswer(problem: problem), wording: context.wording)
                 throw problem
@@ -132,15 +157,18 @@ extension MirrorAcceptService {
 
     private func answer(
         to order: PeerOrder, _ greeting: PeerGreeting, _ request: MirrorAcceptRequest,
-        _ channel: PeerChannel
+        _ channel: PeerChannel, _ signs: SignOfLife
     ) throws -> PeerAnswer {
         guard !greeting.isPreview else {
             throw Problem(.refused, "a source that only looks has nothing to order")
         }
         switch order.action {
-        case .receive: return try receive(order, greeting, request, channel)
+        case .receive: return try receive(order, greeting, request, channel, signs)
         case .hold: try agree(order, greeting)
-        case .keep: try hold(order, greeting, owner: "kept by \(owner(greeting))")
+        case .keep:
+            try hold(
+                order, greeting, owner: Self.keepPrefix + owner(greeting),
+                reason: "the last copy from before volume \(greeting.sourceName) was reverted")
         case .digests: break
         case .split:
             try MirrorTargets(context).noteSplit(greeting, common: order.uuid)
@@ -154,23 +182,32 @@ extension MirrorAcceptService {
 
     private func receive(
         _ order: PeerOrder, _ greeting: PeerGreeting, _ request: MirrorAcceptRequest,
-        _ channel: PeerChannel
+        _ channel: PeerChannel, _ signs: SignOfLife
     ) throws -> PeerAnswer {
         let known = try context.catalog.volume(named: greeting.volume)
         let origin =
             known == nil ? request.imageFolder.map { "\($0)/\(greeting.volume).img" } : nil
         let source = FrameSource(channel)
-        let targets = MirrorTargets(context)
+        let (targets, visit) = (MirrorTargets(context), MirrorVisit(context, greeting))
+        try visit.check()
         if let known, let base = order.uuid {
             try targets.rewind(
                 known, greeting, to: try snapshots(known).last { $0.uuid == base }?.id, uuid: base)
         }
-        let report = try ReceiveService(context: context).receive(
-            ReceiveRequest(greeting.volume, originPath: origin), from: source,
-            for: MirrorTargets.Visit(targets, greeting))
-        guard report.sourceVolume == greeting.source else {
-            throw Problem(
-                .corrupt, "the stream is of another volume than the source has said")
+        // While a stream comes the source listens to nothing.
+        signs.stop()
+        if greeting.hearsSigns == true { try channel.send(PeerAnswer(isReady: true)) }
+        source.atEnd = { signs.start() }
+        channel.isUnwanted = { visit.look() }
+        defer { channel.isUnwanted = nil }
+        let report: ReceiveReport
+        do {
+            report = try ReceiveService(context: context).receive(
+                ReceiveRequest(greeting.volume, originPath: origin), from: source, for: visit)
+        } catch {
+            // A wait that was given up says no more than that.
+            try visit.check()
+            throw error
         }
         return PeerAnswer(
             snapshots: report.snapshots.map { PeerOffer.Snapshot(uuid: $0.uuid, id: $0.id) })
@@ -194,29 +231,50 @@ extension MirrorAcceptService {
         let targets = MirrorTargets(context)
         try targets.requireTarget(volume, greeting)
         try targets.rewind(volume, greeting, to: try row(order, volume), uuid: order.uuid)
-        try hold(order, greeting, owner: owner(greeting))
+        try hold(
+            order, greeting, owner: owner(greeting),
+            reason: "the mirror of volume \(greeting.sourceName) goes on from it")
         try Reconciler(context).withVolume(greeting.volume) { volume in
             try targets.requireTarget(volume, greeting)
             try targets.follow(volume, greeting, at: order.uuid)
         }
     }
 
-    private func hold(_ order: PeerOrder, _ greeting: PeerGreeting, owner: String) throws {
+    private static let keepPrefix = "kept by "
+    /// So many snapshots one mirror may have held here, and all that say another name or source together: what a source
+    /// says shall not keep this site from pruning.
+    private static let holdMaximum = 16
+    private static let allHoldsMaximum = 64
+
+    /// The words are this site's own, and there is one hold of an owner on a snapshot, whatever a source asks for.
+    private func hold(
+        _ order: PeerOrder, _ greeting: PeerGreeting, owner: String, reason: String
+    ) throws {
         try Reconciler(context).withVolume(greeting.volume) { volume in
             try MirrorTargets(context).requireTarget(volume, greeting)
             let id = try row(order, volume)
-            let reason = (order.reason ?? "").cut(toScalars: Self.reasonScalars)
-            guard
-                try !context.catalog.holds(snapshot: id).contains(where: {
-                    $0.owner == owner && $0.reason == reason
-                })
-            else { return }
+            let holds = try context.catalog.holds(volume: volume.record.name).filter {
+                Self.isMirrors($0.owner)
+            }
+            let own = holds.filter { $0.owner == owner }
+            guard !own.contains(where: { $0.snapshot == id }) else { return }
+            guard Set(own.map(\.snapshot)).count < Self.holdMaximum,
+                holds.count < Self.allHoldsMaximum
+            else {
+                throw Problem(
+                    .refused,
+                    "\(owner) holds \(own.count) snapshots of volume \(volume.record.name), and mirrors "
+                        + "\(holds.count) in all: no more",
+                    hint: "release those that nobody needs; see \(.holdList)")
+            }
             try context.catalog.hold(id, owner: owner, reason: reason)
         }
     }
 
-    /// What a source sends is kept in the catalog, where a Character may be of any length.
-    private static let reasonScalars = 256
+    private static func isMirrors(_ owner: String) -> Bool {
+        let rest = owner.hasPrefix(keepPrefix) ? owner.dropFirst(keepPrefix.count) : owner[...]
+        return rest.hasPrefix("mirror ") && rest.contains(" from ")
+    }
 
     /// Ends the mirror's holds here but for one snapshot's.
     private func letGo(

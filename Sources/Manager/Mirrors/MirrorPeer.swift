@@ -9,6 +9,7 @@ final class MirrorPeer {
     private let channel: PeerChannel
     private let context: ManagerContext
     private let record: MirrorRecord
+    private var givesSigns = false
 
     /// How long it may take to end after the last word.
     private static let endMilliseconds = 2000
@@ -50,6 +51,7 @@ final class MirrorPeer {
             return try channel.receive(PeerOffer.self)
         }
         if let problem = offer.problem { throw told(problem) }
+        givesSigns = offer.givesSigns == true
         return offer
     }
 
@@ -59,7 +61,7 @@ final class MirrorPeer {
     private func answer(to order: PeerOrder) throws -> PeerAnswer {
         let answer = try explaining {
             try channel.send(order)
-            return try channel.receive(PeerAnswer.self)
+            return try channel.answer()
         }
         if let problem = answer.problem { throw told(problem) }
         return answer
@@ -71,6 +73,7 @@ final class MirrorPeer {
     ) throws -> Result {
         let sink = FrameSink(channel, RateLimit(record.bytesPerSecondLimit, context))
         try explaining { try channel.send(PeerOrder(action: .receive, uuid: base)) }
+        if givesSigns { try awaitReady() }
         do {
             let result = try body(sink)
             try sink.finish()
@@ -78,11 +81,22 @@ final class MirrorPeer {
         } catch {
             // Whoever does not read on has said why. What fails here leaves him waiting for the rest.
             if Problem(error) == PeerChannel.ended,
-                let answer = try? channel.receive(PeerAnswer.self), let problem = answer.problem
+                let answer = try? channel.answer(), let problem = answer.problem
             {
                 throw told(problem)
             }
             return try explaining { throw error }
+        }
+    }
+
+    /// What the target has to do before a stream may take long, and nothing is written into the connection meanwhile.
+    private func awaitReady() throws {
+        let answer = try explaining { try channel.answer() }
+        if let problem = answer.problem { throw told(problem) }
+        guard answer.isReady == true else {
+            throw Problem(
+                .corrupt,
+                "\(record.target) does not answer as snapmgr does: it is not ready for a stream")
         }
     }
 
@@ -91,14 +105,14 @@ final class MirrorPeer {
 
     /// The digests that were asked for.
     func digests() throws -> [String] {
-        let answer = try explaining { try channel.receive(PeerAnswer.self) }
+        let answer = try explaining { try channel.answer() }
         if let problem = answer.problem { throw told(problem) }
         return answer.digests ?? []
     }
 
     /// What of the stream is there now.
     func received() throws -> [PeerOffer.Snapshot] {
-        let answer = try explaining { try channel.receive(PeerAnswer.self) }
+        let answer = try explaining { try channel.answer() }
         if let problem = answer.problem { throw told(problem) }
         return answer.snapshots ?? []
     }

@@ -55,6 +55,8 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
     package var failure: Problem?
     /// Before this it is not tried again by itself.
     package var nextAttemptAt: Timestamp?
+    /// How many runs in a row have found somebody else at work; nil after another one.
+    var conflictCount: Int?
 
     /// What the target was when it was last asked.
     var peer: PeerStanding?
@@ -85,6 +87,7 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
         case failureCount = "failures"
         case failure
         case nextAttemptAt = "next_attempt_at"
+        case conflictCount = "conflicts"
         case peer
         case isReversed = "reversed"
         case split = "split_brain"
@@ -99,8 +102,15 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
     /// How long it rests after so many failures: a minute, then twice as long each time, up to an hour.
     static func restSeconds(failures: Int) -> Int64 {
         let minutes: Int64 = 1 << Int64(min(max(failures, 1), 7) - 1)
-        return min(3600, minutes * 60)
+        return min(restMaximumSeconds, minutes * 60)
     }
+
+    /// No rest is longer.
+    static let restMaximumSeconds: Int64 = 3600
+    /// A target that has all is asked again after so many seconds: it may be gone, or have been promoted.
+    static let contactSeconds: Int64 = 3600
+    /// So many runs in a row that find somebody else at work are a failure.
+    static let conflictMaximum = 3
 
     /// What makes it no record of a mirror; nil when it is one.
     func flaw(name: String) -> String? {
@@ -113,7 +123,9 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
         guard bytesPerSecondLimit.map({ $0 > 0 }) ?? true,
             compressionLevel.map({ (1...19).contains($0) }) ?? true
         else { return "its numbers are none" }
-        guard failureCount >= 0, connector?.isEmpty != true else { return "it is not whole" }
+        guard failureCount >= 0, conflictCount ?? 0 >= 0, connector?.isEmpty != true else {
+            return "it is not whole"
+        }
         return peer?.flaw ?? split?.flaw
     }
 }

@@ -89,8 +89,15 @@ package struct MirrorRoleService {
     private func promote(
         _ name: String, _ chosen: SnapshotRow?, waits: Bool?, isDryRun: Bool
     ) throws -> MirrorRoleReport {
-        if !isDryRun { try endFormerMerge(of: name) }
-        let plan = try Reconciler(context).withVolume(name) { volume in
+        // Who receives into the volume gives it up when he sees this, and is waited for until what has come is given back.
+        let lock = isDryRun ? nil : try PromotionLock.acquire(name, context)
+        defer { withExtendedLifetime(lock) {} }
+        let patience = patience(with: name)
+        if !isDryRun { try endFormerMerge(of: name, patience) }
+        let plan = try Reconciler(context).withVolume(
+            name,
+            patienceMilliseconds: isDryRun ? ManagerContext.lockPatienceMilliseconds : patience
+        ) { volume in
             let plan = try self.plan(volume, chosen)
             // From here on nothing is received. What is promoted as it reads was nobody's copy.
             if !isDryRun, !plan.isDone, plan.row != nil {
@@ -208,11 +215,22 @@ package struct MirrorRoleService {
     }
 
     /// Waits for a merge from before a promotion: the volume may have been written to since that revert.
-    private func endFormerMerge(of name: String) throws {
+    private func endFormerMerge(of name: String, _ patienceMilliseconds: Int) throws {
         // What is damaged is told later.
         let known = try? standings.recorded(context.volume(name))
         guard known?.role ?? .target == .target else { return }
-        try endMerge(of: name, waits: true)
+        try endMerge(of: name, waits: true, patienceMilliseconds: patienceMilliseconds)
+    }
+
+    /// How long who receives may take to give back what has come.
+    private static let receiverPatienceMilliseconds = 600_000
+
+    /// How long somebody else who is at work on a volume is waited for.
+    private func patience(with name: String) -> Int {
+        // What cannot be looked at is told by what comes next.
+        let note = try? context.inspector(context.volume(name)).receiving()
+        return note == nil
+            ? ManagerContext.slotPatienceMilliseconds : Self.receiverPatienceMilliseconds
     }
 
     /// Waits until a volume's merge has ended, if one runs.
@@ -220,8 +238,12 @@ package struct MirrorRoleService {
     /// - Parameter waits: nil waits where nobody else merges.
     /// - Returns: whether it has waited.
     @discardableResult
-    func endMerge(of name: String, waits: Bool?) throws -> Bool {
-        try Reconciler(context).withVolume(name) { volume in
+    func endMerge(
+        of name: String, waits: Bool?,
+        patienceMilliseconds: Int = ManagerContext.lockPatienceMilliseconds
+    ) throws -> Bool {
+        try Reconciler(context).withVolume(name, patienceMilliseconds: patienceMilliseconds) {
+            volume in
             guard try context.reader(volume).runningRevert() != nil else { return false }
             return try context.withSession(volume) { session in
                 guard waits ?? !session.mergesByItself else { return false }

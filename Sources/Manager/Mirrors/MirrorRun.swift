@@ -44,13 +44,8 @@ struct MirrorRun {
         // Only now: of a revert meanwhile, nothing is among what is sent without a word on it.
         let reverts = try MirrorReverts(context, record)
         let own = try VolumeStandings(context).ofSource(volume)
-        // Nothing is to be said to the target then. Of a target's reverts nobody is asked.
-        if own.role == .primary, record.base != nil, record.onRevert == .ask,
-            !options.acceptsRevert,
-            let question = reverts.question(record)
-        {
-            throw question
-        }
+        // Nothing is to be said to the target then.
+        if record.base != nil, let question = question(reverts, own) { throw question }
         guard let newest = known.last else { return outcome }
         try requireSender(own)
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
@@ -60,11 +55,14 @@ struct MirrorRun {
                 version: PeerGreeting.newestVersion, mirror: record.name,
                 volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
                 sourceName: record.volume, base: record.base?.uuid, isPreview: options.isDryRun,
-                standing: PeerStanding(own)))
+                standing: PeerStanding(own),
+                hearsSigns: true))
         let newestCommon = newestCommon(known, offer)
         if let outcome = try meet(own, volume, offer, common: newestCommon?.known.uuid, peer) {
             return outcome
         }
+        // A first transfer that was cut has left no base, and yet something of what was reverted from.
+        if newestCommon != nil, let question = question(reverts, own) { throw question }
         let common = try newestCommon ?? nothingInCommon(offer)
         if let common, common.known.uuid == newest.uuid {
             try agree(common.known, common.targetID, peer)
@@ -74,6 +72,14 @@ struct MirrorRun {
             return outcome
         }
         return try send(volume, from: common?.known, known, reverts, peer)
+    }
+
+    /// Why the mirror waits for a word on a revert; nil when it goes on. Of a target's reverts nobody is asked.
+    private func question(_ reverts: MirrorReverts, _ own: MirrorStanding) -> Problem? {
+        guard own.role == .primary, record.onRevert == .ask, !options.acceptsRevert else {
+            return nil
+        }
+        return reverts.question(record)
     }
 
     private func requireVolume() throws -> VolumeRow {
@@ -146,14 +152,14 @@ extension MirrorRun {
         }
         let (plan, hold) = try service.held(volume, makePlan)
         defer { withExtendedLifetime(hold) {} }
-        try holdAll(plan.ids)
-        let report = try transfer(plan, base, reverts, peer)
+        try holdBase(base)
+        try follow(reverts, from: base, peer)
+        let report = try transfer(plan, base, peer)
         outcome.state = .sent
         outcome.snapshots = report.snapshots.map(\.id)
         outcome.dataBytes = report.dataBytes
         outcome.streamBytes = report.streamBytes
         try conclude(known, peer)
-        record.acceptedRevert = reverts.last ?? record.acceptedRevert
         try context.log(
             .mirrored,
             "mirror \(record.name) has sent \(outcome.snapshots.count) snapshots to \(record.target), up to "
@@ -176,33 +182,27 @@ extension MirrorRun {
         return (try row(first), try row(last))
     }
 
-    /// Until it is known which of them the target has: one that it reads as and that is gone here would be the end of
-    /// the mirror.
-    private func holdAll(_ ids: Set<SnapshotID>) throws {
-        try context.catalog.atomically("recording holds") {
-            for id in ids.sorted() {
-                try context.catalog.hold(id, owner: record.owner, reason: sendingReason)
-            }
-        }
-    }
-
     private var sendingReason: String { "being sent to \(record.target)" }
 
-    /// Lets go of what the target cannot have, so that a target that fails for long keeps nothing here.
-    private func letGoUnsent(keeping kept: Set<SnapshotID>) throws {
+    /// What the target has as its newest copy stays, and what else earlier runs have begun need not: nothing goes on
+    /// from that.
+    private func holdBase(_ base: Known?) throws {
+        let id = base?.manifest.id
+        if let id { try context.catalog.hold(id, owner: record.owner, reason: sendingReason) }
         for hold in try context.catalog.holds(volume: record.volume)
-        where hold.owner == record.owner && hold.reason == sendingReason
-            && !kept.contains(hold.snapshot)
-        {
+        where hold.owner == record.owner && hold.reason == sendingReason && hold.snapshot != id {
             try context.catalog.release(
                 hold.snapshot, owner: record.owner, reason: sendingReason)
         }
     }
 
-    /// Has the target hold what it had before a revert, where the settings say so.
-    private func keepLast(_ base: Known?, _ reverts: MirrorReverts, _ peer: MirrorPeer) throws {
-        guard let base, let revert = reverts.pending.last else { return }
-        if record.onRevert == .keep {
+    /// Takes note of a revert, and has the target hold what it had before, where the settings say so. What is cut after
+    /// that goes on without another word on it, and what follows the revert is never taken for what was before.
+    private mutating func follow(
+        _ reverts: MirrorReverts, from base: Known?, _ peer: MirrorPeer
+    ) throws {
+        guard let revert = reverts.pending.last else { return }
+        if let base, record.onRevert == .keep {
             try peer.order(
                 PeerOrder(
                     action: .keep, uuid: base.uuid,
@@ -210,32 +210,30 @@ extension MirrorRun {
                         "the last copy from before volume \(record.volume) was reverted to snapshot "
                         + "\(revert.snapshot)"))
         }
+        record.acceptedRevert = revert.id
+        try MirrorFolder(context.state).write(record)
+        guard base != nil else { return }
         try context.log(
             .warning, .mirrorFollowed,
             "mirror \(record.name) goes on after revert \(revert.id) to snapshot \(revert.snapshot)",
             volume: record.volume, snapshot: revert.snapshot)
     }
 
+    /// Each snapshot is held from before its first byte on: the target may have it when this process is gone, and one
+    /// that it reads as and that is gone here would be the end of the mirror. What was not begun is held only while
+    /// this process lives.
     private func transfer(
-        _ plan: SendPlan, _ base: Known?, _ reverts: MirrorReverts, _ peer: MirrorPeer
+        _ plan: SendPlan, _ base: Known?, _ peer: MirrorPeer
     ) throws -> SendReport {
         let compression = record.compressionLevel.map { StreamCompression.zstd(level: $0) }
-        var begun: Set<SnapshotID> = []
-        do {
-            try keepLast(base, reverts, peer)
-            return try peer.stream(from: base?.uuid) { sink in
-                let session = try TurnSession(context, plan.volume)
-                defer { session.close() }
-                session.yield(whileWaitingFor: sink)
-                let sender = SnapshotSender(context, plan, session)
-                defer { begun = sender.begun }
-                return try sender.run(compression ?? .none, to: sink)
-            }
-        } catch {
-            if let base { begun.insert(base.manifest.id) }
-            // What stays held is let go of by the next run.
-            try? letGoUnsent(keeping: begun)
-            throw error
+        let (catalog, owner, reason) = (context.catalog, record.owner, sendingReason)
+        return try peer.stream(from: base?.uuid) { sink in
+            let session = try TurnSession(context, plan.volume)
+            defer { session.close() }
+            session.yield(whileWaitingFor: sink)
+            let sender = SnapshotSender(context, plan, session)
+            sender.beforeSnapshot = { try catalog.hold($0, owner: owner, reason: reason) }
+            return try sender.run(compression ?? .none, to: sink)
         }
     }
 

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Monitoring
 package import SnapshotModel
 package import Stream
 internal import System
@@ -260,7 +261,7 @@ extension MirrorService {
             let service = MirrorService(context: context)
             return try records.map { record in
                 try context.end.check()
-                return try service.run(record, options, patienceMilliseconds)
+                return try service.runAlone(record, options, patienceMilliseconds)
             }
         }
         return outcomes
@@ -268,6 +269,23 @@ extension MirrorService {
                 MirrorOutcome(
                     mirror: $0.name, volume: "", target: "", state: .failed, problem: $0.problem)
             }
+    }
+
+    /// Whatever fails in one is no reason not to run the others; only the end of this process ends them.
+    private func runAlone(
+        _ known: MirrorRecord, _ options: RunOptions, _ patience: Int
+    ) throws -> MirrorOutcome {
+        do { return try run(known, options, patience) } catch {
+            let problem = Problem(error)
+            guard problem.code != .interrupted || !context.end.isDue else { throw problem }
+            return failed(known, problem)
+        }
+    }
+
+    private func failed(_ record: MirrorRecord, _ problem: Problem) -> MirrorOutcome {
+        MirrorOutcome(
+            mirror: record.name, volume: record.volume, target: record.target, state: .failed,
+            base: record.base?.id, problem: problem)
     }
 
     private func run(
@@ -280,16 +298,28 @@ extension MirrorService {
         let outcome = try withLockIfFree(known.name) { () -> MirrorOutcome in
             // As it is now: another run may have just ended.
             guard let record = try folder.record(known.name) else { return skipped }
-            if options.onlyDue, try !isDue(record) { return skipped }
+            if options.onlyDue, !isDue(record) { return skipped }
             return try attempt(record, options, patience)
         }
         return outcome ?? skipped
     }
 
-    /// Whether it has anything to send, and does not rest after a failure.
-    private func isDue(_ record: MirrorRecord) throws -> Bool {
-        if let next = record.nextAttemptAt, context.clock.now() < next { return false }
-        return try !missing(record).isEmpty
+    /// Whether it has anything to send, or has not heard of its target for long, and does not rest after a failure.
+    private func isDue(_ record: MirrorRecord) -> Bool {
+        let now = context.clock.now()
+        // A moment behind any rest was noted while the clock was ahead.
+        if let next = record.nextAttemptAt, now < next,
+            next <= now.advanced(bySeconds: MirrorRecord.restMaximumSeconds)
+        {
+            return false
+        }
+        // It has nothing to send, whatever the target is now.
+        guard !rests(record) else { return false }
+        guard record.failure == nil, let last = record.lastSuccessAt, last <= now,
+            now < last.advanced(bySeconds: MirrorRecord.contactSeconds)
+        else { return true }
+        // What cannot be looked at fails when it is run, which is noted.
+        return (try? missing(record).isEmpty) != true
     }
 
     private func attempt(
@@ -305,22 +335,46 @@ extension MirrorService {
             run.record.lastSuccessAt = run.record.lastAttemptAt
             (run.record.failure, run.record.failureCount) = (nil, 0)
             (run.record.nextAttemptAt, run.record.split) = (nil, nil)
+            run.record.conflictCount = nil
             try folder.write(run.record)
+            // What was sent is sent: somebody who is at work on the volume here has it forgotten by a later run.
             if outcome.state != .reversed {
-                try VolumeStandings(context).forgetRival(of: record.volume)
+                try? VolumeStandings(context).forgetRival(of: record.volume)
             }
             return outcome
         } catch {
             let problem = Problem(error)
-            // Only the end of this process ends the others' runs.
             guard problem.code != .interrupted || !context.end.isDue, !options.isDryRun else {
                 throw problem
             }
+            var outcome = failed(run.record, problem)
+            guard try !noteConflict(problem, in: &run.record) else {
+                // Whoever asked for it is told; a timer's next run is soon.
+                if options.onlyDue { outcome.state = .skipped }
+                return outcome
+            }
             try note(problem, in: &run.record)
-            return MirrorOutcome(
-                mirror: record.name, volume: record.volume, target: record.target,
-                state: .failed, base: run.record.base?.id, problem: problem)
+            return outcome
         }
+    }
+
+    /// Somebody else was at work, here or there, which passes by itself: it is tried again in a minute, and told as a
+    /// failure only when that goes on.
+    ///
+    /// - Returns: whether there is nothing else to be noted.
+    private func noteConflict(_ problem: Problem, in record: inout MirrorRecord) throws -> Bool {
+        guard problem.code == .locked else {
+            record.conflictCount = nil
+            return false
+        }
+        let count = (record.conflictCount ?? 0).addingClamped(1)
+        record.conflictCount = count
+        guard count < MirrorRecord.conflictMaximum else { return false }
+        record.lastAttemptAt = context.clock.now()
+        record.nextAttemptAt = record.lastAttemptAt?.advanced(
+            bySeconds: MirrorRecord.restSeconds(failures: 1))
+        try folder.write(record)
+        return true
     }
 
     private func note(_ problem: Problem, in record: inout MirrorRecord) throws {

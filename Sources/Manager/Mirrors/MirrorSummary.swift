@@ -1,28 +1,10 @@
+package import Monitoring
 package import SnapshotModel
 
 /// How far a mirror is.
 package struct MirrorSummary: Hashable, Sendable {
-    package enum State: String, Sendable, CaseIterable {
-        /// The target has all.
-        case current
-        /// It lacks some, which the next run sends.
-        case behind
-        /// The last run failed.
-        case failing
-        /// A revert of the source waits for a word on it.
-        case waiting
-        /// The target was promoted, and nothing is sent to it.
-        case promoted
-        /// The same, and the volume here is a target: what is taken there is sent here by a mirror there.
-        case reversed
-        /// Both are written to.
-        case split
-        /// Its volume is not there, or is another one.
-        case orphaned
-    }
-
     package var record: MirrorRecord
-    package var state: State
+    package var state: MirrorCondition
     /// Whole snapshots that the target lacks.
     package var missingCount: Int
     /// What was written between them, in bytes: an estimate of what is to be sent; nil when nothing was sent yet.

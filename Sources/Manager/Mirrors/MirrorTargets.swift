@@ -12,24 +12,6 @@ struct MirrorTargets {
 
     private var standings: VolumeStandings { VolumeStandings(context) }
 
-    /// A stream of a mirror: what is asked before it is written, and noted when it has been.
-    struct Visit {
-        private let targets: MirrorTargets
-        private let greeting: PeerGreeting
-
-        init(_ targets: MirrorTargets, _ greeting: PeerGreeting) {
-            self.targets = targets
-            self.greeting = greeting
-        }
-
-        /// To be called with the volume's lock, as what follows.
-        func begin(_ volume: VolumeRow) throws {
-            try targets.requireTarget(volume, greeting)
-        }
-
-        func end(_ volume: VolumeRow) throws { try targets.follow(volume, greeting) }
-    }
-
     /// What is told of a volume.
     func offered(_ volume: VolumeRow) throws -> PeerStanding? {
         guard let standing = try standings.known(volume) else { return nil }
@@ -40,9 +22,15 @@ struct MirrorTargets {
                 ? nil : try standings.hasAdvanced(volume, since: standing.snapshot))
     }
 
-    /// - Throws: `refused` when the volume is no target, or has followed a later generation.
+    /// By so much a generation may be above the one that is known here: there are never as many promotions between two
+    /// words of a source, and whoever says more would have all others be too old for ever.
+    private static let leapMaximum = 1 << 16
+
+    /// - Throws: `refused` when the volume is no target, has followed a later generation, or is another volume's copy.
     func requireTarget(_ volume: VolumeRow, _ greeting: PeerGreeting) throws {
-        guard let standing = try standings.known(volume) else { return }
+        let standing = try standings.known(volume)
+        try requirePlausible(greeting, after: standing?.generation ?? .first)
+        guard let standing else { return }
         let name = volume.record.name
         guard standing.role != .promoting else { throw standings.cut(name) }
         guard standing.role == .target else {
@@ -60,6 +48,36 @@ struct MirrorTargets {
                     + "\(greeting.sourceName) is of generation \(greeting.generation.number): it was taken over from",
                 hint: "promote volume \(greeting.sourceName) there if it is to be the primary")
         }
+        try requireSource(standing, name, greeting)
+    }
+
+    private func requirePlausible(
+        _ greeting: PeerGreeting, after known: MirrorGeneration
+    ) throws {
+        guard greeting.generation.number > known.number.addingClamped(Self.leapMaximum) else {
+            return
+        }
+        throw Problem(
+            .refused,
+            "volume \(greeting.sourceName) says that it is of generation \(greeting.generation.number), and volume "
+                + "\(greeting.volume) here has followed \(known.number): there were never as many promotions",
+            hint: "see what has the key of that site")
+    }
+
+    /// A generation has one primary: another volume of the same one is a stranger's, whoever may use the key.
+    private func requireSource(
+        _ standing: MirrorStanding, _ name: String, _ greeting: PeerGreeting
+    ) throws {
+        guard let source = standing.source, source != greeting.source,
+            greeting.generation.number <= standing.generation.number
+        else { return }
+        throw Problem(
+            .refused,
+            "volume \(name) here is the copy of volume \(source), and volume \(greeting.sourceName) is another one, "
+                + "\(greeting.source)",
+            hint:
+                "mirror it into a volume of its own; or promote it there, if it has taken that one's place"
+        )
     }
 
     /// Notes whose copy the volume is, and that nobody else may write to it.

@@ -26,6 +26,12 @@ final class PeerChannel {
         set { output.beforeWaiting = newValue }
     }
 
+    /// Whether a wait for what the other site sends is to end, which is asked each moment.
+    var isUnwanted: (() -> Bool)? {
+        get { input.isUnwanted }
+        set { input.isUnwanted = newValue }
+    }
+
     // MARK: Messages
 
     func send(_ message: some Encodable, wording: Wording = .plain) throws {
@@ -77,6 +83,14 @@ final class PeerChannel {
         guard try fill(&heading) == Self.headingBytes else { throw Self.ended }
         let length: UInt32 = heading.span.bytes.littleEndian(at: 0)
         return length <= UInt32(Self.messageBytesMaximum) ? Int(length) : nil
+    }
+
+    /// The next answer; what only says that the other site is at work is none.
+    func answer() throws -> PeerAnswer {
+        while true {
+            let answer = try receive(PeerAnswer.self)
+            if answer.isWorking != true { return answer }
+        }
     }
 
     /// Fills all of a buffer; fewer bytes at the end.
@@ -160,7 +174,9 @@ final class FrameSource: StreamSource {
     private let channel: PeerChannel
     /// Bytes of the frame that has begun.
     private var left = 0
-    private(set) var hasEnded = false
+    private var hasEnded = false
+    /// Is called when all of the stream has come.
+    var atEnd: (() -> Void)?
 
     init(_ channel: PeerChannel) { self.channel = channel }
 
@@ -185,6 +201,7 @@ final class FrameSource: StreamSource {
             }
             left = length
             hasEnded = length == 0
+            if hasEnded { atEnd?() }
         } catch let problem as Problem where problem == PeerChannel.ended {
             // The stream itself knows that this is not its end.
             hasEnded = true

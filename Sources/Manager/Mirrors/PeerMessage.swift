@@ -20,6 +20,8 @@ struct PeerGreeting: Codable {
     var isPreview: Bool
     /// What the volume is that is sent; nil of one that was never promoted nor knows of promotions.
     var standing: PeerStanding?
+    /// Whether it takes signs that the target is at work; nil of an older one, which takes them for answers.
+    var hearsSigns: Bool?
 
     static let newestVersion = 1
 
@@ -30,6 +32,7 @@ struct PeerGreeting: Codable {
         case base
         case isPreview = "preview"
         case standing
+        case hearsSigns = "hears_signs"
     }
 
     /// That of the volume that is sent.
@@ -96,6 +99,8 @@ struct PeerOffer: Codable {
     var standing: PeerStanding?
     /// Whether it answers `digests`; nil of an older one, which does not.
     var isComparable: Bool?
+    /// Whether it gives signs that it is at work, and says when it is ready for a stream; nil of an older one.
+    var givesSigns: Bool?
     /// Why nothing is offered.
     var problem: Problem?
 }
@@ -134,5 +139,9 @@ struct PeerAnswer: Codable {
     var snapshots: [PeerOffer.Snapshot]?
     /// Of a part of a snapshot: as many as it has units.
     var digests: [String]?
+    /// Whether it is none yet, and says only that the target is at work.
+    var isWorking: Bool?
+    /// Whether it is none yet, and says only that the stream may come.
+    var isReady: Bool?
     var problem: Problem?
 }

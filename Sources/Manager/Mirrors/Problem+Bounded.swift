@@ -33,7 +33,7 @@ extension Problem {
     func told(by place: String) -> Problem {
         let code: Code =
             switch self.code {
-            case .refused, .corrupt, .newerVersion, .noSpace, .notFound: self.code
+            case .refused, .locked, .corrupt, .newerVersion, .noSpace, .notFound: self.code
             default: .failed
             }
         let said = message.cut(toScalars: Self.scalarMaximum).escapedForPeople

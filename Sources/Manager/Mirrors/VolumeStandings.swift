@@ -25,6 +25,40 @@ struct VolumeStandings {
         try store(volume).writeMirrorStanding(standing)
     }
 
+    /// The snapshot here that a target reads as, from which its mirror goes on; nil of what is no target, or has none. It
+    /// is known by the store alone, so that no hold need be there.
+    ///
+    /// - Parameter rows: the volume's snapshots.
+    func base(of volume: VolumeRow, among rows: [RetentionRow]) throws -> SnapshotID? {
+        guard let standing = try recorded(volume), standing.role == .target,
+            let uuid = standing.snapshot
+        else { return nil }
+        let reader = try context.reader(volume)
+        // It is one of the newest. What cannot be read is nobody's base.
+        return rows.last { row in
+            guard let manifest = try? reader.manifest(row.ordinal) as SnapshotManifest else {
+                return false
+            }
+            return (try? SnapshotIdentity.uuid(of: manifest, in: volume.record.uuid)) == uuid
+        }?.id
+    }
+
+    /// - Throws: `refused` when one of these is what a target's mirror goes on from.
+    func requireNoBase(_ ids: [SnapshotID], of volume: VolumeRow) throws {
+        let name = volume.record.name
+        guard try recorded(volume)?.role == .target, !ids.isEmpty,
+            let id = try base(
+                of: volume, among: context.catalog.retentionRows(volume: name)),
+            ids.contains(id)
+        else { return }
+        throw Problem(
+            .refused,
+            "snapshot \(id) is the copy that volume \(name) reads as, and its mirror goes on from it",
+            hint:
+                "delete it when a later one has come; to have no mirror any more: \(.mirrorPromote(name))"
+        )
+    }
+
     /// The other volume takes what this one sends, so that there is no split brain any more.
     func forgetRival(of name: String) throws {
         guard try recorded(context.volume(name))?.rival != nil else { return }
@@ -102,17 +136,23 @@ struct VolumeStandings {
     func warning(_ volume: VolumeRow) -> String? {
         let standing: MirrorStanding?
         do { standing = try recorded(volume) } catch { return Problem(error).message }
-        guard let standing, let rival = standing.rival else {
-            return standing?.role == .promoting
-                ? "its promotion was cut, and nobody can write to it: promote it again" : nil
-        }
-        return SplitWords.text(
-            volume.record.name, standing.generation,
-            other: "volume \(rival.name ?? rival.volume ?? "") of the other site", rival)
+        return standing?.role == .promoting
+            ? "its promotion was cut, and nobody can write to it: promote it again" : nil
     }
 
-    /// For people: the mirrors of a volume whose targets are written to as well.
-    func splits(_ volume: VolumeRow) -> [String] {
+    /// For people: what is written to as well, as mirrors from there and to there have found it.
+    func splits(_ volume: VolumeRow) -> [String] { rivals(volume) + splitMirrors(volume) }
+
+    private func rivals(_ volume: VolumeRow) -> [String] {
+        guard let standing = try? recorded(volume), let rival = standing.rival else { return [] }
+        return [
+            SplitWords.text(
+                volume.record.name, standing.generation,
+                other: "volume \(rival.name ?? rival.volume ?? "") of the other site", rival)
+        ]
+    }
+
+    private func splitMirrors(_ volume: VolumeRow) -> [String] {
         let name = volume.record.name
         guard let content = try? MirrorFolder(context.state).content(),
             let own = try? ofSource(volume).generation

@@ -19,6 +19,20 @@ struct VolumeRetention {
         rows = try context.catalog.retentionRows(volume: volume.record.name)
     }
 
+    /// When copies were taken where they come from. In the chain they stand behind what was taken here before they came,
+    /// with its time when that is later: of all that came after it, the same one.
+    private func copyTimes() throws -> [SnapshotID: Timestamp] {
+        let copies = rows.filter { $0.kind == .mirror }
+        guard !copies.isEmpty else { return [:] }
+        let (reader, now) = (try context.reader(volume), context.clock.now())
+        return copies.reduce(into: [:]) { times, row in
+            // One that cannot be read has the time that the catalog knows.
+            let manifest = try? reader.manifest(row.ordinal) as SnapshotManifest
+            guard let takenAt = manifest?.source?.takenAt else { return }
+            times[row.id] = min(takenAt, now)
+        }
+    }
+
     private var name: String { volume.record.name }
 
     /// What stays and what goes, as things are now, or at the moment that is believed to be now.
@@ -91,9 +105,12 @@ struct VolumeRetention {
         let mounted = try MountHolds(context).snapshots(of: name)
         let sent = try SendingHolds(context).snapshots(of: name)
         let mirrors = try MirrorService(context: context).waiting(in: name)
+        let base = try VolumeStandings(context).base(of: volume, among: rows)
+        let copyTimes = try copyTimes()
         return rows.map { row in
             var subject = RetentionSubject(
-                id: row.id, ordinal: row.ordinal, takenAt: row.takenAt, kind: row.kind,
+                id: row.id, ordinal: row.ordinal, takenAt: copyTimes[row.id] ?? row.takenAt,
+                kind: row.kind,
                 name: row.name, tags: row.tags)
             subject.holds = (holds[row.id] ?? []).map {
                 RetentionHold(owner: $0.owner, reason: $0.reason, until: $0.until)
@@ -105,7 +122,7 @@ struct VolumeRetention {
             if open.contains(row.id), !mounted.contains(row.id) { subject.uses.insert(.read) }
             if sent.contains(row.id) { subject.uses.insert(.sent) }
             subject.isMirrored = !mirrors.missing.contains(row.id)
-            if mirrors.bases.contains(row.id) { subject.uses.insert(.mirrorBase) }
+            if mirrors.bases.contains(row.id) || row.id == base { subject.uses.insert(.mirrorBase) }
             if running?.safetyID == row.id { subject.uses.insert(.undoesRunningRevert) }
             return subject
         }

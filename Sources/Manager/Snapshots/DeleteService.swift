@@ -99,6 +99,7 @@ package struct DeleteService {
             for volume in volumes {
                 _ = try context.reader(volume)
                 let rows = (byVolume[volume.record.name] ?? []).sorted { $0.id < $1.id }
+                try VolumeStandings(context).requireNoBase(rows.map(\.id), of: volume)
                 parts.append(
                     Part(volume: volume, rows: rows, session: try context.openSession(volume)))
             }
@@ -196,6 +197,7 @@ package struct DeleteService {
             try requireNotHeld(rows.filter { $0.holds > 0 }.map(\.id))
             try MountHolds(context).requireUnmounted(rows.map(\.id))
             try SendingHolds(context).requireUnsent(rows.map(\.id))
+            try VolumeStandings(context).requireNoBase(rows.map(\.id), of: volume)
             let part = Part(volume: volume, rows: rows, session: session)
             // Throws what would be refused, before anything is marked.
             _ = try part.deletion.preview(part.ids)

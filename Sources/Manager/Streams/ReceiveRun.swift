@@ -10,18 +10,20 @@ struct ReceiveRun {
     private let reader: StreamReader
     private let receiver: any VolumeReceiver
     private let request: ReceiveRequest
+    private let visit: MirrorVisit?
     /// The snapshots that the volume has, by what they are known by everywhere.
     private var known: [String: SnapshotManifest] = [:]
 
     init(
         _ context: ManagerContext, _ volume: VolumeRow, _ reader: StreamReader,
-        _ receiver: any VolumeReceiver, _ request: ReceiveRequest
+        _ receiver: any VolumeReceiver, _ request: ReceiveRequest, _ visit: MirrorVisit?
     ) {
         self.context = context
         self.volume = volume
         self.reader = reader
         self.receiver = receiver
         self.request = request
+        self.visit = visit
     }
 
     private var name: String { volume.record.name }
@@ -37,6 +39,11 @@ struct ReceiveRun {
             case .data, .zeroes, .take: throw Self.unexpected
             }
         }
+    }
+
+    private func check() throws {
+        try context.end.check()
+        try visit?.check()
     }
 
     private mutating func learn(_ manifest: SnapshotManifest) throws {
@@ -73,7 +80,7 @@ struct ReceiveRun {
     /// Reads what the volume has already.
     private func passOver() throws -> StreamCounts {
         while true {
-            try context.end.check()
+            try check()
             switch try reader.next() {
             case .data, .zeroes: continue
             case .take(let counts): return counts
@@ -86,7 +93,7 @@ struct ReceiveRun {
         var batch = ReceiveBatch(receiver)
         let volumeBytes = receiver.record.geometry.volumeBytes
         while true {
-            try context.end.check()
+            try check()
             switch try reader.next() {
             case .data(let bytes, let offset): try batch.add(bytes, at: offset)
             case .zeroes(let range, _): try batch.add(zeroes: range)
@@ -118,6 +125,7 @@ extension ReceiveRun {
         }
         try record(manifest)
         try learn(manifest)
+        try visit?.took(volume, snapshot.uuid)
         return ReceivedSnapshot(
             id: manifest.id, uuid: snapshot.uuid, name: manifest.name, sourceID: snapshot.id,
             dataBytes: Int(clamping: counts.dataBytes), wasThere: false)

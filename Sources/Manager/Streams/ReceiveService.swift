@@ -33,7 +33,7 @@ package struct ReceiveService {
 
     /// - Parameter visit: the mirror that sends; nil for a stream that somebody receives by hand.
     func receive(
-        _ request: ReceiveRequest, from source: any StreamSource, for visit: MirrorTargets.Visit?
+        _ request: ReceiveRequest, from source: any StreamSource, for visit: MirrorVisit?
     ) throws -> ReceiveReport {
         try VolumeService.requireValid(request.volume)
         try requirePlace(request)
@@ -68,8 +68,9 @@ package struct ReceiveService {
 
     private func receive(
         _ request: ReceiveRequest, _ reader: StreamReader, _ first: StreamSnapshot,
-        _ visit: MirrorTargets.Visit?
+        _ visit: MirrorVisit?
     ) throws -> ReceiveReport {
+        try visit?.requireSource(reader.volume.uuid)
         let isNew = try context.catalog.volume(named: request.volume) == nil
         if isNew { try create(request, reader.volume, first) }
         return try Reconciler(context).withVolume(request.volume) { volume in
@@ -84,7 +85,7 @@ package struct ReceiveService {
             for warning in receiver.warnings {
                 context.advise("volume \(volume.record.name): \(warning)")
             }
-            var run = ReceiveRun(context, volume, reader, receiver, request)
+            var run = ReceiveRun(context, volume, reader, receiver, request, visit)
             let snapshots = try run.run(first)
             try visit?.end(volume)
             return ReceiveReport(

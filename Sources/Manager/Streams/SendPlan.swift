@@ -136,7 +136,7 @@ struct SendPlan {
     ) throws -> StreamSnapshot {
         StreamSnapshot(
             uuid: try SnapshotIdentity.uuid(of: manifest, in: record.uuid),
-            ordinal: manifest.ordinal, id: manifest.id, takenAt: manifest.takenAt,
+            ordinal: manifest.ordinal, id: manifest.id, takenAt: takenAt(manifest),
             volumeBytes: manifest.volumeBytes, kind: manifest.kind,
             // The memory of its VM stays here, and without that it is what a power cut leaves.
             consistency: manifest.consistency == .vm ? .crash : manifest.consistency,
@@ -144,7 +144,12 @@ struct SendPlan {
             base: try base.map {
                 StreamBase(
                     uuid: try SnapshotIdentity.uuid(of: $0, in: record.uuid), ordinal: $0.ordinal,
-                    takenAt: $0.takenAt)
+                    takenAt: takenAt($0))
             })
+    }
+
+    /// Of a copy, when it was taken where it comes from: here it may have come after later ones.
+    private static func takenAt(_ manifest: SnapshotManifest) -> Timestamp {
+        manifest.source?.takenAt ?? manifest.takenAt
     }
 }

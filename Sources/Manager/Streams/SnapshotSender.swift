@@ -10,8 +10,8 @@ final class SnapshotSender {
     private let plan: SendPlan
     private let session: any VolumeSession
     private let meter: TransferMeter
-    /// Those of which something was written.
-    private(set) var begun: Set<SnapshotID> = []
+    /// Is called before anything of a snapshot is written.
+    var beforeSnapshot: ((SnapshotID) throws -> Void)?
 
     init(_ context: ManagerContext, _ plan: SendPlan, _ session: any VolumeSession) {
         self.context = context
@@ -47,7 +47,7 @@ final class SnapshotSender {
     }
 
     private func run(_ step: SendPlan.Step, to writer: StreamWriter?) throws -> Int {
-        if writer != nil { begun.insert(step.snapshot.id) }
+        if writer != nil { try beforeSnapshot?(step.snapshot.id) }
         try writer?.begin(step.snapshot)
         var dataBytes = 0
         try plan.forEachRange(of: step) { range in

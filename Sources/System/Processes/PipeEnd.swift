@@ -12,6 +12,8 @@ package final class PipeEnd {
     private let isSocket: Bool
     /// Is called when a wait is not over in a moment, each time.
     package var beforeWaiting: (() -> Void)?
+    /// Whether a wait is to end for what only who waits just now knows of; asked as `isOver` is.
+    package var isUnwanted: (() -> Bool)?
 
     /// How long a wait goes on before it is asked whether it is over.
     private static let sliceMilliseconds = 100
@@ -86,7 +88,9 @@ package final class PipeEnd {
             let ready = poll(&state, 1, Int32(Self.sliceMilliseconds))
             if ready > 0 { return }
             guard ready == 0 || errno == EINTR else { throw .last(operation, path: path) }
-            if isOver() { throw IOFailure(operation, path: path, code: ECANCELED) }
+            if isOver() || isUnwanted?() == true {
+                throw IOFailure(operation, path: path, code: ECANCELED)
+            }
             if waited == 0 { beforeWaiting?() }
             waited += Self.sliceMilliseconds
             guard waited < patienceMilliseconds else {

@@ -103,6 +103,22 @@ extension ServedTests {
             #expect(try !sites.run("$F status").contains("split brain"))
         }
 
+        @Test("while a target is served its mirror waits, which is no failure")
+        func served() throws {
+            let sites = try TwoSites()
+            try sites.here.snapshot(1, 0..<8)
+            try sites.run("$S mirror run off")
+            try sites.here.snapshot(2, 0..<8)
+            try sites.serving { _ in
+                let run = try sites.shell("$S mirror run off")
+                #expect(run.status == 11 && run.errors.contains("is served"), "\(run.errors)")
+                #expect(try sites.run("$S mirror run --due --json").contains("skipped"))
+                #expect(try !sites.run("$S events --json").contains("mirror_failed"))
+            }
+            try sites.run("$S mirror run off")
+            #expect(try sites.farDigest() == sites.here.digest("data@latest"))
+        }
+
         @Test("what was promoted takes nothing, whatever a source says of itself")
         func lying() throws {
             let sites = try TwoSites()
@@ -146,6 +162,12 @@ extension ServedTests {
             for place in ["$S", "$F"] {
                 let status = try sites.run("\(place) status")
                 #expect(status.contains("split brain") && status.contains(uuid), "\(status)")
+                #expect(status.hasPrefix("warning: "), "\(status)")
+                let nagios = try sites.shell("\(place) status --nagios")
+                #expect(nagios.status == 2 && nagios.output.contains("split brain"))
+                #expect(
+                    try sites.run("\(place) status --prometheus")
+                        .contains("snapmgr_mirror_split_brain{volume="))
                 #expect(status.contains("generation 0") && status.contains("generation 1"))
                 #expect(try sites.run("\(place) events --json").contains("mirror_split"))
             }

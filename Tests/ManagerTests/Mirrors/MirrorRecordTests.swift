@@ -1,3 +1,4 @@
+import Monitoring
 import SnapshotModel
 import System
 import Testing

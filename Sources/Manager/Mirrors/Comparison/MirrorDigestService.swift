@@ -28,19 +28,30 @@ final class MirrorDigestService {
     private func begin(_ order: PeerOrder, _ name: String) throws {
         open?.session.close()
         open = nil
-        let volume = try context.volume(name)
-        let found = try context.reader(volume).state().readable.last {
-            try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid) == order.uuid
+        // Looked up and held while nobody deletes any.
+        let (volume, manifest, uuid) = try Reconciler(context).withVolume(name) { volume in
+            let (manifest, uuid) = try find(order, volume)
+            hold = try SendingHolds(context).hold([manifest.id], of: name)
+            return (volume, manifest, uuid)
         }
-        guard let manifest = found, let uuid = order.uuid else {
-            throw Problem(
-                .notFound, "volume \(name) does not have the snapshot that is to be compared")
-        }
-        hold = try SendingHolds(context).hold([manifest.id], of: name)
         let session = try TurnSession(context, volume)
         open = (
             uuid, session, ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes),
             manifest.volumeBytes
         )
+    }
+
+    private func find(
+        _ order: PeerOrder, _ volume: VolumeRow
+    ) throws -> (SnapshotManifest, uuid: String) {
+        let found = try context.reader(volume).state().readable.last {
+            try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid) == order.uuid
+        }
+        guard let manifest = found, let uuid = order.uuid else {
+            throw Problem(
+                .notFound,
+                "volume \(volume.record.name) does not have the snapshot that is to be compared")
+        }
+        return (manifest, uuid)
     }
 }

@@ -26,7 +26,6 @@ final class MirrorVerifier {
         let start = context.clock.monotonicNanoseconds()
         let volume = try requireVolume()
         let wanted = try reference.map { try ReferenceResolver(context).snapshot($0) }
-        let known = try context.reader(volume).state().readable
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
         defer { peer.end() }
         let offer = try peer.greet(
@@ -34,14 +33,22 @@ final class MirrorVerifier {
                 version: PeerGreeting.newestVersion, mirror: record.name,
                 volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
                 sourceName: record.volume, base: record.base?.uuid, isPreview: true,
-                standing: PeerStanding(try VolumeStandings(context).ofSource(volume))))
+                standing: PeerStanding(try VolumeStandings(context).ofSource(volume)),
+                hearsSigns: true))
         guard offer.isComparable == true else {
             throw Problem(
                 .refused, "snapmgr at \(record.target) is older, and cannot compare",
                 hint: "install this version there, too")
         }
-        let (manifest, there) = try common(known, wanted, volume, offer)
-        let hold = try SendingHolds(context).hold([manifest.id], of: record.volume)
+        // Looked up and held while nobody deletes any.
+        let (manifest, there, hold) = try Reconciler(context).withVolume(record.volume) { volume in
+            let known = try context.reader(volume).state().readable
+            let (manifest, there) = try common(known, wanted, volume, offer)
+            return (
+                manifest, there,
+                try SendingHolds(context).hold([manifest.id], of: record.volume)
+            )
+        }
         defer { withExtendedLifetime(hold) {} }
         var result = MirrorVerification(
             mirror: record.name, volume: record.volume, target: record.target,
@@ -93,40 +100,57 @@ final class MirrorVerifier {
         // What is not looked at any closer is put together at once: of that there may be any number.
         var (differing, others): ([Range<Int>], [Range<Int>]) = ([], [])
         let size = ViewDigests.segmentBytes
-        for start in stride(from: 0, to: manifest.volumeBytes, by: size) {
-            try context.end.check()
-            let segment = start..<min(manifest.volumeBytes, start.addingClamped(size))
-            for part in try differences(
-                in: segment, unit: ViewDigests.unitBytes, uuid, digests, peer)
-            {
+        let segments = stride(from: 0, to: manifest.volumeBytes, by: size).lazy.map {
+            $0..<min(manifest.volumeBytes, $0.addingClamped(size))
+        }
+        try forEachDifference(
+            in: segments, unit: ViewDigests.unitBytes, uuid, digests, peer,
+            each: { part in
                 if differing.count < Self.lookMaximum {
                     differing.append(part)
                 } else {
                     Self.append(part, to: &others)
                 }
-            }
-            meter.add(segment.count)
-        }
+            }, done: { meter.add($0.count) })
         var found: [Range<Int>] = []
-        for range in differing {
-            for part in try differences(
-                in: range, unit: ViewDigests.smallUnitBytes, uuid, digests, peer)
-            {
-                Self.append(part, to: &found)
-            }
-        }
+        try forEachDifference(
+            in: differing, unit: ViewDigests.smallUnitBytes, uuid, digests, peer,
+            each: { Self.append($0, to: &found) })
         for part in others { Self.append(part, to: &found) }
         return found
     }
 
-    /// Asks first, and reads while the other side does.
+    /// So many parts are asked for before the first one's answer is waited for: a long way there and back is waited for
+    /// once, and not for each of them.
+    static let openMaximum = 8
+
+    /// Compares parts of the volume, in their order, and reads while the other side does.
+    private func forEachDifference(
+        in parts: some Sequence<Range<Int>>, unit: Int, _ uuid: String, _ digests: ViewDigests,
+        _ peer: MirrorPeer, each: (Range<Int>) -> Void, done: (Range<Int>) -> Void = { _ in }
+    ) throws {
+        var rest = parts.makeIterator()
+        var asked: [Range<Int>] = []
+        while true {
+            while asked.count < Self.openMaximum, let part = rest.next() {
+                try peer.ask(
+                    PeerOrder(
+                        action: .digests, uuid: uuid, offset: part.lowerBound,
+                        length: part.count, unit: unit))
+                asked.append(part)
+            }
+            guard let part = asked.first else { return }
+            try context.end.check()
+            for range in try differences(in: part, unit: unit, digests, peer) { each(range) }
+            done(part)
+            asked.removeFirst()
+        }
+    }
+
+    /// Those of a part that was asked for.
     private func differences(
-        in range: Range<Int>, unit: Int, _ uuid: String, _ digests: ViewDigests, _ peer: MirrorPeer
+        in range: Range<Int>, unit: Int, _ digests: ViewDigests, _ peer: MirrorPeer
     ) throws -> [Range<Int>] {
-        try peer.ask(
-            PeerOrder(
-                action: .digests, uuid: uuid, offset: range.lowerBound, length: range.count,
-                unit: unit))
         let own = try digests.digests(of: range, unit: unit)
         let others = try peer.digests()
         guard others.count == own.count else {

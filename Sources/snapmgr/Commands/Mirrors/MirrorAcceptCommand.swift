@@ -10,12 +10,19 @@ struct MirrorAcceptCommand: ManagerCommand {
         discussion: """
             For the key of the source's user, in authorized_keys, where it is all that the key can do:
 
-              restrict,command="snapmgr mirror accept data" ssh-ed25519 AAAA...
+              restrict,command="snapmgr mirror accept data --source UUID" ssh-ed25519 AAAA...
+
+            UUID is that of the volume that is mirrored, as 'volume show' tells it there: with it, the key can \
+            speak for no other volume, nor end what another mirror holds.
 
             Snapshots are added; whatever the source says, none here is deleted, renamed or shortened. The \
             settings here say how long they stay. The newest common one is held, as 'hold list' tells.
             """,
-        examples: ["mirror accept data", "mirror accept --images /srv/copies"],
+        examples: [
+            "mirror accept data",
+            "mirror accept data --source a192ac7d-2014-442f-954e-df9791c7d3d2",
+            "mirror accept --images /srv/copies",
+        ],
         exits: [.done, .failed, .usage, .notFound, .locked, .refused, .interrupted])
 
     @Argument(
@@ -28,6 +35,12 @@ struct MirrorAcceptCommand: ManagerCommand {
             "Make volumes that are not there, with their images in this folder.",
             valueName: "dir"))
     var images: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Take what is sent of this volume of the other site only; may be given again.",
+            valueName: "uuid"))
+    var source: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -44,7 +57,7 @@ struct MirrorAcceptCommand: ManagerCommand {
         }
         let patience = try StreamPatience(stallLimit)
         try context.manager().mirrorAcceptance.serve(
-            MirrorAcceptRequest(volumes, imageFolder: images),
+            MirrorAcceptRequest(volumes, imageFolder: images, sources: source),
             input: patience.end(STDIN_FILENO, "standard input"),
             output: patience.end(STDOUT_FILENO, "standard output"))
     }

@@ -52,7 +52,7 @@ struct MirrorRunCommand: ManagerCommand {
         let outcomes = try manager.mirrors.run(
             names, options, patienceMilliseconds: StreamPatience(stallLimit).milliseconds)
         let failures = outcomes.filter { $0.state == .failed }
-        if let only = outcomes.first, outcomes.count == 1, let problem = only.problem {
+        if let only = failures.first, outcomes.count == 1, let problem = only.problem {
             throw problem
         }
         try context.show(["runs": JSONValue(outcomes), "dry_run": JSONValue(dryRun)]) {
@@ -76,7 +76,8 @@ struct MirrorRunCommand: ManagerCommand {
         case .planned:
             return head + "\(what) would be sent, at most \(display.size(outcome.dataBytes))\n"
         case .current: return head + "the target has all\n"
-        case .skipped: return due ? "" : head + "a run is at work already\n"
+        case .skipped:
+            return due ? "" : head + (outcome.problem?.message ?? "a run is at work already") + "\n"
         case .reversed:
             return head + "the target was promoted, and volume \(outcome.volume) is a target now: "
                 + "nothing is to be sent\n"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Manager
+import Monitoring
 import SnapshotModel
 
 struct MirrorShowCommand: ManagerCommand {
