@@ -13,7 +13,7 @@ struct MonitorJudge {
         let all =
             problems + clock
             + reading.volumes.flatMap(findings(of:)) + reading.schedules.compactMap(finding(of:))
-            + reading.setFailures.map { failure(of: "sets", $0) }
+            + reading.setFailures.map { failure(of: "sets", $0) } + lostMirrors
         return all.enumerated().sorted {
             (-$0.element.severity.rank, $0.offset) < (-$1.element.severity.rank, $1.offset)
         }.map(\.element)
@@ -39,7 +39,7 @@ struct MonitorJudge {
                 missing(volume), inactive(volume), broken(volume), space(volume), merge(volume),
                 overdue(volume), scrub(volume),
             ]
-            .compactMap { $0 } + holds(volume) + warnings(volume)
+            .compactMap { $0 } + holds(volume) + mirrors(volume) + warnings(volume)
         return texts.map { MonitorFinding($0.0, subject, $0.1) }
             + (volume.failure.map { [failure(of: subject, $0)] } ?? [])
     }
@@ -137,6 +137,61 @@ struct MonitorJudge {
 
     private func warnings(_ volume: VolumeReading) -> [Judgement] {
         volume.warnings.map { (.warning, Advice($0)) }
+    }
+
+    // MARK: mirrors
+
+    private func mirrors(_ volume: VolumeReading) -> [Judgement] {
+        volume.splits.map { (.critical, Advice($0)) }
+            + volume.mirrors.flatMap { mirror in
+                [state(of: mirror, volume), lag(of: mirror)].compactMap { $0 }
+            }
+    }
+
+    private func state(of mirror: MirrorReading, _ volume: VolumeReading) -> Judgement? {
+        let name = "mirror \(mirror.name)"
+        switch mirror.condition {
+        case .current, .behind, .reversed, .orphaned: return nil
+        // The volume itself tells it, and with more words.
+        case .split:
+            guard volume.splits.isEmpty else { return nil }
+            return (.critical, "\(name): both sides are written to")
+        case .waiting:
+            return (
+                .warning,
+                "\(name) waits for a word on a revert; run "
+                    + "\(.mirrorRun(mirror.name, acceptsRevert: true))"
+            )
+        case .promoted:
+            return (.warning, "\(name): its target was promoted, and takes nothing")
+        case .failing:
+            guard mirror.failureCount >= MonitorLimits.mirrorFailures else { return nil }
+            return (
+                .warning,
+                "\(name) has failed \(Self.count(mirror.failureCount, "time")), the last one: "
+                    + Advice(mirror.failure ?? "")
+            )
+        }
+    }
+
+    private func lag(of mirror: MirrorReading) -> Judgement? {
+        let lag = Int64(mirror.lagSeconds)
+        guard lag > MonitorLimits.mirrorLagSeconds, mirror.condition != .reversed else {
+            return nil
+        }
+        return (.warning, "mirror \(mirror.name) has been behind for \(Self.age(lag))")
+    }
+
+    private var lostMirrors: [MonitorFinding] {
+        reading.orphans.map { mirror in
+            MonitorFinding(
+                .warning, "mirror \(mirror.name)",
+                "volume \(mirror.volume) is not there, or is another one; run "
+                    + "\(.mirrorRemove(mirror.name))")
+        }
+            + reading.unreadableMirrors.map {
+                MonitorFinding(.warning, "mirrors", Advice($0.message))
+            }
     }
 
     private func failure(of subject: String, _ event: EventCounts) -> MonitorFinding {

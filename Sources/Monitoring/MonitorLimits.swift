@@ -13,6 +13,12 @@ package enum MonitorLimits {
     /// A hold without an end is stale when it is older, in seconds.
     static let holdSeconds: Int64 = 30 * 86_400
 
+    /// A mirror that failed so often since its last success.
+    static let mirrorFailures = 3
+
+    /// The oldest snapshot that a mirror's target lacks is older, in seconds.
+    static let mirrorLagSeconds: Int64 = 2 * 86_400
+
     /// What the policies let go is to be gone after this time, in seconds.
     package static let pruneSeconds: Int64 = 2 * 86_400
 }

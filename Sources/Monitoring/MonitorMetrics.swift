@@ -244,8 +244,15 @@ extension MonitorMetrics {
 extension MonitorMetrics {
     /// None where nothing is mirrored.
     private var mirrors: [MetricFamily] {
-        guard reading.volumes.contains(where: { !$0.mirrors.isEmpty }) else { return [] }
-        return [
+        [
+            mirrorStates,
+            each("snapmgr_mirror_split_brain", "Whether another volume is written to as well.") {
+                $0.generation == nil ? nil : .integer($0.splits.isEmpty ? 0 : 1)
+            },
+            each(
+                "snapmgr_volume_generation",
+                "How often the volume that is written to has changed between sites."
+            ) { $0.generation.map { .integer($0) } },
             eachMirror(
                 "snapmgr_mirror_lag_seconds",
                 "How long the oldest snapshot has been there that the target lacks."
@@ -260,6 +267,22 @@ extension MonitorMetrics {
                 "snapmgr_mirror_last_success_timestamp_seconds", "When a run last succeeded."
             ) { $0.lastSuccessAt.map { .moment($0) } },
         ]
+    }
+
+    private var mirrorStates: MetricFamily {
+        gauge(
+            "snapmgr_mirror_state", "1 for the state that the mirror is in.",
+            reading.volumes.flatMap { volume in
+                volume.mirrors.flatMap { mirror in
+                    MirrorCondition.allCases.map { state in
+                        Self.sample(
+                            [
+                                ("mirror", mirror.name), ("volume", volume.name),
+                                ("state", state.rawValue),
+                            ], .integer(mirror.condition == state ? 1 : 0))
+                    }
+                }
+            })
     }
 
     private func eachMirror(

@@ -18,6 +18,10 @@ package struct MonitorReading: Hashable, Sendable {
     package var failures: [EventCounts]
     /// By which moment snapshots grow old; nil when that was not looked at.
     package var clock: ClockJudgement?
+    /// The mirrors whose volumes are not there, or are others: each one's name and that of its volume.
+    package var orphans: [OrphanedMirror] = []
+    /// Why some mirrors' records cannot be read.
+    package var unreadableMirrors: [Problem] = []
     /// What could not be looked at.
     package var problems: [Problem]
     /// Whether all volumes were asked for.
@@ -36,9 +40,23 @@ package struct MonitorReading: Hashable, Sendable {
     }
 }
 
+/// A mirror that has nothing to send from.
+package struct OrphanedMirror: Hashable, Sendable {
+    package var name: String
+    package var volume: String
+
+    package init(name: String, volume: String) {
+        self.name = name
+        self.volume = volume
+    }
+}
+
 /// One mirror of a volume.
 package struct MirrorReading: Hashable, Sendable {
     package var name: String
+    package var condition: MirrorCondition
+    /// The last failure; nil when the last run did not fail.
+    package var failure: String?
     /// How long the oldest snapshot has been there that the target lacks; 0 when it has all.
     package var lagSeconds: Int
     /// What the target lacks; nil when nothing was sent yet.
@@ -48,10 +66,11 @@ package struct MirrorReading: Hashable, Sendable {
     package var lastSuccessAt: Timestamp?
 
     package init(
-        name: String, lagSeconds: Int, lagBytes: Int?, failureCount: Int,
-        lastSuccessAt: Timestamp?
+        name: String, condition: MirrorCondition, lagSeconds: Int, lagBytes: Int?,
+        failureCount: Int, lastSuccessAt: Timestamp?
     ) {
         self.name = name
+        self.condition = condition
         self.lagSeconds = lagSeconds
         self.lagBytes = lagBytes
         self.failureCount = failureCount
@@ -102,6 +121,11 @@ package struct VolumeReading: Hashable, Sendable {
     /// The last failure of a snapshot or hook since the last success.
     package var failure: EventCounts?
     package var mirrors: [MirrorReading] = []
+    /// How often the volume that is written to has changed among those that are mirrored to one another; nil of a
+    /// volume that has no mirrors and is nobody's copy.
+    package var generation: Int?
+    /// What is told of other volumes that are written to as well; they are no part of the warnings.
+    package var splits: [String] = []
 
     package init(
         name: String, condition: VolumeCondition, volumeBytes: Int, snapshotCount: Int,

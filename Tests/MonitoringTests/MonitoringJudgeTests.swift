@@ -28,6 +28,26 @@ import VolumeAccess
         }
     }
 
+    @Sendable private static func mirror(
+        _ condition: MirrorCondition, _ failures: Int = 0, lag: Int = 0
+    ) -> MirrorReading {
+        var mirror = MirrorReading(
+            name: "off", condition: condition, lagSeconds: lag, lagBytes: nil,
+            failureCount: failures, lastSuccessAt: nil)
+        mirror.failure = failures > 0 ? "away" : nil
+        return mirror
+    }
+
+    @Test("mirrors that have no volume, and those that cannot be read, are told")
+    func lostMirrors() {
+        var reading = MonitorReading(now: Sample.now, volumes: [Sample.volume()])
+        reading.orphans = [OrphanedMirror(name: "off", volume: "gone")]
+        reading.unreadableMirrors = [Problem(.corrupt, "bad.json is damaged")]
+        let findings = MonitorJudge(reading).findings
+        #expect(findings.map(\.severity) == [.warning, .warning])
+        #expect(findings.map(\.subject) == ["mirror off", "mirrors"])
+    }
+
     static let day: Int64 = 86_400
     static let cases = [
         Case("a volume that is well", .ok, nil) { _ in },
@@ -55,6 +75,27 @@ import VolumeAccess
         },
         Case("a store that is full in two days", .critical, "2.0 days") {
             $0.daysToFull = 2
+        },
+        Case("a split brain", .critical, "both written to") { $0.splits = ["both written to"] },
+        Case("a mirror that has all", .ok, nil) { $0.mirrors = [mirror(.current)] },
+        Case("a mirror that failed twice", .ok, nil) { $0.mirrors = [mirror(.failing, 2)] },
+        Case("a mirror that failed three times", .warning, "failed 3 times, the last one: away") {
+            $0.mirrors = [mirror(.failing, 3)]
+        },
+        Case("a mirror that waits for a word", .warning, "mirror run off --accept-revert") {
+            $0.mirrors = [mirror(.waiting, 1)]
+        },
+        Case("a mirror whose target was promoted", .warning, "takes nothing") {
+            $0.mirrors = [mirror(.promoted, 1)]
+        },
+        Case("a mirror that is two days behind", .ok, nil) {
+            $0.mirrors = [mirror(.behind, lag: 2 * 86_400)]
+        },
+        Case("a mirror that is further behind", .warning, "behind for 2d 1h") {
+            $0.mirrors = [mirror(.behind, lag: 49 * 3600)]
+        },
+        Case("a mirror that follows its target", .ok, nil) {
+            $0.mirrors = [mirror(.reversed, lag: 49 * 3600)]
         },
         Case("a merge at work", .ok, nil) {
             $0.merge = MonitoringSample.merge(.merging, rate: 100)

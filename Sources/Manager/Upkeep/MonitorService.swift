@@ -42,6 +42,13 @@ package struct MonitorService {
             // Only those of the settings: names that people give would make metrics without end.
             reading.sets = try context.catalog.setCounts().filter { settings.sets[$0.name] != nil }
         }
+        if reading.isWhole {
+            let lost = Self.attempt("the mirrors", &reading) { try lookAtMirrors() }
+            if let lost {
+                reading.orphans = lost.orphans
+                reading.unreadableMirrors = lost.unreadable
+            }
+        }
         let log = try EventDigest(context.catalog)
         reading.failures = log.failures.filter { event in
             reading.isWhole || volumes.contains { $0.record.name == event.volume }
@@ -75,6 +82,15 @@ package struct MonitorService {
             reading.problems.append(Problem(error).about(subject))
             return nil
         }
+    }
+
+    /// The mirrors that are no volume's here.
+    private func lookAtMirrors() throws -> (orphans: [OrphanedMirror], unreadable: [Problem]) {
+        let mirrors = MirrorService(context: context)
+        let orphans = try mirrors.list().filter { $0.state == .orphaned }.map {
+            OrphanedMirror(name: $0.record.name, volume: $0.record.volume)
+        }
+        return (orphans, try mirrors.unreadable())
     }
 
     // MARK: one volume
@@ -173,11 +189,17 @@ extension VolumeReading {
         scrubbedAt = health.scrub?.endedAt
         scrubDamage = health.scrub?.damageCount ?? 0
         merge = health.merge
-        warnings = health.warnings
+        splits = health.splits
+        warnings = health.warnings.filter { !health.splits.contains($0) }
+        generation =
+            health.standing?.generation.number ?? (health.mirrors.isEmpty ? nil : 0)
         mirrors = health.mirrors.map {
-            MirrorReading(
-                name: $0.record.name, lagSeconds: Int($0.lagSeconds), lagBytes: $0.missingBytes,
-                failureCount: $0.record.failureCount, lastSuccessAt: $0.record.lastSuccessAt)
+            var mirror = MirrorReading(
+                name: $0.record.name, condition: $0.state, lagSeconds: Int($0.lagSeconds),
+                lagBytes: $0.missingBytes, failureCount: $0.record.failureCount,
+                lastSuccessAt: $0.record.lastSuccessAt)
+            mirror.failure = $0.record.failure?.message
+            return mirror
         }
     }
 }

@@ -26,6 +26,8 @@ package struct VolumeHealth: Hashable, Sendable {
     package var receivingSince: Timestamp?
     /// The mirrors of it.
     package var mirrors: [MirrorSummary] = []
+    /// Of the warnings, those of other volumes that are written to as well.
+    package var splits: [String] = []
     /// What it is to mirrors: a target, or promoted; nil when it is neither, or cannot be asked.
     package var standing: MirrorStanding?
 }
@@ -127,14 +129,14 @@ package struct StatusService {
             scrub: ScrubService(context: context).state(of: volume),
             receivingSince: receiving?.begunAt,
             mirrors: try MirrorService(context: context).summaries(of: name),
+            splits: VolumeStandings(context).splits(volume),
             standing: try? VolumeStandings(context).recorded(volume))
     }
 
     /// What people have to decide: of a store that is not there, nothing is known.
     private func mirrorWarnings(_ volume: VolumeRow) -> [String] {
         let standings = VolumeStandings(context)
-        return [standings.warning(volume)].compactMap(\.self)
-            + standings.splits(volume)
+        return standings.splits(volume) + [standings.warning(volume)].compactMap(\.self)
     }
 
     private static func warning(_ note: ReceiveNote, isInUse: Bool) -> String {

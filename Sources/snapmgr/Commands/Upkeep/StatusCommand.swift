@@ -15,11 +15,13 @@ struct StatusCommand: ManagerCommand {
 
             CRITICAL: a slot of a schedule that waits for longer than two periods, or more than one \
             that was missed; a store below its floor of free space, or full within 2 days; a broken \
-            chain; a store or origin that is missing; a merge that failed.
+            chain; a volume that is written to at two sites; a store or origin that is missing; a \
+            merge that failed.
             WARNING: a slot that waits for longer than 5 minutes, or a quarter of the period if that \
             is more; a schedule that no tick has seen, or that a clock set back holds up; a store \
             full within 7 days; a merge that nobody runs, is paused or stands still; a hold without \
-            an end after 30 days; snapshots that should have been pruned 2 days ago; a failure of a \
+            an end after 30 days; a mirror that failed three times, is two days behind, waits for a word on \
+            a revert, has no volume, or whose target was promoted; snapshots that should have been pruned 2 days ago; a failure of a \
             snapshot or hook since the last success; a clock that has jumped ahead.
             UNKNOWN: no volume, or something that cannot be looked at.
 
@@ -141,15 +143,23 @@ struct StatusCommand: ManagerCommand {
             .init(title: "FULL IN", alignment: .right, emphasis: StateWords.fullEmphasis),
             .init(title: "MERGE"),
         ])
-        let warnings = volumes.flatMap { volume in
-            (volume.warnings + [roomWarning(volume)].compactMap(\.self)).map {
+        // What has to be decided by people comes before all else.
+        let splits = volumes.flatMap { volume in
+            volume.splits.map {
                 warning("volume \(volume.volume.record.name): \($0)", context)
             }
+        }
+        let warnings = volumes.flatMap { volume in
+            (volume.warnings.filter { !volume.splits.contains($0) }
+                + [roomWarning(volume)].compactMap(\.self)).map {
+                    warning("volume \(volume.volume.record.name): \($0)", context)
+                }
         }
         let places = volumes.compactMap { volume in
             volume.uri.map { "\(volume.volume.record.name) is served at \($0)\n" }
         }
-        return table.lines(volumes.map(row), on: context.terminal) + places.joined()
+        return splits.joined()
+            + table.lines(volumes.map(row), on: context.terminal) + places.joined()
             + volumes.flatMap(\.mirrors).map(line).joined() + standings(volumes)
             + warnings.joined()
     }
