@@ -86,7 +86,10 @@ import Testing
         let fileSystem = try make()
         let list = try ListedFileSystem(fileSystem) {}
         for text in ["folder/file", "folder/inner", "again", "link", "pipe"] {
-            #expect(try node(text, in: list) == node(text, in: fileSystem), "\(text)")
+            var (kept, found) = (try node(text, in: list), try node(text, in: fileSystem))
+            // To list a folder is to access it.
+            (kept.accessed, found.accessed) = (kept.modified, found.modified)
+            #expect(kept == found, "\(text)")
         }
         #expect(
             try Set(list.entries(of: list.root).map(\.name))
