@@ -57,6 +57,8 @@ enum FileCases {
             context in
             let scene = try FilesRig(context, "ext4")
             let (rig, snapmgr) = (scene.rig, scene.snapmgr)
+            // Where attributes are kept, which memory may not do.
+            let kept = CommandRig.storeRoot + "/kept-source"
             try FilesRig.shell(
                 """
                 cd \(scene.point); mkdir -p etc home/eve/deep
@@ -66,9 +68,8 @@ enum FileCases {
                 echo l > home/eve/letter; ln home/eve/letter home/eve/deep/again
                 truncate -s 9M home/eve/sparse; printf end >> home/eve/sparse
                 ln -s ../etc home/eve/link; mkfifo home/eve/pipe
-                cp -a \(scene.point) /dev/shm/kept-source
+                cp -a \(scene.point) \(kept)
                 """)
-            context.cleanUp { try Program.run("rm", "-rf", "/dev/shm/kept-source") }
             let id = "\(try rig.snapshot("data", "one"))"
             try FilesRig.shell(
                 """
@@ -79,7 +80,7 @@ enum FileCases {
             try expectEqual(try TextFile.read(scene.point + "/etc/conf"), "new\n", "before")
             try snapmgr.run("restore", id, "/etc/conf", "/home/eve")
             for folder in ["etc", "home"] {
-                let left = "/dev/shm/kept-source/\(folder)/"
+                let left = "\(kept)/\(folder)/"
                 let differences = try FilesRig.shell(
                     """
                     rsync -anc --delete --itemize-changes -HAX --exclude '*.before-restore-*' \
