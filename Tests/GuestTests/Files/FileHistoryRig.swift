@@ -48,7 +48,8 @@ struct FileHistoryRig {
             case 2: script += "test ! -e \(path) || mv \(path) \(new)\n"
             case 3: script += "test ! -e \(path) || ln \(path) \(new)\n"
             case 4: script += "truncate -s \(1 + random.below(4))M \(new); printf x >> \(new)\n"
-            default: script += "test ! -e \(path) || chmod 6\(random.below(8))4 \(path)\n"
+            // Never what it was: a change in name alone is one that the copies do not show.
+            default: script += "test ! -e \(path) || chmod 6\(step)\(index % 8) \(path)\n"
             }
         }
         try FilesRig.shell(script)
