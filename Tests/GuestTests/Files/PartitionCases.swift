@@ -36,7 +36,7 @@ enum PartitionCases {
             try expectEqual(told.number("partition"), 2, "told partition")
             try rig.snapmgr.fails(13, "delete", id, saying: [view, "umount"])
             try rig.snapmgr.run("umount", view)
-            try expectEqual(try FilesRig.shell("losetup --noheadings"), "", "loop devices")
+            try expectEqual(try FilesRig.shell("losetup --list --noheadings"), "", "loop devices")
 
             try rig.snapmgr.run("clone", "create", id, "trial")
             try rig.snapmgr.run("mount", "trial", view, "--partition", "2")
@@ -46,7 +46,8 @@ enum PartitionCases {
                 try rig.snapmgr.run("get", "trial", "/more", "--to", "-", "--partition", "2")
                     .output,
                 "more\n", "what was written to the clone's partition")
-            try expectEqual(try FilesRig.shell("losetup --noheadings"), "", "loop devices, later")
+            try expectEqual(
+                try FilesRig.shell("losetup --list --noheadings"), "", "loop devices, later")
             try rig.snapmgr.run("clone", "delete", "trial")
             try rig.snapmgr.run("delete", id)
         },
