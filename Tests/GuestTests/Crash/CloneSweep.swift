@@ -18,13 +18,11 @@ struct CloneSweep {
         case snapshot = "a snapshot while a clone is open"
         case revert = "a revert with a clone that ends"
         case promote = "the promotion of a clone"
-        case endOfMerge = "the end of a merge that a clone ends with"
         case activate = "an activation with clones"
     }
 
     private let kind: Kind
     private let rig: DriverRig
-    private let origin: SlowOrigin
     private var random: SeededGenerator
     private var version: ChunkPattern.Version = 0
     private var live: DiskContent
@@ -36,11 +34,6 @@ struct CloneSweep {
     private static let volumeBytes = 1 << 20
     /// As many stretches are written each time.
     private static let writesCount = 7
-    private static let originMebibytes = 16
-    private static let slowMilliseconds = 80
-    private static let mergeMilliseconds = 300_000
-    /// In a row, of one point.
-    private static let missesMaximum = 20
     private static let promotedName = "promoted.img"
 
     init(_ context: GuestContext, _ kind: Kind, seed: UInt64) throws {
@@ -48,25 +41,15 @@ struct CloneSweep {
         random = SeededGenerator(seed: seed)
         live = DiskContent(seed: seed, byteCount: Self.volumeBytes, blockBytes: 4096)
         try CrashPoint.prepare()
-        let origin = try SlowOrigin(disk: context.disks[0], mebibytes: Self.originMebibytes)
-        context.cleanUp { try origin.remove() }
-        self.origin = origin
-        rig = try DriverRig(
-            context, volumeBytes: Self.volumeBytes, chunkBytes: 4096, originPath: origin.path)
+        rig = try DriverRig(context, volumeBytes: Self.volumeBytes, chunkBytes: 4096)
     }
 
     /// Kills at every point (from `first` on, in steps of `stride`), until the change has come to its end.
     mutating func run(from first: Int, stride: Int) throws {
         var point = first
-        var misses = 0
         while true {
             do {
-                guard try prepare() else {
-                    misses += 1
-                    try expect(misses < Self.missesMaximum, "the merge is always over too soon")
-                    continue
-                }
-                misses = 0
+                try prepare()
                 if try !killAndMend(at: point) { return }
             } catch {
                 throw ExpectationFailure(
@@ -84,9 +67,8 @@ struct CloneSweep {
         get throws { try require(snapshots.keys.max(), "newest snapshot") }
     }
 
-    /// Two snapshots with writes between, and a clone of the older one that was written to and has a layer. False
-    /// when a merge has ended that was to be ended.
-    private mutating func prepare() throws -> Bool {
+    /// Two snapshots with writes between, and a clone of the older one that was written to and has a layer.
+    private mutating func prepare() throws {
         for name in clones.keys.sorted() {
             _ = try rig.perform(.deleteClone(name))
             clones[name] = nil
@@ -115,35 +97,6 @@ struct CloneSweep {
         }
         try writeVolume()
         if kind == .activate { try rig.deactivate() }
-        return try kind == .endOfMerge ? merge(to: first) : true
-    }
-
-    /// Has the kernel merge a clone, and waits for it. False when a command has noted the end.
-    private mutating func merge(to first: SnapshotID) throws -> Bool {
-        var content = live
-        let device = try DirectDevice(path: rig.devicePath)
-        // The kernel takes each of these by itself, which is slow.
-        for block in stride(from: 0, to: content.blockCount, by: 3) {
-            version += 1
-            content.set(version, blocks: block..<block + 1)
-            try content.write(block..<block + 1, to: device)
-        }
-        live = content
-        try origin.delayWrites(milliseconds: Self.slowMilliseconds)
-        let request = rig.revertRequest(to: first)
-        let use = CloneUse(name: "a", ends: true)
-        _ = try rig.perform(.revertWith(request, clone: use))
-        if let safety = request.safety { snapshots[safety.id] = live }
-        live = try require(clones["a"], "clone a")
-        let isMerging = try rig.isKernelMerging
-        try origin.delayWrites(milliseconds: 0)
-        guard isMerging else {
-            try rig.finishMerge()
-            clones["a"] = nil
-            return false
-        }
-        try rig.waitForKernelsMerge(milliseconds: Self.mergeMilliseconds)
-        return true
     }
 
     private mutating func writeVolume() throws {
@@ -207,7 +160,6 @@ struct CloneSweep {
             }
         case .delete: .other { _ = try $0.perform(.deleteClone("a")) }
         case .promote: .other(Self.promote)
-        case .endOfMerge: .other { try $0.withSession { _ in } }
         case .snapshot: .snapshot(rig.snapshotRequest())
         case .revert: .revert(rig.revertRequest(to: first))
         case .activate: .other { try $0.activate() }
@@ -268,8 +220,6 @@ struct CloneSweep {
             try checkPromoted(isGone: !found.contains("a"))
             if !found.contains("a") { clones["a"] = nil }
             try expect(wasKilled || !found.contains("a"), "it was promoted, and is there")
-        // Whoever comes next notes the end, if that has not been noted.
-        case .endOfMerge: clones["a"] = nil
         default: break
         }
     }
