@@ -36,7 +36,7 @@ examples := $(filter-out $(units) $(rules),$(sort $(shell find Config -type f)))
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo demo-mirror test test-host soak mutants bench bench-scale install install-built \
+.PHONY: help build static demo demo-mirror test test-repeat test-host soak mutants bench bench-scale install install-built \
     install-data deb test-package uninstall format \
     lint clean
 
@@ -45,6 +45,7 @@ help:
 	@echo 'make demo       a tour in the terminal on a real filesystem, after the build'
 	@echo 'make demo-mirror  two sites and a mirror, a cut link, a site that is lost (a minute, an sshd on loopback)'
 	@echo 'make test       every suite; what continuous integration runs'
+	@echo 'make test-repeat  unit and end-to-end tests N=20 times, two at a time, after killed ones'
 	@echo 'make test-host  the suites on real block devices, with this kernel (root); else in a guest'
 	@echo 'make soak       the randomized suites, much longer (SNAPMGR_SOAK, default 10 times)'
 	@echo 'make mutants    whether tests notice when a mend is taken out (hours)'
@@ -75,6 +76,13 @@ demo-mirror:
 test:
 	@Scripts/setup.sh test
 	@Scripts/test.sh
+
+# Hours.
+N ?= 20
+test-repeat:
+	@Scripts/setup.sh test
+	@Scripts/test.sh build
+	@Scripts/repeat.sh --beside --killed $(N)
 
 test-host:
 	@Scripts/test-host.sh --check
@@ -164,7 +172,7 @@ lint:
 	    Scripts/test-host.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
-	    Scripts/mutants.sh
+	    Scripts/lint-faults.sh Scripts/mutants.sh Scripts/repeat.sh
 	Scripts/lint-arithmetic.sh
 	Scripts/lint-folders.sh
 	Scripts/lint-drivers.sh
@@ -173,6 +181,7 @@ lint:
 	Scripts/lint-remedies.sh
 	Scripts/lint-comments.sh
 	Scripts/lint-walks.sh
+	Scripts/lint-faults.sh
 
 clean:
 	rm -rf .build .build-*

@@ -216,9 +216,9 @@ static int receive(int socket, void *bytes, size_t count) {
   return 1;
 }
 
-static void redirect(const char *path, int number) {
-  int descriptor = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (descriptor < 0 || dup2(descriptor, number) < 0) refuse("there is no place for its output");
+static void redirect(const char *path, int flags, int number) {
+  int descriptor = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+  if (descriptor < 0 || dup2(descriptor, number) < 0) refuse("its input or output cannot be opened");
   close(descriptor);
 }
 
@@ -244,8 +244,9 @@ static void *run(void *value) {
   void (*note)(char **, int) =
       (void (*)(char **, int))dlsym(RTLD_DEFAULT, "_swift_stdlib_overrideUnsafeArgvArgc");
   if (note) note(arguments, count);
-  redirect(fault->output, 1);
-  redirect(fault->errors, 2);
+  if (*fault->input) redirect(fault->input, O_RDONLY, 0);
+  redirect(fault->output, O_WRONLY | O_CREAT | O_TRUNC, 1);
+  redirect(fault->errors, O_WRONLY | O_CREAT | O_TRUNC, 2);
   exit(program(count, arguments, command->environment));
 }
 

@@ -36,7 +36,7 @@ struct EventTests {
         #expect(try store.events(limit: 0).isEmpty)
     }
 
-    @Test("the log does not grow for ever: the oldest events go")
+    @Test("R11: the log does not grow for ever: the oldest events go")
     func bounded() throws {
         let count = CatalogStore.eventsMaximum + 2000
         try store.atomically("filling the log") {

@@ -19,7 +19,8 @@ final class LookupFault {
         static let errors = 544
         static let call = 800
         static let path = 832
-        static let end = 1088
+        static let input = 1088
+        static let end = 1344
         static let textBytes = 256
     }
 
@@ -36,13 +37,22 @@ final class LookupFault {
         for (text, offset) in [
             (root, Field.root), (output, Field.output), (errors, Field.errors),
         ] {
-            let bytes = Array(text.utf8)
-            guard bytes.count < Field.textBytes else {
-                throw IOFailure("name", path: text, code: ENAMETOOLONG)
-            }
-            (memory + offset).copyMemory(from: bytes, byteCount: bytes.count)
+            try write(text, at: offset)
         }
     }
+
+    private func write(_ text: String, at offset: Int) throws {
+        let bytes = Array(text.utf8) + [0]
+        guard bytes.count <= Field.textBytes else {
+            throw IOFailure("name", path: text, code: ENAMETOOLONG)
+        }
+        (memory + offset).copyMemory(from: bytes, byteCount: bytes.count)
+    }
+
+    /// Where the next commands' standard input comes from.
+    ///
+    /// - Parameter path: empty when they have none.
+    func setInput(_ path: String) throws { try write(path, at: Field.input) }
 
     deinit { munmap(memory, Field.end) }
 

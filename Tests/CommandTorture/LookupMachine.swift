@@ -6,8 +6,8 @@ import SnapshotModel
 import TestKit
 
 /// A small machine with all that look-ups may miss: volumes with snapshots, scheduled ones and a set
-/// among them, one that is deleted and still needed, one that is held and has a clone, and a revert whose merge
-/// runs.
+/// among them, one that is deleted and still needed, one that is held and has a clone, one of a filesystem, a
+/// mirror, and a revert whose merge runs.
 struct LookupMachine {
     let root: String
     let image: FolderImage
@@ -17,6 +17,13 @@ struct LookupMachine {
 
     static let merging = "b"
     static let removable = "c"
+    /// Snapshots: one of several of its volume, and that of a filesystem.
+    static let middle = "2"
+    static let ofFiles = "4"
+    /// A file in the latter, and what it holds.
+    static let fileName = "letter"
+    static let fileText = "what a look-up must not lose\n"
+    static let mirror = "off"
 
     private static let settings = """
         time-zone = "UTC"
@@ -46,15 +53,17 @@ struct LookupMachine {
         var known = KnownState()
 
         mutating func build() throws {
-            for volume in ["a", "b", "c"] { try create(volume) }
+            try create("a")
+            try create("b")
+            try createWithFiles("c")
             _ = try machine.manager().ticks.tick(prunes: false, isDryRun: false)
             try write("a", 0..<20, 1)
             try take(["a"])
             try write("a", 4..<12, 2)
             try write("b", 0..<48, 3)
-            try write("c", 8..<16, 4)
             try take(["a", "b"])
             try take(["c"])
+            try write("c", 8..<16, 4)
             try write("b", 10..<40, 5)
             try write("a", 8..<24, 6)
             let needed = try take(["a"])
@@ -75,7 +84,63 @@ struct LookupMachine {
             known.clones["known"] = 1
             known.cloneContents["known"] = known.snapshots.first { $0.id == 1 }?.content
             for chunk in 2..<8 { known.cloneContents["known"]?[chunk] = 9 }
+            try addMirror(of: "a")
             try revert("b", to: 3)
+        }
+
+        /// Its other site is a state below the root, too, whose look-ups never fail.
+        private func addMirror(of volume: String) throws {
+            let program = machine.root + ".accept"
+            let binaries = try LookupServer.binaries()
+            try write(
+                """
+                #!/bin/sh
+                unset SNAPMGR_LOOKUP_FAULT
+                LD_PRELOAD=\(binaries)/libsnapmgr-test-clock.so
+                exec \(binaries)/snapmgr --state \(machine.root)/far mirror accept copy \
+                    --images \(machine.root)
+                \n
+                """, to: program, mode: 0o700)
+            var request = MirrorRequest(
+                LookupMachine.mirror, volume: volume, target: "ssh://far/copy")
+            request.connector = [program]
+            _ = try machine.manager().mirrors.add(request, isDryRun: false)
+        }
+
+        private func write(_ text: String, to path: String, mode: mode_t = 0o600) throws {
+            let descriptor = try OwnedDescriptor(
+                path: path, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+            let bytes = Array(text.utf8)
+            guard Glibc.write(descriptor.number, bytes, bytes.count) == bytes.count else {
+                throw IOFailure("write", path: path, code: errno)
+            }
+        }
+
+        /// A volume whose image was there before: a filesystem with a file.
+        private mutating func createWithFiles(_ volume: String) throws {
+            let (image, folder) = ("\(machine.root)/\(volume).img", machine.root + ".files")
+            guard mkdir(folder, 0o700) == 0 else {
+                throw IOFailure("make", path: folder, code: errno)
+            }
+            try write(LookupMachine.fileText, to: folder + "/" + LookupMachine.fileName)
+            try write("", to: image)
+            let byteCount = CommandHistory.chunkBytes * CommandHistory.chunkCount
+            guard truncate(image, off_t(byteCount)) == 0 else {
+                throw IOFailure("enlarge", path: image, code: errno)
+            }
+            let status = try ChildProcess.run(
+                "/usr/sbin/mke2fs",
+                ["-q", "-F", "-t", "ext2", "-b", "1024", "-d", folder, image], environment: [])
+            guard status == 0 else {
+                throw Problem(.failed, "mke2fs ended with \(status)")
+            }
+            _ = try machine.manager().volumes.create(
+                CreateRequest(
+                    name: volume, originPath: image, chunkBytes: CommandHistory.chunkBytes))
+            let origin = try FileDevice(path: image, access: .readOnly)
+            known.contents[volume] = try RecoveryCheck.firstBytes {
+                try origin.read(into: &$0, at: $1)
+            }
         }
 
         private mutating func create(_ volume: String) throws {

@@ -58,10 +58,14 @@ final class LookupServer {
 
     /// Runs a command to its end.
     ///
-    /// - Parameter whileRunning: works with the process before it is waited for.
+    /// - Parameters:
+    ///   - input: the file that is its standard input.
+    ///   - whileRunning: works with the process before it is waited for.
     func run(
-        _ arguments: [String], whileRunning: (pid_t) throws -> Void = { _ in }
+        _ arguments: [String], input: String? = nil,
+        whileRunning: (pid_t) throws -> Void = { _ in }
     ) throws -> Outcome {
+        try fault.setInput(input ?? "")
         var words: [UInt8] = []
         for argument in ["snapmgr"] + arguments { words += Array(argument.utf8) + [0] }
         let count = UInt32(words.count)
@@ -80,6 +84,15 @@ final class LookupServer {
         return Outcome(
             status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, output: text(output),
             errors: text(errors))
+    }
+
+    /// Has a command's output in a file.
+    func keepOutput(of arguments: [String], as path: String) throws {
+        let outcome = try run(arguments)
+        guard outcome.status == 0 else {
+            throw Problem(.failed, "\(arguments): \(outcome.status), \(outcome.errors)")
+        }
+        guard rename(output, path) == 0 else { throw IOFailure("rename", path: path, code: errno) }
     }
 
     func text(_ path: String) -> String {
@@ -111,7 +124,7 @@ final class LookupServer {
     }
 
     /// The folder of this program, and of the one that it tests.
-    private static func binaries() throws -> String {
+    static func binaries() throws -> String {
         let program = try FileFolder.realPath("/proc/self/exe")
         return String(program[..<(program.lastIndex(of: "/") ?? program.startIndex)])
     }

@@ -17,6 +17,8 @@ struct LookupSweep: Sendable {
     struct Result: Sendable {
         var points = 0
         var possible = 0
+        /// Points of which a look-up did fail: what a command does is not the same each time.
+        var failedLookUps = 0
         var failed = 0
     }
 
@@ -33,8 +35,6 @@ struct LookupSweep: Sendable {
     }
 
     private static let codes = [EIO, EACCES, ELOOP, EMFILE, ENOMEM]
-    /// A server takes much longer than a command.
-    private static let servedStride = 12
     /// Failures of one kind are said once, and so many end the sweep.
     private static let failuresMaximum = 1000
 
@@ -57,6 +57,7 @@ struct LookupSweep: Sendable {
                     let failure = try worker.failure(at: chosen[index])
                     total.withLock {
                         $0.points += 1
+                        if worker.hasFailedLookUp { $0.failedLookUps += 1 }
                         guard let failure else { return }
                         $0.failed += 1
                         let isNew = kinds.withLock { $0.insert(failure.kind).inserted }
@@ -79,8 +80,7 @@ struct LookupSweep: Sendable {
         var points: [Point] = []
         for (verb, count) in try worker.lookupCounts().enumerated()
         where command == nil || command == worker.verbs[verb].name {
-            let stride = worker.verbs[verb].serves ? Self.servedStride : 1
-            for index in Swift.stride(from: 1, through: count, by: stride) {
+            for index in stride(from: 1, through: count, by: worker.verbs[verb].stride) {
                 for code in Self.codes {
                     for isLasting in [false, true] {
                         points.append(
@@ -102,12 +102,19 @@ struct LookupSweep: Sendable {
         private let machine: LookupMachine
         private let server: LookupServer
         private var printed: [String: String] = [:]
+        /// What was said of commands that left all as it was.
+        private var untouched: [String: String?] = [:]
+        /// Whether the last point's look-up has failed.
+        private(set) var hasFailedLookUp = false
 
         init() throws {
             let path = try FileFolder.realPath(folder.path)
             machine = try LookupMachine(root: path + "/machine")
             server = try LookupServer(folder: path, root: machine.root)
-            verbs = LookupVerb.all(root: machine.root, slot: machine.seconds)
+            let stream = path + "/stream"
+            verbs = LookupVerb.all(root: machine.root, slot: machine.seconds, stream: stream)
+            server.clock.set(machine.seconds)
+            try server.keepOutput(of: ["send", LookupMachine.middle], as: stream)
             for verb in verbs {
                 printed[verb.name] = verb.essence(try run(verb, index: 0).output)
             }
@@ -119,7 +126,9 @@ struct LookupSweep: Sendable {
             let counts = try verbs.map { verb in
                 let outcome = try run(verb, index: 0)
                 let count = server.fault.count
-                if let message = check(verb, isDone: outcome.status == 0) ?? unless(outcome) {
+                server.fault.arm(index: 0)
+                let message = try unless(outcome) ?? judge(verb, outcome, 0, "")
+                if let message {
                     problems.append("\(verb.name): \(message)")
                 }
                 return count
@@ -146,7 +155,9 @@ struct LookupSweep: Sendable {
         }
 
         private func run(_ verb: LookupVerb) throws -> LookupServer.Outcome {
-            try server.run(verb.words) { id in if verb.serves { try visit(id) } }
+            try server.run(verb.words, input: verb.input) { id in
+                if verb.serves { try visit(id) }
+            }
         }
 
         /// Waits until a server serves or has ended, reads from it, and ends it as systemd would.
@@ -173,6 +184,7 @@ struct LookupSweep: Sendable {
             let outcome = try run(
                 verb, index: point.index, code: point.code, isLasting: point.isLasting)
             let (failures, failed) = (server.fault.failures, server.fault.failed)
+            hasFailedLookUp = failures > 0
             server.fault.arm(index: 0)
             guard let message = try judge(verb, outcome, failures, failed.path) else { return nil }
             let name = failed.path.split(separator: "/").last { $0 != "." } ?? ""
@@ -199,13 +211,40 @@ struct LookupSweep: Sendable {
             {
                 return "its error does not name the file"
             }
-            if case .remove? = verb.begun, !isDone {
+            let change = try machine.image.change()
+            // What SQLite has beside the catalog stays when the last one to close it cannot be told.
+            let made = change.made.first { !$0.hasPrefix("state/catalog.sqlite-") }
+            if verb.onlyLooks, let made { return "it made \(made)" }
+            if change.isNone, !isDone || (verb.begun == nil && verb.proof == nil) {
+                return verdictOfUntouched(verb)
+            }
+            if !isDone, let statuses = verb.repeated {
                 let again = try run(verb)
-                guard [0, 4].contains(again.status) else {
+                guard statuses.contains(again.status) else {
                     return "the next one fails: \(again.status) \(again.errors)"
                 }
             }
+            if isDone, let message = try contradiction(of: verb) { return message }
             return check(verb, isDone: isDone)
+        }
+
+        /// What is wrong when a command has left all as it was: it is looked for once.
+        private func verdictOfUntouched(_ verb: LookupVerb) -> String? {
+            if let known = untouched[verb.name] { return known }
+            let verdict = check(verb, isDone: false)
+            untouched[verb.name] = .some(verdict)
+            return verdict
+        }
+
+        /// What shows that a command has not done what it says it has.
+        private func contradiction(of verb: LookupVerb) throws -> String? {
+            guard let proof = verb.proof else { return nil }
+            let found =
+                if let words = proof.words { try server.run(words).output } else {
+                    server.text(proof.file)
+                }
+            return found.contains(proof.text)
+                ? nil : "it says that it has done it, and what is there is \(found)"
         }
 
         /// The last part of the path is enough; the catalog's for a file that SQLite keeps by it.

@@ -41,7 +41,9 @@ func sweepLookups(command: String?) -> Never {
             seed: number("SNAPMGR_SEED").map(UInt64.init) ?? 1,
             workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount, command: command)
         let result = try sweep.run()
-        print("lookups: \(result.points) of \(result.possible) points")
+        print(
+            "lookups: \(result.failedLookUps) failed look-ups, \(result.points) of "
+                + "\(result.possible) points")
         print("\(result.points - result.failed) passed, \(result.failed) failed")
         exit(result.failed == 0 ? 0 : 1)
     } catch {

@@ -9,7 +9,7 @@ import VolumeAccess
 
 /// What is asked before any device is made.
 @Suite struct ActivationTests {
-    @Test("low: on a kernel that could lose merged data no volume is activated")
+    @Test("DL5: on a kernel that could lose merged data no volume is activated")
     func oldKernel() throws {
         let fixture = try DeviceVolumeTests.fixture()
         func problem(on release: String) throws -> Problem? {

@@ -115,7 +115,7 @@ import Testing
         #expect(report.volumes.map(\.snapshotCount) == [1])
     }
 
-    @Test("M6: a creation that meets another's store leaves it alone")
+    @Test("R2: a creation that meets another's store leaves it alone")
     func meetsAnother() throws {
         let fixture = try ManagerFixture()
         let path = fixture.folder + "/shared"
@@ -133,7 +133,7 @@ import Testing
         withExtendedLifetime(lock) {}
     }
 
-    @Test("M6: of two creations of one name at once, one wins, and its volume is whole")
+    @Test("R2: of two creations of one name at once, one wins, and its volume is whole")
     func race() throws {
         let fixture = try ManagerFixture()
         let results = Mutex<[Problem.Code?]>([])

@@ -172,7 +172,7 @@ import Testing
         }
     }
 
-    @Test("what belongs together through a third volume is put right together")
+    @Test("R12: what belongs together through a third volume is put right together")
     func transitive() throws {
         let fixture = try fixture("a", "b", "c")
         try beginSet(fixture, ["a", "b"])
@@ -184,7 +184,8 @@ import Testing
     }
 
     @Test(
-        "what came to belong together while a lock was waited for is not touched without its lock")
+        "R12: what came to belong together while a lock was waited for is not touched without its lock"
+    )
     func belongsMeanwhile() throws {
         let fixture = try fixture("a", "b")
         let state = fixture.options.state

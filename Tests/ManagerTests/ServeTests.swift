@@ -175,7 +175,7 @@ import VolumeAccess
     }
 
     @Test(
-        "M8: TCP without TLS is refused, also to this machine alone",
+        "M8, L1: TCP without TLS is refused, also to this machine alone",
         arguments: [
             "127.0.0.1", "::1", "localhost", "0.0.0.0", "127.evil.example", "127.0.0.1.example",
         ])
@@ -236,7 +236,8 @@ import VolumeAccess
     }
 
     @Test(
-        "what is not a socket stays where it is", arguments: ["file", "folder", "link", "device"])
+        "R1: what is not a socket stays where it is",
+        arguments: ["file", "folder", "link", "device"])
     func notSocket(kind: String) throws {
         let fixture = try ManagerFixture()
         let path = fixture.folder + "/" + kind

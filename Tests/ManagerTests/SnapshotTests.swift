@@ -56,7 +56,7 @@ import VolumeAccess
         #expect(ids.allSatisfy { $0.rawValue > 2 }, "ids of failed snapshots stay burnt")
     }
 
-    @Test("what fails while a set is undone does not take the first error's place")
+    @Test("R5: what fails while a set is undone does not take the first error's place")
     func firstErrorStays() throws {
         let fixture = try ManagerFixture()
         for volume in ["a", "b"] { try fixture.makeVolume(volume) }
@@ -65,7 +65,7 @@ import VolumeAccess
         #expect(problem?.message.contains("commit") == true, "\(String(describing: problem))")
     }
 
-    @Test("a member that cannot be released keeps no other one of its set waiting")
+    @Test("R6: a member that cannot be released keeps no other one of its set waiting")
     func releases() throws {
         let fixture = try ManagerFixture()
         for volume in ["a", "b"] { try fixture.makeVolume(volume) }

@@ -214,7 +214,7 @@ import VolumeAccess
         #expect(problem?.code == .exists)
     }
 
-    @Test("a file that appears during an export is not replaced by it")
+    @Test("R3: a file that appears during an export is not replaced by it")
     func exportsBesideOthers() throws {
         let fixture = try ManagerFixture()
         try fixture.makeVolume("a")

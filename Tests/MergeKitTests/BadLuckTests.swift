@@ -69,7 +69,9 @@ struct BadLuckTests {
         #expect(last.engine.snapshots().map(\.manifest.id.rawValue) == [3])
     }
 
-    @Test("what an area's header alone calls broken is so for the engine, and for who only reads")
+    @Test(
+        "R10: what an area's header alone calls broken is so for the engine, and for who only reads"
+    )
     func brokenByHeader() throws {
         let volume = try EngineFixture(chunks: 4)
         for id in 1...3 as ClosedRange<Int64> {

@@ -240,7 +240,7 @@ struct DoubtTests {
         #expect(last.engine.warnings.contains { $0.description.contains("reverts/000001") })
     }
 
-    @Test("C1: a merge without a snapshot in the store is refused, not forgotten")
+    @Test("C1, R14: a merge without a snapshot in the store is refused, not forgotten")
     func noManifests() throws {
         let volume = try EngineFixture(opening: makeDisk())
         try volume.revert(1, to: 1, safety: 4)

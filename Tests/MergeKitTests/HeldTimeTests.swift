@@ -24,7 +24,7 @@ struct HeldTimeTests {
         }
     }
 
-    @Test("what waits for reads and writes that are under way is counted")
+    @Test("R9: what waits for reads and writes that are under way is counted")
     func underWay() throws {
         let clock = WatchedClock()
         let disk = SimulatedDisk()

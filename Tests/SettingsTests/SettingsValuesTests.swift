@@ -68,7 +68,8 @@ import Testing
         #expect(calm.tags == ["auto", "calm"])
     }
 
-    @Test func policiesHaveAllTheirRules() throws {
+    @Test("R8: policies have all their rules, not-mirrored among them")
+    func policiesHaveAllTheirRules() throws {
         let policy = try #require(try Settings.load(sample).policies["standard"])
         #expect(policy.zone.name == "Europe/Vienna")
         #expect(policy.prefer == .newest)

@@ -30,7 +30,7 @@ import Testing
         #expect(!prevented.contains("5"))
     }
 
-    @Test("low: units that change devices may set who opens the nodes", arguments: deviceUnits)
+    @Test("DL7: units that change devices may set who opens the nodes", arguments: deviceUnits)
     func owners(_ unit: String) throws {
         let powers = try Self.values("CapabilityBoundingSet", of: unit)
             .flatMap { $0.split(separator: " ") }

@@ -8,7 +8,7 @@ import Testing
 
 /// What people are told to run, given to the parser that will get it.
 @Suite struct RemedyTests {
-    @Test("each remedy is a command that can be run", arguments: RemedyExamples.all)
+    @Test("R18: each remedy is a command that can be run", arguments: RemedyExamples.all)
     func remedy(remedy: Remedy) {
         let command = ShellCommand(remedy)
         #expect(Self.isParsed(command.verb + command.arguments.map(\.chosen)), "\(command.text)")

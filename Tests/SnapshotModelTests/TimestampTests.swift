@@ -33,7 +33,7 @@ struct TimestampTests {
         #expect(Timestamp("2538-07-04T04:00:54.775807999Z") == .last)
     }
 
-    @Test("what was written is read back, for random moments of nine centuries")
+    @Test("M4: what was written is read back, for random moments of nine centuries")
     func roundTrip() {
         var state: UInt64 = 1
         for _ in 0..<2000 {
@@ -90,7 +90,7 @@ struct TimestampTests {
         }
     }
 
-    @Test("the first moment of 2262 is a nanosecond after the last one before it")
+    @Test("M4: the first moment of 2262 is a nanosecond after the last one before it")
     func seam() {
         let after = Timestamp(stored: Self.seam)
         #expect(after.advanced(byNanoseconds: -1) == Timestamp(stored: Self.seam - 1))

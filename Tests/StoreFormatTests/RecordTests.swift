@@ -125,7 +125,7 @@ struct RecordTests {
         }
     }
 
-    @Test("the checksum is that of the bytes as they stand, whatever is in them")
+    @Test("R7: the checksum is that of the bytes as they stand, whatever is in them")
     func bytesAsTheyStand() throws {
         // A field that this version does not know, and spaces that its encoder would not write.
         let content = String(

@@ -14,7 +14,7 @@ struct SuspensionNoteTests {
         store = Store(folder: folder)
     }
 
-    @Test("low: it is overwritten in place, with as many bytes each time")
+    @Test("DL6: it is overwritten in place, with as many bytes each time")
     func inPlace() throws {
         #expect(store.suspensionNote() == nil)
         var note = SuspensionNote(devices: [], revision: 0)
@@ -29,7 +29,7 @@ struct SuspensionNoteTests {
         }
     }
 
-    @Test("low: one that is damaged says nothing, and is overwritten", arguments: [0, 7, 3000])
+    @Test("DL6: one that is damaged says nothing, and is overwritten", arguments: [0, 7, 3000])
     func damaged(_ byteCount: Int) throws {
         try folder.writeFile("suspended.json", [UInt8](repeating: 0x20, count: byteCount))
         #expect(store.suspensionNote() == nil)
@@ -39,7 +39,7 @@ struct SuspensionNoteTests {
         #expect(note.next([]).revision != note.revision)
     }
 
-    @Test("low: more names than it has room for are refused, and leave it as it was")
+    @Test("DL6: more names than it has room for are refused, and leave it as it was")
     func tooMany() throws {
         let note = SuspensionNote(devices: [], revision: 1)
         try store.writeSuspensionNote(note)

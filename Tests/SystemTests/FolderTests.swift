@@ -195,7 +195,7 @@ struct FolderTests {
         #expect(try folder.list("store").isEmpty)
     }
 
-    @Test("who looks whether a lock is held is in nobody's way")
+    @Test("R4: who looks whether a lock is held is in nobody's way")
     private func locks() throws {
         let folder = temporary.folder
         #expect(try !FileLock.isHeld("lock", in: folder) && !folder.exists("lock"))

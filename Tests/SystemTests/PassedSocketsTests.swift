@@ -8,7 +8,7 @@ import Testing
     /// Far from those that other tests get.
     private static let first: Int32 = 900
 
-    @Test("nothing else gets the numbers that sockets are passed on with")
+    @Test("R13: nothing else gets the numbers that sockets are passed on with")
     func kept() throws {
         let passing = try PassedSockets(first: Self.first)
         let file = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, Self.first)

@@ -36,6 +36,8 @@ struct snapmgr_lookup_fault {
   /// The call that failed first, and its path below the folder.
   char call[32];
   char path[256];
+  /// Where standard input of the next command comes from; empty when it has none.
+  char input[256];
 };
 
 #endif

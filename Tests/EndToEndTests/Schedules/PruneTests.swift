@@ -92,7 +92,9 @@ extension ScheduledTests {
             try harness.stop(server)
         }
 
-        @Test("H4: a dry run changes nothing, and the run then tells what the filesystem got back")
+        @Test(
+            "H4, daily 5: a dry run changes nothing, and the run then tells what the filesystem got back"
+        )
         func bytes() throws {
             let harness = try scene("last = 4", count: 12)
             let state = harness.path("state")

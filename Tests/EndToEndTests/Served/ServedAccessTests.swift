@@ -70,7 +70,7 @@ extension ServedTests {
             #expect(store.errors.contains("stores/data"))
         }
 
-        @Test("an address that is taken ends with 6")
+        @Test("daily 11: an address that is taken ends with 6")
         func cannotListen() throws {
             let served = try ServedHarness()
             try served.stop()

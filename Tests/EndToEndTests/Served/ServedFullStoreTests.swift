@@ -56,7 +56,9 @@ extension ServedTests {
             #expect(try served.commandLine.json("check", "--data")["damaged"] as? Int == 0)
         }
 
-        @Test("H4: a served store that is full is free again at once when its only snapshot goes")
+        @Test(
+            "H4, daily 5: a served store that is full is free again at once when its only snapshot goes"
+        )
         func onlySnapshot() throws {
             let served = try ServedHarness(
                 size: "8M", options: ["--when-full", "break-writes"], storeMegabytes: 4)

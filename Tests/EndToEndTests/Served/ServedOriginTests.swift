@@ -13,7 +13,7 @@ extension ServedTests {
             } catch let refusal as NBDClient.Refusal { return refusal.code }
         }
 
-        @Test("what a client calls an export is escaped in the server's log")
+        @Test("L4: what a client calls an export is escaped in the server's log")
         func exportName() throws {
             let served = try ServedHarness()
             #expect(throws: (any Error).self) { try served.client("x\u{1B}[31m\nforged") }

@@ -125,7 +125,7 @@ struct FailedListingTests {
         #expect(count > 0)
     }
 
-    @Test("an export is there when its folder was synced, and not before")
+    @Test("R3: an export is there when its folder was synced, and not before")
     func export() throws {
         let harness = try volume()
         let folder = harness.folder + "/out"

@@ -4,7 +4,9 @@ import Testing
 /// What the system lets a process do, and what it says of that.
 @Suite(.enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 struct FileSizeLimitTests {
-    @Test("a limit on the size of files ends nothing by a signal, and is told as no full disk")
+    @Test(
+        "L5, L6: a limit on the size of files ends nothing by a signal, and is told as no full disk"
+    )
     func limit() throws {
         let harness = try CommandLineHarness()
         try harness.json("volume", "create", "data", "--origin", "data.img", "--create-size", "8M")

@@ -89,7 +89,7 @@ struct HostileCatalogTests {
         }
     }
 
-    @Test("a view without an end, or a trigger, in the catalog is refused, and nothing hangs")
+    @Test("L2: a view without an end, or a trigger, in the catalog is refused, and nothing hangs")
     func views() throws {
         for statements in [
             "CREATE VIEW harmless AS SELECT 1",

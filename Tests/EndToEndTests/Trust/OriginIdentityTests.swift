@@ -54,7 +54,7 @@ struct OriginIdentityTests {
         try harness.json("revert", "1")
     }
 
-    @Test("H1: a moved origin keeps its identity, and the volume its snapshots")
+    @Test("H1, daily 11: a moved origin keeps its identity, and the volume its snapshots")
     func moved() throws {
         let harness = try volume()
         try tool(harness, "mkdir", "elsewhere")
@@ -94,7 +94,7 @@ struct OriginIdentityTests {
 
     /// QEMU's formats, and what each is called here.
     @Test(
-        "H3: an image of another format is refused with the command that converts it",
+        "H3, daily 4: an image of another format is refused with the command that converts it",
         .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/qemu-img")),
         arguments: ["qcow", "qcow2", "qed", "vmdk", "vdi", "vhdx", "vpc", "parallels"])
     func container(format: String) throws {
@@ -109,7 +109,7 @@ struct OriginIdentityTests {
         try harness.json("volume", "create", "data", "--origin", "disk.raw")
     }
 
-    @Test("H3: a fixed VHD, which begins as a raw image does, is refused")
+    @Test("H3, daily 4: a fixed VHD, which begins as a raw image does, is refused")
     func fixedDisk() throws {
         let harness = try CommandLineHarness()
         let path = harness.folder + "/disk.vhd"

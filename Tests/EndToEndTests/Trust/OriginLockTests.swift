@@ -58,7 +58,7 @@ struct OriginLockTests {
         try body()
     }
 
-    @Test("H3: an image that QEMU writes to is refused", .enabled(if: hasQEMU))
+    @Test("H3, daily 3: an image that QEMU writes to is refused", .enabled(if: hasQEMU))
     func refusesQEMU() throws {
         let harness = try volume()
         try harness.json("snapshot", "data")
@@ -115,7 +115,7 @@ struct OriginLockTests {
         try expectRefusal(harness, 11, ["data.img", "in use by"], "snapshot", "data")
     }
 
-    @Test("H3: another state is told that a server has the image")
+    @Test("H3, daily 3: another state is told that a server has the image")
     func refusesSecondState() throws {
         let served = try ServedHarness()
         let other = ["SNAPMGR_STATE": served.path("other")]
@@ -147,7 +147,7 @@ struct OriginLockTests {
         #expect(taken.status == 0, "\(taken.errors)")
     }
 
-    @Test("H3: a mounted device is refused", .enabled(if: LoopImage.isPossible))
+    @Test("H3, daily 3: a mounted device is refused", .enabled(if: LoopImage.isPossible))
     func refusesMounted() throws {
         let harness = try CommandLineHarness()
         let loop = try LoopImage(over: "disk.img", in: harness, megabytes: 8)

@@ -167,7 +167,7 @@ struct TrustedSettingsTests {
         #expect(FileManager.default.fileExists(atPath: harness.folder + "/ran"))
     }
 
-    @Test("a catalog on a filesystem that cannot be written to is read as it is")
+    @Test("L3: a catalog on a filesystem that cannot be written to is read as it is")
     func readOnlyCatalog() throws {
         let harness = try CommandLineHarness()
         try harness.json("volume", "create", "data", "--origin", "d.img", "--create-size", "1M")

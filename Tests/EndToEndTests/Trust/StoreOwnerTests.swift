@@ -248,7 +248,7 @@ struct StoreOwnerTests {
         try harness.json("snapshot", "data")
     }
 
-    @Test("H2: a store of another volume with the same name is refused in clear words")
+    @Test("L7: a store of another volume with the same name is refused in clear words")
     func sameName() throws {
         let harness = try volume()
         try harness.json("volume", "remove", "data", "--keep-store", "--yes")

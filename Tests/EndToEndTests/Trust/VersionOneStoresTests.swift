@@ -7,7 +7,8 @@ import Testing
     .timeLimit(.minutes(30)),
     .enabled(if: CommandLineHarness.isBuilt, "run `make build` first"))
 struct VersionOneStoresTests {
-    @Test("stores of version 1 are adopted with every snapshot's content, in mid-merge and after")
+    @Test(
+        "R7: stores of version 1 are adopted with every snapshot's content, in mid-merge and after")
     func contents() throws {
         let stores = try VersionOneStores()
         try stores.succeed("catalog", "rebuild")
@@ -26,7 +27,7 @@ struct VersionOneStoresTests {
         #expect(check.contains("damage in 0 places"))
     }
 
-    @Test("a store of version 1 goes on: snapshots, a revert and its undo, a deletion")
+    @Test("R7: a store of version 1 goes on: snapshots, a revert and its undo, a deletion")
     func goesOn() throws {
         let stores = try VersionOneStores()
         try stores.succeed("catalog", "rebuild")
@@ -49,7 +50,7 @@ struct VersionOneStoresTests {
         #expect(check.contains("damage in 0 places"))
     }
 
-    @Test("a store of version 1 whose areas the kernel wrote has its content")
+    @Test("R7: a store of version 1 whose areas the kernel wrote has its content")
     func kernelAreas() throws {
         let stores = try VersionOneStores()
         try stores.succeed("catalog", "rebuild", state: "device")
@@ -61,7 +62,7 @@ struct VersionOneStoresTests {
         }
     }
 
-    @Test("a snapshot that was broken stays so, and keeps no other from being adopted")
+    @Test("R7: a snapshot that was broken stays so, and keeps no other from being adopted")
     func broken() throws {
         let stores = try VersionOneStores()
         // As `check --repair` leaves a damaged area that it has given up.

@@ -14,6 +14,83 @@ enum NamespaceCases {
             body: foreignLoops),
     ]
 
+    /// What is mounted in such a namespace.
+    static let mounts = [
+        GuestCase(
+            "DH1: what a command mounts in mounts of its own goes with them, and is in nobody's way",
+            body: mountThatGoes),
+        GuestCase(
+            "DH1: a snapshot that a service has mounted for itself is spared as long as it runs",
+            body: mountOfService),
+    ]
+
+    private static func mountThatGoes(_ context: GuestContext) throws {
+        let (rig, view) = try mountable(context)
+        let first = try rig.snapmgr.run("list", "data", "--json").numbers("id").min() ?? 0
+        try rig.snapmgr.run("mount", "data@one", view)
+        try expect(try !isMounted(view), "everybody sees the mount")
+        try rig.snapmgr.run("tick")
+        try rig.snapmgr.run("revert", "data@two", "--yes", "--wait")
+        try rig.snapmgr.run("delete", "\(first)")
+        try takeDown(rig)
+    }
+
+    private static func mountOfService(_ context: GuestContext) throws {
+        let (rig, view) = try mountable(context)
+        let sign = "/run/snapmgr-mounted"
+        unlink(sign)
+        var service = rig.snapmgr
+        service.launcher =
+            Snapmgr.inMountsOfItsOwn
+            + ["sh", "-c", "\"$@\" && touch \(sign) && exec sleep 600", "service"]
+        let output = ["/run/snapmgr-service", "/run/snapmgr-service-errors"]
+        let id = try service.spawn(["mount", "data@one", view], output: output)
+        var isRunning = true
+        func end() throws {
+            guard isRunning else { return }
+            isRunning = false
+            kill(id, SIGTERM)
+            _ = try Program.wait(for: id)
+        }
+        context.cleanUp { try end() }
+        let deadline = Deadline(milliseconds: 120_000)
+        while access(sign, F_OK) != 0 {
+            try expect(
+                !deadline.hasPassed, "not mounted: \((try? TextFile.read(output[1])) ?? "")")
+            BackgroundThread.sleep(milliseconds: 50)
+        }
+        try expect(try !isMounted(view), "everybody sees the mount")
+        try rig.snapmgr.fails(13, "delete", "data@one")
+        try rig.snapmgr.fails(13, "deactivate", "data")
+        try rig.snapmgr.run("tick")
+        try rig.snapshot("data", "three")
+        try end()
+        try rig.snapmgr.run("delete", "data@one")
+        try takeDown(rig)
+    }
+
+    /// A volume with two snapshots of a filesystem that nobody has mounted, and a folder for a mount.
+    private static func mountable(_ context: GuestContext) throws -> (CommandRig, String) {
+        let rig = try CommandRig(context)
+        let point = try rig.createMounted("data")
+        for (seed, name) in ["one", "two"].enumerated() {
+            try rig.fill(point, seed: UInt64(seed))
+            try rig.snapshot("data", name)
+        }
+        try rig.unmount(point)
+        return (rig, try rig.viewFolder("own"))
+    }
+
+    private static func isMounted(_ point: String) throws -> Bool {
+        try TextFile.read("/proc/self/mounts").contains(" \(point) ")
+    }
+
+    private static func takeDown(_ rig: CommandRig) throws {
+        try rig.snapmgr.run("deactivate", "data")
+        try expectEqual(LoopDevice.all().map(\.backingPath), [], "loop devices at the end")
+        try expectEqual(KernelDeviceMapper().devices().count, 0, "devices at the end")
+    }
+
     private static func freeBytes() throws -> Int {
         try FileFolder(path: CommandRig.storeRoot).freeBytes()
     }

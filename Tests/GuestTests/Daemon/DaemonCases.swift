@@ -30,7 +30,7 @@ enum DaemonCases {
             body: idleInFullStore),
         GuestCase("snapshots that the kernel has given up are told of at once", body: lost),
         GuestCase(
-            "low: a volume that somebody has suspended is told of once, and the others are watched",
+            "DL6: a volume that somebody has suspended is told of once, and the others are watched",
             body: suspended),
         GuestCase(
             "SIGTERM ends it with 0, a second one with 11, and volumes that come later are watched",

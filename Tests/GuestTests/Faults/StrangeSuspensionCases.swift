@@ -10,20 +10,20 @@ import VolumeAccess
 enum StrangeSuspensionCases {
     static let cases = [
         GuestCase(
-            "low: what an administrator has suspended stays so: commands that read say it, and those "
+            "DL6: what an administrator has suspended stays so: commands that read say it, and those "
                 + "that would change tables refuse", body: refusals),
         GuestCase(
-            "low: what is suspended in the middle of a snapshot stays so, and the snapshot is refused",
+            "DL6: what is suspended in the middle of a snapshot stays so, and the snapshot is refused",
             body: intrusion),
         GuestCase(
-            "low: a merge that has ended waits for who has suspended the volume", body: endedMerge),
+            "DL6: a merge that has ended waits for who has suspended the volume", body: endedMerge),
         GuestCase(
-            "low: what a command has suspended is noted from before its first suspend on",
+            "DL6: what a command has suspended is noted from before its first suspend on",
             body: ownNote),
         GuestCase(
-            "low: what an earlier version has left suspended goes on", body: earlierVersion),
+            "DL6: what an earlier version has left suspended goes on", body: earlierVersion),
         GuestCase(
-            "low: what a killed command has noted counts no more behind the next one",
+            "DL6: what a killed command has noted counts no more behind the next one",
             body: leftNote),
     ]
 

@@ -45,7 +45,7 @@ enum CreationCases {
             _ = try rig.fill("data", version: 1, seed: 1)
             try rig.snapshot("data", "two")
         },
-        GuestCase("an origin that takes no writes is refused, at creation and at activation") {
+        GuestCase("DL4: an origin that takes no writes is refused, at creation and at activation") {
             context in
             let rig = try CommandRig(context)
             let disk = rig.origins[0]
@@ -90,7 +90,7 @@ enum CreationCases {
             try rig.snapmgr.run("activate", "data")
             try content.expect(on: DirectDevice(path: CommandRig.device("data")), "the volume")
         },
-        GuestCase("a store whose filesystem takes no files as large as an area is refused") {
+        GuestCase("DL2: a store whose filesystem takes no files as large as an area is refused") {
             context in
             let rig = try CommandRig(context)
             let sectors = 17 << 31

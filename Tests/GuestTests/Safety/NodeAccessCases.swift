@@ -9,17 +9,17 @@ import VolumeAccess
 enum NodeAccessCases {
     static let cases = [
         GuestCase(
-            "low: whoever may open the origin may open the volume, and root alone all other nodes",
+            "DL7: whoever may open the origin may open the volume, and root alone all other nodes",
             body: inherited),
         GuestCase(
-            "low: a node that an earlier version has left to others is taken back", body: takenBack),
+            "DL7: a node that an earlier version has left to others is taken back", body: takenBack),
     ]
 
     /// Where udev makes the nodes, and hears of each change.
     static let udevCases = [
         GuestCase(
-            "low: udev has snapmgr's rules, and leaves nodes to whom they belong", body: ruled),
-        GuestCase("low: udev's own rules open no node before a command has ended", body: unruled),
+            "DL7: udev has snapmgr's rules, and leaves nodes to whom they belong", body: ruled),
+        GuestCase("DL7: udev's own rules open no node before a command has ended", body: unruled),
     ]
 
     private static let volumeBytes = 4 << 20

@@ -10,7 +10,7 @@ import VolumeAccess
 enum OriginIdentityCases {
     static let cases = [
         GuestCase(
-            "DH4: after a crash, a device with another UUID at the origin's path is refused",
+            "DH4, DL3: after a crash, a device with another UUID at the origin's path is refused",
             body: otherDevice),
         GuestCase(
             "DH4: a pending merge is not let loose on a disk that does not hold what it overwrites",

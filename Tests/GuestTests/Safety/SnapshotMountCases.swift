@@ -4,7 +4,7 @@ import Glibc
 /// What `mount` says and does.
 enum SnapshotMountCases {
     static let cases = [
-        GuestCase("DM8: mount says what it does not show of an ext4 that was in use unseen") {
+        GuestCase("DM8, DL1: mount says what it does not show of an ext4 that was in use unseen") {
             context in
             let rig = try CommandRig(context)
             try Program.run("mkfs.ext4", "-q", "-F", rig.origins[0])

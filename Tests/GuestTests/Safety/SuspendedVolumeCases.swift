@@ -4,7 +4,7 @@ import Glibc
 /// By the command line: a volume whose I/O an administrator has wait.
 enum SuspendedVolumeCases {
     static let cases = [
-        GuestCase("low: a volume that an administrator has suspended is told of, and left alone") {
+        GuestCase("DL6: a volume that an administrator has suspended is told of, and left alone") {
             context in
             let rig = try CommandRig(context)
             try rig.create("data", on: rig.origins[0])
@@ -38,7 +38,7 @@ enum SuspendedVolumeCases {
                 try rig.snapmgr.run("status", "--json").output.count(of: remedy), 0, "warnings")
         },
         GuestCase(
-            "low: a tick tells of a volume that is suspended, and takes the others' snapshots"
+            "DL6: a tick tells of a volume that is suspended, and takes the others' snapshots"
         ) {
             context in
             let rig = try CommandRig(context)

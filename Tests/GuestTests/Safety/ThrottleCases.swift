@@ -19,7 +19,7 @@ enum ThrottleCases {
             try expectEqual(try KernelThrottle.percent(), 90, "percent afterwards")
             try faulty.expectGoesOn()
         },
-        GuestCase("DM1: what lifts one volume's limit leaves another's") { context in
+        GuestCase("DM1, R15: what lifts one volume's limit leaves another's") { context in
             let faulty = try merging(context)
             let devices = ScratchDevices(context)
             let disk = try FaultyDisk(

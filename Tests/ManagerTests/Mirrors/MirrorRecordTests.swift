@@ -120,7 +120,7 @@ struct MirrorRecordTests {
         #expect(failure.map { $0.message.utf8.count < 8192 } == true)
     }
 
-    @Test("what a mirror lacks is not mirrored for a policy, and its lag is told")
+    @Test("R8: what a mirror lacks is not mirrored for a policy, and its lag is told")
     func lag() throws {
         let fixture = try ManagerFixture()
         try fixture.makeVolume("a")

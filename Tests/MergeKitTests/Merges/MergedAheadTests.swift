@@ -33,7 +33,7 @@ struct MergedAheadTests {
         }
     }
 
-    @Test("neighbours are one range, so that a look-up's cost does not follow the chunks")
+    @Test("R17: neighbours are one range, so that a look-up's cost does not follow the chunks")
     func joins() {
         var ahead = MergedAhead()
         for chunk in stride(from: 0, to: 1000, by: 2) {

@@ -63,7 +63,7 @@ struct ViewCostTests {
         for id in 1...5 as ClosedRange<Int64> { try check(id) }
     }
 
-    @Test("sorting what a reader looks for keeps no writer waiting")
+    @Test("R16: sorting what a reader looks for keeps no writer waiting")
     func sortsBesideWriters() throws {
         let volume = try EngineFixture(chunks: 64)
         try volume.snapshot(1)

@@ -14,15 +14,23 @@ struct FaultSuite {
 
     func run() -> SuiteResult {
         let points = Atomic(0)
-        let budget = options.faultPoints
+        let lookUps = Atomic(0)
+        let (budget, lookUpBudget) = (options.faultPoints, options.faultLookUps)
+        let isEnough: @Sendable () -> Bool = {
+            points.load(ordering: .relaxed) >= budget
+                && lookUps.load(ordering: .relaxed) >= lookUpBudget
+        }
         let pool = HistoryPool(suite: "faults", options: options, profile: Self.profile)
-        var result = pool.run(isEnough: { points.load(ordering: .relaxed) >= budget }) { history in
+        var result = pool.run(isEnough: isEnough) { history in
             let sweep = FaultSweep(history: history, quota: Self.pointsPerHistory)
             let message = sweep.failure()
             points.wrappingAdd(sweep.points, ordering: .relaxed)
+            lookUps.wrappingAdd(sweep.failedLookUps, ordering: .relaxed)
             return message
         }
-        result.summary = "\(points.load(ordering: .relaxed)) failed operations"
+        result.summary =
+            "\(lookUps.load(ordering: .relaxed)) failed look-ups, "
+            + "\(points.load(ordering: .relaxed)) failed operations"
         return result
     }
 }

@@ -5,7 +5,10 @@ import TestKit
 final class FaultSweep {
     private let history: History
     private let quota: Int
+    /// Failures tried.
     private(set) var points = 0
+    /// Those of them that were met, and by nothing but a look-up.
+    private(set) var failedLookUps = 0
 
     /// A way of failing, of which the k-th operation is tried for every k.
     private struct Scenario {
@@ -77,8 +80,10 @@ final class FaultSweep {
         do {
             let run = try HistoryRun(history: history)
             run.disk.faults = plan
-            try FaultyRun(run, random: SeededGenerator(seed: UInt64(k)).forked(history.seed))
-                .perform(history.steps)
+            let faulty = FaultyRun(
+                run, random: SeededGenerator(seed: UInt64(k)).forked(history.seed))
+            try faulty.perform(history.steps)
+            if scenario.kinds == Self.lookUps, faulty.wasHit { failedLookUps += 1 }
         } catch {
             let duration = isPermanent ? "from then on" : "once"
             throw TortureFailure("\(scenario.name) at operation \(k), \(duration): \(error)")

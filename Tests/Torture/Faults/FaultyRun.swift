@@ -13,6 +13,8 @@ final class FaultyRun {
     private var failuresInARow = 0
     /// Whether the engine was opened anew since an operation last succeeded.
     private var hasReopened = false
+    /// Whether the disk has failed at all.
+    private(set) var wasHit = false
     /// Whether a sync that fails loses what it should have made durable.
     private let losesSyncs: Bool
 
@@ -93,6 +95,8 @@ final class FaultyRun {
     }
 
     private func repair() {
+        // A disk without a plan counts no failures.
+        if run.disk.faultsHit > 0 { wasHit = true }
         run.disk.faults = nil
         run.disk.capacityBytes = nil
         run.disk.fileBytesMaximum = nil
