@@ -21,6 +21,35 @@ import Testing
         return dup(try #require(found))
     }
 
+    /// A copy of this process's descriptor that listens under a name. The machine's list of sockets has
+    /// others' of that name as well, and passes over some while others come and go.
+    private func copyListener(name: String) throws -> Int32 {
+        let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+        let found = numbers.compactMap { Int32($0) }.first { number in
+            var accepts: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            guard getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &length) == 0,
+                accepts == 1
+            else { return false }
+            return path(ofSocket: number).hasSuffix("/" + name)
+        }
+        return dup(try #require(found))
+    }
+
+    private func path(ofSocket number: Int32) -> String {
+        var address = sockaddr_un()
+        var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(number, $0, &length)
+            }
+        }
+        guard status == 0, address.sun_family == sa_family_t(AF_UNIX) else { return "" }
+        return withUnsafeBytes(of: address.sun_path) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
+    }
+
     @Test("a lock that was given back can be taken while a copy of its descriptor is open")
     func fileLock() throws {
         let path = temporary.path + "/lock"
@@ -55,13 +84,7 @@ import Testing
         var listener: LocalListener? = try LocalListener(folder: folder, name: "copied-socket")
         _ = try LocalSocket.connect(
             folder: folder, name: "copied-socket", milliseconds: 5000)
-        let table = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
-        // The one that listens, of those with this name.
-        let line = table.split(separator: "\n").first {
-            $0.hasSuffix("/copied-socket") && $0.contains(" 00010000 ")
-        }
-        let words = try #require(line).split(separator: " ")
-        let copy = try copyDescriptor(of: "socket:[\(words[6])]")
+        let copy = try copyListener(name: "copied-socket")
         defer { close(copy) }
         #expect(listener != nil)
         listener = nil
