@@ -12,6 +12,8 @@ zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
 ruledir := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+busdir := $(DESTDIR)$(PREFIX)/share/dbus-1
+polkitdir := $(DESTDIR)$(PREFIX)/share/polkit-1/actions
 
 # The same flags wherever the release is built (and in Scripts/test.sh), so that nothing is compiled
 # twice.
@@ -31,7 +33,9 @@ plugin := libsnapmgr-nbdkit.so
 manuals := $(wildcard man/*.[1-8])
 units := $(wildcard Config/systemd/*.service Config/systemd/*.timer)
 rules := $(wildcard Config/udev/*.rules)
-examples := $(filter-out $(units) $(rules),$(sort $(shell find Config -type f)))
+bus := Config/dbus/org.snapmgr1
+bus_files := $(bus).service $(bus).conf $(bus).policy
+examples := $(filter-out $(units) $(rules) $(bus_files),$(sort $(shell find Config -type f)))
 
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
@@ -138,6 +142,9 @@ install-data:
 	}; \
 	for unit in $(units); do put "$$unit" "$(unitdir)/$${unit##*/}"; done; \
 	for file in $(rules); do put "$$file" "$(ruledir)/$${file##*/}"; done; \
+	put "$(bus).service" "$(busdir)/system-services/org.snapmgr1.service"; \
+	put "$(bus).conf" "$(busdir)/system.d/org.snapmgr1.conf"; \
+	put "$(bus).policy" "$(polkitdir)/org.snapmgr1.policy"; \
 	for page in $(manuals); do put "$$page" "$(mandir)/man$${page##*.}/$${page##*/}"; done; \
 	for file in $(examples); do put "$$file" "$(docdir)/examples/$${file#Config/}"; done
 
@@ -157,6 +164,8 @@ uninstall:
 	rm -f '$(bashdir)/snapmgr' '$(zshdir)/_snapmgr' '$(fishdir)/snapmgr.fish'
 	rm -f $(patsubst Config/systemd/%,'$(unitdir)/%',$(units))
 	rm -f $(patsubst Config/udev/%,'$(ruledir)/%',$(rules))
+	rm -f '$(busdir)/system-services/org.snapmgr1.service' '$(busdir)/system.d/org.snapmgr1.conf' \
+	    '$(polkitdir)/org.snapmgr1.policy'
 	@for page in $(notdir $(manuals)); do \
 	    rm -f "$(mandir)/man$${page##*.}/$$page"; \
 	done

@@ -110,10 +110,19 @@ let package = Package(
         target(
             "Manager",
             [
-                "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "StoreFormat",
-                "Stream", "TreeMount", "VirtualMachines", "VolumeAccess", "System", "Scheduler",
+                "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "Participation",
+                "StoreFormat", "Stream", "TreeMount", "VirtualMachines", "VolumeAccess", "System",
+                "Scheduler",
                 "Settings", "Setup", "SnapshotModel",
             ]),
+        // sd-bus: Bus alone calls it.
+        .target(name: "CBus", linkerSettings: [.linkedLibrary("systemd")]),
+        // Who asks to be told of snapshots and reverts, and the round in which he is; commands reach it by a socket.
+        target("Participation", ["System", "SnapshotModel"]),
+        // org.snapmgr1 on the message bus: the edge, its versions and its objects.
+        target(
+            "Bus",
+            ["CBus", "CSystem", "Manager", "Participation", "System", "SnapshotModel"]),
         // Lines of a log, for whoever reads standard error.
         target("ServiceLog", ["System", "SnapshotModel", logging]),
         .target(name: "CNBDKit"),
@@ -126,7 +135,8 @@ let package = Package(
         .executableTarget(
             name: "snapmgr",
             dependencies: [
-                "CSystem", "Drivers", "FileSystems", "Manager", "Hooks", "Monitoring", "Scheduler",
+                "Bus", "CSystem", "Drivers", "FileSystems", "Manager", "Hooks", "Monitoring",
+                "Scheduler",
                 "Settings", "Setup", "Stream", "System",
                 "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
                 logging,
@@ -199,6 +209,7 @@ let package = Package(
                 "ImageDriver", "StoreFormat", "VolumeAccess", "System", "SnapshotModel", "TestKit",
             ]),
         testTarget("StoreFormatTests", ["StoreFormat", "System", "SnapshotModel", "TestKit"]),
+        testTarget("ParticipationTests", ["Participation", "System", "SnapshotModel"]),
         testTarget("DeviceMapperTests", ["DeviceMapper", "SnapshotModel", "TestKit"]),
         testTarget(
             "MergeKitTests", ["MergeKit", "StoreFormat", "System", "SnapshotModel", "TestKit"]),

@@ -9,6 +9,7 @@ build=(
     libfuse3-dev       # libfuse's header and library: all snapshots, mounted
     libsqlite3-dev     # SQLite's header and library: the catalog
     libssl-dev         # OpenSSL's header and libcrypto: the SHA-256 of streams and seals
+    libsystemd-dev     # systemd's header and library: sd-bus
     libxxhash-dev      # xxHash's header, with all of XXH3 in it: the sums of sealed chunks
     libzstd-dev        # zstd's header and library: compressed streams
     nbdkit-plugin-dev  # nbdkit's header: the NBD server's plugin
@@ -48,6 +49,10 @@ test=(
     smbclient          # a client that asks for them
     openssh-server     # sshd, through which mirrors are run
     openssh-client     # ssh and ssh-keygen, likewise
+    dbus-daemon        # a message bus of their own
+    polkitd            # says who may do what there
+    python3-dbus       # participants in Python
+    python3-gi         # their main loop
 )
 bench=(
     "${build[@]}" "${serve[@]}"

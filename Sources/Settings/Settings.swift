@@ -109,12 +109,16 @@ package struct VolumeSettings: Hashable, Sendable {
     package var writeBack: WriteBack
     /// How often its snapshots are read and compared with what was sealed.
     package var scrub: ScrubInterval
+    /// What its snapshots must be consistent with, or are not taken: `crash`, or `app`, the programs that write to it.
+    package var required = Consistency.crash
 
     package init(
         name: String, schedules: [Schedule], policy: NamedPolicy?, safetyPolicy: NamedPolicy,
         hooks: [Hook], freeSpaceFloor: FreeSpaceFloor, belowFloor: BelowFloor = .refuse,
-        writeBack: WriteBack = .off, scrub: ScrubInterval = .off
+        writeBack: WriteBack = .off, scrub: ScrubInterval = .off,
+        required: Consistency = .crash
     ) {
+        self.required = required
         self.scrub = scrub
         self.belowFloor = belowFloor
         self.writeBack = writeBack

@@ -8,6 +8,8 @@ package struct Requester: Hashable, Sendable {
     package enum Face: String, Sendable, CaseIterable {
         case commandLine = "command_line"
         case serviceUnit = "service_unit"
+        /// A client on the message bus, whose user the bus knows.
+        case bus
         /// A program that calls the use cases itself.
         case program
     }
@@ -38,6 +40,11 @@ package struct Requester: Hashable, Sendable {
             userID: user, userName: userName(of: user),
             sudoUser: user == 0 ? environment["SUDO_USER"].flatMap(plainName) : nil,
             face: isUnit ? .serviceUnit : .commandLine)
+    }
+
+    /// A client on the message bus.
+    package static func onBus(user: UInt32) -> Requester {
+        Requester(userID: user, userName: userName(of: user), face: .bus)
     }
 
     /// The name of the account; `uid-1000` when there is none.

@@ -11,22 +11,19 @@ final class MachineSet {
     private let context: ManagerContext
     private let volumes: [VolumeRow]
     private let attempts: [MachineAttempt]
-    private let timeline: MachineTimeline
-    private let startedAt: Timestamp
     private var snapshotID: SnapshotID?
     private var hasConcluded = false
 
     /// Nil when no volume is a VM's disk.
     ///
     /// - Throws: the settings' errors; `locked`.
-    init?(_ context: ManagerContext, _ volumes: [VolumeRow]) throws {
+    init?(
+        _ context: ManagerContext, _ volumes: [VolumeRow], _ timeline: MachineTimeline
+    ) throws {
         let machines = try context.settings.get().machines(using: volumes.map(\.record.name))
         guard !machines.isEmpty else { return nil }
         self.context = context
         self.volumes = volumes
-        startedAt = context.clock.now()
-        timeline = MachineTimeline()
-        let timeline = timeline
         attempts = try machines.map { machine in
             var machine = machine
             let names = Set(volumes.map(\.record.name))
@@ -51,15 +48,7 @@ final class MachineSet {
 
     func comeToRest() throws { for attempt in attempts { try attempt.comeToRest() } }
 
-    func onHeld() {
-        timeline.note("all volumes are held")
-        for attempt in attempts { attempt.onHeld() }
-    }
-
-    func onReleased() {
-        timeline.note("all volumes have their snapshots and go on")
-        goOn()
-    }
+    func onHeld() { for attempt in attempts { attempt.onHeld() } }
 
     /// Whatever has happened, all VMs go on. May be called at any time.
     func goOn() { for attempt in attempts.reversed() { attempt.goOn() } }
@@ -84,56 +73,35 @@ final class MachineSet {
 // MARK: - When all volumes have their snapshots
 
 extension MachineSet {
-    /// Takes memory over, writes what was done, and raises what the snapshots may be trusted to hold.
+    /// Takes memory over.
     ///
-    /// - Throws: `partial` when less was reached than the settings require.
-    func conclude(_ report: TakeReport) throws -> TakeReport {
+    /// - Returns: what was done with the VMs.
+    func finish() -> [MachineRecord] {
         hasConcluded = true
         goOn()
-        guard let store, let snapshotID else { return report }
-        for attempt in attempts {
-            attempt.finish { try store.keepState(snapshotID, attempt.settings.name) }
-            try? store.dropState(snapshotID, attempt.settings.name)
-        }
-        var record = MachinesRecord(
-            snapshotID: snapshotID, setID: report.set, startedAt: startedAt,
-            heldMicroseconds: report.heldNanoseconds / 1000, steps: timeline.steps,
-            machines: attempts.map(\.record))
-        var report = report
-        do {
-            try store.write(record)
-            try raise(&report)
-        } catch {
-            // The snapshots are there, and say no more than that.
-            context.note("what was done with VMs could not be noted: \(Problem(error).message)")
-            for index in record.machines.indices { record.machines[index].level = .crash }
-        }
-        report.machines = record
-        if let volume = volumes.first { try? MachineStates(context).sweep(volume) }
-        for machine in record.machines { tell(machine) }
-        for attempt in attempts { try attempt.requireReached() }
-        return report
-    }
-
-    private func raise(_ report: inout TakeReport) throws {
-        for attempt in attempts where attempt.record.level != .crash {
-            for index in report.snapshots.indices
-            where attempt.settings.volumes.contains(report.snapshots[index].volume) {
-                try ConsistencyMark(context).set(
-                    attempt.record.level, on: report.snapshots[index].id)
-                report.snapshots[index].manifest.consistency = attempt.record.level
+        if let store, let snapshotID {
+            for attempt in attempts {
+                attempt.finish { try store.keepState(snapshotID, attempt.settings.name) }
+                try? store.dropState(snapshotID, attempt.settings.name)
             }
         }
+        return attempts.map(\.record)
     }
 
-    private func tell(_ machine: MachineRecord) {
-        guard let reason = machine.reason else { return }
-        context.note(
-            "VM \(machine.name): the snapshots are `\(machine.level.rawValue)`: \(reason)")
-        try? context.log(
-            .warning, .machineFailed,
-            "VM \(machine.name): the snapshots are `\(machine.level.rawValue)`: \(reason)")
+    /// What the snapshots of some volumes may be trusted to hold, by the VMs alone.
+    var levels: [String: Consistency] {
+        attempts.reduce(into: [:]) { levels, attempt in
+            for volume in attempt.settings.volumes { levels[volume] = attempt.record.level }
+        }
     }
+
+    /// Removes memory of snapshots that are not there any more.
+    func sweep() {
+        if let volume = volumes.first { try? MachineStates(context).sweep(volume) }
+    }
+
+    /// - Throws: `partial` when less was reached than the settings require.
+    func requireReached() throws { for attempt in attempts { try attempt.requireReached() } }
 }
 
 /// Writes on a snapshot what it may be trusted to hold, in its store and in the catalog.

@@ -66,7 +66,17 @@ extension MachinesRecord: JSONConvertible {
                 steps.map {
                     ["at_us": JSONValue($0.atMicroseconds), "step": JSONValue($0.text)]
                 }),
-            "vms": JSONValue(machines),
+            "vms": JSONValue(machines), "participants": JSONValue(participants ?? []),
+        ]
+    }
+}
+
+extension ParticipantRecord: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "who": JSONValue(who), "volumes": JSONValue(volumes),
+            "stayed": JSONValue(reason == nil),
+            "reason": JSONValue(reason),
         ]
     }
 }

@@ -90,6 +90,11 @@ package struct RevertService {
         if options.isQueuedWhileOpen, let queued = try queue(report, members, options) {
             return queued
         }
+        let participants =
+            options.isDryRun
+            ? nil : RevertParticipants(context, members.map { ($0.name, $0.target.id) })
+        defer { participants?.end(succeeded: false) }
+        try participants?.prepare(overrules: options.overrulesClients)
         // Known before anything is begun; but programs before a revert may be what closes the volumes.
         if options.overrulesClients {
             try overruleClients(members, &report)
@@ -99,6 +104,7 @@ package struct RevertService {
         guard !options.isDryRun else { return report }
         guard try clone?.ends == true || !isDone(members) else {
             for index in report.items.indices { report.items[index].state = .done }
+            participants?.end(succeeded: true)
             return report
         }
         try context.end.check()
@@ -110,6 +116,7 @@ package struct RevertService {
             isUnderWay = false
             return items
         }
+        participants?.end(succeeded: true)
         for index in report.items.indices { report.items[index].clients = clients[index] }
         for (index, member) in members.enumerated()
         where options.waits ?? !member.session.mergesByItself {

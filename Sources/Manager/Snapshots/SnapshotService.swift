@@ -178,21 +178,21 @@ package struct SnapshotService {
             HookOperation(
                 .snapshot, volumes: volumes.map(\.record.name), set: request.setName,
                 schedule: request.slot?.schedule))
-        let machines = try MachineSet(context, volumes)
-        // VMs go on whatever has happened, and before anybody reports it.
-        defer { machines?.undo() }
+        let resting = try RestingSet(context, volumes)
+        // Programs and VMs go on whatever has happened, and before anybody reports it.
+        defer { resting?.undo() }
         let report: TakeReport = try hooked.perform { onHeld in
             let begun = try begin(request, volumes)
             do {
-                if let first = begun.requests.first { try machines?.prepare(first: first.id) }
+                if let first = begun.requests.first { try resting?.prepare(first: first.id) }
                 // What hooks have put at rest must still be so while the volume is held.
                 let taken =
-                    try volumes.count == 1 && hooked.isBare && machines == nil
+                    try volumes.count == 1 && hooked.isBare && resting?.isIdle != false
                     ? takeOne(begun.requests, of: volumes)
-                    : takeAll(begun.requests, of: volumes, machines, onHeld: onHeld)
+                    : takeAll(begun.requests, of: volumes, resting, onHeld: onHeld)
                 return try record(taken.outcomes, volumes, begun.set, taken.heldNanoseconds)
             } catch {
-                machines?.goOn()
+                resting?.giveUp()
                 // What failed first is what people must know; the next command settles the rest.
                 try? giveUp(volumes, set: begun.set, because: error)
                 throw error
@@ -201,7 +201,7 @@ package struct SnapshotService {
             HookFacts(
                 snapshots: report.snapshots.reduce(into: [:]) { $0[$1.volume] = $1.id })
         }
-        return try machines?.conclude(report) ?? report
+        return try resting?.conclude(report) ?? report
     }
 
     private func begin(
@@ -237,7 +237,7 @@ package struct SnapshotService {
     private typealias Taken = (outcomes: [SnapshotOutcome], heldNanoseconds: Int64)
 
     private func takeAll(
-        _ requests: [SnapshotRequest], of volumes: [VolumeRow], _ machines: MachineSet?,
+        _ requests: [SnapshotRequest], of volumes: [VolumeRow], _ resting: RestingSet?,
         onHeld: () throws -> Void
     ) throws -> Taken {
         for volume in volumes { _ = try context.reader(volume) }
@@ -250,11 +250,11 @@ package struct SnapshotService {
         }
         let barrier = SetBarrier(members, clock: context.clock, end: context.end)
         let (committed, held) = try barrier.run(
-            onPrepared: { try machines?.comeToRest() },
+            onPrepared: { try resting?.comeToRest() },
             onHeld: {
-                machines?.onHeld()
+                resting?.onHeld()
                 try onHeld()
-            }, onReleased: { machines?.onReleased() })
+            }, onReleased: { resting?.onReleased() })
         let outcomes = try committed.map { committed in
             guard let outcome = committed.snapshot else {
                 throw Problem.unexpectedReply(to: "commit", of: committed.volume)

@@ -25,21 +25,27 @@ package struct DaemonService {
 
     /// Runs until a stop is asked for.
     ///
-    /// - Parameter onReady: called once, when the kernel is watched.
+    /// - Parameters:
+    ///   - needsDevices: whether there is nothing to do where the kernel has no device-mapper.
+    ///   - onReady: called once, when the kernel is watched, or is known to have nothing to watch.
     /// - Throws: `locked` when another daemon runs over this state folder; when the kernel has no
-    ///   device-mapper. What fails for one volume is said, and no reason not to watch the others.
-    package func run(onReady: () -> Void = {}) throws {
+    ///   device-mapper and `needsDevices`. What fails for one volume is said, and no reason not to watch the others.
+    package func run(needsDevices: Bool = true, onReady: () throws -> Void = {}) throws {
         guard let lock = try context.acquireLock(at: context.state.daemonLockPath) else {
             throw Problem(
                 .locked, "another daemon watches the volumes of \(context.state.path)",
                 hint: "one is enough; see `systemctl status snapmgr-daemon`")
         }
         defer { withExtendedLifetime(lock) {} }
-        guard let events = try context.drivers.deviceAbilities.first?.events() else {
-            throw Problem(.refused, "no driver of this snapmgr has devices to watch")
+        let events: any DeviceEventSource
+        do { events = try openEvents() } catch {
+            guard !needsDevices else { throw error }
+            context.note("no devices are watched: \(Problem(error).message)")
+            try onReady()
+            return waitForEnd()
         }
         context.end.onRequest { events.wake() }
-        onReady()
+        try onReady()
         var memory = Memory()
         while !context.end.isDue {
             try events.arm()
@@ -49,6 +55,24 @@ package struct DaemonService {
             case .timeHasPassed: continue
             case .woken: return
             }
+        }
+    }
+
+    private func openEvents() throws -> any DeviceEventSource {
+        guard let events = try context.drivers.deviceAbilities.first?.events() else {
+            throw Problem(.refused, "no driver of this snapmgr has devices to watch")
+        }
+        return events
+    }
+
+    private func waitForEnd() {
+        let isAsked = Monitored(false)
+        context.end.onRequest { isAsked.change { $0 = true } }
+        while !context.end.isDue {
+            _ = isAsked.wait(
+                milliseconds: context.end.patience(
+                    milliseconds: RoomForecast.longestPauseMilliseconds)
+            ) { $0 ? true : nil }
         }
     }
 

@@ -39,6 +39,7 @@ enum VolumeKey: String, SettingsKey {
     case belowFloor = "below-floor"
     case scrub
     case writeBack = "write-back"
+    case require
 }
 
 enum SetKey: String, SettingsKey {

@@ -1,6 +1,18 @@
 internal import Scheduler
 internal import SnapshotModel
 
+/// The words of a volume's `require`.
+enum VolumeRequirement: String, CaseIterable {
+    case crash, app
+
+    var level: Consistency {
+        switch self {
+        case .crash: .crash
+        case .app: .app
+        }
+    }
+}
+
 extension SettingsBuilder {
     func decodeVolumes() {
         for (name, table) in tables.tables(.volumes) {
@@ -15,7 +27,8 @@ extension SettingsBuilder {
                     ?? settings.defaults.freeSpaceFloor,
                 belowFloor: belowFloor(.belowFloor, in: reader) ?? settings.defaults.belowFloor,
                 writeBack: writeBack(.writeBack, in: reader) ?? settings.defaults.writeBack,
-                scrub: scrub(.scrub, in: reader) ?? settings.defaults.scrub)
+                scrub: scrub(.scrub, in: reader) ?? settings.defaults.scrub,
+                required: (reader.choice(.require, VolumeRequirement.self) ?? .crash).level)
             show(
                 table, reader,
                 standards: [
@@ -27,6 +40,8 @@ extension SettingsBuilder {
                     .belowFloor: standard(.belowFloor),
                     .scrub: standard(.scrub),
                     .writeBack: standard(.writeBack),
+                    .require: EffectiveStandard(
+                        TOMLText.quoted(VolumeRequirement.crash.rawValue), .standard),
                 ])
         }
     }

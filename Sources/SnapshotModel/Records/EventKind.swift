@@ -51,5 +51,6 @@ package enum EventKind: String, Sendable, CaseIterable {
     case machineFailed = "vm_failed"
     case machineResumed = "vm_resumed"
     case machineReverted = "vm_reverted"
+    case participantFailed = "participant_failed"
     case catalogRebuilt = "catalog_rebuilt"
 }

@@ -11,6 +11,8 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
     /// What was done, in its order.
     package var steps: [MachineStep]
     package var machines: [MachineRecord]
+    /// The programs that were asked to come to rest; nil when there was none.
+    package var participants: [ParticipantRecord]?
 
     package init(
         snapshotID: SnapshotID, setID: SetID?, startedAt: Timestamp, heldMicroseconds: Int64 = 0,
@@ -31,6 +33,7 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
         case heldMicroseconds = "held_us"
         case steps = "timeline"
         case machines = "vms"
+        case participants
     }
 
     /// What makes it impossible; nil when it may be right.
@@ -40,7 +43,11 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
         guard heldMicroseconds >= 0, steps.allSatisfy({ $0.atMicroseconds >= 0 }) else {
             return "its times are none"
         }
+        guard (participants ?? []).count <= ParticipantRecord.countMaximum else {
+            return "it has more participants than there can be"
+        }
         return machines.lazy.compactMap(\.flaw).first
+            ?? (participants ?? []).lazy.compactMap(\.flaw).first
     }
 }
 

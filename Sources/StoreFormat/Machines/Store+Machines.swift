@@ -116,3 +116,8 @@ extension Store {
         }
     }
 }
+
+extension MachinesRecord: VersionedRecord {
+    /// Version 3 has participants.
+    package var formatVersion: Int { participants == nil ? 2 : 3 }
+}

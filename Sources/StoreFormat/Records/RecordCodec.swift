@@ -30,8 +30,8 @@ package enum RecordCodec {
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .mergeLimits, .suspension, .receive, .machines, .mirror: 2
-            case .volume, .manifest, .originState, .clone: 3
+            case .mergeLimits, .suspension, .receive, .mirror: 2
+            case .volume, .manifest, .originState, .clone, .machines: 3
             case .revert: 4
             }
         }

@@ -64,6 +64,12 @@ struct CommandContext {
         try requireConfig()
     }
 
+    /// Makes a source that reads the files anew, for each of many requests.
+    var settingsLoader: @Sendable () -> SettingsSource {
+        let (option, environment) = (global.config, environment)
+        return { Self.source(option, environment) }
+    }
+
     /// - Throws: every error of every file.
     func settings() throws -> Settings { try settingsSource.get() }
 

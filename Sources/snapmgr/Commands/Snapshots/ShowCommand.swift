@@ -81,6 +81,10 @@ struct ShowCommand: ManagerCommand {
             ].compactMap(\.self)
             sheet.add("VM \(machine.name)", parts.joined(separator: ", "))
         }
+        for participant in record.participants ?? [] {
+            sheet.add(
+                "program \(participant.who)", participant.reason ?? "at rest all the while")
+        }
         for step in record.steps {
             sheet.add("at \(milliseconds(step.atMicroseconds))", step.text)
         }
