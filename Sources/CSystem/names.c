@@ -28,6 +28,11 @@ int snapmgr_set_attribute(int descriptor, const char *name, const void *value, s
   return fsetxattr(descriptor, name, value, length, 0);
 }
 
+int snapmgr_set_path_attribute(const char *path, const char *name, const void *value,
+                               size_t length) {
+  return setxattr(path, name, value, length, 0);
+}
+
 int snapmgr_remove_attribute(int descriptor, const char *name) {
   return fremovexattr(descriptor, name);
 }

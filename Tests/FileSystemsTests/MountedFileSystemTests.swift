@@ -50,6 +50,40 @@ import Testing
         #expect(throws: Problem.self) { try fileSystem.node(4_000_000_000) }
     }
 
+    @Test("a file of a FAT, whose inodes have other numbers in each mount, is known by its place")
+    func places() throws {
+        _ = try make()
+        let numbers = NodeNumbers()
+        func look() throws -> [UInt32] {
+            let fileSystem = try MountedFileSystem(
+                path: temporary.path, kind: "vfat", numbers: numbers)
+            return try ["folder/file", "again"].map { try node($0, in: fileSystem).number }
+        }
+        let first = try look()
+        #expect(first[0] != first[1])
+        // The other name keeps the inode, so that the file gets another one.
+        try #require(unlink(path("folder/file")) == 0)
+        try Data("content".utf8).write(to: URL(filePath: path("folder/file")))
+        #expect(try look() == first)
+    }
+
+    @Test(
+        "a name whose inode cannot be read keeps nobody from the others of its folder",
+        .enabled(if: geteuid() != 0, "root may look at all"))
+    func damaged() throws {
+        _ = try make()
+        try #require(chmod(path("folder"), 0o444) == 0)
+        defer { chmod(path("folder"), 0o755) }
+        let fileSystem = try MountedFileSystem(path: temporary.path, kind: "xfs")
+        let folder = try node("folder", in: fileSystem)
+        let entries = try fileSystem.entries(of: folder.number)
+        #expect(entries.count == 2 && entries.allSatisfy { $0.isFolder == nil })
+        for entry in entries {
+            let problem = #expect(throws: Problem.self) { try fileSystem.node(entry.number) }
+            #expect(problem?.code == .corrupt)
+        }
+    }
+
     @Test("a symbolic link is read, and not followed out of it")
     func links() throws {
         let fileSystem = try make()

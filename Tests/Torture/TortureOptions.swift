@@ -12,7 +12,7 @@ struct TortureOptions: Sendable {
     /// Failed operations that are recovered from.
     var faultPoints = Self.number("SNAPMGR_FAULT_POINTS") ?? 20_000
     /// And at least so many of them are failed look-ups.
-    var faultLookUps: Int { Self.number("SNAPMGR_FAULT_LOOKUPS") ?? faultPoints / 40 * 27 }
+    var faultLookUps: Int { Self.number("SNAPMGR_FAULT_LOOKUPS") ?? faultPoints / 40 * 29 }
     var stressSeconds = Self.number("SNAPMGR_STRESS_SECONDS") ?? 10
     /// Histories that run at once.
     var workers = Self.number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount

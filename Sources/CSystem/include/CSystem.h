@@ -155,6 +155,9 @@ int snapmgr_sync_range(int descriptor, int64_t offset, size_t length);
 /// Gives an open file an extended attribute (fsetxattr), or takes one away (fremovexattr): 0, or -1.
 int snapmgr_set_attribute(int descriptor, const char *name, const void *value, size_t length);
 int snapmgr_remove_attribute(int descriptor, const char *name);
+/// Gives what a path leads to an extended attribute (setxattr), for what cannot be opened: 0, or -1.
+int snapmgr_set_path_attribute(const char *path, const char *name, const void *value,
+                               size_t length);
 
 /// Makes a device's node or a FIFO in an open folder (mknodat): 0, or -1.
 int snapmgr_make_node(int folder, const char *name, uint32_t mode, uint32_t major, uint32_t minor);

@@ -104,17 +104,38 @@ package final class MountedFileSystem: SnapshotFileSystem {
     ) throws(Problem) -> FileNode {
         let above = try place(number)
         let found = try Self.doing { () throws(IOFailure) in try folder.node(name.bytes) }
-        let isSame = found.filesystem == above.filesystem
+        let isSame = found.filesystem == above.filesystem && !isNumberless(found)
         let part = isSame ? above.part : numbers.part(at: name, in: number)
-        let own = try numbers.number(of: found.inode, in: part)
-        if places[own] == nil {
-            guard places.count < Self.placesMaximum else {
-                throw Problem(.noSpace, "the filesystem has more files than can be looked at")
-            }
-            places[own] = Place(
-                folder: number, name: name, part: part, filesystem: found.filesystem)
-        }
+        let own = try numbers.number(of: hasPassingNumbers ? 0 : found.inode, in: part)
+        try note(
+            own, Place(folder: number, name: name, part: part, filesystem: found.filesystem))
         return FileNode(number: own, found)
+    }
+
+    /// Of a FAT the kernel makes up the inodes' numbers, anew in each mount: there, a file is known by its place.
+    private var hasPassingNumbers: Bool { ["vfat", "exfat"].contains(kind) }
+
+    /// Whether its number tells it from no other: that of all folders of a Btrfs in the place of subvolumes is 2.
+    private func isNumberless(_ node: SourceNode) -> Bool {
+        hasPassingNumbers || (kind == "btrfs" && node.inode == 2)
+    }
+
+    private func note(_ number: UInt32, _ place: Place) throws(Problem) {
+        guard places[number] == nil else { return }
+        guard places.count < Self.placesMaximum else {
+            throw Problem(.noSpace, "the filesystem has more files than can be looked at")
+        }
+        places[number] = place
+    }
+
+    /// A name whose inode cannot be read: that fails when it is looked at, and does not keep others from theirs.
+    private func damaged(_ name: FileName, in number: UInt32) throws(Problem) -> FolderEntry {
+        let above = try place(number)
+        let own = try numbers.number(of: 0, in: numbers.part(at: name, in: number))
+        try note(
+            own,
+            Place(folder: number, name: name, part: above.part, filesystem: above.filesystem))
+        return FolderEntry(name: name, number: own, isFolder: nil)
     }
 
     // MARK: Nodes
@@ -138,13 +159,21 @@ package final class MountedFileSystem: SnapshotFileSystem {
         seen = [:]
         var entries: [FolderEntry] = []
         for bytes in names {
-            let node = try node(FileName(bytes), in: number, folder)
-            seen[node.number] = node
-            entries.append(
-                FolderEntry(
-                    name: FileName(bytes), number: node.number, isFolder: node.isFolder))
+            entries.append(try entry(FileName(bytes), in: number, folder))
         }
         return entries
+    }
+
+    private func entry(
+        _ name: FileName, in number: UInt32, _ folder: SourceFolder
+    ) throws(Problem) -> FolderEntry {
+        let node: FileNode
+        do throws(Problem) { node = try self.node(name, in: number, folder) } catch {
+            guard error.code == .corrupt else { throw error }
+            return try damaged(name, in: number)
+        }
+        seen[node.number] = node
+        return FolderEntry(name: name, number: node.number, isFolder: node.isFolder)
     }
 
     package func names(of number: UInt32, limitBytes: Int) throws(Problem) -> PackedNames {

@@ -157,16 +157,18 @@ struct FileAccess {
                 hint: "look at the volume where it is mounted, or at a snapshot of it, as root: "
                     + "\(.snapshot(point.volume.record.name))")
         }
+        let way: Remedy = target.clone == nil ? .mount(target.snapshot) : .help(["mount"])
         return Problem(
             .refused,
             "\(point.name) holds \(kind.rawValue), whose files are read by mounting it alone",
             hint: (geteuid() == 0 ? "mount it: " : "run the command as root, or mount it so: ")
-                + "\(.mount(target.snapshot))")
+                + "\(way)")
     }
 
     private static func exportHint(_ point: FilePoint) -> Advice {
         guard let id = point.snapshotID else { return "look at the volume itself" }
-        return "write it to a file, and look at that: \(.export(id))"
+        let way: Remedy = point.clone == nil ? .export(id) : .help(["export"])
+        return "write it to a file, and look at that: \(way)"
     }
 
     private static func kind(of bytes: WindowedBytes) throws(Problem) -> FilesystemKind? {

@@ -35,40 +35,42 @@ struct MountedFiles {
         endStraysQuietly()
         let (place, lock) = try freePlace()
         defer { withExtendedLifetime(lock) {} }
-        do {
-            try folder.makeReadingFolder(place)
+        try folder.makeReadingFolder(place)
+        let result = Swift.Result { () throws -> Result in
             let report = try MountService(context: context).mount(
                 target, on: FileFolder.realPath(place.path), partition: partition,
                 environment: context.environment)
-            let result = Swift.Result {
-                // With it go the descriptors that it has open there.
-                try body(
-                    MountedFileSystem(
-                        path: report.folder, kind: report.filesystem ?? "", numbers: numbers))
-            }
-            end(place)
-            return try result.get()
-        } catch {
-            try? folder.removeReadingFolder(place)
-            throw error
+            // With it go the descriptors that it has open there.
+            return try body(
+                MountedFileSystem(
+                    path: report.folder, kind: report.filesystem ?? "", numbers: numbers))
         }
+        end(place, .whileEnding)
+        return try result.get()
     }
 
     private func freePlace() throws -> (MountFolder.ReadingPlace, FileLock) {
         for place in folder.readingPlaces {
-            if let lock = try context.acquireLock(at: place.lockPath) { return (place, lock) }
+            guard let lock = try context.acquireLock(at: place.lockPath) else { continue }
+            // Of one that is still mounted somebody has files open.
+            if (try? isMounted(place)) == false { return (place, lock) }
         }
         throw Problem(
             .locked, "too many commands look at files in mounts of their own",
             hint: "wait for one of them to end, then run the command again")
     }
 
+    private func isMounted(_ place: MountFolder.ReadingPlace) throws -> Bool {
+        guard try FileFolder.exists(path: place.path) else { return false }
+        return try MountTable.isPoint(FileFolder.realPath(place.path))
+    }
+
     /// What stays is met by the next command.
-    private func end(_ place: MountFolder.ReadingPlace) {
+    private func end(_ place: MountFolder.ReadingPlace, _ patience: ImageMounts.Patience) {
         do {
             let path = try FileFolder.realPath(place.path)
             if try MountTable.isPoint(path) {
-                _ = try MountService(context: context).unmount(path)
+                _ = try MountService(context: context).unmount(path, patience)
             }
             try folder.removeReadingFolder(place)
         } catch {
@@ -78,11 +80,13 @@ struct MountedFiles {
         }
     }
 
-    /// Ends what commands that were killed have left mounted.
+    /// Ends what commands that were killed have left mounted; nothing while another one mounts or unmounts.
     func endStraysQuietly() {
         for place in (try? folder.usedReadingPlaces()) ?? [] {
-            guard let lock = try? context.acquireLock(at: place.lockPath) else { continue }
-            end(place)
+            guard (try? context.acquireLock(at: folder.lockPath)) != nil,
+                let lock = try? context.acquireLock(at: place.lockPath)
+            else { continue }
+            end(place, .none)
             withExtendedLifetime(lock) {}
         }
     }

@@ -57,9 +57,7 @@ package struct PartitionService {
         try access.prepare(point)
         return try context.withSession(point.volume) { session in
             let bytes = WindowedBytes(point.bytes(session))
-            // A filesystem may begin with what looks like a table.
-            let known = FilesystemKind.detect(try FilesystemKind.head(of: bytes))
-            let table = try known == nil ? PartitionTable(bytes) : nil
+            let table = try PartitionTable.ofDisk(bytes)
             let partitions = (table?.partitions ?? [:]).sorted { $0.key < $1.key }
             return PartitionReport(
                 snapshot: point.snapshotID, clone: point.clone?.name,

@@ -26,6 +26,15 @@ struct PartitionTable {
         if partitions.isEmpty { return nil }
     }
 
+    /// The same, and nil for a filesystem that may begin with what looks like a table. What was left farther in,
+    /// when the disk was divided, is no filesystem any more.
+    static func ofDisk(_ bytes: any VolumeBytes) throws(Problem) -> PartitionTable? {
+        guard let table = try PartitionTable(bytes) else { return nil }
+        let head = try FilesystemKind.head(of: bytes)
+        let isBootSector = FilesystemKind.detect(Array(head.prefix(sectorBytes))) != nil
+        return table.kind == "MBR" && isBootSector ? nil : table
+    }
+
     private static func read(
         _ bytes: any VolumeBytes, _ range: Range<Int>
     ) throws(Problem) -> [UInt8] {

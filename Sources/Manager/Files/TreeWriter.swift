@@ -302,7 +302,8 @@ final class TreeWriter {
         guard !target.isEmpty, target.count < 4096, !target.contains(0) else {
             throw Problem(.corrupt, "the symbolic link's target is damaged")
         }
-        try place.folder.makeLink(name.bytes, to: target).apply(metadata(of: item))
+        let made = try place.folder.makeLink(name.bytes, to: target)
+        note(try made.apply(metadata(of: item)), of: item)
         counts.links += 1
     }
 
@@ -311,7 +312,7 @@ final class TreeWriter {
         let made = try place.folder.makeNode(
             name.bytes, mode: UInt32(item.node.mode & 0o170000), major: device.major,
             minor: device.minor)
-        try made.apply(metadata(of: item))
+        note(try made.apply(metadata(of: item)), of: item)
         counts.others += 1
     }
 

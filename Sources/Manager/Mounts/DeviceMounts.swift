@@ -42,10 +42,15 @@ struct DeviceMounts {
         let isReadOnly = target.isReadOnly || plan.isAlwaysReadOnly
         let attempt = try mount(
             device, plan, partition, isReadOnly: isReadOnly, target, on: point)
-        if let note = attempt.note { context.advise(note) }
-        try context.log(
-            .mounted, "\(target.what) was mounted on \(point.path)", volume: target.volume,
-            snapshot: target.snapshot)
+        do {
+            if let note = attempt.note { context.advise(note) }
+            try context.log(
+                .mounted, "\(target.what) was mounted on \(point.path)", volume: target.volume,
+                snapshot: target.snapshot)
+        } catch {
+            _ = umount2(point.path, Int32(MNT_DETACH | UMOUNT_NOFOLLOW))
+            throw error
+        }
         return MountReport(
             volume: target.volume, snapshot: target.snapshot, clone: target.clone,
             partition: partition, devicePath: device, folder: point.path,
@@ -57,22 +62,35 @@ struct DeviceMounts {
         _ device: String, _ plan: MountPlan, _ partition: Int?, isReadOnly: Bool,
         _ target: MountTarget, on point: MountPoint
     ) throws -> MountPlan.Attempt {
-        guard let part = plan.part, let partition else {
+        guard try plan.part != nil || (isReadOnly && Self.takesWrites(device)) else {
             return try mountAll(of: device, plan, isReadOnly: isReadOnly, target, on: point)
         }
         let loop = try LoopDevice.attach(
             path: device, isReadOnly: isReadOnly, directIO: true,
-            label: Self.labelPrefix + "\(partition)", part: part)
+            label: Self.labelPrefix + (partition.map { "\($0)" } ?? "none"), part: plan.part)
         do {
-            let attempt = try mountAll(
-                of: loop.path, plan, isReadOnly: isReadOnly, target, on: point)
-            // From now on it goes with the mount, however that ends.
-            try loop.releaseWhenClosed()
-            return attempt
+            return try releasing(loop) {
+                try mountAll(of: loop.path, plan, isReadOnly: isReadOnly, target, on: point)
+            }
         } catch {
             try? loop.detach()
             throw error
         }
+    }
+
+    /// A clone's device does, and then a filesystem's log is replayed even by a mount that is read-only.
+    private static func takesWrites(_ device: String) throws(IOFailure) -> Bool {
+        try !BlockDevices.isReadOnly(BlockDevices.number(device))
+    }
+
+    /// Runs `body`, which mounts the loop device: it goes with the mount, or with this process, however either ends.
+    private func releasing<Result>(_ loop: LoopDevice, _ body: () throws -> Result) throws -> Result
+    {
+        let node = try OwnedDescriptor(path: loop.path, flags: O_RDONLY)
+        try loop.releaseWhenClosed()
+        let result = Swift.Result { try body() }
+        close(node.release())
+        return try result.get()
     }
 
     private func mountAll(
@@ -133,8 +151,22 @@ struct DeviceMounts {
         try LoopDevice.all().filter { $0.label.hasPrefix(labelPrefix) }
     }
 
-    /// Ends loop devices of a volume's partitions that a killed command has left before it had mounted them; to be
-    /// called while nobody else mounts. One that is mounted stays until it is not.
+    /// Loop devices of volumes' partitions that are not mounted, as far as this process sees it.
+    func strays() throws -> [LoopDevice] {
+        let abilities = try abilities
+        guard !abilities.isEmpty else { return [] }
+        return try Self.loops().filter { loop in
+            try shown(loop.number.encoded, abilities, [loop]) != nil
+                && MountTable.points(of: loop).isEmpty
+        }
+    }
+
+    /// Ends those that a killed command has left before it had mounted them; to be called while nobody else mounts.
+    func endStrays() throws {
+        for loop in try strays() { try? loop.releaseWhenClosed() }
+    }
+
+    /// The same of one volume. One that is mounted stays until it is not.
     private func endStrays(of volume: String) throws {
         let abilities = try abilities
         for loop in try Self.loops()
@@ -157,7 +189,9 @@ struct DeviceMounts {
             throw MountParts.refusal(errno, folder)
         }
         // What lets go of it late is met by the next mount.
-        _ = shown.loop?.awaitRelease(milliseconds: Self.releaseMilliseconds)
+        if let loop = shown.loop, !loop.awaitRelease(milliseconds: Self.releaseMilliseconds) {
+            try? loop.releaseWhenClosed()
+        }
         forgetBtrfs([shown.loop?.path, owner.path])
         if let id = owner.snapshot {
             // Mounted a second time, or read by a server's client, it is still open.

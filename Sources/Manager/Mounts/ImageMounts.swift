@@ -68,13 +68,13 @@ struct ImageMounts {
         var record = begun
         do {
             try parts.make(&record, on: point, tools)
+            try context.log(
+                .mounted, "\(record.what) was mounted on \(record.folder)", volume: record.volume,
+                snapshot: record.snapshot)
         } catch {
             try? parts.end(record, isForced: true)
             throw error
         }
-        try context.log(
-            .mounted, "\(record.what) was mounted on \(record.folder)", volume: record.volume,
-            snapshot: record.snapshot)
         return record
     }
 
@@ -98,10 +98,12 @@ struct ImageMounts {
 
     /// Ends what is mounted on a folder; nil when it is none of these mounts.
     ///
-    /// - Parameter path: absolute and without links.
-    func unmount(_ path: String) throws -> MountRecord? {
+    /// - Parameters:
+    ///   - path: absolute and without links.
+    ///   - patience: with another command that mounts or unmounts.
+    func unmount(_ path: String, _ patience: Patience = .usual) throws -> MountRecord? {
         guard folder.mayHoldMounts else { return nil }
-        return try locked {
+        return try locked(patience) {
             // The one that was mounted last lies above others on the same folder.
             let records = try folder.records().filter { $0.folder == path }
             guard let record = records.max(by: { $0.mountedAt < $1.mountedAt }) else { return nil }
@@ -148,11 +150,13 @@ struct ImageMounts {
         do {
             guard
                 try folder.records().contains(where: { !parts.isWhole($0) })
-                    || !MountServer(context).strays().isEmpty,
+                    || !MountServer(context).strays().isEmpty
+                    || !DeviceMounts(context: context).strays().isEmpty,
                 let lock = try context.acquireLock(at: folder.lockPath)
             else { return }
             defer { withExtendedLifetime(lock) {} }
             try sweep()
+            try DeviceMounts(context: context).endStrays()
         } catch {
             context.note(Problem(error).message)
         }
@@ -160,24 +164,35 @@ struct ImageMounts {
 
     // MARK: The lock
 
+    /// How another command is waited for that mounts or unmounts.
+    enum Patience {
+        case usual
+        /// Though this command was told to end: it tidies up.
+        case whileEnding
+        /// Not at all.
+        case none
+    }
+
     private static let patienceMilliseconds = 60_000
     private static let lookMilliseconds = 10
 
     /// Runs `body` while no other command of this state mounts or unmounts.
-    func locked<Result>(_ body: () throws -> Result) throws -> Result {
+    func locked<Result>(
+        _ patience: Patience = .usual, _ body: () throws -> Result
+    ) throws -> Result {
         let deadline = Deadline(milliseconds: Self.patienceMilliseconds)
         while true {
             if let lock = try context.acquireLock(at: folder.lockPath) {
                 defer { withExtendedLifetime(lock) {} }
                 return try body()
             }
-            guard !deadline.hasPassed else {
+            guard patience != .none, !deadline.hasPassed else {
                 throw Problem(
                     .locked,
                     "another mount or umount\(context.holder(ofLock: folder.lockPath)) is at work",
                     hint: "wait for it to end, then run the command again")
             }
-            try context.end.check()
+            if patience == .usual { try context.end.check() }
             BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
         }
     }

@@ -150,11 +150,11 @@ struct MountParts {
     func end(_ record: MountRecord, isForced: Bool) throws {
         if let loop = try loop(of: record) { try end(loop, record, isForced: isForced) }
         if !record.hasLoop { try ProgramMount(context).end(record, isForced: isForced) }
+        let patience = isForced ? Self.forcedMilliseconds : Self.patienceMilliseconds
+        try requireWritten(record, milliseconds: patience)
         folder.removeViewFolder(record.number)
         for helper in record.helpers.reversed()
-        where !helper.awaitEnd(
-            milliseconds: isForced ? Self.forcedMilliseconds : Self.patienceMilliseconds)
-        {
+        where !helper.awaitEnd(milliseconds: patience) {
             helper.send(SIGKILL)
         }
         folder.removeLog(record.number)
@@ -162,6 +162,21 @@ struct MountParts {
         let place = MountServer.Place(
             process: record.server, socket: record.socket, isOwn: record.ownsServer)
         try MountServer(context).endUnlessUsed(place, of: record.volume)
+    }
+
+    /// What fuse2fs has not written when it is unmounted, bitmaps among it, it writes before it ends: until then
+    /// nothing below it may be ended. The record stays for the next sweep.
+    ///
+    /// - Throws: `refused` while it is at that.
+    private func requireWritten(_ record: MountRecord, milliseconds: Int) throws {
+        guard !record.hasLoop, !record.isReadOnly, record.filesystem != nil,
+            record.helpers.count > 1, let program = record.helpers.last,
+            !program.awaitEnd(milliseconds: milliseconds)
+        else { return }
+        throw Problem(
+            .refused,
+            "what was written to \(record.what) is still being stored, by process \(program.id)",
+            hint: "wait for it to end: the next `mount` or `umount` tidies up")
     }
 
     /// - Throws: `refused` when it cannot be told whether there is one: nothing below it may be ended then.

@@ -25,6 +25,11 @@ struct MountPlan {
         var isClone: Bool
         /// The clone whose state is kept there; nil of the snapshot itself, and of what is written to.
         var kept: String?
+
+        /// What writes it to a file; of a clone, whose content is another than its snapshot's, how to say that.
+        var export: Remedy {
+            isClone || kept != nil ? .help(["export"]) : .export(snapshot)
+        }
     }
 
     /// Looks at what the file holds: some of its first bytes, and those of a partition.
@@ -57,14 +62,30 @@ struct MountPlan {
         _ device: String, isReadOnly: Bool, _ subject: Subject, on point: MountPoint
     ) throws(Problem) -> Attempt {
         let flags = UInt(MS_NOSUID | MS_NODEV | (isReadOnly ? MS_RDONLY : 0))
-        var failure = IOFailure("mount", path: subject.name, code: EINVAL)
-        for attempt in attempts {
-            let result = Glibc.mount(
-                device, point.target, kind.rawValue, flags, attempt.options)
-            if result == 0 { return attempt }
-            failure.code = errno
+        let (attempt, code) = firstSuccess { options in
+            let result = Glibc.mount(device, point.target, kind.rawValue, flags, options)
+            return result == 0 ? 0 : errno
         }
-        throw problem(failure, device, subject)
+        if let attempt { return attempt }
+        throw problem(IOFailure("mount", path: subject.name, code: code), device, subject)
+    }
+
+    /// What other options may mend: a log that cannot be replayed.
+    private static let mendable = [EROFS, EIO, EINVAL]
+
+    /// Tries one after the other.
+    ///
+    /// - Parameter mount: gets options; its result is an errno, or 0.
+    /// - Returns: what has succeeded, or nil and the first errno, which tells most.
+    func firstSuccess(_ mount: (String) -> Int32) -> (attempt: Attempt?, code: Int32) {
+        var first: Int32?
+        for attempt in attempts {
+            let code = mount(attempt.options)
+            if code == 0 { return (attempt, 0) }
+            first = first ?? code
+            guard Self.mendable.contains(code) else { break }
+        }
+        return (nil, first ?? EINVAL)
     }
 
     private func problem(
@@ -75,7 +96,7 @@ struct MountPlan {
             return Problem(
                 .missing, "this kernel does not know \(kind.rawValue), which \(subject.name) holds",
                 hint:
-                    "run `modprobe \(kind.rawValue)`, or write it to a file: \(.export(subject.snapshot))"
+                    "run `modprobe \(kind.rawValue)`, or write it to a file: \(subject.export)"
             )
         case EBUSY:
             return Problem(
@@ -84,7 +105,7 @@ struct MountPlan {
         default:
             return Problem(
                 .failed, "\(failure) (\(kind.rawValue))",
-                hint: "see `dmesg`; \(.export(subject.snapshot)) writes it to a file")
+                hint: "see `dmesg`; \(subject.export) writes it to a file")
         }
     }
 
@@ -130,7 +151,7 @@ struct MountPlan {
         }
         return Problem(
             .refused, "what \(subject.name) holds is not a filesystem that is known",
-            hint: "write it to a file: \(.export(subject.snapshot))")
+            hint: "write it to a file: \(subject.export)")
     }
 
     /// Of the superblock at 64 KiB: the filesystem's id, 32 bytes after its beginning.
@@ -149,17 +170,19 @@ struct MountPlan {
         guard Array(count) != [1, 0, 0, 0, 0, 0, 0, 0] else { return }
         throw Problem(
             .refused, "the Btrfs in \(subject.name) is one of several devices",
-            hint: "write it to a file: \(.export(subject.snapshot))")
+            hint: "write it to a file: \(subject.export)")
     }
 
     private static func twin(_ uuid: String, _ subject: Subject) -> Problem {
-        Problem(
+        let clone: Remedy =
+            subject.kept.map { .cloneOfClone($0) } ?? .cloneCreate(subject.snapshot)
+        return Problem(
             .refused,
             "a Btrfs with the UUID of that in \(subject.name), \(uuid), is mounted: Btrfs takes two devices "
                 + "with the same UUID for one, and may mix them up",
             hint:
-                "unmount the other one; or make a clone (\(.cloneCreate(subject.snapshot))), give it "
-                + "another UUID over NBD with `btrfstune -u`, and mount the clone")
+                "unmount the other one; or make a clone (\(clone)), give it "
+                + "another UUID with `btrfstune -u`, and mount the clone")
     }
 }
 
@@ -179,7 +202,7 @@ extension FilesystemKind {
         }
         return Problem(
             .refused, "\(subject.name) holds no filesystem, but \(rawValue)",
-            hint: "write it to a file: \(.export(subject.snapshot)); " + way)
+            hint: "write it to a file: \(subject.export); " + way)
     }
 
     /// - Parameter head: the first bytes of an ext4.

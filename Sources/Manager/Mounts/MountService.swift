@@ -133,12 +133,17 @@ package struct MountService {
     ///
     /// - Throws: `refused` while it is in use, `notFound` when no snapshot is mounted there.
     package func unmount(_ folder: String) throws -> MountReport {
+        try unmount(folder, .usual)
+    }
+
+    /// - Parameter patience: with another command that mounts or unmounts.
+    func unmount(_ folder: String, _ patience: ImageMounts.Patience) throws -> MountReport {
         // Of one whose server has gone nothing can be read.
         let path = try Paths.absolute(folder)
-        if let record = try ImageMounts(context).unmount(path) {
+        if let record = try ImageMounts(context).unmount(path, patience) {
             return MountReport(record, state: .unmounted)
         }
-        if let record = try TreeMounts(context).unmount(path) {
+        if let record = try TreeMounts(context).unmount(path, patience) {
             return record.report(.unmounted)
         }
         return try DeviceMounts(context: context).unmount(try Self.existingFolder(path))

@@ -25,7 +25,9 @@ struct ProgramMount {
             throw Problem(
                 .refused,
                 "\(record.what) holds \(plan.kind.rawValue), which root alone can mount",
-                hint: "run the command as root, or write it to a file: \(.export(record.snapshot))")
+                hint:
+                    "run the command as root, or write it to a file: \(record.target.subject.export)"
+            )
         }
         let options =
             [record.isReadOnly ? "ro,norecovery" : "rw", "fakeroot"]

@@ -118,9 +118,11 @@ struct TreeMounts {
     /// Ends what is mounted on a folder; nil when it is none of these mounts.
     ///
     /// - Parameter path: absolute and without links.
-    func unmount(_ path: String) throws -> TreeRecord? {
+    func unmount(
+        _ path: String, _ patience: ImageMounts.Patience = .usual
+    ) throws -> TreeRecord? {
         guard folder.mayHoldMounts else { return nil }
-        return try ImageMounts(context).locked {
+        return try ImageMounts(context).locked(patience) {
             let records = try folder.records(TreeRecord.self).filter { $0.folder == path }
             guard let record = records.max(by: { $0.mountedAt < $1.mountedAt }) else { return nil }
             try end(record, isForced: !isRunning(record))

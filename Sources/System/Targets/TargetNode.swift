@@ -1,3 +1,4 @@
+internal import CSystem
 internal import Glibc
 
 /// What has just been made in a ``TargetFolder`` and has no content to be opened for: a symbolic link, a FIFO,
@@ -43,8 +44,11 @@ package final class TargetNode {
         guard asked.isMet(by: status) else { throw .replaced(path) }
     }
 
-    /// Gives it its owner, its permissions, unless it is a link, and its times. Attributes are left out.
-    package func apply(_ metadata: NodeMetadata) throws(IOFailure) {
+    /// Gives it its owner, its permissions, unless it is a link, its attributes and its times.
+    ///
+    /// - Returns: the attributes that it could not be given, with the errors.
+    @discardableResult
+    package func apply(_ metadata: NodeMetadata) throws(IOFailure) -> [String: Int32] {
         // What a descriptor of this kind is for goes by this name alone, which leads to nothing else.
         let name = "/proc/self/fd/\(descriptor.number)"
         if let owner = metadata.owner {
@@ -55,10 +59,18 @@ package final class TargetNode {
         guard isLink || chmod(name, metadata.permissions) == 0 else {
             throw .last("set the permissions of", path: path)
         }
+        var refused: [String: Int32] = [:]
+        for attribute in metadata.attributes {
+            let result = attribute.value.withUnsafeBytes {
+                snapmgr_set_path_attribute(name, attribute.name, $0.baseAddress, $0.count)
+            }
+            if result != 0 { refused[attribute.name] = errno }
+        }
         var times = metadata.times
         guard utimensat(AT_FDCWD, name, &times, 0) == 0 else {
             throw .last("set the times of", path: path)
         }
+        return refused
     }
 }
 

@@ -103,6 +103,18 @@ struct PartitionTableTests {
         #expect(try PartitionTable(disk) == nil)
     }
 
+    @Test(
+        "An old filesystem's signature farther in does not hide the partitions, a boot sector's does"
+    )
+    func oldSignature() throws {
+        let disk = Disk(sectors: 1000)
+        disk.setEntry(0, 0, type: 0x83, start: 10, count: 20)
+        disk.set(1080, [0x53, 0xEF])
+        #expect(sectors(try PartitionTable.ofDisk(disk)) == [1: 10..<30])
+        disk.set(3, Array("NTFS    ".utf8))
+        #expect(try PartitionTable.ofDisk(disk) == nil)
+    }
+
     @Test("What has no signature has no partitions")
     func none() throws {
         let disk = Disk(sectors: 10)

@@ -35,6 +35,20 @@ import Testing
         #expect(options == [isClone ? ["errors=remount-ro"] : ["noload", "errors=continue"]])
     }
 
+    @Test("the first failure is told, and other options are tried only where they may help")
+    func failures() throws {
+        let plan = try plan([0: Array("XFSB".utf8)])
+        let cases: [(codes: [Int32], tries: Int, told: Int32)] = [
+            ([EROFS, EINVAL], 2, EROFS), ([EBUSY, 0], 1, EBUSY), ([EINVAL, 0], 2, 0), ([0], 1, 0),
+        ]
+        for (codes, tries, told) in cases {
+            var left = codes[...]
+            let (attempt, code) = plan.firstSuccess { _ in left.popFirst() ?? ENOSYS }
+            #expect(code == told && (attempt != nil) == (told == 0))
+            #expect(codes.count - left.count == tries)
+        }
+    }
+
     @Test("a Btrfs of several devices is refused, of which the kernel would look for the others")
     func devices() throws {
         let magic = (0x10040, Array("_BHRfS_M".utf8))
