@@ -3,16 +3,57 @@
  *     cc -o participant participant.c -lsystemd
  *     ./participant VOLUME...          none for all volumes
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-bus.h>
 
-static uint64_t frozen;
+/* Nobody is to be at rest for longer, in microseconds. */
+#define CEILING (10 * 1000000ull)
+/* Several snapshots may be under way: it writes again when all of them have let it go. */
+#define ROUNDS 64
+
+static struct { uint64_t cookie, until; } frozen[ROUNDS];
+
+static uint64_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* The place of a cookie, or of none for 0; -1 when there is none. */
+static int find(uint64_t cookie)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        if (frozen[i].cookie == cookie)
+            return i;
+    return -1;
+}
+
+/* Gives up what is at rest for too long, or all; returns when to look again, in microseconds. */
+static uint64_t give_up(int all)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        if (!frozen[i].cookie)
+            continue;
+        if (all || frozen[i].until <= now()) {
+            puts("thaw by itself");
+            frozen[i].cookie = 0;
+        } else if (frozen[i].until < next)
+            next = frozen[i].until;
+    }
+    return next;
+}
 
 static int prepare(sd_bus_message *call, void *data, sd_bus_error *error)
 {
@@ -24,29 +65,37 @@ static int prepare(sd_bus_message *call, void *data, sd_bus_error *error)
 
 static int freeze(sd_bus_message *call, void *data, sd_bus_error *error)
 {
+    uint64_t cookie;
     uint32_t milliseconds;
-    int result = sd_bus_message_read(call, "tu", &frozen, &milliseconds);
+    int place, result = sd_bus_message_read(call, "tu", &cookie, &milliseconds);
 
     (void)data, (void)error;
     if (result < 0)
         return result;
-    /* Write nothing from here on; and whatever happens, write again when the time has passed. */
+    place = find(0);
+    if (place < 0)
+        return -EBUSY;
+    /* Write nothing from here on, and answer within so many milliseconds; whatever happens, write again when the
+     * ceiling has passed. */
+    frozen[place].cookie = cookie;
+    frozen[place].until = now() + CEILING;
     puts("freeze");
-    return sd_bus_reply_method_return(call, "t", frozen);
+    return sd_bus_reply_method_return(call, "t", cookie);
 }
 
 static int thaw(sd_bus_message *call, void *data, sd_bus_error *error)
 {
     uint64_t cookie;
-    int success, stayed, result = sd_bus_message_read(call, "tb", &cookie, &success);
+    int success, place, result = sd_bus_message_read(call, "tb", &cookie, &success);
 
     (void)data, (void)error;
     if (result < 0)
         return result;
-    stayed = frozen == cookie;
-    frozen = 0;
+    place = cookie ? find(cookie) : -1;
+    if (place >= 0)
+        frozen[place].cookie = 0;
     printf("thaw %s\n", success ? "True" : "False");
-    return sd_bus_reply_method_return(call, "b", stayed);
+    return sd_bus_reply_method_return(call, "b", place >= 0);
 }
 
 static int prepare_revert(sd_bus_message *call, void *data, sd_bus_error *error)
@@ -124,6 +173,7 @@ int main(int count, char **arguments)
     puts("registered");
     for (;;) {
         struct pollfd polled[2];
+        uint64_t next, present;
 
         while ((result = sd_bus_process(bus, NULL)) > 0)
             ;
@@ -131,13 +181,14 @@ int main(int count, char **arguments)
             break;
         polled[0] = (struct pollfd){sd_bus_get_fd(bus), (short)sd_bus_get_events(bus), 0};
         polled[1] = (struct pollfd){lock, 0, 0};
-        poll(polled, 2, -1);
+        next = give_up(0);
+        present = now();
+        poll(polled, 2, next == UINT64_MAX ? -1 : next <= present ? 0 : (int)((next - present) / 1000) + 1);
         /* The service has gone: nobody else will say that it is to go on. */
         if (polled[1].revents & POLLHUP)
             break;
     }
-    if (frozen)
-        puts("thaw by itself");
+    give_up(1);
     close(lock);
     sd_bus_unref(bus);
     return 0;

@@ -18,6 +18,8 @@ SERVICE = "org.snapmgr1"
 PATH = "/org/snapmgr1"
 INTERFACE = "org.snapmgr1.Participant"
 OWN_PATH = "/participant"
+# Nobody is to be at rest for longer.
+CEILING_MS = 10000
 
 
 class Participant(dbus.service.Object):
@@ -25,7 +27,8 @@ class Participant(dbus.service.Object):
 
     def __init__(self, bus):
         super().__init__(bus, OWN_PATH)
-        self.frozen = None
+        # Several snapshots may be under way: it writes again when all of them have let it go.
+        self.frozen = set()
 
     @dbus.service.method(INTERFACE, in_signature="tas", out_signature="sus")
     def Prepare(self, cookie, volumes):
@@ -35,17 +38,17 @@ class Participant(dbus.service.Object):
 
     @dbus.service.method(INTERFACE, in_signature="tu", out_signature="t")
     def Freeze(self, cookie, milliseconds):
-        """Write nothing any more. Whatever happens, write again when so many milliseconds have passed."""
-        self.frozen = cookie
-        GLib.timeout_add(milliseconds + 10000, self.give_up, cookie)
+        """Write nothing any more, and answer within so many milliseconds. Whatever happens, write again after 10 s."""
+        self.frozen.add(cookie)
+        GLib.timeout_add(CEILING_MS, self.give_up, cookie)
         print("freeze", cookie, flush=True)
         return cookie
 
     @dbus.service.method(INTERFACE, in_signature="tb", out_signature="b")
     def Thaw(self, cookie, success):
         """Write again, and say whether nothing was written meanwhile."""
-        stayed = self.frozen == cookie
-        self.frozen = None
+        stayed = cookie in self.frozen
+        self.frozen.discard(cookie)
         print("thaw", cookie, bool(success), flush=True)
         return stayed
 
@@ -62,9 +65,10 @@ class Participant(dbus.service.Object):
 
     def give_up(self, cookie=None):
         """The service has gone, or has forgotten this: do not wait for it."""
-        if self.frozen is not None and cookie in (None, self.frozen):
-            print("thaw by itself", self.frozen, flush=True)
-            self.frozen = None
+        given_up = set(self.frozen) if cookie is None else self.frozen & {cookie}
+        for one in given_up:
+            print("thaw by itself", one, flush=True)
+        self.frozen -= given_up
         return False
 
 

@@ -14,9 +14,15 @@ struct BusEvents {
 
     func run(until isStopped: () -> Bool) {
         let events = parts.options.manager.events
-        var last = (try? events.latest(1))?.last?.id ?? 0
+        var known: Int64?
         while !isStopped() {
-            BackgroundThread.sleep(milliseconds: Self.pauseMilliseconds)
+            defer { BackgroundThread.sleep(milliseconds: Self.pauseMilliseconds) }
+            // What was logged before is no news, also when it cannot be read at first.
+            guard var last = known else {
+                known = (try? events.latest(1)).map { $0.last?.id ?? 0 }
+                continue
+            }
+            defer { known = last }
             // A catalog that cannot be read now may be read the next time.
             for event in (try? events.after(last, limit: Self.countAtOnce)) ?? [] {
                 last = event.id

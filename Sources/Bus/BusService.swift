@@ -49,7 +49,9 @@ package final class BusService: Sendable {
 
     /// Before the bus is looked for again, in milliseconds.
     private static let retryMilliseconds = 5_000
-    /// How long jobs may take to end, in milliseconds.
+    /// How long jobs may take to end, hooks that undo included, in milliseconds. The unit's TimeoutStopSec is longer.
+    private static let jobsEndMilliseconds = 60_000
+    /// How long the thread of the bus may take to end, in milliseconds.
     private static let endMilliseconds = 500
 
     private init(
@@ -73,11 +75,14 @@ package final class BusService: Sendable {
             options: options, queue: queue, participants: participants,
             jobs: BusJobs(options, queue))
         let service = BusService(parts, watchdog, server)
-        try doing { () throws(IOFailure) in
+        do throws(IOFailure) {
             _ = try BackgroundThread.startIfPossible(name: "snapmgr-bus") { service.run() }
             _ = try BackgroundThread.startIfPossible(name: "snapmgr-events") {
                 BusEvents(parts).run { service.isStopping }
             }
+        } catch {
+            service.stop()
+            throw Problem(error)
         }
         return service
     }
@@ -115,8 +120,9 @@ package final class BusService: Sendable {
 
     /// Ends jobs and rounds: nobody stays frozen.
     package func stop() {
-        parts.jobs.stop(milliseconds: Self.endMilliseconds)
+        parts.jobs.requestEnd()
         server.stop()
+        parts.jobs.waitForEnd(milliseconds: Self.jobsEndMilliseconds)
         state.change { $0.isStopping = true }
         parts.queue.wake()
         _ = state.wait(milliseconds: Self.endMilliseconds) { $0.hasEnded ? true : nil }

@@ -99,6 +99,8 @@ final class BusSession {
     private func forgetOwner(_ signal: BusMessage) {
         guard let name = signal.values()?.first?.text else { return }
         for id in service.participants.ids(of: name) { unlock(id) }
+        // Nor does he hear what comes of his calls.
+        calls = calls.filter { $0.value.sender != name }
     }
 }
 

@@ -273,16 +273,24 @@ extension MonitorMetrics {
         gauge(
             "snapmgr_mirror_state", "1 for the state that the mirror is in.",
             reading.volumes.flatMap { volume in
-                volume.mirrors.flatMap { mirror in
-                    MirrorCondition.allCases.map { state in
-                        Self.sample(
-                            [
-                                ("mirror", mirror.name), ("volume", volume.name),
-                                ("state", state.rawValue),
-                            ], .integer(mirror.condition == state ? 1 : 0))
-                    }
-                }
-            })
+                volume.mirrors.flatMap { states(of: $0.name, volume.name, $0.condition) }
+            } + lostMirrors.flatMap { states(of: $0.name, $0.volume, .orphaned) })
+    }
+
+    /// Those that no volume has among its own.
+    private var lostMirrors: [OrphanedMirror] {
+        let known = Set(reading.volumes.flatMap { $0.mirrors.map(\.name) })
+        return reading.orphans.filter { !known.contains($0.name) }
+    }
+
+    private func states(
+        of mirror: String, _ volume: String, _ condition: MirrorCondition
+    ) -> [MetricFamily.Sample] {
+        MirrorCondition.allCases.map { state in
+            Self.sample(
+                [("mirror", mirror), ("volume", volume), ("state", state.rawValue)],
+                .integer(condition == state ? 1 : 0))
+        }
     }
 
     private func eachMirror(

@@ -73,7 +73,12 @@ package enum ParticipantLimits {
     /// What an answer may take beyond its time until it is given up here too, in milliseconds.
     package static let graceMilliseconds = 250
 
-    package static let count = 512
+    /// All are asked at once, and a bus keeps at most 128 calls of one connection that are not answered yet: some are
+    /// left for polkit, and for those who never answer.
+    package static let count = 100
+    /// How many calls in a row one may leave without an answer, and all together, until it is not asked any more.
+    package static let silences = 3
+    package static let silencesOfAll = 12
     package static let nameBytes = 200
     package static let reasonScalars = 500
     package static let volumeCount = 256

@@ -21,8 +21,10 @@ package enum ParticipantAnswer: Hashable, Sendable {
     case veto(String)
     /// It wants to be asked again, in so many milliseconds.
     case retry(milliseconds: Int, String)
-    /// It has not answered, or nothing that can be understood.
+    /// It has failed, has gone, or has answered nothing that can be understood.
     case failed(String)
+    /// No answer came from it: it may not even have been asked.
+    case silent(String)
 
     /// Why it is not a yes; nil when it is one.
     package var reason: String? {
@@ -30,7 +32,7 @@ package enum ParticipantAnswer: Hashable, Sendable {
         case .yes: nil
         case .veto(let reason): "it refused: \(reason)"
         case .retry(_, let reason): "it was not ready: \(reason)"
-        case .failed(let reason): reason
+        case .failed(let reason), .silent(let reason): reason
         }
     }
 }
@@ -57,12 +59,13 @@ package protocol ParticipantCaller: Sendable {
         _ id: Int64, _ call: ParticipantCall, cookie: Int64, milliseconds: Int,
         _ answered: @escaping @Sendable (ParticipantAnswer) -> Void)
 
-    /// Has somebody else thaw them in so many milliseconds, unless ``settled(_:)`` comes before.
+    /// Has somebody else thaw them in so many milliseconds, unless ``settled(_:)`` comes before. For the same cookie,
+    /// the latest counts.
     ///
     /// - Throws: when there is nobody else: then nothing must be frozen.
     func owe(_ cookie: Int64, _ ids: [Int64], milliseconds: Int) throws(Problem)
 
-    /// All were told to go on.
+    /// All have answered that they were told to go on, or are gone.
     func settled(_ cookie: Int64)
 
     /// Tells everybody who listens, and never waits.

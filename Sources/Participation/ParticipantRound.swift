@@ -21,6 +21,8 @@ package final class ParticipantRound {
     private struct Member {
         let participant: Participant
         var outcome: ParticipantOutcome
+        /// Whether it was told to prepare.
+        var isTold = true
         /// Whether it was told to come to rest.
         var isFrozen = false
 
@@ -89,6 +91,7 @@ package final class ParticipantRound {
     package func freeze() -> [ParticipantOutcome] {
         guard kind == .snapshot, isPrepared, !isFrozen else { return outcomes }
         loseThoseThatWent()
+        addThoseThatCame()
         let chosen = members.filter(\.isFine).map(\.participant)
         guard !chosen.isEmpty else { return outcomes }
         do throws(Problem) {
@@ -119,9 +122,9 @@ package final class ParticipantRound {
         let isLate = ceiling?.hasPassed == true
         loseThoseThatWent()
         let answers = ask(
-            members.map(\.participant), { _ in .thaw(succeeded: succeeded) },
+            members.filter(\.isTold).map(\.participant), { _ in .thaw(succeeded: succeeded) },
             milliseconds: { _ in ParticipantLimits.thawMilliseconds })
-        if isFrozen { caller.settled(cookie) }
+        if isFrozen { settle(answers) }
         (isPrepared, isFrozen, ceiling) = (false, false, nil)
         take(answers)
         // Also who went just now may have gone before it was thawed.
@@ -138,6 +141,18 @@ package final class ParticipantRound {
         }
         announce(isActive: false)
         return outcomes
+    }
+
+    /// Who is not known to have heard of it is told again, by the watchdog, which waits for no answer.
+    private func settle(_ answers: [Int64: ParticipantAnswer]) {
+        let left = members.filter(\.isFrozen).map(\.participant.id).filter { id in
+            guard case .silent? = answers[id] else { return false }
+            return registry.contains(id)
+        }
+        guard !left.isEmpty else { return caller.settled(cookie) }
+        // What fails leaves it with all of them, which is as good.
+        try? caller.owe(
+            cookie, left, milliseconds: ParticipantLimits.watchdogMarginMilliseconds)
     }
 
     // MARK: After
@@ -191,6 +206,19 @@ extension ParticipantRound {
         }
     }
 
+    /// Who registered when it had begun writes, too, and cannot come to rest any more.
+    private func addThoseThatCame() {
+        let known = Set(members.map(\.participant.id))
+        for participant in registry.all
+        where participant.isConcerned(by: kind, of: volumes) && !known.contains(participant.id) {
+            var member = Member(
+                participant: participant, outcome: ParticipantOutcome(id: participant.id))
+            member.isTold = false
+            member.take(.failed("it came too late"))
+            members.append(member)
+        }
+    }
+
     private func ask(
         _ asked: [Participant], _ call: (Participant) -> ParticipantCall,
         milliseconds: (Participant) -> Int
@@ -231,7 +259,7 @@ extension ParticipantRound {
         let given = answers.withLock { $0 }
         return asked.reduce(into: [:]) {
             $0[$1.id] =
-                given[$1.id] ?? .failed("it did not answer within \(milliseconds($1)) ms")
+                given[$1.id] ?? .silent("it did not answer within \(milliseconds($1)) ms")
         }
     }
 }

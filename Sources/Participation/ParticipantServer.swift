@@ -133,7 +133,10 @@ private final class RoundConnection {
     private func answer(_ line: [UInt8]) -> Bool {
         let reply: RoundReply
         do {
-            reply = try perform(try LineCodec.decode(RoundRequest.self, line))
+            let request = try LineCodec.decode(RoundRequest.self, line)
+            var answer = try perform(request)
+            answer.step = request.step
+            reply = answer
         } catch let problem as Problem {
             reply = RoundReply(problem: problem)
         } catch {
@@ -150,7 +153,8 @@ private final class RoundConnection {
         }
         guard request.step != .begin else { return begin(request) }
         guard let round else { throw Problem(.failed, "nothing was begun") }
-        return RoundReply(outcomes: perform(request, in: round))
+        let outcomes = perform(request, in: round)
+        return RoundReply(participants: round.participants, outcomes: outcomes)
     }
 
     private func begin(_ request: RoundRequest) -> RoundReply {

@@ -33,6 +33,9 @@ package struct RoundRequest: Hashable, Sendable, Codable {
 
 /// What the service answers.
 package struct RoundReply: Hashable, Sendable, Codable {
+    /// What it answers; nil when that was not understood.
+    package var step: RoundRequest.Step?
+    /// To begin with, and whenever more are known since.
     package var participants: [Participant]?
     package var outcomes: [ParticipantOutcome]?
     package var problem: Problem?

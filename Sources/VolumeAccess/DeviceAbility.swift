@@ -34,8 +34,9 @@ package protocol DeviceAbility: Sendable {
 
     func keeper(of place: VolumePlace) -> any RoomKeeper
 
+    /// - Returns: nil when the kernel has no device-mapper, or none for this user: there is nothing to watch.
     /// - Throws: when the kernel's devices cannot be watched.
-    func events() throws(Problem) -> any DeviceEventSource
+    func events() throws(Problem) -> (any DeviceEventSource)?
 }
 
 /// What a device of a volume's is.

@@ -88,13 +88,15 @@ def main(path, count, behaviour, *volumes):
     dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
     log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     actors = []
+    # Only who does not answer is to cost little time: others may be slow on a busy machine.
+    freeze = 1000 if behaviour in ("hang", "late") else 5000
     for number in range(int(count)):
         bus = dbus.bus.BusConnection(os.environ["DBUS_SYSTEM_BUS_ADDRESS"])
         actor = Actor(bus, number, behaviour, log)
         manager = dbus.Interface(bus.get_object("org.snapmgr1", "/org/snapmgr1"), "org.snapmgr1.Manager")
         _, lock = manager.RegisterParticipant(
             f"actor {number}", behaviour, dbus.Array(volumes, signature="s"), "all", dbus.ObjectPath("/actor"),
-            dbus.Dictionary({"prepare_ms": dbus.UInt32(3000), "freeze_ms": dbus.UInt32(1000)}, signature="sv"))
+            dbus.Dictionary({"prepare_ms": dbus.UInt32(3000), "freeze_ms": dbus.UInt32(freeze)}, signature="sv"))
         actor.lock = lock.take()
         GLib.io_add_watch(actor.lock, GLib.PRIORITY_DEFAULT, GLib.IOCondition.HUP, actor.closed)
         actors.append(actor)

@@ -125,6 +125,7 @@ import Testing
                 name: "off", condition: .split, lagSeconds: 7, lagBytes: nil, failureCount: 2,
                 lastSuccessAt: Sample.ago(60))
         ]
+        reading.orphans = ["off", "lost"].map { OrphanedMirror(name: $0, volume: "gone") }
         let text = MonitorMetrics(reading, .shell).text
         try ExpositionValidator.validate(text)
         let samples = text.split(separator: "\n").filter {
@@ -134,8 +135,12 @@ import Testing
             "snapmgr_mirror_state{mirror=\"off\",volume=\"data\",state=\"\($0.rawValue)\"} "
                 + ($0 == .split ? "1" : "0")
         }
+        let lost = MirrorCondition.allCases.map {
+            "snapmgr_mirror_state{mirror=\"lost\",volume=\"gone\",state=\"\($0.rawValue)\"} "
+                + ($0 == .orphaned ? "1" : "0")
+        }
         let expected =
-            states + [
+            states + lost + [
                 "snapmgr_mirror_split_brain{volume=\"data\"} 1",
                 "snapmgr_volume_generation{volume=\"data\"} 3",
                 "snapmgr_mirror_lag_seconds{mirror=\"off\",volume=\"data\"} 7",

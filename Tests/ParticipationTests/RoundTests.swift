@@ -147,6 +147,36 @@ import Testing
         #expect(reason(round.thaw(succeeded: true), id) == "it went away")
     }
 
+    @Test("who registers after the beginning is not asked, and cannot be relied upon")
+    func newcomer() throws {
+        let first = try join("first")
+        let round = round()
+        _ = round.prepare()
+        let (late, far) = (try join("late"), try join("far", scope: ["b"]))
+        let outcomes = round.freeze()
+        #expect(reason(outcomes, late) == "it came too late")
+        #expect(outcomes.map(\.id) == [first, late])
+        #expect(round.participants.map(\.id) == [first, late])
+        #expect(reason(round.thaw(succeeded: true), first) == nil)
+        #expect(!caller.log.contains { $0.hasSuffix(" \(late)") || $0.hasSuffix(" \(far)") })
+    }
+
+    @Test("who does not answer that it goes on is left to the watchdog, and nobody else is")
+    func unanswered() throws {
+        let (mute, fine) = (try join("mute"), try join("fine"))
+        caller.behave(mute) { call in
+            if case .thaw = call { .silent("it was not delivered") } else { .yes }
+        }
+        let round = round()
+        _ = round.prepare()
+        _ = round.freeze()
+        let outcomes = round.thaw(succeeded: true)
+        #expect(reason(outcomes, mute) == "it was not delivered")
+        #expect(reason(outcomes, fine) == nil)
+        #expect(caller.debts == [7])
+        #expect(caller.log.filter { $0.hasPrefix("owe") } == ["owe 2", "owe 1"])
+    }
+
     @Test("who was not at rest all the while is not believed")
     func thawedEarly() throws {
         let id = try join("one")

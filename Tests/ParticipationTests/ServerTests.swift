@@ -72,6 +72,26 @@ import Testing
         #expect(reason == "it was to be at rest for longer than it may be")
     }
 
+    @Test("a command that is to end does not wait for programs, and asks nothing more")
+    func interrupted() throws {
+        let id = try registry.add(
+            Participant(id: 0, who: "slow", prepareMilliseconds: 5_000, freezeMilliseconds: 200)
+        ).id
+        caller.behave(id) { call in if case .prepare = call { nil } else { .yes } }
+        let isDue = Monitored(false)
+        let client = try #require(
+            try ParticipantClient.connect(folder: folder) {
+                isDue.withLock { $0 } ? Problem(.interrupted, "interrupted") : nil
+            })
+        _ = try client.begin(.snapshot, volumes: ["a"])
+        isDue.withLock { $0 = true }
+        let start = SystemClock().monotonicNanoseconds()
+        #expect(throws: Problem.self) { try client.prepare() }
+        #expect(SystemClock().monotonicNanoseconds() - start < 5_000_000_000)
+        let error = #expect(throws: Problem.self) { try client.thaw(succeeded: true) }
+        #expect(error?.code == .interrupted)
+    }
+
     @Test("without a service there are no participants")
     func nobody() throws {
         #expect(try ParticipantClient.connect(folder: folder + "/none") == nil)

@@ -17,6 +17,7 @@ final class BusJobs: Sendable {
         var lastNumber: Int64 = 0
         /// Quick ones that go on.
         var lookUps = 0
+        var isStopping = false
     }
 
     private static let runningMaximum = 32
@@ -38,6 +39,7 @@ final class BusJobs: Sendable {
         let cancellation = Cancellation()
         let job = try state.withLock { state throws(BusError) -> BusJob in
             Self.forgetOld(&state)
+            guard !state.isStopping else { throw BusError(BusError.failed, "the service ends") }
             guard state.jobs.values.count(where: { $0.result == nil }) < Self.runningMaximum else {
                 throw BusError(BusError.limitsExceeded, "too many jobs go on")
             }
@@ -111,9 +113,12 @@ final class BusJobs: Sendable {
 
     func job(at path: String) -> BusJob? { all.first { $0.path == path } }
 
-    /// Has a call answered when a job ends; its result when it has ended.
+    /// Has a call answered when a job ends; its result when it has ended, an error when it is forgotten already.
     func wait(_ number: Int64, _ call: Int64) -> Result<BusValue, BusError>? {
         state.withLock { state in
+            guard state.jobs[number] != nil else {
+                return .failure(BusError(BusError.unknownObject, "the job is forgotten"))
+            }
             guard let result = state.jobs[number]?.result else {
                 state.jobs[number]?.waiting.append(call)
                 return nil
@@ -122,9 +127,14 @@ final class BusJobs: Sendable {
         }
     }
 
-    /// Asks all jobs to end, and waits for that for a while.
-    func stop(milliseconds: Int) {
+    /// Asks all jobs to end; none begins any more.
+    func requestEnd() {
+        state.withLock { $0.isStopping = true }
         for job in all { job.cancellation.request() }
+    }
+
+    /// Returns when all have ended, or after so many milliseconds.
+    func waitForEnd(milliseconds: Int) {
         _ = state.wait(milliseconds: milliseconds) { state in
             state.jobs.values.allSatisfy { $0.result != nil } ? true : nil
         }

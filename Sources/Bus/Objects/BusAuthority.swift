@@ -14,6 +14,9 @@ enum BusAction: String, CaseIterable, Sendable {
 /// later. Used by the thread of the bus.
 final class BusAuthority {
     private unowned let session: BusSession
+    /// Whose calls polkit is asked about, by the numbers of the questions.
+    private var pending: [Int64: String] = [:]
+    private var lastQuestion: Int64 = 0
 
     private static let bus = BusConnection.Target(
         destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus",
@@ -25,6 +28,9 @@ final class BusAuthority {
     /// For somebody who is asked for a password.
     private static let interactiveMilliseconds = 120_000
     private static let allowInteraction: UInt32 = 1
+    /// A bus keeps few calls of one connection that are not answered yet, and participants need them.
+    private static let pendingMaximum = 16
+    private static let pendingOfOneMaximum = 4
     private static let absent = [
         BusError.serviceUnknown, BusError.nameHasNoOwner,
         "org.freedesktop.DBus.Error.Spawn.ServiceNotFound",
@@ -55,6 +61,17 @@ final class BusAuthority {
         _ call: BusMessage, _ sender: String, _ action: BusAction, _ isInteractive: Bool,
         _ goOn: @escaping () -> Void
     ) {
+        // Nobody would hear what comes of it.
+        guard call.expectsReply else { return }
+        guard pending.count < Self.pendingMaximum,
+            pending.values.count(where: { $0 == sender }) < Self.pendingOfOneMaximum
+        else {
+            return session.connection.reply(
+                to: call, BusError(BusError.limitsExceeded, "too many authorizations are pending"))
+        }
+        lastQuestion = lastQuestion.addingClamped(1)
+        let question = lastQuestion
+        pending[question] = sender
         let subject = BusValue.structure([
             .string("system-bus-name"), .dictionary([("name", .string(sender))]),
         ])
@@ -62,9 +79,10 @@ final class BusAuthority {
             Self.polkit, "CheckAuthorization",
             [
                 subject, .string(action.name), .array(of: "{ss}", []),
-                .uint32(isInteractive ? Self.allowInteraction : 0), .string(""),
+                .uint32(isInteractive ? Self.allowInteraction : 0), .string(String(question)),
             ], milliseconds: isInteractive ? Self.interactiveMilliseconds : Self.milliseconds
         ) { [session] result in
+            session.authority.settle(question, result)
             switch result {
             case .success(let values) where values.first?.elements?.first?.flag == true: goOn()
             case .failure(let error) where !Self.absent.contains(error.name):
@@ -76,6 +94,14 @@ final class BusAuthority {
             case .success, .failure: session.connection.reply(to: call, Self.denied(action))
             }
         }
+    }
+
+    /// A question whose answer is not waited for any more is taken back, so that no dialog is left.
+    private func settle(_ question: Int64, _ result: Result<[BusValue], BusError>) {
+        pending[question] = nil
+        guard case .failure(let error) = result, error.isSilence else { return }
+        session.connection.tell(
+            Self.polkit, "CancelCheckAuthorization", [.string(String(question))])
     }
 
     private static func denied(_ action: BusAction) -> BusError {

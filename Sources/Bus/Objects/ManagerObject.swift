@@ -56,6 +56,8 @@ final class ManagerObject {
     }
 
     private static let listMaximum = 10_000
+    /// Of a participant's object: the watchdog is told of all of them in one line.
+    private static let pathBytes = 255
 
     private func hold(_ call: BusMessage) throws(BusError) {
         let arguments = try CallArguments(call, "ssa{sv}")
@@ -206,6 +208,9 @@ extension ManagerObject {
                     ?? Int64(ParticipantLimits.freezeMilliseconds)))
         try options.requireNoMore()
         let path = arguments.text(4)
+        guard path.utf8.count <= Self.pathBytes else {
+            throw .arguments("an object's path has \(Self.pathBytes) bytes at most")
+        }
         // Snapshots wait for it from then on.
         session.authority.authorize(call, .configure) { [self] _ in add(participant, path, call) }
     }
@@ -219,9 +224,12 @@ extension ManagerObject {
                 BusConnection.Target(
                     destination: sender, path: path, interface: BusInterface.participant))
             session.lock(id, ours)
-            session.connection.reply(
-                to: call,
-                [.uint64(UInt64(clamping: id)), .descriptor(theirs.descriptor.number)])
+            // The message has a duplicate of it when it is written.
+            withExtendedLifetime(theirs) {
+                session.connection.reply(
+                    to: call,
+                    [.uint64(UInt64(clamping: id)), .descriptor(theirs.descriptor.number)])
+            }
         } catch {
             session.connection.reply(to: call, BusError(Problem(error)))
         }

@@ -19,6 +19,16 @@ final class BusParticipants: ParticipantCaller {
         var targets: [Int64: BusConnection.Target] = [:]
         var waiting: [Int64: Waiting] = [:]
         var lastCall: Int64 = 0
+        /// How many calls in a row somebody has left without an answer: the bus goes on waiting for each of them.
+        var silences: [Int64: Int] = [:]
+
+        /// Whether nobody should be kept waiting, nor the bus, for one more answer that may never come.
+        func isMute(_ id: Int64) -> Bool {
+            guard let count = silences[id] else { return false }
+            return count >= ParticipantLimits.silences
+                || silences.values.reduce(0, { $0.addingClamped($1) })
+                    >= ParticipantLimits.silencesOfAll
+        }
     }
 
     init(_ queue: BusQueue, _ watchdog: BusWatchdog) {
@@ -38,6 +48,7 @@ final class BusParticipants: ParticipantCaller {
         registry.remove(id)
         let lost = state.withLock { state in
             state.targets[id] = nil
+            state.silences[id] = nil
             let lost = state.waiting.filter { $0.value.id == id }
             for number in lost.keys { state.waiting[number] = nil }
             return lost.values.map(\.answered)
@@ -60,6 +71,9 @@ final class BusParticipants: ParticipantCaller {
         _ id: Int64, _ call: ParticipantCall, cookie: Int64, milliseconds: Int,
         _ answered: @escaping @Sendable (ParticipantAnswer) -> Void
     ) {
+        guard !isMute(id, call, cookie: cookie) else {
+            return answered(.failed("it has not answered the last times"))
+        }
         let place = state.withLock { state -> (BusConnection.Target, Int64)? in
             guard let target = state.targets[id] else { return nil }
             state.lastCall = state.lastCall.addingClamped(1)
@@ -78,8 +92,31 @@ final class BusParticipants: ParticipantCaller {
     }
 
     private func finish(_ number: Int64, _ answer: ParticipantAnswer) {
-        let waiting = state.withLock { $0.waiting.removeValue(forKey: number) }
+        let waiting = state.withLock { state -> Waiting? in
+            guard let waiting = state.waiting.removeValue(forKey: number) else { return nil }
+            if case .silent = answer {
+                state.silences[waiting.id] = (state.silences[waiting.id] ?? 0).addingClamped(1)
+            } else {
+                state.silences[waiting.id] = nil
+            }
+            return waiting
+        }
         waiting?.answered(answer)
+    }
+
+    /// Whether it is not asked, and not waited for. That it is to go on, it is told in any case.
+    private func isMute(_ id: Int64, _ call: ParticipantCall, cookie: Int64) -> Bool {
+        let (isMute, owes, target) = state.withLock { state in
+            (state.isMute(id), state.silences[id] != nil, state.targets[id])
+        }
+        switch call {
+        case .prepare, .freeze, .prepareRevert: return isMute
+        case .thaw, .reverted:
+            guard owes, let target else { return false }
+            let message = ParticipantMessage(call, cookie: cookie)
+            queue.post { $0.connection.tell(target, message.member, message.values) }
+            return true
+        }
     }
 
     func owe(_ cookie: Int64, _ ids: [Int64], milliseconds: Int) throws(Problem) {

@@ -11,9 +11,6 @@ struct ParticipantMessage: Sendable {
 
     /// The name of an error by which it refuses.
     static let veto = "org.snapmgr1.Error.Veto"
-    private static let noReply = [
-        "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Timeout",
-    ]
     private static let retryMilliseconds = 30_000
 
     init(_ call: ParticipantCall, cookie: Int64) {
@@ -39,8 +36,10 @@ struct ParticipantMessage: Sendable {
         switch result {
         case .success(let values): meaning(of: values)
         case .failure(let error) where error.name == Self.veto: .veto(error.message)
-        case .failure(let error) where Self.noReply.contains(error.name):
-            .failed("it did not answer \(member) within \(milliseconds) ms")
+        case .failure(let error) where error.isSilence:
+            .silent("it did not answer \(member) within \(milliseconds) ms")
+        case .failure(let error) where error.name == BusError.limitsExceeded:
+            .silent("\(member) was not delivered: \(error.message)")
         case .failure(let error): .failed("\(member) failed: \(error.message)")
         }
     }

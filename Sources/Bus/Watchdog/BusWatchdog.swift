@@ -10,12 +10,20 @@ final class BusWatchdog: Sendable {
     private let arguments: [String]
     private let state = Monitored(State(), .list)
 
+    private struct Debt {
+        var message: WatchdogMessage
+        /// When it is of no use any more: programs have gone on by themselves.
+        var until: Deadline
+    }
+
+    private static let keptMilliseconds = 60_000
+
     private struct State {
         var process: WatchedProcess?
         /// Counts the processes.
         var generation = 0
         /// What was said and not settled: the next process hears of it, too.
-        var debts: [Int64: WatchdogMessage] = [:]
+        var debts: [Int64: Debt] = [:]
 
         /// False when nobody listens.
         func send(_ message: WatchdogMessage) -> Bool { process?.send(message) ?? false }
@@ -36,7 +44,9 @@ final class BusWatchdog: Sendable {
         }
         let message = WatchdogMessage.owes(cookie, owed, milliseconds: milliseconds)
         let (isSent, generation) = state.withLock { state in
-            state.debts[cookie] = message
+            state.debts = state.debts.filter { !$0.value.until.hasPassed }
+            state.debts[cookie] = Debt(
+                message: message, until: Deadline(milliseconds: Self.keptMilliseconds))
             return (state.send(message), state.generation)
         }
         guard !isSent else { return }
@@ -66,7 +76,7 @@ final class BusWatchdog: Sendable {
             guard state.generation == generation else { return started }
             defer { state.process = started }
             state.generation = state.generation.addingClamped(1)
-            for debt in state.debts.values { _ = started.send(debt) }
+            for debt in state.debts.values { _ = started.send(debt.message) }
             return state.process
         }
         replaced?.end()

@@ -13,6 +13,9 @@ struct BusError: Error, Hashable, Sendable {
     static let limitsExceeded = "org.freedesktop.DBus.Error.LimitsExceeded"
     static let serviceUnknown = "org.freedesktop.DBus.Error.ServiceUnknown"
     static let nameHasNoOwner = "org.freedesktop.DBus.Error.NameHasNoOwner"
+    private static let silences = [
+        "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Timeout",
+    ]
     private static let beginning = "org.snapmgr1.Error."
 
     init(_ name: String, _ message: String) {
@@ -26,6 +29,9 @@ struct BusError: Error, Hashable, Sendable {
         name = Self.beginning + words.joined()
         message = problem.message
     }
+
+    /// Whether it only says that no answer came.
+    var isSilence: Bool { Self.silences.contains(name) }
 
     static func arguments(_ message: String) -> BusError { BusError(invalidArguments, message) }
 }

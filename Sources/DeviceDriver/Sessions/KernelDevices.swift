@@ -1,5 +1,6 @@
 internal import System
 internal import DeviceMapper
+internal import Glibc
 package import SnapshotModel
 internal import VolumeAccess
 
@@ -70,8 +71,16 @@ struct KernelDevices: DeviceAbility {
         DeviceRoomKeeper(place.record, storePath: place.storePath, mapper: mapper)
     }
 
-    func events() throws(Problem) -> any DeviceEventSource {
-        KernelEvents(try doing { () throws(IOFailure) in try DeviceEvents() })
+    func events() throws(Problem) -> (any DeviceEventSource)? {
+        do throws(IOFailure) {
+            return KernelEvents(try DeviceEvents())
+        } catch {
+            // A node may be there without the module; and who is not root has no devices in any case. Whatever else
+            // fails proves nothing.
+            let isAbsent = error.isAbsence || [ENODEV, ENXIO].contains(error.code)
+            guard isAbsent || error.code == EACCES && geteuid() != 0 else { throw Problem(error) }
+            return nil
+        }
     }
 }
 

@@ -34,7 +34,7 @@ package struct MirrorAcceptService {
     package func serve(
         _ request: MirrorAcceptRequest, input: PipeEnd, output: PipeEnd
     ) throws {
-        guard request.sources.allSatisfy(TextBounds.isUUID) else {
+        guard request.sources.allSatisfy(Self.isUUID) else {
             throw Problem(
                 .usage, "what --source names is no volume's UUID",
                 hint: "the other site's `volume show` tells it")
@@ -56,6 +56,16 @@ package struct MirrorAcceptService {
         }
     }
 
+    /// Whether people have written a volume's UUID whole: what is cut short would admit nobody, and say nothing of it.
+    private static func isUUID(_ text: String) -> Bool {
+        text.split(separator: "-", omittingEmptySubsequences: false).map(\.utf8.count) == [
+            8, 4, 4, 4, 12,
+        ]
+            && text.utf8.allSatisfy {
+                $0 == UInt8(ascii: "-") || ($0 < 128 && Character(Unicode.Scalar($0)).isHexDigit)
+            }
+    }
+
     private func greeting(
         _ channel: PeerChannel, _ request: MirrorAcceptRequest
     ) throws -> PeerGreeting {
@@ -74,7 +84,8 @@ package struct MirrorAcceptService {
                 .refused, "nothing may be mirrored into volume \(greeting.volume) here",
                 hint: "name it in the command of the key, in authorized_keys there")
         }
-        guard request.sources.isEmpty || request.sources.contains(greeting.source) else {
+        let sources = request.sources.map { $0.lowercased() }
+        guard sources.isEmpty || sources.contains(greeting.source.lowercased()) else {
             throw Problem(
                 .refused,
                 "volume \(greeting.sourceName), \(greeting.source), may not be mirrored here by this key",
@@ -241,8 +252,8 @@ extension MirrorAcceptService {
     }
 
     private static let keepPrefix = "kept by "
-    /// So many snapshots one mirror may have held here, and all that say another name or source together: what a source
-    /// says shall not keep this site from pruning.
+    /// So many snapshots one mirror may have held here, and of each kind of hold all that say another name or source
+    /// together: what a source says shall not keep this site from pruning, and what was kept no mirror from going on.
     private static let holdMaximum = 16
     private static let allHoldsMaximum = 64
 
@@ -258,13 +269,16 @@ extension MirrorAcceptService {
             }
             let own = holds.filter { $0.owner == owner }
             guard !own.contains(where: { $0.snapshot == id }) else { return }
-            guard Set(own.map(\.snapshot)).count < Self.holdMaximum,
-                holds.count < Self.allHoldsMaximum
+            let isKept = owner.hasPrefix(Self.keepPrefix)
+            let like = holds.filter { $0.owner.hasPrefix(Self.keepPrefix) == isKept }
+            // A snapshot that is held for several reasons counts once.
+            let count = Set(like.map { "\($0.snapshot) \($0.owner)" }).count
+            guard Set(own.map(\.snapshot)).count < Self.holdMaximum, count < Self.allHoldsMaximum
             else {
                 throw Problem(
                     .refused,
                     "\(owner) holds \(own.count) snapshots of volume \(volume.record.name), and mirrors "
-                        + "\(holds.count) in all: no more",
+                        + "\(count) in all: no more",
                     hint: "release those that nobody needs; see \(.holdList)")
             }
             try context.catalog.hold(id, owner: owner, reason: reason)

@@ -89,10 +89,12 @@ package struct MirrorRoleService {
     private func promote(
         _ name: String, _ chosen: SnapshotRow?, waits: Bool?, isDryRun: Bool
     ) throws -> MirrorRoleReport {
+        // What would be refused all the same throws no first copy away.
+        if !isDryRun { try requireNoFirstCopy(name) }
         // Who receives into the volume gives it up when he sees this, and is waited for until what has come is given back.
         let lock = isDryRun ? nil : try PromotionLock.acquire(name, context)
         defer { withExtendedLifetime(lock) {} }
-        let patience = patience(with: name)
+        let patience = Self.patienceMilliseconds
         if !isDryRun { try endFormerMerge(of: name, patience) }
         let plan = try Reconciler(context).withVolume(
             name,
@@ -131,7 +133,10 @@ package struct MirrorRoleService {
         of volume: VolumeRow, _ before: MirrorStanding?, _ row: SnapshotRow?
     ) throws -> MirrorStanding {
         let own = before?.generation ?? .first
-        let others = try seen(volume.record.name) + [before?.rival?.generation].compactMap { $0 }
+        // A number that nobody reaches says nothing of who was promoted.
+        let limit = own.number.addingClamped(MirrorTargets.leapMaximum)
+        let met = try seen(volume.record.name) + [before?.rival?.generation].compactMap { $0 }
+        let others = met.filter { $0.number <= limit }
         if let before, before.role == .primary, own.number > 0,
             others.allSatisfy({ own.mayFollow($0) })
         {
@@ -164,14 +169,26 @@ package struct MirrorRoleService {
     ) throws {
         let name = volume.record.name
         if let note = try context.inspector(volume).receiving(), note.base == nil {
-            throw Problem(
-                .refused, "volume \(name) holds a part of a first copy, and nothing whole",
-                hint: "let the mirror be run, or remove the volume: \(.volumeRemove(name))")
+            throw firstCopy(name)
         }
         guard before?.role == .primary, let chosen else { return }
         throw Problem(
             .refused, "volume \(name) is the primary: it is written to",
             hint: "revert it to another snapshot, which promotes nothing: \(.revert(chosen.id))")
+    }
+
+    private func requireNoFirstCopy(_ name: String) throws {
+        // What cannot be looked at is told by what comes next.
+        guard let note = try? context.inspector(context.volume(name)).receiving(),
+            note.base == nil
+        else { return }
+        throw firstCopy(name)
+    }
+
+    private func firstCopy(_ name: String) -> Problem {
+        Problem(
+            .refused, "volume \(name) holds a part of a first copy, and nothing whole",
+            hint: "let the mirror be run, or remove the volume: \(.volumeRemove(name))")
     }
 
     /// Of a promotion that was cut the snapshot that it was begun at. Else the newest whole one of the copies and the
@@ -222,16 +239,9 @@ package struct MirrorRoleService {
         try endMerge(of: name, waits: true, patienceMilliseconds: patienceMilliseconds)
     }
 
-    /// How long who receives may take to give back what has come.
-    private static let receiverPatienceMilliseconds = 600_000
-
-    /// How long somebody else who is at work on a volume is waited for.
-    private func patience(with name: String) -> Int {
-        // What cannot be looked at is told by what comes next.
-        let note = try? context.inspector(context.volume(name)).receiving()
-        return note == nil
-            ? ManagerContext.slotPatienceMilliseconds : Self.receiverPatienceMilliseconds
-    }
+    /// How long somebody else who is at work on a volume is waited for: who receives compares what there is before
+    /// anything comes, and may take so long to give back what has come.
+    private static let patienceMilliseconds = 600_000
 
     /// Waits until a volume's merge has ended, if one runs.
     ///

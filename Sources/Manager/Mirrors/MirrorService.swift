@@ -176,8 +176,10 @@ extension MirrorService {
             record.base == nil && !missing.isEmpty
             ? nil : missing.map { $0.changedBytes ?? 0 }.clampedSum
         if let oldest = missing.map(\.takenAt).min() {
+            // What was there before the mirror is not late before it.
+            let since = max(oldest, record.addedAt)
             summary.lagSeconds =
-                max(0, context.clock.now().nanoseconds(since: oldest)) / 1_000_000_000
+                max(0, context.clock.now().nanoseconds(since: since)) / 1_000_000_000
             summary.state = .behind
         }
         if rests(record) { summary.state = .reversed }

@@ -24,7 +24,7 @@ struct MirrorTargets {
 
     /// By so much a generation may be above the one that is known here: there are never as many promotions between two
     /// words of a source, and whoever says more would have all others be too old for ever.
-    private static let leapMaximum = 1 << 16
+    static let leapMaximum = 1 << 16
 
     /// - Throws: `refused` when the volume is no target, has followed a later generation, or is another volume's copy.
     func requireTarget(_ volume: VolumeRow, _ greeting: PeerGreeting) throws {
@@ -129,6 +129,7 @@ struct MirrorTargets {
             guard var standing = try standings.known(volume), standing.role != .target,
                 common.map(TextBounds.isUUID) ?? true
             else { return }
+            try requirePlausible(greeting, after: standing.generation)
             let known = standing.rival
             var rival = MirrorRival(
                 volume: greeting.source, name: greeting.sourceName,

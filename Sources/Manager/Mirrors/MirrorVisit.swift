@@ -45,6 +45,10 @@ final class MirrorVisit {
             hint: "end its mounts and stop its server: the mirror goes on then")
     }
 
+    /// What can be received is about to be written: from now on nobody else writes to the volume, though who receives be
+    /// killed before he notes what he has taken.
+    func begins(_ volume: VolumeRow) throws { try targets.follow(volume, greeting) }
+
     /// A snapshot is whole. From now on the volume is a target, whatever becomes of the rest of the stream, and what it
     /// reads as is what the next stream builds on.
     func took(_ volume: VolumeRow, _ uuid: String) throws {

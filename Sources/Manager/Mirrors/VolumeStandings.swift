@@ -25,14 +25,28 @@ struct VolumeStandings {
         try store(volume).writeMirrorStanding(standing)
     }
 
-    /// The snapshot here that a target reads as, from which its mirror goes on; nil of what is no target, or has none. It
-    /// is known by the store alone, so that no hold need be there.
+    /// The snapshots here from which a target's mirror goes on, or at which a promotion was cut; none of a primary. They
+    /// are known by the store alone, so that no hold need be there.
     ///
-    /// - Parameter rows: the volume's snapshots.
-    func base(of volume: VolumeRow, among rows: [RetentionRow]) throws -> SnapshotID? {
-        guard let standing = try recorded(volume), standing.role == .target,
-            let uuid = standing.snapshot
-        else { return nil }
+    /// - Parameter rows: the volume's snapshots, in the order of the chain.
+    func bases(of volume: VolumeRow, among rows: [RetentionRow]) throws -> Set<SnapshotID> {
+        guard let standing = try recorded(volume), standing.role != .primary else { return [] }
+        var bases = Set<SnapshotID>()
+        if let id = try snapshot(standing.snapshot, of: volume, among: rows) { bases.insert(id) }
+        // Its copy may be whole, and the one who was to note it gone.
+        if standing.role == .target, standing.isDemoted != true,
+            let newest = rows.last(where: { $0.kind == .mirror })
+        {
+            bases.insert(newest.id)
+        }
+        return bases
+    }
+
+    /// - Parameter uuid: what the snapshot is known by everywhere.
+    private func snapshot(
+        _ uuid: String?, of volume: VolumeRow, among rows: [RetentionRow]
+    ) throws -> SnapshotID? {
+        guard let uuid else { return nil }
         let reader = try context.reader(volume)
         // It is one of the newest. What cannot be read is nobody's base.
         return rows.last { row in
@@ -43,14 +57,17 @@ struct VolumeStandings {
         }?.id
     }
 
-    /// - Throws: `refused` when one of these is what a target's mirror goes on from.
+    /// - Throws: `refused` when one of these is what a target's mirror goes on from, or a promotion was cut at.
     func requireNoBase(_ ids: [SnapshotID], of volume: VolumeRow) throws {
         let name = volume.record.name
-        guard try recorded(volume)?.role == .target, !ids.isEmpty,
-            let id = try base(
-                of: volume, among: context.catalog.retentionRows(volume: name)),
-            ids.contains(id)
-        else { return }
+        guard !ids.isEmpty, let role = try recorded(volume)?.role, role != .primary else { return }
+        let bases = try bases(of: volume, among: context.catalog.retentionRows(volume: name))
+        guard let id = ids.first(where: bases.contains) else { return }
+        guard role == .target else {
+            throw Problem(
+                .refused, "snapshot \(id) is what volume \(name) was to be promoted at",
+                hint: "end the promotion, which was cut: \(.mirrorPromote(name))")
+        }
         throw Problem(
             .refused,
             "snapshot \(id) is the copy that volume \(name) reads as, and its mirror goes on from it",

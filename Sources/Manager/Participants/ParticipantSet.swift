@@ -10,7 +10,7 @@ final class ParticipantSet {
     private let volumes: [String]
     private let timeline: MachineTimeline
     private let client: ParticipantClient?
-    private let participants: [Participant]
+    private var participants: [Participant]
     private var outcomes: [Int64: ParticipantOutcome] = [:]
     /// The volumes whose snapshots must be consistent with programs.
     private let required: [String]
@@ -30,7 +30,8 @@ final class ParticipantSet {
         required = names.filter { settings.volume($0).required == .app }
         var (found, members): (ParticipantClient?, [Participant]) = (nil, [])
         do throws(Problem) {
-            found = try ParticipantClient.connect(folder: context.state.path)
+            let end = context.end
+            found = try ParticipantClient.connect(folder: context.state.path) { end.problem }
             members = try found?.begin(.snapshot, volumes: names) ?? []
         } catch {
             context.note("programs are not told of the snapshot: \(error.message)")
@@ -48,6 +49,7 @@ final class ParticipantSet {
         note("\(participants.count) programs told to prepare")
         isOwedThaw = true
         take { client throws(Problem) in try client.prepare() }
+        try context.end.check()
         note("\(fineCount) of \(participants.count) programs prepared")
         try require()
     }
@@ -62,6 +64,7 @@ final class ParticipantSet {
         guard !participants.isEmpty else { return }
         timeline.note("freeze of \(participants.count) programs begins")
         take { client throws(Problem) in try client.freeze() }
+        try context.end.check()
         timeline.note("\(fineCount) of \(participants.count) programs at rest")
         try require()
     }
@@ -82,18 +85,18 @@ final class ParticipantSet {
         return outcome.reason
     }
 
+    /// Whoever has a reason keeps it.
     private func take(
         _ step: (ParticipantClient) throws(Problem) -> [ParticipantOutcome]
     ) {
         guard let client else { return }
         do throws(Problem) {
-            for outcome in try step(client)
-            where participants.contains(where: { $0.id == outcome.id }) {
+            for outcome in try step(client) where outcomes[outcome.id]?.reason == nil {
                 outcomes[outcome.id] = outcome
             }
+            participants = client.participants
         } catch {
-            for participant in participants
-            where reason(of: participant) == nil || outcomes[participant.id] == nil {
+            for participant in participants where outcomes[participant.id]?.reason == nil {
                 outcomes[participant.id] = ParticipantOutcome(
                     id: participant.id, reason: error.message)
             }

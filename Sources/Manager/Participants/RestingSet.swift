@@ -29,11 +29,15 @@ final class RestingSet {
     /// Whether nobody comes to rest.
     var isIdle: Bool { machines == nil && participants?.isIdle != false }
 
+    /// Programs do what takes long, before hooks and VMs put anything at rest that they may need: a filesystem that is
+    /// frozen, or a VM whose memory goes out by a migration, which stands still from then on.
+    ///
     /// - Throws: `refused` when less can be had than the settings require.
+    func preparePrograms() throws { try participants?.prepare() }
+
+    /// - Throws: `refused`, likewise.
     func prepare(first id: SnapshotID) throws {
         snapshotID = id
-        // A VM whose memory goes out by a migration stands still from then on: programs are waited for before.
-        try participants?.prepare()
         try machines?.prepare(first: id)
     }
 

@@ -14,9 +14,11 @@ final class RevertParticipants {
     init?(_ context: ManagerContext, _ targets: [(volume: String, snapshot: SnapshotID)]) {
         self.context = context
         do throws(Problem) {
-            guard let client = try ParticipantClient.connect(folder: context.state.path) else {
-                return nil
-            }
+            let end = context.end
+            guard
+                let client = try ParticipantClient.connect(
+                    folder: context.state.path, until: { end.problem })
+            else { return nil }
             self.client = client
             participants = try client.begin(
                 .revert, volumes: targets.map(\.volume),
@@ -35,6 +37,7 @@ final class RevertParticipants {
         do throws(Problem) {
             outcomes = try client.prepare()
         } catch {
+            try context.end.check()
             context.note("programs were not told of the revert: \(error.message)")
             return
         }
@@ -56,6 +59,8 @@ final class RevertParticipants {
         guard isOwed else { return }
         isOwed = false
         do throws(Problem) { _ = try client.reverted(succeeded: succeeded) } catch {
+            // Who was to wait no longer has let go of the service, which tells them itself.
+            guard !context.end.isDue else { return }
             context.note("programs were not told of the revert's end: \(error.message)")
         }
     }

@@ -10,7 +10,11 @@ struct CatalogComparison {
     /// In both, with different descriptions.
     var different: [SnapshotID] = []
 
-    init(rows: [SnapshotRow], manifests: [SnapshotManifest]) {
+    /// - Parameter labelling: the snapshot on which a command was cut that wrote its labels anew; what the store says
+    ///   of them is what the next command takes over.
+    init(
+        rows: [SnapshotRow], manifests: [SnapshotManifest], labelling: SnapshotID? = nil
+    ) {
         let live = manifests.filter { !$0.isDeleted }
         let stored: [SnapshotID: SnapshotManifest] = live.reduce(into: [:]) { stored, manifest in
             stored[manifest.id] = manifest
@@ -21,7 +25,12 @@ struct CatalogComparison {
         missingInStore = known.keys.filter { stored[$0] == nil }.sorted()
         missingInCatalog = stored.keys.filter { known[$0] == nil }.sorted()
         different = stored.compactMap { id, manifest in
-            known[id].map { $0 != manifest } == true ? id : nil
+            guard var row = known[id] else { return nil }
+            if id == labelling {
+                row.labels = manifest.labels
+                row.consistency = manifest.consistency
+            }
+            return row != manifest ? id : nil
         }.sorted()
     }
 

@@ -222,7 +222,8 @@ package struct CheckService {
         let clones = try compareClones(volume, reader, repairs: repairs)
         let rows = try context.catalog.snapshots(volume: volume.record.name)
         let comparison = CatalogComparison(
-            rows: rows.filter { $0.phase == .present }, manifests: manifests)
+            rows: rows.filter { $0.phase == .present }, manifests: manifests,
+            labelling: volume.labelling)
         guard repairs, !comparison.isEqual else {
             return clones + comparison.findings(isRepaired: false)
         }

@@ -11,26 +11,37 @@ struct VolumeRetention {
     private let settings: Settings
     let volume: VolumeRow
     let rows: [RetentionRow]
+    /// Read once, from each copy's manifest, however many plans are made.
+    private let copyTimes: [SnapshotID: Timestamp]
 
     init(_ context: ManagerContext, _ settings: Settings, _ volume: VolumeRow) throws {
         self.context = context
         self.settings = settings
         self.volume = volume
         rows = try context.catalog.retentionRows(volume: volume.record.name)
+        copyTimes = try Self.copyTimes(of: rows, in: volume, context)
     }
 
     /// When copies were taken where they come from. In the chain they stand behind what was taken here before they came,
     /// with its time when that is later: of all that came after it, the same one.
-    private func copyTimes() throws -> [SnapshotID: Timestamp] {
+    ///
+    /// It is the source that says them, so they count only as far as they rise with the chain and are no later than the
+    /// chain says: no copy can be sent that takes the place of an earlier one.
+    private static func copyTimes(
+        of rows: [RetentionRow], in volume: VolumeRow, _ context: ManagerContext
+    ) throws -> [SnapshotID: Timestamp] {
         let copies = rows.filter { $0.kind == .mirror }
         guard !copies.isEmpty else { return [:] }
-        let (reader, now) = (try context.reader(volume), context.clock.now())
-        return copies.reduce(into: [:]) { times, row in
+        let reader = try context.reader(volume)
+        var (times, newest): ([SnapshotID: Timestamp], Timestamp?) = ([:], nil)
+        for row in copies {
             // One that cannot be read has the time that the catalog knows.
             let manifest = try? reader.manifest(row.ordinal) as SnapshotManifest
-            guard let takenAt = manifest?.source?.takenAt else { return }
-            times[row.id] = min(takenAt, now)
+            guard let takenAt = manifest?.source?.takenAt else { continue }
+            let time = min(row.takenAt, max(takenAt, newest ?? takenAt))
+            (times[row.id], newest) = (time, time)
         }
+        return times
     }
 
     private var name: String { volume.record.name }
@@ -105,8 +116,7 @@ struct VolumeRetention {
         let mounted = try MountHolds(context).snapshots(of: name)
         let sent = try SendingHolds(context).snapshots(of: name)
         let mirrors = try MirrorService(context: context).waiting(in: name)
-        let base = try VolumeStandings(context).base(of: volume, among: rows)
-        let copyTimes = try copyTimes()
+        let bases = try VolumeStandings(context).bases(of: volume, among: rows)
         return rows.map { row in
             var subject = RetentionSubject(
                 id: row.id, ordinal: row.ordinal, takenAt: copyTimes[row.id] ?? row.takenAt,
@@ -122,7 +132,9 @@ struct VolumeRetention {
             if open.contains(row.id), !mounted.contains(row.id) { subject.uses.insert(.read) }
             if sent.contains(row.id) { subject.uses.insert(.sent) }
             subject.isMirrored = !mirrors.missing.contains(row.id)
-            if mirrors.bases.contains(row.id) || row.id == base { subject.uses.insert(.mirrorBase) }
+            if mirrors.bases.contains(row.id) || bases.contains(row.id) {
+                subject.uses.insert(.mirrorBase)
+            }
             if running?.safetyID == row.id { subject.uses.insert(.undoesRunningRevert) }
             return subject
         }

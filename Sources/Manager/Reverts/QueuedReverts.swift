@@ -33,6 +33,11 @@ struct QueuedReverts {
     /// The snapshot that the volume is to be reverted to; nil when there is none.
     func target(of volume: String) throws -> SnapshotID? { try holds(of: volume).first?.snapshot }
 
+    /// Whether the volume can be reverted as it is now: it is active, and closed.
+    func isFree(_ volume: VolumeRow) throws -> Bool {
+        try context.isActive(volume) && context.inspector(volume).openProblem() == nil
+    }
+
     /// Forgets the volume's queued revert.
     func cancel(_ volume: String) throws {
         for hold in try holds(of: volume) {
@@ -48,9 +53,7 @@ struct QueuedReverts {
     /// - Parameter waits: whether to return only when the merge has ended.
     func run(_ volume: VolumeRow, waits: Bool = false) throws {
         let name = volume.record.name
-        guard let hold = try holds(of: name).first, context.isActive(volume),
-            try context.inspector(volume).openProblem() == nil
-        else { return }
+        guard let hold = try holds(of: name).first, try isFree(volume) else { return }
         try Reconciler(context).tidy([name])
         // A crash may have come between the revert and the end of its hold.
         let isDone = try context.catalog.reverts(volume: name).contains {

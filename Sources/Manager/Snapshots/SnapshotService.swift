@@ -181,6 +181,7 @@ package struct SnapshotService {
         let resting = try RestingSet(context, volumes)
         // Programs and VMs go on whatever has happened, and before anybody reports it.
         defer { resting?.undo() }
+        try resting?.preparePrograms()
         let report: TakeReport = try hooked.perform { onHeld in
             let begun = try begin(request, volumes)
             do {

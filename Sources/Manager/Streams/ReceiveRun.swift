@@ -64,6 +64,7 @@ struct ReceiveRun {
         try ReceiveCheck(
             context, volume, receiver, reader.volume, known, overwrites: request.overwrites
         ).require(snapshot)
+        try visit?.begins(volume)
         try receiver.begin(
             volume: reader.volume.uuid, snapshot: snapshot.uuid,
             base: snapshot.base.flatMap { known[$0.uuid] })

@@ -22,6 +22,8 @@ package struct DaemonService {
     private static let awaitedMilliseconds = 1000
     /// When to look again at a volume on which a command was at work, in milliseconds.
     private static let busyMilliseconds = 500
+    /// When to look again whether the kernel has a device-mapper, in milliseconds.
+    private static let absentMilliseconds = 10_000
 
     /// Runs until a stop is asked for.
     ///
@@ -30,23 +32,24 @@ package struct DaemonService {
     ///   - onReady: called once, when the kernel is watched, or is known to have nothing to watch.
     /// - Throws: `locked` when another daemon runs over this state folder; when the kernel has no
     ///   device-mapper and `needsDevices`. What fails for one volume is said, and no reason not to watch the others.
-    package func run(needsDevices: Bool = true, onReady: () throws -> Void = {}) throws {
+    package func run(needsDevices: Bool = true, onReady: () -> Void = {}) throws {
         guard let lock = try context.acquireLock(at: context.state.daemonLockPath) else {
             throw Problem(
                 .locked, "another daemon watches the volumes of \(context.state.path)",
                 hint: "one is enough; see `systemctl status snapmgr-daemon`")
         }
         defer { withExtendedLifetime(lock) {} }
-        let events: any DeviceEventSource
-        do { events = try openEvents() } catch {
-            guard !needsDevices else { throw error }
-            context.note("no devices are watched: \(Problem(error).message)")
-            try onReady()
-            return waitForEnd()
-        }
+        let events = try openEvents()
+        guard events != nil || !needsDevices else { throw Self.noDevices }
+        onReady()
+        guard let events = try events ?? awaitEvents() else { return }
+        try watch(events)
+    }
+
+    private func watch(_ events: any DeviceEventSource) throws {
         context.end.onRequest { events.wake() }
-        try onReady()
-        var memory = Memory()
+        var memory = Memory(reverts: BackgroundReverts(context))
+        defer { memory.reverts.waitForEnd() }
         while !context.end.isDue {
             try events.arm()
             let pause = lookAtAll(&memory)
@@ -58,22 +61,28 @@ package struct DaemonService {
         }
     }
 
-    private func openEvents() throws -> any DeviceEventSource {
-        guard let events = try context.drivers.deviceAbilities.first?.events() else {
-            throw Problem(.refused, "no driver of this snapmgr has devices to watch")
-        }
-        return events
+    /// Nil only when the kernel certainly has no device-mapper.
+    private func openEvents() throws -> (any DeviceEventSource)? {
+        try context.drivers.deviceAbilities.first?.events()
     }
 
-    private func waitForEnd() {
+    private static let noDevices = Problem(
+        .failed, "the kernel has no device-mapper, so that there is nothing to watch")
+
+    /// Looks now and then whether the kernel has a device-mapper by now; nil when a stop was asked for before.
+    private func awaitEvents() throws -> (any DeviceEventSource)? {
+        context.note("no devices are watched: the kernel has no device-mapper, yet")
         let isAsked = Monitored(false)
         context.end.onRequest { isAsked.change { $0 = true } }
         while !context.end.isDue {
             _ = isAsked.wait(
-                milliseconds: context.end.patience(
-                    milliseconds: RoomForecast.longestPauseMilliseconds)
+                milliseconds: context.end.patience(milliseconds: Self.absentMilliseconds)
             ) { $0 ? true : nil }
+            guard !context.end.isDue, let events = try openEvents() else { continue }
+            context.note("the kernel has a device-mapper now: watching its devices")
+            return events
         }
+        return nil
     }
 
     /// - Returns: when to look again, in milliseconds.
@@ -95,7 +104,7 @@ package struct DaemonService {
             // What fails must not make the next look late.
             watch.pauseMilliseconds = RoomForecast.longestPauseMilliseconds
             do {
-                try look(after: volume, &watch)
+                try look(after: volume, &watch, memory.reverts)
                 watch.failure = nil
             } catch {
                 say(Problem(error).about("volume \(volume.record.name)"), &watch.failure)
@@ -114,7 +123,9 @@ package struct DaemonService {
         said = problem.message
     }
 
-    private func look(after volume: VolumeRow, _ watch: inout WatchedVolume) throws {
+    private func look(
+        after volume: VolumeRow, _ watch: inout WatchedVolume, _ reverts: BackgroundReverts
+    ) throws {
         guard let keeper = context.devices(of: volume)?.keeper(of: volume.place),
             let look = try keeper.look()
         else {
@@ -152,7 +163,7 @@ package struct DaemonService {
         }
         if suspension == nil, try QueuedReverts(context).target(of: volume.record.name) != nil {
             watch.lookAgain(in: Self.awaitedMilliseconds)
-            try watch.queued.attempt(at: now) { try QueuedReverts(context).run(volume) }
+            try watch.queued.attempt(at: now) { try reverts.run(volume) }
         }
         if let suspension {
             throw Problem(.refused, context.wording.text(suspension))
@@ -237,6 +248,7 @@ package struct DaemonService {
 
 /// What the daemon remembers from one look to the next.
 private struct Memory {
+    let reverts: BackgroundReverts
     var volumes: [String: WatchedVolume] = [:]
     /// What failed when all volumes were looked for, and was said.
     var failure: String?

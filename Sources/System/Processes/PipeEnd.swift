@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SnapshotModel
 
 /// An end of a pipe or a socket at whose other end somebody may do nothing for as long as he likes. He is waited for so
 /// long, and no longer. What is a file is read and written as such.
@@ -12,11 +13,14 @@ package final class PipeEnd {
     private let isSocket: Bool
     /// Is called when a wait is not over in a moment, each time.
     package var beforeWaiting: (() -> Void)?
-    /// Whether a wait is to end for what only who waits just now knows of; asked as `isOver` is.
+    /// Whether a wait is to end for what only who waits just now knows of; asked when something comes, too, and no more
+    /// often than `isOver`.
     package var isUnwanted: (() -> Bool)?
 
     /// How long a wait goes on before it is asked whether it is over.
     private static let sliceMilliseconds = 100
+    /// When it is asked next whether it is unwanted, on the clock that is never set.
+    private var nextAsk: Int64 = 0
 
     /// - Parameters:
     ///   - number: open for as long as this is used, and not closed by it.
@@ -81,16 +85,27 @@ package final class PipeEnd {
         return Glibc.write(target, bytes.baseAddress, bytes.count)
     }
 
+    /// Whether it was not asked just now.
+    private func asksNow() -> Bool {
+        guard isUnwanted != nil else { return false }
+        let now = SystemClock().monotonicNanoseconds()
+        guard now >= nextAsk else { return false }
+        nextAsk = now.addingClamped(Int64(Self.sliceMilliseconds) * 1_000_000)
+        return true
+    }
+
     private func wait(for events: Int32, _ operation: String) throws(IOFailure) {
         var waited = 0
         while true {
             var state = pollfd(fd: number, events: Int16(events), revents: 0)
             let ready = poll(&state, 1, Int32(Self.sliceMilliseconds))
-            if ready > 0 { return }
-            guard ready == 0 || errno == EINTR else { throw .last(operation, path: path) }
-            if isOver() || isUnwanted?() == true {
+            guard ready >= 0 || errno == EINTR else { throw .last(operation, path: path) }
+            // Whoever sends without a rest is to end, too.
+            if asksNow(), isUnwanted?() == true {
                 throw IOFailure(operation, path: path, code: ECANCELED)
             }
+            if ready > 0 { return }
+            if isOver() { throw IOFailure(operation, path: path, code: ECANCELED) }
             if waited == 0 { beforeWaiting?() }
             waited += Self.sliceMilliseconds
             guard waited < patienceMilliseconds else {

@@ -115,7 +115,10 @@ struct BusCallTests {
         let (monitor, files) = try scene.start([
             "busctl", "--address=\(scene.address)", "--json=short", "monitor", "org.snapmgr1",
         ])
-        Instant.sleep(1)
+        // From then on it hears all that comes.
+        try BusScene.await("the monitor") {
+            try scene.harness.text(files.errors).contains("Monitoring")
+        }
         _ = try scene.snapshot("a")
         _ = try scene.snapmgr("revert", "a@latest")
         let wanted = [

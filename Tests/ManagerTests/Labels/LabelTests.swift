@@ -205,6 +205,8 @@ import Catalog
             try fixture.withEngine("a") { try $0.label(ids[0], labels) }
         }
         try leave(SnapshotLabels(name: "new", tags: ["t"]))
+        let found = try fixture.manager.checks.check([], readsData: false, repairs: false)
+        #expect(found.damageCount == 0, "nothing is damaged that the next command finishes")
         let problem = #expect(throws: Problem.self) { try modify("2", name: "new") }
         #expect(problem?.code == .exists)
         #expect(try labels().first == SnapshotLabels(name: "new", tags: ["t"]))

@@ -120,6 +120,18 @@ struct MirrorRecordTests {
         #expect(failure.map { $0.message.utf8.count < 8192 } == true)
     }
 
+    @Test("a mirror is behind since it was added at the earliest, however old what it lacks is")
+    func lagOfNew() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        try fixture.snapshot("a")
+        fixture.clock.advance(bySeconds: 5 * 86_400)
+        _ = try fixture.manager.mirrors.add(
+            MirrorRequest("off", volume: "a", target: "ssh://other/copy"), isDryRun: false)
+        let summary = try fixture.manager.mirrors.show("off")
+        #expect(summary.state == .behind && (1..<3600).contains(summary.lagSeconds))
+    }
+
     @Test("R8: what a mirror lacks is not mirrored for a policy, and its lag is told")
     func lag() throws {
         let fixture = try ManagerFixture()

@@ -242,6 +242,22 @@ struct MirrorRoleTests {
         try folder.write(record)
         #expect(try folder.record("off")?.version == 2)
         #expect(try roles.promote("a", isDryRun: false).generation == 7)
+        // Nobody was promoted so often.
+        let far = PeerStanding(
+            MirrorStanding(
+                role: .primary,
+                generation: MirrorGeneration(
+                    number: MirrorGeneration.numberMaximum, promotion: "9f"),
+                since: scene.fixture.clock.now()))
+        record.peer = far
+        try folder.write(record)
+        #expect(try roles.promote("a", isDryRun: false).wasThat)
+        let greeting = PeerGreeting(
+            version: 1, mirror: "off", volume: "a", source: "b1", sourceName: "b", base: nil,
+            isPreview: false, standing: far)
+        let context = roles.context
+        let refused = code { try MirrorTargets(context).noteSplit(greeting, common: nil) }
+        #expect(refused?.code == .refused)
     }
 
     @Test("a damaged record is told, keeps the volume from being written, and is written anew")

@@ -74,17 +74,34 @@ final class MirrorTargetScene {
     /// The next command, with settings that keep by one rule.
     func pruning(_ rule: KeepRule) throws -> Manager {
         var options = fixture.options
-        options.operation.settings = SettingsSource {
-            let policy = NamedPolicy(
-                name: "p", policy: RetentionPolicy(rules: [rule], appliesToManual: true))
-            var settings = Settings(defaults: SettingsDefaults(policy: policy))
-            settings.files = ["f.toml"]
-            settings.volumes["b"] = VolumeSettings(
-                name: "b", schedules: [], policy: policy, safetyPolicy: .builtInSafety, hooks: [],
-                freeSpaceFloor: .bytes(0))
-            return settings
-        }
+        options.operation.settings = SettingsSource { MirrorTargetScene.settings(rule) }
         return try Manager(options)
+    }
+
+    private static func settings(_ rule: KeepRule) -> Settings {
+        let policy = NamedPolicy(
+            name: "p", policy: RetentionPolicy(rules: [rule], appliesToManual: true))
+        var settings = Settings(defaults: SettingsDefaults(policy: policy))
+        settings.files = ["f.toml"]
+        settings.volumes["b"] = VolumeSettings(
+            name: "b", schedules: [], policy: policy, safetyPolicy: .builtInSafety, hooks: [],
+            freeSpaceFloor: .bytes(0))
+        return settings
+    }
+
+    /// What one rule lets go of `b`, oldest first, whatever the clock is taken for.
+    func pruned(by rule: KeepRule) throws -> [SnapshotID] {
+        let retention = try VolumeRetention(context, Self.settings(rule), context.volume("b"))
+        return try retention.plan(asOf: fixture.clock.now()).removed.map(\.id).sorted()
+    }
+
+    /// A snapshot of `a` since another one, taken while the clock there is wrong by so much, comes to `b`.
+    func mirrorNext(since base: SnapshotID, clockOff seconds: Int64) throws -> SnapshotID {
+        fixture.clock.jump(bySeconds: seconds)
+        let id = try streams.snapshot(7, 0..<4)
+        fixture.clock.jump(bySeconds: -seconds)
+        try mirror(streams.send(id, from: base))
+        return id
     }
 
     // MARK: The wire

@@ -94,6 +94,29 @@ struct MirrorTargetTests {
         #expect(try scene.streams.ids("b") == [copies[1], copies[3]])
     }
 
+    @Test("a source that says earlier times has no copy take the place of one that came before")
+    func backdated() throws {
+        let (bytes, ids) = try scene.three()
+        try scene.mirror(bytes)
+        let copies = try scene.streams.ids("b")
+        let early = try scene.mirrorNext(since: ids[2], clockOff: -11 * 3600)
+        _ = try scene.mirrorNext(since: early, clockOff: -10 * 3600)
+        let all = try scene.streams.ids("b")
+        // The oldest of the day stays, and the newest copy; not what says that it is older.
+        let gone = try scene.pruned(by: .buckets(.daily, .atMost(7)))
+        #expect(gone == Array(all[1..<4]) && copies[0] == all[0])
+    }
+
+    @Test("of a source whose clock is ahead each copy counts from when it came")
+    func clockAhead() throws {
+        var last = try #require(try scene.streams.ids("a").last)
+        for _ in 0..<3 {
+            scene.fixture.clock.advance(bySeconds: 3600)
+            last = try scene.mirrorNext(since: last, clockOff: 86_400)
+        }
+        #expect(try scene.pruned(by: .buckets(.hourly, .atMost(24))).isEmpty)
+    }
+
     @Test("of a copy that is sent on, it is told when it was taken")
     func cascade() throws {
         let (bytes, ids) = try scene.three()
@@ -110,6 +133,28 @@ struct MirrorTargetTests {
     }
 
     // MARK: Words
+
+    @Test("a copy that was taken and not noted is kept, and so is what a promotion was cut at")
+    func unnoted() throws {
+        let (bytes, _) = try scene.three()
+        try scene.mirror(bytes)
+        let copies = try scene.streams.ids("b")
+        var standing = try #require(try scene.store.mirrorStanding())
+        // As if it was killed between the two.
+        standing.snapshot = try scene.manager.details.show("\(copies[0])").uuid
+        try scene.store.writeMirrorStanding(standing)
+        try scene.fixture.snapshot("b")
+        #expect(try scene.pruned(by: .last(.atMost(1))) == [copies[1]])
+        func deletion(_ id: SnapshotID) -> Problem? {
+            code { _ = try scene.manager.deletions.delete(["\(id)"], isDryRun: false) }
+        }
+        #expect(deletion(copies[2])?.code == .refused)
+        standing.role = .promoting
+        try scene.store.writeMirrorStanding(standing)
+        #expect(try scene.pruned(by: .last(.atMost(1))) == [copies[1], copies[2]])
+        let refused = deletion(copies[0])
+        #expect(refused?.code == .refused && refused?.hint?.remedies == [.mirrorPromote("b")])
+    }
 
     @Test("a stream of another volume than was said is refused before anything of it is taken")
     func otherStream() throws {
@@ -167,6 +212,12 @@ struct MirrorTargetTests {
         #expect(other.contains("may not be mirrored here"), "\(other)")
         let problem = code { _ = try scene.serve([scene.greeting()], sources: ["no.uuid"]) }
         #expect(problem?.code == .usage)
+        let capitals = try scene.serve([scene.greeting()], sources: [scene.uuid("a").uppercased()])
+        #expect(capitals.contains("\"exists\":true"), "\(capitals)")
+        let short = code {
+            _ = try scene.serve([scene.greeting()], sources: [String(scene.uuid("a").prefix(8))])
+        }
+        #expect(short?.code == .usage)
     }
 
     @Test("a source holds a snapshot once, whatever its reasons, and so many of them at most")

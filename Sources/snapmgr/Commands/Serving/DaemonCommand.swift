@@ -37,12 +37,12 @@ struct DaemonCommand: ManagerCommand {
         let terminal = context.terminal
         let address = try bus.map { try BusAddress($0, environment: context.environment) }
         let manager = try context.manager()
-        var service: BusService?
+        let served = try address.map { try options($0, manager, context) }
+        var service: BusStart?
         defer { service?.stop() }
-        try manager.daemon.run(needsDevices: address == nil) {
-            guard let address else { return terminal.note("watching the kernel's devices") }
-            service = try BusService.start(options(address, manager, context))
-            terminal.note("serving programs on the bus \(address.text)")
+        try manager.daemon.run(needsDevices: served == nil) {
+            guard let served else { return terminal.note("watching the kernel's devices") }
+            service = BusStart(served)
         }
     }
 
