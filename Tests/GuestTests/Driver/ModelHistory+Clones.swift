@@ -212,6 +212,8 @@ extension ModelHistory {
         if let use = mergingClone, use.ends, !found.contains(use.name) {
             try expect(state.revert == nil, "clone \(use.name) is gone before its merge has ended")
             clones[use.name] = nil
+            // Another one may be given its name.
+            mergingClone = nil
         }
         try expectEqual(found.sorted(), clones.keys.sorted(), "clones in the state")
         for clone in state.clones.sorted(by: { $0.ordinal < $1.ordinal }) {
