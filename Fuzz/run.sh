@@ -1,10 +1,11 @@
 #!/bin/bash
 # Builds the fuzz targets with libFuzzer and AddressSanitizer and runs each for a bounded time, two
 # at a time. A crash, a hang or an endless allocation fails, with the path of the input that does
-# it.
+# it. The same objects make the target `torture`: the model and stress suites under AddressSanitizer.
 #
 # Usage: Fuzz/run.sh [TARGET...]     all of them by default
 # SNAPMGR_FUZZ_SECONDS               for each target; 12 by default
+# SNAPMGR_SANITIZED_OPERATIONS       of the model suite; 1,000 by default
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,8 +19,8 @@ run=$(mktemp -d "$scratch/run-XXXXXX")
 trap 'rm -rf "$run"' EXIT
 
 # The settings of Package.swift. SwiftPM has no fuzz targets, so the modules are compiled here.
-flags=(
-    -O -g -wmo -parse-as-library -swift-version 6 -warnings-as-errors -package-name snapmgr
+program_flags=(
+    -O -g -wmo -swift-version 6 -warnings-as-errors -package-name snapmgr
     -enable-upcoming-feature ExistentialAny
     -enable-upcoming-feature InternalImportsByDefault
     -enable-upcoming-feature MemberImportVisibility
@@ -27,6 +28,7 @@ flags=(
     -sanitize=fuzzer,address -use-ld=lld
     -I "$objects" -Xcc "-fmodule-map-file=$objects/CSystem.modulemap"
 )
+flags=("${program_flags[@]}" -parse-as-library)
 
 # module NAME SOURCE...: compiles a module, unless it and what it is made of are older.
 module() {
@@ -96,14 +98,38 @@ declare -A sources=(
     [clock]=Fuzz/ClockFuzzer.swift
     # Of the built binary, by a script of its own.
     [catalog]=""
+    # No fuzz target, but suites that are compiled as those are.
+    [torture]=""
 )
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
     area record journal write-back stream index-map seal chunk-map control settings time-zone calendar retention
-    clock catalog)
+    clock catalog torture)
+
+# As programs with a main of their own, without libFuzzer's; AddressSanitizer answers for its counters.
+link_program() {
+    local output=$1
+    shift
+    swiftc -sanitize=address -use-ld=lld -o "$output" "$@" "${modules[@]}" -lcrypto -lzstd
+}
+
+build_torture() {
+    local name sources_of
+    for name in TestKit Torture; do
+        mapfile -t sources_of < <(find "Tests/$name" -name '*.swift' | sort)
+        swiftc "${program_flags[@]}" -emit-module -emit-module-path "$objects/$name.swiftmodule" \
+            -emit-object -o "$objects/$name.o" -module-name "$name" "${sources_of[@]}"
+    done
+    link_program "$scratch/torture" "$objects"/{TestKit,Torture}.o
+    ln -f "$scratch/torture" "$run/torture"
+}
 
 build_target() {
     local target=$1
+    if [[ $target == torture ]]; then
+        build_torture
+        return
+    fi
     [[ -n ${sources[$target]} ]] || return 0
     # Intended splitting: a list of paths without spaces.
     # shellcheck disable=SC2086
@@ -115,11 +141,9 @@ build_target() {
 
 write_seeds() {
     mkdir -p "$run/seeds"
-    # Its own main instead of libFuzzer's; AddressSanitizer answers for the counters.
     swiftc "${flags[@]}" -emit-object -o "$objects/SeedWriter.o" -module-name SeedWriter \
         Fuzz/SeedWriter.swift Sources/Control/ControlWire.swift
-    swiftc -sanitize=address -use-ld=lld -o "$scratch/seed-writer" \
-        "$objects/SeedWriter.o" "${modules[@]}" -lcrypto -lzstd
+    link_program "$scratch/seed-writer" "$objects/SeedWriter.o"
     "$scratch/seed-writer" "$run/seeds"
     mkdir -p "$run/seeds/settings" "$run/seeds/stream"
     cp Config/*.toml "$run/seeds/settings"
@@ -133,6 +157,10 @@ fuzz() {
     local target=$1 log="$run/$1.log"
     if [[ $target == catalog ]]; then
         Fuzz/catalog.sh "$seconds" "$findings"
+        return
+    fi
+    if [[ $target == torture ]]; then
+        SNAPMGR_MODEL_OPERATIONS=${SNAPMGR_SANITIZED_OPERATIONS:-1000} "$run/torture" model stress
         return
     fi
     mkdir -p "$scratch/corpus/$target" "$run/seeds/$target"
