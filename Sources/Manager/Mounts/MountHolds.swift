@@ -20,9 +20,17 @@ struct MountHolds {
         try folder.records().filter { isMeant($0) && parts.isInUse($0) }
     }
 
-    /// The snapshots of a volume that are mounted themselves; those of clones stay for their clones' sake.
-    func snapshots(of volume: String) throws -> Set<SnapshotID> {
-        Set(try held { $0.volume == volume && $0.clone == nil }.map(\.snapshot))
+    /// The snapshots of a volume that are mounted themselves, and where; those of clones stay for their clones' sake.
+    func points(of volume: String) throws -> [SnapshotID: [String]] {
+        var points: [SnapshotID: [String]] = [:]
+        for record in try held({ $0.volume == volume && $0.clone == nil }) {
+            points[record.snapshot, default: []].append(record.folder)
+        }
+        for mount in try devices.list() where mount.volume == volume && mount.clone == nil {
+            guard let id = mount.snapshot else { continue }
+            points[id, default: []].append(mount.folder)
+        }
+        return points.mapValues { $0.sorted() }
     }
 
     /// - Throws: `refused`, naming where it is mounted.

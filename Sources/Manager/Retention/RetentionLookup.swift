@@ -17,10 +17,13 @@ package struct SnapshotRetention: Hashable, Sendable {
     /// What each rule says when it goes.
     package var refusals: [String]
 
-    init(_ decision: PruneDecision) {
+    /// - Parameter wording: says what would end a reason.
+    init(_ decision: PruneDecision, _ wording: Wording) {
         policy = decision.policy
         keptBy = decision.reasons.map(\.source)
-        reasons = decision.reasons.map(\.description)
+        reasons = decision.reasons.map { reason in
+            reason.description + (reason.hint.map { "; " + wording.text($0) } ?? "")
+        }
         expiresAt = decision.expiry.moment
         isForGood = decision.isKept && decision.expiry == .never
         refusals = decision.refusals
@@ -54,7 +57,7 @@ final class RetentionLookup {
     /// Nil when it is not known.
     func retention(of id: SnapshotID, volume: String) -> SnapshotRetention? {
         guard let known = known(volume), let place = known.places[id] else { return nil }
-        return SnapshotRetention(known.plan.decision(at: place))
+        return SnapshotRetention(known.plan.decision(at: place), context.wording)
     }
 
     private func known(_ volume: String) -> Known? {

@@ -113,7 +113,7 @@ struct VolumeRetention {
         let running = try context.reader(volume).runningRevert()
         let cloned = Set(
             try context.catalog.clones(volume: volume.record.name).map(\.record.snapshotID))
-        let mounted = try MountHolds(context).snapshots(of: name)
+        let mounted = try MountHolds(context).points(of: name)
         let sent = try SendingHolds(context).snapshots(of: name)
         let mirrors = try MirrorService(context: context).waiting(in: name)
         let bases = try VolumeStandings(context).bases(of: volume, among: rows)
@@ -127,9 +127,10 @@ struct VolumeRetention {
             }
             if running?.targetID == row.id { subject.uses.insert(.merging) }
             if cloned.contains(row.id) { subject.uses.insert(.cloned) }
-            if mounted.contains(row.id) { subject.uses.insert(.mounted) }
-            // What an image's snapshot is mounted by reads it, too.
-            if open.contains(row.id), !mounted.contains(row.id) { subject.uses.insert(.read) }
+            subject.mountPoints = mounted[row.id] ?? []
+            if !subject.mountPoints.isEmpty { subject.uses.insert(.mounted) }
+            // What it is mounted by reads it, too.
+            if open.contains(row.id), subject.mountPoints.isEmpty { subject.uses.insert(.read) }
             if sent.contains(row.id) { subject.uses.insert(.sent) }
             subject.isMirrored = !mirrors.missing.contains(row.id)
             if mirrors.bases.contains(row.id) || bases.contains(row.id) {

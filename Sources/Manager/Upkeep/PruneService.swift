@@ -194,7 +194,7 @@ package struct PruneService {
         report.kept = plan.decisions.filter { !gone.contains($0.subject.id) }.map {
             VolumePrune.KeptSnapshot(
                 id: $0.subject.id, takenAt: $0.subject.takenAt,
-                retention: SnapshotRetention($0))
+                retention: SnapshotRetention($0, context.wording))
         }
         return report
     }

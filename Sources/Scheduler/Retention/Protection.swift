@@ -11,8 +11,14 @@ enum Protection: Hashable, Sendable {
     /// No policy, or one without an effective rule.
     case noPolicy
 
-    func reason(firstSlot: Expiry) -> KeepReason {
+    /// - Parameter mountPoints: where the snapshot is mounted.
+    func reason(firstSlot: Expiry, mountPoints: [String]) -> KeepReason {
         switch self {
+        case .use(.mounted):
+            let places = mountPoints.isEmpty ? "" : " on " + mountPoints.joined(separator: ", ")
+            return KeepReason(
+                source: RetentionSubject.Use.mounted.name, detail: "it is mounted\(places)",
+                expiry: .event, hint: mountPoints.first.map { "run \(.umount($0))" })
         case .newest:
             return KeepReason(source: "newest", detail: "", expiry: firstSlot)
         case .use(let use):

@@ -1,4 +1,4 @@
-import SnapshotModel
+package import SnapshotModel
 
 /// Why something keeps a snapshot, and until when.
 package struct KeepReason: Hashable, Sendable {
@@ -8,6 +8,8 @@ package struct KeepReason: Hashable, Sendable {
     /// What the rule sees in this snapshot: `2026-11-22 (#3 of 30)`; may be empty.
     package var detail: String
     package var expiry: Expiry
+    /// What would end it; nil where it ends by itself, or that is told elsewhere.
+    package var hint: Advice?
 }
 
 extension KeepReason: CustomStringConvertible {

@@ -105,7 +105,10 @@ package struct PrunePlan {
         let scope = place.scope >= 0 ? scopes[Int(place.scope)] : nil
         let evaluation = place.index >= 0 ? scope?.evaluation : nil
         let firstSlot = scope?.future.slot(1) ?? .unforeseeable
-        var reasons = protections(at: index).map { $0.reason(firstSlot: firstSlot) }
+        let mountPoints = subjects[index].mountPoints
+        var reasons = protections(at: index).map {
+            $0.reason(firstSlot: firstSlot, mountPoints: mountPoints)
+        }
         if let scope, let evaluation {
             reasons += evaluation.reasons(at: Int(place.index), future: scope.future)
                 .map { foreseen($0, by: scope.scope.policy) }

@@ -13,6 +13,8 @@ package struct RetentionSubject: Hashable, Sendable {
     package var isMirrored: Bool
     /// What needs it right now, whatever rules say.
     package var uses: Set<Use>
+    /// The folders where it is mounted.
+    package var mountPoints: [String] = []
 
     /// A use that a snapshot must not be deleted in.
     package enum Use: Hashable, Sendable, CaseIterable {

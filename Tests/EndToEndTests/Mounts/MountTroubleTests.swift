@@ -45,7 +45,12 @@ extension EndToEndMounts {
             """.write(toFile: scene.path("config.toml"), atomically: true, encoding: .utf8)
             try scene.mount("2")
             let plan = try scene.harness.run("--config", "config.toml", "prune", "-n", "--explain")
-            #expect(plan.output.contains("it is mounted"), "\(plan.output) \(plan.errors)")
+            let words = [
+                "it is mounted on \(scene.path("view"))", "snapmgr umount \(scene.path("view"))",
+            ]
+            for word in words {
+                #expect(plan.output.contains(word), "\(plan.output) \(plan.errors)")
+            }
             #expect(try scene.harness.run("--config", "config.toml", "prune").status == 0)
             let rows = try scene.harness.json("list", "data")["snapshots"] as? [[String: Any]]
             #expect(rows?.compactMap { $0["id"] as? Int }.sorted() == [2, 4])

@@ -52,7 +52,8 @@ enum SnapshotCases {
             let view = try rig.viewFolder("one")
             try rig.snapmgr.run("mount", "data@one", view)
             let plan = try rig.snapmgr.run("--config", config, "prune", "-n", "--explain")
-            try expect(plan.output.contains("open for reading"), plan.output)
+            try expect(plan.output.contains("it is mounted on \(view)"), plan.output)
+            try expect(plan.output.contains("snapmgr umount \(view)"), plan.output)
             try rig.snapmgr.run("--config", config, "prune")
             func left() throws -> [Int] {
                 try rig.snapmgr.run("list", "data", "--json").numbers("id")
