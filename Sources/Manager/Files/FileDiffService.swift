@@ -71,13 +71,15 @@ package struct FileDiffService {
         _ report: (FileDiff) -> FileDiffReport
     ) throws -> FileDiffReport {
         let (files, numbers, end) = (MountedFiles(context), NodeNumbers(), context.end)
-        let old = try files.withFileSystem(first, partition, numbers: numbers) { fileSystem in
-            try ListedFileSystem(fileSystem) { () throws(Problem) in try end.check() }
-        }
-        return try files.withFileSystem(second, partition, numbers: numbers) { fileSystem in
-            let diff = FileDiff(old, fileSystem, end: end) { _ in true }
-            try diff.run()
-            return report(diff)
+        return try MountServer(context).keeping(first.volume) {
+            let old = try files.withFileSystem(first, partition, numbers: numbers) { fileSystem in
+                try ListedFileSystem(fileSystem) { () throws(Problem) in try end.check() }
+            }
+            return try files.withFileSystem(second, partition, numbers: numbers) { fileSystem in
+                let diff = FileDiff(old, fileSystem, end: end) { _ in true }
+                try diff.run()
+                return report(diff)
+            }
         }
     }
 }

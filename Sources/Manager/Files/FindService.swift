@@ -74,8 +74,10 @@ package struct FindService {
                 .answers(pattern, in: rows)
         }
         return try answers
-            ?? MountedHistory(context: context, partition: partition)
-            .answers(pattern, in: rows, limit: FileHistory.matchesMaximum)
+            ?? MountedHistory(
+                context: context, partition: partition, pattern: pattern,
+                limit: FileHistory.matchesMaximum
+            ).answers(in: rows)
     }
 
     private func files(

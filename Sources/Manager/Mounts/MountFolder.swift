@@ -19,6 +19,9 @@ struct MountFolder {
 
     var lockPath: String { state.locksPath + "/.mounts" }
 
+    /// Locked by a command that mounts one thing after the other of a volume, and wants its server to stay meanwhile.
+    func keepPath(_ volume: String) -> String { "\(state.locksPath)/.keep-\(volume)" }
+
     /// Whether there may be mounts: a look for who does not want to read more.
     var mayHoldMounts: Bool {
         let names = try? FileFolder(path: state.path).exists("mounts") ? files.list("") : []

@@ -32,8 +32,7 @@ struct MountServer {
         let name = volume.record.name
         let own = folder.socketPath(name)
         if let running = try RunningServer.find(name, storePath: volume.storePath) {
-            return Place(
-                process: running.process, socket: running.socket, isOwn: running.socket == own)
+            return place(running, own)
         }
         // What would keep it from serving is said in its own words.
         _ = try ServeService(context: context).prepare(
@@ -46,6 +45,12 @@ struct MountServer {
         do {
             try awaitServing(server, volume)
         } catch {
+            // One that a command started which was killed then may have come first.
+            if server.hasEnded,
+                let running = try? RunningServer.find(name, storePath: volume.storePath)
+            {
+                return place(running, own)
+            }
             server.identity.send(SIGTERM)
             if server.identity.awaitEnd(milliseconds: Self.endMilliseconds) {
                 try? removeFiles(of: name)
@@ -53,6 +58,10 @@ struct MountServer {
             throw error
         }
         return Place(process: server.identity, socket: own, isOwn: true)
+    }
+
+    private func place(_ running: RunningServer, _ own: String) -> Place {
+        Place(process: running.process, socket: running.socket, isOwn: running.socket == own)
     }
 
     private static let startMilliseconds = 20_000
@@ -66,11 +75,41 @@ struct MountServer {
             try context.end.check()
             guard !server.hasEnded, !deadline.hasPassed else {
                 throw Problem(
-                    .failed, "volume \(name) cannot be served: \(server.lastWords)",
+                    .inputOutput, "volume \(name) cannot be served: \(server.lastWords)",
                     hint: "see what it says by itself: \(.serve(name))")
             }
             BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
         }
+    }
+
+    // MARK: Keeping
+
+    /// Runs `body`, and has the server that a mount in it starts stay for the next one. It ends with `body`, unless
+    /// others use it.
+    func keeping<Result>(_ volume: VolumeRow, _ body: () throws -> Result) throws -> Result {
+        guard context.devices(of: volume) == nil else { return try body() }
+        let result = Swift.Result { try held(volume, body) }
+        do {
+            try ImageMounts(context).locked(.whileEnding) {
+                try endUnlessUsed(of: volume.record.name, storePath: volume.storePath)
+            }
+        } catch {
+            // The next command that mounts meets it.
+            context.note(Problem(error).message)
+        }
+        return try result.get()
+    }
+
+    /// Another command that has the lock keeps the server for this one, too.
+    private func held<Result>(_ volume: VolumeRow, _ body: () throws -> Result) throws -> Result {
+        let lock = try context.acquireLock(at: folder.keepPath(volume.record.name))
+        defer { withExtendedLifetime(lock) {} }
+        return try body()
+    }
+
+    private func isKept(_ volume: String) -> Bool {
+        let path = PathHalves(folder.keepPath(volume))
+        return (try? FileLock.isHeld(path.name, in: FileFolder(path: path.folder))) ?? false
     }
 
     // MARK: Ending
@@ -87,7 +126,7 @@ struct MountServer {
 
     /// Ends the server that was started for a volume's mounts when there is none any more.
     func endUnlessUsed(_ place: Place, of volume: String) throws {
-        guard place.isOwn, try !folder.hasRecords(of: volume) else { return }
+        guard place.isOwn, !isKept(volume), try !folder.hasRecords(of: volume) else { return }
         guard !isUsed(place) else {
             return context.note(
                 "volume \(volume): the server of its mounts, process \(place.process.id), has other "
