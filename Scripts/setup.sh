@@ -44,6 +44,7 @@ test=(
     attr               # setfattr, getfattr: extended attributes there
     fuse3              # fusermount3: mounts of ordinary users
     fuse2fs            # ext4 by a program, likewise
+    ntfs-3g            # a filesystem whose names have more than 255 bytes
     samba              # smbd, which gives snapshots as previous versions
     samba-vfs-modules  # shadow_copy2, by which it does
     smbclient          # a client that asks for them

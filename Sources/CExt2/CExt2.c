@@ -133,6 +133,10 @@ int snapmgr_ext2_is_newer(long result) {
          result == EXT2_ET_REV_TOO_HIGH;
 }
 
+int snapmgr_ext2_is_of_machine(long result) {
+  return result == EXT2_ET_NO_MEMORY || result == ENOMEM || result == EIO;
+}
+
 void snapmgr_ext2_facts(snapmgr_ext2 *self, struct snapmgr_ext2_facts *facts) {
   ext2_filsys filesystem = self->filesystem;
   struct ext2_super_block *super = filesystem->super;
@@ -148,6 +152,8 @@ void snapmgr_ext2_facts(snapmgr_ext2 *self, struct snapmgr_ext2_facts *facts) {
       .journal = has_journal ? super->s_journal_inum : 0,
       .needs_recovery = ext2fs_has_feature_journal_needs_recovery(super) != 0,
       .is_dirty = !has_journal && !(super->s_state & EXT2_VALID_FS),
+      .has_attributes =
+          ext2fs_has_feature_xattr(super) || ext2fs_has_feature_inline_data(super),
   };
 }
 

@@ -157,6 +157,8 @@ long snapmgr_ext2_attributes(snapmgr_ext2 *self, uint32_t number,
   struct attribute_pass pass = {.on_attribute = callback, .context = context};
   if (number == 0 || number > self->filesystem->super->s_inodes_count) return EXT2_ET_BAD_INODE_NUM;
   errcode_t result = ext2fs_xattrs_open(self->filesystem, number, &pass.attributes);
+  // A filesystem that was made without them has none.
+  if (result == EXT2_ET_MISSING_EA_FEATURE) return 0;
   if (result) return result;
   result = ext2fs_xattrs_read(pass.attributes);
   if (!result) result = ext2fs_xattrs_iterate(pass.attributes, on_attribute, &pass);

@@ -1,11 +1,21 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
 
+#include <dirent.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+
+const void *snapmgr_entry_name(const void *entry, long *length) {
+  const struct dirent *found = entry;
+  size_t limit = found->d_reclen - offsetof(struct dirent, d_name);
+  *length = (long)strnlen(found->d_name, limit);
+  return found->d_name;
+}
 
 int snapmgr_rename_new(int folder, const char *name, int new_folder, const char *new_name) {
   return renameat2(folder, name, new_folder, new_name, RENAME_NOREPLACE);

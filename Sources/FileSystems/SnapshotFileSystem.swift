@@ -8,6 +8,8 @@ package protocol SnapshotFileSystem: AnyObject {
     var kind: String { get }
     /// What people should know of what they see.
     var notes: [String] { get }
+    /// Whether its files may have extended attributes, and access lists.
+    var hasAttributes: Bool { get }
     /// The root folder's number.
     var root: UInt32 { get }
     /// About how much memory it takes, in bytes.
@@ -48,4 +50,8 @@ package protocol SnapshotFileSystem: AnyObject {
     /// - Parameter offset: as the stretch has it.
     func readContent(
         of number: UInt32, into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
+}
+
+extension SnapshotFileSystem {
+    package var hasAttributes: Bool { true }
 }

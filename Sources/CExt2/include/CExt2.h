@@ -27,6 +27,8 @@ struct snapmgr_ext2_facts {
   int needs_recovery;
   /// It was not unmounted in order, and has no journal.
   int is_dirty;
+  /// Its files may have extended attributes.
+  int has_attributes;
 };
 
 struct snapmgr_ext2_time {
@@ -67,6 +69,9 @@ int snapmgr_ext2_is_absence(long result);
 
 /// Whether a result means that the filesystem has a feature that the library does not know.
 int snapmgr_ext2_is_newer(long result);
+
+/// Whether a result says nothing of the filesystem: there is no memory, or what was to be read did not come.
+int snapmgr_ext2_is_of_machine(long result);
 
 void snapmgr_ext2_facts(snapmgr_ext2 *filesystem, struct snapmgr_ext2_facts *facts);
 

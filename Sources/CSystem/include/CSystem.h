@@ -75,6 +75,9 @@ typedef struct {
 /// Looks at a name in an open folder, at a symbolic link itself; an empty name is the folder (statx): 0, or -1.
 int snapmgr_look(int folder, const char *name, snapmgr_node *node);
 
+/// The name in what readdir has given, which may be longer than its declaration says; its length in bytes.
+const void *snapmgr_entry_name(const void *entry, long *length);
+
 /// The names of a path's extended attributes (listxattr), and the value of one (getxattr): how many bytes, or -1.
 long snapmgr_attribute_names(const char *path, char *names, size_t size);
 long snapmgr_attribute(const char *path, const char *name, void *value, size_t size);

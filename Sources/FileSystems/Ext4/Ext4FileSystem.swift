@@ -12,6 +12,7 @@ package final class Ext4FileSystem: SnapshotFileSystem {
     private let journalFlaw: String?
 
     package let kind = "ext4"
+    package var hasAttributes: Bool { facts.has_attributes != 0 }
     package var root: UInt32 { facts.root }
 
     package var heldBytes: Int {
@@ -69,6 +70,10 @@ package final class Ext4FileSystem: SnapshotFileSystem {
         guard result == 0, let opened else {
             throw Self.problem(result, source, "the filesystem cannot be opened")
         }
+        if let problem = source.takeProblem(), !problem.isOfContent {
+            snapmgr_ext2_close(opened)
+            throw problem
+        }
         handle = opened
         var facts = snapmgr_ext2_facts()
         snapmgr_ext2_facts(opened, &facts)
@@ -107,13 +112,23 @@ package final class Ext4FileSystem: SnapshotFileSystem {
 
     private func check(_ what: @autoclosure () -> String, _ call: () -> Int) throws(Problem) {
         source.bytes.beginLook()
+        // Of an earlier call that has come to its end without it.
+        _ = source.takeProblem()
         let result = call()
         guard result == 0 else { throw Self.problem(result, source, what()) }
+        // What the library does without, as a hint that it could not read, may be all that was asked for.
+        if let problem = source.takeProblem(), !problem.isOfContent { throw problem }
     }
 
     private static func problem(_ result: Int, _ source: Ext4Source, _ what: String) -> Problem {
         if let problem = source.takeProblem() { return problem }
         let message = snapmgr_ext2_message(result).map { String(cString: $0) } ?? "error \(result)"
+        guard snapmgr_ext2_is_of_machine(result) == 0 else {
+            return Problem(
+                .inputOutput, "\(what): \(message)",
+                hint: "it is this machine that is at fault, and not the snapshot: see `dmesg`, and "
+                    + "`free -m`; then run the command again")
+        }
         let isNewer = snapmgr_ext2_is_newer(result) != 0
         return Problem(
             isNewer ? .newerVersion : .corrupt, "\(what): \(message)",

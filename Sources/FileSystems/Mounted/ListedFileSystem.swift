@@ -29,7 +29,7 @@ package final class ListedFileSystem: SnapshotFileSystem {
             try check()
             guard folders[folder] == nil, problems[folder] == nil else { continue }
             do throws(Problem) { waiting += try list(folder, other) } catch {
-                guard [.corrupt, .newerVersion, .failed].contains(error.code) else { throw error }
+                guard error.isOfContent else { throw error }
                 problems[folder] = error
             }
         }
@@ -45,6 +45,7 @@ package final class ListedFileSystem: SnapshotFileSystem {
         for entry in entries where nodes[entry.number] == nil {
             let node: FileNode
             do throws(Problem) { node = try other.node(entry.number) } catch {
+                guard error.isOfContent else { throw error }
                 problems[entry.number] = error
                 continue
             }

@@ -11,6 +11,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
     package let bytes = WindowedBytes(NoBytes())
 
     private let rootFolder: SourceFolder
+    private let machine: MachineCheck
     private let numbers: NodeNumbers
     private var places: [UInt32: Place] = [:]
     /// The folder that was used last, and what was seen in it.
@@ -33,8 +34,11 @@ package final class MountedFileSystem: SnapshotFileSystem {
     /// - Parameters:
     ///   - path: where it is mounted.
     ///   - kind: what it is called: `xfs`.
+    ///   - isReadable: whether what the filesystem lies on can be read: asked when the kernel says that something in
+    ///     it cannot.
     package init(
-        path: String, kind: String, numbers: NodeNumbers = NodeNumbers()
+        path: String, kind: String, numbers: NodeNumbers = NodeNumbers(),
+        isReadable: @escaping () -> Bool = { true }
     ) throws(Problem) {
         self.kind = kind
         self.numbers = numbers
@@ -47,6 +51,9 @@ package final class MountedFileSystem: SnapshotFileSystem {
         }
         let number = try numbers.number(of: found.inode, in: 0)
         (rootFolder, root) = (folder, number)
+        machine = MachineCheck {
+            isReadable() && (try? folder.node([])) != nil && (try? folder.names(limit: .max)) != nil
+        }
         places[number] = Place(
             folder: number, name: FileName([]), part: 0, filesystem: found.filesystem)
         recent = (number, folder)
@@ -59,13 +66,10 @@ package final class MountedFileSystem: SnapshotFileSystem {
         places.count.addingClamped(seen.count).multipliedClamped(by: Self.placeBytes)
     }
 
-    private static func doing<Result>(
+    private func doing<Result>(
         _ body: () throws(IOFailure) -> Result
     ) throws(Problem) -> Result {
-        do throws(IOFailure) { return try body() } catch {
-            // What the filesystem cannot give is its own matter, and not the reading's.
-            throw Problem(.corrupt, error.description)
-        }
+        do throws(IOFailure) { return try body() } catch { throw machine.problem(error) }
     }
 
     // MARK: Places
@@ -89,7 +93,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
             names.append(place.name)
             at = place.folder
         }
-        let folder = try Self.doing { [rootFolder] () throws(IOFailure) in
+        let folder = try doing { [rootFolder] () throws(IOFailure) in
             var folder = rootFolder
             for name in names.reversed() { folder = try folder.folder(name.bytes) }
             return folder
@@ -103,7 +107,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
         _ name: FileName, in number: UInt32, _ folder: SourceFolder
     ) throws(Problem) -> FileNode {
         let above = try place(number)
-        let found = try Self.doing { () throws(IOFailure) in try folder.node(name.bytes) }
+        let found = try doing { () throws(IOFailure) in try folder.node(name.bytes) }
         let isSame = found.filesystem == above.filesystem && !isNumberless(found)
         let part = isSame ? above.part : numbers.part(at: name, in: number)
         let own = try numbers.number(of: hasPassingNumbers ? 0 : found.inode, in: part)
@@ -146,14 +150,14 @@ package final class MountedFileSystem: SnapshotFileSystem {
         guard number != root else {
             return FileNode(
                 number: root,
-                try Self.doing { [rootFolder] () throws(IOFailure) in try rootFolder.node([]) })
+                try doing { [rootFolder] () throws(IOFailure) in try rootFolder.node([]) })
         }
         return try node(place.name, in: place.folder, folder(place.folder))
     }
 
     package func entries(of number: UInt32) throws(Problem) -> [FolderEntry] {
         let folder = try folder(number)
-        let names = try Self.doing { () throws(IOFailure) in
+        let names = try doing { () throws(IOFailure) in
             try folder.names(limit: Self.entriesMaximum)
         }
         seen = [:]
@@ -169,7 +173,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
     ) throws(Problem) -> FolderEntry {
         let node: FileNode
         do throws(Problem) { node = try self.node(name, in: number, folder) } catch {
-            guard error.code == .corrupt else { throw error }
+            guard error.isOfContent else { throw error }
             return try damaged(name, in: number)
         }
         seen[node.number] = node
@@ -185,11 +189,11 @@ package final class MountedFileSystem: SnapshotFileSystem {
     }
 
     package func number(of name: FileName, in folder: UInt32) throws(Problem) -> UInt32? {
-        guard name.isUsable else { return nil }
+        guard name.isPossible else { return nil }
         let opened = try self.folder(folder)
         do throws(IOFailure) { _ = try opened.node(name.bytes) } catch {
             guard !error.isAbsence else { return nil }
-            throw Problem(.corrupt, error.description)
+            throw machine.problem(error)
         }
         return try node(name, in: folder, opened).number
     }
@@ -200,7 +204,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
         if let openFile, openFile.number == number { return openFile.file }
         let place = try place(number)
         let folder = try folder(place.folder)
-        let file = try Self.doing { () throws(IOFailure) in try folder.file(place.name.bytes) }
+        let file = try doing { () throws(IOFailure) in try folder.file(place.name.bytes) }
         openFile = (number, file)
         return file
     }
@@ -209,7 +213,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
     package func stretches(of node: FileNode) throws(Problem) -> [FileStretch] {
         guard node.kind == .file, node.byteCount > 0 else { return [] }
         let file = try file(node.number)
-        return try Self.doing { () throws(IOFailure) in
+        return try doing { () throws(IOFailure) in
             var (stretches, position) = ([FileStretch](), 0)
             while let data = try file.data(from: position, to: node.byteCount) {
                 stretches.append(
@@ -233,7 +237,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
             return bytes
         }
         let folder = try folder(place.folder)
-        let target = try Self.doing { () throws(IOFailure) in
+        let target = try doing { () throws(IOFailure) in
             try folder.link(place.name.bytes)
         }
         return Array(target.prefix(limit))
@@ -244,7 +248,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
     ) throws(Problem) {
         let file = try file(number)
         do throws(IOFailure) { try file.read(into: &buffer, at: offset) } catch {
-            throw Problem(.corrupt, error.description)
+            throw machine.problem(error)
         }
     }
 
@@ -254,7 +258,7 @@ package final class MountedFileSystem: SnapshotFileSystem {
         let (folder, name) =
             node.number == root
             ? (rootFolder, []) : (try folder(place.folder), place.name.bytes)
-        let all = try Self.doing { () throws(IOFailure) in try folder.attributes(name) }
+        let all = try doing { () throws(IOFailure) in try folder.attributes(name) }
         return all.filter { attribute in
             Self.usualAttributes.contains { attribute.name.hasPrefix($0) }
                 && !attribute.name.hasPrefix(Self.accessListsOfXFS)

@@ -33,6 +33,12 @@ package struct NodePath: Hashable, Sendable, Comparable {
     /// Whether ``text`` says exactly what it is.
     package var isText: Bool { names.allSatisfy(\.isText) }
 
+    /// The path of names that are no text and that are written here as people see them; nil when none is.
+    package var unescaped: NodePath? {
+        let names = names.map { $0.unescaped ?? $0 }
+        return names == self.names ? nil : NodePath(names)
+    }
+
     /// All bytes of it, names between slashes.
     package var bytes: [UInt8] { names.flatMap { [UInt8(ascii: "/")] + $0.bytes } }
 

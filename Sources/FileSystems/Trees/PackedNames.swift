@@ -9,7 +9,7 @@ package struct PackedNames {
     private var starts: [UInt32] = []
 
     /// What one takes besides its bytes.
-    private static let headBytes = 5
+    private static let headBytes = 6
 
     package init() {}
 
@@ -23,14 +23,15 @@ package struct PackedNames {
         _ name: FileName, _ number: UInt32, limitBytes: Int
     ) throws(Problem) {
         guard let start = UInt32(exactly: bytes.count),
-            let length = UInt8(exactly: name.bytes.count),
+            let length = UInt16(exactly: name.bytes.count),
             bytes.count + starts.count * MemoryLayout<UInt32>.stride < limitBytes
         else { throw Problem(.noSpace, "a folder has more names than there is memory for") }
         starts.append(start)
         for shift in stride(from: UInt32(0), to: 32, by: 8) {
             bytes.append(UInt8(truncatingIfNeeded: number >> shift))
         }
-        bytes.append(length)
+        bytes.append(UInt8(truncatingIfNeeded: length))
+        bytes.append(UInt8(truncatingIfNeeded: length >> 8))
         bytes += name.bytes
     }
 
@@ -41,6 +42,7 @@ package struct PackedNames {
             $0 | UInt32(bytes[start + $1]) << (8 * UInt32($1))
         }
         let first = start + Self.headBytes
-        return (number, FileName(Array(bytes[first..<first + Int(bytes[start + 4])])))
+        let length = Int(bytes[start + 4]) | Int(bytes[start + 5]) << 8
+        return (number, FileName(Array(bytes[first..<first + length])))
     }
 }

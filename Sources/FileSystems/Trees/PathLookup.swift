@@ -50,6 +50,19 @@ package struct PathLookup {
         return found
     }
 
+    /// As ``node(_:)``, of a path as people have written it. What has a name that is no text they know as it was shown
+    /// to them; what is called that literally comes first.
+    ///
+    /// - Returns: the path that it has, too.
+    package func find(_ path: NodePath) throws(Problem) -> (path: NodePath, node: FileNode) {
+        do throws(Problem) { return (path, try node(path)) } catch {
+            guard error.code == .notFound, let other = path.unescaped else { throw error }
+            do throws(Problem) { return (other, try node(other)) } catch let second {
+                throw second.code == .notFound ? error : second
+            }
+        }
+    }
+
     private func absence(_ path: NodePath) -> Problem {
         Problem(
             .notFound, "there is no \(path.text) in it",

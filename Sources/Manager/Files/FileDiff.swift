@@ -102,7 +102,7 @@ final class FileDiff {
         for entry in after {
             let inner = path.appending(entry.name)
             guard let former = rest.removeValue(forKey: entry.name) else {
-                if let node = node(entry.number, in: new, inner) {
+                if let node = try node(entry.number, in: new, inner) {
                     come.append(Entry(path: inner, node: node))
                 }
                 continue
@@ -114,7 +114,7 @@ final class FileDiff {
         }
         for former in rest.values {
             let inner = path.appending(former.name)
-            if let node = node(former.number, in: old, inner) {
+            if let node = try node(former.number, in: old, inner) {
                 gone.append(Entry(path: inner, node: node))
             }
         }
@@ -123,8 +123,9 @@ final class FileDiff {
 
     private func node(
         _ number: UInt32, in fileSystem: any SnapshotFileSystem, _ path: NodePath
-    ) -> FileNode? {
+    ) throws(Problem) -> FileNode? {
         do throws(Problem) { return try fileSystem.node(number) } catch {
+            guard error.isOfContent else { throw error }
             flaws.append(FileFlaw(path: path, reason: error.message))
             return nil
         }
@@ -136,9 +137,9 @@ final class FileDiff {
     private func pair(
         _ before: UInt32, _ after: UInt32, at path: NodePath
     ) throws -> [(before: UInt32, after: UInt32, path: NodePath)] {
-        guard let former = node(before, in: old, path), let node = node(after, in: new, path) else {
-            return []
-        }
+        guard let former = try node(before, in: old, path),
+            let node = try node(after, in: new, path)
+        else { return [] }
         guard former.isFolder == node.isFolder else {
             gone.append(Entry(path: path, node: former))
             come.append(Entry(path: path, node: node))
@@ -194,7 +195,7 @@ final class FileDiff {
         do throws(Problem) {
             for inner in try fileSystem.entries(of: entry.node.number) {
                 let path = entry.path.appending(inner.name)
-                guard let node = node(inner.number, in: fileSystem, path) else { continue }
+                guard let node = try node(inner.number, in: fileSystem, path) else { continue }
                 let found = Entry(path: path, node: node)
                 if isGone { gone.append(found) } else { come.append(found) }
             }

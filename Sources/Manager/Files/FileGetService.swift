@@ -89,10 +89,10 @@ package struct FileGetService {
     ) throws {
         try FileAccess(context: context).withFileSystem(reference, partition: partition) {
             fileSystem, _ in
-            let node = try PathLookup(fileSystem).node(NodePath(argument: path))
+            let (path, node) = try PathLookup(fileSystem).find(NodePath(argument: path))
             let contents: FileContents
             do throws(Problem) { contents = try FileContents(fileSystem, of: node) } catch {
-                throw error.about(NodePath(path).text)
+                throw error.about(path.text)
             }
             var position = 0
             try contents.forEachPiece { offset, piece in
@@ -147,13 +147,12 @@ private struct FileGet {
     ) throws -> [(item: TreeWriter.Item, name: FileName)] {
         var items: [(item: TreeWriter.Item, name: FileName)] = []
         for text in request.paths {
-            let path = try NodePath(argument: text)
-            let node = try PathLookup(fileSystem).node(path)
-            if let name = path.last, name.isUsable {
+            let (path, node) = try PathLookup(fileSystem).find(NodePath(argument: text))
+            if let name = path.last, name.isPossible {
                 items.append((TreeWriter.Item(node: node, path: path), name))
             } else {
                 // The root folder has no name: what is in it is brought.
-                items += try fileSystem.entries(of: node.number).filter(\.name.isUsable)
+                items += try fileSystem.entries(of: node.number).filter(\.name.isPossible)
                     .sorted { $0.name < $1.name }
                     .map { entry in
                         let found = try fileSystem.node(entry.number)
@@ -174,12 +173,20 @@ private struct FileGet {
                     .usage, "two of the paths end in \(name.text), the second is \(item.path.text)",
                     hint: "bring them to two folders, one by one")
             }
-            guard let existing = try folder.status(name.bytes) else { continue }
+            guard let existing = try existing(name) else { continue }
             guard request.overwrites else { throw TreeWriter.taken(name, folder) }
             if let flaw = TreeWriter.mismatch(existing, item, name, folder) {
                 throw Problem(
                     .refused, flaw, hint: "move it away, or bring it to another folder with --to")
             }
+        }
+    }
+
+    /// Nil also of a name that is too long there: what has it is left out.
+    private func existing(_ name: FileName) throws(IOFailure) -> FileStatus? {
+        do throws(IOFailure) { return try folder.status(name.bytes) } catch {
+            guard error.code == ENAMETOOLONG else { throw error }
+            return nil
         }
     }
 
@@ -199,6 +206,7 @@ private struct FileGet {
             report.failure = problem
         }
         writer.tell(context)
+        TreeWriter.tell(context, of: fileSystem)
         (report.counts, report.skipped) = (writer.counts, writer.skipped)
     }
 }

@@ -20,8 +20,7 @@ package struct FileListService {
     ) throws -> [FileFlaw] {
         try FileAccess(context: context).withFileSystem(reference, partition: partition) {
             fileSystem, _ in
-            let path = try NodePath(argument: path)
-            let node = try PathLookup(fileSystem).node(path)
+            let (path, node) = try PathLookup(fileSystem).find(NodePath(argument: path))
             guard node.isFolder else {
                 try onPage([summary(node, path, fileSystem)])
                 return []
@@ -40,7 +39,8 @@ package struct FileListService {
             case .flaw(let path, let problem):
                 guard problem.isOfContent else { throw problem }
                 flaws.append(FileFlaw(path: path, reason: problem.message))
-            case .node(let path, let node): page.append(summary(node, path, fileSystem))
+            case .node(let path, let node):
+                page.append(try summary(node, path, fileSystem))
             }
             guard page.count >= Self.pageLength else { return }
             try context.end.check()
@@ -53,13 +53,18 @@ package struct FileListService {
 
     private func summary(
         _ node: FileNode, _ path: NodePath, _ fileSystem: any SnapshotFileSystem
-    ) -> FileSummary {
-        let target = node.kind == .link ? try? fileSystem.head(of: node, limit: 4096) : nil
-        return FileSummary(path: path, node: node, target: target.map { FileName($0) })
+    ) throws(Problem) -> FileSummary {
+        FileSummary(path: path, node: node, target: try target(of: node, fileSystem))
     }
-}
 
-extension Problem {
-    /// Whether what was read is at fault, and not the reading: another file may be well.
-    var isOfContent: Bool { [.corrupt, .newerVersion, .failed].contains(code) }
+    /// Nil of what is no link, and of a damaged one.
+    private func target(
+        of node: FileNode, _ fileSystem: any SnapshotFileSystem
+    ) throws(Problem) -> FileName? {
+        guard node.kind == .link else { return nil }
+        do throws(Problem) { return FileName(try fileSystem.head(of: node, limit: 4096)) } catch {
+            guard error.isOfContent else { throw error }
+            return nil
+        }
+    }
 }

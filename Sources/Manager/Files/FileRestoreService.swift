@@ -83,24 +83,28 @@ private struct FileRestore {
     ) throws {
         self.context = context
         self.fileSystem = fileSystem
-        let paths = try paths.map { (text) throws(Problem) in try NodePath(argument: text) }
-        try Self.requireApart(paths)
+        let found = try paths.map { (text) throws(Problem) in
+            try PathLookup(fileSystem).find(NodePath(argument: text))
+        }
+        try Self.requireApart(found.map { $0.path })
         let moment = String(context.clock.now().description.prefix("2026-11-29T23:59:59".count))
         self.moment = moment
-        targets = try paths.map { path in
-            guard let name = path.last, path.names.allSatisfy(\.isUsable) else {
+        targets = try found.map { path, node in
+            guard let name = path.last, path.names.allSatisfy(\.isPossible) else {
                 throw Problem(
                     .usage, "\(path.text) cannot be put back: it has no name of its own",
                     hint: "name what is in it")
             }
-            let node = try PathLookup(fileSystem).node(path)
             let folder = try Self.folder(of: path, root, device)
             let existing = try folder.status(name.bytes)
-            if let existing { try Self.requireNoMount(existing, name, folder) }
-            let spare = try Self.spareName(name, moment, folder)
+            var former: FileName?
+            if let existing {
+                try Self.requireNoMount(existing, name, folder)
+                former = try Self.spareName(name, moment, folder)
+            }
             return Target(
                 item: TreeWriter.Item(node: node, path: path), name: name, folder: folder,
-                former: existing == nil ? nil : spare)
+                former: former)
         }
     }
 
@@ -182,6 +186,7 @@ private struct FileRestore {
             report.items = targets.map { item($0, keptAs: $0.former) }
             return
         }
+        TreeWriter.tell(context, of: fileSystem)
         for target in targets {
             do { try run(target, &report) } catch {
                 let problem = TreeWriter.problem(error, target.folder)

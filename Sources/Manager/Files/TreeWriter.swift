@@ -56,7 +56,11 @@ final class TreeWriter {
     ///
     /// - Throws: `exists` when the name is taken, unless that may be replaced.
     func write(_ item: Item, as name: FileName) throws {
-        try put(item, as: name, in: Place(folder: base, names: []))
+        do {
+            try put(item, as: name, in: Place(folder: base, names: []))
+        } catch let failure as IOFailure where failure.code == ENAMETOOLONG {
+            _ = skip(item.path, failure.description)
+        }
     }
 
     /// Says what could not be given to what was written.
@@ -72,6 +76,14 @@ final class TreeWriter {
                 "extended attributes that could not be set here: \(names) "
                     + "(\(String(cString: strerror(first.value))))")
         }
+    }
+
+    /// Says what nothing that comes from a filesystem can have; once, however many files come.
+    static func tell(_ context: ManagerContext, of fileSystem: any SnapshotFileSystem) {
+        guard !fileSystem.hasAttributes else { return }
+        context.note(
+            "the \(fileSystem.kind) was made without extended attributes (`ext_attr`): files come back "
+                + "without any, and without access lists")
     }
 
     /// Writes something under a name into the base, in one step, and gives what has the name already another
@@ -258,7 +270,7 @@ final class TreeWriter {
         for entry in try fileSystem.entries(of: item.node.number).sorted(by: { $0.name < $1.name })
         {
             let path = item.path.appending(entry.name)
-            guard entry.name.isUsable else {
+            guard entry.name.isPossible else {
                 _ = skip(path, "no file can have this name")
                 continue
             }
@@ -266,6 +278,9 @@ final class TreeWriter {
                 try body(Item(node: try fileSystem.node(entry.number), path: path), entry.name)
             } catch let problem as Problem where problem.isOfContent {
                 _ = skip(path, problem.message)
+            } catch let failure as IOFailure where failure.code == ENAMETOOLONG {
+                // There are longer names on some filesystems than on others.
+                _ = skip(path, failure.description)
             }
         }
     }
@@ -320,20 +335,22 @@ final class TreeWriter {
 
     /// What only root can give is left out for others; and with it the bits that would give this user's powers
     /// to whoever runs the file.
-    private func metadata(of item: Item) -> NodeMetadata {
+    private func metadata(of item: Item) throws(Problem) -> NodeMetadata {
         let node = item.node
         let isOwn = node.user == geteuid()
         if !isRoot && !isOwn { leavesOwners = true }
         return NodeMetadata(
             owner: isRoot ? NodeMetadata.Owner(user: node.user, group: node.group) : nil,
             permissions: UInt32(isRoot ? node.permissions : node.permissions & 0o1777),
-            accessed: node.accessed, modified: node.modified, attributes: attributes(of: item))
+            accessed: node.accessed, modified: node.modified,
+            attributes: try attributes(of: item))
     }
 
-    private func attributes(of item: Item) -> [NodeMetadata.Attribute] {
+    private func attributes(of item: Item) throws(Problem) -> [NodeMetadata.Attribute] {
         do throws(Problem) {
             return try fileSystem.attributes(of: item.node)
         } catch {
+            guard error.isOfContent else { throw error }
             _ = skip(item.path, error.message)
             return []
         }

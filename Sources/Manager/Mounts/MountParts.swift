@@ -65,7 +65,7 @@ struct MountParts {
             try context.end.check()
             guard !helper.hasEnded, !deadline.hasPassed else {
                 throw Problem(
-                    .failed, "\(record.what) cannot be shown as a file: \(helper.lastWords)",
+                    .inputOutput, "\(record.what) cannot be shown as a file: \(helper.lastWords)",
                     hint: "see whether its server, process \(record.server.id), takes clients on "
                         + "\(record.socket)")
             }

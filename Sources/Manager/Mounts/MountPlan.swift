@@ -102,12 +102,29 @@ struct MountPlan {
             return Problem(
                 .refused, "\(failure): it is mounted or open already",
                 hint: "see `findmnt`, or `fuser -v \(device)`")
-        default:
+        case let code where Self.tellsOfContent(code, device):
             return Problem(
                 .failed, "\(failure) (\(kind.rawValue))",
                 hint: "see `dmesg`; \(subject.export) writes it to a file")
+        default:
+            return Problem(
+                .inputOutput, "\(failure) (\(kind.rawValue))",
+                hint:
+                    "it is not the filesystem that is at fault: see `dmesg`; then run the command "
+                    + "again")
         }
     }
+
+    /// Whether an error of a mount is a matter of the filesystem, and not of the machine.
+    private static func tellsOfContent(_ code: Int32, _ device: String) -> Bool {
+        content.contains(code) && (code != EIO || MountSource.isReadable(device))
+    }
+
+    /// What kernels say of a filesystem that they do not take: what is wrong with it, or unknown in it.
+    private static let content: Set<Int32> = [
+        EINVAL, EIO, EUCLEAN, EBADMSG, EROFS, EOPNOTSUPP, ENOENT, ENOTDIR, ENODATA, EFBIG,
+        EOVERFLOW, ESTALE, ERANGE, EILSEQ, ENOPKG, EEXIST,
+    ]
 
     var isAlwaysReadOnly: Bool { [.squashfs, .erofs, .iso9660].contains(kind) }
 

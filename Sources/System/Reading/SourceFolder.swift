@@ -71,12 +71,10 @@ package final class SourceFolder {
             guard errno == 0 else { throw .last("list", path: path) }
             return nil
         }
-        return withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-            let size = MemoryLayout.size(ofValue: pointer.pointee)
-            return pointer.withMemoryRebound(to: UInt8.self, capacity: size) {
-                Array(UnsafeBufferPointer(start: $0, count: size).prefix { $0 != 0 })
-            }
-        }
+        // The declaration's 256 bytes are fewer than some filesystems give.
+        var length = 0
+        let name = snapmgr_entry_name(UnsafeRawPointer(entry), &length)
+        return Array(UnsafeRawBufferPointer(start: name, count: length))
     }
 
     /// Opens a folder in this one.

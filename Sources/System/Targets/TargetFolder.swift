@@ -265,12 +265,9 @@ package final class TargetFolder {
         defer { closedir(stream) }
         var names: [[UInt8]] = []
         while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                let size = MemoryLayout.size(ofValue: pointer.pointee)
-                return pointer.withMemoryRebound(to: UInt8.self, capacity: size) {
-                    Array(UnsafeBufferPointer(start: $0, count: size).prefix { $0 != 0 })
-                }
-            }
+            var length = 0
+            let start = snapmgr_entry_name(UnsafeRawPointer(entry), &length)
+            let name = Array(UnsafeRawBufferPointer(start: start, count: length))
             if name != [0x2E], name != [0x2E, 0x2E] { names.append(name) }
         }
         return names

@@ -79,13 +79,16 @@ struct FilesCommand: ManagerCommand {
 
 extension FilesCommand {
     private func showTree(_ context: CommandContext) throws {
-        let folder = try NodePath(argument: path)
+        var folder = try NodePath(argument: path)
         let tree = FileTree()
         var isFolder = true
         let flaws = try context.reader().fileLists.list(
             reference, path: path, isWhole: true, partition: partition.partition
         ) { page in
             for file in page {
+                if let found = folder.unescaped, file.path.names.starts(with: found.names) {
+                    folder = found
+                }
                 // Of what is no folder, the page is that alone.
                 if file.path == folder { isFolder = false }
                 tree.add(file.path, label: label(file))

@@ -41,9 +41,11 @@ struct MountedFiles {
                 target, on: FileFolder.realPath(place.path), partition: partition,
                 environment: context.environment)
             // With it go the descriptors that it has open there.
+            let source = MountSource(context, report)
             return try body(
                 MountedFileSystem(
-                    path: report.folder, kind: report.filesystem ?? "", numbers: numbers))
+                    path: report.folder, kind: report.filesystem ?? "", numbers: numbers
+                ) { source.isReadable })
         }
         end(place, .whileEnding)
         return try result.get()
