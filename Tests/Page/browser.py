@@ -168,9 +168,10 @@ class Page:
                 self.ask("Fetch.continueRequest", requestId=values["requestId"])
                 return
             status, body = made
+            text = body if isinstance(body, str) else json.dumps(body)
             self.ask("Fetch.fulfillRequest", requestId=values["requestId"], responseCode=status,
                      responseHeaders=[{"name": "Content-Type", "value": "application/json"}],
-                     body=base64.b64encode(json.dumps(body).encode()).decode())
+                     body=base64.b64encode(text.encode()).decode())
         self.on("Fetch.requestPaused", lambda values: threading.Thread(target=paused, args=(values,)).start())
 
     def go(self, address):

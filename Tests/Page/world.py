@@ -166,6 +166,13 @@ class World:
             commands += ["-c", f"write -q -s block-{at} {at} 4096"]
         self.run("qemu-io", "-f", "raw", uri, *commands, "-c", "flush")
 
+    def content(self, snapshot=None):
+        """The bytes of the volume data as it is, or of one of its snapshots."""
+        at = "" if snapshot is None else f"@{snapshot}"
+        self.run("nbdcopy", f"nbd+unix:///data{at}?socket=nbd.sock", "copy.img")
+        with open(self.path("copy.img"), "rb") as file:
+            return file.read()
+
     # -- The daemon -----------------------------------------------------------------------------
 
     def daemon(self, command=None):

@@ -128,6 +128,7 @@ function redraw() {
 function followEvents() {
   let later = 0;
   let isLive = false;
+  let isConcerned = false;
   const tell = () => {
     const region = document.getElementById("live");
     if (!region) return;
@@ -136,8 +137,14 @@ function followEvents() {
   };
   const stop = follow((event) => {
     view?.event?.(event);
+    // What happens together is looked at once.
+    isConcerned ||= view?.concerns?.(event) ?? false;
     clearTimeout(later);
-    later = setTimeout(refresh, 250);
+    later = setTimeout(() => {
+      refresh();
+      if (isConcerned) view?.load?.();
+      isConcerned = false;
+    }, 250);
   }, (state) => {
     isLive = state;
     tell();

@@ -134,6 +134,8 @@ export function facts(pairs) {
     h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+const ACTIONS = "actions-cell";
+
 /** A table that is told apart by its caption; each cell says its column on narrow screens. */
 export function table(caption, columns, rows, { empty = "None" } = {}) {
   if (rows.length === 0) return h("p", { class: "empty" }, empty);
@@ -141,7 +143,8 @@ export function table(caption, columns, rows, { empty = "None" } = {}) {
     h("table", { class: "table" },
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, columns.map(([name, kind]) =>
-        h("th", { scope: "col", class: kind ?? "" }, name)))),
+        h("th", { scope: "col", class: kind ?? "" },
+          kind === ACTIONS ? h("span", { class: "unseen" }, "Actions") : name)))),
       h("tbody", {}, rows.map((row) => h("tr", { class: row.tone ?? "" },
         row.cells.map((cell, index) => h(index === 0 ? "th" : "td", {
           scope: index === 0 ? "row" : null, class: columns[index][1] ?? "",

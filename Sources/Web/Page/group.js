@@ -46,9 +46,7 @@ function groupView(name, volumes, { over, machine }) {
     update() {
       drawHead(head, { name, over, volumes, machine, tracks: view.tracks });
     },
-    event(event) {
-      if (volumes.includes(event.volume)) view.load();
-    },
+    concerns: (event) => volumes.includes(event.volume),
     redraw() {
       view.timeline?.draw();
       head.dataset.key = chosen.dataset.key = "";

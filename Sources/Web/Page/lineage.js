@@ -29,15 +29,3 @@ export function lineage(ids, times, reverts, here = null) {
   for (let index = parent; index >= 0; index = parents[index]) isTrunk[index] = 1;
   return { parents, live: parent, isTrunk };
 }
-
-/** The runs of neighbours that the live volume does not descend from, as pairs of first and last. */
-export function branches({ isTrunk }) {
-  const runs = [];
-  for (let index = 0; index < isTrunk.length; index += 1) {
-    if (isTrunk[index]) continue;
-    const last = runs.at(-1);
-    if (last && last[1] === index - 1) last[1] = index;
-    else runs.push([index, index]);
-  }
-  return runs;
-}

@@ -42,7 +42,8 @@ function listView(title, { load, draw, event, note }) {
         () => draw(view.document, view));
     },
     update: () => view.redraw(),
-    event: event ? (each) => event(each, view) : () => view.load(),
+    event: event ? (each) => event(each, view) : null,
+    concerns: () => !event,
   };
   return view;
 }

@@ -109,7 +109,7 @@ export function overview() {
       drawVolumes(volumes, status, now);
     },
     load: loadEvents,
-    event: loadEvents,
+    concerns: () => true,
   };
 }
 

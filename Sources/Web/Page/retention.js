@@ -76,9 +76,9 @@ export function retentionView([name]) {
     h("div", { class: "columns even" },
       h("section", { class: "card pad", "aria-label": "Rules" }, sliders(view, before)),
       h("section", { class: "card pad", "aria-label": "What would stay" }, view.verdict, view.problem,
-        h("h3", {}, "Of today’s snapshots"), view.chart,
-        h("h3", {}, "How many there will be"), view.graph)),
-    h("section", { class: "card pad" }, h("h3", {}, "For the settings"), view.text,
+        h("h2", { class: "minor" }, "Of today’s snapshots"), view.chart,
+        h("h2", { class: "minor" }, "How many there will be"), view.graph)),
+    h("section", { class: "card pad" }, h("h2", { class: "minor" }, "For the settings"), view.text,
       h("p", { class: "terminal" }, h("span", {}, "In a terminal"),
         command(`snapmgr policy simulate ${name} --for 1y`))));
   view.load = async () => {

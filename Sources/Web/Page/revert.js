@@ -1,6 +1,6 @@
 // What changes a volume or its snapshots, each behind a dialog that shows the dry run.
 
-import { change, finished, get, path } from "./api.js";
+import { change, finished, path } from "./api.js";
 import { known } from "./context.js";
 import { open } from "./dialog.js";
 import { command, facts, h, icon, message, say } from "./dom.js";
@@ -155,10 +155,4 @@ function prunePlan({ removed, kept, freed_bytes: freed, error }) {
       h("span", { class: "quiet" }, row.reasons.join(", "))))) : null,
     error ? h("p", { class: "notice error" }, icon("error"), h("span", {}, visible(error))) : null,
   ];
-}
-
-/** The snapshot that undoes the last revert of a volume; null where there is none. */
-export async function undoOf(volume) {
-  const { snapshots } = await get(path("volumes", volume) + "/snapshots", { kind: "safety", limit: 1 });
-  return snapshots.at(-1) ?? null;
 }

@@ -18,6 +18,8 @@ export function fromTimeline({ volume, columns, here }, events = []) {
     reverts: reverts(events),
   };
   found.lineage = lineage(id, found.at, found.reverts, here);
+  // Those that are drawn for themselves, however many there are around them.
+  found.outstanding = id.map((_, index) => index).filter((index) => standsOut(found, index));
   return found;
 }
 

@@ -1,7 +1,7 @@
 // Draws snapshots on a time axis, NOW at its right, on a canvas: what is a pixel apart is one mark.
 
 import { makeScale, moved, ticks, zoomed } from "./scale.js";
-import { bins, nearest, standsOut } from "./snapshots.js";
+import { bins, nearest } from "./snapshots.js";
 import { ago, bytes, counted, moment, visible } from "./words.js";
 import { h } from "./dom.js";
 
@@ -269,13 +269,17 @@ export class Timeline {
     const pen = canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, this.height);
-    const now = Date.now();
+    // Within a second nothing moves: what was counted then is still right.
+    const now = Math.floor(Date.now() / 1000) * 1000 + 999;
     const oldest = Math.min(now - 3_600_000,
       ...this.tracks.filter((track) => track.count > 0).map((track) => track.at[0]));
     const side = this.tracks.length > 1 ? Math.min(112, width * 0.2) : SIDE;
     this.scale = makeScale({
       now, oldest, left: side, right: width - NOW_ROOM, mode: this.mode, view: this.view,
     });
+    const key = [now, width, this.mode, this.view, this.tracks];
+    if (!this.key || key.some((part, index) => part !== this.key[index])) this.binned = [];
+    this.key = key;
     this.paintAxis(pen, width);
     if (this.tracks.length === 1) this.paintTrack(pen, 0, HEAD + LANE * 1.5, BARS, true);
     else this.tracks.forEach((_, track) => {
@@ -319,8 +323,8 @@ export class Timeline {
     pen.beginPath();
     pen.rect(scale.left - 10, 0, scale.right - scale.left + NOW_ROOM + 10, this.height);
     pen.clip();
-    const found = bins(columns, scale, columns.count > 400 ? 3 : 2);
-    this.paintBars(pen, found, y + (isWhole ? LANE * 0.75 : 12), barHeight, isWhole);
+    const found = this.binned[track] ??= bins(columns, scale, columns.count > 400 ? 3 : 2);
+    this.paintBars(pen, found, y + (isWhole ? LANE * 0.75 : 12), barHeight, isWhole, !isBack(columns));
     this.paintLines(pen, columns, y);
     this.paintMarks(pen, track, found, y);
     if (isWhole) this.paintNames(pen, columns, y);
@@ -329,7 +333,7 @@ export class Timeline {
     pen.restore();
   }
 
-  paintBars(pen, found, top, height, isWhole) {
+  paintBars(pen, found, top, height, isWhole, isLeft) {
     const { ink } = this;
     const most = found.reduce((most, bin) => Math.max(most, bin.changed), 1);
     const base = top + height;
@@ -346,10 +350,12 @@ export class Timeline {
     const words = `up to ${bytes(most)} changed`;
     pen.font = ink.small;
     pen.textAlign = "left";
+    const wide = pen.measureText(words).width;
+    const left = isLeft ? this.scale.left - 6 : this.scale.right + NOW_ROOM - wide - 8;
     pen.fillStyle = ink.paper;
-    pen.fillRect(this.scale.left - 8, base - height - 3, pen.measureText(words).width + 6, 15);
+    pen.fillRect(left - 3, base - height - 3, wide + 6, 15);
     pen.fillStyle = ink.quiet;
-    pen.fillText(words, this.scale.left - 6, base - height + 5);
+    pen.fillText(words, left, base - height + 5);
   }
 
   lane(columns, index, y) {
@@ -358,7 +364,7 @@ export class Timeline {
 
   paintLines(pen, columns, y) {
     const { ink, scale } = this;
-    const { parents, live, isTrunk } = columns.lineage;
+    const { parents, isTrunk } = columns.lineage;
     if (columns.count === 0) return;
     pen.lineWidth = 1.5;
     pen.strokeStyle = ink.trunk;
@@ -389,7 +395,7 @@ export class Timeline {
       }
       pen.stroke();
     }
-    if (live >= 0 && live !== columns.count - 1) this.paintReturn(pen, columns, y);
+    if (isBack(columns)) this.paintReturn(pen, columns, y);
   }
 
   // The way of the last revert: from what was left back to where the volume is.
@@ -415,8 +421,13 @@ export class Timeline {
       else if (crowd) pen.fillRect(Math.round(bin.x) - 1, y - LANE * 0.8 - tall / 2, 2, tall);
       else dot(pen, bin.x, this.lane(columns, bin.first, y), 2.75);
     }
-    for (let index = 0; index < columns.count; index += 1) {
-      if (standsOut(columns, index)) this.paintMark(pen, columns, index, y);
+    const last = [Infinity, Infinity];
+    for (const index of columns.outstanding.toReversed()) {
+      const x = this.scale.x(columns.at[index]);
+      const lane = columns.lineage.isTrunk[index];
+      if (last[lane] - x < 8) continue;
+      last[lane] = x;
+      this.paintMark(pen, columns, index, y);
     }
   }
 
@@ -447,7 +458,7 @@ export class Timeline {
     pen.font = ink.small;
     pen.textAlign = "center";
     let free = scale.right + 40;
-    for (let index = columns.count - 1; index >= 0; index -= 1) {
+    for (const index of columns.outstanding.toReversed()) {
       const name = columns.name[index];
       if (name === null) continue;
       const x = scale.x(columns.at[index]);
@@ -477,7 +488,7 @@ export class Timeline {
     pen.fillStyle = ink.green;
     dot(pen, x, y, 2.5);
     const { live } = columns.lineage;
-    if (!isWhole || live < 0 || live === columns.count - 1) return;
+    if (!isWhole || !isBack(columns)) return;
     const place = scale.x(columns.at[live]);
     const text = "you are here";
     pen.font = ink.bold;
@@ -526,6 +537,11 @@ export class Timeline {
       if (index >= 0) dot(pen, scale.x(columns.at[index]), HEAD + track * (LANE + 34) + 18, 5);
     });
   }
+}
+
+/** Whether a volume is not where its newest snapshot is: a revert has brought it elsewhere. */
+export function isBack({ lineage, count }) {
+  return lineage.live >= 0 && lineage.live !== count - 1;
 }
 
 function dot(pen, x, y, radius) {

@@ -9,7 +9,7 @@ import { askPrune, askRevert, askSnapshot } from "./revert.js";
 import { SnapshotCard } from "./card.js";
 import { SnapshotTable } from "./rows.js";
 import { fromTimeline } from "./snapshots.js";
-import { Timeline } from "./timeline.js";
+import { isBack, Timeline } from "./timeline.js";
 import { ago, bytes, counted, time } from "./words.js";
 
 /** The snapshots of a volume as columns, with the reverts among its events. */
@@ -92,9 +92,7 @@ export function volumeView([name, chosen]) {
         status?.merge ? mergeRow(status.merge) : []);
       view.card?.tick();
     },
-    event(event) {
-      if (event.volume === name) view.load();
-    },
+    concerns: (event) => event.volume === name,
     moved(rest) {
       view.wanted = rest[1] ? Number(rest[1]) : null;
       if (view.columns) view.choose(view.wanted);
@@ -141,13 +139,12 @@ function begin(view, { chart, side, list }) {
 function drawHead(region, name, status, columns) {
   const now = Date.now();
   const due = schedulesOf(name, now).find((schedule) => schedule.due !== null)?.due;
-  const isBack = columns && columns.lineage.live >= 0
-    && columns.lineage.live !== columns.count - 1;
-  const key = JSON.stringify([status, columns?.count, isBack, Math.floor(now / 15_000)]);
+  const isElsewhere = columns && isBack(columns);
+  const key = JSON.stringify([status, columns?.count, isElsewhere, Math.floor(now / 15_000)]);
   swap(region, key, () => [
     h("div", { class: "title" }, h("h1", {}, name),
       status ? chip(status.state, stateTone(status.state)) : null,
-      isBack ? chip(`reads as snapshot ${columns.id[columns.lineage.live]}`, "accent") : null),
+      isElsewhere ? chip(`reads as snapshot ${columns.id[columns.lineage.live]}`, "accent") : null),
     status ? h("p", { class: "subtitle" }, [
       bytes(status.size), counted(status.snapshots, "snapshot"),
       `${bytes(status.store_bytes)} in its store`,
@@ -159,7 +156,7 @@ function drawHead(region, name, status, columns) {
         image: "camera", tone: "primary", "data-focus": "take", "aria-keyshortcuts": "s",
         onclick: () => askSnapshot(name),
       }) : null,
-      may("revert") && isBack ? button("Undo the revert…", {
+      may("revert") && isElsewhere ? button("Undo the revert…", {
         image: "undo", "data-focus": "undo",
         onclick: () => undo(name, columns),
       }) : null,
