@@ -4,10 +4,10 @@ const BASE = "/api/v1";
 
 /** Why a request failed, in the daemon's words, with the commands that it names. */
 export class Failure extends Error {
-  constructor(status, { code = "failed", message, hint = null, commands = [] }) {
-    super(message);
-    Object.assign(this, { status, code, hint, commands });
-  }
+	constructor(status, { code = "failed", message, hint = null, commands = [] }) {
+		super(message);
+		Object.assign(this, { status, code, hint, commands });
+	}
 }
 
 /** Called when the daemon does not know who asks. */
@@ -15,62 +15,62 @@ export const session = { whenMissing: () => {} };
 
 /** A path below the base, each of its parts a name that may have any character. */
 export function path(...names) {
-  return `/${names.map((name) => encodeURIComponent(name)).join("/")}`;
+	return `/${names.map((name) => encodeURIComponent(name)).join("/")}`;
 }
 
 function address(path, query = {}) {
-  const known = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-  const text = new URLSearchParams(known).toString();
-  return `${BASE}${path}${text ? `?${text}` : ""}`;
+	const known = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+	const text = new URLSearchParams(known).toString();
+	return `${BASE}${path}${text ? `?${text}` : ""}`;
 }
 
 /** The document at a path. */
 export function get(path, query, { signal } = {}) {
-  return ask(address(path, query), { signal });
+	return ask(address(path, query), { signal });
 }
 
 /** The document at a path, or another value where this daemon has no such path. */
 export async function getIfThere(path, query, otherwise = null) {
-  try {
-    return await get(path, query);
-  } catch (error) {
-    if (error.status === 404 || error.status === 501) return otherwise;
-    throw error;
-  }
+	try {
+		return await get(path, query);
+	} catch (error) {
+		if (error.status === 404 || error.status === 501) return otherwise;
+		throw error;
+	}
 }
 
 /** Asks for a change. The same key means the same request, however often it arrives. */
 export function change(method, path, body, { query, key = crypto.randomUUID(), signal } = {}) {
-  const headers = { "X-Snapmgr": "1", "Idempotency-Key": key };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  return ask(address(path, query), {
-    method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
-  });
+	const headers = { "X-Snapmgr": "1", "Idempotency-Key": key };
+	if (body !== undefined) headers["Content-Type"] = "application/json";
+	return ask(address(path, query), {
+		method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
+	});
 }
 
 async function ask(url, options) {
-  let response;
-  try {
-    response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Failure(0, {
-      code: "unreachable", message: "the daemon does not answer",
-      hint: "see `systemctl status snapmgr-daemon` on that machine",
-    });
-  }
-  const text = await response.text();
-  let document = null;
-  try {
-    document = text ? JSON.parse(text) : {};
-  } catch {
-    document = null;
-  }
-  if (response.ok && document) return document;
-  if (response.status === 401) session.whenMissing();
-  throw new Failure(response.status, document?.error ?? {
-    message: `the daemon answered ${response.status} ${response.statusText}`,
-  });
+	let response;
+	try {
+		response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+	} catch (error) {
+		if (error.name === "AbortError") throw error;
+		throw new Failure(0, {
+			code: "unreachable", message: "the daemon does not answer",
+			hint: "see `systemctl status snapmgr-daemon` on that machine",
+		});
+	}
+	const text = await response.text();
+	let document = null;
+	try {
+		document = text ? JSON.parse(text) : {};
+	} catch {
+		document = null;
+	}
+	if (response.ok && document) return document;
+	if (response.status === 401) session.whenMissing();
+	throw new Failure(response.status, document?.error ?? {
+		message: `the daemon answered ${response.status} ${response.statusText}`,
+	});
 }
 
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
@@ -80,36 +80,36 @@ const pause = (milliseconds) => new Promise((done) => { setTimeout(done, millise
  * progress.
  */
 export async function finished(answer, onProgress = () => {}) {
-  let { job } = answer;
-  if (!job) return answer;
-  for (;;) {
-    onProgress(job);
-    if (job.state === "done") return job.result ?? {};
-    if (job.state === "failed") {
-      throw new Failure(job.status ?? 200, job.error ?? { message: "the job failed" });
-    }
-    await pause(400);
-    ({ job } = await get(path("jobs", job.id)));
-  }
+	let { job } = answer;
+	if (!job) return answer;
+	for (;;) {
+		onProgress(job);
+		if (job.state === "done") return job.result ?? {};
+		if (job.state === "failed") {
+			throw new Failure(job.status ?? 200, job.error ?? { message: "the job failed" });
+		}
+		await pause(400);
+		({ job } = await get(path("jobs", job.id)));
+	}
 }
 
 /** Where a file of a snapshot is downloaded from. */
 export function fileAddress(snapshot, filePath) {
-  return address(path("snapshots", snapshot) + "/file", { path: filePath });
+	return address(path("snapshots", snapshot) + "/file", { path: filePath });
 }
 
 /** Follows what happens; the browser connects again by itself and says what it saw last. */
 export function follow(onEvent, onState) {
-  const source = new EventSource(address("/events/stream"));
-  const told = (event) => {
-    try {
-      onEvent(JSON.parse(event.data));
-    } catch {
-      // What cannot be read is passed over: the next one may be known again.
-    }
-  };
-  source.addEventListener("snapmgr", told);
-  source.addEventListener("open", () => onState(true));
-  source.addEventListener("error", () => onState(false));
-  return () => source.close();
+	const source = new EventSource(address("/events/stream"));
+	const told = (event) => {
+		try {
+			onEvent(JSON.parse(event.data));
+		} catch {
+			// What cannot be read is passed over: the next one may be known again.
+		}
+	};
+	source.addEventListener("snapmgr", told);
+	source.addEventListener("open", () => onState(true));
+	source.addEventListener("error", () => onState(false));
+	return () => source.close();
 }

@@ -9,68 +9,68 @@ let last = 0;
  * typed before `act()` may run, none where nothing can be lost. Fields are given by `fields`.
  */
 export function open({ title, image, tone = "", label, word, fields = [], plan, act }) {
-  last += 1;
-  const id = `dialog-${last}`;
-  const body = h("div", { class: "dialog-body", "aria-live": "polite" });
-  const typed = word ? h("input", {
-    type: "text", id: `${id}-word`, autocomplete: "off", autocapitalize: "off",
-    spellcheck: "false", "aria-describedby": `${id}-ask`,
-  }) : null;
-  const confirm = button(label, { image, tone: `primary ${tone}` });
-  confirm.type = "submit";
-  const form = h("form", { method: "dialog" },
-    h("header", {}, h("h2", { id: `${id}-title` }, title),
-      h("button", { type: "button", class: "bare", "aria-label": "Close", onclick: () => box.close() },
-        icon("close"))),
-    fields, body,
-    typed ? h("p", { class: "typed" },
-      h("label", { for: `${id}-word`, id: `${id}-ask` }, "Type ", h("code", {}, word), " to confirm"),
-      typed) : null,
-    h("footer", {}, button("Cancel", { onclick: () => box.close() }), confirm));
-  const box = h("dialog", { class: "dialog", "aria-labelledby": `${id}-title` }, form);
-  const state = { isPlanned: !plan, isBusy: false };
-  const judge = () => {
-    confirm.disabled = state.isBusy || !state.isPlanned || (typed && typed.value.trim() !== word);
-  };
-  const showPlan = async () => {
-    state.isPlanned = false;
-    judge();
-    if (!plan) return;
-    swap(body, "wait", () => h("p", { class: "quiet" }, "Looking what would be…"));
-    try {
-      const content = await plan();
-      body.dataset.key = "";
-      swap(body, "plan", () => content);
-      state.isPlanned = true;
-    } catch (error) {
-      swap(body, error.message, () => failure(error));
-    }
-    judge();
-  };
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (confirm.disabled) return;
-    state.isBusy = true;
-    judge();
-    try {
-      await act((text) => {
-        body.dataset.key = "";
-        swap(body, "act", () => text);
-      });
-      box.close();
-    } catch (error) {
-      body.dataset.key = "";
-      swap(body, "failed", () => failure(error));
-    }
-    state.isBusy = false;
-    judge();
-  });
-  typed?.addEventListener("input", judge);
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
-  if (plan) showPlan();
-  judge();
-  (typed ?? form.querySelector("input, textarea, select") ?? confirm).focus();
-  return { box, showPlan };
+	last += 1;
+	const id = `dialog-${last}`;
+	const body = h("div", { class: "dialog-body", "aria-live": "polite" });
+	const typed = word ? h("input", {
+		type: "text", id: `${id}-word`, autocomplete: "off", autocapitalize: "off",
+		spellcheck: "false", "aria-describedby": `${id}-ask`,
+	}) : null;
+	const confirm = button(label, { image, tone: `primary ${tone}` });
+	confirm.type = "submit";
+	const form = h("form", { method: "dialog" },
+		h("header", {}, h("h2", { id: `${id}-title` }, title),
+			h("button", { type: "button", class: "bare", "aria-label": "Close", onclick: () => box.close() },
+				icon("close"))),
+		fields, body,
+		typed ? h("p", { class: "typed" },
+			h("label", { for: `${id}-word`, id: `${id}-ask` }, "Type ", h("code", {}, word), " to confirm"),
+			typed) : null,
+		h("footer", {}, button("Cancel", { onclick: () => box.close() }), confirm));
+	const box = h("dialog", { class: "dialog", "aria-labelledby": `${id}-title` }, form);
+	const state = { isPlanned: !plan, isBusy: false };
+	const judge = () => {
+		confirm.disabled = state.isBusy || !state.isPlanned || (typed && typed.value.trim() !== word);
+	};
+	const showPlan = async () => {
+		state.isPlanned = false;
+		judge();
+		if (!plan) return;
+		swap(body, "wait", () => h("p", { class: "quiet" }, "Looking what would be…"));
+		try {
+			const content = await plan();
+			body.dataset.key = "";
+			swap(body, "plan", () => content);
+			state.isPlanned = true;
+		} catch (error) {
+			swap(body, error.message, () => failure(error));
+		}
+		judge();
+	};
+	form.addEventListener("submit", async (event) => {
+		event.preventDefault();
+		if (confirm.disabled) return;
+		state.isBusy = true;
+		judge();
+		try {
+			await act((text) => {
+				body.dataset.key = "";
+				swap(body, "act", () => text);
+			});
+			box.close();
+		} catch (error) {
+			body.dataset.key = "";
+			swap(body, "failed", () => failure(error));
+		}
+		state.isBusy = false;
+		judge();
+	});
+	typed?.addEventListener("input", judge);
+	box.addEventListener("close", () => box.remove());
+	document.body.append(box);
+	box.showModal();
+	if (plan) showPlan();
+	judge();
+	(typed ?? form.querySelector("input, textarea, select") ?? confirm).focus();
+	return { box, showPlan };
 }

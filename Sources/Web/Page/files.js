@@ -1,9 +1,9 @@
 // What is in a snapshot: its folders, one file to be downloaded, and one file through time.
 
 import { fileAddress, get, path } from "./api.js";
-import { options } from "./context.js";
-import { button, chip, command, failure, h, icon, swap, table } from "./dom.js";
-import { ago, bytes, counted, moment, shellWord, time, visible } from "./words.js";
+import { options, shown, when } from "./context.js";
+import { button, chip, failure, h, icon, link, swap, table, terminal } from "./dom.js";
+import { ago, bytes, counted, shellWord, time, visible } from "./words.js";
 
 const IMAGES = { directory: "folder", folder: "folder", link: "link", symlink: "link" };
 const isFolder = (entry) => IMAGES[entry.kind] === "folder";
@@ -11,139 +11,138 @@ const base = (text) => text.split("/").filter((part) => part).at(-1) ?? "/";
 
 /** The view at "#/files/ID/PATH". */
 export function filesView([id, ...parts]) {
-  const filePath = `/${parts.join("/")}`;
-  const head = h("header", { class: "view-head" });
-  const list = h("section", { class: "card", "aria-label": "Files" });
-  const history = h("section", { class: "card", "aria-label": "One file through time" });
-  history.hidden = true;
-  const element = h("div", { class: "view" }, head, list, history);
-  const view = {
-    title: `Files of snapshot ${id}`, element, files: null,
-    async load() {
-      swap(list, "wait", () => h("p", { class: "quiet pad" }, "Reading the filesystem…"));
-      try {
-        const [{ snapshot }, { files, unread }] = await Promise.all([
-          get(path("snapshots", id)), get(path("snapshots", id) + "/files", { path: filePath }),
-        ]);
-        view.snapshot = snapshot;
-        view.files = files.toSorted(byName);
-        view.unread = unread;
-      } catch (error) {
-        swap(head, "failed", () => h("h1", {}, view.title));
-        swap(list, error.message, () => h("div", { class: "pad" }, failure(error)));
-        return;
-      }
-      view.draw();
-    },
-    draw() {
-      const { snapshot, files } = view;
-      if (!files) return;
-      swap(head, JSON.stringify([snapshot.id, options.isUTC]), () => headOf(snapshot, parts));
-      swap(list, JSON.stringify([files, options.isUTC]), () => [
-        table(`Files in ${filePath}`, [["Name"], ["Size", "figure-cell"], ["Modified"], ["Mode"],
-          ["", "actions-cell"]], [
-          ...(parts.length ? [upRow(id, parts)] : []),
-          ...files.map((entry) => row(view, id, entry)),
-        ], { empty: "The folder is empty." }),
-        view.unread.map((each) => h("p", { class: "notice warn" }, icon("warning"),
-          h("span", {}, `${visible(each.path)} could not be read: ${visible(each.reason)}`))),
-      ]);
-    },
-    redraw() {
-      view.draw();
-      if (view.found) drawHistory(history, view, view.found);
-    },
-    follow: (entryPath) => follow(view, history, entryPath),
-  };
-  return view;
+	const filePath = `/${parts.join("/")}`;
+	const head = h("header", { class: "view-head" });
+	const list = h("section", { class: "card", "aria-label": "Files" });
+	const history = h("section", { class: "card", "aria-label": "One file through time" });
+	history.hidden = true;
+	const element = h("div", { class: "view" }, head, list, history);
+	const view = {
+		title: `Files of snapshot ${id}`, element, files: null,
+		async load() {
+			swap(list, "wait", () => h("p", { class: "quiet pad" }, "Reading the filesystem…"));
+			try {
+				const [{ snapshot }, { files, unread }] = await Promise.all([
+					get(path("snapshots", id)), get(path("snapshots", id) + "/files", { path: filePath }),
+				]);
+				view.snapshot = snapshot;
+				view.files = files.toSorted(byName);
+				view.unread = unread;
+			} catch (error) {
+				swap(head, "failed", () => h("h1", {}, view.title));
+				swap(list, error.message, () => h("div", { class: "pad" }, failure(error)));
+				return;
+			}
+			view.draw();
+		},
+		draw() {
+			const { snapshot, files } = view;
+			if (!files) return;
+			swap(head, JSON.stringify([snapshot.id, options.isUTC]), () => headOf(snapshot, parts));
+			swap(list, JSON.stringify([files, options.isUTC]), () => [
+				table(`Files in ${filePath}`, [["Name"], ["Size", "figure-cell"], ["Modified"], ["Mode"],
+					["", "actions-cell"]], [
+					...(parts.length ? [upRow(id, parts)] : []),
+					...files.map((entry) => row(view, id, entry)),
+				], { empty: "The folder is empty." }),
+				view.unread.map((each) => h("p", { class: "notice warn" }, icon("warning"),
+					h("span", {}, `${visible(each.path)} could not be read: ${visible(each.reason)}`))),
+			]);
+		},
+		redraw() {
+			view.draw();
+			if (view.found) drawHistory(history, view, view.found);
+		},
+		follow: (entryPath) => follow(view, history, entryPath),
+	};
+	return view;
 }
 
 function byName(a, b) {
-  if (isFolder(a) !== isFolder(b)) return isFolder(a) ? -1 : 1;
-  return a.path < b.path ? -1 : 1;
+	if (isFolder(a) !== isFolder(b)) return isFolder(a) ? -1 : 1;
+	return a.path < b.path ? -1 : 1;
 }
 
 function headOf(snapshot, parts) {
-  const crumbs = parts.map((part, index) => h("li", {}, index === parts.length - 1
-    ? h("span", { "aria-current": "page" }, visible(part))
-    : h("a", { href: `#${path("files", snapshot.id, ...parts.slice(0, index + 1))}` }, visible(part))));
-  return [
-    h("p", { class: "over" }, h("a", {
-      href: `#${path("volume", snapshot.volume, snapshot.id)}`, class: "back",
-    }, icon("back"), snapshot.volume)),
-    h("h1", {}, snapshot.name === null ? `Files of snapshot ${snapshot.id}`
-      : `Files of ${visible(snapshot.name)}`),
-    h("p", { class: "subtitle" }, `${moment(time(snapshot.taken_at), options.isUTC)} · `
-      + ago(time(snapshot.taken_at), Date.now())),
-    h("nav", { "aria-label": "Folder" }, h("ol", { class: "crumbs" },
-      h("li", {}, h("a", { href: `#${path("files", snapshot.id)}` }, "/")), crumbs)),
-  ];
+	const crumbs = parts.map((part, index) => h("li", {}, index === parts.length - 1
+		? h("span", { "aria-current": "page" }, visible(part))
+		: link(part, "files", snapshot.id, ...parts.slice(0, index + 1))));
+	return [
+		h("p", { class: "over" }, h("a", {
+			href: `#${path("volume", snapshot.volume, snapshot.id)}`, class: "back",
+		}, icon("back"), snapshot.volume)),
+		h("h1", {}, snapshot.name === null ? `Files of snapshot ${snapshot.id}`
+			: `Files of ${visible(snapshot.name)}`),
+		h("p", { class: "subtitle" }, `${shown(snapshot.taken_at)} · `
+			+ ago(time(snapshot.taken_at), Date.now())),
+		h("nav", { "aria-label": "Folder" }, h("ol", { class: "crumbs" },
+			h("li", {}, link("/", "files", snapshot.id)), crumbs)),
+	];
 }
 
 function upRow(id, parts) {
-  return { cells: [h("a", { class: "entry", href: `#${path("files", id, ...parts.slice(0, -1))}` },
-    icon("folder"), h("span", {}, "..")), "", "", "", ""] };
+	return { cells: [h("a", { class: "entry", href: `#${path("files", id, ...parts.slice(0, -1))}` },
+		icon("folder"), h("span", {}, "..")), "", "", "", ""] };
 }
 
 function row(view, id, entry) {
-  const name = visible(base(entry.path));
-  const inside = entry.path.split("/").filter((part) => part);
-  const title = isFolder(entry)
-    ? h("a", { class: "entry", href: `#${path("files", id, ...inside)}` }, icon("folder"), h("span", {}, name))
-    : h("span", { class: "entry" }, icon(IMAGES[entry.kind] ?? "file"), h("span", {}, name),
-      entry.target ? h("span", { class: "quiet" }, ` → ${visible(entry.target)}`) : null);
-  const isFile = !isFolder(entry) && !entry.target;
-  return { cells: [
-    title, isFolder(entry) ? "" : bytes(entry.bytes),
-    moment(time(entry.modified_at), options.isUTC, { withSeconds: false }),
-    h("code", { class: "quiet" }, visible(entry.mode)),
-    isFile ? h("span", { class: "actions" },
-      button("Through time", {
-        image: "clock", tone: "small", "aria-label": `${name} through time`,
-        "data-focus": `time-${entry.path}`, onclick: () => view.follow(entry.path),
-      }),
-      h("a", {
-        class: "button small", href: fileAddress(id, entry.path), download: base(entry.path),
-        "aria-label": `Download ${name}`,
-      }, icon("download"), h("span", {}, "Download"))) : "",
-  ] };
+	const name = visible(base(entry.path));
+	const inside = entry.path.split("/").filter((part) => part);
+	const title = isFolder(entry)
+		? h("a", { class: "entry", href: `#${path("files", id, ...inside)}` }, icon("folder"), h("span", {}, name))
+		: h("span", { class: "entry" }, icon(IMAGES[entry.kind] ?? "file"), h("span", {}, name),
+			entry.target ? h("span", { class: "quiet" }, ` → ${visible(entry.target)}`) : null);
+	const isFile = !isFolder(entry) && !entry.target;
+	return { cells: [
+		title, isFolder(entry) ? "" : bytes(entry.bytes),
+		shown(entry.modified_at, { withSeconds: false }),
+		h("code", { class: "quiet" }, visible(entry.mode)),
+		isFile ? h("span", { class: "actions" },
+			button("Through time", {
+				image: "clock", tone: "small", "aria-label": `${name} through time`,
+				"data-focus": `time-${entry.path}`, onclick: () => view.follow(entry.path),
+			}),
+			h("a", {
+				class: "button small", href: fileAddress(id, entry.path), download: base(entry.path),
+				"aria-label": `Download ${name}`,
+			}, icon("download"), h("span", {}, "Download"))) : "",
+	] };
 }
 
 async function follow(view, region, filePath) {
-  const { volume } = view.snapshot;
-  region.hidden = false;
-  swap(region, "wait", () => h("p", { class: "quiet pad" },
-    `Looking for ${visible(filePath)} in all snapshots of ${volume}…`));
-  try {
-    const { find } = await get(path("volumes", volume) + "/find", { path: filePath });
-    view.found = { find, filePath };
-    drawHistory(region, view, view.found);
-  } catch (error) {
-    swap(region, error.message, () => failure(error));
-  }
-  region.scrollIntoView({ block: "nearest", behavior: "smooth" });
+	const { volume } = view.snapshot;
+	region.hidden = false;
+	swap(region, "wait", () => h("p", { class: "quiet pad" },
+		`Looking for ${visible(filePath)} in all snapshots of ${volume}…`));
+	try {
+		const { find } = await get(path("volumes", volume) + "/find", { path: filePath });
+		view.found = { find, filePath };
+		drawHistory(region, view, view.found);
+	} catch (error) {
+		swap(region, error.message, () => failure(error));
+	}
+	region.scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
 function drawHistory(region, view, { find, filePath }) {
-  const now = Date.now();
-  const versions = find.files.flatMap((file) => file.versions).filter((version) => version.changed)
-    .toReversed();
-  swap(region, JSON.stringify([find, options.isUTC]), () => [
-    h("header", { class: "card-head" }, h("h2", {}, visible(base(filePath)), " through time"),
-      h("span", { class: "quiet" }, `${counted(versions.length, "version")} in `
-        + counted(find.snapshots, "snapshot"))),
-    table(`Versions of ${visible(filePath)}`, [["Since snapshot"], ["Taken"], ["Size", "figure-cell"],
-      ["Modified"], ["", "actions-cell"]], versions.map((version) => ({ cells: [
-      h("a", { href: `#${path("volume", find.volume, version.snapshot_id)}` }, String(version.snapshot_id)),
-      h("span", { title: moment(time(version.taken_at), options.isUTC) }, ago(time(version.taken_at), now)),
-      version.state === "absent" ? chip("not there", "dim") : bytes(version.bytes),
-      moment(time(version.modified_at), options.isUTC),
-      version.state === "absent" ? "" : h("a", {
-        class: "button small", href: fileAddress(version.snapshot_id, filePath),
-        download: base(filePath), "aria-label": `Download version ${version.snapshot_id}`,
-      }, icon("download"), h("span", {}, "Download")),
-    ] }))),
-    h("p", { class: "terminal" }, h("span", {}, "In a terminal"),
-      command(`snapmgr find ${find.volume} ${shellWord(filePath)}`)),
-  ]);
+	const now = Date.now();
+	const versions = find.files.flatMap((file) => file.versions).filter((version) => version.changed)
+		.toReversed();
+	swap(region, JSON.stringify([find, options.isUTC]), () => [
+		h("header", { class: "card-head" }, h("h2", {}, visible(base(filePath)), " through time"),
+			h("span", { class: "quiet" }, `${counted(versions.length, "version")} in `
+				+ counted(find.snapshots, "snapshot"))),
+		table(`Versions of ${visible(filePath)}`, [["Since snapshot"], ["Taken"], ["Size", "figure-cell"],
+			["Modified"], ["", "actions-cell"]], versions.map((version) => ({ cells: [
+			link(version.snapshot_id, "volume", find.volume, version.snapshot_id),
+			when(version.taken_at),
+			version.state === "absent" ? chip("not there", "dim") : bytes(version.bytes),
+			shown(version.modified_at),
+			version.state === "absent" ? "" : h("a", {
+				class: "button small", href: fileAddress(version.snapshot_id, filePath),
+				download: base(filePath), "aria-label": `Download version ${version.snapshot_id}`,
+			}, icon("download"), h("span", {}, "Download")),
+		] }))),
+		terminal("In a terminal", `snapmgr find ${find.volume} ${shellWord(filePath)}`, "pad"),
+	]);
 }
