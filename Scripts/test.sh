@@ -267,6 +267,7 @@ step vm 900 "${self[@]}" vm
 guest_steps
 # Each is for the most part one long compilation, which takes one processor.
 steps_of_two instrumented 2400 '' fuzz thread
+step page 600 Tests/Page/run.sh
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh
 # Fetches a Debian and installs in it: by name only.

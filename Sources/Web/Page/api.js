@@ -40,11 +40,11 @@ export async function getIfThere(path, query, otherwise = null) {
 }
 
 /** Asks for a change. The same key means the same request, however often it arrives. */
-export function change(method, path, body, { query, key = crypto.randomUUID(), signal } = {}) {
+export function change(method, path, body, { key = crypto.randomUUID() } = {}) {
 	const headers = { "X-Snapmgr": "1", "Idempotency-Key": key };
 	if (body !== undefined) headers["Content-Type"] = "application/json";
-	return ask(address(path, query), {
-		method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
+	return ask(address(path), {
+		method, headers, body: body === undefined ? undefined : JSON.stringify(body),
 	});
 }
 

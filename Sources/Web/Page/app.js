@@ -88,17 +88,17 @@ function drawRail() {
 	const link = (where, label, { tone = "", extra = "" } = {}) => {
 		const isHere = where.join("/") === [kind, name].slice(0, where.length).join("/")
 			&& (where[0] !== "" || kind === "");
-		return h("li", {}, h("a", {
+		return h("li", h("a", {
 			href: `#${path(...where)}`, "aria-current": isHere ? "page" : null,
 			"data-focus": where.join("/"),
-		}, h("span", { class: `dot ${tone}`, "aria-hidden": "true" }), h("span", { class: "label" }, label),
-		extra ? h("span", { class: "extra" }, extra) : null));
+		}, h("span", { class: `dot ${tone}`, "aria-hidden": "true" }), h("span.label", label),
+		extra ? h("span.extra", extra) : null));
 	};
 	const volumes = known.status?.volumes ?? [];
-	const key = JSON.stringify([kind, name, sets, known.vms.map((vm) => vm.name), [...burning],
-		volumes.map((volume) => [volume.name, volume.newest_at, volume.state]), Math.floor(now / 15_000)]);
+	const key = [kind, name, sets, known.vms.map((vm) => vm.name), [...burning],
+		volumes.map((volume) => [volume.name, volume.newest_at, volume.state]), Math.floor(now / 15_000)];
 	swap(rail, key, () => [
-		h("ul", { class: "places" }, PLACES.map(([where, label]) => link([where], label))),
+		h("ul.places", PLACES.map(([where, label]) => link([where], label))),
 		group("Volumes", volumes.map((volume) => link(["volume", volume.name], volume.name, {
 			tone: volume.merge ? "busy" : burning.get(volume.name) ?? "good",
 			extra: volume.newest_at ? ago(time(volume.newest_at), now).replace(" ago", "") : "never",
@@ -119,8 +119,8 @@ function group(label, links) {
 function redraw() {
 	rail.dataset.key = "";
 	drawRail();
-	view?.redraw?.();
 	for (const region of main.querySelectorAll("[data-key]")) delete region.dataset.key;
+	view?.redraw?.();
 	view?.update?.();
 	if (!view?.redraw) view?.load?.();
 }

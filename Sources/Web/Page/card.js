@@ -1,7 +1,7 @@
 // The chosen snapshot: what it is, what keeps it, what would change, and what can be done with it.
 
 import { get, getIfThere, path } from "./api.js";
-import { may, options, shown } from "./context.js";
+import { may, shown } from "./context.js";
 import { button, chip, facts, failure, h, icon, swap, terminal } from "./dom.js";
 import { askDelete, askHold, askRevert, release } from "./revert.js";
 import { strip } from "./strip.js";
@@ -15,10 +15,10 @@ const CONSISTENCY = {
 /** The card; `show` gives it another snapshot. */
 export class SnapshotCard {
 	constructor() {
-		this.head = h("div", { class: "card-title" });
-		this.body = h("div", { class: "card-body" });
-		this.changes = h("div", { class: "changes" });
-		this.element = h("div", { class: "snapshot-card" }, this.head, this.body, this.changes);
+		this.head = h("div.card-title");
+		this.body = h("div.card-body");
+		this.changes = h("div.changes");
+		this.element = h("div.snapshot-card", this.head, this.body, this.changes);
 	}
 
 	/** Shows a snapshot: at once what the timeline knows, then the rest. */
@@ -31,7 +31,7 @@ export class SnapshotCard {
 		const isOther = id !== this.id;
 		this.id = id;
 		if (index < 0 || id === undefined) {
-			swap(this.head, "none", () => h("h2", {}, "No snapshot yet"));
+			swap(this.head, "none", () => h("h2", "No snapshot yet"));
 			swap(this.body, "none", () => []);
 			swap(this.changes, "none", () => []);
 			return;
@@ -49,24 +49,20 @@ export class SnapshotCard {
 
 	/** Draws everything anew, as the options are now. */
 	redraw() {
-		for (const part of [this.head, this.body, this.changes]) part.dataset.key = "";
 		if (this.id === undefined) return;
 		this.drawHead();
 		this.drawBody();
 		this.drawChanges();
 	}
 
-	/** Keeps the ages right. */
 	tick() {
 		if (this.id !== undefined) this.drawHead();
 	}
 
-	/** Asks whether to go back to it. */
 	revert() {
 		if (this.id !== undefined && may("revert")) askRevert(this.columns.volume, this.id);
 	}
 
-	/** Goes to its files. */
 	browse() {
 		if (this.id !== undefined) location.hash = path("files", this.id);
 	}
@@ -95,11 +91,11 @@ export class SnapshotCard {
 		const { columns, index, id } = this;
 		const name = columns.name[index];
 		const now = Date.now();
-		const key = JSON.stringify([id, name, options.isUTC, ago(columns.at[index], now)]);
+		const key = [id, name, ago(columns.at[index], now)];
 		swap(this.head, key, () => [
-			h("p", { class: "over" }, `Snapshot ${id} of ${columns.volume}`),
-			h("h2", {}, name === null ? ago(columns.at[index], now) : visible(name)),
-			h("p", { class: "quiet" }, [shown(columns.at[index]),
+			h("p.over", `Snapshot ${id} of ${columns.volume}`),
+			h("h2", name === null ? ago(columns.at[index], now) : visible(name)),
+			h("p.quiet", [shown(columns.at[index]),
 				name === null ? null : ago(columns.at[index], now)].filter((part) => part).join(" · ")),
 		]);
 	}
@@ -107,25 +103,25 @@ export class SnapshotCard {
 	drawBody() {
 		const { columns, index, id, document } = this;
 		const { volume } = columns;
-		const key = JSON.stringify([id, document, options.isUTC, columns.holds[index]]);
+		const key = [id, document, columns.holds[index]];
 		swap(this.body, key, () => [
-			document?.note ? h("p", { class: "note" }, visible(document.note)) : null,
-			h("div", { class: "actions" },
+			document?.note ? h("p.note", visible(document.note)) : null,
+			h("div.actions",
 				may("revert") ? button("Revert…", {
-					image: "undo", tone: "primary", "data-focus": "revert", "aria-keyshortcuts": "r",
+					image: "undo", tone: "primary", "aria-keyshortcuts": "r",
 					onclick: () => this.revert(),
 				}) : null,
-				h("a", { class: "button", href: `#${path("files", id)}`, "data-focus": "files" },
-					icon("folder"), h("span", {}, "Files")),
+				h("a.button", { href: `#${path("files", id)}`, "data-focus": "files" },
+					icon("folder"), h("span", "Files")),
 				may("snapshot") ? (columns.holds[index] > 0
-					? button("Release", { image: "pin", "data-focus": "hold", onclick: () => release(id) })
-					: button("Hold…", { image: "pin", "data-focus": "hold", onclick: () => askHold(volume, id) }))
+					? button("Release", { image: "pin", onclick: () => release(id) })
+					: button("Hold…", { image: "pin", onclick: () => askHold(volume, id) }))
 					: null,
 				may("operate") ? button("Delete…", {
-					image: "trash", tone: "quiet-danger", "data-focus": "delete",
+					image: "trash", tone: "quiet-danger",
 					onclick: () => askDelete(volume, id, columns.name[index]),
 				}) : null),
-			document ? this.facts(document) : h("p", { class: "quiet" }, "…"),
+			document ? this.facts(document) : h("p.quiet", "…"),
 		]);
 	}
 
@@ -134,13 +130,13 @@ export class SnapshotCard {
 		const expires = time(document.expires_at);
 		return facts([
 			["Kept by", document.kept_by.length
-				? h("ul", { class: "plain" }, document.kept_by.map((rule) =>
-					h("li", {}, chip(rule), " ", h("span", { class: "quiet" }, reason(rule)))))
+				? h("ul.plain", document.kept_by.map((rule) =>
+					h("li", chip(rule), " ", h("span.quiet", reason(rule)))))
 				: "nothing: the next prune takes it"],
 			["Until", Number.isNaN(expires) ? "no end"
 				: `${shown(expires)} · ${ago(expires, now)}`],
-			document.held_by.length ? ["Held by", h("ul", { class: "plain" }, document.held_by.map((hold) =>
-				h("li", {}, h("b", {}, visible(hold.owner)), ": ", visible(hold.reason),
+			document.held_by.length ? ["Held by", h("ul.plain", document.held_by.map((hold) =>
+				h("li", h("b", visible(hold.owner)), ": ", visible(hold.reason),
 					hold.until ? ` until ${shown(hold.until)}` : "")))] : null,
 			["Taken", document.schedule ? `by schedule ${document.schedule}` : document.kind],
 			["Content", CONSISTENCY[document.consistency]],
@@ -148,7 +144,7 @@ export class SnapshotCard {
 				: `${bytes(document.changed_bytes)} since the one before`],
 			["Only here", `${bytes(document.exclusive_bytes)}, free when it goes`],
 			document.tags.length ? ["Tags", document.tags.map((tag) => chip(tag))] : null,
-			document.set_id === null ? null : ["Set", h("span", {}, visible(document.set_name ?? `set ${document.set_id}`),
+			document.set_id === null ? null : ["Set", h("span", visible(document.set_name ?? `set ${document.set_id}`),
 				`, with ${counted(document.set_members.length, "snapshot")}`)],
 			document.clones.length ? ["Clones", document.clones.map((clone) => chip(clone))] : null,
 			document.state === "frozen" || document.state === "active" ? null
@@ -158,11 +154,11 @@ export class SnapshotCard {
 
 	drawChanges() {
 		const { id, diff, files } = this;
-		const key = JSON.stringify([id, diff?.changed_bytes, diff?.error?.message, files?.length,
-			this.filesFailure?.message, this.isLooking]);
+		const key = [id, diff?.changed_bytes, diff?.error?.message, files?.length,
+			this.filesFailure?.message, this.isLooking];
 		swap(this.changes, key, () => {
-			const head = h("h3", {}, "What a revert would change");
-			if (!diff) return [head, h("p", { class: "quiet" }, "Comparing with the volume as it is…")];
+			const head = h("h3", "What a revert would change");
+			if (!diff) return [head, h("p.quiet", "Comparing with the volume as it is…")];
 			if (diff.error) return [head, failure(diff.error)];
 			const size = this.document?.size ?? 0;
 			return [head, strip(diff, size), this.fileChanges(),
@@ -172,22 +168,22 @@ export class SnapshotCard {
 
 	fileChanges() {
 		if (this.filesFailure) return failure(this.filesFailure);
-		if (this.isLooking) return h("p", { class: "quiet" }, "Reading both filesystems…");
+		if (this.isLooking) return h("p.quiet", "Reading both filesystems…");
 		if (!this.files) {
-			return h("p", {}, button("Which files?", {
-				image: "file", tone: "small", "data-focus": "which", onclick: () => this.lookAtFiles(),
+			return h("p", button("Which files?", {
+				image: "file", tone: "small", onclick: () => this.lookAtFiles(),
 			}));
 		}
-		if (this.files.length === 0) return h("p", { class: "quiet" }, "No file would change.");
+		if (this.files.length === 0) return h("p.quiet", "No file would change.");
 		const listed = this.files.slice(0, 200);
-		return [h("ul", { class: "files-changed", tabindex: "0", "aria-label": "Files that would change" },
+		return [h("ul.files-changed", { tabindex: "0", "aria-label": "Files that would change" },
 			listed.map((file) => h("li", { class: file.change },
-				h("span", { class: "sign" }, WOULD[file.change] ?? file.change),
-				h("code", {}, visible(file.path)),
-				h("span", { class: "quiet" }, file.bytes === null && file.old_bytes === null ? ""
+				h("span.sign", WOULD[file.change] ?? file.change),
+				h("code", visible(file.path)),
+				h("span.quiet", file.bytes === null && file.old_bytes === null ? ""
 					: bytes(file.old_bytes ?? file.bytes))))),
 		this.files.length > listed.length
-			? h("p", { class: "quiet" }, `and ${counted(this.files.length - listed.length, "more file")}`) : null];
+			? h("p.quiet", `and ${counted(this.files.length - listed.length, "more file")}`) : null];
 	}
 
 	async lookAtFiles() {

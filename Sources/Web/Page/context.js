@@ -16,7 +16,6 @@ function stored() {
 /** How the page is shown: kept by the browser, and nothing else is. */
 export const options = { isUTC: false, axis: "log", theme: "auto", ...stored() };
 
-/** Changes an option, and keeps it. */
 export function setOption(name, value) {
 	options[name] = value;
 	try {
@@ -58,23 +57,27 @@ export function words(value) {
 
 const PERIODS = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** When a schedule is due next, in milliseconds since 1970; null where only the daemon can tell. */
-export function nextDue(schedule, now) {
-	const match = /^"(\d+)\s*(s|m|min|h|d|w)"$/.exec(schedule.every ?? "");
-	if (!match) return null;
-	const period = Number(match[1]) * PERIODS[match[2]] * 1000;
+/** How long a schedule's period is, in milliseconds; null where only the daemon can tell. */
+function periodOf({ every }) {
+	const match = /^"(\d+)\s*(s|m|min|h|d|w)"$/.exec(every ?? "");
+	const period = match ? Number(match[1]) * PERIODS[match[2]] * 1000 : null;
 	// Those up to an hour are aligned to the clock whatever the zone is.
-	if (period > 3_600_000) return null;
-	return (Math.floor(now / period) + 1) * period;
+	return period > 3_600_000 ? null : period;
 }
 
-/** What a volume's or set's schedules are: `[{name, due, text}]`. */
+/** When a schedule is due next, in milliseconds since 1970; null where only the daemon can tell. */
+export function nextDue(schedule, now) {
+	const period = periodOf(schedule);
+	return period && (Math.floor(now / period) + 1) * period;
+}
+
+/** What a volume's or set's schedules are: `[{name, due, period, text}]`. */
 export function schedules(table, now) {
 	return words(settings(table).schedules).map((name) => {
 		const schedule = settings(`schedules.${name}`);
 		const text = schedule.every ? `every ${words(schedule.every)[0]}`
 			: words(schedule.calendar)[0] ?? "";
-		return { name, due: nextDue(schedule, now), text };
+		return { name, due: nextDue(schedule, now), period: periodOf(schedule), text };
 	});
 }
 

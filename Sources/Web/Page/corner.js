@@ -13,16 +13,15 @@ const KEYS = [
 	["/", "Filter the snapshots"], ["u", "UTC or local time"], ["?", "These keys"],
 ];
 
-/** Shows what the keys do. */
 export function showKeys() {
 	if (document.querySelector("dialog[open]")) return;
-	const box = h("dialog", { class: "dialog", "aria-labelledby": "keys-title" },
+	const box = h("dialog.dialog", { "aria-labelledby": "keys-title" },
 		h("form", { method: "dialog" },
-			h("header", {}, h("h2", { id: "keys-title" }, "Keys"),
-				h("button", { class: "bare", "aria-label": "Close" }, icon("close"))),
-			h("dl", { class: "keys" }, KEYS.map(([keys, text]) => h("div", {},
-				h("dt", {}, keys.split(" ").map((key) => (/^(then|p,|e,|c,|m,|j)$/.test(key) && keys.startsWith("g")
-					? ` ${key} ` : h("kbd", {}, key)))), h("dd", {}, text))))));
+			h("header", h("h2", { id: "keys-title" }, "Keys"),
+				h("button.bare", { "aria-label": "Close" }, icon("close"))),
+			h("dl.keys", KEYS.map(([keys, text]) => h("div",
+				h("dt", keys.split(" ").map((key) => (/^(then|p,|e,|c,|m,|j)$/.test(key) && keys.startsWith("g")
+					? ` ${key} ` : h("kbd", key)))), h("dd", text))))));
 	box.addEventListener("close", () => box.remove());
 	document.body.append(box);
 	box.showModal();
@@ -39,9 +38,9 @@ export function corner(region, redraw) {
 		},
 	}, label);
 	const { session } = known;
-	swap(region, JSON.stringify([options, session]), () => [
+	swap(region, [options, session], () => [
 		h("span", { id: "live", class: "live", role: "status" }),
-		h("div", { class: "segments", role: "group", "aria-label": "Times" }, zone(false, "Local"), zone(true, "UTC")),
+		h("div.segments", { role: "group", "aria-label": "Times" }, zone(false, "Local"), zone(true, "UTC")),
 		h("button", {
 			type: "button", class: "bare", "data-focus": "theme", title: "Light or dark",
 			"aria-label": `Colours: ${options.theme}`, onclick: () => {
@@ -71,14 +70,14 @@ export function signIn(onDone) {
 	const token = h("input", {
 		type: "password", id: "token", autocomplete: "current-password", required: true, spellcheck: "false",
 	});
-	const problem = h("div", {});
-	const form = h("form", { class: "sign-in card" },
-		h("h1", {}, "snapmgr"),
-		h("p", { class: "quiet" }, location.host),
-		h("p", { class: "field" }, h("label", { for: "token" }, "Token"), token), problem,
-		h("button", { class: "button primary" }, "Sign in"),
-		h("p", { class: "terminal" }, h("span", {}, "On that machine"),
-			h("code", {}, "snapmgr token add NAME --role read")));
+	const problem = h("div");
+	const form = h("form.sign-in.card",
+		h("h1", "snapmgr"),
+		h("p.quiet", location.host),
+		h("p.field", h("label", { for: "token" }, "Token"), token), problem,
+		h("button.button.primary", "Sign in"),
+		h("p.terminal", h("span", "On that machine"),
+			h("code", "snapmgr token add NAME --role read")));
 	form.addEventListener("submit", async (event) => {
 		event.preventDefault();
 		try {

@@ -11,7 +11,7 @@ let last = 0;
 export function open({ title, image, tone = "", label, word, fields = [], plan, act }) {
 	last += 1;
 	const id = `dialog-${last}`;
-	const body = h("div", { class: "dialog-body", "aria-live": "polite" });
+	const body = h("div.dialog-body", { "aria-live": "polite" });
 	const typed = word ? h("input", {
 		type: "text", id: `${id}-word`, autocomplete: "off", autocapitalize: "off",
 		spellcheck: "false", "aria-describedby": `${id}-ask`,
@@ -19,15 +19,15 @@ export function open({ title, image, tone = "", label, word, fields = [], plan, 
 	const confirm = button(label, { image, tone: `primary ${tone}` });
 	confirm.type = "submit";
 	const form = h("form", { method: "dialog" },
-		h("header", {}, h("h2", { id: `${id}-title` }, title),
+		h("header", h("h2", { id: `${id}-title` }, title),
 			h("button", { type: "button", class: "bare", "aria-label": "Close", onclick: () => box.close() },
 				icon("close"))),
 		fields, body,
-		typed ? h("p", { class: "typed" },
-			h("label", { for: `${id}-word`, id: `${id}-ask` }, "Type ", h("code", {}, word), " to confirm"),
+		typed ? h("p.typed",
+			h("label", { for: `${id}-word`, id: `${id}-ask` }, "Type ", h("code", word), " to confirm"),
 			typed) : null,
-		h("footer", {}, button("Cancel", { onclick: () => box.close() }), confirm));
-	const box = h("dialog", { class: "dialog", "aria-labelledby": `${id}-title` }, form);
+		h("footer", button("Cancel", { onclick: () => box.close() }), confirm));
+	const box = h("dialog.dialog", { "aria-labelledby": `${id}-title` }, form);
 	const state = { isPlanned: !plan, isBusy: false };
 	const judge = () => {
 		confirm.disabled = state.isBusy || !state.isPlanned || (typed && typed.value.trim() !== word);
@@ -36,7 +36,7 @@ export function open({ title, image, tone = "", label, word, fields = [], plan, 
 		state.isPlanned = false;
 		judge();
 		if (!plan) return;
-		swap(body, "wait", () => h("p", { class: "quiet" }, "Looking what would be…"));
+		swap(body, "wait", () => h("p.quiet", "Looking what would be…"));
 		try {
 			const content = await plan();
 			body.dataset.key = "";

@@ -21,14 +21,14 @@ export function vmView([name]) {
 }
 
 function groupView(name, volumes, { over, machine }) {
-	const head = h("header", { class: "view-head" });
-	const problem = h("div", {});
-	const chart = h("section", { class: "card chart", "aria-label": "Time axis" });
-	const chosen = h("section", { class: "card pad", "aria-label": "Chosen set" });
-	const about = machine ? h("section", { class: "card pad" }, aboutMachine(machine)) : null;
+	const head = h("header.view-head");
+	const problem = h("div");
+	const chart = h("section.card.chart", { "aria-label": "Time axis" });
+	const chosen = h("section.card.pad", { "aria-label": "Chosen set" });
+	const about = machine ? h("section.card.pad", aboutMachine(machine)) : null;
 	const view = {
 		title: name, tracks: null,
-		element: h("div", { class: "view" }, head, problem, chart, h("div", { class: "columns even" }, chosen, about)),
+		element: h("div.view", head, problem, chart, h("div.columns.even", chosen, about)),
 		async load() {
 			try {
 				const [sets, ...tracks] = await Promise.all([get("/sets"), ...volumes.map(loadColumns)]);
@@ -49,7 +49,6 @@ function groupView(name, volumes, { over, machine }) {
 		concerns: (event) => volumes.includes(event.volume),
 		redraw() {
 			view.timeline?.draw();
-			head.dataset.key = chosen.dataset.key = "";
 			view.update();
 			if (view.at) show(view, chosen, ...view.at);
 		},
@@ -70,7 +69,7 @@ function begin(view, chart, chosen) {
 			show(view, chosen, track, index);
 		},
 	});
-	chart.append(h("header", { class: "card-head" }, h("h2", {}, "Time axis"), legend(),
+	chart.append(h("header.card-head", h("h2", "Time axis"), legend(),
 		axisSwitch((mode) => view.timeline.setMode(mode))), view.timeline.element);
 	const index = view.tracks[0].count - 1;
 	view.at = [0, index];
@@ -81,22 +80,22 @@ function drawHead(region, { name, over, volumes, machine, tracks }) {
 	const now = Date.now();
 	const newest = (tracks ?? []).map((columns) => columns.at[columns.count - 1]).filter((at) => at > 0);
 	const due = schedules(`sets.${name}`, now).map((schedule) => schedule.due).filter((at) => at !== null);
-	swap(region, JSON.stringify([name, newest, Math.floor(now / 15_000)]), () => [
-		h("p", { class: "over" }, over),
-		h("div", { class: "title" }, h("h1", {}, name),
+	swap(region, [name, newest, Math.floor(now / 15_000)], () => [
+		h("p.over", over),
+		h("div.title", h("h1", name),
 			machine ? chip(machine.reachable ? machine.status ?? "reachable" : "not reachable",
 				machine.reachable ? "good" : "warn") : null),
-		h("p", { class: "subtitle" }, [
+		h("p.subtitle", [
 			counted(volumes.length, "volume"),
 			newest.length ? `last good ${ago(Math.max(...newest), now)}` : null,
 			due.length ? `next due ${ago(Math.min(...due), now)}` : null,
 		].filter((part) => part).join(" · ")),
-		h("div", { class: "actions" },
+		h("div.actions",
 			may("snapshot") ? button("Take snapshot…", {
-				image: "camera", tone: "primary", "data-focus": "take", "aria-keyshortcuts": "s",
+				image: "camera", tone: "primary", "aria-keyshortcuts": "s",
 				onclick: () => askSnapshot(name),
 			}) : null,
-			h("a", { class: "button", href: `#${path("retention", name)}` }, "Retention")),
+			h("a.button", { href: `#${path("retention", name)}` }, "Retention")),
 	]);
 }
 
@@ -108,16 +107,18 @@ function show(view, region, track, index) {
 		: each.set.indexOf(id)]).filter(([, position]) => position >= 0);
 	const set = view.sets.get(id);
 	const reference = id === null ? String(columns.id[index]) : `set:${id}`;
-	swap(region, JSON.stringify([track, index, id, options.isUTC]), () => [
-		h("p", { class: "over" }, id === null ? "Snapshot" : `Set ${id}`),
-		h("h2", {}, set?.name ? visible(set.name) : ago(columns.at[index], Date.now())),
+	swap(region, [track, index, id], () => [
+		h("p.over", id === null ? "Snapshot" : `Set ${id}`),
+		h("h2", set?.name ? visible(set.name) : ago(columns.at[index], Date.now())),
 		facts([
 			["Taken", shown(columns.at[index])],
 			set?.held_us ? ["Writes were held", `${(set.held_us / 1000).toFixed(1)} ms`] : null,
-			...members.map(([each, position]) => [each.volume, link(`snapshot ${each.id[position]}`, "volume", each.volume, each.id[position]), ` · ${bytes(each.changed[position])} changed`]),
+			...members.map(([each, position]) => [each.volume,
+				link(`snapshot ${each.id[position]}`, "volume", each.volume, each.id[position]),
+				` · ${bytes(each.changed[position])} changed`]),
 		]),
 		members.length < view.tracks.length && id !== null
-			? h("p", { class: "quiet" }, "Not all volumes of the set are in it.") : null,
+			? h("p.quiet", "Not all volumes of the set are in it.") : null,
 		terminal("What a revert would do", `snapmgr revert ${reference} --dry-run`),
 		terminal("Back to it", `snapmgr revert ${reference}`),
 	]);
@@ -125,8 +126,8 @@ function show(view, region, track, index) {
 
 function aboutMachine(machine) {
 	const saved = time(machine.latest_state_at);
-	return [h("h2", {}, "The machine"), facts([
-		["Control", h("code", {}, visible(machine.qmp))],
+	return [h("h2", "The machine"), facts([
+		["Control", h("code", visible(machine.qmp))],
 		["Guest agent", machine.agent === null ? "none"
 			: machine.agent_answers ? "answers" : "does not answer"],
 		["Snapshots are", machine.state ? "with its memory" : `at least ${machine.require}`],

@@ -1,33 +1,33 @@
 // Clones, mounts, mirrors, jobs and events: what else there is, each as a table.
 
 import { change, get, path } from "./api.js";
-import { known, may, options, shown, when } from "./context.js";
+import { known, may, shown, when } from "./context.js";
 import { button, chip, failure, h, icon, link, message, say, swap, table, terminal } from "./dom.js";
 import { ago, bytes, duration, time, visible } from "./words.js";
 
 /** Events as a list, each with how grave it is, in a word and a drawing. */
 export function eventList(events) {
 	const now = Date.now();
-	if (events.length === 0) return h("p", { class: "empty" }, "Nothing has happened yet.");
-	return h("ol", { class: "events" }, events.map((event) => h("li", { class: event.level },
+	if (events.length === 0) return h("p.empty", "Nothing has happened yet.");
+	return h("ol.events", events.map((event) => h("li", { class: event.level },
 		icon(event.level === "info" ? "info" : event.level, event.level),
 		h("time", { datetime: event.time, title: shown(event.time) },
 			ago(time(event.time), now)),
 		event.volume ? link(event.volume, "volume", event.volume)
-			: h("span", { class: "quiet" }, "–"),
-		h("span", { class: "what" }, message(event.message)),
-		h("span", { class: "quiet who" }, event.requested_by
+			: h("span.quiet", "–"),
+		h("span.what", message(event.message)),
+		h("span.quiet.who", event.requested_by
 			? visible(event.requested_by.sudo_user ?? event.requested_by.user) : ""))));
 }
 
 /** A view of a title and what a document says. */
 function listView(title, { load, draw, event, note }) {
-	const region = h("section", { class: "card", "aria-label": title });
+	const region = h("section.card", { "aria-label": title });
 	const view = {
 		title,
-		element: h("div", { class: "view" },
-			h("header", { class: "view-head" }, h("h1", {}, title),
-				note ? h("p", { class: "subtitle" }, note) : null), region),
+		element: h("div.view",
+			h("header.view-head", h("h1", title),
+				note ? h("p.subtitle", note) : null), region),
 		async load() {
 			try {
 				view.document = await load();
@@ -38,7 +38,7 @@ function listView(title, { load, draw, event, note }) {
 		},
 		redraw() {
 			if (view.document === undefined) return;
-			swap(region, JSON.stringify([view.document, options.isUTC, Math.floor(Date.now() / 5000)]),
+			swap(region, [view.document, Math.floor(Date.now() / 5000)],
 				() => draw(view.document, view));
 		},
 		update: () => view.redraw(),
@@ -66,7 +66,7 @@ export const clonesView = () => listView("Clones", {
 	load: async () => (await get("/clones")).clones,
 	draw: (clones) => [table("Clones", [["Clone"], ["Volume"], ["Snapshot"], ["State"],
 		["Size", "figure-cell"], ["Written", "figure-cell"], ["Created"]], clones.map((clone) => ({ cells: [
-		h("b", {}, visible(clone.name)),
+		h("b", visible(clone.name)),
 		link(clone.volume, "volume", clone.volume),
 		link(clone.snapshot_id, "volume", clone.volume, clone.snapshot_id),
 		chip(clone.state, clone.state === "ready" ? "good" : clone.state === "merging" ? "busy" : "warn"),
@@ -81,7 +81,7 @@ export const mountsView = () => listView("Mounts", {
 	load: async () => (await get("/status")).mounts,
 	draw: (mounts) => [table("Mounts", [["Folder"], ["Volume"], ["What"], ["Filesystem"], ["State"],
 		["Since"]], mounts.map((mount) => ({ cells: [
-		h("code", {}, visible(mount.directory)),
+		h("code", visible(mount.directory)),
 		link(mount.volume, "volume", mount.volume),
 		mount.all ? `all snapshots, ${mount.snapshots ?? 0}` : mount.clone ? `clone ${visible(mount.clone)}`
 			: `snapshot ${mount.snapshot_id}`,
@@ -99,14 +99,14 @@ export const mirrorsView = () => listView("Mirrors", {
 	load: async () => (await get("/mirrors")).mirrors,
 	draw: (mirrors) => [table("Mirrors", [["Mirror"], ["Volume"], ["Target"], ["State"], ["Behind"],
 		["Last success"], ["Next attempt"], ["Failure"]], mirrors.map((mirror) => ({ cells: [
-		h("b", {}, visible(mirror.name)),
+		h("b", visible(mirror.name)),
 		link(mirror.volume, "volume", mirror.volume),
-		h("code", {}, visible(mirror.target)),
+		h("code", visible(mirror.target)),
 		chip(mirror.running ? "running" : mirror.state, mirror.running ? "busy" : MIRROR_TONES[mirror.state] ?? "bad"),
 		mirror.lag_snapshots === 0 ? "nothing" : `${mirror.lag_snapshots} snapshots, `
 			+ `${bytes(mirror.lag_bytes)}, ${duration(mirror.lag_seconds ?? 0)}`,
 		when(mirror.last_success_at), when(mirror.next_attempt_at),
-		mirror.failure ? visible(mirror.failure.message) : h("span", { class: "quiet" }, "none"),
+		mirror.failure ? visible(mirror.failure.message) : h("span.quiet", "none"),
 	] })), { empty: "There is no mirror." }),
 	terminal("Add one", "snapmgr mirror add NAME VOLUME user@host:VOLUME", "pad")],
 });
@@ -117,7 +117,7 @@ export const jobsView = () => listView("Jobs", {
 	load: async () => (await get("/jobs")).jobs.toReversed(),
 	draw: (jobs, view) => table("Jobs", [["Job"], ["State"], ["Volumes"], ["Asked by"], ["Since"],
 		["Progress"], ["", "actions-cell"]], jobs.map((job) => ({ cells: [
-		h("b", {}, visible(job.kind)),
+		h("b", visible(job.kind)),
 		chip(job.state, job.state === "running" ? "busy" : job.state === "done" ? "good" : "bad"),
 		(job.volumes ?? []).join(", "),
 		job.requested_by ? visible(job.requested_by.user ?? "") : "–", when(job.since),

@@ -1,7 +1,7 @@
 // The first page: is everything protected, what burns, and what to do about it.
 
 import { get } from "./api.js";
-import { known, options, schedulesOf, when } from "./context.js";
+import { known, schedulesOf, when } from "./context.js";
 import { chip, command, h, icon, message, swap, table } from "./dom.js";
 import { eventList } from "./lists.js";
 import { mergeRow } from "./merges.js";
@@ -12,89 +12,75 @@ const STATES = {
 	missing: "bad",
 };
 
-/** The colour of a volume's state. */
 export const stateTone = (state) => STATES[state] ?? "";
 
 /** What burns, by a status document: `[{tone, volume, text}]`, the worst first. */
 export function findings(status, now) {
-	const found = [];
-	const add = (tone, volume, text) => found.push({ tone, volume, text });
+	const found = status.warnings.map((text) => ({ tone: "warn", volume: null, text }));
 	for (const volume of status.volumes) {
-		const { name } = volume;
-		if (volume.state === "broken") {
-			add("bad", name, `a chain of its snapshots is broken: run \`snapmgr check ${name}\``);
-		}
+		const { name, days_to_full: days, merge } = volume;
+		const add = (tone, text, command) => found.push({
+			tone, volume: name, text: command ? `${text}: run \`snapmgr ${command}\`` : text,
+		});
+		if (volume.state === "broken") add("bad", "a chain of its snapshots is broken", `check ${name}`);
 		if (volume.state === "missing") {
-			add("bad", name, `its origin or store is not there: run \`snapmgr volume show ${name}\``);
+			add("bad", "its origin or store is not there", `volume show ${name}`);
 		}
-		if (volume.days_to_full !== null && volume.days_to_full < 7) {
-			add(volume.days_to_full < 2 ? "bad" : "warn", name,
-				`its store is full in ${duration(volume.days_to_full * 86_400)}: run \`snapmgr prune --dry-run ${name}\``);
+		if (days !== null && days < 7) {
+			add(days < 2 ? "bad" : "warn", `its store is full in ${duration(days * 86_400)}`,
+				`prune --dry-run ${name}`);
 		}
-		if (volume.merge?.state === "failed") {
-			add("bad", name, `the merge failed: ${volume.merge.failure ?? "no reason is known"}; run \`snapmgr merge status ${name}\``);
+		if (merge?.state === "failed") {
+			add("bad", `the merge failed, ${merge.failure ?? "why is not known"}`, `merge status ${name}`);
 		}
-		if (volume.merge?.state === "paused") {
-			add("warn", name, `its merge is paused: run \`snapmgr merge resume ${name}\``);
-		}
+		if (merge?.state === "paused") add("warn", "its merge is paused", `merge resume ${name}`);
 		if (volume.scrub?.damaged > 0) {
-			add("bad", name, `${counted(volume.scrub.damaged, "damaged chunk")} found: run \`snapmgr check ${name} --data\``);
+			add("bad", `${counted(volume.scrub.damaged, "damaged chunk")} found`, `check ${name} --data`);
 		}
-		for (const mirror of volume.mirrors) mirrorFindings(mirror, name, add);
-		late(volume, now, add);
-		for (const warning of volume.warnings) add("warn", name, warning);
+		for (const mirror of volume.mirrors) judgeMirror(mirror, add);
+		judgeSchedules(volume, now, add);
+		for (const warning of volume.warnings) add("warn", warning);
 	}
-	for (const warning of status.warnings) add("warn", null, warning);
-	return found.sort((a, b) => (a.tone === b.tone ? 0 : a.tone === "bad" ? -1 : 1));
+	return found.sort((a, b) => (b.tone === "bad") - (a.tone === "bad"));
 }
 
-function mirrorFindings(mirror, name, add) {
-	const see = `run \`snapmgr mirror show ${mirror.name}\``;
-	if (mirror.state === "split") add("bad", name, `mirror ${mirror.name}: both sites were written to; ${see}`);
-	else if (mirror.state === "failing") {
-		add(mirror.failures >= 3 ? "bad" : "warn", name,
-			`mirror ${mirror.name}: ${mirror.failure?.message ?? "it fails"}; ${see}`);
-	} else if (["waiting", "promoted", "orphaned"].includes(mirror.state)) {
-		add("warn", name, `mirror ${mirror.name} is ${mirror.state}; ${see}`);
-	} else if (mirror.lag_seconds > 172_800) {
-		add("warn", name, `mirror ${mirror.name} is ${duration(mirror.lag_seconds)} behind; ${see}`);
-	}
+function judgeMirror({ name, state, failures, failure, lag_seconds: lag }, add) {
+	const tell = (tone, text) => add(tone, `mirror ${name} ${text}`, `mirror show ${name}`);
+	if (state === "split") tell("bad", "and this volume were both written to");
+	else if (state === "failing") {
+		tell(failures >= 3 ? "bad" : "warn", `fails, ${failure?.message ?? "why is not known"}`);
+	} else if (["waiting", "promoted", "orphaned"].includes(state)) tell("warn", `is ${state}`);
+	else if (lag > 172_800) tell("warn", `is ${duration(lag)} behind`);
 }
 
 // A schedule whose snapshot has been missing for two of its periods.
-function late(volume, now, add) {
-	for (const schedule of schedulesOf(volume.name, now)) {
-		if (schedule.due === null) continue;
-		const before = schedule.due - now;
+function judgeSchedules(volume, now, add) {
+	for (const { name, due, period } of schedulesOf(volume.name, now)) {
+		if (due === null) continue;
 		const newest = time(volume.newest_at);
-		const period = /every (\d+)(m|min|h)/.exec(schedule.text);
-		if (!period) continue;
-		const length = Number(period[1]) * (period[2] === "h" ? 3_600_000 : 60_000);
-		if (Number.isNaN(newest) || now - newest > 2 * length + (length - before)) {
-			add("bad", volume.name, Number.isNaN(newest)
-				? `schedule ${schedule.name} has taken no snapshot yet: run \`snapmgr tick\``
-				: `no snapshot by schedule ${schedule.name} since ${ago(newest, now)}: run \`snapmgr tick\``);
+		if (Number.isNaN(newest)) add("bad", `schedule ${name} has taken no snapshot yet`, "tick");
+		else if (due - newest > 3 * period) {
+			add("bad", `no snapshot by schedule ${name} since ${ago(newest, now)}`, "tick");
 		}
 	}
 }
 
 /** The view at "#/". */
 export function overview() {
-	const head = h("section", { class: "hero", "aria-labelledby": "verdict" });
-	const burning = h("section", { class: "burning" });
-	const merging = h("section", { class: "merging" });
-	const volumes = h("section", { class: "card" });
-	const happened = h("section", { class: "card" });
-	const element = h("div", { class: "view" }, head, burning, merging, volumes, happened);
-	let events = [];
-	const loadEvents = async () => {
-		const document = await get("/events", { limit: 8 });
-		events = document.events.toReversed();
-		swap(happened, JSON.stringify([events, options.isUTC]), () => [
-			h("header", { class: "card-head" }, h("h2", {}, "What happened"),
-				h("a", { href: "#/events" }, "All events")),
-			eventList(events),
-		]);
+	const head = h("section.hero", { "aria-labelledby": "verdict" });
+	const burning = h("section.burning");
+	const merging = h("section.merging");
+	const volumes = h("section.card");
+	const happened = h("section.card");
+	const element = h("div.view", head, burning, merging, volumes, happened);
+	let events = null;
+	const drawEvents = () => events && swap(happened, [events, Math.floor(Date.now() / 5000)], () => [
+		h("header.card-head", h("h2", "What happened"), h("a", { href: "#/events" }, "All events")),
+		eventList(events),
+	]);
+	const load = async () => {
+		events = (await get("/events", { limit: 8 })).events.toReversed();
+		drawEvents();
 	};
 	return {
 		title: "Protection", element,
@@ -107,8 +93,9 @@ export function overview() {
 			drawBurning(burning, found);
 			drawMerges(merging, status);
 			drawVolumes(volumes, status, now);
+			drawEvents();
 		},
-		load: loadEvents,
+		load,
 		concerns: () => true,
 	};
 }
@@ -124,20 +111,20 @@ function drawHead(region, status, found, now) {
 		: burning.size === 0 ? "Everything is protected"
 			: `${burning.size === 1 ? "One volume needs" : `${burning.size} volumes need`} you`;
 	const tone = total === 0 ? "" : burning.size > 0 ? "bad" : found.length ? "warn" : "good";
-	const figure = (value, name) => h("div", { class: "figure" }, h("b", {}, value), h("span", {}, name));
+	const figure = (value, name) => h("div.figure", h("b", value), h("span", name));
 	const snapshots = status.volumes.reduce((sum, volume) => sum + volume.snapshots, 0);
 	const stores = status.volumes.reduce((sum, volume) => sum + (volume.store_bytes ?? 0), 0);
 	const mirrors = status.volumes.flatMap((volume) => volume.mirrors);
 	const lag = mirrors.reduce((most, mirror) => Math.max(most, mirror.lag_seconds ?? 0), 0);
-	swap(region, JSON.stringify([verdict, tone, Math.floor(now / 5000), snapshots, stores, lag]), () => [
+	swap(region, [verdict, tone, Math.floor(now / 5000), snapshots, stores, lag], () => [
 		h("div", { class: `verdict ${tone}` },
-			h("span", { class: "seal" }, icon(tone === "good" ? "ok" : tone === "bad" ? "error" : "warning")),
-			h("div", {}, h("h1", { id: "verdict" }, verdict),
-				h("p", {}, total === 0
+			h("span.seal", icon(tone === "good" ? "ok" : tone === "bad" ? "error" : "warning")),
+			h("div", h("h1", { id: "verdict" }, verdict),
+				h("p", total === 0
 					? ["Begin with ", command("snapmgr setup /path/to/disk.img")]
 					: `${safe} of ${counted(total, "volume")} without a fault`
 						+ (found.length ? `, ${counted(found.length, "finding")} below` : "")))),
-		h("div", { class: "figures" },
+		h("div.figures",
 			figure(newest.length ? ago(Math.max(...newest), now) : "none", "last good snapshot"),
 			figure(due.length ? ago(Math.min(...due), now) : "–", "next one due"),
 			figure(mirrors.length ? (lag === 0 ? "current" : duration(lag)) : "none",
@@ -148,11 +135,11 @@ function drawHead(region, status, found, now) {
 
 function drawBurning(region, found) {
 	region.hidden = found.length === 0;
-	swap(region, JSON.stringify(found), () => [
-		h("h2", {}, "What burns"),
-		h("ul", { class: "findings" }, found.map((item) => h("li", { class: item.tone },
+	swap(region, found, () => [
+		h("h2", "What burns"),
+		h("ul.findings", found.map((item) => h("li", { class: item.tone },
 			icon(item.tone === "bad" ? "error" : "warning", item.tone === "bad" ? "Critical" : "Warning"),
-			h("div", {}, item.volume
+			h("div", item.volume
 				? [h("a", { href: `#/volume/${encodeURIComponent(item.volume)}` }, item.volume), ": "]
 				: null, message(item.text))))),
 	]);
@@ -161,13 +148,13 @@ function drawBurning(region, found) {
 function drawMerges(region, status) {
 	const merges = status.volumes.map((volume) => volume.merge).filter((merge) => merge);
 	region.hidden = merges.length === 0;
-	swap(region, JSON.stringify(merges), () => [h("h2", {}, "Merges that run"), merges.map(mergeRow)]);
+	swap(region, merges, () => [h("h2", "Merges that run"), merges.map(mergeRow)]);
 }
 
 function drawVolumes(region, status, now) {
-	const key = JSON.stringify([status.volumes, options.isUTC, Math.floor(now / 15_000)]);
+	const key = [status.volumes, Math.floor(now / 15_000)];
 	swap(region, key, () => [
-		h("header", { class: "card-head" }, h("h2", {}, "Volumes")),
+		h("header.card-head", h("h2", "Volumes")),
 		table("Volumes", [
 			["Volume"], ["State"], ["Last good", "figure-cell"], ["Next due", "figure-cell"],
 			["Snapshots", "figure-cell"], ["Store", "figure-cell"], ["Free", "figure-cell"],
@@ -186,14 +173,14 @@ function volumeRow(volume, now) {
 		h("a", { href: `#/volume/${encodeURIComponent(volume.name)}`, "data-focus": volume.name },
 			volume.name),
 		chip(volume.merge ? "merging" : volume.state, stateTone(volume.state)),
-		Number.isNaN(newest) ? h("span", { class: "quiet" }, "never")
+		Number.isNaN(newest) ? h("span.quiet", "never")
 			: when(newest),
 		soon.length ? ago(Math.min(...soon), now)
-			: h("span", { class: "quiet" }, due.length ? due[0].text : "by hand"),
+			: h("span.quiet", due.length ? due[0].text : "by hand"),
 		String(volume.snapshots), bytes(volume.store_bytes), bytes(volume.free_bytes),
 		volume.days_to_full === null ? "–" : volume.days_to_full > 3650 ? "years"
 			: duration(volume.days_to_full * 86_400),
-		volume.mirrors.length === 0 ? h("span", { class: "quiet" }, "none")
+		volume.mirrors.length === 0 ? h("span.quiet", "none")
 			: volume.mirrors.map((mirror) => chip(mirror.lag_seconds
 				? `${mirror.name} ${duration(mirror.lag_seconds)} behind` : mirror.name,
 			mirror.state === "current" ? "good" : mirror.state === "behind" ? "warn" : "bad")),

@@ -60,25 +60,25 @@ export function retentionView([name]) {
 		title: `Retention of ${name}`, numbers: { ...before }, far: "3mo", name, policy, isSet,
 		others: policy ? others(given(`policies.${policy}`)) : {},
 	};
-	const canvas = h("canvas", { "aria-hidden": "true" });
-	const count = h("canvas", { "aria-hidden": "true" });
-	view.verdict = h("p", { class: "big", role: "status" }, "…");
-	view.problem = h("div", {});
+	const canvas = h("canvas");
+	const count = h("canvas");
+	view.verdict = h("p.big", { role: "status" }, "…");
+	view.problem = h("div");
 	view.text = h("pre", { tabindex: "0", "aria-label": "The table for the settings" });
-	view.chart = h("div", { class: "stays", role: "img" }, canvas);
-	view.graph = h("div", { class: "graph", role: "img" }, count);
-	view.element = h("div", { class: "view" },
-		h("header", { class: "view-head" },
-			h("p", { class: "over" }, link(name, isSet ? "set" : "volume", name)),
-			h("h1", {}, "What would be kept"),
-			h("p", { class: "subtitle" }, policy ? `Policy ${policy} of the settings; ` : "No policy: everything stays; ",
+	view.chart = h("div.stays", { role: "img" }, canvas);
+	view.graph = h("div.graph", { role: "img" }, count);
+	view.element = h("div.view",
+		h("header.view-head",
+			h("p.over", link(name, isSet ? "set" : "volume", name)),
+			h("h1", "What would be kept"),
+			h("p.subtitle", policy ? `Policy ${policy} of the settings; ` : "No policy: everything stays; ",
 				"drag the numbers, nothing is changed.")),
-		h("div", { class: "columns even" },
-			h("section", { class: "card pad", "aria-label": "Rules" }, sliders(view, before)),
-			h("section", { class: "card pad", "aria-label": "What would stay" }, view.verdict, view.problem,
-				h("h2", { class: "minor" }, "Of today’s snapshots"), view.chart,
-				h("h2", { class: "minor" }, "How many there will be"), view.graph)),
-		h("section", { class: "card pad" }, h("h2", { class: "minor" }, "For the settings"), view.text,
+		h("div.columns.even",
+			h("section.card.pad", { "aria-label": "Rules" }, sliders(view, before)),
+			h("section.card.pad", { "aria-label": "What would stay" }, view.verdict, view.problem,
+				h("h2.minor", "Of today’s snapshots"), view.chart,
+				h("h2.minor", "How many there will be"), view.graph)),
+		h("section.card.pad", h("h2.minor", "For the settings"), view.text,
 			terminal("In a terminal", `snapmgr policy simulate ${name} --for 1y`)));
 	view.load = async () => {
 		if (!isSet) view.columns = await loadColumns(name).catch(() => null);
@@ -92,7 +92,7 @@ export function retentionView([name]) {
 }
 
 function sliders(view, before) {
-	return [h("form", { class: "sliders", onsubmit: (event) => event.preventDefault() },
+	return [h("form.sliders", { onsubmit: (event) => event.preventDefault() },
 		RULES.map(([rule, label, most]) => {
 			const output = h("output", { for: `rule-${rule}` },
 				String(before[rule] || (view.others[rule] ?? 0)));
@@ -106,9 +106,9 @@ function sliders(view, before) {
 					later(view);
 				},
 			});
-			return h("div", { class: "slider" }, h("label", { for: `rule-${rule}` }, label), input, output);
+			return h("div.slider", h("label", { for: `rule-${rule}` }, label), input, output);
 		})),
-	h("p", { class: "field" }, h("label", { for: "far" }, "Look ahead"),
+	h("p.field", h("label", { for: "far" }, "Look ahead"),
 		h("select", {
 			id: "far", onchange: (event) => {
 				view.far = event.target.value;

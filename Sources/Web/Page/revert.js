@@ -14,7 +14,7 @@ export function askRevert(volume, snapshot, { isUndo = false } = {}) {
 		plan: async () => revertPlan(volume, snapshot, await finished(await change("POST",
 			"/reverts", { snapshot: String(snapshot), dry_run: true }))),
 		act: async (show) => {
-			show(h("p", { class: "quiet" }, "Reverting…"));
+			show(h("p.quiet", "Reverting…"));
 			const { revert } = await finished(await change("POST", "/reverts", {
 				snapshot: String(snapshot),
 			}));
@@ -27,25 +27,24 @@ export function askRevert(volume, snapshot, { isUndo = false } = {}) {
 
 function revertPlan(volume, snapshot, { revert, steps, vms }) {
 	return [
-		h("p", {}, "The volume ", h("b", {}, volume), " will read as snapshot ",
-			h("b", {}, String(snapshot)), " at once; the data is merged in the background."),
+		h("p", "The volume ", h("b", volume), " will read as snapshot ",
+			h("b", String(snapshot)), " at once; the data is merged in the background."),
 		facts([
 			["To merge", bytes(revert.plan_bytes)],
 			["To keep for other snapshots", bytes(revert.preserve_bytes)],
 			["What is there now", "kept in a safety snapshot, which undoes this"],
 			revert.clients > 0 ? ["Clients", counted(revert.clients, "client")] : null,
 		]),
-		vms.length ? h("p", {}, "VMs that go back with it: ",
+		vms.length ? h("p", "VMs that go back with it: ",
 			vms.map((vm) => vm.name).join(", ")) : null,
-		steps.length ? h("ol", { class: "steps" }, steps.map((step) => h("li", {}, message(step)))) : null,
-		revert.clients > 0 ? h("p", { class: "notice warn" }, icon("warning"),
-			h("span", {}, "Who has the volume open for writing must have it unmounted: else it is refused."))
+		steps.length ? h("ol.steps", steps.map((step) => h("li", message(step)))) : null,
+		revert.clients > 0 ? h("p.notice.warn", icon("warning"),
+			h("span", "Who has the volume open for writing must have it unmounted: else it is refused."))
 			: null,
 		terminal("In a terminal", `snapmgr revert ${snapshot}`),
 	];
 }
 
-/** Deletes a snapshot. */
 export function askDelete(volume, snapshot, name) {
 	open({
 		title: `Delete snapshot ${snapshot} of ${volume}`, label: "Delete", image: "trash",
@@ -55,7 +54,7 @@ export function askDelete(volume, snapshot, name) {
 				snapshots: [String(snapshot)], dry_run: true,
 			}));
 			return [
-				h("p", {}, "Its content is gone then, and nothing brings it back."),
+				h("p", "Its content is gone then, and nothing brings it back."),
 				facts([["Frees", bytes(document.freed_bytes)
 					+ (document.estimated ? ", as it is estimated" : "")]]),
 				terminal("In a terminal", `snapmgr delete ${snapshot}`),
@@ -72,15 +71,14 @@ export function askDelete(volume, snapshot, name) {
 function field(label, properties = {}) {
 	const id = `field-${label.replace(/\W+/g, "-").toLowerCase()}`;
 	const input = h("input", { type: "text", id, autocomplete: "off", ...properties });
-	return { row: h("p", { class: "field" }, h("label", { for: id }, label), input), input };
+	return { row: h("p.field", h("label", { for: id }, label), input), input };
 }
 
-/** Keeps a snapshot until its hold is released. */
 export function askHold(volume, snapshot) {
 	const reason = field("Why", { placeholder: "audit 2026", required: true, maxlength: "200" });
 	open({
 		title: `Hold snapshot ${snapshot} of ${volume}`, label: "Hold", image: "pin",
-		fields: [h("p", {}, "No policy and nobody deletes it until the hold is released."), reason.row],
+		fields: [h("p", "No policy and nobody deletes it until the hold is released."), reason.row],
 		act: async () => {
 			await finished(await change("POST", path("snapshots", snapshot) + "/hold", {
 				reason: reason.input.value.trim(),
@@ -124,7 +122,6 @@ export function askSnapshot(target) {
 	});
 }
 
-/** Deletes what the retention lets go. */
 export function askPrune(volume) {
 	open({
 		title: `Prune ${volume}`, label: "Prune", image: "trash", tone: "danger",
@@ -145,12 +142,12 @@ export function askPrune(volume) {
 function prunePlan({ removed, kept, freed_bytes: freed, error }) {
 	const now = Date.now();
 	return [
-		h("p", {}, removed.length ? `${counted(removed.length, "snapshot")} would go, ${kept} stay.`
+		h("p", removed.length ? `${counted(removed.length, "snapshot")} would go, ${kept} stay.`
 			: `Nothing would go: all ${kept} stay.`),
 		facts([["Frees", bytes(freed)]]),
-		removed.length ? h("ul", { class: "plain" }, removed.slice(0, 100).map((row) => h("li", {},
-			h("b", {}, String(row.id)), " ", ago(time(row.taken_at), now), " · ",
-			h("span", { class: "quiet" }, row.reasons.join(", "))))) : null,
-		error ? h("p", { class: "notice error" }, icon("error"), h("span", {}, visible(error))) : null,
+		removed.length ? h("ul.plain", removed.slice(0, 100).map((row) => h("li",
+			h("b", String(row.id)), " ", ago(time(row.taken_at), now), " · ",
+			h("span.quiet", row.reasons.join(", "))))) : null,
+		error ? h("p.notice.error", icon("error"), h("span", visible(error))) : null,
 	];
 }

@@ -25,21 +25,20 @@ export class SnapshotTable {
 		});
 		this.kind = h("select", { "aria-label": "Kind", onchange: () => this.filter() },
 			KINDS.map(([value, label]) => h("option", { value }, label)));
-		this.count = h("span", { class: "quiet", role: "status" });
-		this.sheet = h("div", { class: "sheet", role: "rowgroup" });
-		this.body = h("div", {
-			class: "rows", tabindex: "0", role: "grid", "aria-label": "Snapshots, the newest first",
+		this.count = h("span.quiet", { role: "status" });
+		this.sheet = h("div.sheet", { role: "rowgroup" });
+		this.body = h("div.rows", {
+			tabindex: "0", role: "grid", "aria-label": "Snapshots, the newest first",
 			"aria-colcount": "6", onscroll: () => this.schedule(), onkeydown: (event) => this.pressed(event),
 		}, heading(), this.sheet);
-		this.element = h("div", { class: "snapshots" },
-			h("header", { class: "card-head" }, h("h2", {}, "Snapshots"), this.count,
-				h("span", { class: "filters" }, this.search, this.kind)), this.body);
+		this.element = h("div.snapshots",
+			h("header.card-head", h("h2", "Snapshots"), this.count,
+				h("span.filters", this.search, this.kind)), this.body);
 		this.observer = new ResizeObserver(() => this.schedule());
 		this.observer.observe(this.body);
 		this.filter();
 	}
 
-	/** Ends what looks at the element. */
 	close() {
 		this.observer.disconnect();
 		cancelAnimationFrame(this.frame);
@@ -63,7 +62,6 @@ export class SnapshotTable {
 		this.draw(true);
 	}
 
-	/** Shows which snapshot is chosen. */
 	choose(index) {
 		this.chosen = index;
 		const row = this.shown.indexOf(index);
@@ -125,13 +123,13 @@ export class SnapshotTable {
 			"aria-selected": String(index === this.chosen), onclick: () => this.select(index),
 		},
 		cell("id", columns.id[index]),
-		cell("name", name === null ? h("span", { class: "quiet" }, columns.kind[index])
+		cell("name", name === null ? h("span.quiet", columns.kind[index])
 			: h("b", { title: visible(name) }, visible(name)),
 		columns.holds[index] > 0 ? icon("pin", "held") : null),
 		cell("age", when(columns.at[index])),
 		cell("size", bytes(columns.changed[index])),
 		cell("kept", keptBy?.length ? [chip(keptBy[0]), keptBy.length > 1
-			? h("span", { class: "quiet", title: keptBy.join(", ") }, `+${keptBy.length - 1}`) : null] : null),
+			? h("span.quiet", { title: keptBy.join(", ") }, `+${keptBy.length - 1}`) : null] : null),
 		cell("until", until(columns.expires[index], now)));
 		element.style.setProperty("transform", `translateY(${row * ROW}px)`);
 		return element;
@@ -172,7 +170,7 @@ function heading() {
 
 function until(expires, now) {
 	if (expires === undefined) return null;
-	if (expires === null) return h("span", { class: "quiet" }, "no end");
+	if (expires === null) return h("span.quiet", "no end");
 	return h("span", { title: shown(expires) },
 		time(expires) > now ? ago(time(expires), now) : "next prune");
 }

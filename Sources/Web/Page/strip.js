@@ -10,7 +10,7 @@ export function coverage(ranges, size, count) {
 	if (size <= 0) return parts;
 	const length = size / count;
 	for (const { offset, length: long } of ranges) {
-		const end = Math.min(size, offset + long);
+		const end = offset + long;
 		let at = offset;
 		for (let part = Math.floor(offset / length); part < count && at < end; part += 1) {
 			const next = Math.min(end, (part + 1) * length);
@@ -23,12 +23,12 @@ export function coverage(ranges, size, count) {
 
 /** A strip of what a `diff` document says, with its words. */
 export function strip(diff, size) {
-	const canvas = h("canvas", { "aria-hidden": "true" });
+	const canvas = h("canvas");
 	const words = `${diff.exact ? "" : "about "}${bytes(diff.changed_bytes)} differ in `
 		+ counted(diff.ranges.length, "range");
-	const element = h("figure", { class: "strip" },
-		h("div", { class: "strip-box", role: "img", "aria-label": `${words}, over ${bytes(size)}` }, canvas),
-		h("figcaption", {}, h("span", {}, "0"), h("b", {}, words), h("span", {}, bytes(size))));
+	const element = h("figure.strip",
+		h("div.strip-box", { role: "img", "aria-label": `${words}, over ${bytes(size)}` }, canvas),
+		h("figcaption", h("span", "0"), h("b", words), h("span", bytes(size))));
 	const observer = new ResizeObserver(() => paint(canvas, diff, size, observer));
 	observer.observe(canvas.parentNode);
 	return element;

@@ -28,11 +28,11 @@ export class Timeline {
 		this.hover = null;
 		this.height = height ?? (tracks.length === 1
 			? HEAD + LANE * 2 + BARS + FOOT : HEAD + tracks.length * (LANE + 34) + FOOT);
-		this.canvas = h("canvas", { "aria-hidden": "true" });
-		this.tip = h("div", { class: "tip", "aria-hidden": "true" });
+		this.canvas = h("canvas");
+		this.tip = h("div.tip", { "aria-hidden": "true" });
 		this.tip.hidden = true;
-		this.element = h("div", {
-			class: "timeline", tabindex: "0", role: "slider", "aria-label": label,
+		this.element = h("div.timeline", {
+			tabindex: "0", role: "slider", "aria-label": label,
 			"aria-orientation": "horizontal", "aria-valuemin": "1",
 			"aria-keyshortcuts": "ArrowLeft ArrowRight Home End PageUp PageDown + - 0",
 			"data-focus": "timeline",
@@ -44,7 +44,6 @@ export class Timeline {
 		this.describe();
 	}
 
-	/** Ends what looks at the element. */
 	close() {
 		this.observer.disconnect();
 		cancelAnimationFrame(this.frame);
@@ -61,7 +60,6 @@ export class Timeline {
 		this.draw();
 	}
 
-	/** Which axis: "log" or "linear". */
 	setMode(mode) {
 		this.mode = mode;
 		this.view = [0, 1];
@@ -70,14 +68,13 @@ export class Timeline {
 
 	/** Shows which snapshot is chosen, without telling it to anybody. */
 	choose(track, index) {
+		clearTimeout(this.settle);
 		this.track = track;
 		this.index = index;
 		this.reveal();
 		this.describe();
 		this.draw();
 	}
-
-	// -- What is heard ------------------------------------------------------------------------
 
 	listen() {
 		const { element } = this;
@@ -91,7 +88,6 @@ export class Timeline {
 		element.addEventListener("pointerup", (event) => this.released(event));
 		element.addEventListener("pointercancel", () => { this.drag = null; });
 		element.addEventListener("wheel", (event) => this.wheeled(event), { passive: false });
-		element.addEventListener("dblclick", () => this.zoom(0.4, this.hover?.share ?? 1));
 	}
 
 	pressed(event) {
@@ -130,7 +126,6 @@ export class Timeline {
 		if (index < 0) return;
 		this.choose(track, index);
 		// Whoever holds an arrow key down passes many snapshots: the last one is shown.
-		clearTimeout(this.settle);
 		this.settle = setTimeout(() => this.select(track, index), 60);
 	}
 
@@ -201,18 +196,16 @@ export class Timeline {
 		const name = columns.name[index];
 		const now = this.scale.now;
 		this.tip.replaceChildren(
-			h("b", {}, name ? visible(name) : `Snapshot ${columns.id[index]}`),
-			h("span", {}, ago(columns.at[index], now)),
-			h("span", { class: "quiet" }, moment(columns.at[index], this.options.isUTC)),
-			h("span", {}, columns.changed[index] === null
+			h("b", name ? visible(name) : `Snapshot ${columns.id[index]}`),
+			h("span", ago(columns.at[index], now)),
+			h("span.quiet", moment(columns.at[index], this.options.isUTC)),
+			h("span", columns.changed[index] === null
 				? "first of its volume" : `${bytes(columns.changed[index])} changed`));
 		const x = this.scale.x(columns.at[index]);
 		const width = this.element.clientWidth;
 		const left = Math.min(width - 190, Math.max(4, x - 90));
 		this.tip.style.setProperty("transform", `translate(${left}px, 0)`);
 	}
-
-	// -- What a screen reader hears -------------------------------------------------------------
 
 	describe() {
 		const columns = this.tracks[this.track];
@@ -243,8 +236,6 @@ export class Timeline {
 		const [from, to] = this.view;
 		if (share < from || share > to) this.view = moved(this.view, share - (from + to) / 2);
 	}
-
-	// -- What is seen ---------------------------------------------------------------------------
 
 	draw() {
 		if (this.frame) return;
@@ -569,7 +560,7 @@ export function palette(element) {
 	if (kept.key === key) return kept;
 	kept = { key, small: `11px ${fontFamily}`, bold: `600 11px ${fontFamily}` };
 	// What a variable comes to is known where it is used.
-	const probe = h("i", {});
+	const probe = h("i");
 	element.append(probe);
 	for (const name of COLOURS) {
 		probe.style.setProperty("color", `var(--${name})`);

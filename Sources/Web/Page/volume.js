@@ -21,7 +21,6 @@ export async function loadColumns(volume) {
 	return fromTimeline(timeline, events);
 }
 
-/** The switch between the two axes. */
 export function axisSwitch(change) {
 	const make = (mode, label) => h("button", {
 		type: "button", "aria-pressed": String(options.axis === mode), "data-focus": `axis-${mode}`,
@@ -33,28 +32,27 @@ export function axisSwitch(change) {
 			change(mode);
 		},
 	}, label);
-	return h("div", { class: "segments", role: "group", "aria-label": "Time axis" },
+	return h("div.segments", { role: "group", "aria-label": "Time axis" },
 		make("log", "Log"), make("linear", "Linear"));
 }
 
-/** What the marks of a timeline mean. */
 export function legend() {
-	const item = (kind, text) => h("li", {}, h("span", { class: `key key-${kind}` }), text);
-	return h("ul", { class: "legend", "aria-label": "Marks" }, item("scheduled", "scheduled"),
+	const item = (kind, text) => h("li", h("span", { class: `key key-${kind}` }), text);
+	return h("ul.legend", { "aria-label": "Marks" }, item("scheduled", "scheduled"),
 		item("manual", "by hand, or named"), item("safety", "before a revert"), item("held", "held"),
 		item("left", "left by a revert"), item("now", "now"));
 }
 
 /** The view at "#/volume/NAME", and "#/volume/NAME/ID" with a snapshot chosen. */
 export function volumeView([name, chosen]) {
-	const head = h("header", { class: "view-head" });
-	const merging = h("section", { class: "merging", "aria-live": "off" });
-	const chart = h("section", { class: "card chart", "aria-label": "Time axis" });
-	const side = h("section", { class: "card side", "aria-label": "Chosen snapshot" });
-	const list = h("section", { class: "card list", "aria-label": "All snapshots" });
-	const problem = h("div", {});
-	const element = h("div", { class: "view" }, head, problem, merging, chart,
-		h("div", { class: "columns" }, list, side));
+	const head = h("header.view-head");
+	const merging = h("section.merging", { "aria-live": "off" });
+	const chart = h("section.card.chart", { "aria-label": "Time axis" });
+	const side = h("section.card.side", { "aria-label": "Chosen snapshot" });
+	const list = h("section.card.list", { "aria-label": "All snapshots" });
+	const problem = h("div");
+	const element = h("div.view", head, problem, merging, chart,
+		h("div.columns", list, side));
 	const view = {
 		title: name, element, columns: null, wanted: chosen ? Number(chosen) : null,
 		async load() {
@@ -88,7 +86,7 @@ export function volumeView([name, chosen]) {
 			const status = known.status?.volumes.find((volume) => volume.name === name);
 			drawHead(head, name, status, view.columns);
 			merging.hidden = !status?.merge;
-			swap(merging, JSON.stringify(status?.merge ?? null), () =>
+			swap(merging, status?.merge ?? null, () =>
 				status?.merge ? mergeRow(status.merge) : []);
 			view.card?.tick();
 		},
@@ -101,7 +99,6 @@ export function volumeView([name, chosen]) {
 			view.timeline?.draw();
 			view.table?.draw(true);
 			view.card?.redraw();
-			head.dataset.key = "";
 			view.update();
 		},
 		close() {
@@ -129,7 +126,7 @@ function begin(view, { chart, side, list }) {
 	view.table = new SnapshotTable(columns, { select: tell });
 	view.card = new SnapshotCard();
 	chart.append(
-		h("header", { class: "card-head" }, h("h2", {}, "Time axis"), legend(),
+		h("header.card-head", h("h2", "Time axis"), legend(),
 			axisSwitch((mode) => view.timeline.setMode(mode))),
 		view.timeline.element);
 	list.append(view.table.element);
@@ -140,31 +137,31 @@ function drawHead(region, name, status, columns) {
 	const now = Date.now();
 	const due = schedulesOf(name, now).find((schedule) => schedule.due !== null)?.due;
 	const isElsewhere = columns && isBack(columns);
-	const key = JSON.stringify([status, columns?.count, isElsewhere, Math.floor(now / 15_000)]);
+	const key = [status, columns?.count, isElsewhere, Math.floor(now / 15_000)];
 	swap(region, key, () => [
-		h("div", { class: "title" }, h("h1", {}, name),
+		h("div.title", h("h1", name),
 			status ? chip(status.state, stateTone(status.state)) : null,
 			isElsewhere ? chip(`reads as snapshot ${columns.id[columns.lineage.live]}`, "accent") : null),
-		status ? h("p", { class: "subtitle" }, [
+		status ? h("p.subtitle", [
 			bytes(status.size), counted(status.snapshots, "snapshot"),
 			`${bytes(status.store_bytes)} in its store`,
 			status.newest_at ? `last good ${ago(time(status.newest_at), now)}` : "no snapshot yet",
 			due ? `next due ${ago(due, now)}` : null,
 		].filter((part) => part).join(" · ")) : null,
-		h("div", { class: "actions" },
+		h("div.actions",
 			may("snapshot") ? button("Take snapshot…", {
-				image: "camera", tone: "primary", "data-focus": "take", "aria-keyshortcuts": "s",
+				image: "camera", tone: "primary", "aria-keyshortcuts": "s",
 				onclick: () => askSnapshot(name),
 			}) : null,
 			may("revert") && isElsewhere ? button("Undo the revert…", {
-				image: "undo", "data-focus": "undo",
+				image: "undo",
 				onclick: () => undo(name, columns),
 			}) : null,
-			h("a", { class: "button", href: `#${path("retention", name)}` }, "Retention"),
+			h("a.button", { href: `#${path("retention", name)}` }, "Retention"),
 			may("operate") ? button("Prune…", {
-				image: "trash", "data-focus": "prune", onclick: () => askPrune(name),
+				image: "trash", onclick: () => askPrune(name),
 			}) : null),
-		status?.uri ? h("p", { class: "uri" }, h("span", {}, "Served at"), command(status.uri)) : null,
+		status?.uri ? h("p.uri", h("span", "Served at"), command(status.uri)) : null,
 	]);
 }
 

@@ -110,15 +110,9 @@ export function parts(message) {
 }
 
 const REASON = /^([a-z-]+)\((.*)\)$/;
-const RULES = {
-	last: (count) => `one of the newest ${count}`, within: (length) => `younger than ${length}`,
-	minutely: (count) => `stands for its minute, of ${count}`,
-	hourly: (count) => `stands for its hour, of ${count}`,
-	daily: (count) => `stands for its day, of ${count}`,
-	weekly: (count) => `stands for its week, of ${count}`,
-	monthly: (count) => `stands for its month, of ${count}`,
-	quarterly: (count) => `stands for its quarter, of ${count}`,
-	yearly: (count) => `stands for its year, of ${count}`,
+const BUCKETS = {
+	minutely: "minute", hourly: "hour", daily: "day", weekly: "week", monthly: "month",
+	quarterly: "quarter", yearly: "year",
 };
 const PLAIN = {
 	manual: "taken by hand: stays until deleted", newest: "the newest of its volume",
@@ -128,6 +122,9 @@ const PLAIN = {
 /** What a rule's name means, "hourly(48)" as "stands for its hour, of 48". */
 export function reason(text) {
 	const match = REASON.exec(text);
-	if (match && RULES[match[1]]) return RULES[match[1]](match[2]);
-	return PLAIN[text] ?? text;
+	if (!match) return PLAIN[text] ?? text;
+	const [, rule, size] = match;
+	if (rule === "last") return `one of the newest ${size}`;
+	if (rule === "within") return `younger than ${size}`;
+	return BUCKETS[rule] ? `stands for its ${BUCKETS[rule]}, of ${size}` : text;
 }
