@@ -123,6 +123,8 @@ let package = Package(
         target(
             "Bus",
             ["CBus", "CSystem", "Manager", "Participation", "System", "SnapshotModel"]),
+        // The page, which the compiler embeds.
+        .target(name: "CWebPage"),
         // Lines of a log, for whoever reads standard error.
         target("ServiceLog", ["System", "SnapshotModel", logging]),
         .target(name: "CNBDKit"),

@@ -55,7 +55,6 @@ test=(
     python3-dbus       # participants in Python
     python3-gi         # their main loop
     chromium           # the browser that the page is tested in
-    openssl            # makes the certificate of the daemon that serves it
 )
 bench=(
     "${build[@]}" "${serve[@]}"

@@ -215,8 +215,8 @@ class Page:
         known = KEYS.get(key)
         for _ in range(times):
             if known:
-                self.ask("Input.dispatchKeyEvent", type="rawKeyDown", key=key, code=key,
-                         windowsVirtualKeyCode=known)
+                self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, code=key,
+                         windowsVirtualKeyCode=known, **({"text": "\r"} if key == "Enter" else {}))
                 self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, code=key,
                          windowsVirtualKeyCode=known)
             else:

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 SETTINGS = """time-zone = "UTC"
@@ -176,34 +177,23 @@ class World:
     # -- The daemon -----------------------------------------------------------------------------
 
     def daemon(self, command=None):
-        """Starts what serves the page; answers its address and a token that may do everything."""
+        """Starts what serves the page, the daemon, and answers its address."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        token = None
         if command:
             self.start([*command, str(port)])
-            address = f"http://127.0.0.1:{port}"
         else:
-            token = self.token("revert")
-            self.certificate()
-            self.start(["snapmgr", "daemon", "--http", f"127.0.0.1:{port}", "--http-tls", self.path("tls")])
-            address = f"https://127.0.0.1:{port}"
+            path = self.path("http.sock")
+            self.start(["snapmgr", "daemon", "--http", f"unix:{path}"])
+            self.wait_for(lambda: os.path.exists(path))
+            threading.Thread(target=forward, args=(port, path), daemon=True).start()
 
         def is_there():
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
         self.wait_for(is_there)
-        return address, token
-
-    def token(self, role):
-        return self.snapmgr("token", "add", f"page-{role}", "--role", role)["token"]["secret"]
-
-    def certificate(self):
-        os.makedirs(self.path("tls"))
-        self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                 "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-                 "-keyout", "tls/server-key.pem", "-out", "tls/server-cert.pem")
+        return f"http://127.0.0.1:{port}"
 
     def close(self):
         for process in reversed(self.processes):
@@ -215,3 +205,23 @@ class World:
             except subprocess.TimeoutExpired:
                 process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def forward(port, path):
+    """Forwards a port to a Unix socket, as `ssh -L` does."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        while True:
+            client, _ = listener.accept()
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(path)
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=copy, args=(one, other), daemon=True).start()
+
+
+def copy(source, target):
+    try:
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # one of them is gone, and so is what they had to say

@@ -1,6 +1,6 @@
 // What a policy would keep: the daemon is asked anew as its numbers are dragged; nothing is changed.
 
-import { change } from "./api.js";
+import { change, get } from "./api.js";
 import { configuredSets, known, settings, shown, words } from "./context.js";
 import { failure, h, link, swap, terminal } from "./dom.js";
 import { makeScale, ticks } from "./scale.js";
@@ -134,14 +134,19 @@ async function ask(view) {
 	view.isAsking = true;
 	const target = view.isSet ? `set:${view.name}` : view.name;
 	try {
-		const question = (far) => change("POST", "/simulation", { target, for: far, keep });
+		const question = (far) => (view.isFixed ? get("/simulation", { target, for: far })
+			: change("POST", "/simulation", { target, for: far, keep }));
 		const [today, later] = await Promise.all([question("1min"), question(view.far)]);
 		view.today = pick(today, view.name);
 		view.later = pick(later, view.name);
 		swap(view.problem, "", () => []);
 		paint(view);
 	} catch (error) {
-		swap(view.problem, error.message, () => failure(error));
+		if (error.status === 405 && !view.isFixed) {
+			// A daemon that tries no numbers out shows what its settings come to.
+			view.isFixed = view.isStale = true;
+			for (const input of view.element.querySelectorAll("[type=range]")) input.disabled = true;
+		} else swap(view.problem, error.message, () => failure(error));
 	}
 	view.isAsking = false;
 	if (!view.isStale) return;
