@@ -14,7 +14,8 @@ struct PageFile: Sendable {
         let file = snapmgr_web_page_at(index)
         let name = String(cString: file.name)
         files[name == "index.html" ? "/" : "/assets/\(name)"] = PageFile(
-            type: type(of: name), bytes: Array(UnsafeBufferPointer(start: file.bytes, count: file.count)))
+            type: type(of: name),
+            bytes: Array(UnsafeBufferPointer(start: file.bytes, count: file.count)))
     }
 
     private static func type(of name: String) -> String {

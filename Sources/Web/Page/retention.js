@@ -1,6 +1,6 @@
 // What a policy would keep: the daemon is asked anew as its numbers are dragged; nothing is changed.
 
-import { change, get } from "./api.js";
+import { change, get, getIfThere } from "./api.js";
 import { configuredSets, known, settings, shown, words } from "./context.js";
 import { failure, h, link, swap, terminal } from "./dom.js";
 import { makeScale, ticks } from "./scale.js";
@@ -81,6 +81,10 @@ export function retentionView([name]) {
 		h("section.card.pad", h("h2.minor", "For the settings"), view.text,
 			terminal("In a terminal", `snapmgr policy simulate ${name} --for 1y`)));
 	view.load = async () => {
+		// A daemon that tries no numbers out shows what its settings come to.
+		const api = await getIfThere("/openapi.json");
+		view.isFixed = api !== null && !api.paths["/api/v1/simulation"].post;
+		for (const input of view.element.querySelectorAll("[type=range]")) input.disabled = view.isFixed;
 		if (!isSet) view.columns = await loadColumns(name).catch(() => null);
 		await ask(view);
 	};
@@ -142,11 +146,7 @@ async function ask(view) {
 		swap(view.problem, "", () => []);
 		paint(view);
 	} catch (error) {
-		if (error.status === 405 && !view.isFixed) {
-			// A daemon that tries no numbers out shows what its settings come to.
-			view.isFixed = view.isStale = true;
-			for (const input of view.element.querySelectorAll("[type=range]")) input.disabled = true;
-		} else swap(view.problem, error.message, () => failure(error));
+		swap(view.problem, error.message, () => failure(error));
 	}
 	view.isAsking = false;
 	if (!view.isStale) return;

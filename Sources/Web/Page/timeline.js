@@ -260,7 +260,7 @@ export class Timeline {
 		const pen = canvas.getContext("2d");
 		pen.setTransform(ratio, 0, 0, ratio, 0, 0);
 		pen.clearRect(0, 0, width, this.height);
-		// Within a second nothing moves: what was counted then is still right.
+		// Within a second nothing moves: what was counted is right.
 		const now = Math.floor(Date.now() / 1000) * 1000 + 999;
 		const oldest = Math.min(now - 3_600_000,
 			...this.tracks.filter((track) => track.count > 0).map((track) => track.at[0]));
@@ -315,7 +315,8 @@ export class Timeline {
 		pen.rect(scale.left - 10, 0, scale.right - scale.left + NOW_ROOM + 10, this.height);
 		pen.clip();
 		const found = this.binned[track] ??= bins(columns, scale, columns.count > 400 ? 3 : 2);
-		this.paintBars(pen, found, y + (isWhole ? LANE * 0.75 : 12), barHeight, isWhole, !isBack(columns));
+		this.paintBars(pen, found, y + (isWhole ? LANE * 0.75 : 12), barHeight, isWhole,
+			!isBack(columns) || scale.x(columns.at[columns.lineage.live]) > 300);
 		this.paintLines(pen, columns, y);
 		this.paintMarks(pen, track, found, y);
 		if (isWhole) this.paintNames(pen, columns, y);
