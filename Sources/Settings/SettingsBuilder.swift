@@ -42,6 +42,7 @@ final class SettingsBuilder {
         decodeVolumes()
         decodeSets()
         decodeMachines()
+        requireOneMeaning()
         try diagnostics.throwErrors()
         warn()
         settings.warnings = diagnostics.sorted

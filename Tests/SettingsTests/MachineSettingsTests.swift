@@ -44,6 +44,11 @@ import Testing
 
     static let cases: [ErrorCase] = [
         .init(
+            "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\n[volumes.a]\n[volumes.b]\n"
+                + "[schedules.q]\nevery = \"1h\"\n[sets.w]\nvolumes = [\"a\", \"b\"]\nschedules = [\"q\"]",
+            "f.toml:1:1: vm.w has other volumes than sets.w: what the name means is ambiguous "
+                + "(give one of them another name)"),
+        .init(
             "[vm.w]\nqmp = \"/q\"",
             "f.toml:1:1: vm.w has no volumes (add volumes = [\"NAME\", \"NAME\"])"),
         .init(

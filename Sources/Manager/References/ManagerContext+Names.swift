@@ -2,7 +2,7 @@ internal import Catalog
 internal import Settings
 internal import SnapshotModel
 
-/// What people may name: volumes, and the sets of the settings, which are objects like them.
+/// What people may name: volumes, and the sets and VMs of the settings, which are objects like them.
 extension ManagerContext {
     /// The set of the settings that has a name; nil when none has.
     ///

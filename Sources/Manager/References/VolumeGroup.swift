@@ -9,18 +9,29 @@ package struct VolumeGroup: Hashable, Sendable {
     package var hasHooks: Bool
     /// What messages call it.
     package var noun: String
+    /// Its table in the settings, as that is named there.
+    package var table: String
 }
 
 extension VolumeGroup {
     fileprivate init(_ set: SetSettings) {
         self.init(
-            name: set.name, volumes: set.volumes, hasHooks: !set.hooks.isEmpty, noun: "set")
+            name: set.name, volumes: set.volumes, hasHooks: !set.hooks.isEmpty, noun: "set",
+            table: "sets.\(set.name)")
+    }
+
+    fileprivate init(_ machine: MachineSettings) {
+        self.init(
+            name: machine.name, volumes: machine.volumes, hasHooks: false, noun: "VM",
+            table: "vm.\(machine.name)")
     }
 }
 
 extension Settings {
-    /// Everything that one name stands for, by these names.
+    /// Everything that one name stands for, by these names. A set with a VM's name has the same volumes, and may have
+    /// hooks; a VM with a single disk of its own name is named as that.
     package var groups: [String: VolumeGroup] {
-        sets.mapValues { VolumeGroup($0) }
+        machines.filter { $1.volumes != [$0] }.mapValues { VolumeGroup($0) }
+            .merging(sets.mapValues { VolumeGroup($0) }) { $1 }
     }
 }

@@ -43,7 +43,9 @@ struct SetExpansion {
             .notFound,
             "there is no volume \(name), and no set of the settings: sets that were taken have "
                 + "the name",
-            hint: "name the volumes with --set \(name), or write a table [sets.\(name)]")
+            hint:
+                "name the volumes with --set \(name), or write a table [sets.\(name)] or [vm.\(name)]"
+        )
     }
 
     /// By its name, a set of the settings must be found with its own volumes.

@@ -17,7 +17,7 @@ package struct ConfigService {
             .sorted { $0.name < $1.name }.flatMap(findings(of:))
     }
 
-    /// - Throws: `usage` when a set has a volume's name: what that means is ambiguous wherever it is used.
+    /// - Throws: `usage` when a set or a VM has a volume's name: what that means is ambiguous wherever it is used.
     package func requireDistinctNames() throws {
         let settings = try context.settings.get()
         let volumes = Set(try context.catalog.volumes().map(\.record.name))
@@ -27,7 +27,7 @@ package struct ConfigService {
         guard !doubles.isEmpty else { return }
         throw Problem(
             .usage,
-            doubles.map { "[\($0.noun)s.\($0.name)]: there is a volume \($0.name), too" }
+            doubles.map { "[\($0.table)]: there is a volume \($0.name), too" }
                 .joined(separator: "\n"),
             hint: "give one of them another name: what the name means would be ambiguous")
     }

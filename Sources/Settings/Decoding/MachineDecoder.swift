@@ -28,6 +28,19 @@ extension SettingsBuilder {
         }
     }
 
+    /// A set and a VM of one name are one object to people: it must be the same volumes.
+    func requireOneMeaning() {
+        for (name, table) in tables.tables(.vm) {
+            guard let machine = settings.machines[name], let set = settings.sets[name],
+                Set(set.volumes) != Set(machine.volumes)
+            else { continue }
+            diagnostics.error(
+                "\(Quote.path(table.path)) has other volumes than "
+                    + "\(Quote.path([SectionKind.sets.rawValue, name])): what the name means is ambiguous",
+                at: table.position, hint: "give one of them another name")
+        }
+    }
+
     private static func seconds(_ count: Int) -> EffectiveStandard {
         EffectiveStandard(TOMLText.quoted("\(TimeSpan(seconds: Int64(count)))"), .standard)
     }

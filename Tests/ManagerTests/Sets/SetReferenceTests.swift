@@ -25,6 +25,63 @@ import Testing
         return fixture.manager.performing(operation)
     }
 
+    /// Manager with a VM of the settings, and perhaps a set of its name.
+    private func manager(
+        machine name: String, of volumes: [String], hasSet: Bool = false
+    ) -> Manager {
+        var operation = fixture.options.operation
+        operation.settings = SettingsSource {
+            var settings = Settings(defaults: SettingsDefaults())
+            settings.machines[name] = MachineSettings(
+                name: name, volumes: volumes, monitorPath: "/nonexistent/qmp")
+            if hasSet {
+                settings.sets[name] = SetSettings(
+                    name: name, volumes: volumes.reversed(), schedules: [], policy: nil, hooks: [])
+            }
+            return settings
+        }
+        return fixture.manager.performing(operation)
+    }
+
+    @Test(
+        "a VM of the settings is taken, found and reverted by its name as a set is",
+        arguments: [false, true])
+    func machine(hasSet: Bool) throws {
+        let manager = manager(machine: "vm1", of: ["boot", "logs"], hasSet: hasSet)
+        let first = try take(manager, name: "before")
+        fixture.clock.advance(bySeconds: 7200)
+        let second = try take(manager)
+        for (text, expected) in [
+            ("vm1@latest", second), ("vm1@2h", first), ("vm1@before", first),
+            ("set:vm1@latest", second),
+        ] {
+            #expect(try manager.details.set(text)?.set.id == expected, "\(text)")
+        }
+        var listed: [SnapshotSummary] = []
+        try manager.lists.forEachPage(ListRequest(volumes: ["vm1"])) { listed += $0 }
+        #expect(listed.count == 4)
+        #expect(
+            try manager.holds.hold("vm1@2h", owner: "eve", reason: "audit", until: nil).count == 2)
+        let revert = try manager.reverts.revert("vm1@2h", RevertOptions(waits: true))
+        #expect(revert.items.map(\.volume) == ["boot", "logs"])
+        let near = problem { _ = try manager.details.show("vn1@latest") }
+        #expect(near?.hint?.description.contains("did you mean `vm1@latest`?") == true)
+        #expect(manager.names.references("").contains("vm1@"))
+    }
+
+    @Test("a VM with a disk's name is ambiguous, unless that disk is all that it has")
+    func machineWithTheNameOfADisk() throws {
+        let one = manager(machine: "boot", of: ["boot"])
+        #expect(try one.snapshots.take(TakeRequest(volumes: ["boot"])).set == nil)
+        try one.config.requireDistinctNames()
+        let two = manager(machine: "boot", of: ["boot", "logs"])
+        #expect(
+            problem { _ = try two.snapshots.take(TakeRequest(volumes: ["boot"])) }?.code
+                == .ambiguous)
+        let checked = problem { try two.config.requireDistinctNames() }
+        #expect(checked?.message.contains("[vm.boot]") == true)
+    }
+
     @discardableResult
     private func take(_ manager: Manager, name: String? = nil) throws -> SetID {
         let report = try manager.snapshots.take(TakeRequest(volumes: ["vm1"], name: name))

@@ -6,8 +6,8 @@ struct SnapshotCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "snapshot", "Take a snapshot of a volume, or of several at one instant.",
         discussion: """
-            Several volumes make a set: all of them or none get a snapshot. A set of the configuration is \
-            taken by its name, with its hooks around it. When they are disks of a \
+            Several volumes make a set: all of them or none get a snapshot. A set or a VM of the \
+            configuration is taken by its name, a set with its hooks around it. When the volumes are disks of a \
             VM of the settings, that is frozen by its guest agent, or its memory is saved with them; \
             what was reached is told, and shown by list and show.
             """,
@@ -18,7 +18,8 @@ struct SnapshotCommand: ManagerCommand {
         ],
         exits: [.done, .failed, .usage, .notFound, .missing, .locked, .interrupted])
 
-    @Argument(help: "The volumes, or a set of the configuration.", completion: Candidates.objects)
+    @Argument(
+        help: "The volumes, or a set or VM of the configuration.", completion: Candidates.objects)
     var volumes: [String]
 
     @Option(help: "A name, for VOL@NAME.")
