@@ -15,6 +15,8 @@ package struct MachineSettings: Hashable, Sendable {
     package var required: Consistency
     /// What starts it; ``incomingWord`` stands for what makes QEMU wait for a state. Nil when nothing does.
     package var start: [String]?
+    /// What starts a copy of it, with the words of ``MachineCopyWords``; nil when nothing does.
+    package var copyStart: [String]?
     /// How long its filesystems may take to freeze, and to thaw, in milliseconds.
     package var freezeMilliseconds: Int
     /// How long its memory may take to go out, and to come in, in milliseconds.
@@ -33,6 +35,7 @@ package struct MachineSettings: Hashable, Sendable {
     package init(
         name: String, volumes: [String], monitorPath: String, agentPath: String? = nil,
         savesState: Bool = false, required: Consistency = .crash, start: [String]? = nil,
+        copyStart: [String]? = nil,
         freezeMilliseconds: Int = standardFreeze * 1000,
         stateMilliseconds: Int = standardState * 1000,
         startMilliseconds: Int = standardStart * 1000
@@ -44,6 +47,7 @@ package struct MachineSettings: Hashable, Sendable {
         self.savesState = savesState
         self.required = required
         self.start = start
+        self.copyStart = copyStart
         self.freezeMilliseconds = freezeMilliseconds
         self.stateMilliseconds = stateMilliseconds
         self.startMilliseconds = startMilliseconds
@@ -53,9 +57,20 @@ package struct MachineSettings: Hashable, Sendable {
     ///
     /// - Parameter awaitsState: whether it is to wait for a state.
     package func startArguments(awaitsState: Bool) -> [String]? {
-        start?.flatMap { word in
-            guard word == Self.incomingWord else { return [word] }
-            return awaitsState ? Self.incomingArguments : []
+        start.map { Self.arguments($0, awaitsState: awaitsState) }
+    }
+
+    /// The same of a copy.
+    package func copyArguments(_ words: MachineCopyWords, awaitsState: Bool) -> [String]? {
+        copyStart.map { Self.arguments($0, awaitsState: awaitsState) { words.filled($0) } }
+    }
+
+    private static func arguments(
+        _ words: [String], awaitsState: Bool, _ filled: (String) -> String = { $0 }
+    ) -> [String] {
+        words.flatMap { word in
+            guard word == incomingWord else { return [filled(word)] }
+            return awaitsState ? incomingArguments : []
         }
     }
 }

@@ -34,6 +34,8 @@ extension ShellCommand {
                 Self("clone create", .operand("\(id)"), .operand(.open("NAME")))
             case .cloneDelete(let name): Self("clone delete", .operand(name))
             case .cloneList: Self("clone list")
+            case .machineList: Self("vm list")
+            case .machineStop(let name): Self("vm stop", .operand(name))
             case .cloneOfClone(let name):
                 Self("clone create", .operand(name), .operand(.open("NAME")))
             case .cloneKeep(let name):

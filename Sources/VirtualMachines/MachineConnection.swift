@@ -40,6 +40,9 @@ package final class MachineConnection {
         }
     }
 
+    /// The process at the other end, as far as the kernel tells: the one that began to listen.
+    var peerProcess: Int32? { socket.peerProcess }
+
     /// Sends bytes, and a descriptor with them when there is one.
     func send(
         _ bytes: [UInt8], passing descriptor: Int32? = nil, by deadline: Deadline

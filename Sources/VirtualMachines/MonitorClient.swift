@@ -40,6 +40,9 @@ package final class MonitorClient {
         return try MonitorClient(connection, by: deadline)
     }
 
+    /// The process that listens there, as far as the kernel tells.
+    package var peerProcess: Int32? { connection.peerProcess }
+
     package func forgetEvents() { events = [] }
 
     /// The last event of a name since ``forgetEvents()``.

@@ -99,6 +99,17 @@ enum MonitorMessage {
         var fdname: String
     }
 
+    struct HumanCommand: Encodable {
+        var commandLine: String
+
+        private enum CodingKeys: String, CodingKey { case commandLine = "command-line" }
+    }
+
+    struct Link: Encodable {
+        var name: String
+        var up: Bool
+    }
+
     struct Target: Encodable {
         var uri: String
     }

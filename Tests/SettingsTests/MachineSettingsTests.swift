@@ -42,7 +42,34 @@ import Testing
         #expect(machine.startArguments(awaitsState: true) == nil)
     }
 
+    @Test func theWordsOfACopyStandForWhatItHas() throws {
+        let settings = try Settings.load(
+            Self.volumes + """
+                [vm.web]
+                volumes = ["a", "b"]
+                qmp = "/run/web.qmp"
+                state = true
+                clone-start = ["/s", "q={qmp}", "{disk:a},{disk:b}", "{incoming}", "{network}", "{name}", "{no}", "}{"]
+                """)
+        let machine = try #require(settings.machines["web"])
+        let words = MachineCopyWords(
+            name: "{qmp}", monitorPath: "/c", hasNetwork: false, disks: ["a": "A", "b": "B"])
+        #expect(
+            machine.copyArguments(words, awaitsState: true) == [
+                "/s", "q=/c", "A,B", "-incoming", "defer", "off", "{qmp}", "{no}", "}{",
+            ])
+        #expect(machine.copyArguments(words, awaitsState: false)?.count == 7)
+    }
+
     static let cases: [ErrorCase] = [
+        .init(
+            "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\nclone-start = [\"/s\", \"{qmp}\"]\n[volumes.a]",
+            "f.toml:4:15: vm.w.clone-start has no {disk:a} "
+                + "(a copy has a monitor and disks of its own: see snapmgr.toml(5))"),
+        .init(
+            "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\nclone-start = [\"/s\", \"{disk:a}\"]\n[volumes.a]",
+            "f.toml:4:15: vm.w.clone-start has no {qmp} "
+                + "(a copy has a monitor and disks of its own: see snapmgr.toml(5))"),
         .init(
             "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\n[volumes.a]\n[volumes.b]\n"
                 + "[schedules.q]\nevery = \"1h\"\n[sets.w]\nvolumes = [\"a\", \"b\"]\nschedules = [\"q\"]",

@@ -19,7 +19,8 @@ enum RemedyExamples {
         .umount("/mnt"), .revert(id), .revertWithoutSafety,
         .revertWithClone(id, "a"), .mergeCancel("a"), .mergeResume(),
         .mergeResume("a"), .mergeStatus(), .mergeStatus("a"), .mergeThrottle(),
-        .mergeThrottle("a"), .mirrorAdd(), .mirrorAdd("a"), .mirrorList, .mirrorRun(),
+        .mergeThrottle("a"), .machineList, .machineStop("a"), .mirrorAdd(), .mirrorAdd("a"),
+        .mirrorList, .mirrorRun(),
         .mirrorRun("a"), .mirrorRun("a", acceptsRevert: true), .mirrorRemove("a"),
         .mirrorPromote("a"), .mirrorDemote("a"), .catalogRebuild,
         .catalogRebuildStore(takesOver: true),
@@ -37,6 +38,7 @@ enum RemedyExamples {
         case listSets, modify, mount, release, umount
         case revert, revertWithoutSafety, revertWithClone, mergeCancel, mergeResume, mergeStatus,
             mergeThrottle
+        case machineList, machineStop
         case mirrorAdd, mirrorList, mirrorRun, mirrorRemove, mirrorPromote, mirrorDemote
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
@@ -61,6 +63,8 @@ enum RemedyExamples {
         case .cloneCreate: .cloneCreate
         case .cloneDelete: .cloneDelete
         case .cloneList: .cloneList
+        case .machineList: .machineList
+        case .machineStop: .machineStop
         case .cloneOfClone: .cloneOfClone
         case .cloneKeep: .cloneKeep
         case .clonePromote: .clonePromote

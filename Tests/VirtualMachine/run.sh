@@ -22,7 +22,7 @@ snapmgr=$build/release/snapmgr
 folder=$(mktemp -d)
 server=
 # QEMU is started by snapmgr after a revert: its own file says which it is.
-qemu() { cat "$folder/run/qemu.pid" 2>/dev/null || true; }
+qemu() { cat "$folder"/run/*.pid 2>/dev/null || true; }
 finish() {
     local process
     for process in $(qemu) $server; do
@@ -60,18 +60,25 @@ if [[ $method == live ]]; then
     chmod 777 run
 fi
 cp "$build/qemu/vmlinuz" "$build/vm/initrd.gz" .
-cat >start-vm <<END
+# The machine: its console and pid file, the socket of its monitor, and its disks; then what QEMU is given besides.
+cat >machine <<END
 #!/bin/bash
 cd "$folder"
+name=\$1 qmp=\$2 root=\$3 data=\$4
+shift 4
 exec ${user[*]} qemu-system-x86_64 -machine q35,accel=tcg -m 256 -smp 1 -nodefaults -no-user-config -display none \\
     -no-reboot -kernel vmlinuz -initrd initrd.gz \\
     -append 'console=ttyS0 panic=-1 loglevel=5 no_timer_check' \\
-    -chardev file,id=console,path=console,append=on -serial chardev:console -pidfile run/qemu.pid \\
-    -qmp unix:run/qmp.sock,server=on,wait=off \\
-    -drive "file=nbd+unix:///root?socket=nbd.sock,format=raw,if=virtio,cache=none" \\
-    -drive "file=nbd+unix:///data?socket=nbd.sock,format=raw,if=virtio,cache=none" "\$@"
+    -chardev "file,id=console,path=\$name,append=on" -serial chardev:console -pidfile "run/\$name.pid" \\
+    -netdev hubport,id=wire,hubid=0 -device virtio-net-pci,netdev=wire,id=card0,romfile= \\
+    -qmp "unix:\$qmp,server=on,wait=off" \\
+    -drive "file=\$root,format=raw,if=virtio,cache=none" -drive "file=\$data,format=raw,if=virtio,cache=none" "\$@"
 END
-chmod 755 start-vm
+cat >start-vm <<END
+#!/bin/bash
+exec "$folder/machine" console run/qmp.sock 'nbd+unix:///root?socket=nbd.sock' 'nbd+unix:///data?socket=nbd.sock' "\$@"
+END
+chmod 755 machine start-vm
 cat >snapmgr.toml <<END
 [volumes.root]
 [volumes.data]
@@ -80,6 +87,7 @@ volumes = ["root", "data"]
 qmp = "$folder/run/qmp.sock"
 state = true
 start = ["$folder/start-vm", "{incoming}"]
+clone-start = ["$folder/machine", "copy", "{qmp}", "{disk:root}", "{disk:data}", "{incoming}"]
 END
 : >console
 chmod 666 console
@@ -178,6 +186,54 @@ if [[ -n $method ]]; then
     exit
 fi
 
+# A copy goes on from a set with the memory of then, without a network, and the VM beside it from where it is.
+await_counts 'before a copy'
+"$snapmgr" vm clone "set:${ids[0]}" trial --dry-run >steps 2>err || fail "a copy's dry run: $(cat err)"
+grep -q "make clone trial-root of snapshot" steps || fail "the steps of a copy: $(cat steps)"
+nothing_left() {
+    [[ $("$snapmgr" clone list --json) == '{"clones":[]}' ]] || fail "clones are left: $1: $("$snapmgr" clone list)"
+    [[ -z $(find state/mounts -name 'vm-*' 2>/dev/null) ]] || fail "files are left: $1: $(ls state/mounts)"
+    if grep -qsF "$folder/state/mounts/vm-" /proc/[0-9]*/cmdline; then fail "a QEMU is left: $1"; fi
+}
+nothing_left 'of a dry run'
+read -r low high <<<"${counts[0]}"
+SECONDS=0
+"$snapmgr" vm clone "set:${ids[0]}" trial --json >copy.json 2>err || fail "a copy: $(cat err)"
+[[ $(field status <copy.json) == running && $(field with_memory <copy.json) == true ]] || fail "a copy: $(cat copy.json)"
+grep -q 'card0 of trial unplugged' copy.json || fail "a copy with a network: $(cat copy.json)"
+await_copy() {
+    until (($(sed -n 's/^COUNT \([0-9]*\)\r$/\1/p' copy | wc -l) >= $1)); do
+        ((SECONDS < patience)) || fail "the copy stands still"
+        sleep 0.02
+    done
+}
+await_copy 20
+first=$(sed -n 's/^COUNT \([0-9]*\)\r$/\1/p' copy | head -n 1)
+((first >= low && first <= high + 1)) || fail "the copy began at $first, the set has $low to $high"
+await_counts 'beside a copy'
+if grep -qE 'GUEST ERROR|I/O error|Kernel panic|GUEST STARTS' copy; then fail "an error in the copy: $(tail copy)"; fi
+"$snapmgr" vm list >shown
+grep -qE "^trial +vm1 +set:${ids[0]} +running +no" shown || fail "vm list: $(cat shown)"
+"$snapmgr" vm stop trial >/dev/null 2>err || fail "vm stop: $(cat err)"
+nothing_left 'of a copy'
+await_counts 'after a copy'
+pass
+# Wherever its making is cut, one command takes all of it back.
+for ((number = 0; number < 4; number++)); do
+    "$snapmgr" vm clone "set:${ids[0]}" cut >/dev/null 2>&1 &
+    victim=$!
+    sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
+    kill -KILL "$victim" 2>/dev/null || true
+    wait "$victim" 2>/dev/null || true
+    status=0
+    "$snapmgr" vm stop cut >/dev/null 2>err || status=$?
+    # 4: nothing was there yet.
+    [[ $status == 0 || $status == 4 ]] || fail "vm stop after a cut: $status $(cat err)"
+    nothing_left "of a copy that was cut, round $number"
+done
+await_counts 'after copies that were cut'
+pass
+
 # Killed while the VM stands still: the next command has it go on.
 for ((number = 0; number < 3; number++)); do
     "$snapmgr" snapshot root data >/dev/null 2>&1 &
@@ -212,11 +268,11 @@ await_counts 'after the damage was found'
 pass
 
 # A killed monitor: the disks' snapshot is taken all the same, and says why it is no more.
-kill -STOP "$(qemu)"
+kill -STOP "$(cat run/console.pid)"
 "$snapmgr" snapshot root data --json >set.json 2>err || fail "a snapshot of a VM that is stuck: $(cat err)"
 [[ $(field consistency <set.json) == crash ]] || fail "a VM that is stuck: $(cat set.json)"
 grep -q 'does not answer in time' set.json || fail "no reason: $(cat set.json)"
-kill -CONT "$(qemu)"
+kill -CONT "$(cat run/console.pid)"
 await_counts 'after it was stuck'
 pass
 

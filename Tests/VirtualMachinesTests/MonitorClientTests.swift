@@ -40,6 +40,23 @@ import Testing
         #expect(monitor.lastEvent("STOP") == nil)
     }
 
+    @Test func networkCardsAreToldFromWhatTheyAreConnectedTo() throws {
+        let text =
+            #"hub 0\r\n \\ hub0port1: net1: index=0,type=nic,model=e1000,macaddr=52:54:00:12:34:57\r\n"#
+            + #" \\ hub0port0: user.0: index=0,type=user,net=10.0.2.0,restrict=off\r\n"#
+            + #"card0: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:56\r\n"#
+            + #" \\ n0: index=0,type=hubport\r\n"#
+        let heard = Mutex<[String]>([])
+        let (monitor, _) = try monitor { line in
+            heard.withLock { $0.append(line) }
+            return ScriptedPeer.answer(line, line.contains("info network") ? "\"\(text)\"" : "{}")
+        }
+        #expect(try monitor.networkCards(by: patient) == ["net1", "card0"])
+        try monitor.unplug("card0", by: patient)
+        #expect(heard.withLock { $0.last?.contains("set_link") == true })
+        #expect(heard.withLock { $0.last?.contains("false") == true })
+    }
+
     @Test func anAnswerToSomebodyElseIsPassedOver() throws {
         let (monitor, _) = try monitor { line in
             #"{"return": {"status": "paused", "running": false}, "id": 999}"# + "\r\n"

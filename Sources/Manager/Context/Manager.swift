@@ -108,6 +108,7 @@ package final class Manager: Sendable {
     package var labels: LabelService { LabelService(context: context) }
     package var clones: CloneService { CloneService(context: context) }
     package var machines: MachineService { MachineService(context: context) }
+    package var machineCopies: MachineCopyService { MachineCopyService(context: context) }
     package var holds: HoldService { HoldService(context: context) }
     package var fileLists: FileListService { FileListService(context: context) }
     package var partitions: PartitionService { PartitionService(context: context) }

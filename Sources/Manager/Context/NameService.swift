@@ -23,6 +23,11 @@ package struct NameService {
         ((try? context.catalog.clones()) ?? []).map(\.record.name)
     }
 
+    /// The copies of VMs.
+    package func machineCopies() -> [String] {
+        ((try? MachineCopies(context).all) ?? []).map(\.name)
+    }
+
     package func mirrors() -> [String] {
         ((try? MirrorService(context: context).names()) ?? [])
     }

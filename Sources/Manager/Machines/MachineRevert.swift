@@ -15,7 +15,7 @@ final class MachineRevert {
     private let rows: [SnapshotRow]
     private let reference: String
     /// The target's memory; nil when it was taken without.
-    private let target: (found: MachineStates.Found, state: StoredMachineState)?
+    private let target: SavedMemory?
     private let lock: FileLock
     private let marks: MachineMarks
     private var mark: MachineMark
@@ -55,41 +55,10 @@ final class MachineRevert {
         mark = MachineMark(settings)
         timeline = MachineTimeline()
         startedAt = context.clock.now()
-        let set = rows.first?.setID
-        let members = try set.map { try context.catalog.snapshots(set: $0) } ?? rows
-        let found = try MachineStates(context).find(members)
-        let machine = found?.record.machines.first { $0.name == settings.name }
-        let state = machine?.state
-        target = found.flatMap { found in state.map { (found, $0) } }
-        if target != nil, let then = machine?.disks {
-            let now = try settings.volumes.map { try context.volume($0).record.uuid }
-            guard Set(then) == Set(now) else {
-                throw Problem(
-                    .refused,
-                    "the memory of VM \(settings.name) was saved with other disks than it has now",
-                    hint: "mend volumes in [vm.\(settings.name)], then try again")
-            }
-        }
-        if let target {
-            try MachineStateReader(
-                target.found.store.openState(target.found.record.snapshotID, settings.name)
-            ).verify(target.state)
-        }
-        monitor = try Self.monitor(
-            of: settings, by: Deadline(milliseconds: Self.stepMilliseconds))
-    }
-
-    /// Nil when nobody listens.
-    private static func monitor(
-        of settings: MachineSettings, by deadline: Deadline
-    ) throws(Problem) -> MonitorClient? {
-        do throws(Problem) {
-            return try MonitorClient.connect(
-                settings.monitorPath, machine: settings.name, by: deadline)
-        } catch {
-            guard error.code == .missing else { throw error }
-            return nil
-        }
+        target = try SavedMemory(of: settings, context, with: rows)
+        monitor = try MachineStart.monitor(
+            of: settings.name, at: settings.monitorPath,
+            by: Deadline(milliseconds: Self.stepMilliseconds))
     }
 
     private var name: String { settings.name }
@@ -108,7 +77,7 @@ final class MachineRevert {
                 "VM \(name) runs, and nothing in the settings says what starts it again",
                 hint: "add start to [vm.\(name)], or stop it yourself, then try again")
         }
-        try MachineTrust.require(settings)
+        try MachineTrust.require(start.first, of: name)
         guard access(program, X_OK) == 0 else {
             throw Problem(
                 .refused, "VM \(name) could not be started again: \(program) cannot be run",
@@ -132,7 +101,7 @@ final class MachineRevert {
         }
         steps.append("revert \(settings.volumes.joined(separator: ", "))")
         let memory = target.map {
-            " with its memory of \(TimeText.describe($0.found.record.startedAt, in: context.timeZone))"
+            " with its memory of \(TimeText.describe($0.savedAt, in: context.timeZone))"
         }
         steps.append("start VM \(name)" + (memory ?? " afresh: no memory was saved with the set"))
         return steps
@@ -269,7 +238,7 @@ extension MachineRevert {
             try? dropMemory()
         }
         do {
-            try start(memory: try targetMemory())
+            try start(memory: try target?.reader())
         } catch {
             throw Problem(
                 .partial,
@@ -361,12 +330,6 @@ extension MachineRevert {
         return try MachineStateReader(store(of: row).openState(row.id, name, isDraft: true))
     }
 
-    private func targetMemory() throws -> MachineStateReader? {
-        guard let target else { return nil }
-        return try MachineStateReader(
-            target.found.store.openState(target.found.record.snapshotID, name))
-    }
-
     private func keepMemory(_ report: RevertReport) throws {
         guard let left, let row = firstRow else { return }
         guard let safety = report.items.first(where: { $0.volume == row.volume })?.safety else {
@@ -394,61 +357,10 @@ extension MachineRevert {
     /// Starts it, and waits until it runs.
     private func start(memory: MachineStateReader?) throws {
         guard let arguments = settings.startArguments(awaitsState: memory != nil) else { return }
-        try MachineTrust.require(settings)
-        // Two that write to the same disks destroy what is on them.
-        guard try Self.monitor(of: settings, by: step) == nil else {
-            throw Problem(.failed, "something answers at \(settings.monitorPath) already")
-        }
-        let program: DetachedProgram
-        do throws(IOFailure) {
-            program = try DetachedProgram(arguments, logPath: try logFile())
-        } catch { throw Problem(error) }
-        let monitor = try connect(program)
-        timeline.note("\(name) is started")
-        do {
-            if let memory { try load(memory, into: monitor) }
-            // What starts it may start it paused, and a memory may be one of a VM that stood still.
-            let deadline = step
-            if try !monitor.status(by: deadline).isRunning { try monitor.resume(by: deadline) }
-        } catch {
-            // It would keep the disks, and the socket, of the next attempt.
-            try? monitor.quit(by: step)
-            throw error
-        }
-    }
-
-    private func load(_ memory: MachineStateReader, into monitor: MonitorClient) throws {
-        let feed = try MachineFeed(memory, patienceMilliseconds: settings.stateMilliseconds)
-        try monitor.beginLoading(from: feed.reader, by: step)
-        feed.handedOver()
-        do throws(Problem) { try monitor.waitForMigration(by: stateDeadline) } catch {
-            // QEMU does not know why there is no more of it.
-            throw feed.problem ?? error
-        }
-        timeline.note("the memory of \(name) is in")
-    }
-
-    private func logFile() throws(IOFailure) -> String {
-        do { return try marks.logPath(name) } catch let failure as IOFailure { throw failure } catch
-        {
-            throw IOFailure.inputOutput("make", path: "the log of VM \(name)")
-        }
-    }
-
-    /// How long a program that has ended may have started something that comes to listen.
-    private static let endedMilliseconds = 3_000
-
-    private func connect(_ program: DetachedProgram) throws -> MonitorClient {
-        let deadline = Deadline(milliseconds: settings.startMilliseconds)
-        var end: Deadline?
-        while !deadline.hasPassed, end?.hasPassed != true {
-            if let monitor = try Self.monitor(of: settings, by: deadline) { return monitor }
-            if program.hasEnded, end == nil {
-                end = Deadline(milliseconds: Self.endedMilliseconds)
-            }
-            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
-        }
-        throw Problem(.failed, "its monitor does not answer in time: \(program.lastWords)")
+        try MachineTrust.require(arguments.first, of: name)
+        let start = MachineStart(
+            name: name, monitorPath: settings.monitorPath, settings: settings, timeline: timeline)
+        try start.run(arguments, logPath: try marks.logPath(name), memory: memory)
     }
 }
 

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Settings
 internal import SnapshotModel
 internal import System
 
@@ -8,17 +7,17 @@ enum MachineTrust {
     /// What ordinary users may do is theirs anyway.
     ///
     /// - Throws: `refused`.
-    static func require(_ settings: MachineSettings) throws(Problem) {
-        guard geteuid() == 0, let path = settings.start?.first else { return }
+    static func require(_ path: String?, of name: String) throws(Problem) {
+        guard geteuid() == 0, let path else { return }
         let flaw: PathFlaw?
         do throws(IOFailure) { flaw = try PathTrust.ofThisProcess.flaw(of: path) } catch {
             throw Problem(
-                .refused, "VM \(settings.name): \(error.description)",
-                hint: "name another program in [vm.\(settings.name)]")
+                .refused, "VM \(name): \(error.description)",
+                hint: "name another program in [vm.\(name)]")
         }
         guard let flaw else { return }
         throw flaw.refusal(
-            of: "the program \(path) of VM \(settings.name)",
-            alternative: "name another program in [vm.\(settings.name)]")
+            of: "the program \(path) of VM \(name)",
+            alternative: "name another program in [vm.\(name)]")
     }
 }

@@ -41,10 +41,13 @@ struct MountFolder {
             .map { String($0.dropLast(Self.socketSuffix.count)) }.sorted()
     }
 
-    /// Whether anything of a volume is mounted, or was.
+    /// Whether anything of a volume is mounted, or was, or is a disk of a VM's copy.
     func hasRecords(of volume: String) throws -> Bool {
         try records().contains { $0.volume == volume }
             || records(TreeRecord.self).contains { $0.volume == volume }
+            || records(MachineCopyRecord.self).contains {
+                $0.disks.contains { $0.volume == volume }
+            }
     }
 
     // MARK: Folders to read in
@@ -158,6 +161,12 @@ struct MountFolder {
         try files.rename(draft, to: name)
     }
 
+    /// The same, of what a start of the machine leaves.
+    func writeDurably<Record: StoredMount>(_ record: Record) throws {
+        try files.replaceFile(
+            Self.fileName(record.number, Record.self), try LineCodec.encode(record))
+    }
+
     func remove<Record: StoredMount>(_ number: Int, _ kind: Record.Type = MountRecord.self) throws {
         do throws(IOFailure) { try files.removeFile(Self.fileName(number, kind)) } catch {
             guard error.isAbsence else { throw error }
@@ -203,6 +212,16 @@ struct MountFolder {
 
     /// What the program says that shows all snapshots of a volume; locked while it is there.
     func treeLogPath(_ number: Int) -> String { "\(path)/\(TreeRecord.filePrefix)\(number).log" }
+
+    /// Where the monitor of a VM's copy listens.
+    func monitorPath(_ number: Int) -> String {
+        "\(path)/\(MachineCopyRecord.filePrefix)\(number).qmp"
+    }
+
+    /// What the program of a VM's copy says.
+    func copyLogPath(_ number: Int) -> String {
+        "\(path)/\(MachineCopyRecord.filePrefix)\(number).log"
+    }
 
     /// The socket of a volume's server that was started for mounts. Nothing else here ends so, and a socket's
     /// path may not be long.

@@ -108,7 +108,9 @@ struct MachineTable {
         }
         return MachineSettings(
             name: name, volumes: volumes, monitorPath: monitorPath, agentPath: agent,
-            savesState: savesState, required: required.level, start: start(savesState: savesState),
+            savesState: savesState, required: required.level,
+            start: program(.start, savesState: savesState),
+            copyStart: copyStart(of: volumes, savesState: savesState),
             freezeMilliseconds: milliseconds(
                 .freezeTimeout, standard: MachineSettings.standardFreeze, Self.longestFreeze),
             stateMilliseconds: milliseconds(
@@ -128,19 +130,35 @@ struct MachineTable {
         return text.text
     }
 
-    private func start(savesState: Bool) -> [String]? {
-        guard let node = reader.node(.start) else { return nil }
-        let expected = "an array of a program's path and its arguments"
-        guard case .array(let nodes) = node.content, !nodes.isEmpty else {
-            reader.wrongType(.start, node, expected: expected)
+    /// A copy that had the VM's own disks or monitor would destroy what is on them.
+    private func copyStart(of volumes: [String], savesState: Bool) -> [String]? {
+        guard let words = program(.cloneStart, savesState: savesState),
+            let node = reader.node(.cloneStart)
+        else { return nil }
+        let used = Set(words.flatMap { MachineCopyWords.words(in: $0).map(String.init) })
+        let needed = [MachineCopyWords.monitorWord] + volumes.map(MachineCopyWords.diskWord)
+        for word in needed where !used.contains(word) {
+            reader.refuse(
+                node, "\(reader.name(.cloneStart)) has no \(word)",
+                hint: "a copy has a monitor and disks of its own: see snapmgr.toml(5)")
             return nil
         }
-        let words = nodes.compactMap { reader.text($0, of: .start, expected: expected) }
+        return words
+    }
+
+    private func program(_ key: MachineKey, savesState: Bool) -> [String]? {
+        guard let node = reader.node(key) else { return nil }
+        let expected = "an array of a program's path and its arguments"
+        guard case .array(let nodes) = node.content, !nodes.isEmpty else {
+            reader.wrongType(key, node, expected: expected)
+            return nil
+        }
+        let words = nodes.compactMap { reader.text($0, of: key, expected: expected) }
         guard words.count == nodes.count, let program = words.first else { return nil }
         guard program.text.hasPrefix("/") else {
             reader.refuse(
                 program.node,
-                "\(reader.name(.start)): \(Quote.text(program.text)) is not an absolute path",
+                "\(reader.name(key)): \(Quote.text(program.text)) is not an absolute path",
                 hint: "write the program's whole path")
             return nil
         }
@@ -148,7 +166,7 @@ struct MachineTable {
         guard count == 1 || count == 0 && !savesState else {
             reader.refuse(
                 node,
-                "\(reader.name(.start)) has \(MachineSettings.incomingWord) \(count) times, and needs it once",
+                "\(reader.name(key)) has \(MachineSettings.incomingWord) \(count) times, and needs it once",
                 hint: "it stands for -incoming defer, which has QEMU wait for the saved state")
             return nil
         }

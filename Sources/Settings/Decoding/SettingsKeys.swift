@@ -83,6 +83,7 @@ enum HookKey: String, SettingsKey {
 
 enum MachineKey: String, SettingsKey {
     case volumes, qmp, agent, state, require, start
+    case cloneStart = "clone-start"
     case freezeTimeout = "freeze-timeout"
     case stateTimeout = "state-timeout"
     case startTimeout = "start-timeout"

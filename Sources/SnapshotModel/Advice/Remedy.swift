@@ -49,6 +49,11 @@ package enum Remedy: Hashable, Sendable, Codable {
     case mergeStatus(String? = nil)
     case mergeThrottle(String? = nil)
 
+    // VMs
+    case machineList
+    /// A copy of one, by its name.
+    case machineStop(String)
+
     // Mirrors
     case mirrorAdd(String? = nil)
     case mirrorList

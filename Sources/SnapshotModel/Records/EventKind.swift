@@ -51,6 +51,8 @@ package enum EventKind: String, Sendable, CaseIterable {
     case machineFailed = "vm_failed"
     case machineResumed = "vm_resumed"
     case machineReverted = "vm_reverted"
+    case machineCloned = "vm_cloned"
+    case machineCloneEnded = "vm_clone_ended"
     case participantFailed = "participant_failed"
     case catalogRebuilt = "catalog_rebuilt"
 }

@@ -36,6 +36,24 @@ package struct ProcessIdentity: Hashable, Sendable, Codable {
         if isRunning { kill(id, signal) }
     }
 
+    private static let argumentsBytesMaximum = 1 << 20
+
+    /// Whether a text stands in the arguments that it was started with; false when they cannot be seen.
+    package func mentions(_ text: String) -> Bool {
+        guard let file = try? OwnedDescriptor(path: "/proc/\(id)/cmdline", flags: O_RDONLY) else {
+            return false
+        }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 16 << 10)
+        let number = file.number
+        while bytes.count < Self.argumentsBytesMaximum {
+            let count = retryingInterrupts { read(number, &piece, piece.count) }
+            guard count > 0 else { break }
+            bytes += piece.prefix(count)
+        }
+        return isRunning && !text.isEmpty && bytes.firstRange(of: Array(text.utf8)) != nil
+    }
+
     private static let lookMilliseconds = 3
 
     /// Whether it ended in time.

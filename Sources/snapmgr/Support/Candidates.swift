@@ -7,6 +7,7 @@ enum Candidates {
     static var volumes: CompletionKind { kind { names, _ in names.volumes() } }
     static var objects: CompletionKind { kind { names, _ in names.volumes() + names.sets() } }
     static var clones: CompletionKind { kind { names, _ in names.clones() } }
+    static var machineCopies: CompletionKind { kind { names, _ in names.machineCopies() } }
     static var mirrors: CompletionKind { kind { names, _ in names.mirrors() } }
     static var references: CompletionKind { kind { names, prefix in names.references(prefix) } }
     static var referencesAndClones: CompletionKind {

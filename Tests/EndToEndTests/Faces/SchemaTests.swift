@@ -161,10 +161,12 @@ extension ScheduledTests {
                 [vm.web]
                 volumes = ["data"]
                 qmp = "/nonexistent/web.qmp"
+                clone-start = ["/bin/true", "{qmp}", "{disk:data}"]
                 """
             try Data(text.utf8).write(to: URL(filePath: scene.harness.folder + "/vm.toml"))
             try scene.check("vm-list", "--config vm.toml vm list")
             try scene.check("vm-show", "--config vm.toml vm show web")
+            try scene.check("vm-clone", "--config vm.toml vm clone data@first trial --dry-run")
         }
 
         private func volumes(_ scene: inout Scene) throws {

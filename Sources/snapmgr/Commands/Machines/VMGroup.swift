@@ -2,5 +2,6 @@ import ArgumentParser
 
 struct VMGroup: CommandGroup {
     static let configuration = CommandConfiguration.group(
-        "vm", "See the VMs whose disks are volumes.", [VMListCommand.self, VMShowCommand.self])
+        "vm", "See the VMs whose disks are volumes, and start copies of them.",
+        [VMListCommand.self, VMShowCommand.self, VMCloneCommand.self, VMStopCommand.self])
 }

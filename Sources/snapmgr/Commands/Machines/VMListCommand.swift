@@ -4,7 +4,7 @@ import SnapshotModel
 
 struct VMListCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
-        "list", "List the VMs of the settings, and whether they can be reached.",
+        "list", "List the VMs of the settings, whether they can be reached, and their copies.",
         examples: ["vm list", "vm list --json"], exits: [.done, .failed, .usage])
 
     @OptionGroup var display: DisplayOptions
@@ -12,23 +12,29 @@ struct VMListCommand: ManagerCommand {
 
     func run(_ context: CommandContext) throws {
         try context.tellWithoutConfiguration("no VM is known")
-        let machines = try context.reader().machines.list()
-        try context.show(["vms": JSONValue(machines)]) {
-            var table = Table([
-                .init(title: "NAME"), .init(title: "STATUS"), .init(title: "AGENT"),
-                .init(title: "MEMORY"), .init(title: "LATEST WITH MEMORY"),
-                .init(title: "TAKEN AT"), .init(title: "VOLUMES"),
-            ])
-            return table.lines(
-                machines.map { machine in
-                    [
-                        machine.name, VMText.status(machine.look), VMText.agent(machine),
-                        machine.savesState ? "saved" : "not saved", machine.latestState ?? "",
-                        machine.latestStateAt.map { display.time($0) } ?? "",
-                        machine.volumes.joined(separator: ", "),
-                    ]
-                }, on: context.terminal)
+        let manager = try context.reader()
+        let (machines, copies) = (try manager.machines.list(), try manager.machineCopies.list())
+        try context.show(["vms": JSONValue(machines), "copies": JSONValue(copies)]) {
+            text(machines, context)
+                + (copies.isEmpty ? "" : "\n" + VMText.table(copies, display, context.terminal))
         }
+    }
+
+    private func text(_ machines: [MachineSummary], _ context: CommandContext) -> String {
+        var table = Table([
+            .init(title: "NAME"), .init(title: "STATUS"), .init(title: "AGENT"),
+            .init(title: "MEMORY"), .init(title: "LATEST WITH MEMORY"),
+            .init(title: "TAKEN AT"), .init(title: "VOLUMES"),
+        ])
+        return table.lines(
+            machines.map { machine in
+                [
+                    machine.name, VMText.status(machine.look), VMText.agent(machine),
+                    machine.savesState ? "saved" : "not saved", machine.latestState ?? "",
+                    machine.latestStateAt.map { display.time($0) } ?? "",
+                    machine.volumes.joined(separator: ", "),
+                ]
+            }, on: context.terminal)
     }
 }
 
@@ -44,5 +50,22 @@ enum VMText {
     static func agent(_ machine: MachineSummary) -> String {
         guard machine.agentPath != nil else { return "none" }
         return machine.hasAgent.map { $0 ? "answers" : "silent" } ?? ""
+    }
+
+    static func table(
+        _ copies: [MachineCopyReport], _ display: DisplayOptions, _ terminal: Terminal
+    ) -> String {
+        var table = Table([
+            .init(title: "COPY"), .init(title: "OF"), .init(title: "SET"), .init(title: "STATUS"),
+            .init(title: "NETWORK"), .init(title: "MADE AT"), .init(title: "MONITOR"),
+        ])
+        return table.lines(
+            copies.map { copy in
+                [
+                    copy.name, copy.machine, copy.setID.map { "set:\($0)" } ?? "",
+                    copy.state.word, copy.hasNetwork ? "yes" : "no",
+                    copy.madeAt.map { display.time($0) } ?? "", copy.monitorPath ?? "",
+                ]
+            }, on: terminal)
     }
 }
