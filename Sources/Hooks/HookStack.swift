@@ -21,6 +21,8 @@ package final class HookStack {
 
     /// All programs that ended, in their order.
     package private(set) var runs: [HookRun] = []
+    /// Told of each program around the operation as soon as its end is known.
+    private let onRun: (HookRun) -> Void
     /// What went wrong without ending the operation.
     package private(set) var warnings: [Problem] = []
 
@@ -30,10 +32,13 @@ package final class HookStack {
     ///     ``end(_:)``; then the watchdog undoes by itself. By default what the programs before may
     ///     take, and 60 s.
     ///   - isInterrupted: asked while programs before the operation run; ends them if true.
+    ///   - onRun: told of each program around the operation as soon as its end is known.
     package init(
         _ operation: HookOperation, hooks: [BoundHook], watchdog: WatchdogCommand,
-        windowSeconds: Double? = nil, isInterrupted: @escaping () -> Bool = { false }
+        windowSeconds: Double? = nil, isInterrupted: @escaping () -> Bool = { false },
+        onRun: @escaping (HookRun) -> Void = { _ in }
     ) {
+        self.onRun = onRun
         self.operation = operation
         self.hooks = hooks
         command = watchdog
@@ -48,6 +53,24 @@ package final class HookStack {
     /// Whether any hook has a program for what this operation is.
     package var isEmpty: Bool { hooks.allSatisfy(\.hook.programs.isEmpty) }
 
+    /// Runs the programs that prepare for a snapshot, while nothing is at rest yet. There is nothing to undo.
+    ///
+    /// - Throws: the failure of a fatal hook; `interrupted`.
+    package func prepare() throws(Problem) {
+        for bound in hooks {
+            guard let program = program(bound, .prepare) else { continue }
+            guard !isInterrupted() else { throw Self.interrupted }
+            let result = ProgramRunner.run(program, stop: StopCheck(isStopWanted: isInterrupted))
+            let run = HookRun(program, volume: bound.volume, result)
+            runs.append(run)
+            onRun(run)
+            guard run.hasFailed else { continue }
+            if isInterrupted() { throw Self.interrupted }
+            if bound.hook.isFatal { throw run.problem }
+            warnings.append(run.problem)
+        }
+    }
+
     /// Runs the programs before the operation. When it throws, what they did was undone.
     ///
     /// - Throws: the failure of a fatal hook; `interrupted`; `failed` when the watchdog cannot be
@@ -56,7 +79,9 @@ package final class HookStack {
         precondition(executor == nil && begun.isEmpty, "a hook stack is used once")
         let around = hooks.filter { has($0, operation.kind.before) || has($0, operation.kind.undo) }
         guard !around.isEmpty else { return }
-        let executor = StepExecutor(try makeClient(), isInterrupted: isInterrupted)
+        let executor = StepExecutor(
+            try makeClient(), isInterrupted: isInterrupted,
+            onUndone: { [weak self] in self?.tell($0) })
         self.executor = executor
         for bound in around {
             guard let problem = run(bound, executor) else { continue }
@@ -113,13 +138,14 @@ package final class HookStack {
     /// The whole: ``begin()``, the operation, ``end(_:)``, ``conclude(_:)``.
     ///
     /// - Parameters:
+    ///   - beginsItself: whether the operation calls ``begin()`` itself, and ``end(_:)`` as soon as it may.
     ///   - operation: calls ``confirm()`` where it says so.
     ///   - facts: what is known when it has succeeded.
     package func perform<Result>(
-        _ operation: () throws -> Result, facts: (Result) -> HookFacts
+        beginsItself: Bool = false, _ operation: () throws -> Result, facts: (Result) -> HookFacts
     ) throws -> Result {
         do {
-            try begin()
+            if !beginsItself { try begin() }
             let result = try operation()
             let outcome = HookOutcome.succeeded(facts(result))
             try end(outcome)
@@ -177,6 +203,7 @@ extension HookStack {
         guard let before, let result else { return nil }
         let run = HookRun(before, volume: bound.volume, result)
         runs.append(run)
+        onRun(run)
         guard run.hasFailed else { return nil }
         if isInterrupted() { return Self.interrupted }
         // The watchdog ended it because of its own deadline.
@@ -195,9 +222,41 @@ extension HookStack {
         }
     }
 
+    private func tell(_ run: UndoRun) {
+        guard begun.indices.contains(run.step) else { return }
+        onRun(HookRun(run.program, volume: begun[run.step].volume, run.result))
+    }
+
     private func note(_ run: HookRun) {
         runs.append(run)
         if run.hasFailed { warnings.append(run.problem) }
+    }
+}
+
+// MARK: - What is reached
+
+extension HookStack {
+    /// What its hooks make the snapshots of a volume consistent with, once they were undone: nil where no hook says
+    /// so. Of several, all must have done what they were to.
+    ///
+    /// - Throws: the failure of one of them.
+    package func consistency(of volume: String) throws(Problem) -> Consistency? {
+        let concerned = hooks.filter {
+            $0.hook.consistency != .crash && $0.volume ?? volume == volume
+                && has($0, operation.kind.before)
+        }
+        for bound in concerned {
+            let own = runs.filter { $0.hook == bound.hook.name && $0.volume == bound.volume }
+            let around = own.filter {
+                [.prepare, operation.kind.before, operation.kind.undo].contains($0.event)
+            }
+            if let failed = around.first(where: \.hasFailed) { throw failed.problem }
+            guard around.contains(where: { $0.event == operation.kind.before }) else {
+                throw Self.givenUp
+            }
+        }
+        let reached = Set(concerned.map(\.hook.consistency))
+        return reached.contains(.app) ? .app : reached.first
     }
 }
 

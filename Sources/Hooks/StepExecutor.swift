@@ -6,6 +6,7 @@ internal import System
 final class StepExecutor {
     private var client: WatchdogClient?
     private let isInterrupted: () -> Bool
+    private let onUndone: (UndoRun) -> Void
     private var owed = OwedPrograms()
     private var stepCount = 0
     /// The ends of the programs that undid steps, in their order.
@@ -15,8 +16,12 @@ final class StepExecutor {
     /// The watchdog ended, or hung, before its work was done.
     private(set) var hasLostWatchdog = false
 
-    init(_ client: WatchdogClient?, isInterrupted: @escaping () -> Bool) {
+    init(
+        _ client: WatchdogClient?, isInterrupted: @escaping () -> Bool,
+        onUndone: @escaping (UndoRun) -> Void
+    ) {
         self.client = client
+        self.onUndone = onUndone
         self.isInterrupted = isInterrupted
     }
 
@@ -62,7 +67,12 @@ final class StepExecutor {
         }
         client?.close()
         client = nil
-        owed.run(environments: environments, leadsSession: true) { undone.append($0) }
+        owed.run(environments: environments, leadsSession: true) { note($0) }
+    }
+
+    private func note(_ run: UndoRun) {
+        undone.append(run)
+        onUndone(run)
     }
 
     /// Each may be started twice.
@@ -90,7 +100,7 @@ final class StepExecutor {
         switch reply {
         case .undid(let run):
             owed.drop(step: run.step)
-            undone.append(run)
+            note(run)
         case .undone(let reason):
             takeover = reason
             client?.close()

@@ -44,6 +44,8 @@ package struct ParticipantOutcome: Hashable, Sendable, Codable {
     package var reason: String?
     /// Whether it said no, and did not only fail.
     package var isVeto: Bool
+    /// How long its last answer took, in microseconds; nil when none came, or that was not told.
+    package var tookMicroseconds: Int64?
 
     package init(id: Int64, reason: String? = nil, isVeto: Bool = false) {
         self.id = id

@@ -1,4 +1,5 @@
 package import SnapshotModel
+internal import Synchronization
 package import System
 
 /// One snapshot or revert, and those who are told of it: prepare, freeze, thaw. Who hangs, dies or refuses costs at
@@ -225,7 +226,9 @@ extension ParticipantRound {
     ) -> [Int64: ParticipantAnswer] {
         guard !asked.isEmpty else { return [:] }
         let started = Deadline(milliseconds: asked.map(milliseconds).max() ?? 0)
-        var answers = askOnce(asked, call, milliseconds)
+        let times = AnswerTimes()
+        defer { note(times, of: asked) }
+        var answers = askOnce(asked, call, times, milliseconds)
         let again = asked.compactMap { participant -> (Participant, Int)? in
             guard case .retry(let pause, _) = answers[participant.id] else { return nil }
             return (participant, pause)
@@ -234,12 +237,20 @@ extension ParticipantRound {
         else { return answers }
         BackgroundThread.sleep(milliseconds: max(0, pause))
         let rest = started.remainingMilliseconds
-        answers.merge(askOnce(again.map(\.0), call) { min(milliseconds($0), rest) }) { $1 }
+        answers.merge(askOnce(again.map(\.0), call, times) { min(milliseconds($0), rest) }) { $1 }
         return answers
     }
 
+    private func note(_ times: AnswerTimes, of asked: [Participant]) {
+        let ids = Set(asked.map(\.id))
+        for index in members.indices where ids.contains(members[index].participant.id) {
+            members[index].outcome.tookMicroseconds = times.microseconds(
+                of: members[index].participant.id)
+        }
+    }
+
     private func askOnce(
-        _ asked: [Participant], _ call: (Participant) -> ParticipantCall,
+        _ asked: [Participant], _ call: (Participant) -> ParticipantCall, _ times: AnswerTimes,
         _ milliseconds: (Participant) -> Int
     ) -> [Int64: ParticipantAnswer] {
         let answers = Monitored<[Int64: ParticipantAnswer]>([:])
@@ -248,6 +259,7 @@ extension ParticipantRound {
             caller.call(
                 id, call(participant), cookie: cookie, milliseconds: milliseconds(participant)
             ) { answer in
+                times.note(id)
                 answers.change { if $0[id] == nil { $0[id] = answer } }
             }
         }
@@ -262,4 +274,18 @@ extension ParticipantRound {
                 given[$1.id] ?? .silent("it did not answer within \(milliseconds($1)) ms")
         }
     }
+}
+
+/// How long each took to answer.
+private final class AnswerTimes: Sendable {
+    private let start = SystemClock().monotonicNanoseconds()
+    private let taken = Mutex<[Int64: Int64]>([:])
+
+    /// Of an answer that came just now.
+    func note(_ id: Int64) {
+        let time = max(0, SystemClock().monotonicNanoseconds().subtractingClamped(start) / 1000)
+        taken.withLock { $0[id] = time }
+    }
+
+    func microseconds(of id: Int64) -> Int64? { taken.withLock { $0[id] } }
 }

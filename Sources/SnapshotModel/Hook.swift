@@ -1,5 +1,7 @@
 /// When a hook's program runs.
 package enum HookEvent: String, Sendable, Codable, CaseIterable {
+    /// Before anything comes to rest for a snapshot: what takes long. Nothing undoes it.
+    case prepare
     /// Before the volumes are held at their barriers; puts the application or filesystem at rest.
     case beforeFreeze = "before-freeze"
     /// After the volumes were released, or could not be held; undoes what before-freeze did.
@@ -23,6 +25,8 @@ package struct Hook: Hashable, Sendable, Codable {
     package var timeoutSeconds: Double
     /// Whether the failure of a before-program ends the operation.
     package var isFatal: Bool
+    /// What the snapshots are consistent with between its before-freeze and its after-thaw, if both succeed.
+    package var consistency = Consistency.crash
     /// Variables that every program of the hook gets, besides those that snapmgr sets.
     package var environment: [String: String]
 

@@ -19,6 +19,8 @@ final class MachineAttempt {
     /// Of filesystems that the agent says it has frozen.
     private var frozenCount: Int64?
     private var frozenAt: Int64 = 0
+    /// When it was told to go on.
+    private var goesOnAt: Int64 = 0
     private var memory: MachineMemory?
     /// Whether QEMU was told to write memory.
     private var isSaving = false
@@ -61,6 +63,8 @@ final class MachineAttempt {
     }
 
     private var name: String { settings.name }
+    /// As the timeline has it.
+    private var who: String { "VM \(name)" }
     private var step: Deadline { Deadline(milliseconds: Self.stepMilliseconds) }
     private var stateDeadline: Deadline { Deadline(milliseconds: settings.stateMilliseconds) }
 
@@ -161,13 +165,14 @@ extension MachineAttempt {
         try mark { $0.isPaused = true }
         monitor.forgetEvents()
         hasStopped = true
-        timeline.note("memory of \(name) goes out while it runs")
+        let began = timeline.note("memory of \(name) goes out while it runs")
         do {
             try monitor.beginSaving(to: memory.writer, by: step)
             isSaving = true
             memory.handedOver()
             try monitor.waitForMigration(by: stateDeadline)
-            timeline.note("memory of \(name) is out, and it stands still")
+            timeline.note(
+                "memory of \(name) is out, and it stands still", of: who, .prepare, since: began)
         } catch {
             giveUpSaving(monitor, Problem(error))
             resume(monitor)
@@ -193,7 +198,9 @@ extension MachineAttempt {
         do {
             frozenCount = try agent.freeze(
                 by: Deadline(milliseconds: settings.freezeMilliseconds))
-            timeline.note("\(frozenCount ?? 0) filesystems of \(name) are frozen")
+            timeline.note(
+                "\(frozenCount ?? 0) filesystems of \(name) are frozen", of: who, .freeze,
+                since: frozenAt)
             guard frozenCount == 0 else { return }
             throw Problem(.failed, "the guest of VM \(name) has frozen no filesystem")
         } catch {
@@ -212,8 +219,9 @@ extension MachineAttempt {
         monitor.forgetEvents()
         hasStopped = true
         do {
+            let began = timeline.microseconds
             try monitor.pause(by: step)
-            timeline.note("\(name) stands still")
+            timeline.note("\(name) stands still", of: who, .freeze, since: began)
         } catch {
             giveUpSaving(monitor, Problem(error))
             resume(monitor)
@@ -264,6 +272,7 @@ extension MachineAttempt {
 extension MachineAttempt {
     /// All volumes have their snapshots, or none will: it goes on. May be called again.
     func goOn() {
+        goesOnAt = timeline.microseconds
         if mark.isFrozen { thaw() }
         if let monitor, hasStopped, mark.isPaused {
             if isSaving, record.method == MemoryMethod.background.rawValue {
@@ -283,9 +292,11 @@ extension MachineAttempt {
             if frozenCount == nil {
                 try agent.synchronize(token: MachineToken.next(), by: deadline)
             }
+            let began = timeline.microseconds
             let count = try agent.thaw(by: deadline)
-            let frozen = timeline.note("\(count) filesystems of \(name) are thawed")
-                .subtractingClamped(frozenAt)
+            let frozen = timeline.note(
+                "\(count) filesystems of \(name) are thawed", of: who, .thaw, since: began
+            ).subtractingClamped(frozenAt)
             record.frozenMicroseconds = frozen
             try mark { $0.isFrozen = false }
             guard let frozenCount, frozenCount > 0 else { return }
@@ -341,7 +352,7 @@ extension MachineAttempt {
     private func noteRunning(_ monitor: MonitorClient, _ deadline: Deadline) throws {
         // What it told of itself comes at the latest with an answer.
         _ = try monitor.status(by: deadline)
-        timeline.note("\(name) runs again")
+        timeline.note("\(name) runs again", of: who, .thaw, since: goesOnAt)
         try mark { $0.isPaused = false }
         guard let stop = monitor.lastEvent("STOP"), let run = monitor.lastEvent("RESUME") else {
             return

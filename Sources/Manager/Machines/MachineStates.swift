@@ -62,11 +62,17 @@ extension MachinesRecord: JSONConvertible {
         [
             "snapshot_id": JSONValue(snapshotID), "set_id": JSONValue(setID),
             "started_at": JSONValue(startedAt), "held_us": JSONValue(heldMicroseconds),
-            "timeline": .array(
-                steps.map {
-                    ["at_us": JSONValue($0.atMicroseconds), "step": JSONValue($0.text)]
-                }),
+            "timeline": JSONValue(steps),
             "vms": JSONValue(machines), "participants": JSONValue(participants ?? []),
+        ]
+    }
+}
+
+extension MachineStep: JSONConvertible {
+    package var json: JSONValue {
+        [
+            "at_us": JSONValue(atMicroseconds), "step": JSONValue(text), "who": JSONValue(who),
+            "phase": JSONValue(phase?.rawValue), "began_us": JSONValue(beganMicroseconds),
         ]
     }
 }

@@ -22,4 +22,23 @@ final class MachineTimeline {
         steps.append(MachineStep(atMicroseconds: now, text: text))
         return now
     }
+
+    /// What somebody took a time for.
+    ///
+    /// - Parameters:
+    ///   - began: when, in microseconds since the beginning.
+    ///   - taken: how long it took; until now by default.
+    @discardableResult
+    func note(
+        _ text: String, of who: String, _ phase: MachineStep.Phase, since began: Int64,
+        taken: Int64? = nil
+    ) -> Int64 {
+        let now = microseconds
+        let end = taken.map { min(now, max(began, began.addingClamped($0))) } ?? now
+        steps.append(
+            MachineStep(
+                atMicroseconds: end, text: text, who: who, phase: phase,
+                beganMicroseconds: min(began, end)))
+        return end
+    }
 }

@@ -14,15 +14,19 @@ final class ParticipantSet {
     private var outcomes: [Int64: ParticipantOutcome] = [:]
     /// The volumes whose snapshots must be consistent with programs.
     private let required: [String]
+    /// Those of which a hook says that it brings to rest what writes to them.
+    private let coveredByHooks: Set<String>
     private var isOwedThaw = false
 
     /// Nil when nobody listens and nothing is required.
     ///
     /// - Throws: the settings' errors.
     init?(
-        _ context: ManagerContext, _ volumes: [VolumeRow], _ timeline: MachineTimeline
+        _ context: ManagerContext, _ volumes: [VolumeRow], _ timeline: MachineTimeline,
+        coveredByHooks: Set<String> = []
     ) throws {
         self.context = context
+        self.coveredByHooks = coveredByHooks
         self.timeline = timeline
         let names = volumes.map(\.record.name)
         self.volumes = names
@@ -48,7 +52,9 @@ final class ParticipantSet {
     func prepare() throws {
         note("\(participants.count) programs told to prepare")
         isOwedThaw = true
+        let began = timeline.microseconds
         take { client throws(Problem) in try client.prepare() }
+        noteEach("prepared", .prepare, since: began)
         try context.end.check()
         note("\(fineCount) of \(participants.count) programs prepared")
         try require()
@@ -62,8 +68,9 @@ final class ParticipantSet {
     /// - Throws: `refused`, likewise.
     func freeze() throws {
         guard !participants.isEmpty else { return }
-        timeline.note("freeze of \(participants.count) programs begins")
+        let began = timeline.note("freeze of \(participants.count) programs begins")
         take { client throws(Problem) in try client.freeze() }
+        noteEach("at rest", .freeze, since: began)
         try context.end.check()
         timeline.note("\(fineCount) of \(participants.count) programs at rest")
         try require()
@@ -74,8 +81,20 @@ final class ParticipantSet {
         guard isOwedThaw else { return }
         isOwedThaw = false
         note("\(participants.count) programs told to go on")
+        let began = timeline.microseconds
         take { client throws(Problem) in try client.thaw(succeeded: succeeded) }
+        noteEach("goes on", .thaw, since: began)
         note("\(fineCount) of \(participants.count) programs were at rest all the while")
+    }
+
+    /// What each has answered to the last step, and when.
+    private func noteEach(_ what: String, _ phase: MachineStep.Phase, since began: Int64) {
+        for participant in participants.prefix(ParticipantRecord.countMaximum) {
+            let words = reason(of: participant) ?? what
+            timeline.note(
+                "\(participant.who): \(words)", of: participant.who, phase,
+                since: began, taken: outcomes[participant.id]?.tookMicroseconds)
+        }
     }
 
     private var fineCount: Int { participants.count { reason(of: $0) == nil } }
@@ -91,7 +110,11 @@ final class ParticipantSet {
     ) {
         guard let client else { return }
         do throws(Problem) {
-            for outcome in try step(client) where outcomes[outcome.id]?.reason == nil {
+            for outcome in try step(client) {
+                guard outcomes[outcome.id]?.reason == nil else {
+                    outcomes[outcome.id]?.tookMicroseconds = outcome.tookMicroseconds
+                    continue
+                }
                 outcomes[outcome.id] = outcome
             }
             participants = client.participants
@@ -107,6 +130,13 @@ final class ParticipantSet {
 // MARK: - What is reached
 
 extension ParticipantSet {
+    /// What the programs make a volume's snapshot consistent with: `crash` when one of them failed; nil when there
+    /// is none.
+    func level(_ volume: String) -> Consistency? {
+        guard !concerned(by: volume).isEmpty else { return nil }
+        return reachesApplications(volume) ? .app : .crash
+    }
+
     /// Whether every program that writes to the volume came to rest and stayed so, and there is one.
     func reachesApplications(_ volume: String) -> Bool {
         let concerned = concerned(by: volume)
@@ -136,23 +166,33 @@ extension ParticipantSet {
     ///
     /// - Throws: `partial`.
     func requireReached(_ report: TakeReport) throws {
-        let isReached = report.snapshots.allSatisfy {
-            !required.contains($0.volume) || $0.manifest.consistency.rank >= Consistency.app.rank
+        for snapshot in report.snapshots where required.contains(snapshot.volume) {
+            guard snapshot.manifest.consistency.rank < Consistency.app.rank else { continue }
+            throw problem(snapshot.volume, .partial)
         }
-        guard !isReached else { return }
-        try require(.partial)
     }
 
-    private func require(_ code: Problem.Code = .refused) throws(Problem) {
-        guard let volume = required.first(where: { !reachesApplications($0) }) else { return }
+    /// What a hook is to bring to rest is not known before that has run.
+    private func require() throws(Problem) {
+        let failed = required.first {
+            !reachesApplications($0)
+                && !(coveredByHooks.contains($0) && concerned(by: $0).isEmpty)
+        }
+        if let failed { throw problem(failed, .refused) }
+    }
+
+    private func problem(_ volume: String, _ code: Problem.Code) -> Problem {
         let reasons = concerned(by: volume).compactMap { participant in
             reason(of: participant).map { "\(participant.who): \($0)" }
         }
         let cause =
-            client == nil
-            ? "no service runs that knows programs"
-            : reasons.isEmpty ? "no program is registered for it" : reasons.joined(separator: "; ")
-        throw Problem(
+            !reasons.isEmpty
+            ? reasons.joined(separator: "; ")
+            : coveredByHooks.contains(volume)
+                ? "a hook that says so has failed, as was told"
+                : client == nil
+                    ? "no service runs that knows programs" : "no program is registered for it"
+        return Problem(
             code, "volume \(volume) requires `app`, which cannot be had: \(cause)",
             hint: "mend that, or lower require in [volumes.\(volume)]")
     }

@@ -1,66 +1,103 @@
 internal import Catalog
+internal import Hooks
 internal import SnapshotModel
 internal import StoreFormat
 internal import System
 
-/// All that comes to rest while snapshots are taken: programs first, then VMs; they go on in reverse. The calls come in
-/// the order in which they stand here, from one thread.
+/// All that comes to rest while snapshots are taken: programs first, then what hooks put at rest, which these may need
+/// for it, then VMs, then the volumes; they go on in reverse. The calls come in the order in which they stand here, from
+/// one thread.
 final class RestingSet {
     private let context: ManagerContext
     private let volumes: [VolumeRow]
+    private let hooked: HookedOperation
     private let machines: MachineSet?
     private let participants: ParticipantSet?
     private let timeline = MachineTimeline()
     private let startedAt: Timestamp
+    private var hooks: HookMoments?
+    /// By the volumes.
+    private var snapshotIDs: [String: SnapshotID] = [:]
     private var snapshotID: SnapshotID?
+    /// When the volumes were told to hold, and to commit.
+    private var (heldAt, committedAt): (Int64, Int64) = (0, 0)
+    /// When the program of a hook began that runs now, as they run one after the other.
+    private var hookBegan: Int64 = 0
+
+    private static let volumesName = "volumes"
 
     /// Nil when there is nobody who comes to rest, or only hears of it.
     ///
     /// - Throws: the settings' errors; `locked`.
-    init?(_ context: ManagerContext, _ volumes: [VolumeRow]) throws {
+    init?(
+        _ context: ManagerContext, _ volumes: [VolumeRow], _ hooked: HookedOperation
+    ) throws {
         self.context = context
         self.volumes = volumes
+        self.hooked = hooked
         startedAt = context.clock.now()
         machines = try MachineSet(context, volumes, timeline)
-        participants = try ParticipantSet(context, volumes, timeline)
-        guard machines != nil || participants != nil else { return nil }
+        participants = try ParticipantSet(
+            context, volumes, timeline, coveredByHooks: hooked.applicationVolumes)
+        guard machines != nil || participants != nil || !hooked.isBare else { return nil }
     }
 
     /// Whether nobody comes to rest.
-    var isIdle: Bool { machines == nil && participants?.isIdle != false }
+    var isIdle: Bool { machines == nil && participants?.isIdle != false && hooked.isBare }
 
     /// Programs do what takes long, before hooks and VMs put anything at rest that they may need: a filesystem that is
     /// frozen, or a VM whose memory goes out by a migration, which stands still from then on.
     ///
-    /// - Throws: `refused` when less can be had than the settings require.
-    func preparePrograms() throws { try participants?.prepare() }
-
-    /// - Throws: `refused`, likewise.
-    func prepare(first id: SnapshotID) throws {
-        snapshotID = id
-        try machines?.prepare(first: id)
+    /// - Parameter hooks: nil when there are none.
+    /// - Throws: `refused` when less can be had than the settings require; the failure of a hook.
+    func preparePrograms(_ hooks: HookMoments?) throws {
+        self.hooks = hooks
+        try participants?.prepare()
+        hookBegan = timeline.microseconds
+        try hooks?.prepare()
     }
 
+    /// - Parameter requests: those of the volumes, in their order.
     /// - Throws: `refused`, likewise.
+    func prepare(_ requests: [SnapshotRequest]) throws {
+        for (volume, request) in zip(volumes, requests) {
+            snapshotIDs[volume.record.name] = request.id
+        }
+        snapshotID = requests.first?.id
+        if let snapshotID { try machines?.prepare(first: snapshotID) }
+    }
+
+    /// - Throws: `refused`, likewise; the failure of a hook.
     func comeToRest() throws {
         try participants?.freeze()
+        hookBegan = timeline.microseconds
+        try hooks?.comeToRest()
         try machines?.comeToRest()
+        heldAt = timeline.microseconds
     }
 
-    func onHeld() {
-        timeline.note("all volumes are held")
+    /// - Throws: `failed` when the hooks were undone already.
+    func onHeld() throws {
+        timeline.note("all volumes are held", of: Self.volumesName, .freeze, since: heldAt)
         machines?.onHeld()
+        try hooks?.confirm()
+        committedAt = timeline.microseconds
     }
 
     func onReleased() {
-        timeline.note("all volumes have their snapshots and go on")
+        timeline.note(
+            "all volumes have their snapshots and go on", of: Self.volumesName, .thaw,
+            since: committedAt)
         machines?.goOn()
+        hookBegan = timeline.microseconds
+        hooks?.goOn(HookFacts(snapshots: snapshotIDs))
         participants?.thaw(succeeded: true)
     }
 
     /// There will be no snapshots: all go on.
-    func giveUp() {
+    func giveUp(_ problem: Problem) {
         machines?.goOn()
+        hooks?.giveUp(problem)
         participants?.thaw(succeeded: false)
     }
 
@@ -68,6 +105,21 @@ final class RestingSet {
     func undo() {
         participants?.thaw(succeeded: false)
         machines?.undo()
+    }
+
+    /// Takes note of a hook's program that has ended.
+    func note(_ run: HookRun) {
+        let phase: MachineStep.Phase =
+            switch run.event {
+            case .prepare: .prepare
+            case .beforeFreeze: .freeze
+            default: .thaw
+            }
+        let owner = run.volume.map { " (\($0))" } ?? ""
+        let words =
+            run.hasFailed ? run.problem.message : "\(run.event.rawValue) of \(run.hook) is done"
+        hookBegan = timeline.note(
+            words, of: "hook \(run.hook)\(owner)", phase, since: hookBegan)
     }
 }
 
@@ -85,7 +137,8 @@ extension RestingSet {
         if !isIdle {
             var record = MachinesRecord(
                 snapshotID: snapshotID, setID: report.set, startedAt: startedAt,
-                heldMicroseconds: report.heldNanoseconds / 1000, steps: timeline.steps,
+                heldMicroseconds: report.heldNanoseconds / 1000,
+                steps: timeline.steps.sorted { $0.atMicroseconds < $1.atMicroseconds },
                 machines: machineRecords)
             record.participants = participants?.records
             keep(&record, &report)
@@ -116,15 +169,23 @@ extension RestingSet {
         let machineLevels = machines?.levels ?? [:]
         for index in report.snapshots.indices {
             let volume = report.snapshots[index].volume
-            var level = machineLevels[volume] ?? .crash
-            if participants?.reachesApplications(volume) == true, level.rank < Consistency.app.rank
-            {
-                level = .app
+            let levels = [machineLevels[volume] ?? .crash, programLevel(volume)]
+            guard let level = levels.max(by: { $0.rank < $1.rank }), level != .crash else {
+                continue
             }
-            guard level != .crash else { continue }
             try ConsistencyMark(context).set(level, on: report.snapshots[index].id)
             report.snapshots[index].manifest.consistency = level
         }
+    }
+
+    /// By the programs that write to it, and the hooks: none of them may have failed.
+    private func programLevel(_ volume: String) -> Consistency {
+        let own = participants?.level(volume)
+        guard own != .crash else { return .crash }
+        do throws(Problem) {
+            let levels = [own, try hooks?.consistency(of: volume)].compactMap(\.self)
+            return levels.max { $0.rank < $1.rank } ?? .crash
+        } catch { return .crash }
     }
 
     private func tell(_ machine: MachineRecord) {

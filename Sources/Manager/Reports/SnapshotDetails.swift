@@ -56,13 +56,15 @@ package struct SetDetails: Hashable, Sendable {
     package var snapshots: [SnapshotSummary]
     /// The volumes whose snapshot has gone.
     package var missing: [String]
+    /// What came to rest for it, and when; nil when nothing did.
+    package var machines: MachinesRecord?
 }
 
 extension SetDetails: JSONConvertible {
     package var json: JSONValue {
         [
             "set": set.json, "snapshots": JSONValue(snapshots),
-            "missing_volumes": JSONValue(missing),
+            "missing_volumes": JSONValue(missing), "vms": machines?.json ?? .null,
         ]
     }
 }

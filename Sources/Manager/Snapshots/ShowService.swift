@@ -22,7 +22,8 @@ package struct ShowService {
                 id: set.id, name: set.name, createdAt: set.createdAt, snapshots: rows.map(\.id),
                 volumes: rows.map(\.volume), heldNanoseconds: set.heldNanoseconds),
             snapshots: rows.map { SnapshotSummary($0) },
-            missing: wanted.filter { !present.contains($0) })
+            missing: wanted.filter { !present.contains($0) },
+            machines: try MachineStates(context).record(of: rows))
     }
 
     /// The names of volumes, by their UUIDs; those that are gone are named by these.

@@ -178,22 +178,22 @@ package struct SnapshotService {
             HookOperation(
                 .snapshot, volumes: volumes.map(\.record.name), set: request.setName,
                 schedule: request.slot?.schedule))
-        let resting = try RestingSet(context, volumes)
+        let resting = try RestingSet(context, volumes, hooked)
         // Programs and VMs go on whatever has happened, and before anybody reports it.
         defer { resting?.undo() }
-        try resting?.preparePrograms()
-        let report: TakeReport = try hooked.perform { onHeld in
+        let report: TakeReport = try hooked.performAtRest(onRun: { resting?.note($0) }) { hooks in
+            try resting?.preparePrograms(hooks)
             let begun = try begin(request, volumes)
             do {
-                if let first = begun.requests.first { try resting?.prepare(first: first.id) }
+                try resting?.prepare(begun.requests)
                 // What hooks have put at rest must still be so while the volume is held.
                 let taken =
-                    try volumes.count == 1 && hooked.isBare && resting?.isIdle != false
+                    try volumes.count == 1 && resting?.isIdle != false
                     ? takeOne(begun.requests, of: volumes)
-                    : takeAll(begun.requests, of: volumes, resting, onHeld: onHeld)
+                    : takeAll(begun.requests, of: volumes, resting)
                 return try record(taken.outcomes, volumes, begun.set, taken.heldNanoseconds)
             } catch {
-                resting?.giveUp()
+                resting?.giveUp(Problem(error))
                 // What failed first is what people must know; the next command settles the rest.
                 try? giveUp(volumes, set: begun.set, because: error)
                 throw error
@@ -238,8 +238,7 @@ package struct SnapshotService {
     private typealias Taken = (outcomes: [SnapshotOutcome], heldNanoseconds: Int64)
 
     private func takeAll(
-        _ requests: [SnapshotRequest], of volumes: [VolumeRow], _ resting: RestingSet?,
-        onHeld: () throws -> Void
+        _ requests: [SnapshotRequest], of volumes: [VolumeRow], _ resting: RestingSet?
     ) throws -> Taken {
         for volume in volumes { _ = try context.reader(volume) }
         let sessions = try context.openSessions(volumes)
@@ -251,11 +250,8 @@ package struct SnapshotService {
         }
         let barrier = SetBarrier(members, clock: context.clock, end: context.end)
         let (committed, held) = try barrier.run(
-            onPrepared: { try resting?.comeToRest() },
-            onHeld: {
-                resting?.onHeld()
-                try onHeld()
-            }, onReleased: { resting?.onReleased() })
+            onPrepared: { try resting?.comeToRest() }, onHeld: { try resting?.onHeld() },
+            onReleased: { resting?.onReleased() })
         let outcomes = try committed.map { committed in
             guard let outcome = committed.snapshot else {
                 throw Problem.unexpectedReply(to: "commit", of: committed.volume)

@@ -12,9 +12,24 @@ extension SettingsBuilder {
                     .timeout: EffectiveStandard(
                         TOMLText.quoted("\(HookTable.standardTimeout)"), .standard),
                     .fatal: EffectiveStandard("true", .standard),
+                    .consistency: EffectiveStandard(
+                        TOMLText.quoted(HookConsistency.crash.rawValue), .standard),
                     .environment: EffectiveStandard("{}", .standard),
                     .shell: EffectiveStandard("false", .standard),
                 ])
+        }
+    }
+}
+
+/// The words of `consistency`.
+enum HookConsistency: String, CaseIterable {
+    case crash, fs, app
+
+    var level: Consistency {
+        switch self {
+        case .crash: .crash
+        case .fs: .fs
+        case .app: .app
         }
     }
 }
@@ -45,9 +60,19 @@ struct HookTable {
                 "\(Quote.path(reader.path)) has no program", at: reader.position,
                 hint: "add before-freeze = [\"/path/of/program\"] or another event")
         }
-        return Hook(
+        let consistency = reader.choice(.consistency, HookConsistency.self) ?? .crash
+        if consistency != .crash, reader.node(.beforeFreeze) == nil,
+            let node = reader.node(.consistency)
+        {
+            reader.refuse(
+                node, "\(reader.name(.consistency)) is of no use without before-freeze",
+                hint: "it says what the snapshots are between that and after-thaw")
+        }
+        var hook = Hook(
             name: name, programs: programs, timeoutSeconds: Double(timeout().seconds),
             isFatal: reader.boolean(.fatal) ?? true, environment: environment())
+        hook.consistency = consistency.level
+        return hook
     }
 
     private func program(_ node: TOMLNode, _ key: HookKey, usesShell: Bool) -> [String]? {

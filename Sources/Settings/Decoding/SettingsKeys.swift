@@ -72,13 +72,14 @@ enum PolicyKey: String, SettingsKey {
 }
 
 enum HookKey: String, SettingsKey {
+    case prepare
     case beforeFreeze = "before-freeze"
     case afterThaw = "after-thaw"
     case afterSnapshot = "after-snapshot"
     case beforeRevert = "before-revert"
     case afterRevert = "after-revert"
     case onFailure = "on-failure"
-    case timeout, fatal, environment, shell
+    case timeout, fatal, consistency, environment, shell
 }
 
 enum MachineKey: String, SettingsKey {

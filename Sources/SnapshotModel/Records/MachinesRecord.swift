@@ -40,7 +40,7 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
     package var flaw: String? {
         guard steps.count <= MachineStep.countMaximum, machines.count <= TextBounds.setVolumeCount
         else { return "it is longer than any is" }
-        guard heldMicroseconds >= 0, steps.allSatisfy({ $0.atMicroseconds >= 0 }) else {
+        guard heldMicroseconds >= 0, steps.allSatisfy(\.isPossible) else {
             return "its times are none"
         }
         guard (participants ?? []).count <= ParticipantRecord.countMaximum else {
@@ -48,26 +48,6 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
         }
         return machines.lazy.compactMap(\.flaw).first
             ?? (participants ?? []).lazy.compactMap(\.flaw).first
-    }
-}
-
-/// A step on the way to a snapshot.
-package struct MachineStep: Hashable, Sendable, Codable {
-    /// Since the first step, in microseconds.
-    package var atMicroseconds: Int64
-    /// What was done then, as people read it.
-    package var text: String
-
-    static let countMaximum = 4096
-
-    package init(atMicroseconds: Int64, text: String) {
-        self.atMicroseconds = atMicroseconds
-        self.text = text
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case atMicroseconds = "at_us"
-        case text = "step"
     }
 }
 

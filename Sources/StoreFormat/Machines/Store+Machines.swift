@@ -118,6 +118,8 @@ extension Store {
 }
 
 extension MachinesRecord: VersionedRecord {
-    /// Version 3 has participants.
-    package var formatVersion: Int { participants == nil ? 2 : 3 }
+    /// Version 3 has participants, version 4 says whose steps there were.
+    package var formatVersion: Int {
+        steps.contains { $0.who != nil } ? 4 : participants == nil ? 2 : 3
+    }
 }

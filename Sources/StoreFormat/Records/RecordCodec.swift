@@ -31,8 +31,8 @@ package enum RecordCodec {
         package var version: Int {
             switch self {
             case .mergeLimits, .suspension, .receive, .mirror: 2
-            case .volume, .manifest, .originState, .clone, .machines: 3
-            case .revert: 4
+            case .volume, .manifest, .originState, .clone: 3
+            case .revert, .machines: 4
             }
         }
     }

@@ -36,6 +36,19 @@ struct ShowCommand: ManagerCommand {
             SnapshotColumn.usual.map { $0.cell(row, display) }
         }
         return sheet.text + "\n" + table.lines(rows, on: context.terminal)
+            + rest(details.machines)
+    }
+
+    /// What came to rest for a set, step by step, and as a picture.
+    private func rest(_ record: MachinesRecord?) -> String {
+        guard let record else { return "" }
+        var sheet = Sheet()
+        addMachines(record, to: &sheet)
+        return "\n" + sheet.text + picture(record)
+    }
+
+    private func picture(_ record: MachinesRecord) -> String {
+        TimelinePicture(record.steps).map { "\n" + $0.text } ?? ""
     }
 
     private func text(_ details: SnapshotDetails) -> String {
@@ -65,7 +78,7 @@ struct ShowCommand: ManagerCommand {
             let expired = hold.isExpired ? " (expired)" : ""
             sheet.add("held by", "\(hold.owner): \(hold.reason)\(until)\(expired)")
         }
-        return sheet.text
+        return sheet.text + (details.machines.map(picture) ?? "")
     }
 
     private func addMachines(_ record: MachinesRecord?, to sheet: inout Sheet) {
@@ -90,9 +103,8 @@ struct ShowCommand: ManagerCommand {
         }
     }
 
-    /// `12.345 ms`
     private func milliseconds(_ microseconds: Int64) -> String {
-        "\(microseconds / 1000).\((microseconds % 1000).padded(to: 3)) ms"
+        Milliseconds(microseconds).description
     }
 
     private func addRetention(_ summary: SnapshotSummary, to sheet: inout Sheet) {
