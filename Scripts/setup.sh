@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that a purpose needs and that are missing, each by its name.
-# Usage: Scripts/setup.sh build|demo|demo-mirror|test|bench|package
+# Usage: Scripts/setup.sh build|demo|demo-mirror|demo-vm|test|bench|package
 set -euo pipefail
 
 build=(
@@ -23,16 +23,19 @@ demo=(
     libnbd-bin         # nbdcopy, nbdinfo: NBD clients
     qemu-utils         # qemu-io, qemu-img: an NBD client that writes ranges, and compares
 )
-test=(
-    "${demo[@]}"
-    sqlite3            # writes into catalogs what nobody would
-    fio                # load that verifies what it reads, over NBD
-    gnutls-bin         # certtool: certificates for the server with TLS
+guest=(
     qemu-system-x86    # a guest whose disk is served: emulated, without KVM
-    qemu-guest-agent   # the agent in one of those guests
     busybox-static     # what runs in it
     cpio               # packs what it boots from
     kmod               # finds its modules
+)
+test=(
+    "${demo[@]}" "${guest[@]}"
+    sqlite3            # writes into catalogs what nobody would
+    fio                # load that verifies what it reads, over NBD
+    gnutls-bin         # certtool: certificates for the server with TLS
+    qemu-guest-agent   # the agent in one of those guests
+    postgresql         # a database under load, on two volumes of a set
     mandoc             # lints the manual pages
     man-db             # man, which must render them without warnings
     systemd            # systemd-analyze: checks the units
@@ -76,11 +79,12 @@ case "$purpose" in
     build) packages=("${build[@]}") ;;
     demo) packages=("${demo[@]}") ;;
     demo-mirror) packages=("${demo[@]}" openssh-server openssh-client) ;;
+    demo-vm) packages=("${demo[@]}" "${guest[@]}") ;;
     test) packages=("${test[@]}") ;;
     bench) packages=("${bench[@]}") ;;
     package) packages=("${package[@]}") ;;
     *)
-        echo "usage: $0 build|demo|demo-mirror|test|bench|package" >&2
+        echo "usage: $0 build|demo|demo-mirror|demo-vm|test|bench|package" >&2
         exit 2
         ;;
 esac
