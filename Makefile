@@ -40,7 +40,7 @@ examples := $(filter-out $(units) $(rules) $(bus_files),$(sort $(shell find Conf
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo demo-mirror test test-repeat test-host soak mutants bench bench-scale install install-built \
+.PHONY: help build static demo demo-mirror demo-vm test test-repeat test-host soak mutants bench bench-scale install install-built \
     install-data deb test-package uninstall format \
     lint clean
 
@@ -48,6 +48,7 @@ help:
 	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'
 	@echo 'make demo       a tour in the terminal on a real filesystem, after the build'
 	@echo 'make demo-mirror  two sites and a mirror, a cut link, a site that is lost (a minute, an sshd on loopback)'
+	@echo 'make demo-vm    a VM in QEMU that goes back in time, with its memory, and a copy of it (a minute)'
 	@echo 'make test       every suite; what continuous integration runs'
 	@echo 'make test-repeat  unit and end-to-end tests N=20 times, two at a time, after killed ones'
 	@echo 'make test-host  the suites on real block devices, with this kernel (root); else in a guest'
@@ -76,6 +77,11 @@ demo-mirror:
 	@Scripts/setup.sh demo-mirror
 	swift build $(build_flags)
 	@Scripts/demo-mirror.sh
+
+demo-vm:
+	@Scripts/setup.sh demo-vm
+	swift build $(build_flags)
+	@Scripts/demo-vm.sh
 
 test:
 	@Scripts/setup.sh test
@@ -177,8 +183,8 @@ format:
 
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
-	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Tests/VirtualMachine/*.sh \
-	    Scripts/test-host.sh \
+	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Tests/VirtualMachine/*.sh Tests/PostgreSQL/*.sh \
+	    Scripts/test-host.sh Scripts/demo-vm.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
 	    Scripts/lint-faults.sh Scripts/mutants.sh Scripts/repeat.sh
