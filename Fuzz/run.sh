@@ -3,7 +3,8 @@
 # at a time. A crash, a hang or an endless allocation fails, with the path of the input that does
 # it. The same objects make the target `torture`: the model and stress suites under AddressSanitizer.
 #
-# Usage: Fuzz/run.sh [TARGET...]     all of them by default
+# Usage: Fuzz/run.sh [--build] [TARGET...]     all of them by default
+#   --build   only builds them
 # SNAPMGR_FUZZ_SECONDS               for each target; 12 by default
 # SNAPMGR_SANITIZED_OPERATIONS       of the model suite; 1,000 by default
 set -euo pipefail
@@ -30,14 +31,18 @@ program_flags=(
 )
 flags=("${program_flags[@]}" -parse-as-library)
 
+# is_newer_than OUTPUT SOURCE...: whether an output is there, and nothing that it is made of changed since.
+is_newer_than() {
+    local output=$1
+    shift
+    [[ -e $output && -z $(find "$@" Fuzz/run.sh -newer "$output" -print -quit) ]]
+}
+
 # module NAME SOURCE...: compiles a module, unless it and what it is made of are older.
 module() {
-    local name=$1 newer
+    local name=$1
     shift
-    if [[ -e $objects/$name.o && -z $rebuilt ]]; then
-        newer=$(find "$@" Sources/CSystem Fuzz/run.sh -newer "$objects/$name.o")
-        [[ -n $newer ]] || return 0
-    fi
+    if [[ -z $rebuilt ]] && is_newer_than "$objects/$name.o" "$@" Sources/CSystem; then return 0; fi
     # Whatever comes after may depend on it.
     rebuilt=yes
     swiftc "${flags[@]}" -emit-module -emit-module-path "$objects/$name.swiftmodule" \
@@ -60,14 +65,15 @@ borrow_modules() {
 rebuilt=
 borrowed=()
 build_modules() {
-    local source name sources_of
+    local source object name sources_of
     for name in CSystem CStream CHash; do
         printf 'module %s { header "%s" export * }\n' \
             $name "$PWD/Sources/$name/include/$name.h"
     done >"$objects/CSystem.modulemap"
     for source in Sources/{CSystem,CStream,CHash}/*.c; do
-        clang -O2 -g -fPIC -fsanitize=address -I "$(dirname "$source")/include" \
-            -c "$source" -o "$objects/C-$(basename "$source" .c).o"
+        object=$objects/C-$(basename "$source" .c).o
+        is_newer_than "$object" "$(dirname "$source")" ||
+            clang -O2 -g -fPIC -fsanitize=address -I "$(dirname "$source")/include" -c "$source" -o "$object"
     done
     for name in SnapshotModel Scheduler System VolumeAccess StoreFormat MergeKit; do
         mapfile -t sources_of < <(find "Sources/$name" -name '*.swift' | sort)
@@ -101,6 +107,11 @@ declare -A sources=(
     # No fuzz target, but suites that are compiled as those are.
     [torture]=""
 )
+build_only=
+if [[ ${1:-} == --build ]]; then
+    build_only=yes
+    shift
+fi
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(
     area record journal write-back stream index-map seal chunk-map control settings time-zone calendar retention
@@ -114,6 +125,11 @@ link_program() {
 }
 
 build_torture() {
+    if ! is_newer_than "$scratch/torture" Tests/TestKit Tests/Torture "${modules[@]}"; then compile_torture; fi
+    ln -f "$scratch/torture" "$run/torture"
+}
+
+compile_torture() {
     local name sources_of
     for name in TestKit Torture; do
         mapfile -t sources_of < <(find "Tests/$name" -name '*.swift' | sort)
@@ -121,7 +137,6 @@ build_torture() {
             -emit-object -o "$objects/$name.o" -module-name "$name" "${sources_of[@]}"
     done
     link_program "$scratch/torture" "$objects"/{TestKit,Torture}.o
-    ln -f "$scratch/torture" "$run/torture"
 }
 
 build_target() {
@@ -133,8 +148,9 @@ build_target() {
     [[ -n ${sources[$target]} ]] || return 0
     # Intended splitting: a list of paths without spaces.
     # shellcheck disable=SC2086
-    swiftc "${flags[@]}" -module-name Fuzzer -o "$scratch/$target" ${sources[$target]} \
-        "${modules[@]}" -lcrypto -lzstd
+    is_newer_than "$scratch/$target" ${sources[$target]} "${modules[@]}" ||
+        swiftc "${flags[@]}" -module-name Fuzzer -o "$scratch/$target" ${sources[$target]} \
+            "${modules[@]}" -lcrypto -lzstd
     # This run's own name for what it has built.
     ln -f "$scratch/$target" "$run/$target"
 }
@@ -207,9 +223,10 @@ for target in "${targets[@]}"; do
     [[ -v sources[$target] ]] || { echo "no fuzz target is called $target" >&2; exit 2; }
 done
 two_at_a_time build_target "${targets[@]}"
+((failures == 0)) || exit 1
+[[ -z $build_only ]] || exit 0
 write_seeds
 exec 9>&-
-((failures == 0)) || exit 1
 
 two_at_a_time fuzz "${targets[@]}"
 echo "$((${#targets[@]} - failures)) passed, $failures failed"

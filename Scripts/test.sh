@@ -42,6 +42,8 @@ build_flags=(
 
 passed=0
 failed=0
+# The group of what runs in the background through many steps.
+ahead=
 
 # Adds what a step's log counts to the totals: the tests of each run of swift-testing, else the last
 # line "N passed, M failed", else the step itself.
@@ -121,12 +123,24 @@ end_to_end() {
     esac
 }
 
-# What needs a build of its own.
+# What needs a build of its own: the fuzz targets are only built here.
 instrumented() {
     case $1 in
-        fuzz) Fuzz/run.sh ;;
+        fuzz) Fuzz/run.sh --build ;;
         thread) thread_sanitized ;;
     esac
+}
+
+# One after the other.
+instrumented_ones() {
+    local one
+    for one; do apart instrumented "$one"; done
+}
+
+# Builds the fuzz targets unless that was done ahead, and runs them.
+fuzz() {
+    result_of instrumented fuzz
+    Fuzz/run.sh
 }
 
 # The engine's tests and the stress suite on an XFS that shares extents; 77: not to be had here.
@@ -211,6 +225,27 @@ result_of() {
     return "$(<"$log.status")"
 }
 
+# What is for the most part one long compilation begins early, in the time that other steps leave: many
+# wait more than they compute. Of the same session as they are: the kernel weighs them by their niceness
+# within one only.
+begin_instrumented() {
+    local one wanted_ones=()
+    for one in thread fuzz; do
+        if is_wanted "$one"; then wanted_ones+=("$one"); fi
+    done
+    ((${#wanted_ones[@]} > 0)) || return 0
+    mkdir -p "$apart_logs"
+    rm -f "$apart_logs/instrumented"-*
+    timeout 4800 nice -n 19 "${self[@]}" instrumented_ones "${wanted_ones[@]}" &
+    ahead=$!
+    trap end_instrumented EXIT
+}
+
+# `timeout` has a process group of its own.
+end_instrumented() {
+    if [[ -n $ahead ]]; then kill -TERM -- "-$ahead" 2>/dev/null || true; fi
+}
+
 # steps_of_two FUNCTION LIMIT PREFIX ARGUMENT...: a step for each argument of a function, those that
 # are wanted; two of them run at a time.
 steps_of_two() {
@@ -225,12 +260,12 @@ steps_of_two() {
     printf '%s\n' "${wanted_arguments[@]}" |
         setsid --wait xargs -P 2 -I ARGUMENT "${self[@]}" apart "$function" ARGUMENT &
     group=$!
-    trap 'kill -TERM -- "-$group" 2>/dev/null || true' EXIT
+    trap 'kill -TERM -- "-$group" 2>/dev/null || true; end_instrumented' EXIT
     for argument in "${wanted_arguments[@]}"; do
         step "$prefix$argument" "$limit" "${self[@]}" result_of "$function" "$argument"
     done
     wait "$group" || true
-    trap - EXIT
+    trap end_instrumented EXIT
 }
 
 # The suites on real block devices: a guest for each, so that one's end is not another's. A guest has
@@ -259,6 +294,7 @@ wanted=$*
 
 step lint 900 make --no-print-directory lint
 step build 5400 "${self[@]}" build
+begin_instrumented
 step unit 2400 "${self[@]}" swift_tests --skip EndToEndTests
 step model 1800 "$torture" model
 step crash 1800 "$torture" crash
@@ -275,8 +311,8 @@ step qemu 2700 "${self[@]}" qemu
 step vm 900 "${self[@]}" vm
 step databases 600 "${self[@]}" databases
 guest_steps
-# Each is for the most part one long compilation, which takes one processor.
-steps_of_two instrumented 2400 '' fuzz thread
+step thread 2400 "${self[@]}" result_of instrumented thread
+step fuzz 2400 "${self[@]}" fuzz
 step page 600 Tests/Page/run.sh
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh

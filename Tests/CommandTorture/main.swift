@@ -37,7 +37,7 @@ exit(result.failed == 0 ? 0 : 1)
 func sweepLookups(command: String?) -> Never {
     do {
         let sweep = LookupSweep(
-            pointsMaximum: number("SNAPMGR_LOOKUP_POINTS") ?? 6_000,
+            pointsMaximum: number("SNAPMGR_LOOKUP_POINTS") ?? 3_500,
             seed: number("SNAPMGR_SEED").map(UInt64.init) ?? 1,
             workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount, command: command)
         let result = try sweep.run()

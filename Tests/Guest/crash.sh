@@ -3,7 +3,7 @@
 # and verifies after each reboot that nothing is lost.
 # Usage: Tests/Guest/crash.sh
 # $SNAPMGR_GUEST_TESTS: the program; default .build/release/snapmgr-guest-tests
-# $SNAPMGR_GUEST_CRASHES: how often; default 40. $SNAPMGR_SEED: repeats a run
+# $SNAPMGR_GUEST_CRASHES: how often; default 24. $SNAPMGR_SEED: repeats a run
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tests=${SNAPMGR_GUEST_TESTS:-$here/../../.build/release/snapmgr-guest-tests}

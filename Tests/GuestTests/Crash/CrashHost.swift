@@ -11,7 +11,7 @@ struct CrashHost {
     private let folder: TemporaryFolder
     private var tally: [String: Int] = [:]
 
-    private static let defaultCount = 40
+    private static let defaultCount = 24
     private static let limitSeconds = 120
     private static let killMicrosecondsMaximum = 600_000
     /// run.sh's status for a guest that has crashed or was killed.

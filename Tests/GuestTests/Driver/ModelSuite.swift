@@ -14,7 +14,7 @@ enum ModelSuite {
                     + "\(shape.chunkBytes)"
             ) { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)
-                let operations = (number("SNAPMGR_MODEL_OPERATIONS") ?? 600) / shapes.count
+                let operations = (number("SNAPMGR_MODEL_OPERATIONS") ?? 360) / shapes.count
                 Console.say("SNAPMGR_SEED=\(seed)")
                 let origin = try SlowOrigin(disk: context.disks[0], mebibytes: 8)
                 context.cleanUp { try origin.remove() }
