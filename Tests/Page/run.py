@@ -198,7 +198,7 @@ def asking(suite, role):
         return 401, {"error": {"code": "unauthorized", "message": "who are you?", "hint": None, "commands": []}}
     page.answer("/api/v1/", answer)
     page.go(suite.address + "/")
-    page.wait("document.getElementById('token') === document.activeElement")
+    page.wait("document.querySelector('#token:focus')")
     page.complaints.clear()  # the browser tells of each status that is not 200
     return page
 

@@ -22,7 +22,7 @@ export function eventList(events) {
 
 /** A view of a title and what a document says. */
 function listView(title, { load, draw, event, note }) {
-	const region = h("section.card", { "aria-label": title });
+	const region = h("section.card");
 	const view = {
 		title,
 		element: h("div.view",

@@ -81,9 +81,9 @@ export function retentionView([name]) {
 		h("section.card.pad", h("h2.minor", "For the settings"), view.text,
 			terminal("In a terminal", `snapmgr policy simulate ${name} --for 1y`)));
 	view.load = async () => {
-		// A daemon that tries no numbers out shows what its settings come to.
+		// Some daemons try no numbers out.
 		const api = await getIfThere("/openapi.json");
-		view.isFixed = api !== null && !api.paths["/api/v1/simulation"].post;
+		view.isFixed = api !== null && !api.paths?.["/api/v1/simulation"]?.post;
 		for (const input of view.element.querySelectorAll("[type=range]")) input.disabled = view.isFixed;
 		if (!isSet) view.columns = await loadColumns(name).catch(() => null);
 		await ask(view);
