@@ -125,6 +125,16 @@ let package = Package(
             ["CBus", "CSystem", "Manager", "Participation", "System", "SnapshotModel"]),
         // The page, which the compiler embeds.
         .target(name: "CWebPage"),
+        // What the HTTP API hands out of its own.
+        .target(name: "CWebFiles"),
+        // The HTTP API over a Unix socket: the edge, its routes and its documents.
+        .target(
+            name: "Web",
+            dependencies: [
+                "CWebFiles", "CWebPage", "Manager", "Scheduler", "Settings", "System",
+                "SnapshotModel",
+            ],
+            exclude: ["Page"], swiftSettings: swiftSettings),
         // Lines of a log, for whoever reads standard error.
         target("ServiceLog", ["System", "SnapshotModel", logging]),
         .target(name: "CNBDKit"),
@@ -140,7 +150,7 @@ let package = Package(
                 "Bus", "CSystem", "Drivers", "FileSystems", "Manager", "Hooks", "Monitoring",
                 "Scheduler",
                 "Settings", "Setup", "Stream", "System",
-                "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", argumentParser,
+                "ServiceLog", "ShellWords", "SnapshotModel", "VolumeAccess", "Web", argumentParser,
                 logging,
             ],
             swiftSettings: swiftSettings),
@@ -242,6 +252,15 @@ let package = Package(
         testTarget("CatalogTests", ["Catalog", "SnapshotModel", grdb]),
         testTarget("ServiceLogTests", ["ServiceLog", "System", "TestKit", logging]),
         testTarget(
+            "WebTests",
+            [
+                "Web", "WebTestKit", "Catalog", "Manager", "System", "SnapshotModel", "TestKit",
+                "VolumeAccess",
+            ]),
+        .target(
+            name: "WebTestKit", dependencies: ["SnapshotModel"], path: "Tests/WebTestKit",
+            swiftSettings: swiftSettings),
+        testTarget(
             "MonitoringTests",
             ["Monitoring", "Scheduler", "ShellWords", "VolumeAccess", "SnapshotModel", "TestKit"]),
         testTarget(
@@ -253,6 +272,6 @@ let package = Package(
                 "SnapshotModel",
                 "TestKit",
             ]),
-        testTarget("EndToEndTests", ["SnapshotModel", "TestKit"]),
+        testTarget("EndToEndTests", ["SnapshotModel", "TestKit", "WebTestKit"]),
     ]
 )

@@ -10,6 +10,8 @@ package struct Requester: Hashable, Sendable {
         case serviceUnit = "service_unit"
         /// A client on the message bus, whose user the bus knows.
         case bus
+        /// A client of the HTTP API, whose user the kernel knows.
+        case web
         /// A program that calls the use cases itself.
         case program
     }
@@ -45,6 +47,11 @@ package struct Requester: Hashable, Sendable {
     /// A client on the message bus.
     package static func onBus(user: UInt32) -> Requester {
         Requester(userID: user, userName: userName(of: user), face: .bus)
+    }
+
+    /// Somebody at the other end of the API's socket.
+    package static func onWeb(user: UInt32) -> Requester {
+        Requester(userID: user, userName: userName(of: user), face: .web)
     }
 
     /// The name of the account; `uid-1000` when there is none.

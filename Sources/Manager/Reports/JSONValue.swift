@@ -13,6 +13,11 @@ package indirect enum JSONValue: Hashable, Sendable {
     package struct Field: Hashable, Sendable {
         package var name: String
         package var value: JSONValue
+
+        package init(name: String, value: JSONValue) {
+            self.name = name
+            self.value = value
+        }
     }
 }
 

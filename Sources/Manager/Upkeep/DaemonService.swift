@@ -29,10 +29,10 @@ package struct DaemonService {
     ///
     /// - Parameters:
     ///   - needsDevices: whether there is nothing to do where the kernel has no device-mapper.
-    ///   - onReady: called once, when the kernel is watched, or is known to have nothing to watch.
+    ///   - onReady: called once, when the kernel is watched, or is known to have nothing to watch; nothing is done when it fails.
     /// - Throws: `locked` when another daemon runs over this state folder; when the kernel has no
     ///   device-mapper and `needsDevices`. What fails for one volume is said, and no reason not to watch the others.
-    package func run(needsDevices: Bool = true, onReady: () -> Void = {}) throws {
+    package func run(needsDevices: Bool = true, onReady: () throws -> Void = {}) throws {
         guard let lock = try context.acquireLock(at: context.state.daemonLockPath) else {
             throw Problem(
                 .locked, "another daemon watches the volumes of \(context.state.path)",
@@ -41,7 +41,7 @@ package struct DaemonService {
         defer { withExtendedLifetime(lock) {} }
         let events = try openEvents()
         guard events != nil || !needsDevices else { throw Self.noDevices }
-        onReady()
+        try onReady()
         guard let events = try events ?? awaitEvents() else { return }
         try watch(events)
     }

@@ -99,7 +99,8 @@ struct ErrorMessage {
         problem.code == .usage ? text.escapedLinesForPeople : text.escapedForPeople
     }
 
-    private var document: JSONValue {
+    /// As `--json` has it.
+    var document: JSONValue {
         [
             "error": [
                 "code": JSONValue(problem.code), "message": JSONValue(problem.message),

@@ -3,10 +3,11 @@ import Bus
 import Hooks
 import Manager
 import SnapshotModel
+import Web
 
 struct DaemonCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
-        "daemon", "Watch the volumes under device-mapper, and serve the message bus.",
+        "daemon", "Watch the volumes under device-mapper, and serve the message bus and HTTP.",
         discussion: """
             Runs in the foreground until SIGTERM or SIGINT, and ends with 0 then. It keeps room \
             reserved ahead of what the kernel writes for snapshots, prunes as the policy says when a \
@@ -19,11 +20,17 @@ struct DaemonCommand: ManagerCommand {
             clients ask it for snapshots and reverts, and programs that register there are asked to \
             prepare, to come to rest and to go on whenever any command takes a snapshot of their volumes. \
             While there is no bus it does all else, and looks for one again.
+
+            With --http it serves an HTTP API on a Unix socket, whose documents are those of --json. Root and \
+            the daemon's own user may do everything there; --http-group lets the members of a group connect, \
+            too, and --http-role says what they may do.
             """,
         examples: [
             "daemon", "daemon --bus system", "systemctl enable --now snapmgr-daemon",
+            "daemon --http unix",
+            "daemon --http unix:/run/snapmgr/http.sock --http-group operators --http-role snapshot",
         ],
-        exits: [.done, .failed, .usage, .locked])
+        exits: [.done, .failed, .usage, .cannotListen, .locked])
 
     @Option(
         help: ArgumentHelp(
@@ -31,32 +38,91 @@ struct DaemonCommand: ManagerCommand {
             valueName: "bus"))
     var bus: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Serve the HTTP API on a Unix socket: unix:PATH, or unix for http.sock in the state folder.",
+            valueName: "address"))
+    var http: String?
+
+    @Option(
+        help: ArgumentHelp("Let this group's members connect to --http, too.", valueName: "group"))
+    var httpGroup: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What --http-group may do (default: read).",
+            valueName: WebRole.allCases.map(\.word).joined(separator: "|")),
+        completion: .list(WebRole.allCases.map(\.word)))
+    var httpRole: String?
+
     @OptionGroup var global: GlobalOptions
 
-    func run(_ context: CommandContext) throws {
-        let terminal = context.terminal
-        let address = try bus.map { try BusAddress($0, environment: context.environment) }
-        let manager = try context.manager()
-        let served = try address.map { try options($0, manager, context) }
-        var service: BusStart?
-        defer { service?.stop() }
-        try manager.daemon.run(needsDevices: served == nil) {
-            guard let served else { return terminal.note("watching the kernel's devices") }
-            service = BusStart(served)
+    func validate() throws {
+        guard http != nil || (httpGroup == nil && httpRole == nil) else {
+            throw ValidationError("--http-group and --http-role go with --http")
         }
     }
 
-    private func options(
-        _ address: BusAddress, _ manager: Manager, _ context: CommandContext
-    ) throws -> BusOptions {
-        let terminal = context.terminal
-        let note: @Sendable (String) -> Void = { terminal.note($0) }
-        let settings = context.settingsLoader
-        return BusOptions(
-            address: address, manager: manager, folder: try context.options().state.path,
+    func run(_ context: CommandContext) throws {
+        let state = try context.options().state.path
+        let bus = try bus.map { try BusAddress($0, environment: context.environment) }
+        let http = try http.map {
+            try WebAddress($0, state: state, group: httpGroup, role: httpRole)
+        }
+        let manager = try context.manager()
+        var faces = DaemonFaces()
+        defer { faces.stop() }
+        try manager.daemon.run(needsDevices: bus == nil && http == nil) {
+            if let http {
+                faces.web = try .start(webOptions(http, manager, context, folder: state))
+            }
+            if let bus { faces.bus = BusStart(busOptions(bus, manager, context, folder: state)) }
+            guard bus == nil else { return }
+            if let http {
+                context.terminal.note("serving HTTP on \(http.path)")
+            } else {
+                context.terminal.note("watching the kernel's devices")
+            }
+        }
+    }
+
+    /// What is served while the daemon runs.
+    private struct DaemonFaces {
+        var bus: BusStart?
+        var web: WebService?
+
+        func stop() {
+            web?.stop()
+            bus?.stop()
+        }
+    }
+
+    private func busOptions(
+        _ address: BusAddress, _ manager: Manager, _ context: CommandContext, folder: String
+    ) -> BusOptions {
+        BusOptions(
+            address: address, manager: manager, folder: folder,
             watchdog: WatchdogCommand.ownProgram(BusWatchdogProcess.mode).arguments
                 + [address.text],
-            version: Version.text,
-            operation: { Operation(settings: settings(), onNote: note) }, onNote: note)
+            version: Version.text, operation: operation(context), onNote: note(context))
+    }
+
+    private func webOptions(
+        _ address: WebAddress, _ manager: Manager, _ context: CommandContext, folder: String
+    ) -> WebOptions {
+        WebOptions(
+            address: address, manager: manager, state: folder, version: Version.text,
+            operation: operation(context), errorDocument: { ErrorMessage($0).document },
+            onNote: note(context))
+    }
+
+    private func note(_ context: CommandContext) -> @Sendable (String) -> Void {
+        let terminal = context.terminal
+        return { terminal.note($0) }
+    }
+
+    private func operation(_ context: CommandContext) -> @Sendable () -> Operation {
+        let (settings, note) = (context.settingsLoader, note(context))
+        return { Operation(settings: settings(), onNote: note) }
     }
 }

@@ -1,0 +1,43 @@
+/// One follower's events, from where he wants them.
+struct EventStream {
+    private let feed: EventFeed
+    /// After which event; nil for what is new.
+    private let after: Int64?
+
+    /// Without events, so often is said that the service is there, in milliseconds.
+    private static let pauseMilliseconds = 15_000
+
+    /// The field `Last-Event-ID` of a follower who comes back goes before the query's `after`.
+    init(_ call: WebCall, _ request: HTTPRequest, _ feed: EventFeed) throws(WebFailure) {
+        self.feed = feed
+        guard let lastSeen = request.fields["last-event-id"], !lastSeen.isEmpty else {
+            after = call.query.number("after").map { Int64($0) }
+            return
+        }
+        guard let id = Int64(lastSeen), id >= 0 else {
+            throw .badRequest("Last-Event-ID is the number of an event")
+        }
+        after = id
+    }
+
+    /// Returns when the service ends.
+    func send(_ exchange: HTTPExchange) throws {
+        let newest = try feed.begin()
+        defer { feed.end() }
+        // A number that the log does not have yet is another log's.
+        var last = after.map { $0 > newest ? 0 : $0 } ?? newest
+        try exchange.begin(WebReply.fields("text/event-stream"))
+        guard !exchange.request.isHead else { return }
+        try exchange.write(Array("retry: 1000\n\n".utf8))
+        while !feed.isOver {
+            let frames = try feed.next(after: last, milliseconds: Self.pauseMilliseconds)
+            guard let newest = frames.last else {
+                try exchange.write(Array(":\n\n".utf8))
+                continue
+            }
+            try exchange.write(frames.flatMap(\.bytes))
+            last = newest.id
+        }
+        try exchange.finish()
+    }
+}

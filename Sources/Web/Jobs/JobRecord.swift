@@ -1,0 +1,96 @@
+internal import FoundationEssentials
+internal import Manager
+internal import SnapshotModel
+internal import System
+
+/// A job whose client has given it a key, as it is kept over a restart.
+struct JobRecord: Codable, Sendable {
+    var version = JobRecord.newestVersion
+    var id: Int64
+    var kind: String
+    var volumes: [String]
+    var key: JobKey
+    var user: UInt32
+    var since: Timestamp
+    /// Nil while it runs.
+    var endedAt: Timestamp?
+    var status: Int?
+    /// As ``WebJob/Outcome/text``; nil while it runs, and when it was larger than is kept.
+    var text: String?
+
+    static let newestVersion = 1
+
+    /// Larger documents are not kept.
+    private static let textMaximum = 256 << 10
+
+    init?(_ job: WebJob) {
+        guard let key = job.key else { return nil }
+        id = job.id
+        kind = job.kind
+        volumes = job.volumes
+        self.key = key
+        user = job.requester.userID
+        since = job.since
+        endedAt = job.endedAt
+        status = job.outcome?.status
+        text = job.outcome.flatMap { $0.text.utf8.count <= Self.textMaximum ? $0.text : nil }
+    }
+
+    /// As it is after a restart.
+    ///
+    /// - Parameter interruption: what is told of one that had not ended.
+    func job(at now: Timestamp, _ interruption: WebJob.Outcome) -> WebJob {
+        var job = WebJob(
+            id: id, kind: kind, volumes: volumes, requester: .onWeb(user: user), since: since)
+        job.key = key
+        job.endedAt = endedAt ?? now
+        job.outcome = status.map { .init(status: $0, text: text ?? "null") } ?? interruption
+        return job
+    }
+}
+
+/// The records of jobs in the state folder: a line of JSON each, replaced in one step.
+struct JobFolder: Sendable {
+    private let files: FileFolder
+
+    private static let folder = "http-jobs"
+    private static let prefix = "job-"
+    private static let suffix = ".json"
+    private static let byteMaximum = 1 << 20
+    private static let countMaximum = 2_048
+
+    /// - Parameter state: the state folder.
+    init(state: String) { files = FileFolder(path: state) }
+
+    private static func name(_ id: Int64) -> String { "\(prefix)\(id)\(suffix)" }
+    private static func path(_ name: String) -> String { "\(folder)/\(name)" }
+
+    /// Those that can be read. One that is torn, or of a newer version, tells nothing: its client hears that nothing is
+    /// known of its key.
+    func records() throws(IOFailure) -> [JobRecord] {
+        let names: [String]
+        do throws(IOFailure) { names = try files.list(Self.folder) } catch {
+            guard error.isAbsence else { throw error }
+            return []
+        }
+        return names.filter { $0.hasPrefix(Self.prefix) && $0.hasSuffix(Self.suffix) }
+            .sorted().suffix(Self.countMaximum).compactMap { record(in: $0) }
+    }
+
+    private func record(in name: String) -> JobRecord? {
+        guard let bytes = try? files.readFile(Self.path(name), limitBytes: Self.byteMaximum),
+            let record = try? JSONDecoder().decode(JobRecord.self, from: Data(bytes)),
+            record.version <= JobRecord.newestVersion, Self.name(record.id) == name
+        else { return nil }
+        return record
+    }
+
+    /// Replaces a record, durably.
+    func write(_ record: JobRecord) throws {
+        if try !files.isFolder(Self.folder) { try files.makeFolder(Self.folder) }
+        try files.replaceFile(Self.path(Self.name(record.id)), try LineCodec.encode(record))
+    }
+
+    /// What is not removed now is removed when it is found again.
+    func remove(_ id: Int64) { try? files.removeFile(Self.path(Self.name(id))) }
+}

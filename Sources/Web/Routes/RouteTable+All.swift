@@ -1,0 +1,7 @@
+extension RouteTable {
+    /// What this version serves.
+    static let all = RouteTable(
+        routes: serviceRoutes + volumeRoutes + snapshotRoutes + fileRoutes + upkeepRoutes
+            + changeRoutes
+            + jobRoutes)
+}

@@ -1,0 +1,95 @@
+internal import Manager
+internal import SnapshotModel
+internal import System
+
+/// Finds out what a request asks for and whether its client may, and has it done. Any thread may call.
+struct WebResponder: Sendable {
+    let options: WebOptions
+    let limits: WebLimits
+    let table: RouteTable
+    let turns: WebTurns
+    let feed: EventFeed
+    let jobs: WebJobs
+
+    /// - Returns: whether the answer is whole.
+    func respond(
+        to exchange: HTTPExchange, _ client: WebClient, _ cancellation: Cancellation
+    ) -> Bool {
+        do {
+            try answer(exchange, client, cancellation)
+            return true
+        } catch {
+            // Who has half of an answer sees by its end that it is one.
+            guard !exchange.hasBegun else { return false }
+            let reply = WebReply(WebFailure(error), options.errorDocument)
+            return (try? exchange.send(reply)) != nil
+        }
+    }
+
+    private func answer(
+        _ exchange: HTTPExchange, _ client: WebClient, _ cancellation: Cancellation
+    ) throws {
+        let target = exchange.request.target
+        guard target.utf8.count <= limits.targetBytes else {
+            throw WebFailure.refusal(414, "too_large", "the path is longer than is taken")
+        }
+        try OriginCheck(exchange.request).require()
+        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let match = try table.match(exchange.request.method, parts[0])
+        try client.require(match.route.role)
+        let query = try WebQuery(parts.count > 1 ? parts[1] : "", match.route.query)
+        let call = call(match, query, client, cancellation)
+        try perform(match.route.action, call, exchange)
+    }
+
+    private func perform(
+        _ action: WebRoute.Action, _ call: WebCall, _ exchange: HTTPExchange
+    ) throws {
+        switch action {
+        case .look(let look):
+            let reply = WebReply(try turns.take { try look(call) })
+            try exchange.send(reply)
+        case .file: try turns.take { try FileDownload(call).send(exchange) }
+        case .events: try EventStream(call, exchange.request, feed).send(exchange)
+        case .jobs(let look): try exchange.send(WebReply(try look(jobs, call)))
+        case .change(let fields, let prepare):
+            try ChangeRequest(exchange, jobs).answer(call, fields, prepare)
+        }
+    }
+
+    private func call(
+        _ match: RouteTable.Match, _ query: WebQuery, _ client: WebClient,
+        _ cancellation: Cancellation
+    ) -> WebCall {
+        var operation = options.operation()
+        operation.requester = client.requester
+        operation.cancellation = cancellation
+        operation.deadline = Deadline(milliseconds: limits.lookMilliseconds)
+        return WebCall(
+            manager: options.manager.performing(operation), operation: operation,
+            version: options.version, role: client.role, variables: match.variables, query: query)
+    }
+}
+
+/// Has no more looks go on at once than the machine should have. Any thread may call.
+final class WebTurns: Sendable {
+    private let free: Monitored<Int>
+    private let milliseconds: Int
+
+    init(_ limits: WebLimits) {
+        free = Monitored(limits.looks)
+        milliseconds = limits.turnMilliseconds
+    }
+
+    /// - Throws: `busy` when it is not its turn in time.
+    func take<Result>(_ body: () throws -> Result) throws -> Result {
+        let isMine = free.wait(milliseconds: milliseconds) { free -> Bool? in
+            guard free > 0 else { return nil }
+            free -= 1
+            return true
+        }
+        guard isMine == true else { throw WebFailure.busy }
+        defer { free.change { $0 += 1 } }
+        return try body()
+    }
+}

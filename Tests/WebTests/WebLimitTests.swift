@@ -1,0 +1,216 @@
+import Foundation
+import Manager
+import SnapshotModel
+import System
+import TestKit
+import Testing
+import VolumeAccess
+import WebTestKit
+
+@testable import Web
+
+/// A service in this process, over a state of its own, whose limits the tests choose.
+private final class ServiceScene {
+    let folder = TemporaryFolder()
+    let service: WebService
+    let client: HTTPClient
+
+    init(_ limits: WebLimits, _ routes: [WebRoute] = []) throws {
+        let state = folder.path
+        let manager = try Manager(
+            ManagerOptions(
+                state: StateFolder(path: state), drivers: DriverRegistry([]), wording: .plain))
+        let options = WebOptions(
+            address: try WebAddress("unix", state: state), manager: manager, state: state,
+            version: "1", operation: { Operation() },
+            errorDocument: {
+                ["error": ["code": JSONValue($0.code), "message": JSONValue($0.message)]]
+            },
+            onNote: { _ in })
+        service = try WebService.start(
+            options, limits, RouteTable(routes: RouteTable.all.routes + routes))
+        client = HTTPClient(path: state + "/http.sock")
+    }
+
+    deinit { service.stop() }
+
+    func connect() throws -> HTTPConnection { try HTTPConnection(client.path) }
+
+    static func route(
+        _ path: WebPattern, role: WebRole? = nil, _ look: @escaping WebRoute.Look
+    ) -> WebRoute {
+        WebRoute(
+            method: .get, pattern: path, role: role, summary: "", query: [], shape: .text,
+            action: .look(look))
+    }
+}
+
+@Suite(.serialized, .timeLimit(.minutes(5))) struct WebLimitTests {
+    /// Until a connection is closed, in seconds.
+    private func closed(_ connection: HTTPConnection) throws -> Double {
+        let start = ContinuousClock.now
+        connection.limit(seconds: 30)
+        _ = try connection.rest()
+        return Double((ContinuousClock.now - start).components.seconds)
+    }
+
+    @Test("who sends nothing, or a head by drops, is closed")
+    func silence() throws {
+        var limits = WebLimits()
+        limits.idleMilliseconds = 1_000
+        let scene = try ServiceScene(limits)
+        #expect(try closed(try scene.connect()) < 10)
+        let drops = try scene.connect()
+        let writer = Thread {
+            for character in "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
+                + String(repeating: "x", count: 60)
+            {
+                drops.send(String(character))
+                usleep(100_000)
+            }
+        }
+        writer.start()
+        #expect(try closed(drops) < 10)
+    }
+
+    @Test("a body by drops is closed, although something comes all the while")
+    func slowBody() throws {
+        var limits = WebLimits()
+        limits.requestMilliseconds = 1_000
+        let scene = try ServiceScene(limits)
+        let drops = try scene.connect()
+        drops.send(
+            "POST /api/v1/prune HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                + "Content-Length: 1000\r\n\r\n")
+        let writer = Thread {
+            for _ in 0..<100 {
+                drops.send(" ")
+                usleep(100_000)
+            }
+        }
+        writer.start()
+        #expect(try closed(drops) < 8)
+    }
+
+    @Test("who takes nothing of his answer is closed; who takes it slowly is not")
+    func slowReader() throws {
+        var limits = WebLimits()
+        limits.writeMilliseconds = 2_000
+        let text = String(repeating: "x", count: 8 << 20)
+        let scene = try ServiceScene(
+            limits, [ServiceScene.route("/large") { _ in .text(text, type: "text/plain") }])
+        let stuck = try scene.connect()
+        stuck.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        let slow = try scene.connect()
+        slow.send("GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        var taken = 0
+        let start = ContinuousClock.now
+        while let data = slow.receive(1 << 18), !data.isEmpty {
+            taken += data.count
+            usleep(150_000)
+        }
+        #expect(taken > text.utf8.count)
+        #expect(ContinuousClock.now - start > .seconds(3))
+        // What the kernel had taken for it is all that it gets.
+        #expect(try stuck.rest().count < text.utf8.count)
+    }
+
+    @Test("there are so many connections at once, and no more")
+    func connections() throws {
+        var limits = WebLimits()
+        limits.connections = 4
+        let scene = try ServiceScene(limits)
+        var kept = try (0..<4).map { _ in try scene.connect() }
+        for connection in kept {
+            connection.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            #expect(connection.receive()?.isEmpty == false)
+        }
+        #expect(try scene.connect().rest().isEmpty)
+        kept.removeAll()
+        var status = 0
+        for _ in 0..<100 where status != 200 {
+            status = (try? scene.client.get("/healthz").status) ?? 0
+            usleep(20_000)
+        }
+        #expect(status == 200)
+    }
+
+    @Test("looks that wait for a disk hold up neither those that need none nor the end")
+    func waiting() throws {
+        let scene = try ServiceScene(
+            WebLimits(),
+            [
+                ServiceScene.route("/wait") { call in
+                    while !call.operation.cancellation.isRequested { usleep(1_000) }
+                    throw Cancellation.problem
+                }
+            ])
+        let waiting = try (0..<8).map { _ in try scene.connect() }
+        for connection in waiting {
+            connection.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        }
+        #expect(try scene.client.get("/healthz").status == 200)
+        let start = ContinuousClock.now
+        scene.service.stop()
+        #expect(ContinuousClock.now - start < .seconds(3))
+    }
+
+    @Test("a path or a field that is too long is refused")
+    func long() throws {
+        let scene = try ServiceScene(WebLimits())
+        let path = "/healthz?" + String(repeating: "a", count: 9_000)
+        #expect(try scene.client.get(path).status == 414)
+        let field = ["X-Long": String(repeating: "a", count: 40_000)]
+        #expect(try scene.client.get("/healthz", field).status == 431)
+        let many = Dictionary(uniqueKeysWithValues: (0..<200).map { ("X-\($0)", "a") })
+        #expect(try scene.client.get("/healthz", many).status == 431)
+    }
+
+    @Test("what a use case needs more for than the client may is not begun")
+    func roles() throws {
+        let scene = try ServiceScene(WebLimits())
+        #expect(try scene.client.get("/api/v1/volumes").status == 200)
+        #expect(try scene.client.get("/healthz", ["Origin": "http://evil.example"]).status == 403)
+    }
+}
+
+@Suite struct RoleTests {
+    private func isAllowed(_ route: WebRoute, _ role: WebRole?) -> Bool {
+        let client = WebClient(user: 7, own: 5, group: role.map { .init(number: 7, role: $0) })
+        do throws(WebFailure) {
+            try client.require(route.role)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// What each role may do first; what is not named here is looking.
+    private static let table: [String: WebRole] = [
+        "POST /api/v1/snapshots": .snapshot, "POST /api/v1/snapshots/{snapshot}/hold": .snapshot,
+        "POST /api/v1/snapshots/{snapshot}/release": .snapshot,
+        "POST /api/v1/snapshots/delete": .operate, "POST /api/v1/prune": .operate,
+        "POST /api/v1/merges/pause": .operate, "POST /api/v1/merges/resume": .operate,
+        "POST /api/v1/merges/throttle": .operate, "DELETE /api/v1/jobs/{job}": .operate,
+        "POST /api/v1/reverts": .revert,
+    ]
+
+    /// What everybody may who reaches the service.
+    private static let open: Set = [
+        "GET /healthz", "GET /api/v1/openapi.json", "GET /api/v1/session",
+    ]
+
+    @Test("each route may be had by the roles that are meant to, and by no other")
+    func everything() {
+        for route in RouteTable.all.routes {
+            let name = "\(route.method.rawValue) \(route.pattern.text)"
+            let needed = Self.open.contains(name) ? nil : Self.table[name] ?? .read
+            #expect(route.method == .get || Self.table[name] != nil, "\(name) is not in the table")
+            #expect(isAllowed(route, nil) == (needed == nil), "\(name)")
+            for role in WebRole.allCases {
+                let expected = needed.map { role >= $0 } ?? true
+                #expect(isAllowed(route, role) == expected, "\(name) \(role)")
+            }
+        }
+    }
+}
