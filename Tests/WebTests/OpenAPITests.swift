@@ -84,6 +84,7 @@ import Testing
         case .text: "text"
         case .bytes: "bytes"
         case .events: "events"
+        case .page: "page"
         }
     }
 }

@@ -26,7 +26,8 @@ import Testing
     @Test(
         "what is not served is told as that",
         arguments: [
-            ("GET", "/", 404), ("GET", "/api/v1/nothing", 404), ("GET", "/api/v1/volumes/a/b", 404),
+            ("GET", "/assets", 404), ("GET", "/api/v1/nothing", 404),
+            ("GET", "/api/v1/volumes/a/b", 404),
             ("PUT", "/api/v1/volumes", 405), ("DELETE", "/api/v1/status", 405),
             ("GET", "/api/v1/volumes/%", 400), ("GET", "/api/v1/volumes/%00", 400),
             ("GET", "/api/v1/volumes/%ff", 400), ("GET", "api/v1/volumes", 400),
@@ -58,7 +59,10 @@ import Testing
     @Test("everything but the sign of life needs a role")
     func roles() {
         let open = RouteTable.all.routes.filter { $0.role == nil }.map(\.pattern.text)
-        #expect(open == ["/healthz", "/api/v1/openapi.json", "/api/v1/session"])
+        #expect(
+            open == [
+                "/healthz", "/api/v1/openapi.json", "/api/v1/session", "/", "/assets/{name}",
+            ])
     }
 }
 

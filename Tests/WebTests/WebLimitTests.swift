@@ -197,7 +197,8 @@ private final class ServiceScene {
 
     /// What everybody may who reaches the service.
     private static let open: Set = [
-        "GET /healthz", "GET /api/v1/openapi.json", "GET /api/v1/session",
+        "GET /healthz", "GET /api/v1/openapi.json", "GET /api/v1/session", "GET /",
+        "GET /assets/{name}",
     ]
 
     @Test("each route may be had by the roles that are meant to, and by no other")

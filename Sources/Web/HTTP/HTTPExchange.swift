@@ -23,9 +23,14 @@ final class HTTPExchange {
     func send(_ reply: WebReply) throws(IOFailure) {
         hasBegun = true
         let head = Self.head(
-            reply.status, reply.fields + [("Content-Length", "\(reply.bytes.count)")],
+            reply.status, reply.fields + Self.length(of: reply),
             isPersistent: isPersistent)
         try put(request.isHead ? head : head + reply.bytes)
+    }
+
+    /// What says that nothing has changed has no length of its own.
+    private static func length(of reply: WebReply) -> [(String, String)] {
+        reply.status == 304 ? [] : [("Content-Length", "\(reply.bytes.count)")]
     }
 
     /// Begins an answer that is sent in parts.
@@ -57,7 +62,8 @@ final class HTTPExchange {
     static func head(
         _ status: Int, _ fields: [(String, String)], isPersistent: Bool
     ) -> [UInt8] {
-        var text = "HTTP/1.1 \(status) \(reasons[status] ?? "Status")\r\nDate: \(date(SystemClock().now()))\r\n"
+        var text =
+            "HTTP/1.1 \(status) \(reasons[status] ?? "Status")\r\nDate: \(date(SystemClock().now()))\r\n"
         for (name, value) in fields { text += "\(name): \(value)\r\n" }
         if !isPersistent { text += "Connection: close\r\n" }
         return Array((text + "\r\n").utf8)

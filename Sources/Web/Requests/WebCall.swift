@@ -23,6 +23,7 @@ enum WebAnswer: Sendable {
     /// A document that is written already.
     case written(String)
     case text(String, type: String)
+    case page(PageFile)
 
     static let jsonType = "application/json"
     static let plainType = "text/plain; charset=utf-8"

@@ -132,6 +132,7 @@ struct OpenAPIDocument {
         case .own(let schema): ["application/json": ["schema": schema]]
         case .text: ["text/plain": ["schema": ["type": "string"]]]
         case .bytes: ["application/octet-stream": [:]]
+        case .page: ["text/html": ["schema": ["type": "string"]]]
         case .events: ["text/event-stream": ["schema": ["type": "string"]]]
         }
     }

@@ -3,5 +3,5 @@ extension RouteTable {
     static let all = RouteTable(
         routes: serviceRoutes + volumeRoutes + snapshotRoutes + fileRoutes + upkeepRoutes
             + changeRoutes
-            + jobRoutes)
+            + jobRoutes + pageRoutes)
 }

@@ -36,6 +36,8 @@ struct WebRoute: Sendable {
         case text
         case bytes
         case events
+        /// A part of the page.
+        case page
     }
 
     var method: WebMethod

@@ -48,7 +48,7 @@ struct WebResponder: Sendable {
         switch action {
         case .look(let look):
             let reply = WebReply(try turns.take { try look(call) })
-            try exchange.send(reply)
+            try exchange.send(reply.unlessKnown(exchange.request.fields["if-none-match"]))
         case .file: try turns.take { try FileDownload(call).send(exchange) }
         case .events: try EventStream(call, exchange.request, feed).send(exchange)
         case .jobs(let look): try exchange.send(WebReply(try look(jobs, call)))
