@@ -196,7 +196,7 @@ struct CommandHistory {
         case .revertWith(let name, let id, let ends, let waits):
             try revert(
                 [id], "\(id)", waits: waits, with: CloneUse(name: name, ends: ends))
-        case .remove: break
+        case .remove, .rename: break
         case .rebuild:
             _ = try RebuildService(machine.options).rebuild(store: nil)
         }

@@ -76,6 +76,7 @@ enum Command: Codable {
     /// To a clone's snapshot with what was written to the clone.
     case revertWith(name: String, id: Int64, ends: Bool, waits: Bool)
     case remove(volume: String)
+    case rename(volume: String, name: String)
     /// What a schedule of the first volume asks for at a moment, and what its policy lets go.
     case tick(slot: Int64, kept: Int)
 }

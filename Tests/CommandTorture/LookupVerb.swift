@@ -142,6 +142,9 @@ struct LookupVerb: Sendable {
             LookupVerb(
                 words: ["volume", "set", volume, "--origin", "\(root)/\(volume).img"], begun: nil),
             LookupVerb(
+                words: ["volume", "set", volume, "--name", "called"],
+                begun: .rename(volume: volume, name: "called"), repeated: [0, 4]),
+            LookupVerb(
                 words: ["volume", "resize", volume, "256K", "--yes"], begun: nil,
                 proof: Proof(words: show, text: "262144")),
             LookupVerb(

@@ -34,6 +34,7 @@ struct RecoveryCheck {
         if case .tick = entry.begun, ticksFirst {
             _ = try manager.ticks.tick(prunes: false, isDryRun: false)
         }
+        try renameBack(manager)
         let volumes = try manager.volumes.list().map(\.record.name)
         try checkVolumes(Set(volumes))
         try checkStates(manager, of: volumes)
@@ -100,6 +101,14 @@ struct RecoveryCheck {
 
     func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
         guard condition else { throw Failure(message: message()) }
+    }
+
+    /// A volume that has its new name gets the old one again, by which everything else of it is known.
+    private func renameBack(_ manager: Manager) throws {
+        guard case .rename(let volume, let name) = entry.begun else { return }
+        let isRenamed = try manager.volumes.list().contains { $0.record.name == name }
+        try require(isRenamed || !isDone, "volume \(volume) is not called \(name)")
+        if isRenamed { _ = try manager.volumes.set(name, VolumeSetting(name: volume)) }
     }
 
     private func checkVolumes(_ found: Set<String>) throws {
