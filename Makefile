@@ -187,7 +187,7 @@ lint:
 	    Tests/Page/*.sh Scripts/test-host.sh Scripts/demo-vm.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
-	    Scripts/lint-faults.sh Scripts/mutants.sh Scripts/repeat.sh
+	    Scripts/lint-faults.sh Scripts/mutants.sh Scripts/mutant-sum.sh Scripts/repeat.sh
 	Scripts/lint-arithmetic.sh
 	Scripts/lint-folders.sh
 	Scripts/lint-drivers.sh

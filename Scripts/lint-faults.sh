@@ -1,9 +1,11 @@
 #!/bin/bash
 # Whether each fault of docs/faults.md has its tests and mutants: every quoted test is there and carries the
 # letter, every mutant is there and says in its `Fault:` that it is the letter's, and none with a letter is left out.
+# And each fault has a mutant that was killed when it was last run, as it is now: Tests/Mutants/RESULTS.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 table=docs/faults.md
+results=Tests/Mutants/RESULTS
 # How many faults each kind has; those of daily use are told by their lines.
 kinds=(C:3 H:6 M:8 L:7 R:18 DH:8 DM:9 DL:7)
 daily=(1 2 3 4 5 9 10 11 25)
@@ -30,6 +32,13 @@ has_test() {
     return 1
 }
 
+# Whether a mutant was killed, and is still the one that was.
+was_killed() {
+    local sum
+    sum=$(awk -v name="$1" '$1 == name && $6 == "killed" { print $5 }' "$results")
+    [[ -n $sum && $sum == "$(Scripts/mutant-sum.sh "$1")" ]]
+}
+
 rows=()
 named=
 while IFS='|' read -r _ name _ tests mutants _; do
@@ -41,14 +50,17 @@ while IFS='|' read -r _ name _ tests mutants _; do
         has_test "$name" "$title" || complain "no test of $name is called \"$title\""
     done < <(grep -oE '"[^"]*"' <<<"$tests" | tr -d '"')
     ((count > 0)) || complain "$name has no test"
-    count=0
+    count=0 killed=
     while IFS= read -r mutant; do
         count=$((count + 1))
+        if [[ -z $killed ]] && was_killed "$mutant"; then killed=1; fi
         named+=" $mutant:$name "
         has_letter "$(sed -n "s/^$mutant //p" <<<"$faults")" "$name" ||
             complain "Tests/Mutants/$mutant.patch does not say that its fault is $name"
     done < <(tr -dc '[:alnum:] \n-' <<<"$mutants" | xargs -n 1)
     ((count > 0)) || complain "$name has no mutant"
+    [[ -n $killed ]] ||
+        complain "of no mutant of $name does $results say that it was killed: Scripts/mutants.sh NAME"
 done < <(grep -E "^\| $letter \|" "$table")
 
 expected=$(
@@ -68,4 +80,7 @@ while read -r mutant letters; do
         [[ $named == *" $mutant:$name "* ]] || complain "$name does not name the mutant $mutant"
     done <<<"${letters//, /$'\n'}"
 done <<<"$faults"
+while read -r mutant _; do
+    [[ -f Tests/Mutants/$mutant.patch ]] || complain "$results has $mutant, which is no mutant"
+done < <(grep -v '^#' "$results")
 exit $status
