@@ -81,6 +81,11 @@ final class ImageReceiver: VolumeReceiver {
 
     func takeBack() throws(Problem) { try engine.takeBackReceived() }
 
+    /// So much is read at once at most.
+    private static let sealBytes = 16 << 20
+
+    func sealStep() throws(Problem) -> Bool { try engine.sealStep(byteLimit: Self.sealBytes) }
+
     /// What could not be flushed is found by the next open, which recovers.
     func close() { try? host.close() }
 }

@@ -40,7 +40,16 @@ package protocol VolumeReceiver: AnyObject {
     /// Gives the volume back what it was at the beginning.
     func takeBack() throws(Problem)
 
+    /// Goes on with sealing what has frozen: so that bits that a disk flips are known where nobody serves the volume.
+    ///
+    /// - Returns: whether there may be more to do.
+    func sealStep() throws(Problem) -> Bool
+
     func close()
+}
+
+extension VolumeReceiver {
+    package func sealStep() throws(Problem) -> Bool { false }
 }
 
 extension VolumeDriver {

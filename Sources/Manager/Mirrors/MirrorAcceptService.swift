@@ -122,7 +122,7 @@ package struct MirrorAcceptService {
         }
         return PeerOffer(
             exists: true, snapshots: snapshots, standing: standing, isComparable: true,
-            givesSigns: greeting.hearsSigns)
+            givesSigns: greeting.hearsSigns, chunkBytes: volume.record.geometry.chunkBytes)
     }
 
     private static let snapshotsMaximum = 100_000
@@ -151,10 +151,17 @@ extension MirrorAcceptService {
             { return }
             do {
                 signs.start()
+                if order.action == .content {
+                    let content = try comparison.content(order, greeting)
+                    signs.stop()
+                    try channel.send(PeerAnswer(contentBytes: content?.count))
+                    if let content { try channel.write(frame: content) }
+                    continue
+                }
                 let answer =
-                    order.action == .digests
-                    ? PeerAnswer(digests: try comparison.digests(order, of: greeting.volume))
-                    : try answer(to: order, greeting, request, channel, signs)
+                    try comparison.answer(to: order, greeting)
+                    ?? mended(order, greeting, comparison, channel)
+                    ?? answer(to: order, greeting, request, channel, signs)
                 signs.stop()
                 try channel.send(answer)
             } catch {
@@ -166,13 +173,26 @@ extension MirrorAcceptService {
         }
     }
 
+    /// Nil of another order.
+    private func mended(
+        _ order: PeerOrder, _ greeting: PeerGreeting, _ comparison: MirrorDigestService,
+        _ channel: PeerChannel
+    ) throws -> PeerAnswer? {
+        guard order.action == .mend else { return nil }
+        let bytes = try channel.receiveFrame(atMost: Geometry.chunkBytesAllowed.upperBound)
+        guard !greeting.isPreview else { throw Self.onlyLooks }
+        try MirrorTargets(context).requireTarget(context.volume(greeting.volume), greeting)
+        return PeerAnswer(isMended: try comparison.mend(order, bytes, greeting))
+    }
+
+    private static let onlyLooks = Problem(
+        .refused, "a source that only looks has nothing to order")
+
     private func answer(
         to order: PeerOrder, _ greeting: PeerGreeting, _ request: MirrorAcceptRequest,
         _ channel: PeerChannel, _ signs: SignOfLife
     ) throws -> PeerAnswer {
-        guard !greeting.isPreview else {
-            throw Problem(.refused, "a source that only looks has nothing to order")
-        }
+        guard !greeting.isPreview else { throw Self.onlyLooks }
         switch order.action {
         case .receive: return try receive(order, greeting, request, channel, signs)
         case .hold: try agree(order, greeting)
@@ -180,7 +200,7 @@ extension MirrorAcceptService {
             try hold(
                 order, greeting, owner: Self.keepPrefix + owner(greeting),
                 reason: "the last copy from before volume \(greeting.sourceName) was reverted")
-        case .digests: break
+        case .digests, .places, .content, .mend: break
         case .split:
             try MirrorTargets(context).noteSplit(greeting, common: order.uuid)
         case .moved:

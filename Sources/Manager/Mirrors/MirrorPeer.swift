@@ -1,3 +1,4 @@
+internal import Catalog
 internal import Glibc
 internal import SnapshotModel
 internal import Stream
@@ -43,6 +44,22 @@ final class MirrorPeer {
     }
 
     // MARK: Messages
+
+    /// How a run of a mirror begins.
+    ///
+    /// - Parameters:
+    ///   - volume: the one that is mirrored.
+    ///   - isPreview: whether it only looks.
+    static func greeting(
+        _ context: ManagerContext, _ record: MirrorRecord, _ volume: VolumeRow, isPreview: Bool
+    ) throws -> PeerGreeting {
+        PeerGreeting(
+            version: PeerGreeting.newestVersion, mirror: record.name,
+            volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
+            sourceName: record.volume, base: record.base?.uuid, isPreview: isPreview,
+            standing: PeerStanding(try VolumeStandings(context).ofSource(volume)),
+            hearsSigns: true)
+    }
 
     /// - Throws: what the target says, or why it cannot be reached.
     func greet(_ greeting: PeerGreeting) throws -> PeerOffer {
@@ -108,6 +125,50 @@ final class MirrorPeer {
         let answer = try explaining { try channel.answer() }
         if let problem = answer.problem { throw told(problem) }
         return answer.digests ?? []
+    }
+
+    /// What was asked for of the seals there.
+    ///
+    /// - Throws: `corrupt` of what no snapmgr answers.
+    func places(in range: Range<Int>) throws -> SealedPlaces {
+        let answer = try explaining { try channel.answer() }
+        if let problem = answer.problem { throw told(problem) }
+        let places = answer.places ?? []
+        guard
+            places.allSatisfy({
+                $0.offset >= 0 && $0.length > 0 && $0.offset < range.upperBound
+                    && $0.length <= range.upperBound - $0.offset
+            })
+        else { throw stranger }
+        return SealedPlaces(places)
+    }
+
+    /// What the target has of a part of a copy; nil when that is not what was sealed there.
+    func content(_ uuid: String, _ range: Range<Int>) throws -> [UInt8]? {
+        let answer = try answer(
+            to: PeerOrder(
+                action: .content, uuid: uuid, offset: range.lowerBound, length: range.count,
+                unit: ViewDigests.smallUnitBytes))
+        guard let count = answer.contentBytes else { return nil }
+        let bytes = try explaining { try channel.receiveFrame(atMost: range.count) }
+        guard count == range.count, bytes.count == count else { throw stranger }
+        return bytes
+    }
+
+    /// Whether what a chunk there should be is what was sealed there, and is there now.
+    func mend(_ uuid: String, at offset: Int, _ bytes: [UInt8]) throws -> Bool {
+        let answer = try explaining {
+            try channel.send(
+                PeerOrder(action: .mend, uuid: uuid, offset: offset, length: bytes.count))
+            try channel.write(frame: bytes)
+            return try channel.answer()
+        }
+        if let problem = answer.problem { throw told(problem) }
+        return answer.isMended == true
+    }
+
+    private var stranger: Problem {
+        Problem(.corrupt, "\(record.target) does not answer as snapmgr does")
     }
 
     /// What of the stream is there now.

@@ -40,17 +40,7 @@ final class PeerChannel {
 
     /// - Throws: `failed` when the connection ends, `corrupt` when something else comes.
     func receive<Message: Decodable>(_ type: Message.Type) throws -> Message {
-        guard let length = try frameLength(), length <= Self.messageBytesMaximum else {
-            throw Self.stranger
-        }
-        var bytes: [UInt8] = []
-        while bytes.count < length {
-            var piece = [UInt8](
-                repeating: 0, count: min(Self.pieceBytes, length - bytes.count))
-            let count = try fill(&piece)
-            bytes += piece[..<count]
-            guard count == piece.count else { throw Self.ended }
-        }
+        let bytes = try receiveFrame(atMost: Self.messageBytesMaximum)
         do { return try LineCodec.decode(type, bytes) } catch { throw Self.stranger }
     }
 
@@ -65,6 +55,22 @@ final class PeerChannel {
     )
 
     // MARK: Frames
+
+    /// The next frame as a whole. Memory is taken for what has come.
+    ///
+    /// - Throws: `failed` when the connection ends, `corrupt` when it is longer.
+    func receiveFrame(atMost limit: Int) throws -> [UInt8] {
+        guard let length = try frameLength(), length <= limit else { throw Self.stranger }
+        var bytes: [UInt8] = []
+        while bytes.count < length {
+            var piece = [UInt8](
+                repeating: 0, count: min(Self.pieceBytes, length - bytes.count))
+            let count = try fill(&piece)
+            bytes += piece[..<count]
+            guard count == piece.count else { throw Self.ended }
+        }
+        return bytes
+    }
 
     func write(frame bytes: [UInt8]) throws {
         let length = UInt32(clamping: bytes.count)

@@ -101,6 +101,8 @@ struct PeerOffer: Codable {
     var isComparable: Bool?
     /// Whether it gives signs that it is at work, and says when it is ready for a stream; nil of an older one.
     var givesSigns: Bool?
+    /// The size of the volume's chunks, in which it answers `places`, and mends; nil of an older one, which does neither.
+    var chunkBytes: Int?
     /// Why nothing is offered.
     var problem: Problem?
 }
@@ -120,6 +122,12 @@ struct PeerOrder: Codable {
         case split
         /// Tell digests of a part of the snapshot: one for each unit.
         case digests
+        /// Tell what the seals there say of a part of the snapshot.
+        case places
+        /// Give the content of a part of a copy.
+        case content
+        /// A frame with the content of a chunk follows, which is to be what its seal there says.
+        case mend
     }
 
     var action: Action
@@ -133,12 +141,26 @@ struct PeerOrder: Codable {
     var unit: Int?
 }
 
+/// A part of a snapshot, and what the seals say of it.
+struct PeerPlace: Codable {
+    var offset: Int
+    var length: Int
+    /// Whether it is not what was sealed; else it is.
+    var isDamaged: Bool
+}
+
 /// How that went.
 struct PeerAnswer: Codable {
     /// Of a stream: what of it is there now, oldest first.
     var snapshots: [PeerOffer.Snapshot]?
     /// Of a part of a snapshot: as many as it has units.
     var digests: [String]?
+    /// Of a part of a snapshot: what is sealed of it.
+    var places: [PeerPlace]?
+    /// How long the frame with the content is that follows; nil when there is none, as it is not what was sealed.
+    var contentBytes: Int?
+    /// Whether what came was what is sealed here, and is here now.
+    var isMended: Bool?
     /// Whether it is none yet, and says only that the target is at work.
     var isWorking: Bool?
     /// Whether it is none yet, and says only that the stream may come.

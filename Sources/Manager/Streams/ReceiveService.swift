@@ -1,6 +1,7 @@
 internal import Catalog
 internal import SnapshotModel
 package import Stream
+internal import System
 internal import VolumeAccess
 
 /// What `receive` is told.
@@ -86,13 +87,27 @@ package struct ReceiveService {
                 context.advise("volume \(volume.record.name): \(warning)")
             }
             var run = ReceiveRun(context, volume, reader, receiver, request, visit)
+            let start = context.clock.monotonicNanoseconds()
             let snapshots = try run.run(first)
             try visit?.end(volume)
+            if let visit { seal(receiver, since: start, visit) }
             return ReceiveReport(
                 volume: request.volume, isNewVolume: isNew, sourceVolume: reader.volume.uuid,
                 snapshots: snapshots, streamBytes: reader.byteCount)
         }
     }
+
+    /// A mirror's target may never be served: what has frozen is sealed here, for as long as the stream took at most, and
+    /// a minute at least. What is missing then is sealed another time.
+    private func seal(_ receiver: any VolumeReceiver, since start: Int64, _ visit: MirrorVisit) {
+        let taken = (context.clock.monotonicNanoseconds() - start) / 1_000_000
+        let deadline = Deadline(milliseconds: Int(max(taken, Self.sealMilliseconds)))
+        while !deadline.hasPassed, !context.end.isDue, !visit.look() {
+            guard (try? receiver.sealStep()) == true else { return }
+        }
+    }
+
+    private static let sealMilliseconds: Int64 = 60_000
 
     /// What stays of it when the stream breaks is taken up by the next one.
     private func create(

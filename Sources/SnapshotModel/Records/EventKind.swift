@@ -36,6 +36,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case mirrorSplit = "mirror_split"
     case mirrorVerified = "mirror_verified"
     case mirrorDiffers = "mirror_differs"
+    case mirrorMended = "mirror_mended"
     case cloneCreated = "clone_created"
     case cloneDeleted = "clone_deleted"
     case clonePromoted = "clone_promoted"

@@ -87,7 +87,7 @@ struct ScrubChain {
     }
 
     /// The map of an area's first exceptions; nil when it has no so many.
-    private func firstExceptions(
+    func firstExceptions(
         _ count: Int, of manifest: SnapshotManifest, _ map: ChunkMap, _ store: Store
     ) throws(Problem) -> ChunkMap? {
         guard count < map.count else { return count == map.count ? map : nil }
@@ -117,31 +117,32 @@ struct ScrubChain {
         for isReadable in [true, false] {
             let chunks = suspects.filter { $0.isReadable == isReadable }.map(\.origin)
             guard !chunks.isEmpty else { continue }
-            for (ids, ranges) in grouped(chunks, manifest) {
+            for (ids, group) in grouped(chunks, manifest) {
                 result.append(
-                    Damage(snapshots: ids, ranges: ranges, isUnreadable: !isReadable))
+                    Damage(
+                        snapshots: ids, ranges: bytes(group, manifest), isUnreadable: !isReadable))
             }
         }
         return result
     }
 
-    /// Chunks with the same readers together, in the order of the volume.
-    private func grouped(
+    /// Chunks with the same readers together, each group in the order of the volume; readers by ordinal.
+    func grouped(
         _ chunks: [ChunkIndex], _ manifest: SnapshotManifest
-    ) -> [([SnapshotID], [Range<Int>])] {
+    ) -> [(readers: [SnapshotID], chunks: ChunkSet)] {
         var rest = ChunkSet(unordered: chunks.map { $0..<$0.advanced(by: 1) })
-        var groups: [([SnapshotID], [Range<Int>])] = []
+        var groups: [(readers: [SnapshotID], chunks: ChunkSet)] = []
         var readers: [SnapshotID] = manifest.isDeleted ? [] : [manifest.id]
         let end = state.manifests.lowestIndex { $0.ordinal >= manifest.ordinal }
         // From the area back: a chunk's readers end where an older area has it, too.
         for older in state.manifests[..<end].reversed() where !rest.isEmpty {
             guard let own = try? map(older).chunks else { continue }
             let ended = rest.intersection(own)
-            if !ended.isEmpty { groups.append((readers.reversed(), bytes(ended, manifest))) }
+            if !ended.isEmpty { groups.append((readers.reversed(), ended)) }
             rest = rest.subtracting(own)
             if !older.isDeleted { readers.append(older.id) }
         }
-        if !rest.isEmpty { groups.append((readers.reversed(), bytes(rest, manifest))) }
+        if !rest.isEmpty { groups.append((readers.reversed(), rest)) }
         return groups
     }
 

@@ -116,11 +116,11 @@ final class MirrorTargetScene {
 
     /// What `mirror accept` answers to a greeting and orders, its frames one behind the other.
     func serve(
-        _ greetings: [PeerGreeting], _ orders: [PeerOrder] = [], sources: [String] = [],
-        signMilliseconds: Int = 30_000
+        _ greetings: [PeerGreeting], _ orders: [PeerOrder] = [], behind frame: [UInt8] = [],
+        sources: [String] = [], signMilliseconds: Int = 30_000
     ) throws -> String {
         let said = fixture.folder + "/said"
-        let bytes = try greetings.flatMap(Self.frame) + orders.flatMap(Self.frame)
+        let bytes = try greetings.flatMap(Self.frame) + orders.flatMap(Self.frame) + frame
         try Data(bytes).write(to: URL(filePath: said))
         let input = open(said, O_RDONLY | O_CLOEXEC)
         let answers = fixture.folder + "/answers"

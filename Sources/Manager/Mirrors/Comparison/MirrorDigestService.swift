@@ -2,32 +2,58 @@ internal import Catalog
 internal import SnapshotModel
 internal import StoreFormat
 internal import Stream
+internal import System
 internal import VolumeAccess
 
-/// What a target answers when it is asked to compare: digests of one of its snapshots, which is held meanwhile.
+/// What a target answers when it is asked to compare and to mend: of one of its snapshots, which is held meanwhile.
 final class MirrorDigestService {
     private let context: ManagerContext
     /// What was asked for last: who asks compares one snapshot.
-    private var open: (uuid: String, session: TurnSession, digests: ViewDigests, bytes: Int)?
+    private var open: Compared?
     private var hold: SendingHold?
+    /// What the seals say, as long as nothing is written.
+    private var looker: SealMender?
+    /// What writes, with the store's lock.
+    private var mender: (SealMender, lock: FileLock?)?
+
+    /// A snapshot that is compared.
+    private struct Compared {
+        var uuid: String
+        var volume: VolumeRow
+        var manifest: SnapshotManifest
+        var session: TurnSession
+        var digests: ViewDigests
+
+        var byteCount: Int { manifest.volumeBytes }
+    }
 
     init(_ context: ManagerContext) { self.context = context }
 
     deinit { open?.session.close() }
 
+    /// What only looks; nil of another order.
+    func answer(to order: PeerOrder, _ greeting: PeerGreeting) throws -> PeerAnswer? {
+        switch order.action {
+        case .digests: PeerAnswer(digests: try digests(order, of: greeting.volume))
+        case .places: PeerAnswer(places: try places(order, of: greeting.volume))
+        default: nil
+        }
+    }
+
     /// - Throws: `notFound` when there is no such snapshot.
-    func digests(_ order: PeerOrder, of name: String) throws -> [String] {
-        if open?.uuid != order.uuid { try begin(order, name) }
-        guard let open else { throw context.noVolume(name) }
+    private func digests(_ order: PeerOrder, of name: String) throws -> [String] {
+        let open = try opened(order, name)
+        mender = nil
         try context.end.check()
         let (range, unit) = try ViewDigests.range(
-            order.offset, order.length, unit: order.unit, in: open.bytes)
+            order.offset, order.length, unit: order.unit, in: open.byteCount)
         return try open.digests.digests(of: range, unit: unit)
     }
 
-    private func begin(_ order: PeerOrder, _ name: String) throws {
+    private func opened(_ order: PeerOrder, _ name: String) throws -> Compared {
+        if let open, open.uuid == order.uuid { return open }
         open?.session.close()
-        open = nil
+        (open, looker, mender) = (nil, nil, nil)
         // Looked up and held while nobody deletes any.
         let (volume, manifest, uuid) = try Reconciler(context).withVolume(name) { volume in
             let (manifest, uuid) = try find(order, volume)
@@ -35,10 +61,11 @@ final class MirrorDigestService {
             return (volume, manifest, uuid)
         }
         let session = try TurnSession(context, volume)
-        open = (
-            uuid, session, ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes),
-            manifest.volumeBytes
-        )
+        let compared = Compared(
+            uuid: uuid, volume: volume, manifest: manifest, session: session,
+            digests: ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes))
+        open = compared
+        return compared
     }
 
     private func find(
@@ -53,5 +80,119 @@ final class MirrorDigestService {
                 "volume \(volume.record.name) does not have the snapshot that is to be compared")
         }
         return (manifest, uuid)
+    }
+
+    // MARK: Seals
+
+    /// What the seals say of a part.
+    private func places(_ order: PeerOrder, of name: String) throws -> [PeerPlace] {
+        let open = try opened(order, name)
+        try context.end.check()
+        let (range, _) = try ViewDigests.range(
+            order.offset, order.length, unit: ViewDigests.smallUnitBytes, in: open.byteCount)
+        return SealedPlaces(
+            try look(at: range, open), volumeBytes: open.byteCount, try looker(open).chunkBytes
+        ).peerPlaces
+    }
+
+    private func looker(_ open: Compared) throws -> SealMender {
+        if let looker { return looker }
+        let made = try SealMender(FileFolder(path: open.volume.storePath))
+        looker = made
+        return made
+    }
+
+    private func look(at range: Range<Int>, _ open: Compared) throws -> SealMender.Look {
+        let looker = try looker(open)
+        return try looker.look(
+            at: ChunkSet(
+                Geometry(volumeBytes: open.byteCount, chunkBytes: looker.chunkBytes)
+                    .chunks(touching: range)), of: open.manifest.id)
+    }
+
+    /// The content of a part, of what came from the volume that asks; nil when some of it is not what was sealed.
+    ///
+    /// - Throws: `refused` of what is no copy of that volume's.
+    func content(_ order: PeerOrder, _ greeting: PeerGreeting) throws -> [UInt8]? {
+        let open = try opened(order, greeting.volume)
+        mender = nil
+        guard open.manifest.source?.volume == greeting.source else {
+            throw Problem(
+                .refused,
+                "snapshot \(open.manifest.id) of volume \(greeting.volume) is no copy of volume "
+                    + "\(greeting.sourceName)'s, and is not given to it",
+                hint: "what a volume gets back is what it has sent")
+        }
+        let (range, _) = try ViewDigests.range(
+            order.offset, order.length, unit: ViewDigests.smallUnitBytes, in: open.byteCount)
+        guard range.count <= Geometry.chunkBytesAllowed.upperBound else {
+            throw Problem(.corrupt, "what is to be given is more than a chunk")
+        }
+        guard try look(at: range, open).damaged.isEmpty else { return nil }
+        return try open.session.read(open.manifest.id, at: range.lowerBound, count: range.count)
+            .bytes
+    }
+
+    /// Puts a chunk right whose seal says that it is not what it was.
+    ///
+    /// - Returns: whether what came is what was sealed; else nothing is written.
+    /// - Throws: `locked` while somebody has the volume open.
+    func mend(
+        _ order: PeerOrder, _ bytes: [UInt8], _ greeting: PeerGreeting
+    ) throws -> Bool {
+        let open = try opened(order, greeting.volume)
+        guard let offset = order.offset, offset >= 0, offset < open.byteCount,
+            order.length == bytes.count
+        else { throw Problem(.corrupt, "what is to be mended is no part of a volume") }
+        open.session.close()
+        let mender = try mender(open, greeting)
+        let chunk = Geometry(volumeBytes: open.byteCount, chunkBytes: mender.chunkBytes)
+            .chunk(containing: offset)
+        let look = try mender.look(
+            at: ChunkSet(chunk..<chunk.advanced(by: 1)), of: open.manifest.id)
+        guard let damage = look.damaged.first, damage.bytes == offset..<offset + bytes.count
+        else { return false }
+        return try mender.mend(damage, with: bytes.span.bytes, isDryRun: false)
+    }
+
+    private func mender(_ open: Compared, _ greeting: PeerGreeting) throws -> SealMender {
+        if let mender { return mender.0 }
+        let lock = try open.volume.lock()
+        let made = try SealMender(FileFolder(path: open.volume.storePath))
+        mender = (made, lock)
+        looker = nil
+        try context.log(
+            .warning, .mirrorMended,
+            "the mirror of volume \(greeting.sourceName) mends what snapshot \(open.manifest.id) holds",
+            volume: open.volume.record.name, snapshot: open.manifest.id)
+        return made
+    }
+}
+
+/// What seals say of a part of a snapshot, in bytes of the volume.
+struct SealedPlaces {
+    var damaged: [Range<Int>]
+    var sound: [Range<Int>]
+
+    init(_ look: SealMender.Look, volumeBytes: Int, _ chunkBytes: Int) {
+        let geometry = Geometry(volumeBytes: volumeBytes, chunkBytes: chunkBytes)
+        damaged = look.damaged.map(\.bytes)
+        sound = look.sound.ranges.map { geometry.bytes(of: $0) }
+    }
+
+    init(_ places: [PeerPlace]) {
+        func ranges(_ isDamaged: Bool) -> [Range<Int>] {
+            places.filter { $0.isDamaged == isDamaged }.map { $0.offset..<$0.offset + $0.length }
+        }
+        (damaged, sound) = (ranges(true), ranges(false))
+    }
+
+    var peerPlaces: [PeerPlace] {
+        func places(_ ranges: [Range<Int>], _ isDamaged: Bool) -> [PeerPlace] {
+            ranges.map {
+                PeerPlace(offset: $0.lowerBound, length: $0.count, isDamaged: isDamaged)
+            }
+        }
+        return places(damaged, true) + places(sound, false)
     }
 }

@@ -11,13 +11,21 @@ final class MirrorVerifier {
     private let context: ManagerContext
     private let record: MirrorRecord
     private let patienceMilliseconds: Int
+    /// The side that is repaired; nil for none.
+    private let side: MirrorSide?
+    private let isDryRun: Bool
 
     /// In so many units that differ, small ones are compared; of more, all of each is told.
     private static let lookMaximum = 1024
 
-    init(_ context: ManagerContext, _ record: MirrorRecord, patienceMilliseconds: Int) {
+    init(
+        _ context: ManagerContext, _ record: MirrorRecord, repairing side: MirrorSide?,
+        isDryRun: Bool, patienceMilliseconds: Int
+    ) {
         self.context = context
         self.record = record
+        self.side = side
+        self.isDryRun = isDryRun
         self.patienceMilliseconds = patienceMilliseconds
     }
 
@@ -29,12 +37,8 @@ final class MirrorVerifier {
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
         defer { peer.end() }
         let offer = try peer.greet(
-            PeerGreeting(
-                version: PeerGreeting.newestVersion, mirror: record.name,
-                volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
-                sourceName: record.volume, base: record.base?.uuid, isPreview: true,
-                standing: PeerStanding(try VolumeStandings(context).ofSource(volume)),
-                hearsSigns: true))
+            MirrorPeer.greeting(
+                context, record, volume, isPreview: side != .target || isDryRun))
         guard offer.isComparable == true else {
             throw Problem(
                 .refused, "snapmgr at \(record.target) is older, and cannot compare",
@@ -58,8 +62,47 @@ final class MirrorVerifier {
         defer { session.close() }
         let digests = ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes)
         result.ranges = try compare(manifest, there.uuid, digests, peer)
+        try repair(&result, manifest, volume, session, digests, peer, offer)
         result.milliseconds = (context.clock.monotonicNanoseconds() - start) / 1_000_000
         return result
+    }
+
+    /// Finds out which side's seals say that what differs is damaged there, and repairs it where that is wanted.
+    private func repair(
+        _ result: inout MirrorVerification, _ manifest: SnapshotManifest, _ volume: VolumeRow,
+        _ session: TurnSession, _ digests: ViewDigests, _ peer: MirrorPeer, _ offer: PeerOffer
+    ) throws {
+        guard !result.isSame else { return }
+        guard let chunkBytes = offer.chunkBytes else {
+            guard side == nil else {
+                throw Problem(
+                    .refused, "snapmgr at \(record.target) is older, and cannot repair",
+                    hint: "install this version there, too")
+            }
+            return
+        }
+        guard Geometry.chunkBytesAllowed.contains(chunkBytes), chunkBytes.nonzeroBitCount == 1
+        else { throw Problem(.corrupt, "\(record.target) does not answer as snapmgr does") }
+        let repair = try MirrorRepair(
+            context, volume, manifest, session, peer, uuid: result.uuid, result.ranges,
+            chunkBytesThere: chunkBytes)
+        (result.damagedHere, result.damagedThere) = (repair.here.damaged, repair.there.damaged)
+        guard let side else { return }
+        var report = MirrorRepairReport(side, isDryRun: isDryRun)
+        let reasons = try repair.run(side, isDryRun: isDryRun, &report)
+        var still: [Range<Int>] = []
+        if isDryRun {
+            still = Ranges.subtracting(report.mended, from: result.ranges)
+        } else {
+            try forEachDifference(
+                in: Ranges.pieces(repair.ranges, of: ViewDigests.unitBytes),
+                unit: ViewDigests.smallUnitBytes, result.uuid, digests, peer,
+                each: { Ranges.append($0, to: &still) })
+        }
+        report.left = Ranges.pieces(still, of: repair.chunkBytes(side)).map {
+            ($0, reasons($0.lowerBound))
+        }
+        result.repair = report
     }
 
     private func requireVolume() throws -> VolumeRow {
@@ -109,14 +152,14 @@ final class MirrorVerifier {
                 if differing.count < Self.lookMaximum {
                     differing.append(part)
                 } else {
-                    Self.append(part, to: &others)
+                    Ranges.append(part, to: &others)
                 }
             }, done: { meter.add($0.count) })
         var found: [Range<Int>] = []
         try forEachDifference(
             in: differing, unit: ViewDigests.smallUnitBytes, uuid, digests, peer,
-            each: { Self.append($0, to: &found) })
-        for part in others { Self.append(part, to: &found) }
+            each: { Ranges.append($0, to: &found) })
+        for part in others { Ranges.append(part, to: &found) }
         return found
     }
 
@@ -161,43 +204,48 @@ final class MirrorVerifier {
             return start..<min(range.upperBound, start + unit)
         }
     }
-
-    private static func append(_ range: Range<Int>, to ranges: inout [Range<Int>]) {
-        guard let last = ranges.last, last.upperBound == range.lowerBound else {
-            return ranges.append(range)
-        }
-        ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
-    }
 }
 
 extension MirrorService {
-    /// Compares what both sides have of a snapshot, without sending it.
+    /// Compares what both sides have of a snapshot, without sending it, and repairs what differs where that is wanted.
     ///
     /// - Parameters:
     ///   - reference: a snapshot of the mirror's volume; nil is the newest that both have.
+    ///   - side: what is written to: only what is not what was sealed there, with what was; nil changes nothing.
     ///   - patienceMilliseconds: how long the target may do nothing.
-    /// - Throws: `notFound` when the target does not have it.
+    /// - Throws: `notFound` when the target does not have it, `locked` when what is to be repaired is open.
     package func verify(
-        _ name: String, snapshot reference: String? = nil, patienceMilliseconds: Int = 600_000
+        _ name: String, snapshot reference: String? = nil, repairing side: MirrorSide? = nil,
+        isDryRun: Bool = false, patienceMilliseconds: Int = 600_000
     ) throws -> MirrorVerification {
         let record = try require(name)
         return try context.asJob(.mirror, of: [record.volume]) { context in
             let result = try MirrorVerifier(
-                context, record, patienceMilliseconds: patienceMilliseconds
+                context, record, repairing: side, isDryRun: isDryRun,
+                patienceMilliseconds: patienceMilliseconds
             ).run(reference)
-            let words =
-                "mirror \(name): snapshot \(result.snapshot) and its copy at \(record.target) "
-            if result.isSame {
-                try context.log(
-                    .mirrorVerified, words + "are the same", volume: record.volume,
-                    snapshot: result.snapshot)
-            } else {
-                try context.log(
-                    .error, .mirrorDiffers,
-                    words + "differ in \(result.differingBytes) bytes", volume: record.volume,
-                    snapshot: result.snapshot)
-            }
+            try MirrorService(context: context).log(result)
             return result
         }
+    }
+
+    private func log(_ result: MirrorVerification) throws {
+        let words =
+            "mirror \(result.mirror): snapshot \(result.snapshot) and its copy at \(result.target) "
+        if result.isSame {
+            try context.log(
+                .mirrorVerified, words + "are the same", volume: result.volume,
+                snapshot: result.snapshot)
+        } else {
+            try context.log(
+                .error, .mirrorDiffers, words + "differ in \(result.differingBytes) bytes",
+                volume: result.volume, snapshot: result.snapshot)
+        }
+        guard let repair = result.repair, !repair.isDryRun, !repair.mended.isEmpty else { return }
+        try context.log(
+            .warning, .mirrorMended,
+            words
+                + "differed: \(repair.mendedBytes) bytes were mended at the \(repair.side.rawValue)",
+            volume: result.volume, snapshot: result.snapshot)
     }
 }

@@ -12,10 +12,15 @@ struct CheckCommand: ManagerCommand {
             --data compares what snapshots hold with what was sealed when it had become final, and reads \
             the rest. It may run while the volume is served. When it is interrupted, the next one within a \
             day goes on.
+
+            --repair --from takes from a mirror's target what snapshots here hold and a disk has altered: only \
+            what is not what was sealed is written, and only with what was. The volume must not be served \
+            meanwhile. Nothing is changed at the target; --dry-run changes nothing here either.
             """,
         examples: [
             "check", "check data --data", "check data --data --limit 50MiB",
-            "check data --repair",
+            "check data --repair", "check data --repair --from offsite -n",
+            "check data --repair --from ssh://backup@example.org/data",
         ])
 
     @Argument(
@@ -37,18 +42,39 @@ struct CheckCommand: ManagerCommand {
     @Flag(help: "Mend what can be mended.")
     var repair = false
 
+    @Option(
+        help: ArgumentHelp(
+            "With --repair: take what is damaged from a mirror, or from the volume at its target.",
+            valueName: "mirror|url"), completion: Candidates.mirrors)
+    var from: String?
+
+    @Flag(name: [.customShort("n"), .long], help: "With --from: only tell what would be mended.")
+    var dryRun = false
+
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
         guard data || limit == nil && !restart else {
             throw ValidationError("--limit and --restart go with --data only")
         }
+        guard from == nil || repair && volumes.count <= 1 else {
+            throw ValidationError("--from goes with --repair, and with one volume")
+        }
+        guard from != nil || !dryRun else {
+            throw ValidationError("--dry-run goes with --from only")
+        }
     }
 
     func run(_ context: CommandContext) throws {
-        let report = try context.manager().checks.check(
-            volumes, readsData: data, repairs: repair,
+        let manager = try context.manager()
+        let mended = try from.map {
+            try manager.mirrors.mend(from: $0, volumes.first, isDryRun: dryRun)
+        }
+        var report = try manager.checks.check(
+            mended?.volumes ?? volumes, readsData: data || from != nil && !dryRun,
+            repairs: repair && !dryRun,
             scrub: ScrubRequest(bytesPerSecond: limit?.bytesPerSecond, restarts: restart))
+        report.items = (mended?.items ?? []) + report.items
         try context.show(report.json) { text(report) }
         if report.damageCount > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
     }
