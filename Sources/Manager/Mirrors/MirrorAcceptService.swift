@@ -128,9 +128,11 @@ package struct MirrorAcceptService {
     private static let snapshotsMaximum = 100_000
 
     private func snapshots(_ volume: VolumeRow) throws -> [PeerOffer.Snapshot] {
-        try context.reader(volume).state().readable.suffix(Self.snapshotsMaximum).map {
+        let known = try context.reader(volume).state().readable.suffix(Self.snapshotsMaximum)
+        return try known.map {
             PeerOffer.Snapshot(
-                uuid: try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid), id: $0.id)
+                uuid: try SnapshotIdentity.uuid(of: $0, in: volume.record.uuid), id: $0.id,
+                byteCount: $0.id == known.last?.id ? $0.volumeBytes : nil)
         }
     }
 }
@@ -161,7 +163,9 @@ extension MirrorAcceptService {
                 let answer =
                     try comparison.answer(to: order, greeting)
                     ?? mended(order, greeting, comparison, channel)
-                    ?? answer(to: order, greeting, request, channel, signs)
+                    ?? resting(comparison) {
+                        try self.answer(to: order, greeting, request, channel, signs)
+                    }
                 signs.stop()
                 try channel.send(answer)
             } catch {
@@ -183,6 +187,13 @@ extension MirrorAcceptService {
         guard !greeting.isPreview else { throw Self.onlyLooks }
         try MirrorTargets(context).requireTarget(context.volume(greeting.volume), greeting)
         return PeerAnswer(isMended: try comparison.mend(order, bytes, greeting))
+    }
+
+    private func resting(
+        _ comparison: MirrorDigestService, _ body: () throws -> PeerAnswer
+    ) rethrows -> PeerAnswer {
+        comparison.rest()
+        return try body()
     }
 
     private static let onlyLooks = Problem(

@@ -88,7 +88,7 @@ final class MirrorPeer {
     func stream<Result>(
         from base: String?, _ body: (FrameSink) throws -> Result
     ) throws -> Result {
-        let sink = FrameSink(channel, RateLimit(record.bytesPerSecondLimit, context))
+        let sink = FrameSink(channel, RateLimit(record.rates, context))
         try explaining { try channel.send(PeerOrder(action: .receive, uuid: base)) }
         if givesSigns { try awaitReady() }
         do {

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+package import Scheduler
 package import SnapshotModel
 
 /// What a mirror does when its source was reverted.
@@ -36,6 +37,8 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
     package var onRevert: RevertBehaviour
     /// Bytes per second; nil is without a limit.
     package var bytesPerSecondLimit: Int?
+    /// Other limits for parts of the day; nil for none.
+    package var limitHours: [RateHours]?
     /// The level of zstd; nil sends data as it is.
     package var compressionLevel: Int?
     /// The words of the program that connects; nil is `ssh`.
@@ -65,10 +68,19 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
     /// That both are written to.
     package var split: MirrorRival?
 
-    static let newestVersion = 2
+    static let newestVersion = 3
 
-    /// The lowest version that knows what the record says.
-    var lowestVersion: Int { peer == nil && isReversed == nil && split == nil ? 1 : 2 }
+    /// The lowest version that knows what the record says: one that does not know the limits by the hour would send faster.
+    var lowestVersion: Int {
+        guard limitHours == nil else { return 3 }
+        return peer == nil && isReversed == nil && split == nil ? 1 : 2
+    }
+
+    /// So many parts of the day may have limits of their own.
+    static let limitHoursMaximum = 24
+
+    /// The rates by the hour of the day.
+    package var rates: DailyRates { DailyRates(bytesPerSecondLimit, limitHours ?? []) }
 
     enum CodingKeys: String, CodingKey {
         case version, name, volume
@@ -76,6 +88,7 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
         case target
         case onRevert = "on_revert"
         case bytesPerSecondLimit = "limit"
+        case limitHours = "limit_hours"
         case compressionLevel = "zstd"
         case connector = "ssh"
         case remoteProgram = "remote_program"
@@ -121,6 +134,8 @@ package struct MirrorRecord: Hashable, Sendable, Codable {
         guard (try? MirrorTarget(target)) != nil else { return "it names no target" }
         if let base, !TextBounds.isUUID(base.uuid) { return "its base is none" }
         guard bytesPerSecondLimit.map({ $0 > 0 }) ?? true,
+            limitHours.map({ $0.count <= Self.limitHoursMaximum }) ?? true,
+            limitHours?.allSatisfy({ $0.bytesPerSecond.map { $0 > 0 } ?? true }) ?? true,
             compressionLevel.map({ (1...19).contains($0) }) ?? true
         else { return "its numbers are none" }
         guard failureCount >= 0, conflictCount ?? 0 >= 0, connector?.isEmpty != true else {

@@ -25,7 +25,7 @@ struct MirrorRun {
     }
 
     /// A snapshot here, and what it is known by everywhere.
-    private struct Known {
+    struct Known {
         var manifest: SnapshotManifest
         var uuid: String
     }
@@ -51,19 +51,17 @@ struct MirrorRun {
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
         defer { peer.end() }
         let offer = try peer.greet(
-            PeerGreeting(
-                version: PeerGreeting.newestVersion, mirror: record.name,
-                volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
-                sourceName: record.volume, base: record.base?.uuid, isPreview: options.isDryRun,
-                standing: PeerStanding(own),
-                hearsSigns: true))
+            MirrorPeer.greeting(context, record, volume, isPreview: options.isDryRun))
         let newestCommon = newestCommon(known, offer)
         if let outcome = try meet(own, volume, offer, common: newestCommon?.known.uuid, peer) {
             return outcome
         }
         // A first transfer that was cut has left no base, and yet something of what was reverted from.
         if newestCommon != nil, let question = question(reverts, own) { throw question }
-        let common = try newestCommon ?? nothingInCommon(offer)
+        let common = newestCommon
+        if common == nil, !offer.snapshots.isEmpty {
+            return try send(volume, from: nil, known, reverts, peer, at: anchor(offer))
+        }
         if let common, common.known.uuid == newest.uuid {
             try agree(common.known, common.targetID, peer)
             if !options.isDryRun { record.acceptedRevert = reverts.last ?? record.acceptedRevert }
@@ -111,20 +109,6 @@ struct MirrorRun {
         return nil
     }
 
-    /// Nil: a target that has no snapshots gets all of the first one.
-    private func nothingInCommon(
-        _ offer: PeerOffer
-    ) throws -> (known: Known, targetID: SnapshotID)? {
-        guard offer.snapshots.isEmpty else {
-            throw Problem(
-                .refused,
-                "mirror \(record.name): \(record.target) has \(offer.snapshots.count) snapshots, and none of volume "
-                    + "\(record.volume)'s",
-                hint: "mirror it into a volume of its own there: remove this one with "
-                    + "\(.mirrorRemove(record.name)), and add one with another target")
-        }
-        return nil
-    }
 }
 
 // MARK: - Sending
@@ -132,7 +116,7 @@ struct MirrorRun {
 extension MirrorRun {
     private mutating func send(
         _ volume: VolumeRow, from base: Known?, _ known: [Known], _ reverts: MirrorReverts,
-        _ peer: MirrorPeer
+        _ peer: MirrorPeer, at anchor: MirrorAnchor? = nil
     ) throws -> MirrorOutcome {
         var outcome = outcome
         outcome.base = base?.manifest.id
@@ -144,17 +128,20 @@ extension MirrorRun {
                 first: base == nil ? rows.first : nil, to: rows.last)
         }
         guard !options.isDryRun else {
-            let plan = try makePlan(volume)
+            var plan = try makePlan(volume)
+            try anchor?.compare(&plan, context, record, peer)
             outcome.state = .planned
             outcome.snapshots = plan.steps.map(\.snapshot.id)
             outcome.dataBytes = plan.totalBytes
             return outcome
         }
-        let (plan, hold) = try service.held(volume, makePlan)
-        defer { withExtendedLifetime(hold) {} }
+        let held = try service.held(volume, makePlan)
+        defer { withExtendedLifetime(held.1) {} }
+        var plan = held.0
+        try anchor?.compare(&plan, context, record, peer)
         try holdBase(base)
         try follow(reverts, from: base, peer)
-        let report = try transfer(plan, base, peer)
+        let report = try transfer(plan, from: anchor?.uuid ?? base?.uuid, peer)
         outcome.state = .sent
         outcome.snapshots = report.snapshots.map(\.id)
         outcome.dataBytes = report.dataBytes
@@ -223,11 +210,11 @@ extension MirrorRun {
     /// that it reads as and that is gone here would be the end of the mirror. What was not begun is held only while
     /// this process lives.
     private func transfer(
-        _ plan: SendPlan, _ base: Known?, _ peer: MirrorPeer
+        _ plan: SendPlan, from base: String?, _ peer: MirrorPeer
     ) throws -> SendReport {
         let compression = record.compressionLevel.map { StreamCompression.zstd(level: $0) }
         let (catalog, owner, reason) = (context.catalog, record.owner, sendingReason)
-        return try peer.stream(from: base?.uuid) { sink in
+        return try peer.stream(from: base) { sink in
             let session = try TurnSession(context, plan.volume)
             defer { session.close() }
             session.yield(whileWaitingFor: sink)

@@ -1,5 +1,6 @@
 internal import Catalog
 internal import Monitoring
+package import Scheduler
 package import SnapshotModel
 package import Stream
 internal import System
@@ -11,6 +12,8 @@ package struct MirrorRequest: Hashable, Sendable {
     package var target: String
     package var onRevert = RevertBehaviour.ask
     package var bytesPerSecondLimit: Int?
+    /// Other limits for parts of the day.
+    package var limitHours: [RateHours] = []
     package var compression = StreamCompression.none
     package var connector: [String]?
     package var remoteProgram: String?
@@ -48,6 +51,12 @@ package struct MirrorService {
             bytesPerSecondLimit: request.bytesPerSecondLimit, connector: request.connector,
             remoteProgram: request.remoteProgram, addedAt: context.clock.now())
         if case .zstd(let level) = request.compression { record.compressionLevel = level }
+        if !request.limitHours.isEmpty { record.limitHours = request.limitHours }
+        guard request.limitHours.count <= MirrorRecord.limitHoursMaximum else {
+            throw Problem(
+                .usage, "\(request.limitHours.count) parts of the day are more than there can be",
+                hint: "name \(MirrorRecord.limitHoursMaximum) at most")
+        }
         record.acceptedRevert = try lastRevert(of: request.volume)
         try requireFree(request.name)
         guard !isDryRun else { return try summary(of: record) }
@@ -164,6 +173,8 @@ extension MirrorService {
         var summary = MirrorSummary(
             record: record, state: .current, missingCount: 0, missingBytes: 0, lagSeconds: 0,
             isRunning: isRunning(record.name))
+        summary.limitNow = record.rates.rate(
+            at: context.clock.now(), in: context.timeZone.rules)
         guard let volume = try context.catalog.volume(named: record.volume),
             volume.record.uuid == record.volumeUUID
         else {
@@ -243,6 +254,8 @@ extension MirrorService {
         package var onlyDue = false
         /// Whether what a revert has left is sent, too.
         package var acceptsRevert = false
+        /// Whether a target that has nothing in common goes on from what it reads as, by comparing all of it.
+        package var reanchors = false
         package var isDryRun = false
 
         package init() {}

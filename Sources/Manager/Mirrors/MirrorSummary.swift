@@ -1,4 +1,5 @@
 package import Monitoring
+internal import Scheduler
 package import SnapshotModel
 
 /// How far a mirror is.
@@ -13,6 +14,8 @@ package struct MirrorSummary: Hashable, Sendable {
     package var lagSeconds: Int64
     /// Whether a run is at work.
     package var isRunning: Bool
+    /// Bytes per second at most at this hour; nil is without a limit.
+    package var limitNow: Int?
 
     /// What the target was when it was last asked; nil when it has not said.
     package var targetRole: MirrorStanding.Role? { record.peer?.role }
@@ -27,6 +30,14 @@ extension MirrorSummary: JSONConvertible {
             "target": JSONValue(record.target), "state": JSONValue(state),
             "running": JSONValue(isRunning), "on_revert": JSONValue(record.onRevert),
             "limit": JSONValue(record.bytesPerSecondLimit),
+            "limit_hours": .array(
+                record.rates.parts.map {
+                    [
+                        "hours": JSONValue($0.hours.description),
+                        "limit": JSONValue($0.bytesPerSecond),
+                    ]
+                }),
+            "limit_now": JSONValue(limitNow),
             "base_id": JSONValue(record.base?.id), "base_uuid": JSONValue(record.base?.uuid),
             "base_taken_at": JSONValue(record.base?.takenAt),
             "target_id": JSONValue(record.base?.targetID),

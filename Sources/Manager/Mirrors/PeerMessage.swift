@@ -89,6 +89,8 @@ struct PeerOffer: Codable {
     struct Snapshot: Codable {
         var uuid: String
         var id: SnapshotID
+        /// Its size, of the newest one; nil of others, and of an older snapmgr's.
+        var byteCount: Int?
     }
 
     /// Whether the volume is there; else it is made for the first stream.

@@ -8,7 +8,7 @@ struct SendPlan {
     private let context: ManagerContext
     let volume: VolumeRow
     let source: StreamVolume
-    let steps: [Step]
+    private(set) var steps: [Step]
     /// The snapshots that are read, with the one that they build on.
     let ids: Set<SnapshotID>
 
@@ -24,6 +24,8 @@ struct SendPlan {
         fileprivate var olderBytes: Int
         /// What has changed, where that is little.
         fileprivate var chunks: ChunkSet?
+        /// What is looked at in its place, of one that builds on what the sender does not have.
+        fileprivate var ranges: [Range<Int>]?
     }
 
     /// So many stretches of chunks are remembered of all steps together, which are 8 MiB; what of others has changed
@@ -62,10 +64,26 @@ struct SendPlan {
         ids = Set(manifests.map(\.id))
     }
 
+    /// Has the first snapshot, which would be sent as a whole, build on one that only the receiver has.
+    ///
+    /// - Parameters:
+    ///   - base: what that is known by.
+    ///   - ranges: where the two differ, in bytes, ascending.
+    mutating func anchor(at base: String, _ ranges: [Range<Int>]) {
+        guard !steps.isEmpty, steps[0].snapshot.base == nil else { return }
+        let snapshot = steps[0].snapshot
+        // Nobody here knows its number and time there; they are for people.
+        steps[0].snapshot.base = StreamBase(
+            uuid: base, ordinal: snapshot.ordinal, takenAt: snapshot.takenAt)
+        steps[0].ranges = ranges
+        steps[0].changedBytes = ranges.map(\.count).clampedSum
+    }
+
     var totalBytes: Int { steps.map(\.changedBytes).clampedSum }
 
     /// The bytes of the volume that a step looks at, ascending.
     func forEachRange(of step: Step, _ body: (Range<Int>) throws -> Void) throws {
+        if let ranges = step.ranges { return try ranges.forEach(body) }
         guard let older = step.older else { return try body(0..<step.snapshot.volumeBytes) }
         let geometry = Geometry(
             volumeBytes: step.snapshot.volumeBytes,

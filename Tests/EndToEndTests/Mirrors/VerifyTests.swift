@@ -130,5 +130,79 @@ extension ServedTests {
             #expect(try sites.shell("$S check data --repair --from nowhere").status == 4)
             #expect(try sites.shell("$S check data --from off").status == 2)
         }
+
+        /// What a target has of the common snapshots is no more at the source.
+        private func loseCommon(_ sites: TwoSites) throws -> [String] {
+            try sites.here.snapshot(1, 0..<64)
+            try sites.here.snapshot(2, 8..<24)
+            try sites.run("$S mirror run off")
+            let digests = try farDigests(sites)
+            try sites.run(
+                """
+                $S mirror remove off && $S delete 1 2
+                $S mirror add off data ssh://there/copy --ssh "sh $PWD/there.sh"
+                """)
+            try sites.here.snapshot(3, 20..<28)
+            try sites.here.snapshot(4, 100..<102)
+            return digests
+        }
+
+        private func farDigests(_ sites: TwoSites) throws -> [String] {
+            let text = try sites.run("$F list copy --json")
+            let document = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            let rows = document?["snapshots"] as? [[String: Any]] ?? []
+            return try rows.compactMap { $0["id"] as? Int }.sorted().map {
+                try sites.run("$F export \($0) - | sha256sum")
+            }
+        }
+
+        @Test(
+            "a target without a common snapshot begins anew by what differs, and keeps all that it has"
+        )
+        func reanchors() throws {
+            let sites = try TwoSites()
+            let digests = try loseCommon(sites)
+            let refused = try sites.shell("$S mirror run off")
+            #expect(
+                refused.status == 13 && refused.errors.contains("--reanchor"), "\(refused.errors)")
+            let plan = try sites.run("$S mirror run off --reanchor -n --json")
+            #expect(plan.contains("\"state\":\"planned\""), "\(plan)")
+            #expect(try farDigests(sites) == digests)
+            let run = try sites.run("$S mirror run off --reanchor --json")
+            // 8 chunks of the one snapshot, 2 of the other one: nothing that both have is sent.
+            let bytes = try #require(
+                run.split(separator: "\"data_bytes\":").last.flatMap {
+                    Int($0.prefix(while: \.isNumber))
+                })
+            #expect(
+                bytes >= 10 * StreamScene.chunkBytes && bytes <= 12 * StreamScene.chunkBytes,
+                "\(run)")
+            let after = try farDigests(sites)
+            #expect(after.prefix(digests.count) == digests[...])
+            #expect(try sites.farDigest() == sites.here.digest("data@latest"))
+            #expect(try verify(sites)["same"] as? Bool == true)
+            // From now on there is a common one.
+            try sites.here.snapshot(5, 0..<2)
+            try sites.run("$S mirror run off")
+            #expect(try sites.farDigest() == sites.here.digest("data@latest"))
+        }
+
+        @Test("a volume that is no target does not begin anew before somebody there has said so")
+        func reanchorsNobodysVolume() throws {
+            let sites = try TwoSites()
+            try sites.here.snapshot(1, 0..<8)
+            try sites.run(
+                "$F volume create copy --origin far/copy.img --create-size 8M && $F snapshot copy")
+            let before = try farDigests(sites)
+            let refused = try sites.shell("$S mirror run off --reanchor")
+            #expect(
+                refused.status == 13 && refused.errors.contains("is no mirror's target"),
+                "\(refused.errors)")
+            #expect(try farDigests(sites) == before)
+            try sites.run("$F mirror demote copy")
+            try sites.run("$S mirror run off --reanchor")
+            #expect(try sites.farDigest() == sites.here.digest("data@latest"))
+            #expect(try farDigests(sites).prefix(before.count) == before[...])
+        }
     }
 }

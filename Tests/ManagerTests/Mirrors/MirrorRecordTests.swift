@@ -1,4 +1,5 @@
 import Monitoring
+import Scheduler
 import SnapshotModel
 import System
 import Testing
@@ -56,7 +57,7 @@ struct MirrorRecordTests {
         let text = String(
             decoding: try folder.readFile("off.json", limitBytes: 65_536), as: UTF8.self)
         for (from, to, code) in [
-            ("\"version\":1", "\"version\":3", Problem.Code.newerVersion),
+            ("\"version\":1", "\"version\":4", Problem.Code.newerVersion),
             ("\"name\":\"off\"", "\"name\":\"on\"", .corrupt),
             ("ssh://other", "ssh://-o", .corrupt),
             ("{", "", .corrupt),
@@ -71,6 +72,32 @@ struct MirrorRecordTests {
         #expect(try fixture.manager.mirrors.list().count == 1)
         _ = try fixture.manager.mirrors.remove("off", isDryRun: false)
         #expect(try fixture.manager.mirrors.list().isEmpty)
+    }
+
+    @Test("limits by the hour are kept, shown as they hold now, and refused when they are none")
+    func limits() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        var request = MirrorRequest("off", volume: "a", target: "ssh://other/copy")
+        request.bytesPerSecondLimit = 20
+        // The clock of the tests shows noon.
+        request.limitHours = [
+            RateHours(try DayHours(parsing: "08:00-18:00"), bytesPerSecond: 5),
+            RateHours(try DayHours(parsing: "22:00-06:00"), bytesPerSecond: nil),
+        ]
+        let added = try fixture.manager.mirrors.add(request, isDryRun: false)
+        #expect(added.limitNow == 5)
+        let folder = FileFolder(path: fixture.folder + "/state/mirrors")
+        let text = String(
+            decoding: try folder.readFile("off.json", limitBytes: 65_536), as: UTF8.self)
+        // An older snapmgr would not know of them.
+        #expect(text.contains("\"version\":3"))
+        #expect(try fixture.manager.mirrors.show("off").record.rates == added.record.rates)
+        for (from, to) in [("08:00-18:00", "8-18"), ("\"limit\":5", "\"limit\":0")] {
+            try folder.writeFile("off.json", Array(text.replacing(from, with: to).utf8))
+            let problem = #expect(throws: Problem.self) { try fixture.manager.mirrors.show("off") }
+            #expect(problem?.code == .corrupt, "\(to)")
+        }
     }
 
     @Test("a record that cannot be read is told, stops no other mirror, and can be removed")

@@ -82,6 +82,12 @@ final class MirrorDigestService {
         return (manifest, uuid)
     }
 
+    /// Gives the volume up until the next question: what else is ordered may write to it. The snapshot stays held.
+    func rest() {
+        open?.session.close()
+        (looker, mender) = (nil, nil)
+    }
+
     // MARK: Seals
 
     /// What the seals say of a part.

@@ -15,9 +15,6 @@ final class MirrorVerifier {
     private let side: MirrorSide?
     private let isDryRun: Bool
 
-    /// In so many units that differ, small ones are compared; of more, all of each is told.
-    private static let lookMaximum = 1024
-
     init(
         _ context: ManagerContext, _ record: MirrorRecord, repairing side: MirrorSide?,
         isDryRun: Bool, patienceMilliseconds: Int
@@ -61,8 +58,9 @@ final class MirrorVerifier {
         let session = try TurnSession(context, volume)
         defer { session.close() }
         let digests = ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes)
-        result.ranges = try compare(manifest, there.uuid, digests, peer)
-        try repair(&result, manifest, volume, session, digests, peer, offer)
+        let comparison = MirrorComparison(context, record, peer, digests, uuid: there.uuid)
+        result.ranges = try comparison.differences(in: manifest.volumeBytes)
+        try repair(&result, manifest, volume, session, comparison, peer, offer)
         result.milliseconds = (context.clock.monotonicNanoseconds() - start) / 1_000_000
         return result
     }
@@ -70,7 +68,8 @@ final class MirrorVerifier {
     /// Finds out which side's seals say that what differs is damaged there, and repairs it where that is wanted.
     private func repair(
         _ result: inout MirrorVerification, _ manifest: SnapshotManifest, _ volume: VolumeRow,
-        _ session: TurnSession, _ digests: ViewDigests, _ peer: MirrorPeer, _ offer: PeerOffer
+        _ session: TurnSession, _ comparison: MirrorComparison, _ peer: MirrorPeer,
+        _ offer: PeerOffer
     ) throws {
         guard !result.isSame else { return }
         guard let chunkBytes = offer.chunkBytes else {
@@ -94,10 +93,7 @@ final class MirrorVerifier {
         if isDryRun {
             still = Ranges.subtracting(report.mended, from: result.ranges)
         } else {
-            try forEachDifference(
-                in: Ranges.pieces(repair.ranges, of: ViewDigests.unitBytes),
-                unit: ViewDigests.smallUnitBytes, result.uuid, digests, peer,
-                each: { Ranges.append($0, to: &still) })
+            still = try comparison.differences(within: repair.ranges)
         }
         report.left = Ranges.pieces(still, of: repair.chunkBytes(side)).map {
             ($0, reasons($0.lowerBound))
@@ -131,78 +127,6 @@ final class MirrorVerifier {
             hint:
                 "see what it has: \(.mirrorList); to send what it lacks: \(.mirrorRun(record.name))"
         )
-    }
-
-    // MARK: Comparing
-
-    private func compare(
-        _ manifest: SnapshotManifest, _ uuid: String, _ digests: ViewDigests, _ peer: MirrorPeer
-    ) throws -> [Range<Int>] {
-        let meter = TransferMeter(
-            context, .checking, record.volume, totalBytes: manifest.volumeBytes)
-        // What is not looked at any closer is put together at once: of that there may be any number.
-        var (differing, others): ([Range<Int>], [Range<Int>]) = ([], [])
-        let size = ViewDigests.segmentBytes
-        let segments = stride(from: 0, to: manifest.volumeBytes, by: size).lazy.map {
-            $0..<min(manifest.volumeBytes, $0.addingClamped(size))
-        }
-        try forEachDifference(
-            in: segments, unit: ViewDigests.unitBytes, uuid, digests, peer,
-            each: { part in
-                if differing.count < Self.lookMaximum {
-                    differing.append(part)
-                } else {
-                    Ranges.append(part, to: &others)
-                }
-            }, done: { meter.add($0.count) })
-        var found: [Range<Int>] = []
-        try forEachDifference(
-            in: differing, unit: ViewDigests.smallUnitBytes, uuid, digests, peer,
-            each: { Ranges.append($0, to: &found) })
-        for part in others { Ranges.append(part, to: &found) }
-        return found
-    }
-
-    /// So many parts are asked for before the first one's answer is waited for: a long way there and back is waited for
-    /// once, and not for each of them.
-    static let openMaximum = 8
-
-    /// Compares parts of the volume, in their order, and reads while the other side does.
-    private func forEachDifference(
-        in parts: some Sequence<Range<Int>>, unit: Int, _ uuid: String, _ digests: ViewDigests,
-        _ peer: MirrorPeer, each: (Range<Int>) -> Void, done: (Range<Int>) -> Void = { _ in }
-    ) throws {
-        var rest = parts.makeIterator()
-        var asked: [Range<Int>] = []
-        while true {
-            while asked.count < Self.openMaximum, let part = rest.next() {
-                try peer.ask(
-                    PeerOrder(
-                        action: .digests, uuid: uuid, offset: part.lowerBound,
-                        length: part.count, unit: unit))
-                asked.append(part)
-            }
-            guard let part = asked.first else { return }
-            try context.end.check()
-            for range in try differences(in: part, unit: unit, digests, peer) { each(range) }
-            done(part)
-            asked.removeFirst()
-        }
-    }
-
-    /// Those of a part that was asked for.
-    private func differences(
-        in range: Range<Int>, unit: Int, _ digests: ViewDigests, _ peer: MirrorPeer
-    ) throws -> [Range<Int>] {
-        let own = try digests.digests(of: range, unit: unit)
-        let others = try peer.digests()
-        guard others.count == own.count else {
-            throw Problem(.corrupt, "\(record.target) does not answer what it was asked")
-        }
-        return own.indices.filter { own[$0] != others[$0] }.map { index in
-            let start = range.lowerBound + index * unit
-            return start..<min(range.upperBound, start + unit)
-        }
     }
 }
 

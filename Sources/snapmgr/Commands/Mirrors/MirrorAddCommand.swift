@@ -1,5 +1,6 @@
 import ArgumentParser
 import Manager
+import Scheduler
 import SnapshotModel
 import ShellWords
 import Stream
@@ -15,10 +16,14 @@ struct MirrorAddCommand: ManagerCommand {
             --on-revert says what happens when the volume here was reverted: ask stops the mirror until \
             'mirror run --accept-revert'; follow goes on; keep goes on, and holds the last copy of before at \
             the target.
+
+            --limit-hours 08:00-18:00=5M limits what is sent in that part of each day, by the clocks of this \
+            machine's time zone; 22:00-06:00=none lifts the limit. Where several parts overlap the lowest holds.
             """,
         examples: [
             "mirror add offsite data ssh://backup@example.org/data",
             "mirror add offsite data ssh://example.org:2222/data --limit 10MiB --on-revert keep",
+            "mirror add offsite data ssh://example.org/data --limit 20M --limit-hours 08:00-18:00=5M",
         ],
         exits: [.done, .failed, .usage, .notFound, .locked, .interrupted])
 
@@ -37,6 +42,12 @@ struct MirrorAddCommand: ManagerCommand {
 
     @Option(help: ArgumentHelp("Send at most so much per second.", valueName: "size"))
     var limit: MergeThrottleCommand.Rate?
+
+    @Option(
+        help: ArgumentHelp(
+            "At most so much per second in this part of each day; may be given again.",
+            valueName: "hours=size"))
+    var limitHours: [RateHoursWord] = []
 
     @Option(help: ArgumentHelp("Compress data.", valueName: "zstd[:1-19]|none"))
     var compress = CompressionArgument(compression: .none)
@@ -63,6 +74,7 @@ struct MirrorAddCommand: ManagerCommand {
         var request = MirrorRequest(name, volume: volume, target: target)
         request.onRevert = onRevert.behaviour
         request.bytesPerSecondLimit = limit?.bytesPerSecond
+        request.limitHours = limitHours.map(\.part)
         request.compression = compress.compression
         request.connector = ssh.map { $0.split(separator: " ").map(String.init) }
         request.remoteProgram = remoteProgram
@@ -77,6 +89,19 @@ struct MirrorAddCommand: ManagerCommand {
                     ? "would be added\n"
                     : "added: run it with \(Wording.shell.text("\(.mirrorRun(name))"))\n")
         }
+    }
+}
+
+/// A limit for a part of the day.
+struct RateHoursWord: ExpressibleByArgument {
+    let part: RateHours
+
+    init?(argument: String) {
+        let halves = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        guard halves.count == 2, let hours = try? DayHours(parsing: halves[0]),
+            let rate = MergeThrottleCommand.Rate(argument: halves[1])
+        else { return nil }
+        part = RateHours(hours, bytesPerSecond: rate.bytesPerSecond)
     }
 }
 

@@ -11,10 +11,17 @@ struct MirrorRunCommand: ManagerCommand {
             on after the last snapshot that is whole at the target. What is being sent is held here, and the \
             newest common snapshot on both sides.
 
+            A target that has snapshots and none in common is refused. With --reanchor, when it is a mirror's \
+            target, or was made one there by 'mirror demote', what it reads as is compared with the oldest \
+            snapshot here, by digests, and only what differs is sent; all that is there stays.
+
             --due is for timers: it leaves alone what has nothing to send, and what failed, for a minute, then \
             twice as long each time, up to an hour. One that fails does not keep the others from being run.
             """,
-        examples: ["mirror run", "mirror run offsite -n", "mirror run offsite --accept-revert"],
+        examples: [
+            "mirror run", "mirror run offsite -n", "mirror run offsite --accept-revert",
+            "mirror run offsite --reanchor -n",
+        ],
         exits: [
             .done, .failed, .usage, .partlyDone, .notFound, .missing, .locked, .refused,
             .interrupted,
@@ -28,6 +35,9 @@ struct MirrorRunCommand: ManagerCommand {
 
     @Flag(help: "Send also what a revert of the volume has left.")
     var acceptRevert = false
+
+    @Flag(help: "Begin anew where nothing is in common, by what differs.")
+    var reanchor = false
 
     @Option(
         help: ArgumentHelp(
@@ -44,6 +54,7 @@ struct MirrorRunCommand: ManagerCommand {
         var options = MirrorService.RunOptions()
         options.onlyDue = due
         options.acceptsRevert = acceptRevert
+        options.reanchors = reanchor
         options.isDryRun = dryRun
         guard try !names.isEmpty || Manager.mayHaveMirrors(context.options()) else {
             return try context.show(["runs": .array([]), "dry_run": JSONValue(dryRun)]) { "" }

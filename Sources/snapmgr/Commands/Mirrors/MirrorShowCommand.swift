@@ -1,6 +1,7 @@
 import ArgumentParser
 import Manager
 import Monitoring
+import Scheduler
 import SnapshotModel
 
 struct MirrorShowCommand: ManagerCommand {
@@ -19,13 +20,23 @@ struct MirrorShowCommand: ManagerCommand {
         try context.show(["mirror": mirror.json]) { text(mirror) }
     }
 
+    private func rate(_ bytes: Int?) -> String { bytes.map { display.size($0) + "/s" } ?? "none" }
+
+    private func limits(_ mirror: MirrorSummary) -> String {
+        let rates = mirror.record.rates
+        guard !rates.parts.isEmpty else { return rate(rates.standard) }
+        let parts = rates.parts.map { "\($0.hours) \(rate($0.bytesPerSecond))" }
+        return
+            "\(rate(mirror.limitNow)) now; \(parts.joined(separator: ", ")), else \(rate(rates.standard))"
+    }
+
     private func text(_ mirror: MirrorSummary) -> String {
         let record = mirror.record
         var lines = [
             ("name", record.name), ("volume", record.volume), ("target", record.target),
             ("state", mirror.state.rawValue + (mirror.isRunning ? ", a run is at work" : "")),
             ("on revert", record.onRevert.rawValue),
-            ("limit", record.bytesPerSecondLimit.map { display.size($0) + "/s" } ?? "none"),
+            ("limit", limits(mirror)),
             (
                 "base",
                 record.base.map {
