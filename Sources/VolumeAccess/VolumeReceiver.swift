@@ -49,6 +49,7 @@ package protocol VolumeReceiver: AnyObject {
 }
 
 extension VolumeReceiver {
+    /// Nothing, where a driver has no seals.
     package func sealStep() throws(Problem) -> Bool { false }
 }
 

@@ -20,6 +20,7 @@ package final class SealMender {
 
     /// What the seals say of some chunks as a snapshot reads them.
     package struct Look: Sendable {
+        /// They are not, or cannot be read.
         package var damaged: [Damage] = []
         /// They are what was sealed.
         package var sound = ChunkSet()
@@ -55,6 +56,7 @@ package final class SealMender {
         chain = try ScrubChain(store, record)
     }
 
+    /// The size of the volume's chunks.
     package var chunkBytes: Int { chain.format.chunkBytes }
 
     // MARK: Looking

@@ -65,7 +65,8 @@ struct MirrorVerifyCommand: ManagerCommand {
             patienceMilliseconds: StreamPatience(stallLimit).milliseconds)
         try context.show(result.json) { text(result) }
         guard result.isSameNow else {
-            let bytes = result.repair?.leftBytes ?? result.differingBytes
+            let report = result.repair.flatMap { $0.isDryRun ? nil : $0 }
+            let bytes = report?.leftBytes ?? result.differingBytes
             throw Problem(
                 .failed,
                 "snapshot \(result.snapshot) and its copy \(result.targetID) at \(result.target) differ in "
