@@ -13,7 +13,7 @@ struct DailyRatesTests {
     }
 
     private static func rates() throws -> DailyRates {
-        try DailyRates(
+        DailyRates(
             20,
             [
                 RateHours(try DayHours(parsing: "08:00-18:00"), bytesPerSecond: 5),
