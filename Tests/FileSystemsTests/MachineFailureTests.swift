@@ -93,7 +93,8 @@ import Testing
         let image = try image(options)
         let whole = try FailingBytes(image.path, failing: 0)
         let paths = try lookAtAll(whole)
-        #expect(paths.count > 300 && whole.reads > 20)
+        #expect(paths.count > 300)
+        #expect(whole.reads > 10)
         for failing in 1...whole.reads {
             let problem = #expect(throws: Problem.self, "read \(failing)") {
                 try lookAtAll(FailingBytes(image.path, failing: failing))
@@ -184,7 +185,15 @@ import Testing
         let image = TemporaryFolder()
         let path = image.path + "/ntfs.img"
         try Ext4Image.run("truncate -s 8M '\(path)'; mkntfs -q -F -Q '\(path)'")
-        try withMount("ntfs-3g '\(path)'") { point in
+        // It stays in the background, and must not keep open what tells that the script has ended.
+        let mount = """
+            for file in /proc/$BASHPID/fd/*; do
+                number=${file##*/}
+                if ((number > 2)); then eval "exec $number>&-"; fi
+            done
+            ntfs-3g '\(path)'
+            """
+        try withMount(mount) { point in
             let name = String(repeating: "ü€", count: 127) + "x"
             #expect(name.utf8.count == 636)
             try Ext4Image.run("mkdir '\(point)/\(name)'; echo deep >'\(point)/\(name)/\(name)'")
