@@ -52,12 +52,24 @@ package final class MountedFileSystem: SnapshotFileSystem {
         let number = try numbers.number(of: found.inode, in: 0)
         (rootFolder, root) = (folder, number)
         machine = MachineCheck {
-            isReadable() && (try? folder.node([])) != nil && (try? folder.names(limit: .max)) != nil
+            isReadable() && Self.answers(folder)
         }
         places[number] = Place(
             folder: number, name: FileName([]), part: 0, filesystem: found.filesystem)
         recent = (number, folder)
     }
+
+    /// Whether the kernel gives what is in it. More names than are read tell that, too.
+    private static func answers(_ root: SourceFolder) -> Bool {
+        do throws(IOFailure) {
+            _ = try root.node([])
+            _ = try root.names(limit: namesMaximum)
+            return true
+        } catch { return error.isTooLarge }
+    }
+
+    /// So many names of the root are read to find that out.
+    private static let namesMaximum = 1024
 
     /// What one takes of memory, about.
     private static let placeBytes = 128

@@ -177,10 +177,25 @@ struct MountServer {
         }
     }
 
+    /// Who serves a volume. One that starts has its socket before it has the store, and is waited for.
+    private func started(_ row: VolumeRow?, socket: String) throws -> RunningServer? {
+        let deadline = Deadline(milliseconds: StoreHolder.patienceMilliseconds)
+        while true {
+            // Looked at first: it may have taken the store and ended in between.
+            let isListening = RunningServer.hasListener(socket)
+            let running = try row.flatMap {
+                try RunningServer.find($0.record.name, storePath: $0.storePath)
+            }
+            guard running == nil, isListening, !deadline.hasPassed else { return running }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
+    }
+
     private func endStray(of name: String) throws {
         let row = try context.catalog.volume(named: name)
-        let running = try row.flatMap { try RunningServer.find(name, storePath: $0.storePath) }
+        let running = try started(row, socket: folder.socketPath(name))
         guard let running, running.socket == folder.socketPath(name) else {
+            guard !RunningServer.hasListener(folder.socketPath(name)) else { return }
             return try removeFiles(of: name)
         }
         // Somebody uses it, and that is no matter of this command.

@@ -9,7 +9,8 @@ struct RunningServer {
     let process: ProcessIdentity
     let socket: String
 
-    /// - Returns: nil when nobody has the volume open; a command that has it for a moment is waited for.
+    /// - Returns: nil when nobody has the volume open; a command that has it for a moment is waited for, and so is
+    ///   a server that starts or ends.
     /// - Throws: `locked` when one has it for longer, `refused` when clients can reach the server only
     ///   otherwise.
     static func find(_ volume: String, storePath: String) throws -> RunningServer? {
@@ -22,9 +23,14 @@ struct RunningServer {
                 let sockets = listening(process.id)
                 // A store's own socket is for commands.
                 if let socket = sockets.first(where: { !$0.hasSuffix(commandSocketEnd) }) {
-                    return RunningServer(process: process, socket: socket)
+                    // Where it is not there any more, the server ends, and has the store still.
+                    if deadline.hasPassed || (try? FileFolder.exists(path: socket)) == true {
+                        return RunningServer(process: process, socket: socket)
+                    }
+                } else if !sockets.isEmpty, deadline.hasPassed {
+                    // One that starts or ends has the store's socket alone for a moment.
+                    throw unreachable(volume, process)
                 }
-                if !sockets.isEmpty { throw unreachable(volume, process) }
             }
             guard !deadline.hasPassed else {
                 throw StoreHolder.lockedProblem(store: FileFolder(path: storePath))
@@ -69,7 +75,7 @@ struct RunningServer {
     private static func listening(_ process: Int32) -> [String] {
         let folder = "/proc/\(process)"
         var paths: [Substring: String] = [:]
-        for words in table(process) where words[3] == "00010000" {
+        for words in table(process) where words[3] == listens {
             paths[words[6]] = String(words[7])
         }
         let names = (try? FileFolder(path: folder).list("fd")) ?? []
@@ -84,6 +90,14 @@ struct RunningServer {
             return link("\(folder)/cwd").map { $0 + "/" + path }
         }
     }
+
+    /// Whether somebody listens on the socket that has a path.
+    static func hasListener(_ socket: String) -> Bool {
+        table(getpid()).contains { $0[3] == listens && $0[7] == socket }
+    }
+
+    /// The flags of a socket that takes connections.
+    private static let listens = "00010000"
 
     private static let textBytesMaximum = 8 << 20
 

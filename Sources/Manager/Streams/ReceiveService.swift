@@ -97,17 +97,19 @@ package struct ReceiveService {
         }
     }
 
-    /// A mirror's target may never be served: what has frozen is sealed here, for as long as the stream took at most, and
-    /// a minute at least. What is missing then is sealed another time.
+    /// A mirror's target may never be served: what has frozen is sealed here, for as long as the stream took, but for 5
+    /// seconds at least and a minute at most: the source waits for it. What is missing then is sealed another time.
     private func seal(_ receiver: any VolumeReceiver, since start: Int64, _ visit: MirrorVisit) {
         let taken = (context.clock.monotonicNanoseconds() - start) / 1_000_000
-        let deadline = Deadline(milliseconds: Int(max(taken, Self.sealMilliseconds)))
+        let limits = Self.sealMilliseconds
+        let deadline = Deadline(
+            milliseconds: Int(min(max(taken, limits.lowerBound), limits.upperBound)))
         while !deadline.hasPassed, !context.end.isDue, !visit.look() {
             guard (try? receiver.sealStep()) == true else { return }
         }
     }
 
-    private static let sealMilliseconds: Int64 = 60_000
+    private static let sealMilliseconds: ClosedRange<Int64> = 5000...60_000
 
     /// What stays of it when the stream breaks is taken up by the next one.
     private func create(

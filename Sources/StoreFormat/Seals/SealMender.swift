@@ -1,7 +1,7 @@
 package import SnapshotModel
 package import System
 
-/// Puts right what the frozen areas of a store hold, where their seals prove what that was. Nothing is written but
+/// Puts right what the frozen areas of a store hold, where their seals tell what that was. Nothing is written but
 /// exceptions that are not what was sealed, and nothing but what was: whoever is killed meanwhile leaves one that is
 /// damaged still.
 package final class SealMender {
@@ -78,6 +78,16 @@ package final class SealMender {
         return look
     }
 
+    /// As ``look(at:of:)``, of a volume that may be served: what a fold or a collection has moved since the chain was
+    /// read is not taken for damage.
+    package func look(
+        confirmed chunks: ChunkSet, of id: SnapshotID
+    ) throws(Problem) -> Look {
+        let first = try look(at: chunks, of: id)
+        guard !first.damaged.isEmpty else { return first }
+        return try SealMender(store.folder).look(at: chunks, of: id)
+    }
+
     private func compare(
         _ own: ChunkSet, in manifest: SnapshotManifest, of view: SnapshotManifest,
         _ look: inout Look
@@ -103,12 +113,19 @@ package final class SealMender {
         for manifest in chain.manifests {
             guard found.count < Self.damageMaximum, let sealed = sealed(manifest) else { continue }
             try proceed()
-            let needed = try chain.needed(of: manifest)
-            let chunks = needed.map { $0.intersection(sealed.map.chunks) } ?? sealed.map.chunks
-            let suspects = try suspects(in: manifest, sealed, chunks)
-            found += read(suspects, in: manifest)
+            // An area that cannot be looked at is the check's to tell, and keeps no other one from being mended.
+            if let damage = try? damage(of: manifest, sealed) { found += damage }
         }
         return Array(found.prefix(Self.damageMaximum))
+    }
+
+    /// What is not what was sealed in an area and somebody needs.
+    private func damage(
+        of manifest: SnapshotManifest, _ sealed: Sealed
+    ) throws(Problem) -> [Damage] {
+        let needed = try chain.needed(of: manifest)
+        let chunks = needed.map { $0.intersection(sealed.map.chunks) } ?? sealed.map.chunks
+        return read(try suspects(in: manifest, sealed, chunks), in: manifest)
     }
 
     private func read(_ suspects: [Suspect], in manifest: SnapshotManifest) -> [Damage] {

@@ -99,6 +99,34 @@ extension ServedTests {
             #expect(try sites.run("$F events --json").contains("mirror_mended"))
         }
 
+        /// Has the other site do something before it answers.
+        private func answering(_ sites: TwoSites, after line: String) throws {
+            try sites.run(
+                """
+                test -e whole.sh || cp there.sh whole.sh
+                printf '%s\\n' "\(line)" "exec sh $PWD/whole.sh" >there.sh
+                """)
+        }
+
+        @Test("a run that ends while a repair begins keeps its base at the target")
+        func repairsBesideRun() throws {
+            let sites = try TwoSites()
+            try sites.here.snapshot(1, 0..<8)
+            try sites.run("$S mirror run off")
+            try sites.here.snapshot(2, 4..<12)
+            try answering(
+                sites,
+                after:
+                    "if rm $PWD/once 2>/dev/null; then $S --state $PWD/state mirror run off </dev/null >ran; fi"
+            )
+            try sites.run("touch once; $S mirror verify off --repair target; test -s ran")
+            let text = try sites.run("$F list copy --json")
+            let document = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            let rows = document?["snapshots"] as? [[String: Any]] ?? []
+            let newest = rows.max { ($0["id"] as? Int ?? 0) < ($1["id"] as? Int ?? 0) }
+            #expect(rows.count == 2 && (newest?["holds"] as? Int ?? 0) >= 1, "\(text)")
+        }
+
         /// Waits until the server has sealed what has frozen.
         private func awaitSeal(_ sites: TwoSites) throws {
             try sites.run(
@@ -117,7 +145,10 @@ extension ServedTests {
             try sites.here.served.stop()
             try flip(sites, "state")
             #expect(try sites.shell("$S check data --data").status == 1)
+            // Others can have the volume's name meanwhile.
+            try answering(sites, after: "$S --state $PWD/state snapshot data </dev/null >taken")
             let plan = try sites.shell("$S check data --repair --from off -n --json")
+            try sites.run("test -s taken; cp whole.sh there.sh")
             #expect(plan.output.contains("would be mended from"), "\(plan.output) \(plan.errors)")
             let flaws = try JSONSchema(named: "check").flaws(of: try JSONDocument(plan.output))
             #expect(flaws.isEmpty, "\(flaws)")

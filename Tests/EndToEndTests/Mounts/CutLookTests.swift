@@ -146,11 +146,13 @@ extension EndToEndMounts {
                 try write(UInt8(round), at: 150 << 20, scene)
                 try scene.harness.json("snapshot", "data")
             }
+            try write(9, at: 100 << 20, scene)
+            try scene.harness.json("snapshot", "data")
             let found = try scene.harness.run("find", "data", "/set", "--partition", "1", "--all")
             #expect(found.status == 0, "\(found)")
             let events = try scene.harness.json("events", "--limit", "1000")["events"]
             let kinds = (events as? [[String: Any]])?.compactMap { $0["kind"] as? String } ?? []
-            // The newest, and of all others the first.
+            // The first, and the one before which something was written in the partition.
             #expect(kinds.filter { $0 == "mounted" }.count == 2, "\(kinds)")
             #expect(try scene.leftovers() == "")
         }

@@ -139,8 +139,25 @@ struct MirrorMendTests {
     func strangers() throws {
         var stranger = try greeting(isPreview: true)
         stranger.source = "00000000-0000-4000-8000-000000000009"
-        let answer = try scene.serve([stranger], [order(.content, chunk: 6)])
-        #expect(answer.contains("is no copy of volume") && !answer.contains("contentBytes"))
+        let one = try scene.serve([stranger], [order(.content, chunk: 6)])
+        #expect(!one.contains("contentBytes"))
+        // It goes on: what the volume asks for next may be its own.
+        let two = try scene.serve(
+            [stranger], [order(.content, chunk: 6), order(.places, chunk: 0, count: 16)])
+        #expect(!two.contains("contentBytes") && two.contains("\"isDamaged\":false"))
+    }
+
+    @Test("of the copies that have a damaged chunk, a few are asked for it, the newest first")
+    func asked() {
+        let readers = (Int64(1)...9).map { SnapshotID(rawValue: $0) }
+        var copies: [SnapshotID: (uuid: String, byteCount: Int)] = [:]
+        for reader in readers { copies[reader] = ("\(reader)", 8192) }
+        copies[readers[8]] = nil
+        copies[readers[7]]?.byteCount = 4096
+        copies[readers[6]]?.byteCount = 6144
+        let asked = MirrorMend.asked(readers, 4096..<8192, copies)
+        #expect(asked.map { $0.uuid } == ["7", "6", "5", "4"])
+        #expect(asked.first?.bytes == 4096..<6144 && asked.last?.bytes == 4096..<8192)
     }
 
     @Test("ranges are widened to chunks, cut at them, and taken from each other")

@@ -81,6 +81,7 @@ import Testing
         } catch let problem as Problem {
             #expect(problem.code == .noSpace)
         }
+        if spare == 0 { #expect(written.isEmpty) }
         try volume.engine.drainWriteBack()
         #expect(try volume.content() == expected(written))
         volume.disk.capacityBytes = nil

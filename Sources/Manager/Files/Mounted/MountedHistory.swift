@@ -20,7 +20,8 @@ struct MountedHistory {
             var (answers, former) = ([FileHistory.Answer](), SnapshotRow?.none)
             for row in rows {
                 try context.end.check()
-                if let last = answers.last, let former, try isSame(former, row) {
+                // It only saves a mount: where it cannot be told, one more look tells.
+                if let last = answers.last, let former, (try? isSame(former, row)) == true {
                     answers.append(last)
                 } else {
                     answers.append(try answer(row))

@@ -111,24 +111,18 @@ final class MirrorDigestService {
     private func look(at range: Range<Int>, _ open: Compared) throws -> SealMender.Look {
         let looker = try looker(open)
         return try looker.look(
-            at: ChunkSet(
+            confirmed: ChunkSet(
                 Geometry(volumeBytes: open.byteCount, chunkBytes: looker.chunkBytes)
                     .chunks(touching: range)), of: open.manifest.id)
     }
 
-    /// The content of a part, of what came from the volume that asks; nil when some of it is not what was sealed.
-    ///
-    /// - Throws: `refused` of what is no copy of that volume's.
+    /// The content of a part; nil when some of it is not what was sealed, and of what did not come from the volume that
+    /// asks.
     func content(_ order: PeerOrder, _ greeting: PeerGreeting) throws -> [UInt8]? {
         let open = try opened(order, greeting.volume)
         mender = nil
-        guard open.manifest.source?.volume == greeting.source else {
-            throw Problem(
-                .refused,
-                "snapshot \(open.manifest.id) of volume \(greeting.volume) is no copy of volume "
-                    + "\(greeting.sourceName)'s, and is not given to it",
-                hint: "what a volume gets back is what it has sent")
-        }
+        // What a volume gets back is what it has sent. It may ask for others: that they are here is all that it knows.
+        guard open.manifest.source?.volume == greeting.source else { return nil }
         let (range, _) = try ViewDigests.range(
             order.offset, order.length, unit: ViewDigests.smallUnitBytes, in: open.byteCount)
         guard range.count <= Geometry.chunkBytesAllowed.upperBound else {

@@ -24,16 +24,18 @@ struct MirrorMend {
 
     /// - Throws: `locked` when somebody has the volume open; what the target says.
     func run() throws -> [Finding] {
-        try Reconciler(context).withVolume(record.volume) { volume in
+        // The name is not kept: all is read, and the target may take its time. Whoever mends has the store.
+        let volume = try Reconciler(context).withVolume(record.volume) { volume in
             if context.isActive(volume) { try context.withSession(volume) { _ in } }
-            let lock = try isDryRun ? nil : volume.lock()
-            defer { withExtendedLifetime(lock) {} }
-            let mender = try SealMender(FileFolder(path: volume.storePath))
-            let end = context.end
-            let damage = try mender.findAll { () throws(Problem) in try end.check() }
-            guard !damage.isEmpty else { return [] }
-            return try mend(damage, mender, volume)
+            return volume
         }
+        let lock = try isDryRun ? nil : volume.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let mender = try SealMender(FileFolder(path: volume.storePath))
+        let end = context.end
+        let damage = try mender.findAll { () throws(Problem) in try end.check() }
+        guard !damage.isEmpty else { return [] }
+        return try mend(damage, mender, volume)
     }
 
     private func mend(
@@ -50,17 +52,43 @@ struct MirrorMend {
         }
         let uuids = try copies(volume, offer)
         var (mended, left) = ([Place: [Range<Int>]](), [Place: [Range<Int>]]())
-        for item in damage {
-            try context.end.check()
-            let place = Place(area: item.area, readers: item.readers)
-            if try mend(item, mender, uuids, peer) {
-                Ranges.append(item.bytes, to: &mended[place, default: []])
-            } else {
-                Ranges.append(item.bytes, to: &left[place, default: []])
+        do {
+            for item in damage {
+                try context.end.check()
+                let place = Place(area: item.area, readers: item.readers)
+                if try isMended(item, mender, uuids, peer) {
+                    Ranges.append(item.bytes, to: &mended[place, default: []])
+                } else {
+                    Ranges.append(item.bytes, to: &left[place, default: []])
+                }
             }
+        } catch {
+            // What was written before it is told, too.
+            try? log(mended, volume)
+            throw error
         }
         try log(mended, volume)
         return findings(mended, isMended: true) + findings(left, isMended: false)
+    }
+
+    /// A chunk that the disk here does not take is left as it is, and is no matter of the others.
+    private func isMended(
+        _ damage: SealMender.Damage, _ mender: SealMender,
+        _ copies: [SnapshotID: (uuid: String, byteCount: Int)], _ peer: MirrorPeer
+    ) throws -> Bool {
+        for (bytes, uuid) in Self.asked(damage.readers, damage.bytes, copies) {
+            guard let content = try peer.content(uuid, bytes) else { continue }
+            do throws(Problem) {
+                if try mender.mend(damage, with: content.span.bytes, isDryRun: isDryRun) {
+                    return true
+                }
+            } catch {
+                guard error.code == .inputOutput else { throw error }
+                context.note(error.message)
+                return false
+            }
+        }
+        return false
     }
 
     /// Ranges that the same snapshots read from one area.
@@ -82,23 +110,20 @@ struct MirrorMend {
         return result
     }
 
-    /// Asks for one that reads it after the other, the newest first.
-    private func mend(
-        _ damage: SealMender.Damage, _ mender: SealMender,
-        _ copies: [SnapshotID: (uuid: String, byteCount: Int)], _ peer: MirrorPeer
-    ) throws -> Bool {
-        for reader in damage.readers.reversed() {
-            guard let copy = copies[reader], damage.bytes.lowerBound < copy.byteCount else {
-                continue
-            }
-            let bytes = damage.bytes.clamped(to: 0..<copy.byteCount)
-            guard let content = try peer.content(copy.uuid, bytes) else { continue }
-            if try mender.mend(damage, with: content.span.bytes, isDryRun: isDryRun) {
-                return true
-            }
+    /// Copies that have the chunk, the newest first: some of them, as all that were not altered have the same there.
+    static func asked(
+        _ readers: [SnapshotID], _ bytes: Range<Int>,
+        _ copies: [SnapshotID: (uuid: String, byteCount: Int)]
+    ) -> [(bytes: Range<Int>, uuid: String)] {
+        var result: [(bytes: Range<Int>, uuid: String)] = []
+        for reader in readers.reversed() where result.count < askedMaximum {
+            guard let copy = copies[reader], bytes.lowerBound < copy.byteCount else { continue }
+            result.append((bytes.clamped(to: 0..<copy.byteCount), copy.uuid))
         }
-        return false
+        return result
     }
+
+    private static let askedMaximum = 4
 
     private func log(_ mended: [Place: [Range<Int>]], _ volume: VolumeRow) throws {
         guard !isDryRun, !mended.isEmpty else { return }

@@ -65,7 +65,8 @@ final class MirrorRepair {
     private func look(_ looker: SealMender, _ part: Range<Int>) throws -> SealedPlaces {
         let geometry = Geometry(volumeBytes: manifest.volumeBytes, chunkBytes: chunkBytesHere)
         return SealedPlaces(
-            try looker.look(at: ChunkSet(geometry.chunks(touching: part)), of: manifest.id),
+            try looker.look(
+                confirmed: ChunkSet(geometry.chunks(touching: part)), of: manifest.id),
             volumeBytes: manifest.volumeBytes, chunkBytesHere)
     }
 

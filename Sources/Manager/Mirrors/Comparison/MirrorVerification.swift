@@ -24,7 +24,8 @@ package enum MirrorLeftReason: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .unproven: "no seal says what it should be"
         case .sound: "it is what was sealed"
-        case .contradicted: "the other side's own seal says that what it has is damaged"
+        case .contradicted:
+            "the other side's own seal says that what it has is damaged, or it has it from elsewhere"
         case .other: "what the other side has is not what was sealed"
         }
     }

@@ -33,9 +33,11 @@ final class MirrorVerifier {
         let wanted = try reference.map { try ReferenceResolver(context).snapshot($0) }
         let peer = try MirrorPeer(context, record, patienceMilliseconds: patienceMilliseconds)
         defer { peer.end() }
-        let offer = try peer.greet(
-            MirrorPeer.greeting(
-                context, record, volume, isPreview: side != .target || isDryRun))
+        var greeting = try MirrorPeer.greeting(
+            context, record, volume, isPreview: side != .target || isDryRun)
+        // A run may go on beside it: which one it goes on from is the run's to say.
+        greeting.base = nil
+        let offer = try peer.greet(greeting)
         guard offer.isComparable == true else {
             throw Problem(
                 .refused, "snapmgr at \(record.target) is older, and cannot compare",
