@@ -12,7 +12,7 @@ package final class HookStack {
     private let operation: HookOperation
     private let hooks: [BoundHook]
     private let command: WatchdogCommand
-    private let windowMilliseconds: Int
+    private let windowSeconds: Double
     private let isInterrupted: () -> Bool
     private var executor: StepExecutor?
     /// The hooks whose turn came, in order; a step's number is its place here.
@@ -44,8 +44,7 @@ package final class HookStack {
         command = watchdog
         self.isInterrupted = isInterrupted
         let before = hooks.filter { $0.hook.programs[operation.kind.before] != nil }
-        let seconds = windowSeconds ?? before.reduce(60) { $0 + $1.hook.timeoutSeconds }
-        windowMilliseconds = Self.milliseconds(seconds)
+        self.windowSeconds = windowSeconds ?? before.reduce(60) { $0 + $1.hook.timeoutSeconds }
     }
 
     deinit { if executor != nil { undo(.failed(Self.givenUp)) } }
@@ -73,14 +72,15 @@ package final class HookStack {
 
     /// Runs the programs before the operation. When it throws, what they did was undone.
     ///
+    /// - Parameter addedSeconds: how much longer it may take until ``end(_:)``.
     /// - Throws: the failure of a fatal hook; `interrupted`; `failed` when the watchdog cannot be
     ///   started, before anything was put at rest.
-    package func begin() throws(Problem) {
+    package func begin(addedSeconds: Double = 0) throws(Problem) {
         precondition(executor == nil && begun.isEmpty, "a hook stack is used once")
         let around = hooks.filter { has($0, operation.kind.before) || has($0, operation.kind.undo) }
         guard !around.isEmpty else { return }
         let executor = StepExecutor(
-            try makeClient(), isInterrupted: isInterrupted,
+            try makeClient(windowSeconds + addedSeconds), isInterrupted: isInterrupted,
             onUndone: { [weak self] in self?.tell($0) })
         self.executor = executor
         for bound in around {
@@ -119,7 +119,7 @@ package final class HookStack {
     }
 
     /// Runs the programs that follow: after-snapshot, or on-failure. To be called after
-    /// ``end(_:)``, or after ``begin()`` threw. Their failures are warnings.
+    /// ``end(_:)``, or after ``begin(addedSeconds:)`` threw. Their failures are warnings.
     package func conclude(_ outcome: HookOutcome) {
         let event: HookEvent
         switch outcome {
@@ -135,10 +135,10 @@ package final class HookStack {
         }
     }
 
-    /// The whole: ``begin()``, the operation, ``end(_:)``, ``conclude(_:)``.
+    /// The whole: ``begin(addedSeconds:)``, the operation, ``end(_:)``, ``conclude(_:)``.
     ///
     /// - Parameters:
-    ///   - beginsItself: whether the operation calls ``begin()`` itself, and ``end(_:)`` as soon as it may.
+    ///   - beginsItself: whether the operation calls ``begin(addedSeconds:)`` itself, and ``end(_:)`` as soon as it may.
     ///   - operation: calls ``confirm()`` where it says so.
     ///   - facts: what is known when it has succeeded.
     package func perform<Result>(
@@ -181,9 +181,10 @@ extension HookStack {
 
     /// Without a program before the operation nothing is put at rest, so that it may go on without
     /// a watchdog.
-    private func makeClient() throws(Problem) -> WatchdogClient? {
+    private func makeClient(_ windowSeconds: Double) throws(Problem) -> WatchdogClient? {
         do throws(Problem) {
-            return try WatchdogClient(command, windowMilliseconds: windowMilliseconds)
+            return try WatchdogClient(
+                command, windowMilliseconds: Self.milliseconds(windowSeconds))
         } catch {
             if hooks.contains(where: { has($0, operation.kind.before) }) { throw error }
             warnings.append(error)

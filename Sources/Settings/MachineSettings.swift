@@ -24,9 +24,11 @@ package struct MachineSettings: Hashable, Sendable {
     /// How long it may take from its start until its monitor answers, in milliseconds.
     package var startMilliseconds: Int
 
-    /// The argument in ``start`` that becomes `-incoming defer`, or nothing.
+    /// The argument in ``start`` that becomes `-incoming defer`, or nothing; in ``copyStart``, that or `-S`.
     package static let incomingWord = "{incoming}"
     private static let incomingArguments = ["-incoming", "defer"]
+    /// With which QEMU waits to be told to run.
+    private static let pausedArguments = ["-S"]
 
     package static let standardFreeze = 5
     package static let standardState = 120
@@ -60,17 +62,22 @@ package struct MachineSettings: Hashable, Sendable {
         start.map { Self.arguments($0, awaitsState: awaitsState) }
     }
 
-    /// The same of a copy.
+    /// The same of a copy, which stands still until it is told to run.
     package func copyArguments(_ words: MachineCopyWords, awaitsState: Bool) -> [String]? {
-        copyStart.map { Self.arguments($0, awaitsState: awaitsState) { words.filled($0) } }
+        copyStart.map {
+            Self.arguments($0, awaitsState: awaitsState, otherwise: Self.pausedArguments) {
+                words.filled($0)
+            }
+        }
     }
 
     private static func arguments(
-        _ words: [String], awaitsState: Bool, _ filled: (String) -> String = { $0 }
+        _ words: [String], awaitsState: Bool, otherwise: [String] = [],
+        _ filled: (String) -> String = { $0 }
     ) -> [String] {
         words.flatMap { word in
             guard word == incomingWord else { return [filled(word)] }
-            return awaitsState ? incomingArguments : []
+            return awaitsState ? incomingArguments : otherwise
         }
     }
 }

@@ -119,9 +119,13 @@ extension MonitorClient {
 
     /// Waits until a migration has ended.
     ///
-    /// - Throws: `failed` when it did, or did not end in time.
-    package func waitForMigration(by deadline: Deadline) throws(Problem) {
+    /// - Parameter check: asked again and again meanwhile; ends the wait by throwing.
+    /// - Throws: `failed` when it did, or did not end in time; what `check` does.
+    package func waitForMigration(
+        by deadline: Deadline, check: () throws(Problem) -> Void = {}
+    ) throws(Problem) {
         while true {
+            try check()
             switch try migrationState(by: deadline) {
             case .completed: return
             case .failed(let reason): throw Problem(.failed, "QEMU gave up: \(reason)")

@@ -29,4 +29,10 @@ extension MonitorClient {
     package func unplug(_ card: String, by deadline: Deadline) throws(Problem) {
         try run("set_link", MonitorMessage.Link(name: card, up: false), by: deadline)
     }
+
+    /// Has it not tell the network, when memory has come in, that its addresses are here now.
+    package func beSilent(by deadline: Deadline) throws(Problem) {
+        try run(
+            "migrate-set-parameters", MonitorMessage.Announcements(rounds: 0), by: deadline)
+    }
 }

@@ -95,6 +95,13 @@ enum MonitorMessage {
         }
     }
 
+    /// How often it tells the network who it is, when memory has come in.
+    struct Announcements: Encodable {
+        var rounds: Int
+
+        private enum CodingKeys: String, CodingKey { case rounds = "announce-rounds" }
+    }
+
     struct PassedName: Encodable {
         var fdname: String
     }

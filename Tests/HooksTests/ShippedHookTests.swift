@@ -13,12 +13,12 @@ import Testing
         URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().path + "/Config/hooks/scripts"
 
-    private func stack() throws -> HookStack {
+    private func stack(_ place: String = "d") throws -> HookStack {
         var hook = Hook(
             name: "scripts",
             programs: [
                 .beforeFreeze: [Self.program, "freeze"], .afterThaw: [Self.program, "thaw"],
-            ], timeoutSeconds: 600, environment: ["SCRIPTS_FOLDER": folder.path + "/d"])
+            ], timeoutSeconds: 600, environment: ["SCRIPTS_FOLDER": folder.path + "/" + place])
         hook.consistency = .app
         return HookStack(
             HookOperation(.snapshot, volumes: ["data"]), hooks: [BoundHook(hook)],
@@ -59,5 +59,36 @@ import Testing
             folder.log == [
                 "freeze 10-a", "freeze 20-b", "thaw 30-c", "thaw 20-b", "thaw 10-a",
             ])
+    }
+
+    @Test(
+        "As root, a folder on the way to which others may put another is refused, and nothing of it runs",
+        .enabled(if: geteuid() == 0), arguments: ["open/d", "open/link", "chain"])
+    func way(place: String) throws {
+        try script("10-a")
+        let open = folder.path + "/open"
+        mkdir(open, 0o755)
+        rename(folder.path + "/d", open + "/d")
+        symlink(open + "/d", folder.path + "/safe")
+        symlink("../safe", open + "/link")
+        symlink("open/link", folder.path + "/chain")
+        chmod(open, 0o777)
+        let stack = try stack(place)
+        let problem = #expect(throws: Problem.self) {
+            try stack.perform({ try stack.confirm() }, facts: { HookFacts() })
+        }
+        #expect(
+            problem?.message.contains("can be changed by others") == true,
+            "\(problem?.message ?? "")")
+        #expect(folder.log.isEmpty)
+    }
+
+    @Test("A folder that is named by a link of root's is run")
+    func link() throws {
+        try script("10-a")
+        symlink("d", folder.path + "/link")
+        let stack = try stack("link")
+        try stack.perform({ try stack.confirm() }, facts: { HookFacts() })
+        #expect(folder.log == ["freeze 10-a", "thaw 10-a"])
     }
 }

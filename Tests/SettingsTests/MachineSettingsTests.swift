@@ -58,7 +58,10 @@ import Testing
             machine.copyArguments(words, awaitsState: true) == [
                 "/s", "q=/c", "A,B", "-incoming", "defer", "off", "{qmp}", "{no}", "}{",
             ])
-        #expect(machine.copyArguments(words, awaitsState: false)?.count == 7)
+        #expect(
+            machine.copyArguments(words, awaitsState: false) == [
+                "/s", "q=/c", "A,B", "-S", "off", "{qmp}", "{no}", "}{",
+            ])
     }
 
     static let cases: [ErrorCase] = [
@@ -70,6 +73,11 @@ import Testing
             "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\nclone-start = [\"/s\", \"{disk:a}\"]\n[volumes.a]",
             "f.toml:4:15: vm.w.clone-start has no {qmp} "
                 + "(a copy has a monitor and disks of its own: see snapmgr.toml(5))"),
+        .init(
+            "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\n"
+                + "clone-start = [\"/s\", \"{qmp}\", \"{disk:a}\"]\n[volumes.a]",
+            "f.toml:4:15: vm.w.clone-start has no {incoming} "
+                + "(it has QEMU wait until the copy's network is seen to)"),
         .init(
             "[vm.w]\nvolumes = [\"a\"]\nqmp = \"/q\"\n[volumes.a]\n[volumes.b]\n"
                 + "[schedules.q]\nevery = \"1h\"\n[sets.w]\nvolumes = [\"a\", \"b\"]\nschedules = [\"q\"]",

@@ -18,6 +18,9 @@ import Testing
         var sheet = Sheet()
         sheet.add("note", Self.hostile)
         #expect(sheet.text == "note  \(Self.shown)\n")
+        var named = Sheet()
+        named.add("program \(Self.hostile)", "x")
+        #expect(named.text == "program \(Self.shown)  x\n")
     }
 
     @Test("M5: errors and their hints are escaped, in one line each")

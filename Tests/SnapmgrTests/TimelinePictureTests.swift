@@ -30,6 +30,13 @@ import Testing
                 """#)
     }
 
+    @Test func aNameIsShownAndNotObeyed() throws {
+        let picture = try #require(
+            TimelinePicture([step("a\u{1B}[2J", .freeze, 0, 5), step("a\u{1B}[2J", .thaw, 7, 9)]))
+        #expect(!picture.text.contains("\u{1B}"))
+        #expect(picture.text.contains("a\\u{1B}[2J  /"))
+    }
+
     @Test func whereNobodyCameToRestThereIsNone() {
         #expect(TimelinePicture([MachineStep(atMicroseconds: 3, text: "x")]) == nil)
         #expect(TimelinePicture([step("app", .prepare, 0, 5)]) == nil)

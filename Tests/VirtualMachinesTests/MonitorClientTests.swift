@@ -57,6 +57,33 @@ import Testing
         #expect(heard.withLock { $0.last?.contains("false") == true })
     }
 
+    @Test func aCopyIsToldNotToAnnounceItself() throws {
+        let heard = Mutex<[String]>([])
+        let (monitor, _) = try monitor { line in
+            heard.withLock { $0.append(line) }
+            return ScriptedPeer.answer(line)
+        }
+        try monitor.beSilent(by: patient)
+        let line = heard.withLock { $0.last } ?? ""
+        #expect(line.contains("migrate-set-parameters"))
+        #expect(line.contains("\"announce-rounds\":0"))
+    }
+
+    @Test func whoIsToEndDoesNotWaitForAMigration() throws {
+        let (monitor, _) = try monitor { ScriptedPeer.answer($0, #"{"status": "active"}"#) }
+        let asked = Mutex(0)
+        let found = problem {
+            try monitor.waitForMigration(by: patient) { () throws(Problem) in
+                let count = asked.withLock { count in
+                    count += 1
+                    return count
+                }
+                guard count < 3 else { throw Problem(.interrupted, "enough") }
+            }
+        }
+        #expect(found?.code == .interrupted)
+    }
+
     @Test func anAnswerToSomebodyElseIsPassedOver() throws {
         let (monitor, _) = try monitor { line in
             #"{"return": {"status": "paused", "running": false}, "id": 999}"# + "\r\n"

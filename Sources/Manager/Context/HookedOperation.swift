@@ -95,8 +95,11 @@ struct HookMoments {
     /// - Throws: the failure of a fatal hook.
     func prepare() throws(Problem) { try stack.prepare() }
 
+    /// - Parameter addedSeconds: how much longer than usual it may take until they go on.
     /// - Throws: the failure of a fatal hook; then what ran was undone.
-    func comeToRest() throws(Problem) { try stack.begin() }
+    func comeToRest(addedSeconds: Double = 0) throws(Problem) {
+        try stack.begin(addedSeconds: addedSeconds)
+    }
 
     /// To be called while the volumes are held.
     ///

@@ -98,7 +98,7 @@ final class MachineAttempt {
 // MARK: - Before
 
 extension MachineAttempt {
-    /// Finds out what can be had, while everything runs.
+    /// Finds out what can be had, while everything runs. Memory that goes out live does so in ``saveLive()``.
     ///
     /// - Parameters:
     ///   - store: gets its memory.
@@ -122,6 +122,11 @@ extension MachineAttempt {
         } catch {
             drop(Problem(error))
         }
+        try requirePossible()
+    }
+
+    /// - Throws: `refused`.
+    private func requirePossible() throws {
         try require(memory != nil ? .vm : agent != nil ? .fs : .crash)
     }
 
@@ -156,12 +161,25 @@ extension MachineAttempt {
         memory = try MachineMemory(
             of: name, into: store, id, patienceMilliseconds: settings.stateMilliseconds,
             shares: shares)
-        if record.method == MemoryMethod.live.rawValue { try saveLive(monitor) }
     }
 
-    /// The VM stands still when it returns, and goes on in ``goOn()``.
-    private func saveLive(_ monitor: MonitorClient) throws {
-        guard let memory else { return }
+    /// For how long its memory goes out while the VM runs, at most, in seconds; nil when it does not go out so. From its
+    /// end on the VM stands still.
+    var liveSeconds: Double? {
+        guard memory != nil, record.method == MemoryMethod.live.rawValue else { return nil }
+        return Double(settings.stateMilliseconds) / 1000
+    }
+
+    /// Has memory go out that is to go out live. The VM stands still when it returns, and goes on in ``goOn()``.
+    ///
+    /// - Throws: `refused` when that fails and the settings require it.
+    func saveLive() throws {
+        guard let monitor, let memory, liveSeconds != nil else { return }
+        do { try saveLive(monitor, memory) } catch { drop(Problem(error)) }
+        try requirePossible()
+    }
+
+    private func saveLive(_ monitor: MonitorClient, _ memory: MachineMemory) throws {
         try mark { $0.isPaused = true }
         monitor.forgetEvents()
         hasStopped = true

@@ -37,13 +37,21 @@ final class MachineSet {
         }
     }
 
-    /// - Throws: `refused` when less can be had than the settings require.
-    func prepare(first id: SnapshotID) throws {
+    /// - Parameter beforeStandstill: called before the first VM whose memory goes out live, which stands still from then
+    ///   on; gets for how long, at most, memory goes out so, in seconds.
+    /// - Throws: `refused` when less can be had than the settings require; what `beforeStandstill` does.
+    func prepare(
+        first id: SnapshotID, beforeStandstill: (_ seconds: Double) throws -> Void
+    ) throws {
         snapshotID = id
         guard let store else { return }
         for attempt in attempts {
             try attempt.prepare(store, first: id, shares: attempts.count)
         }
+        let durations = attempts.compactMap(\.liveSeconds)
+        guard !durations.isEmpty else { return }
+        try beforeStandstill(durations.reduce(0, +))
+        for attempt in attempts { try attempt.saveLive() }
     }
 
     func comeToRest() throws { for attempt in attempts { try attempt.comeToRest() } }

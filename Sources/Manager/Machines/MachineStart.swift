@@ -12,6 +12,8 @@ struct MachineStart {
     /// Its patience.
     let settings: MachineSettings
     let timeline: MachineTimeline
+    /// Asked while it is waited for; ends that by throwing.
+    var check: () throws(Problem) -> Void = {}
 
     private static let stepMilliseconds = 5_000
     private static let lookMilliseconds = 5
@@ -72,8 +74,10 @@ struct MachineStart {
         try monitor.beginLoading(from: feed.reader, by: step)
         feed.handedOver()
         do throws(Problem) {
-            try monitor.waitForMigration(by: Deadline(milliseconds: settings.stateMilliseconds))
+            try monitor.waitForMigration(
+                by: Deadline(milliseconds: settings.stateMilliseconds), check: check)
         } catch {
+            guard error.code != .interrupted else { throw error }
             // QEMU does not know why there is no more of it.
             throw feed.problem ?? error
         }
@@ -87,6 +91,7 @@ struct MachineStart {
             if let monitor = try Self.monitor(of: name, at: monitorPath, by: deadline) {
                 return monitor
             }
+            try check()
             if program.hasEnded, end == nil {
                 end = Deadline(milliseconds: Self.endedMilliseconds)
             }

@@ -5,8 +5,8 @@ internal import StoreFormat
 internal import System
 
 /// All that comes to rest while snapshots are taken: programs first, then what hooks put at rest, which these may need
-/// for it, then VMs, then the volumes; they go on in reverse. The calls come in the order in which they stand here, from
-/// one thread.
+/// for it, then VMs, then the volumes; they go on in reverse. Where a VM's memory goes out live, hooks come before that,
+/// and so before programs. The calls come in the order in which they stand here, from one thread.
 final class RestingSet {
     private let context: ManagerContext
     private let volumes: [VolumeRow]
@@ -16,6 +16,8 @@ final class RestingSet {
     private let timeline = MachineTimeline()
     private let startedAt: Timestamp
     private var hooks: HookMoments?
+    /// Whether their turn to come to rest has come.
+    private var areHooksAtRest = false
     /// By the volumes.
     private var snapshotIDs: [String: SnapshotID] = [:]
     private var snapshotID: SnapshotID?
@@ -64,14 +66,24 @@ final class RestingSet {
             snapshotIDs[volume.record.name] = request.id
         }
         snapshotID = requests.first?.id
-        if let snapshotID { try machines?.prepare(first: snapshotID) }
+        guard let snapshotID else { return }
+        // Hooks may need the guest, or take long, for which it need not stand still.
+        try machines?.prepare(first: snapshotID) { try restHooks(addedSeconds: $0) }
+    }
+
+    /// - Parameter addedSeconds: what else is done while they are at rest.
+    /// - Throws: the failure of a hook.
+    private func restHooks(addedSeconds: Double = 0) throws {
+        guard !areHooksAtRest else { return }
+        areHooksAtRest = true
+        hookBegan = timeline.microseconds
+        try hooks?.comeToRest(addedSeconds: addedSeconds)
     }
 
     /// - Throws: `refused`, likewise; the failure of a hook.
     func comeToRest() throws {
         try participants?.freeze()
-        hookBegan = timeline.microseconds
-        try hooks?.comeToRest()
+        try restHooks()
         try machines?.comeToRest()
         heldAt = timeline.microseconds
     }
@@ -105,6 +117,7 @@ final class RestingSet {
     func undo() {
         participants?.thaw(succeeded: false)
         machines?.undo()
+        hooks = nil
     }
 
     /// Takes note of a hook's program that has ended.

@@ -29,9 +29,10 @@ extension VolumeGroup {
 
 extension Settings {
     /// Everything that one name stands for, by these names. A set with a VM's name has the same volumes, and may have
-    /// hooks; a VM with a single disk of its own name is named as that.
+    /// hooks. A VM with the name of one of its disks is not among them: the name is the disk's, and the VM's sets
+    /// have numbers.
     package var groups: [String: VolumeGroup] {
-        machines.filter { $1.volumes != [$0] }.mapValues { VolumeGroup($0) }
+        machines.filter { !$1.volumes.contains($0) }.mapValues { VolumeGroup($0) }
             .merging(sets.mapValues { VolumeGroup($0) }) { $1 }
     }
 }

@@ -181,7 +181,9 @@ package struct SnapshotService {
         let resting = try RestingSet(context, volumes, hooked)
         // Programs and VMs go on whatever has happened, and before anybody reports it.
         defer { resting?.undo() }
-        let report: TakeReport = try hooked.performAtRest(onRun: { resting?.note($0) }) { hooks in
+        // The hooks are kept by what is told of them, which must not keep itself so, with its locks and connections.
+        let note: (HookRun) -> Void = { [weak resting] in resting?.note($0) }
+        let report: TakeReport = try hooked.performAtRest(onRun: note) { hooks in
             try resting?.preparePrograms(hooks)
             let begun = try begin(request, volumes)
             do {

@@ -143,6 +143,12 @@ struct MachineTable {
                 hint: "a copy has a monitor and disks of its own: see snapmgr.toml(5)")
             return nil
         }
+        guard words.contains(MachineSettings.incomingWord) else {
+            reader.refuse(
+                node, "\(reader.name(.cloneStart)) has no \(MachineSettings.incomingWord)",
+                hint: "it has QEMU wait until the copy's network is seen to")
+            return nil
+        }
         return words
     }
 

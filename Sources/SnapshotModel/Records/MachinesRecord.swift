@@ -14,6 +14,7 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
     /// The programs that were asked to come to rest; nil when there was none.
     package var participants: [ParticipantRecord]?
 
+    /// - Parameter steps: what is beyond the number that a record may have is left out.
     package init(
         snapshotID: SnapshotID, setID: SetID?, startedAt: Timestamp, heldMicroseconds: Int64 = 0,
         steps: [MachineStep] = [], machines: [MachineRecord] = []
@@ -22,7 +23,7 @@ package struct MachinesRecord: Hashable, Sendable, Codable {
         self.setID = setID
         self.startedAt = startedAt
         self.heldMicroseconds = heldMicroseconds
-        self.steps = steps
+        self.steps = Array(steps.prefix(MachineStep.countMaximum))
         self.machines = machines
     }
 

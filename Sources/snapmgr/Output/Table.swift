@@ -121,7 +121,8 @@ struct Sheet {
     private var pairs: [(String, String)] = []
 
     mutating func add(_ name: String, _ value: String?) {
-        if let value, !value.isEmpty { pairs.append((name, value.escapedForPeople)) }
+        guard let value, !value.isEmpty else { return }
+        pairs.append((name.escapedForPeople, value.escapedForPeople))
     }
 
     var text: String {

@@ -14,7 +14,12 @@ struct TimelinePicture {
         let starts = spans.filter { $0.phase == .freeze }.compactMap(\.beganMicroseconds)
         let ends = spans.filter { $0.phase != .prepare }.map(\.atMicroseconds)
         guard let start = starts.min(), let end = ends.max(), start <= end else { return nil }
-        self.steps = spans
+        // Programs give themselves their names.
+        self.steps = spans.map { span in
+            var step = span
+            step.who = step.who?.escapedForPeople
+            return step
+        }
         window = start...end
     }
 

@@ -13,6 +13,8 @@ final class FakeMachine: Sendable {
         var thawed: Int? = 2
         /// Whether the monitor refuses to write memory.
         var refusesMemory = true
+        /// Of QEMU's version.
+        var majorVersion = 7
     }
 
     private let state: Mutex<Behaviour>
@@ -29,7 +31,7 @@ final class FakeMachine: Sendable {
         threads = listeners.enumerated().map { index, listener in
             BackgroundThread.start(name: "fake") {
                 while let socket = try? listener.accept() {
-                    box.serve(socket, isMonitor: index == 0)
+                    box.serve(socket, version: index == 0 ? behaviour.majorVersion : nil)
                 }
             }
         }
@@ -88,10 +90,14 @@ private final class MachineBox: Sendable {
 
     func set(_ body: @escaping @Sendable (String) -> [UInt8]) { answer.withLock { $0 = body } }
 
-    func serve(_ socket: LocalSocket, isMonitor: Bool) {
-        let greeting =
-            #"{"QMP":{"version":{"qemu":{"major":7,"minor":2}},"capabilities":[]}}"# + "\n"
-        if isMonitor { try? socket.send(Array(greeting.utf8).span.bytes) }
+    /// - Parameter version: with which a monitor greets; nil for an agent.
+    func serve(_ socket: LocalSocket, version: Int?) {
+        if let version {
+            let greeting =
+                #"{"QMP":{"version":{"qemu":{"major":\#(version),"minor":2}},"capabilities":[]}}"#
+                + "\n"
+            try? socket.send(Array(greeting.utf8).span.bytes)
+        }
         var lines = LineBuffer(limitBytes: 1 << 20)
         var piece = [UInt8](repeating: 0, count: 4096)
         while true {

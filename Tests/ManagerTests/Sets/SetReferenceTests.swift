@@ -69,16 +69,23 @@ import Testing
         #expect(manager.names.references("").contains("vm1@"))
     }
 
-    @Test("a VM with a disk's name is ambiguous, unless that disk is all that it has")
+    @Test(
+        "a name that a VM and one of its disks have is the disk's, and another volume's is ambiguous"
+    )
     func machineWithTheNameOfADisk() throws {
         let one = manager(machine: "boot", of: ["boot"])
         #expect(try one.snapshots.take(TakeRequest(volumes: ["boot"])).set == nil)
         try one.config.requireDistinctNames()
         let two = manager(machine: "boot", of: ["boot", "logs"])
         #expect(
-            problem { _ = try two.snapshots.take(TakeRequest(volumes: ["boot"])) }?.code
+            try two.snapshots.take(TakeRequest(volumes: ["boot"])).snapshots.map(\.volume)
+                == ["boot"])
+        try two.config.requireDistinctNames()
+        let other = manager(machine: "boot", of: ["logs"])
+        #expect(
+            problem { _ = try other.snapshots.take(TakeRequest(volumes: ["boot"])) }?.code
                 == .ambiguous)
-        let checked = problem { try two.config.requireDistinctNames() }
+        let checked = problem { try other.config.requireDistinctNames() }
         #expect(checked?.message.contains("[vm.boot]") == true)
     }
 

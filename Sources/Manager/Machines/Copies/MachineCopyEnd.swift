@@ -70,7 +70,10 @@ struct MachineCopyEnd {
         let deadline = Deadline(milliseconds: Self.stepMilliseconds)
         while true {
             // What a command that was ended has left of it is found by a look.
-            let clone = try service.list([disk.volume]).first { $0.record.name == disk.clone }
+            try Reconciler(context).tidy([disk.volume])
+            // A volume's name may be a set's, too: it is not to be asked by that.
+            let clone = try context.catalog.clones(named: disk.clone)
+                .first { $0.volume == disk.volume }
             // One that somebody else has made since is his.
             guard let clone, clone.record.snapshotID == disk.snapshot else { return }
             do {

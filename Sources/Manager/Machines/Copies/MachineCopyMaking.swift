@@ -102,13 +102,16 @@ final class MachineCopyMaking {
         else { return }
         let start = MachineStart(
             name: record.name, monitorPath: record.monitorPath, settings: plan.settings,
-            timeline: timeline)
+            timeline: timeline, check: { [end = context.end] () throws(Problem) in try end.check() }
+        )
         try start.run(
             arguments, logPath: try copies.logPath(record), memory: try plan.memory?.reader(),
             onReached: { monitor in
                 try noteProcess(of: monitor)
                 // It is not to run before its network is seen to, with memory or without.
                 try monitor.pause(by: step)
+                // It tells as soon as its memory is in, before a cable can be pulled: memory brings these plugged.
+                if !record.hasNetwork, plan.memory != nil { try monitor.beSilent(by: step) }
             },
             onLoaded: { monitor in
                 try context.end.check()

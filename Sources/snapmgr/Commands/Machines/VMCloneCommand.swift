@@ -8,7 +8,7 @@ struct VMCloneCommand: ManagerCommand {
         discussion: """
             The copy has clones of all disks, so that nothing is copied and the VM itself is not touched, and goes \
             on with the memory that was saved with the set; without any it starts as after a power cut. It has no \
-            network unless --network says so. `vm list` shows it, and `vm stop` takes all of it back. What starts it is \
+            network unless --network says so. `vm list` shows it, and `vm stop` takes all of it back, also after an interrupt of this command. What starts it is \
             clone-start in the VM's table of the settings.
             """,
         examples: [
