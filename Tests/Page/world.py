@@ -178,16 +178,19 @@ class World:
 
     def daemon(self, command=None):
         """Starts what serves the page, the daemon, and answers its address."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         if command:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
             self.start([*command, str(port)])
         else:
+            # Nobody else can take the port meanwhile.
+            listener = socket.create_server(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
             path = self.path("http.sock")
             self.start(["snapmgr", "daemon", "--http", f"unix:{path}"])
             self.wait_for(lambda: os.path.exists(path))
-            threading.Thread(target=forward, args=(port, path), daemon=True).start()
+            threading.Thread(target=forward, args=(listener, path), daemon=True).start()
 
         def is_there():
             with socket.socket() as probe:
@@ -207,13 +210,18 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def forward(port, path):
-    """Forwards a port to a Unix socket, as `ssh -L` does."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
+def forward(listener, path):
+    """Forwards a listening port to a Unix socket, as `ssh -L` does."""
+    with listener:
         while True:
             client, _ = listener.accept()
             server = socket.socket(socket.AF_UNIX)
-            server.connect(path)
+            try:
+                server.connect(path)
+            except OSError:
+                client.close()
+                server.close()
+                continue
             for one, other in ((client, server), (server, client)):
                 threading.Thread(target=copy, args=(one, other), daemon=True).start()
 

@@ -15,12 +15,18 @@ import Testing
         }
     }
 
-    @Test("the service is this machine's, by whichever name of it")
+    @Test("the service is asked for as localhost, and by no name that others could give")
     func hosts() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1:80", "[::1]:80", "", "box"] {
+        for host in [
+            "localhost", "localhost:8080", "127.0.0.1:80", "[::1]", "[::1]:80", "", "LocalHost",
+        ] {
             #expect(status(host) == nil, "\(host)")
         }
-        for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1"] {
+        for host in [
+            "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1", "box",
+            "evil",
+            "evil:8080", "[::1].evil",
+        ] {
             #expect(status(host) == 421, "\(host)")
         }
     }

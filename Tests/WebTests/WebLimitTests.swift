@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Manager
 import SnapshotModel
 import System
@@ -9,27 +10,37 @@ import WebTestKit
 
 @testable import Web
 
-/// A service in this process, over a state of its own, whose limits the tests choose.
-private final class ServiceScene {
-    let folder = TemporaryFolder()
-    let service: WebService
-    let client: HTTPClient
-
-    init(_ limits: WebLimits, _ routes: [WebRoute] = []) throws {
-        let state = folder.path
+extension WebOptions {
+    /// Of a state folder without volumes.
+    static func plain(_ state: String) throws -> WebOptions {
         let manager = try Manager(
             ManagerOptions(
                 state: StateFolder(path: state), drivers: DriverRegistry([]), wording: .plain))
-        let options = WebOptions(
+        return WebOptions(
             address: try WebAddress("unix", state: state), manager: manager, state: state,
             version: "1", operation: { Operation() },
             errorDocument: {
                 ["error": ["code": JSONValue($0.code), "message": JSONValue($0.message)]]
             },
             onNote: { _ in })
+    }
+}
+
+/// A service in this process, over a state of its own, whose limits the tests choose.
+private final class ServiceScene {
+    let folder: TemporaryFolder
+    let service: WebService
+    let client: HTTPClient
+
+    init(
+        _ limits: WebLimits, _ routes: [WebRoute] = [],
+        in folder: TemporaryFolder = TemporaryFolder()
+    ) throws {
+        self.folder = folder
         service = try WebService.start(
-            options, limits, RouteTable(routes: RouteTable.all.routes + routes))
-        client = HTTPClient(path: state + "/http.sock")
+            try WebOptions.plain(folder.path), limits,
+            RouteTable(routes: RouteTable.all.routes + routes))
+        client = HTTPClient(path: folder.path + "/http.sock")
     }
 
     deinit { service.stop() }
@@ -137,22 +148,71 @@ private final class ServiceScene {
 
     @Test("looks that wait for a disk hold up neither those that need none nor the end")
     func waiting() throws {
+        var limits = WebLimits()
+        limits.turnMilliseconds = 100
+        let counts = Monitored((begun: 0, ended: 0))
         let scene = try ServiceScene(
-            WebLimits(),
+            limits,
             [
-                ServiceScene.route("/wait") { call in
+                ServiceScene.route("/wait", role: .read) { call in
+                    counts.change { $0.begun += 1 }
                     while !call.operation.cancellation.isRequested { usleep(1_000) }
+                    counts.change { $0.ended += 1 }
                     throw Cancellation.problem
                 }
             ])
-        let waiting = try (0..<8).map { _ in try scene.connect() }
+        let waiting = try (0..<limits.looks).map { _ in try scene.connect() }
         for connection in waiting {
             connection.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
         }
-        #expect(try scene.client.get("/healthz").status == 200)
-        let start = ContinuousClock.now
+        let all = limits.looks
+        #expect(counts.wait(milliseconds: 60_000) { $0.begun == all ? true : nil } == true)
+        #expect(try scene.client.get("/api/v1/volumes").status == 503)
+        for path in ["/healthz", "/", "/api/v1/session"] {
+            #expect(try scene.client.get(path).status == 200, "\(path)")
+        }
+        // What is no look has turns of its own: that there is no such snapshot is found out.
+        #expect(try scene.client.get("/api/v1/snapshots/9/file?path=%2Fa").status == 404)
         scene.service.stop()
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(counts.wait(milliseconds: 60_000) { $0.ended == all ? true : nil } == true)
+        withExtendedLifetime(waiting) {}
+    }
+
+    @Test("a server that has too much to do to take a connection keeps its socket")
+    func busyServer() throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/http.sock"
+        let rival = try #require(Self.listener(path))
+        defer { close(rival) }
+        let waiting = try HTTPConnection(path)
+        #expect(throws: Problem.self) { _ = try ServiceScene(WebLimits(), in: folder) }
+        // The name is still the other's: the connection that waited is taken there.
+        let taken = accept(rival, nil, nil)
+        #expect(taken >= 0)
+        close(taken)
+        let next = try HTTPConnection(path)
+        #expect(poll(rival))
+        withExtendedLifetime((waiting, next)) {}
+    }
+
+    /// A socket that takes no connection by itself, and has room for one that waits.
+    private static func listener(_ path: String) -> Int32? {
+        let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        return result == 0 && listen(number, 0) == 0 ? number : nil
+    }
+
+    /// Whether a connection waits to be taken.
+    private func poll(_ listener: Int32) -> Bool {
+        var state = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+        return Glibc.poll(&state, 1, 10_000) == 1
     }
 
     @Test("a path or a field that is too long is refused")
@@ -166,8 +226,8 @@ private final class ServiceScene {
         #expect(try scene.client.get("/healthz", many).status == 431)
     }
 
-    @Test("what a use case needs more for than the client may is not begun")
-    func roles() throws {
+    @Test("a foreign origin is refused")
+    func foreign() throws {
         let scene = try ServiceScene(WebLimits())
         #expect(try scene.client.get("/api/v1/volumes").status == 200)
         #expect(try scene.client.get("/healthz", ["Origin": "http://evil.example"]).status == 403)

@@ -19,17 +19,25 @@ package struct FileContents {
     private static let pieceBytes = 1 << 20
 
     /// Calls for each piece of what is not a hole, in the order of the file.
-    package func forEachPiece(_ body: (Int, RawSpan) throws -> Void) throws {
+    ///
+    /// - Parameter range: which bytes of the file, from its beginning on; of a small file that is kept beside its name,
+    ///   all or none.
+    package func forEachPiece(
+        in range: Range<Int> = 0..<Int.max, _ body: (Int, RawSpan) throws -> Void
+    ) throws {
         if node.isInline {
+            guard range.lowerBound == 0 else { return }
             let bytes = try fileSystem.head(of: node, limit: 64 << 10)
             if !bytes.isEmpty { try body(0, bytes.span.bytes) }
             return
         }
         var buffer = [UInt8](repeating: 0, count: Self.pieceBytes)
         for stretch in try fileSystem.stretches(of: node) {
-            var done = 0
-            while done < stretch.count {
-                let count = min(Self.pieceBytes, stretch.count - done)
+            var done = max(0, range.lowerBound.subtractingClamped(stretch.fileOffset))
+            let end = min(
+                stretch.count, range.upperBound.subtractingClamped(stretch.fileOffset))
+            while done < end {
+                let count = min(Self.pieceBytes, end - done)
                 try read(count, at: stretch.offset + done, into: &buffer)
                 try body(stretch.fileOffset + done, buffer.span.bytes.extracting(0..<count))
                 done += count

@@ -57,10 +57,15 @@ package struct Requester: Hashable, Sendable {
     /// The name of the account; `uid-1000` when there is none.
     package var name: String { userName ?? "uid-\(userID)" }
 
-    /// Root's name is looked up nowhere: a tick comes each minute, and the network may be down.
+    /// Root's name is looked up nowhere: a tick comes each minute, and the network may be down. Several threads may look
+    /// at once.
     private static func userName(of user: UInt32) -> String? {
         guard user != 0 else { return "root" }
-        return getpwuid(user).flatMap { plainName(String(cString: $0.pointee.pw_name)) }
+        var (entry, found) = (passwd(), UnsafeMutablePointer<passwd>?.none)
+        var buffer = [CChar](repeating: 0, count: 16_384)
+        let result = getpwuid_r(user, &entry, &buffer, buffer.count, &found)
+        guard result == 0, found != nil, let name = entry.pw_name else { return nil }
+        return plainName(String(cString: name))
     }
 
     private static let nameBytesMaximum = 64

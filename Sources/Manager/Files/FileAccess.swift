@@ -46,9 +46,10 @@ struct FileAccess {
     /// - Parameters:
     ///   - partition: its number on a disk that has partitions; nil is the whole.
     ///   - mounts: whether it may be mounted.
+    ///   - tells: whether people are to know of it; not when it is opened for the second time.
     /// - Throws: `refused` for what is known and cannot be read so, with what to do instead.
     func withFileSystem<Result>(
-        _ reference: String, partition: Int?, mounts: Bool = true,
+        _ reference: String, partition: Int?, mounts: Bool = true, tells: Bool = true,
         _ body: (any SnapshotFileSystem, FilePoint) throws -> Result
     ) throws -> Result {
         let point = try point(reference)
@@ -57,7 +58,7 @@ struct FileAccess {
             guard try !(mounts && mustMount(point, partition, session)) else { return nil }
             do {
                 let fileSystem = try open(point, partition, session)
-                for note in fileSystem.notes { context.note("\(point.name): \(note)") }
+                for note in fileSystem.notes where tells { context.note("\(point.name): \(note)") }
                 return try body(fileSystem, point)
             } catch let problem as Problem where problem.code == .corrupt {
                 throw problem.about(point.name)

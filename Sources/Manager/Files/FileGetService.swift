@@ -81,22 +81,98 @@ package struct FileGetService {
         }
     }
 
-    /// Gives the bytes of one file, its holes as zeroes.
+    /// Gives the bytes of one file, its holes as zeroes. Whoever takes those of a snapshot's has all the time that he
+    /// wants: between two slices nothing is kept open.
     ///
     /// - Throws: `notFound` when nothing has the path, `failed` when that is no file.
     package func read(
         _ reference: String, path: String, partition: Int?, _ onPiece: (RawSpan) throws -> Void
     ) throws {
+        guard let snapshot = try snapshot(reference) else {
+            return try readAtOnce(reference, path: path, partition: partition, onPiece)
+        }
+        var position = 0
+        while true {
+            let bytes = try patiently(position > 0) {
+                try slice(of: snapshot, path, partition, from: position)
+            }
+            guard !bytes.isEmpty else { return }
+            try onPiece(bytes.span.bytes)
+            position = position.addingClamped(bytes.count)
+        }
+    }
+
+    /// Whether what has that name stays as it is: a snapshot, and no clone or live volume.
+    package func isFixed(_ reference: String) throws -> Bool { try snapshot(reference) != nil }
+
+    /// A snapshot's number, which means the same one later on; nil for a clone and a live volume, which can change
+    /// between two looks.
+    private func snapshot(_ reference: String) throws -> String? {
+        let point = try FileAccess(context: context).point(reference)
+        guard point.clone == nil, let id = point.snapshotID else { return nil }
+        return "\(id)"
+    }
+
+    private static let sliceBytes = 8 << 20
+    /// How long a slice waits for another command that is at work on the volume, and how often it looks.
+    private static let patienceMilliseconds = 60_000
+    private static let lookMilliseconds = 200
+
+    /// Tries again while another command is at work on the volume: half of a file is of no use.
+    private func patiently<Result>(_ isPatient: Bool, _ body: () throws -> Result) throws -> Result
+    {
+        let deadline = Deadline(milliseconds: Self.patienceMilliseconds)
+        while true {
+            try context.end.check()
+            do { return try body() } catch let problem as Problem where problem.code == .locked {
+                guard isPatient, !deadline.hasPassed else { throw problem }
+                BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+            }
+        }
+    }
+
+    /// The bytes from a position on, as many as are held in memory at once; none at the end.
+    private func slice(
+        of snapshot: String, _ path: String, _ partition: Int?, from position: Int
+    ) throws -> [UInt8] {
+        try FileAccess(context: context).withFileSystem(
+            snapshot, partition: partition, tells: position == 0
+        ) { fileSystem, _ in
+            let (node, contents) = try Self.contents(fileSystem, path)
+            let end = min(node.byteCount, position.addingClamped(Self.sliceBytes))
+            guard position < end else { return [] }
+            var slice = [UInt8](repeating: 0, count: end - position)
+            try contents.forEachPiece(in: position..<end) { offset, piece in
+                let place = offset - position
+                let count = min(piece.byteCount, slice.count - place)
+                piece.extracting(0..<count).withUnsafeBytes {
+                    slice.replaceSubrange(place..<place + count, with: $0)
+                }
+            }
+            return slice
+        }
+    }
+
+    private static func contents(
+        _ fileSystem: any SnapshotFileSystem, _ path: String
+    ) throws -> (FileNode, FileContents) {
+        let (path, node) = try PathLookup(fileSystem).find(NodePath(argument: path))
+        do throws(Problem) { return (node, try FileContents(fileSystem, of: node)) } catch {
+            throw error.about(path.text)
+        }
+    }
+
+    /// What can change meanwhile is read in one session.
+    private func readAtOnce(
+        _ reference: String, path: String, partition: Int?, _ onPiece: (RawSpan) throws -> Void
+    ) throws {
         try FileAccess(context: context).withFileSystem(reference, partition: partition) {
             fileSystem, _ in
-            let (path, node) = try PathLookup(fileSystem).find(NodePath(argument: path))
-            let contents: FileContents
-            do throws(Problem) { contents = try FileContents(fileSystem, of: node) } catch {
-                throw error.about(path.text)
-            }
+            let (node, contents) = try Self.contents(fileSystem, path)
             var position = 0
             try contents.forEachPiece { offset, piece in
                 try fill(&position, upTo: offset, onPiece)
+                try context.end.check()
                 try onPiece(piece)
                 position = offset + piece.byteCount
             }

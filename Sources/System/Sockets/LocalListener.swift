@@ -5,6 +5,8 @@ internal import Glibc
 package final class LocalListener: Sendable {
     private let descriptor: OwnedDescriptor
     private let address: SocketAddress
+    /// The name's file, as it was made.
+    private let file: (device: UInt, number: UInt)?
 
     /// Connections that may wait to be taken.
     private static let backlog: Int32 = 64
@@ -23,6 +25,7 @@ package final class LocalListener: Sendable {
         guard listen(number, Self.backlog) == 0 else {
             throw .last("listen on", path: address.path)
         }
+        file = address.file
         self.descriptor = descriptor
         self.address = address
     }
@@ -46,10 +49,10 @@ package final class LocalListener: Sendable {
         return LocalSocket(OwnedDescriptor(owning: accepted), path: address.path)
     }
 
-    /// Removes the name and wakes whoever waits in ``accept()``. Those who connected and were not
+    /// Removes the name, unless another process has it by now, and wakes whoever waits in ``accept()``. Those who connected and were not
     /// taken yet are turned away.
     package func stop() {
-        try? address.removeName()
+        if let file, let now = address.file, now == file { try? address.removeName() }
         shutdown(descriptor.number, Int32(SHUT_RDWR))
     }
 }

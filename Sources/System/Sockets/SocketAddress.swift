@@ -34,6 +34,13 @@ struct SocketAddress: ~Copyable {
         }
     }
 
+    /// Which file has the name now; nil when it cannot be told, or there is none.
+    var file: (device: UInt, number: UInt)? {
+        var status = stat()
+        guard fstatat(folder.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        return (UInt(status.st_dev), UInt(status.st_ino))
+    }
+
     /// Frees the name; it is not an error when it is free. What is not a socket stays: EEXIST.
     func removeName() throws(IOFailure) {
         var status = stat()

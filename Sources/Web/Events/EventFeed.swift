@@ -56,6 +56,9 @@ final class EventFeed: Sendable {
 
     func end() { state.change { $0.followers -= 1 } }
 
+    /// The newest event's number as the log has it now, of which followers hear a moment later; or zero.
+    func newestInLog() throws -> Int64 { try manager.events.latest(1).last?.id ?? 0 }
+
     /// What comes after an event, as much as is sent at once; empty when nothing has come within the time.
     func next(after id: Int64, milliseconds: Int) throws -> [Frame] {
         let found = state.wait(milliseconds: milliseconds) { state -> [Frame]?? in
@@ -70,7 +73,12 @@ final class EventFeed: Sendable {
         }
         guard let found else { return [] }
         if let found { return found }
-        return try manager.events.after(id, limit: Self.countAtOnce).map { Frame($0) }
+        let frames = try manager.events.after(id, limit: Self.countAtOnce).map { Frame($0) }
+        // While nobody looks at the log, this does it itself, and no more often.
+        if frames.isEmpty {
+            _ = state.wait(milliseconds: Self.pauseMilliseconds) { $0.isStopping ? true : nil }
+        }
+        return frames
     }
 
     var isOver: Bool { state.withLock { $0.isStopping } }

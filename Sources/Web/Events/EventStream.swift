@@ -24,8 +24,9 @@ struct EventStream {
     func send(_ exchange: HTTPExchange) throws {
         let newest = try feed.begin()
         defer { feed.end() }
-        // A number that the log does not have yet is another log's.
-        var last = after.map { $0 > newest ? 0 : $0 } ?? newest
+        var last = after ?? newest
+        // A number that the log does not have yet is another log's; the feed is a moment behind the log.
+        if last > newest, try last > feed.newestInLog() { last = 0 }
         try exchange.begin(WebReply.fields("text/event-stream"))
         guard !exchange.request.isHead else { return }
         try exchange.write(Array("retry: 1000\n\n".utf8))

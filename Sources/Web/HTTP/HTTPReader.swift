@@ -102,6 +102,8 @@ struct WebLimits: Sendable {
     /// Looks at once, and how long others wait for their turn.
     var looks = 16
     var turnMilliseconds = 10_000
+    /// Downloads at once, which have no end of their own: looks do not wait for them.
+    var downloads = 8
     /// Of a request's body.
     var bodyBytes = 64 << 10
     /// Of a request's path with its query.

@@ -40,8 +40,10 @@ struct JobRecord: Codable, Sendable {
     ///
     /// - Parameter interruption: what is told of one that had not ended.
     func job(at now: Timestamp, _ interruption: WebJob.Outcome) -> WebJob {
+        // Names of many users are not asked for in the network before anything is watched.
+        let requester: Requester = user == 0 ? .onWeb(user: 0) : Requester(userID: user, face: .web)
         var job = WebJob(
-            id: id, kind: kind, volumes: volumes, requester: .onWeb(user: user), since: since)
+            id: id, kind: kind, volumes: volumes, requester: requester, since: since)
         job.key = key
         job.endedAt = endedAt ?? now
         job.outcome = status.map { .init(status: $0, text: text ?? "null") } ?? interruption
@@ -57,7 +59,7 @@ struct JobFolder: Sendable {
     private static let prefix = "job-"
     private static let suffix = ".json"
     private static let byteMaximum = 1 << 20
-    private static let countMaximum = 2_048
+    private static let countMaximum = 16_384 + 1_024
 
     /// - Parameter state: the state folder.
     init(state: String) { files = FileFolder(path: state) }
@@ -65,21 +67,37 @@ struct JobFolder: Sendable {
     private static func name(_ id: Int64) -> String { "\(prefix)\(id)\(suffix)" }
     private static func path(_ name: String) -> String { "\(folder)/\(name)" }
 
-    /// Those that can be read. One that is torn, or of a newer version, tells nothing: its client hears that nothing is
-    /// known of its key.
+    /// All but those that are torn, or of a newer version, which tell nothing: their clients hear that nothing is known
+    /// of their keys.
+    ///
+    /// - Throws: why one cannot be read now: what it says may be that its request is done already.
     func records() throws(IOFailure) -> [JobRecord] {
         let names: [String]
         do throws(IOFailure) { names = try files.list(Self.folder) } catch {
             guard error.isAbsence else { throw error }
             return []
         }
-        return names.filter { $0.hasPrefix(Self.prefix) && $0.hasSuffix(Self.suffix) }
-            .sorted().suffix(Self.countMaximum).compactMap { record(in: $0) }
+        var records: [JobRecord] = []
+        for name in names.filter({ $0.hasPrefix(Self.prefix) && $0.hasSuffix(Self.suffix) })
+            .sorted().suffix(Self.countMaximum)
+        {
+            if let record = try record(in: name) { records.append(record) }
+        }
+        return records
     }
 
-    private func record(in name: String) -> JobRecord? {
-        guard let bytes = try? files.readFile(Self.path(name), limitBytes: Self.byteMaximum),
-            let record = try? JSONDecoder().decode(JobRecord.self, from: Data(bytes)),
+    /// What is kept of a job; nil when nothing is.
+    func record(of id: Int64) throws(IOFailure) -> JobRecord? { try record(in: Self.name(id)) }
+
+    private func record(in name: String) throws(IOFailure) -> JobRecord? {
+        let bytes: [UInt8]
+        do throws(IOFailure) {
+            bytes = try files.readFile(Self.path(name), limitBytes: Self.byteMaximum)
+        } catch {
+            guard error.isAbsence else { throw error }
+            return nil
+        }
+        guard let record = try? JSONDecoder().decode(JobRecord.self, from: Data(bytes)),
             record.version <= JobRecord.newestVersion, Self.name(record.id) == name
         else { return nil }
         return record

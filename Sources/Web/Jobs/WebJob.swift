@@ -35,6 +35,8 @@ struct WebJob: Sendable {
     var endedAt: Timestamp?
     /// Under which it can be asked for again.
     var key: JobKey?
+    /// Whether what came of it is in its record alone.
+    var isTextKept = false
 
     var state: State {
         guard let outcome else { return .running }
@@ -42,7 +44,12 @@ struct WebJob: Sendable {
     }
 
     /// As JSON.
-    var text: String {
+    var text: String { written(with: outcome?.text) }
+
+    /// As it is listed, without its document, which may be large.
+    var listed: String { written(with: state == .failed ? outcome?.text : nil) }
+
+    private func written(with text: String?) -> String {
         let fields: [(String, String)] = [
             ("id", "\(id)"), ("kind", "\(JSONValue(kind))"),
             ("state", "\(JSONValue(state))"), ("volumes", "\(JSONValue(volumes))"),
@@ -50,8 +57,8 @@ struct WebJob: Sendable {
             ("progress", "\(progress?.json ?? .null)"),
             ("cancellable", "\(JSONValue(outcome == nil && isCancellable))"),
             ("status", "\(JSONValue(outcome?.status))"),
-            ("result", state == .done ? outcome?.text ?? "null" : "null"),
-            ("error", state == .failed ? outcome?.text ?? "null" : "null"),
+            ("result", state == .done ? text ?? "null" : "null"),
+            ("error", state == .failed ? text ?? "null" : "null"),
         ]
         return "{" + fields.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }

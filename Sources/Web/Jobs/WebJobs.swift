@@ -16,9 +16,17 @@ final class WebJobs: Sendable {
     }
 
     private static let runningMaximum = 32
-    private static let keptMaximum = 1_024
-    /// Since its end, in seconds: of one without a key, and of one with.
-    private static let keptSeconds: (plain: Int64, keyed: Int64) = (3_600, 86_400)
+    /// How many that have ended are known, and for how many seconds since their end: without a key, and with one.
+    /// They do not make room for each other: a key's promise does not depend on what others ask for.
+    private static let plain = Kept(maximum: 256, seconds: 3_600)
+    private static let keyed = Kept(maximum: 16_384, seconds: 86_400)
+    /// So many of those with a key have what came of them in memory; of others it is in their records.
+    private static let textMaximum = 256
+
+    private struct Kept {
+        var maximum: Int
+        var seconds: Int64
+    }
 
     /// Reads what an earlier service has left.
     init(_ options: WebOptions) throws(IOFailure) {
@@ -31,10 +39,10 @@ final class WebJobs: Sendable {
         // Numbers of jobs that were not kept do not come again either.
         let milliseconds = Int64(clamping: now.nanosecondsSinceEpoch / 1_000_000)
         let last = jobs.map(\.id).max() ?? 0
-        state = Monitored(
-            State(
-                jobs: jobs.reduce(into: [:]) { $0[$1.id] = $1 }, lastID: max(last, milliseconds)),
-            .list)
+        var known = State(
+            jobs: jobs.reduce(into: [:]) { $0[$1.id] = $1 }, lastID: max(last, milliseconds))
+        Self.dropTexts(&known)
+        state = Monitored(known, .list)
     }
 
     private static let interruption = Problem(
@@ -138,16 +146,38 @@ final class WebJobs: Sendable {
 
     private func forgetOld(_ now: Timestamp) {
         let gone = state.withLock { state -> [WebJob] in
-            let ended = state.jobs.values.filter { $0.outcome != nil }.sorted { $0.id < $1.id }
-            let old = ended.enumerated().filter { index, job in
-                let seconds = job.key == nil ? Self.keptSeconds.plain : Self.keptSeconds.keyed
-                let isOver = job.endedAt.map { $0.advanced(bySeconds: seconds) < now } ?? false
-                return isOver || ended.count - index > Self.keptMaximum
-            }.map(\.element)
+            let old =
+                Self.old(state, Self.plain, now) { $0.key == nil }
+                + Self.old(state, Self.keyed, now) { $0.key != nil }
             for job in old { state.jobs[job.id] = nil }
+            Self.dropTexts(&state)
             return old
         }
         for job in gone where job.key != nil { folder.remove(job.id) }
+    }
+
+    /// Those that are known no more, of one sort.
+    private static func old(
+        _ state: State, _ kept: Kept, _ now: Timestamp, _ isOne: (WebJob) -> Bool
+    ) -> [WebJob] {
+        let ended = ended(state, isOne)
+        let isOver: (WebJob) -> Bool = { job in
+            job.endedAt.map { $0.advanced(bySeconds: kept.seconds) < now } ?? false
+        }
+        let excess = ended.prefix(max(0, ended.count - kept.maximum))
+        return Array(excess) + ended.dropFirst(excess.count).filter(isOver)
+    }
+
+    /// Oldest first.
+    private static func ended(_ state: State, _ isOne: (WebJob) -> Bool) -> [WebJob] {
+        state.jobs.values.filter { $0.outcome != nil && isOne($0) }.sorted { $0.id < $1.id }
+    }
+
+    private static func dropTexts(_ state: inout State) {
+        for job in ended(state, { $0.key != nil && !$0.isTextKept }).dropLast(textMaximum) {
+            state.jobs[job.id]?.outcome?.text = "null"
+            state.jobs[job.id]?.isTextKept = true
+        }
     }
 
     // MARK: Asking
@@ -155,12 +185,20 @@ final class WebJobs: Sendable {
     /// All that are known, by their numbers.
     var all: [WebJob] { state.withLock { Array($0.jobs.values) }.sorted { $0.id < $1.id } }
 
-    /// - Throws: `not_found`.
+    /// A job with all that came of it. May read.
+    ///
+    /// - Throws: `not_found`; when its record cannot be read.
     func job(_ id: Int64) throws(WebFailure) -> WebJob {
-        guard let job = state.withLock({ $0.jobs[id] }) else {
+        guard var job = state.withLock({ $0.jobs[id] }) else {
             throw .refusal(
                 404, "not_found", "there is no job \(id)",
                 hint: "it may have ended long ago: list the jobs")
+        }
+        guard job.isTextKept else { return job }
+        do throws(IOFailure) {
+            if let text = try folder.record(of: id)?.text { job.outcome?.text = text }
+        } catch {
+            throw .problem(Problem(error))
         }
         return job
     }

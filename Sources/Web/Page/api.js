@@ -39,9 +39,10 @@ export async function getIfThere(path, query, otherwise = null) {
 	}
 }
 
-/** Asks for a change. The same key means the same request, however often it arrives. */
-export function change(method, path, body, { key = crypto.randomUUID() } = {}) {
-	const headers = { "X-Snapmgr": "1", "Idempotency-Key": key };
+/** Asks for a change. With a key it is the same request, however often it arrives. */
+export function change(method, path, body, { key = null } = {}) {
+	const headers = { "X-Snapmgr": "1" };
+	if (key) headers["Idempotency-Key"] = key;
 	if (body !== undefined) headers["Content-Type"] = "application/json";
 	return ask(address(path), {
 		method, headers, body: body === undefined ? undefined : JSON.stringify(body),

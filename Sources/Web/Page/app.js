@@ -1,4 +1,4 @@
-// Begins: finds out who is signed in, shows the view that the address names, and follows what happens.
+// Begins, shows the view that the address names, and follows what happens.
 
 import { follow, get, getIfThere, path, session } from "./api.js";
 import { configuredSets, known, options, setOption } from "./context.js";
@@ -28,7 +28,15 @@ let view = null;
 let place = null;
 let timer = 0;
 
-const parse = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+const parse = () => location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+
+function decoded(part) {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return part;
+	}
+}
 
 function show() {
 	const [kind, ...rest] = parse();

@@ -1,4 +1,4 @@
-// The chosen snapshot: what it is, what keeps it, what would change, and what can be done with it.
+// The chosen snapshot, and what can be done with it.
 
 import { get, getIfThere, path } from "./api.js";
 import { may, shown } from "./context.js";

@@ -1,4 +1,4 @@
-// What all views share: how times are shown, what is known of the machine, and who is told of changes.
+// What all views share: how times are shown, and what is known.
 
 import { h } from "./dom.js";
 import { ago, moment, time } from "./words.js";

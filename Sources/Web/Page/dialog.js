@@ -6,7 +6,9 @@ let last = 0;
 
 /**
  * Opens a dialog. `plan()` answers what is to be shown, from a dry run; `word` is what has to be
- * typed before `act()` may run, none where nothing can be lost. Fields are given by `fields`.
+ * typed before `act()` may run, none where nothing can be lost. Fields are given by `fields`. The key
+ * that `act()` gets stays the same until there is an answer: without one, who presses again has it
+ * done once.
  */
 export function open({ title, image, tone = "", label, word, fields = [], plan, act }) {
 	last += 1;
@@ -28,7 +30,7 @@ export function open({ title, image, tone = "", label, word, fields = [], plan, 
 			typed) : null,
 		h("footer", button("Cancel", { onclick: () => box.close() }), confirm));
 	const box = h("dialog.dialog", { "aria-labelledby": `${id}-title` }, form);
-	const state = { isPlanned: !plan, isBusy: false };
+	const state = { isPlanned: !plan, isBusy: false, key: crypto.randomUUID() };
 	const judge = () => {
 		confirm.disabled = state.isBusy || !state.isPlanned || (typed && typed.value.trim() !== word);
 	};
@@ -56,9 +58,10 @@ export function open({ title, image, tone = "", label, word, fields = [], plan, 
 			await act((text) => {
 				body.dataset.key = "";
 				swap(body, "act", () => text);
-			});
+			}, state.key);
 			box.close();
 		} catch (error) {
+			if (error.status !== 0) state.key = crypto.randomUUID();
 			body.dataset.key = "";
 			swap(body, "failed", () => failure(error));
 		}

@@ -89,7 +89,7 @@ export function button(label, { image, tone = "", ...rest } = {}) {
 export function command(line) {
 	const copy = h("button", {
 		type: "button", class: "copy", "aria-label": `Copy the command ${line}`, title: "Copy",
-		onclick: () => copyText(line, copy),
+		onclick: () => copyText(visible(line), copy),
 	}, icon("copy"));
 	return h("span.command", h("code", visible(line)), copy);
 }
@@ -119,7 +119,7 @@ async function copyText(line, from) {
 	setTimeout(() => from.classList.remove("done"), 1200);
 }
 
-/** A message for people: what it has in backquotes are commands to be pasted. */
+/** The program's advice: what it has in backquotes are commands. Never of texts with others' words. */
 export function message(text) {
 	return parts(text).map((part) => part.command
 		? (part.command.startsWith("snapmgr ") ? command(part.command)
@@ -136,7 +136,7 @@ export function failure(error) {
 	const hint = error.hint ? h("p.hint", message(error.hint)) : null;
 	const lines = error.hint?.includes("`") ? null : commands(error.commands);
 	return h("div.notice.error", { role: "alert" }, icon("error"),
-		h("div", h("p", message(error.message)), hint, lines));
+		h("div", h("p", visible(error.message)), hint, lines));
 }
 
 /** A word with the colour of its state; the word says it, the colour repeats it. */

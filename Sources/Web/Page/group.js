@@ -1,4 +1,4 @@
-// A set or a VM: its volumes under each other on one axis, what was taken at one instant in one line.
+// A set or a VM: its volumes under each other on one axis.
 
 import { get, path } from "./api.js";
 import { configuredSets, known, may, options, schedules, shown } from "./context.js";

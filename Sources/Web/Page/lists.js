@@ -2,7 +2,7 @@
 
 import { change, get, path } from "./api.js";
 import { known, may, shown, when } from "./context.js";
-import { button, chip, failure, h, icon, link, message, say, swap, table, terminal } from "./dom.js";
+import { button, chip, failure, h, icon, link, say, swap, table, terminal } from "./dom.js";
 import { ago, bytes, duration, time, visible } from "./words.js";
 
 /** Events as a list, each with how grave it is, in a word and a drawing. */
@@ -15,7 +15,7 @@ export function eventList(events) {
 			ago(time(event.time), now)),
 		event.volume ? link(event.volume, "volume", event.volume)
 			: h("span.quiet", "–"),
-		h("span.what", message(event.message)),
+		h("span.what", visible(event.message)),
 		h("span.quiet.who", event.requested_by
 			? visible(event.requested_by.sudo_user ?? event.requested_by.user) : ""))));
 }

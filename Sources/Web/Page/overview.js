@@ -14,6 +14,9 @@ const STATES = {
 
 export const stateTone = (state) => STATES[state] ?? "";
 
+// A failure's words are no command.
+const quoted = (text) => text?.replaceAll("`", "'") ?? "why is not known";
+
 /** What burns, by a status document: `[{tone, volume, text}]`, the worst first. */
 export function findings(status, now) {
 	const found = status.warnings.map((text) => ({ tone: "warn", volume: null, text }));
@@ -31,7 +34,7 @@ export function findings(status, now) {
 				`prune --dry-run ${name}`);
 		}
 		if (merge?.state === "failed") {
-			add("bad", `the merge failed, ${merge.failure ?? "why is not known"}`, `merge status ${name}`);
+			add("bad", `the merge failed, ${quoted(merge.failure)}`, `merge status ${name}`);
 		}
 		if (merge?.state === "paused") add("warn", "its merge is paused", `merge resume ${name}`);
 		if (volume.scrub?.damaged > 0) {
@@ -48,7 +51,7 @@ function judgeMirror({ name, state, failures, failure, lag_seconds: lag }, add) 
 	const tell = (tone, text) => add(tone, `mirror ${name} ${text}`, `mirror show ${name}`);
 	if (state === "split") tell("bad", "and this volume were both written to");
 	else if (state === "failing") {
-		tell(failures >= 3 ? "bad" : "warn", `fails, ${failure?.message ?? "why is not known"}`);
+		tell(failures >= 3 ? "bad" : "warn", `fails, ${quoted(failure?.message)}`);
 	} else if (["waiting", "promoted", "orphaned"].includes(state)) tell("warn", `is ${state}`);
 	else if (lag > 172_800) tell("warn", `is ${duration(lag)} behind`);
 }

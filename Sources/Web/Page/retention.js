@@ -1,4 +1,4 @@
-// What a policy would keep: the daemon is asked anew as its numbers are dragged; nothing is changed.
+// What a policy would keep; nothing is changed.
 
 import { change, get, getIfThere } from "./api.js";
 import { configuredSets, known, settings, shown, words } from "./context.js";

@@ -6,18 +6,18 @@ import { open } from "./dialog.js";
 import { facts, h, icon, message, say, terminal } from "./dom.js";
 import { ago, bytes, counted, time, visible } from "./words.js";
 
+const asked = async (address, body, key) => finished(await change("POST", address, body, { key }));
+
 /** Back to a snapshot; an undo is a revert to the safety snapshot. */
 export function askRevert(volume, snapshot, { isUndo = false } = {}) {
 	open({
 		title: isUndo ? `Undo the revert of ${volume}` : `Revert ${volume} to snapshot ${snapshot}`,
 		label: isUndo ? "Undo" : "Revert", image: "undo", tone: "danger", word: volume,
-		plan: async () => revertPlan(volume, snapshot, await finished(await change("POST",
-			"/reverts", { snapshot: String(snapshot), dry_run: true }))),
-		act: async (show) => {
+		plan: async () => revertPlan(volume, snapshot,
+			await asked("/reverts", { snapshot: String(snapshot), dry_run: true })),
+		act: async (show, key) => {
 			show(h("p.quiet", "Reverting…"));
-			const { revert } = await finished(await change("POST", "/reverts", {
-				snapshot: String(snapshot),
-			}));
+			const { revert } = await asked("/reverts", { snapshot: String(snapshot) }, key);
 			say(`${volume} reads as snapshot ${snapshot}`
 				+ (revert.safety_snapshot_id === null ? "" : `; snapshot ${revert.safety_snapshot_id} undoes it`));
 			known.refresh();
@@ -50,9 +50,9 @@ export function askDelete(volume, snapshot, name) {
 		title: `Delete snapshot ${snapshot} of ${volume}`, label: "Delete", image: "trash",
 		tone: "danger", word: name ? visible(name) : String(snapshot),
 		plan: async () => {
-			const document = await finished(await change("POST", "/snapshots/delete", {
+			const document = await asked("/snapshots/delete", {
 				snapshots: [String(snapshot)], dry_run: true,
-			}));
+			});
 			return [
 				h("p", "Its content is gone then, and nothing brings it back."),
 				facts([["Frees", bytes(document.freed_bytes)
@@ -60,8 +60,8 @@ export function askDelete(volume, snapshot, name) {
 				terminal("In a terminal", `snapmgr delete ${snapshot}`),
 			];
 		},
-		act: async () => {
-			await finished(await change("POST", "/snapshots/delete", { snapshots: [String(snapshot)] }));
+		act: async (_, key) => {
+			await asked("/snapshots/delete", { snapshots: [String(snapshot)] }, key);
 			say(`Snapshot ${snapshot} was deleted`);
 			known.refresh();
 		},
@@ -79,10 +79,10 @@ export function askHold(volume, snapshot) {
 	open({
 		title: `Hold snapshot ${snapshot} of ${volume}`, label: "Hold", image: "pin",
 		fields: [h("p", "No policy and nobody deletes it until the hold is released."), reason.row],
-		act: async () => {
-			await finished(await change("POST", path("snapshots", snapshot) + "/hold", {
+		act: async (_, key) => {
+			await asked(path("snapshots", snapshot) + "/hold", {
 				reason: reason.input.value.trim(),
-			}));
+			}, key);
 			say(`Snapshot ${snapshot} is held`);
 			known.refresh();
 		},
@@ -92,8 +92,7 @@ export function askHold(volume, snapshot) {
 /** Ends the holds of whoever asks. */
 export async function release(snapshot) {
 	try {
-		const { released } = await finished(await change("POST",
-			path("snapshots", snapshot) + "/release", {}));
+		const { released } = await asked(path("snapshots", snapshot) + "/release", {});
 		say(released.length ? `Snapshot ${snapshot} is held no more` : "It is held by somebody else");
 	} catch (error) {
 		say(error.message);
@@ -109,13 +108,13 @@ export function askSnapshot(target) {
 	open({
 		title: `Take a snapshot of ${target}`, label: "Take it", image: "camera",
 		fields: [name.row, note.row, tags.row],
-		act: async () => {
+		act: async (_, key) => {
 			const body = { volumes: [target] };
 			if (name.input.value.trim()) body.name = name.input.value.trim();
 			if (note.input.value.trim()) body.note = note.input.value.trim();
 			const words = tags.input.value.split(/[\s,]+/).filter((word) => word);
 			if (words.length) body.tags = words;
-			const document = await finished(await change("POST", "/snapshots", body));
+			const document = await asked("/snapshots", body, key);
 			say(`${counted(document.snapshots.length, "snapshot")} taken`);
 			known.refresh();
 		},
@@ -126,13 +125,13 @@ export function askPrune(volume) {
 	open({
 		title: `Prune ${volume}`, label: "Prune", image: "trash", tone: "danger",
 		plan: async () => {
-			const document = await finished(await change("POST", "/prune", {
+			const document = await asked("/prune", {
 				volumes: [volume], dry_run: true, explain: true,
-			}));
+			});
 			return document.volumes.flatMap((each) => prunePlan(each));
 		},
-		act: async () => {
-			const document = await finished(await change("POST", "/prune", { volumes: [volume] }));
+		act: async (_, key) => {
+			const document = await asked("/prune", { volumes: [volume] }, key);
 			say(`${counted(document.removed, "snapshot")} pruned, ${bytes(document.freed_bytes)} freed`);
 			known.refresh();
 		},

@@ -1,4 +1,4 @@
-// The time axis: logarithmic by age, so that the last hour has as much room as the last month, or linear.
+// The time axis: logarithmic by age, or linear.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,10 +1,10 @@
-// The snapshots of a volume as columns, so that 35,000 of them cost little to keep and to draw.
+// The snapshots of a volume as columns: 35,000 of them cost little.
 
 import { lineage } from "./lineage.js";
 import { time } from "./words.js";
 
 /** The columns of a `timeline` document, oldest first, with the reverts that the events tell of. */
-export function fromTimeline({ volume, columns, here }, events = []) {
+export function fromTimeline({ volume, columns, here, reverts: begun = [] }, events = []) {
 	const { id } = columns;
 	const found = {
 		volume, id, count: id.length,
@@ -16,6 +16,8 @@ export function fromTimeline({ volume, columns, here }, events = []) {
 		expires: new Array(id.length).fill(undefined),
 		indexOf: new Map(id.map((each, index) => [each, index])),
 		reverts: reverts(events),
+		// What the last revert left; null without it.
+		undo: begun.findLast((each) => each.state !== "cancelled")?.safety_snapshot_id ?? null,
 	};
 	found.lineage = lineage(id, found.at, found.reverts, here);
 	// Those that are drawn for themselves, however many there are around them.

@@ -1,4 +1,4 @@
-// Changed ranges as a strip over the volume: where, from its first byte to its last, things differ.
+// Changed ranges as a strip over the volume.
 
 import { h } from "./dom.js";
 import { palette } from "./timeline.js";

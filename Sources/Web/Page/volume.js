@@ -137,7 +137,7 @@ function drawHead(region, name, status, columns) {
 	const now = Date.now();
 	const due = schedulesOf(name, now).find((schedule) => schedule.due !== null)?.due;
 	const isElsewhere = columns && isBack(columns);
-	const key = [status, columns?.count, isElsewhere, Math.floor(now / 15_000)];
+	const key = [status, columns?.count, columns?.undo, isElsewhere, Math.floor(now / 15_000)];
 	swap(region, key, () => [
 		h("div.title", h("h1", name),
 			status ? chip(status.state, stateTone(status.state)) : null,
@@ -153,9 +153,9 @@ function drawHead(region, name, status, columns) {
 				image: "camera", tone: "primary", "aria-keyshortcuts": "s",
 				onclick: () => askSnapshot(name),
 			}) : null,
-			may("revert") && isElsewhere ? button("Undo the revert…", {
+			may("revert") && isElsewhere && columns.indexOf.has(columns.undo) ? button("Undo the revert…", {
 				image: "undo",
-				onclick: () => undo(name, columns),
+				onclick: () => askRevert(name, columns.undo, { isUndo: true }),
 			}) : null,
 			h("a.button", { href: `#${path("retention", name)}` }, "Retention"),
 			may("operate") ? button("Prune…", {
@@ -165,8 +165,3 @@ function drawHead(region, name, status, columns) {
 	]);
 }
 
-// The newest safety snapshot is of what the last revert left.
-function undo(name, columns) {
-	const index = columns.kind.lastIndexOf("safety");
-	if (index >= 0) askRevert(name, columns.id[index], { isUndo: true });
-}

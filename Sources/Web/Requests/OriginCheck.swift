@@ -26,10 +26,11 @@ struct OriginCheck {
     private static let foreign = WebFailure.refusal(
         403, "forbidden", "a page of another site may not ask")
 
-    /// A name that an attacker could have resolved to this machine has a point in it.
+    /// Any other name an attacker could have resolved to this machine, those without a point included: they are asked
+    /// for in the local network, too.
     private static func isLocal(_ host: String) -> Bool {
-        guard !host.hasPrefix("[") else { return host.hasPrefix("[::1]") }
+        guard !host.hasPrefix("[") else { return host == "[::1]" || host.hasPrefix("[::1]:") }
         let name = host.prefix { $0 != ":" }
-        return name == "127.0.0.1" || !name.contains(".")
+        return ["", "localhost", "127.0.0.1"].contains(name.lowercased())
     }
 }

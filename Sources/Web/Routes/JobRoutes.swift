@@ -9,7 +9,7 @@ extension RouteTable {
             summary: "The jobs that go on or have ended lately.", query: [],
             shape: .own(["type": "object", "required": ["jobs"], "properties": ["jobs": list]]),
             action: .jobs { jobs, _ in
-                .written("{\"jobs\":[" + jobs.all.map(\.text).joined(separator: ",") + "]}\n")
+                .written("{\"jobs\":[" + jobs.all.map(\.listed).joined(separator: ",") + "]}\n")
             }),
         WebRoute(
             method: .get, pattern: "/api/v1/jobs/{job}", role: .read, summary: "A job.", query: [],

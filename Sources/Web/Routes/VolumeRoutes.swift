@@ -38,7 +38,10 @@ extension RouteTable {
             ["clones": JSONValue(try call.manager.clones.list(call.query.texts("volume")))]
         },
         .get("/api/v1/vms", "The VMs of the settings.", ["vm-list"]) { call in
-            ["vms": JSONValue(try call.manager.machines.list())]
+            [
+                "vms": JSONValue(try call.manager.machines.list()),
+                "copies": JSONValue(try call.manager.machineCopies.list()),
+            ]
         },
         .get("/api/v1/vms/{vm}", "A VM.", ["vm-show"]) { call in
             ["vm": try call.manager.machines.show(call.variable("vm")).json]

@@ -5,7 +5,8 @@ internal import System
 /// A client's connection: one request at a time. Its thread runs it; any thread may end it.
 final class WebConnection: Sendable {
     private let socket: LocalSocket
-    private let client: WebClient
+    private let user: UInt32
+    private let group: WebAddress.Group?
     private let responder: WebResponder
     private let state = Monitored(State())
 
@@ -15,21 +16,27 @@ final class WebConnection: Sendable {
         var hasEnded = false
     }
 
-    init(_ socket: LocalSocket, _ client: WebClient, _ responder: WebResponder) {
+    /// - Parameter user: the number of whoever has connected.
+    init(
+        _ socket: LocalSocket, user: UInt32, group: WebAddress.Group?, _ responder: WebResponder
+    ) {
         self.socket = socket
-        self.client = client
+        self.user = user
+        self.group = group
         self.responder = responder
     }
 
     func run() {
         socket.limitSend(milliseconds: responder.limits.writeMilliseconds)
+        // His name may have to be asked for in the network: that holds up nobody else.
+        let client = WebClient(user: user, own: LocalSocket.ownUser, group: group)
         var reader = HTTPReader(socket, responder.limits)
-        while serve(&reader) {}
+        while serve(&reader, client) {}
         socket.shutDown()
     }
 
     /// False when no further request is answered.
-    private func serve(_ reader: inout HTTPReader) -> Bool {
+    private func serve(_ reader: inout HTTPReader, _ client: WebClient) -> Bool {
         do throws(HTTPReader.Absence) {
             let request = try reader.head()
             let body = try reader.body(of: request) {

@@ -7,7 +7,9 @@ struct WebResponder: Sendable {
     let options: WebOptions
     let limits: WebLimits
     let table: RouteTable
+    /// Of looks.
     let turns: WebTurns
+    let downloads: WebTurns
     let feed: EventFeed
     let jobs: WebJobs
 
@@ -39,17 +41,19 @@ struct WebResponder: Sendable {
         try client.require(match.route.role)
         let query = try WebQuery(parts.count > 1 ? parts[1] : "", match.route.query)
         let call = call(match, query, client, cancellation)
-        try perform(match.route.action, call, exchange)
+        try perform(match.route, call, exchange)
     }
 
     private func perform(
-        _ action: WebRoute.Action, _ call: WebCall, _ exchange: HTTPExchange
+        _ route: WebRoute, _ call: WebCall, _ exchange: HTTPExchange
     ) throws {
-        switch action {
+        switch route.action {
         case .look(let look):
-            let reply = WebReply(try turns.take { try look(call) })
+            // What everybody may ask for needs no disk: who watches the service hears of it however much goes on.
+            let answer = try route.role == nil ? look(call) : turns.take { try look(call) }
+            let reply = WebReply(answer)
             try exchange.send(reply.unlessKnown(exchange.request.fields["if-none-match"]))
-        case .file: try turns.take { try FileDownload(call).send(exchange) }
+        case .file: try downloads.take { try FileDownload(call).send(exchange) }
         case .events: try EventStream(call, exchange.request, feed).send(exchange)
         case .jobs(let look): try exchange.send(WebReply(try look(jobs, call)))
         case .change(let fields, let prepare):
@@ -71,14 +75,15 @@ struct WebResponder: Sendable {
     }
 }
 
-/// Has no more looks go on at once than the machine should have. Any thread may call.
+/// Has no more looks, or downloads, go on at once than the machine should have. Any thread may call.
 final class WebTurns: Sendable {
     private let free: Monitored<Int>
     private let milliseconds: Int
 
-    init(_ limits: WebLimits) {
-        free = Monitored(limits.looks)
-        milliseconds = limits.turnMilliseconds
+    /// - Parameter milliseconds: how long one waits for his turn.
+    init(_ count: Int, milliseconds: Int) {
+        free = Monitored(count)
+        self.milliseconds = milliseconds
     }
 
     /// - Throws: `busy` when it is not its turn in time.

@@ -40,9 +40,8 @@ final class WebServer: Sendable {
     }
 
     private func admit(_ socket: LocalSocket) throws(IOFailure) {
-        let client = WebClient(
-            user: try socket.peerUser(), own: LocalSocket.ownUser, group: group)
-        let connection = WebConnection(socket, client, responder)
+        let connection = WebConnection(
+            socket, user: try socket.peerUser(), group: group, responder)
         let number = state.withLock { state -> Int64? in
             guard !state.isStopping,
                 state.connections.count < responder.limits.connections

@@ -161,7 +161,7 @@ extension ScheduledTests {
                 [vm.web]
                 volumes = ["data"]
                 qmp = "/nonexistent/web.qmp"
-                clone-start = ["/bin/true", "{qmp}", "{disk:data}"]
+                clone-start = ["/bin/true", "{qmp}", "{disk:data}", "{incoming}"]
                 """
             try Data(text.utf8).write(to: URL(filePath: scene.harness.folder + "/vm.toml"))
             try scene.check("vm-list", "--config vm.toml vm list")

@@ -153,6 +153,33 @@ struct HTTPChangeTests {
         #expect(try scene.client.get("/api/v1/jobs/x").status == 400)
     }
 
+    @Test("a daemon that is told to end lets what is all but done be done, and knows it afterwards")
+    func ending() throws {
+        let harness = try CommandLineHarness()
+        try harness.json("volume", "create", "a", "--origin", "a.img", "--create-size", "1M")
+        let mark = harness.folder + "/thawing"
+        let settings = """
+            [hooks.slow]
+            after-thaw = ["/bin/sh", "-c", ": >'\(mark)'; sleep 3"]
+
+            [volumes.a]
+            hooks = ["slow"]
+            """
+        let scene = try WebScene(harness, settings: settings)
+        let daemon = try scene.startDaemon()
+        let (body, key) = (#"{"volumes":["a"]}"#, ["Idempotency-Key": "night"])
+        let answer = try post(
+            scene, "/api/v1/snapshots", body, key.merging(["Prefer": "wait=0"]) { $1 })
+        #expect(answer.status == 202, "\(answer.text)")
+        try BusScene.await("the hook") { FileManager.default.fileExists(atPath: mark) }
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait() == 0)
+        try scene.startDaemon()
+        let again = try post(scene, "/api/v1/snapshots", body, key)
+        #expect(again.status == 200, "\(again.text)")
+        #expect(try count(scene) == 1)
+    }
+
     @Test("a job that a killed daemon has left is known as such, and is not begun again")
     func killed() throws {
         let scene = try scene(Self.slow.replacingOccurrences(of: "SECONDS", with: "60"))

@@ -99,6 +99,22 @@ struct HTTPEventTests {
         #expect(try other.ids(newest) == Array(1...newest))
     }
 
+    @Test("who is ahead of the other followers is sent nothing again")
+    func ahead() throws {
+        let scene = try scene()
+        try scene.startDaemon()
+        var first = try Follower(scene.socket)
+        try first.begin()
+        for _ in 0..<5 {
+            try scene.harness.json("snapshot", "a")
+            let newest = try newest(scene)
+            var ahead = try Follower(scene.socket, "?after=\(newest)")
+            try ahead.begin()
+            try scene.harness.json("snapshot", "a")
+            #expect(try ahead.ids(1).first == newest + 1)
+        }
+    }
+
     @Test("many followers hear everything once")
     func crowd() throws {
         let scene = try scene()

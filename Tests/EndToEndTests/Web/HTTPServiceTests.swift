@@ -29,7 +29,7 @@ struct HTTPServiceTests {
         // Nobody who has connected holds it up: neither who says nothing nor who waits for the next answer.
         let silent = try HTTPConnection(scene.socket)
         let idle = try HTTPConnection(scene.socket)
-        idle.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        idle.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         #expect(idle.receive()?.isEmpty == false)
         daemon.send(SIGTERM)
         #expect(try daemon.wait(seconds: 10) == 0)
@@ -46,16 +46,23 @@ struct HTTPServiceTests {
         try scene.startDaemon()
 
         let other = try self.scene()
-        let (rival, files) = try other.launch(["--http", "unix:\(scene.socket)"])
-        #expect(try rival.wait() == 6)
-        #expect(try other.harness.text(files.errors).contains("somebody serves"))
+        #expect(try refusal(other, "unix:\(scene.socket)").contains("somebody serves"))
         #expect(try scene.client.get("/healthz").status == 200)
 
         try Data("mine".utf8).write(to: URL(filePath: other.socket))
-        #expect(try other.launch(["--http", "unix"]).process.wait() == 6)
+        #expect(try refusal(other, "unix").contains("cannot be served"))
         #expect(try other.harness.text(other.socket) == "mine")
-        #expect(
-            try other.launch(["--http", "unix:/no/such/folder/socket"]).process.wait() == 6)
+        #expect(try refusal(other, "unix:/no/such/folder/socket").contains("cannot be served"))
+    }
+
+    /// What a daemon says that cannot serve HTTP. It ends with 6, or goes on where there are devices to watch.
+    private func refusal(_ scene: WebScene, _ address: String) throws -> String {
+        let (daemon, files) = try scene.launch(["--http", address])
+        try BusScene.await("its refusal") {
+            try !daemon.isRunning || scene.harness.text(files.errors).contains("without HTTP")
+        }
+        if daemon.isRunning { daemon.end() } else { #expect(try daemon.wait() == 6) }
+        return try scene.harness.text(files.errors)
     }
 
     @Test("clients that say nothing, or nonsense, hold up nobody else")
@@ -76,7 +83,8 @@ struct HTTPServiceTests {
         #expect(try HTTPAnswer(try nonsense.rest()).status == 400)
         let large = try HTTPConnection(scene.socket)
         large.send(
-            "GET / HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "x", count: 100_000) + "\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "x", count: 100_000)
+                + "\r\n\r\n"
         )
         #expect(try HTTPAnswer(try large.rest()).status == 431)
         #expect(try scene.harness.run("snapshot", "a").status == 0)
@@ -94,17 +102,27 @@ struct HTTPServiceTests {
         try scene.startDaemon(
             "--http", "unix:\(socket)", "--http-group", "54321", "--http-role", "read", at: socket)
         #expect(mode(socket) == S_IFSOCK | 0o660)
-        #expect(try ask(scene, socket, group: 54321).hasPrefix("HTTP/1.1 200"))
-        #expect(try ask(scene, socket, group: 54322).contains("PermissionError"))
+        let look =
+            "GET /api/v1/volumes HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n"
+        #expect(try ask(scene, socket, group: 54321, look).hasPrefix("HTTP/1.1 200"))
+        #expect(try ask(scene, socket, group: 54322, look).contains("PermissionError"))
+        let change =
+            "POST /api/v1/merges/pause HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n"
+            + "Content-Type: application/json\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
+        #expect(try ask(scene, socket, group: 54321, change).hasPrefix("HTTP/1.1 403"))
     }
 
     /// Asks as a user of a group.
-    private func ask(_ scene: WebScene, _ socket: String, group: Int) throws -> String {
+    ///
+    /// - Parameter request: as Python has it between quotes.
+    private func ask(
+        _ scene: WebScene, _ socket: String, group: Int, _ request: String
+    ) throws -> String {
         let program = """
             import socket
             s = socket.socket(socket.AF_UNIX)
             s.connect("\(socket)")
-            s.sendall(b"GET /api/v1/volumes HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n")
+            s.sendall(b"\(request)")
             print(s.recv(4096).decode())
             """
         let result = try scene.harness.tool([

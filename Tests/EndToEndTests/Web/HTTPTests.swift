@@ -128,6 +128,30 @@ struct HTTPTests {
         #expect(try scene.client.get("/api/v1/volumes/none/timeline").status == 404)
     }
 
+    @Test("who takes a file slowly holds up neither commands nor looks, and gets all of it")
+    func slowDownload() throws {
+        let image = try FileImage("head -c 20000000 /dev/urandom >big")
+        let scene = try WebScene(image.harness)
+        try image.harness.json("snapshot", "data", "--name", "one")
+        try scene.startDaemon()
+        let connections = try (0..<16).map { _ in try HTTPConnection(scene.socket) }
+        var begun: [Data] = []
+        for (number, connection) in connections.enumerated() {
+            connection.send(
+                "GET /api/v1/snapshots/data%40latest/file?path=%2Fbig HTTP/1.0\r\nHost: localhost\r\n\r\n"
+            )
+            // The others wait for their turn.
+            if number < 8 { begun.append(try #require(connection.receive())) }
+        }
+        // Each of those has begun, and takes no more for now.
+        #expect(try image.harness.run("snapshot", "data", "--name", "two").status == 0)
+        #expect(try scene.client.get("/api/v1/volumes").status == 200)
+        // What it gets is the snapshot that was the latest one when it began.
+        let answer = try HTTPAnswer(begun[0] + (try connections[0].rest()))
+        let bytes = try Data(contentsOf: URL(filePath: image.harness.folder + "/source/big"))
+        #expect(answer.status == 200 && answer.body == bytes)
+    }
+
     @Test("a file's bytes are those that are in the snapshot")
     func download() throws {
         let image = try FileImage("head -c 3000000 /dev/urandom >big; : >empty")

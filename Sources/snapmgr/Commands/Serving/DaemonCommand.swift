@@ -21,7 +21,8 @@ struct DaemonCommand: ManagerCommand {
             prepare, to come to rest and to go on whenever any command takes a snapshot of their volumes. \
             While there is no bus it does all else, and looks for one again.
 
-            With --http it serves an HTTP API on a Unix socket, whose documents are those of --json. Root and \
+            With --http it serves an HTTP API on a Unix socket, whose documents are those of --json. Where that cannot \
+            be and there is something else to do, it does that, and tries again. Root and \
             the daemon's own user may do everything there; --http-group lets the members of a group connect, \
             too, and --http-role says what they may do.
             """,
@@ -72,28 +73,62 @@ struct DaemonCommand: ManagerCommand {
         let manager = try context.manager()
         var faces = DaemonFaces()
         defer { faces.stop() }
-        try manager.daemon.run(needsDevices: bus == nil && http == nil) {
-            if let http {
-                faces.web = try .start(webOptions(http, manager, context, folder: state))
+        let web = http.map { webOptions($0, manager, context, folder: state) }
+        var refusal: Problem?
+        do {
+            try manager.daemon.run(needsDevices: bus == nil && http == nil) {
+                if let web {
+                    do throws(Problem) {
+                        faces.web = try WebStart(web, mustServe: bus == nil)
+                    } catch {
+                        refusal = error
+                        throw error
+                    }
+                }
+                if let bus {
+                    faces.bus = BusStart(busOptions(bus, manager, context, folder: state))
+                }
+                guard bus == nil else { return }
+                context.terminal.note(
+                    http.map { "serving HTTP on \($0.path)" } ?? "watching the kernel's devices")
             }
-            if let bus { faces.bus = BusStart(busOptions(bus, manager, context, folder: state)) }
-            guard bus == nil else { return }
-            if let http {
-                context.terminal.note("serving HTTP on \(http.path)")
-            } else {
+        } catch {
+            guard let web, let refusal else { throw error }
+            try watch(manager, context, web, &faces, without: refusal)
+        }
+    }
+
+    /// Watches the kernel's devices although HTTP is not served yet: without that, no room is reserved for snapshots.
+    ///
+    /// - Parameter refusal: why it is not, which is the failure where there are no devices.
+    private func watch(
+        _ manager: Manager, _ context: CommandContext, _ web: WebOptions,
+        _ faces: inout DaemonFaces,
+        without refusal: Problem
+    ) throws {
+        var isWatching = false
+        do {
+            try manager.daemon.run(needsDevices: true) {
+                isWatching = true
+                faces.web = try WebStart(web, mustServe: false)
                 context.terminal.note("watching the kernel's devices")
             }
+        } catch {
+            if isWatching { throw error }
+            throw refusal
         }
     }
 
     /// What is served while the daemon runs.
     private struct DaemonFaces {
         var bus: BusStart?
-        var web: WebService?
+        var web: WebStart?
 
+        /// Both wait for jobs of theirs, at once.
         func stop() {
-            web?.stop()
+            web?.beginEnd()
             bus?.stop()
+            web?.waitForEnd()
         }
     }
 
