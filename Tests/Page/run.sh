@@ -14,11 +14,6 @@ fi
 binaries=${1:-$root/.build/release}
 shift || true
 
-if ! "$binaries/snapmgr" daemon --help | grep -q -- '--http '; then
-    echo 'skipped: this program serves no HTTP'
-    exit 0
-fi
-
 work=$(mktemp -d "${TMPDIR:-/tmp}/snapmgr-page.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
