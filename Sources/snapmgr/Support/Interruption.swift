@@ -4,6 +4,7 @@ import Monitoring
 import ShellWords
 import SnapshotModel
 import Synchronization
+import System
 
 /// Makes SIGINT and SIGTERM end the command between two of its steps, and a second one at once.
 enum Interruption {
@@ -12,9 +13,12 @@ enum Interruption {
 
     private static let isPlugin = Atomic(false)
 
-    /// How long a step may go on before the process ends all the same, in milliseconds. Ending
+    /// How long a step may go on before the process ends all the same, in seconds. Ending
     /// anywhere is safe: the next command reconciles what this one has begun.
-    private static let graceMilliseconds = 1000
+    private static let graceSeconds = Atomic(1)
+
+    /// Has more time for the end: of a daemon, whose clients wait for what is under way.
+    static func endsWithin(seconds: Int) { graceSeconds.store(seconds, ordering: .relaxed) }
 
     /// Whether the command is a monitoring plugin, whose exit codes are those of plugins.
     static func endsPlugin(_ isTrue: Bool) { isPlugin.store(isTrue, ordering: .relaxed) }
@@ -51,13 +55,21 @@ enum Interruption {
         return signals
     }
 
+    /// Returns when the time is over, or at a second signal. The end of a child interrupts the kernel's wait.
+    private static func waitForGrace(_ signals: inout sigset_t) {
+        let end = Deadline(milliseconds: graceSeconds.load(ordering: .relaxed) * 1000)
+        while true {
+            let rest = end.remainingMilliseconds
+            var time = timespec(tv_sec: rest / 1000, tv_nsec: rest % 1000 * 1_000_000)
+            if sigtimedwait(&signals, nil, &time) >= 0 || errno != EINTR { return }
+        }
+    }
+
     private static func waitForSignals() {
         var (signals, number) = (blockedSignals, Int32(0))
         sigwait(&signals, &number)
         cancellation.request()
-        var grace = timespec(
-            tv_sec: graceMilliseconds / 1000, tv_nsec: graceMilliseconds % 1000 * 1_000_000)
-        sigtimedwait(&signals, nil, &grace)
+        waitForGrace(&signals)
         guard !isPlugin.load(ordering: .relaxed) else {
             let output = PluginOutput(Cancellation.problem, .shell)
             Output.write(output.text)

@@ -117,7 +117,7 @@ extension ServedTests {
             try answering(
                 sites,
                 after:
-                    "if rm $PWD/once 2>/dev/null; then $S --state $PWD/state mirror run off </dev/null >ran; fi"
+                    "if rm $PWD/once 2>/dev/null; then $S --state $PWD/state mirror run off </dev/null >$PWD/ran; fi"
             )
             try sites.run("touch once; $S mirror verify off --repair target; test -s ran")
             let text = try sites.run("$F list copy --json")

@@ -64,7 +64,11 @@ struct DaemonCommand: ManagerCommand {
         }
     }
 
+    /// For the jobs of the bus and of HTTP, which have a minute, and for what ends with them.
+    private static let endSeconds = 80
+
     func run(_ context: CommandContext) throws {
+        if bus != nil || http != nil { Interruption.endsWithin(seconds: Self.endSeconds) }
         let state = try context.options().state.path
         let bus = try bus.map { try BusAddress($0, environment: context.environment) }
         let http = try http.map {
