@@ -129,7 +129,7 @@ enum CloneCases {
                 [UInt8](repeating: 0, count: 4096), "bytes behind the snapshot's end")
             try rig.snapmgr.fails(13, "clone", "delete", "trial", saying: ["NBD client"])
             client = nil
-            let deadline = Deadline(milliseconds: 10_000)
+            let deadline = Deadline(milliseconds: 300_000)
             while try rig.snapmgr.start(["clone", "delete", "trial", "--dry-run"]).status != 0 {
                 try expect(!deadline.hasPassed, "the client's clone stays open")
             }

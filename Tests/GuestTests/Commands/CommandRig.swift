@@ -107,6 +107,15 @@ final class CommandRig {
         return content
     }
 
+    /// Writes every second block of a volume's device, each of which the kernel merges in a step of its own.
+    func fillScattered(_ content: inout DiskContent, _ volume: String, version: Int) throws {
+        let device = try DirectDevice(path: Self.device(volume))
+        for block in stride(from: 0, to: content.blockCount, by: 2) {
+            content.set(ChunkPattern.Version(version), blocks: block..<block + 1)
+            try content.write(block..<block + 1, to: device)
+        }
+    }
+
     @discardableResult
     func snapshot(_ volume: String, _ name: String) throws -> Int {
         try require(

@@ -27,6 +27,7 @@ enum RevertCommandCases {
             try rig.unmount(point)
             try rig.checkFilesystem(CommandRig.device("data"))
 
+            try rig.waitForMerges()
             try rig.snapmgr.run("revert", "\(safety)", "--wait")
             try expectEqual(
                 try rig.snapmgr.run("merge", "status", "--json").output, "{\"merges\":[]}\n",
@@ -70,6 +71,7 @@ enum RevertCommandCases {
             try rig.fill(point, seed: 4)
             let later = try rig.digest(point)
             try rig.snapmgr.run("umount", point)
+            try rig.waitForMerges()
             try rig.snapmgr.run("deactivate", "data")
             try rig.snapmgr.run("activate", "data")
             try rig.mount(CommandRig.device("data"), on: point)
@@ -82,7 +84,8 @@ enum RevertCommandCases {
             var content = try rig.fill("data", version: 1, seed: 7)
             let first = try rig.snapshot("data", "one")
             let old = content
-            content = try rig.fill("data", version: 2, seed: 7)
+            // What lies together is merged in one step, and all of it would be over after two.
+            try rig.fillScattered(&content, "data", version: 2)
             // So slow that it is still under way at the end.
             try disk.delayWrites(milliseconds: 4000)
             context.cleanUp { try disk.delayWrites(milliseconds: 0) }

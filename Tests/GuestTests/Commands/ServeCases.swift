@@ -44,7 +44,8 @@ enum ServeCases {
             try rig.create("data", on: disk.path)
             let old = try rig.fill("data", version: 1, seed: 8)
             let first = try rig.snapshot("data", "one")
-            let new = try rig.fill("data", version: 2, seed: 8)
+            var new = old
+            try rig.fillScattered(&new, "data", version: 2)
             try rig.snapshot("data", "two")
             let server = try NBDServer(rig, context, "data")
             let older = try server.client("data@one")
@@ -152,15 +153,16 @@ enum ServeCases {
             let visits = Visits(socket: server.socket, contents: contents)
             visits.begin(threadCount: 3)
             context.cleanUp { visits.end() }
-            for _ in 0..<3 {
+            var rounds = 0
+            while rounds < 3 || visits.count < 20 && visits.failures.isEmpty {
                 let id = try rig.snapshot("data", "passing")
                 try rig.snapmgr.run("delete", "\(id)")
+                rounds += 1
             }
             visits.end()
             let log = try server.log
             try expectEqual(
                 visits.failures, [], "what clients met, while the server said: \(log)")
-            try expect(visits.count >= 20, "there were only \(visits.count) clients")
             try rig.waitForNoViews()
         },
         GuestCase("a revert is refused while a client has the volume open, and names the server") {

@@ -51,7 +51,7 @@ enum TreeMountCases {
     private static func awaitView(
         _ name: String, _ folder: String, isThere: Bool
     ) throws -> String {
-        let deadline = Deadline(milliseconds: 30_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while true {
             let path = try? view(name, folder)
             if (path != nil) == isThere { return path ?? "" }
@@ -63,7 +63,7 @@ enum TreeMountCases {
 
     /// What was read a moment ago is held for a second.
     private static func deletePatiently(_ rig: CommandRig, _ id: Int) throws {
-        let deadline = Deadline(milliseconds: 30_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try rig.snapmgr.start(["delete", "\(id)"]).status != 0 {
             try expect(!deadline.hasPassed, "snapshot \(id) stays in use")
             BackgroundThread.sleep(milliseconds: 200)

@@ -12,7 +12,7 @@ struct CrashHost {
     private var tally: [String: Int] = [:]
 
     private static let defaultCount = 24
-    private static let limitSeconds = 120
+    private static let limitSeconds = 600
     private static let killMicrosecondsMaximum = 600_000
     /// run.sh's status for a guest that has crashed or was killed.
     private static let crashed: Int32 = 125
@@ -98,6 +98,8 @@ struct CrashHost {
         words += ["-M", (SlowOrigin.modules + ["dm-zero"]).joined(separator: " ")]
         for index in Self.diskMebibytes.indices { words += ["-D", folder.path + "/disk\(index)"] }
         words += ["--", program, "crash-boot", end.rawValue, "\(seed)"]
+        // That of the boot before, which this one may be told of before its own is written.
+        unlink(processFile)
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw IOFailure("make", path: "a pipe", code: errno) }
         let output = OwnedDescriptor(owning: ends[0])
@@ -124,11 +126,18 @@ struct CrashHost {
 
     private func kill(_ processFile: String, after delay: Int) throws {
         usleep(UInt32(delay))
-        let bytes = try FileFolder(path: folder.path).readFile("process", limitBytes: 64)
-        guard let id = pid_t(String(decoding: bytes, as: UTF8.self).filter(\.isNumber)) else {
-            throw IOFailure("read", path: processFile, code: EINVAL)
+        _ = Glibc.kill(try process(processFile), SIGKILL)
+    }
+
+    /// The process that is the guest, which its script writes down a moment after the start.
+    private func process(_ processFile: String) throws -> pid_t {
+        let deadline = Deadline(milliseconds: Self.limitSeconds * 1000)
+        while !deadline.hasPassed {
+            let text = (try? TextFile.read(processFile)) ?? ""
+            if text.hasSuffix("\n"), let id = pid_t(text.dropLast()) { return id }
+            usleep(10_000)
         }
-        _ = Glibc.kill(id, SIGKILL)
+        throw IOFailure("read", path: processFile, code: ETIMEDOUT)
     }
 
     private func start(_ words: [String], output: Int32) throws -> pid_t {

@@ -240,7 +240,13 @@ enum DaemonCases {
         let second = try rig.snapshot("data", "two")
         let daemon = try RunningDaemon(context, rig.snapmgr)
         try fill(leaving: 4 << 20)
-        try write(&content, 0..<content.blockCount, version: 3, to: "data", pauseMilliseconds: 100)
+        // Slowly until the daemon has given up, so that it comes before the kernel on a busy machine, too.
+        for block in 0..<content.blockCount {
+            let isSaid = try daemon.said("ITS SNAPSHOTS UP TO \(second)")
+            try write(
+                &content, block..<block + 1, version: 3, to: "data",
+                pauseMilliseconds: isSaid ? 0 : 400)
+        }
         try daemon.waitFor("word of it") { try daemon.said("ITS SNAPSHOTS UP TO \(second)") }
         // The kernel marks an area that it gives up in its header.
         let reader = AreaReader(

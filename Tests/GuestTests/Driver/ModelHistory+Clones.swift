@@ -45,11 +45,6 @@ extension ModelHistory {
         try expect(false, "\(what) was not refused")
     }
 
-    private func isMerging(_ name: String) throws -> Bool {
-        guard mergingClone?.name == name else { return false }
-        return try rig.storedState().revert?.record.clone?.name == name
-    }
-
     /// Refuses what a clone that somebody has open, or that a merge copies from, is not fit for; then it is closed.
     ///
     /// - Returns: whether a merge copies from it.
@@ -102,6 +97,7 @@ extension ModelHistory {
             CloneShape(parent: parent, byteCount: bytes, isReadOnly: isReadOnly))
         let isMerging = try closeForChange(parent, "a clone") { _ = try $0.perform(request) }
         if isMerging { return "clone of a merging clone refused" }
+        guard clones[parent] != nil else { return "nothing" }
         _ = try rig.perform(request)
         clones[name] = ModelClone(
             base: known.base, content: known.content.grown(to: bytes), isReadOnly: isReadOnly)
@@ -111,10 +107,14 @@ extension ModelHistory {
     // MARK: Using
 
     private mutating func writeClone(_ name: String) throws -> String {
+        try noteMergeEnd()
         guard var known = clones[name] else { return "nothing" }
-        if try isMerging(name) {
-            try expectRefused("opening a clone that a merge copies from") {
-                _ = try $0.volume().openClone(name)
+        if mergingClone?.name == name {
+            // A merge that does not rest may end at any moment.
+            if pausedBytes != nil {
+                try expectRefused("opening a clone that a merge copies from") {
+                    _ = try $0.volume().openClone(name)
+                }
             }
             return "write to a merging clone refused"
         }
@@ -195,6 +195,13 @@ extension ModelHistory {
             let isLarger = known.content.byteCount != rig.volumeBytes
             try expect(isSecond || isLarger, "a revert with a clone was refused: \(problem)")
             return "revert with a clone refused"
+        } catch let problem as Problem
+            where problem.code == .notFound && mergingClone?.name == name
+        {
+            // The merge that it ended with has ended since we looked.
+            try expect(mergingClone?.ends == true, "a revert with a clone: \(problem)")
+            noteEnd()
+            return "nothing"
         }
         guard case .reverted(let outcome) = reply else { throw Problem(.failed, "no revert") }
         if isSecond { noteEnd() }

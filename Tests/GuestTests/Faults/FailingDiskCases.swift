@@ -127,7 +127,8 @@ enum FailingDiskCases {
     }
 
     private static func waitForFailure(_ rig: VolumeRig) throws -> MergeProgress? {
-        for _ in 0..<300 {
+        let deadline = Deadline(milliseconds: 300_000)
+        while !deadline.hasPassed {
             if let progress = try rig.mergeProgress(), progress.state == .failed {
                 return progress
             }

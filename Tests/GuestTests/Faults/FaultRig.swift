@@ -60,7 +60,7 @@ final class FaultRig {
     }
 
     /// Has merges last until ``finishMerge()``.
-    func slowMerges() throws { try origin.delayWrites(milliseconds: 200) }
+    func slowMerges() throws { try origin.delayWrites(milliseconds: 600) }
 
     /// Lets a merge end at full speed, and waits for that.
     func finishMerge() throws {

@@ -52,7 +52,7 @@ enum SuspensionCases {
     }
 
     private static func expectGoesOn(_ rig: VolumeRig, _ count: Int) throws {
-        let deadline = Deadline(milliseconds: 30_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while true {
             let left = try suspended(rig)
             guard !left.isEmpty else { return }
@@ -168,7 +168,7 @@ enum SuspensionCases {
         try mapper.suspend(base, freezesFilesystem: false, flushes: true)
         try rig.noteSuspension([base, top])
         let child = try ChildProcess.begin { _ = try rig.status() }
-        let deadline = Deadline(milliseconds: 30_000)
+        let deadline = Deadline(milliseconds: 300_000)
         var status: Int32 = 0
         while waitpid(child, &status, WNOHANG) == 0 {
             if deadline.hasPassed {

@@ -40,7 +40,8 @@ final class BusyFilesystem {
                 while [[ ! -e $3 ]]; do rm -rf "$1"; mkdir "$1"; tar -xf "$2" -C "$1"; done
                 """, "tree", folder + "/tree", archive, stopPath,
             ]))
-        for _ in 0..<1000 where try committed() < 3 { usleep(10_000) }
+        let deadline = Deadline(milliseconds: 300_000)
+        while try committed() < 3, !deadline.hasPassed { usleep(10_000) }
         let text = try answers()
         try expect(try committed() >= 3, "the database commits nothing: \(text)")
     }

@@ -7,7 +7,7 @@ enum FilesystemRig {
     static let storeFolder = "/mnt/snapmgr-stores"
 
     static let machine = GuestMachine(
-        diskMebibytes: [originMebibytes, 2048, 64], seconds: 400)
+        diskMebibytes: [originMebibytes, 2048, 64], seconds: 1800)
 
     /// Makes and mounts an empty filesystem for stores.
     static func mountStore(_ context: GuestContext) throws {

@@ -109,7 +109,7 @@ enum SetCases {
                     try rig.status().snapshots.map(\.manifest.id), [id],
                     "snapshots of \(rig.name)")
             }
-            for _ in 0..<500 where writer.written <= rounds {
+            for _ in 0..<30_000 where writer.written <= rounds {
                 BackgroundThread.sleep(milliseconds: 10)
             }
             try expect(writer.written > rounds, "the writer does not go on")

@@ -171,7 +171,7 @@ enum OriginIdentityCases {
     }
 
     private static func waitForMerge(_ rig: VolumeRig, bytes: Int) throws {
-        let deadline = Deadline(milliseconds: 60_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try rig.mergeProgress()?.mergedBytes ?? .max < bytes {
             try expect(!deadline.hasPassed, "the merge does not go on")
             BackgroundThread.sleep(milliseconds: 50)
