@@ -82,7 +82,8 @@ package struct FileGetService {
     }
 
     /// Gives the bytes of one file, its holes as zeroes. Whoever takes those of a snapshot's has all the time that he
-    /// wants: between two slices nothing is kept open.
+    /// wants: between two slices the volume is not kept. What is mounted to be read is mounted once, and does not
+    /// keep it either.
     ///
     /// - Throws: `notFound` when nothing has the path, `failed` when that is no file.
     package func read(
@@ -94,9 +95,9 @@ package struct FileGetService {
         var position = 0
         while true {
             let bytes = try patiently(position > 0) {
-                try slice(of: snapshot, path, partition, from: position)
+                try slice(of: snapshot, path, partition, from: position, onPiece)
             }
-            guard !bytes.isEmpty else { return }
+            guard let bytes, !bytes.isEmpty else { return }
             try onPiece(bytes.span.bytes)
             position = position.addingClamped(bytes.count)
         }
@@ -132,13 +133,20 @@ package struct FileGetService {
     }
 
     /// The bytes from a position on, as many as are held in memory at once; none at the end.
+    ///
+    /// - Returns: nil when all were given to `onPiece`, for the filesystem is mounted for that.
     private func slice(
-        of snapshot: String, _ path: String, _ partition: Int?, from position: Int
-    ) throws -> [UInt8] {
+        of snapshot: String, _ path: String, _ partition: Int?, from position: Int,
+        _ onPiece: (RawSpan) throws -> Void
+    ) throws -> [UInt8]? {
         try FileAccess(context: context).withFileSystem(
             snapshot, partition: partition, tells: position == 0
         ) { fileSystem, _ in
             let (node, contents) = try Self.contents(fileSystem, path)
+            guard !(fileSystem is MountedFileSystem) else {
+                try give(contents, byteCount: node.byteCount, onPiece)
+                return nil
+            }
             let end = min(node.byteCount, position.addingClamped(Self.sliceBytes))
             guard position < end else { return [] }
             var slice = [UInt8](repeating: 0, count: end - position)
@@ -169,15 +177,21 @@ package struct FileGetService {
         try FileAccess(context: context).withFileSystem(reference, partition: partition) {
             fileSystem, _ in
             let (node, contents) = try Self.contents(fileSystem, path)
-            var position = 0
-            try contents.forEachPiece { offset, piece in
-                try fill(&position, upTo: offset, onPiece)
-                try context.end.check()
-                try onPiece(piece)
-                position = offset + piece.byteCount
-            }
-            try fill(&position, upTo: node.byteCount, onPiece)
+            try give(contents, byteCount: node.byteCount, onPiece)
         }
+    }
+
+    private func give(
+        _ contents: FileContents, byteCount: Int, _ onPiece: (RawSpan) throws -> Void
+    ) throws {
+        var position = 0
+        try contents.forEachPiece { offset, piece in
+            try fill(&position, upTo: offset, onPiece)
+            try context.end.check()
+            try onPiece(piece)
+            position = offset + piece.byteCount
+        }
+        try fill(&position, upTo: byteCount, onPiece)
     }
 
     private static let zeroes = [UInt8](repeating: 0, count: 64 << 10)

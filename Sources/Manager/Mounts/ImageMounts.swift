@@ -29,36 +29,52 @@ struct ImageMounts {
             try sweep()
             try point.requireFree()
             let volume = try context.volume(target.volume)
-            let server = MountServer(context)
-            let storePath = try Paths.absolute(volume.storePath)
-            let number = try folder.freeNumber()
+            return try served(volume, environment: environment) { place in
+                try requirePresent(target)
+                return try mount(
+                    record(folder.freeNumber(), target, point.path, partition, place, volume),
+                    on: point, tools)
+            }
+        }
+    }
+
+    private static let attemptsMaximum = 3
+
+    /// Runs `body` with a server of the volume: with another one, where the one that was found ends, for it was told
+    /// to before, and by a command that has not lived to see it.
+    private func served<Result>(
+        _ volume: VolumeRow, environment: [String: String],
+        _ body: (MountServer.Place) throws -> Result
+    ) throws -> Result {
+        let name = volume.record.name
+        let server = MountServer(context)
+        var attempt = 1
+        while true {
             let place = try server.require(volume, environment: environment)
             do {
                 // What is mounted is not deleted meanwhile.
-                return try Reconciler(context).withVolume(target.volume) { _ in
-                    try requirePresent(target)
-                    return try mount(
-                        record(number, target, point.path, partition, place, storePath), on: point,
-                        tools)
-                }
+                return try Reconciler(context).withVolume(name) { _ in try body(place) }
             } catch {
+                let isOver = try !RunningServer.takesClients(place.socket)
                 // What failed first is what people must know.
-                try? server.endUnlessUsed(place, of: target.volume)
-                throw error
+                try? server.endUnlessUsed(place, of: name)
+                guard isOver, attempt < Self.attemptsMaximum else { throw error }
+                try context.end.check()
+                attempt += 1
             }
         }
     }
 
     private func record(
         _ number: Int, _ target: MountTarget, _ path: String, _ partition: Int?,
-        _ place: MountServer.Place, _ storePath: String
-    ) -> MountRecord {
-        MountRecord(
+        _ place: MountServer.Place, _ volume: VolumeRow
+    ) throws -> MountRecord {
+        try MountRecord(
             number: number, volume: target.volume, snapshot: target.snapshot, clone: target.clone,
             partition: partition, folder: path, isReadOnly: target.isReadOnly,
-            mountedAt: context.clock.now(), storePath: storePath, server: place.process,
-            socket: place.socket,
-            ownsServer: place.isOwn, hasLoop: geteuid() == 0,
+            mountedAt: context.clock.now(), storePath: Paths.absolute(volume.storePath),
+            server: place.process, socket: place.socket, ownsServer: place.isOwn,
+            hasLoop: geteuid() == 0,
             label: "snapmgr-mount-" + UUID().uuidString.lowercased())
     }
 

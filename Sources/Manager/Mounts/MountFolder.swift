@@ -26,19 +26,25 @@ struct MountFolder {
     var mayHoldMounts: Bool {
         let names = try? FileFolder(path: state.path).exists("mounts") ? files.list("") : []
         return names?.contains {
-            $0.hasSuffix(Self.suffix) || $0.hasSuffix(Self.socketSuffix)
+            $0.hasSuffix(Self.suffix) || Self.servedVolume($0) != nil
                 || $0.hasPrefix(Self.readingPrefix)
         }
             ?? true
     }
 
     private static let socketSuffix = ".sock"
+    private static let serverLogSuffix = ".server.log"
 
-    /// The volumes for whose mounts a server was started that has left its socket, or still has it.
+    /// The volume whose server a file is of: its socket, or what it says, which stays until it has ended.
+    private static func servedVolume(_ name: String) -> String? {
+        [socketSuffix, serverLogSuffix].first { name.hasSuffix($0) }
+            .map { String(name.dropLast($0.count)) }
+    }
+
+    /// The volumes for whose mounts a server was started that has left its files, or still has them.
     func servedVolumes() throws -> [String] {
         guard try FileFolder(path: state.path).exists("mounts") else { return [] }
-        return try files.list("").filter { $0.hasSuffix(Self.socketSuffix) }
-            .map { String($0.dropLast(Self.socketSuffix.count)) }.sorted()
+        return try Set(files.list("").compactMap(Self.servedVolume)).sorted()
     }
 
     /// Whether anything of a volume is mounted, or was, or is a disk of a VM's copy.
@@ -229,7 +235,7 @@ struct MountFolder {
 
     /// What that server says. No mount's log has such a name, whatever the volume is called: that of a mount is
     /// locked while the mount is alive.
-    func serverLogPath(_ volume: String) -> String { "\(path)/\(volume).server.log" }
+    func serverLogPath(_ volume: String) -> String { "\(path)/\(volume)\(Self.serverLogSuffix)" }
 
     /// An empty folder, whatever was left there.
     func makeViewFolder(_ number: Int) throws {

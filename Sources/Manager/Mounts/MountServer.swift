@@ -132,6 +132,8 @@ struct MountServer {
                 "volume \(volume): the server of its mounts, process \(place.process.id), has other "
                     + "clients, and stays until they have gone")
         }
+        // So that nobody finds it any more, also when this command is killed here.
+        try Paths.remove(folder.socketPath(volume))
         place.process.send(SIGTERM)
         guard place.process.awaitEnd(milliseconds: Self.endMilliseconds) else {
             return context.note(

@@ -96,6 +96,11 @@ struct RunningServer {
         table(getpid()).contains { $0[3] == listens && $0[7] == socket }
     }
 
+    /// Whether anybody can come to a server by its socket: who ends it takes that away first.
+    static func takesClients(_ socket: String) throws -> Bool {
+        try FileFolder.exists(path: socket) && hasListener(socket)
+    }
+
     /// The flags of a socket that takes connections.
     private static let listens = "00010000"
 

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import ServiceLog
 import SnapshotModel
@@ -13,8 +14,9 @@ enum Output {
 
     /// Writes a part of a result that is no text.
     ///
-    /// - Throws: `io` when it cannot be written; when nobody reads any more, the process ends quietly.
-    static func write(bytes: RawSpan) throws(Problem) {
+    /// - Throws: `io` when it cannot be written; when nobody reads any more, an exit code that says nothing: what the
+    ///   bytes come from, such as a mount, is ended first.
+    static func write(bytes: RawSpan) throws {
         var done = 0
         while done < bytes.byteCount {
             let rest = bytes.extracting(done..<bytes.byteCount)
@@ -23,7 +25,7 @@ enum Output {
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                guard errno != EPIPE else { _exit(ExitStatus.done.rawValue) }
+                guard errno != EPIPE else { throw ExitCode(ExitStatus.done.rawValue) }
                 throw Problem(
                     .inputOutput,
                     "cannot write to standard output: \(String(cString: strerror(errno)))",

@@ -19,9 +19,16 @@ extension EndToEndMounts {
             return scene
         }
 
-        /// A server that ends with the killed command may still answer the next one, which is then told to look again:
-        /// #12. Until that is mended these run by name only.
-        private static let all = ProcessInfo.processInfo.environment["SNAPMGR_CUT_LOOKS"] != nil
+        /// Waits until the kernel has so many sockets by a name: the one that takes clients, and one for each of them.
+        private func awaitSockets(_ count: Int, _ path: String) throws {
+            let deadline = Instant.now + Instant.patience
+            while try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
+                .split(separator: "\n").count(where: { $0.hasSuffix(" " + path) }) < count
+            {
+                try #require(Instant.now < deadline, "\(count) sockets \(path)")
+                Instant.sleep(0.01)
+            }
+        }
 
         private static let verbs = [
             ["files", "1", "-R"], ["get", "1", "/", "--to", "out", "--force"],
@@ -35,7 +42,6 @@ extension EndToEndMounts {
 
         @Test(
             "whenever it is killed, the next look works, and nothing stays mounted or runs on",
-            .enabled(if: Self.all, "not yet whatever else the machine does: SNAPMGR_CUT_LOOKS"),
             arguments: verbs)
         func killed(verb: [String]) throws {
             let scene = try scene()
@@ -87,9 +93,7 @@ extension EndToEndMounts {
             #expect(statuses.isSubset(of: [0, 130, 143]), "\(statuses)")
         }
 
-        @Test(
-            "a server that goes is told as that, and not as damage of what was read",
-            .enabled(if: Self.all, "not yet whatever else the machine does: SNAPMGR_CUT_LOOKS"))
+        @Test("a server that goes is told as that, and not as damage of what was read")
         func serverGone() throws {
             let scene = try scene()
             // The reader waits for whoever takes what it writes: so it is in the middle when the server goes.
@@ -117,6 +121,49 @@ extension EndToEndMounts {
             #expect(next.status == 0, "\(next)")
             #expect(try scene.run("cmp source/large out/large; ls -A out") == "large\n")
             #expect(try scene.leftovers() == "")
+        }
+
+        @Test(
+            "a look that meets a server which was told to end, and has not noticed, looks with another one"
+        )
+        func endingServer() throws {
+            let scene = try scene()
+            // As one that was started for a mount, by a command that was killed.
+            let socket = scene.path("state/mounts/data.sock")
+            try scene.run("mkdir -p state/mounts")
+            let server = try scene.harness.start(
+                [CommandLineHarness.binary, "serve", "data", "--socket", socket]
+            ).process
+            defer { server.end() }
+            try awaitSockets(1, socket)
+            // Now it takes nobody, and the kernel takes them for it.
+            server.send(SIGSTOP)
+            server.send(SIGTERM)
+            let (look, files) = try scene.harness.start([
+                CommandLineHarness.binary, "files", "2", "/new",
+            ])
+            defer { look.end() }
+            try awaitSockets(2, socket)
+            server.send(SIGCONT)
+            let status = try look.wait()
+            let errors = try String(contentsOfFile: files.errors, encoding: .utf8)
+            #expect(status == 0, "\(errors)")
+            let text = try String(contentsOfFile: files.output, encoding: .utf8)
+            #expect(text.contains("/new"))
+            #expect(try scene.leftovers() == "")
+        }
+
+        @Test("who reads no more ends the look, quietly, and nothing stays mounted")
+        func readerGone() throws {
+            let scene = try scene()
+            let script = "set -o pipefail; \"$0\" get 1 /large --to - | head -c 1000 | wc -c"
+            let result = try scene.harness.tool([
+                "bash", "-c", script, CommandLineHarness.binary,
+            ])
+            #expect(
+                result.status == 0 && result.output == "1000\n" && result.errors == "", "\(result)")
+            #expect(try scene.leftovers() == "")
+            #expect(try readingFolders(scene) == "")
         }
 
         @Test("one server is started for all that a look mounts", arguments: ["find", "diff"])
