@@ -48,6 +48,12 @@ final class MountScene {
         }
     }
 
+    /// For a shell in a mount namespace that was copied: other tests' mounts must not live on in it, or their loop
+    /// devices and programs would.
+    static let letsGoOfOthers =
+        "cut -d' ' -f2 /proc/self/mounts | grep /snapmgr-cli- | sort -r "
+        + "| xargs -r -n 1 umount --internal-only --no-canonicalize --no-mtab --lazy 2>/dev/null || true; "
+
     // MARK: Volumes
 
     /// Makes an image with the files, and a volume of it, of which a snapshot is taken.
@@ -162,8 +168,17 @@ final class MountScene {
 
     /// Whether anything is left of mounts: records, loop devices, FUSE mounts, a server.
     func leftovers() throws -> String {
+        // A mount namespace of another test's that was copied a moment before lets go of it at once, and the kernel
+        // of the loop device then.
         let loops = try run(
-            "losetup --list --noheadings --output BACK-FILE | grep -F '\(harness.folder)/' || true")
+            """
+            for try in $(seq 200); do
+                elsewhere=$(grep -lsF '\(harness.folder)/' /proc/[0-9]*/mounts || true)
+                left=$(losetup --list --noheadings --output BACK-FILE | grep -F '\(harness.folder)/' || true)
+                [[ $left && $elsewhere ]] || break; sleep 0.05
+            done
+            echo -n "$left"
+            """)
         let mounts = try run("grep -F '\(harness.folder)/' /proc/mounts || true")
         let state = try harness.json("status")["volumes"] as? [[String: Any]]
         let served = state?.contains { $0["served"] as? Bool == true } ?? true
@@ -177,7 +192,7 @@ final class MountScene {
         else {
             throw Problem(.failed, "no process to kill")
         }
-        let deadline = Instant.now + 20
+        let deadline = Instant.now + Instant.patience
         while let text = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
             !text.contains(") Z "), Instant.now < deadline
         { Instant.sleep(0.01) }

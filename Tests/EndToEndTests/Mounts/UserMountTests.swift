@@ -10,6 +10,8 @@ extension EndToEndMounts {
     struct UserMountTests {
         /// Where users may not open the device, they get one of their own: in a namespace, and for this test.
         private static let user = """
+            \(MountScene.letsGoOfOthers)
+            gone() { for id; do while grep -qs '^State:.[^ZX]' "/proc/$id/status"; do sleep 0.05; done; done; }
             mknod fuse c 10 229; chmod 666 fuse; mount --bind fuse /dev/fuse
             mkdir -m 755 user user/view; cp disk.img user/disk.img; chmod 755 .; chown -R 65534:65534 user
             export SNAPMGR_STATE=$PWD/user/state HOME=$PWD/user; view=$PWD/user/view
@@ -79,14 +81,14 @@ extension EndToEndMounts {
             let lines = try run(
                 """
                 as "$0" mount own@mine "$view" >/dev/null
-                kill -9 $(pgrep -f "fuse2fs -f $PWD/user"); sleep 0.2
+                ids=$(pgrep -f "fuse2fs -f $PWD/user"); kill -9 $ids; gone $ids
                 as ls "$view" >/dev/null 2>&1 || echo broken
                 as "$0" status --json | grep -o '"state":"broken"' | head -1
                 as "$0" umount "$view" >/dev/null
                 grep -F "$PWD/user" /proc/mounts || ls user/state/mounts
                 as "$0" mount own@mine "$view" >/dev/null
                 as rsync -anc --delete -i -H --exclude lost+found source/ "$view/"
-                kill -9 $(pgrep -f "nbdfuse -r $PWD/user"); sleep 0.2
+                ids=$(pgrep -f "nbdfuse -r $PWD/user"); kill -9 $ids; gone $ids
                 as "$0" tick >/dev/null 2>&1 || true
                 grep -F "$PWD/user" /proc/mounts || ls user/state/mounts
                 """)
