@@ -11,6 +11,10 @@ import threading
 import time
 
 
+# Seconds within which comes what always comes, on a machine that has much else to do.
+PATIENCE = 120
+
+
 class Failed(Exception):
     """What a page or the browser says is wrong."""
 
@@ -66,7 +70,7 @@ class Browser:
                         if page:
                             page.events.put(message)
 
-    def ask(self, method, session=None, limit=30, **parameters):
+    def ask(self, method, session=None, limit=2 * PATIENCE, **parameters):
         """The answer to a command of the protocol."""
         with self.lock:
             self.count += 1
@@ -186,9 +190,9 @@ class Page:
             raise Failed(details.get("exception", {}).get("description", details["text"]))
         return result["result"].get("value")
 
-    def wait(self, expression, limit=10):
+    def wait(self, expression):
         """Waits until an expression is true."""
-        end = time.monotonic() + limit
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             try:
                 found = self.value(f"(async () => Boolean(await ({expression})))()")
@@ -198,7 +202,7 @@ class Page:
                 if "context" not in str(error) and "null" not in str(error):
                     raise
             time.sleep(0.03)
-        raise Failed(f"not so within {limit} s: {expression}\nthe page says: {self.text()[:600]}")
+        raise Failed(f"not so within {PATIENCE} s: {expression}\nthe page says: {self.text()[:600]}")
 
     def text(self):
         return self.value("document.body?.innerText ?? ''") or ""

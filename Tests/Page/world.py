@@ -130,7 +130,7 @@ class World:
         self.processes.append(process)
         return process
 
-    def wait_for(self, is_so, limit=20):
+    def wait_for(self, is_so, limit=120):
         end = time.monotonic() + limit
         while not is_so():
             if time.monotonic() > end:
