@@ -119,7 +119,7 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "Installing ${missing[*]}"
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1; }
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 "$@" >"$log" 2>&1; }
 # Another apt may be updating the lists, for which this one does not wait.
 update_lists() {
     local tries

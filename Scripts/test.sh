@@ -236,7 +236,7 @@ begin_instrumented() {
     ((${#wanted_ones[@]} > 0)) || return 0
     mkdir -p "$apart_logs"
     rm -f "$apart_logs/instrumented"-*
-    timeout 4800 nice -n 19 "${self[@]}" instrumented_ones "${wanted_ones[@]}" &
+    timeout 14400 nice -n 19 "${self[@]}" instrumented_ones "${wanted_ones[@]}" &
     ahead=$!
     trap end_instrumented EXIT
 }
@@ -308,12 +308,12 @@ step benchmarks 900 .build/release/snapmgr-bench first-writes
 # They wait more than they compute, and one process tests two things at a time.
 steps_of_two end_to_end 5400 end-to-end- served commands
 step qemu 2700 "${self[@]}" qemu
-step vm 900 "${self[@]}" vm
-step databases 600 "${self[@]}" databases
+step vm 3600 "${self[@]}" vm
+step databases 2700 "${self[@]}" databases
 guest_steps
 step thread 2400 "${self[@]}" result_of instrumented thread
 step fuzz 2400 "${self[@]}" fuzz
-step page 600 Tests/Page/run.sh
+step page 1800 Tests/Page/run.sh
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh
 # Fetches a Debian and installs in it: by name only.

@@ -54,12 +54,12 @@ rm -rf "$work" "$home/stamp"
 mkdir -p "$work/packages" "$work/lists/partial" "$work/cache/archives/partial" "$work/layer"
 log=$home/setup.log
 
-download() { (cd "$work/packages" && apt-get "$@" download "${packages[@]}"); }
+download() { (cd "$work/packages" && apt-get -o Acquire::Retries=5 "$@" download "${packages[@]}"); }
 # The lists of a fresh machine may be absent or old, and to update them takes root: lists of our own.
 own_lists=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1)
 echo "Fetching ${#packages[@]} packages for the test guest"
 if ! download >"$log" 2>&1; then
-    if ! { apt-get "${own_lists[@]}" update && download "${own_lists[@]}"; } >>"$log" 2>&1; then
+    if ! { apt-get -o Acquire::Retries=5 "${own_lists[@]}" update && download "${own_lists[@]}"; } >>"$log" 2>&1; then
         grep -E '^(E|Err|W):' "$log" | sort -u | tail -n 10 >&2
         fail "apt-get cannot download its packages; is there a network? All it said: $log"
     fi

@@ -11,7 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 package=$(cd "$here/../.." && pwd)
 snapmgr=$package/.build/release/snapmgr
 sets=${SNAPMGR_DATABASE_SETS:-2}
-patience=120
+patience=600
+export PGCTLTIMEOUT=$patience
 
 skip() {
     echo "skipped: PostgreSQL: $1"

@@ -41,13 +41,13 @@ log=$home/setup.log
 download() {
     local package
     package=$(apt-cache "$@" depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: //p' | head -n 1)
-    [[ -n $package ]] && (cd "$work" && apt-get "$@" download "$package")
+    [[ -n $package ]] && (cd "$work" && apt-get -o Acquire::Retries=5 "$@" download "$package")
 }
 # The lists of a fresh machine may be absent or old, and to update them takes root: lists of our own.
 own_lists=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1)
 echo 'Fetching a kernel for the guest in QEMU'
 if ! download >>"$log" 2>&1; then
-    { apt-get "${own_lists[@]}" update && download "${own_lists[@]}"; } >>"$log" 2>&1 ||
+    { apt-get -o Acquire::Retries=5 "${own_lists[@]}" update && download "${own_lists[@]}"; } >>"$log" 2>&1 ||
         skip "apt-get cannot download its kernel; all it said is in $log"
 fi
 dpkg-deb --extract "$work"/linux-image-*.deb "$work/kernel"

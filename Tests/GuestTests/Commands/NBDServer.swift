@@ -10,7 +10,7 @@ final class NBDServer {
     private var process: pid_t?
 
     private static let output = ["/run/snapmgr-server-output", "/run/snapmgr-server-errors"]
-    private static let startMilliseconds = 60_000
+    private static let startMilliseconds = 300_000
 
     /// Serves the named volumes, or all that can be, and returns when clients are answered.
     init(_ rig: CommandRig, _ context: GuestContext, _ volumes: String...) throws {

@@ -28,7 +28,7 @@ final class RunningDaemon {
         _ what: String, fileID: StaticString = #fileID, line: Int = #line,
         _ isSo: () throws -> Bool
     ) throws {
-        let deadline = Deadline(milliseconds: 60_000)
+        let deadline = Deadline(milliseconds: 300_000)
         while try !isSo() {
             try expect(
                 !deadline.hasPassed, "no \(what); the daemon said: \((try? log) ?? "nothing")",
