@@ -71,8 +71,8 @@ import VolumeAccess
             usleep(100_000)
             feed.stop()
         }
-        #expect(try feed.next(after: 0, milliseconds: 20_000).isEmpty)
-        #expect(ContinuousClock.now - start < .seconds(10))
+        #expect(try feed.next(after: 0, milliseconds: 100_000).isEmpty)
+        #expect(ContinuousClock.now - start < .seconds(90))
         #expect(feed.isOver)
         #expect(throws: WebFailure.self) { try feed.begin() }
     }

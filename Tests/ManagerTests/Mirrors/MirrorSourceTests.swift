@@ -210,24 +210,25 @@ struct MirrorSourceTests {
         var offer = try offer(ids[0])
         offer.givesSigns = true
         try answer(offer)
-        func script(_ pause: String) throws {
+        func script(_ pause: String, count: Int) throws {
             try Data(
                 """
                 cd '\(fixture.folder)'
                 cat answers
-                for sign in 1 2 3 4 5 6; do \(pause); sleep 0.4; done
+                for sign in $(seq \(count)); do \(pause); sleep 0.4; done
                 cat refusal; head -c 3000 >said
                 """.utf8
             ).write(to: URL(filePath: fixture.folder + "/target.sh"))
         }
         func run() throws -> Problem? {
-            try mirrors.run([], MirrorService.RunOptions(), patienceMilliseconds: 1200)
+            try mirrors.run([], MirrorService.RunOptions(), patienceMilliseconds: 5000)
                 .first?.problem
         }
-        try script("cat sign")
+        // Six seconds in all, which are more than its patience.
+        try script("cat sign", count: 15)
         let told = try run()
         #expect(told?.message.contains("at last") == true, "\(told as Any)")
-        try script(":")
+        try script(":", count: 100)
         let silent = try run()
         #expect(silent?.message.contains("nothing for too long") == true, "\(silent as Any)")
     }

@@ -133,6 +133,12 @@ final class MirrorTargetScene {
             decoding: try Data(contentsOf: URL(filePath: answers)), as: UTF8.self)
     }
 
+    /// What is in a file by now; nothing as long as there is none.
+    static func text(_ path: String) -> String {
+        (try? Data(contentsOf: URL(filePath: path))).map { String(decoding: $0, as: UTF8.self) }
+            ?? ""
+    }
+
     /// Closes the input.
     static func serve(
         _ manager: Manager, _ request: MirrorAcceptRequest, _ input: Int32, _ answers: String
