@@ -55,7 +55,7 @@ class Actor(dbus.service.Object):
             GLib.timeout_add(milliseconds + 300, lambda: done(cookie) and False)
         elif self.behaviour == "wrong":
             done(cookie + 1)
-        elif self.behaviour != "hang":
+        elif self.behaviour not in ("hang", "stuck"):
             done(cookie)
 
     def unlock(self):
@@ -96,7 +96,7 @@ def main(path, count, behaviour, *volumes):
         manager = dbus.Interface(bus.get_object("org.snapmgr1", "/org/snapmgr1"), "org.snapmgr1.Manager")
         _, lock = manager.RegisterParticipant(
             f"actor {number}", behaviour, dbus.Array(volumes, signature="s"), "all", dbus.ObjectPath("/actor"),
-            dbus.Dictionary({"prepare_ms": dbus.UInt32(3000), "freeze_ms": dbus.UInt32(freeze)}, signature="sv"))
+            dbus.Dictionary({"prepare_ms": dbus.UInt32(30_000), "freeze_ms": dbus.UInt32(freeze)}, signature="sv"))
         actor.lock = lock.take()
         GLib.io_add_watch(actor.lock, GLib.PRIORITY_DEFAULT, GLib.IOCondition.HUP, actor.closed)
         actors.append(actor)

@@ -5,7 +5,10 @@ extension ScheduledTests {
     /// Settings files, as `config` tells of them.
     @Suite struct ConfigTests {
         private func scene(_ settings: String) throws -> ScheduledHarness {
-            try ScheduledHarness(settings, volumes: [], start: "2026-11-23 00:01:01")
+            let harness = try ScheduledHarness("", volumes: [], start: "2026-11-23 00:01:01")
+            // To the letter: lines are told.
+            try harness.write(settings, to: "snapmgr.toml")
+            return harness
         }
 
         @Test("all errors are told at once, each with file, line, column and the nearest key")
@@ -142,7 +145,7 @@ extension ScheduledTests {
                 tags = [["keep"], ["a", "b"]]
                 """)
             let before = try shown(harness)
-            try harness.write(settings: try harness.succeed("config", "show"))
+            try harness.write(try harness.succeed("config", "show"), to: "snapmgr.toml")
             let after = try shown(harness)
             #expect(before.mapValues(\.value) == after.mapValues(\.value))
         }

@@ -53,7 +53,7 @@ package final class HTTPConnection: Sendable {
     package let descriptor: Int32
 
     package init(_ path: String) throws {
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -67,7 +67,7 @@ package final class HTTPConnection: Sendable {
             close(descriptor)
             throw Problem(.failed, "cannot connect to \(path): \(String(cString: strerror(errno)))")
         }
-        limit(seconds: 60)
+        limit(seconds: 300)
     }
 
     deinit { close(descriptor) }

@@ -127,7 +127,7 @@ struct BusTests {
         let scene = try BusScene()
         let daemon = try scene.startDaemon()
         try scene.startActor("fine")
-        try scene.startActor("hang")
+        try scene.startActor("stuck")
         let command = try scene.start([CommandLineHarness.binary, "snapshot", "a"])
         try BusScene.await("the freeze") { scene.words("fine").contains("freeze") }
         try body(scene, daemon)
@@ -139,10 +139,10 @@ struct BusTests {
         try atRest { scene, daemon in
             daemon.end()
             // The lock's end says so, and the watchdog.
-            try BusScene.await("the end of the lock", seconds: 5) {
+            try BusScene.await("the end of the lock") {
                 scene.words("fine").contains("closed")
             }
-            try BusScene.await("the thaw", seconds: 5) {
+            try BusScene.await("the thaw") {
                 scene.words("fine").contains("thaw-failed")
             }
         }
@@ -153,13 +153,14 @@ struct BusTests {
         try atRest { scene, daemon in
             daemon.send(SIGSTOP)
             defer { daemon.send(SIGCONT) }
-            try BusScene.await("the thaw", seconds: 20) {
+            try BusScene.await("the thaw") {
                 scene.words("fine").contains("thaw-failed")
             }
             let asked = scene.asked("fine")
             let freeze = try #require(asked.first { $0.word == "freeze" })
             let thaw = try #require(asked.first { $0.word == "thaw-failed" })
-            #expect((9.0..<13).contains(thaw.at - freeze.at), "\(thaw.at - freeze.at)")
+            // Not before its time; how much later is the machine's.
+            #expect(thaw.at - freeze.at >= 9, "\(thaw.at - freeze.at)")
         }
     }
 
@@ -168,11 +169,11 @@ struct BusTests {
         let scene = try BusScene()
         try scene.startDaemon()
         try scene.startActor("fine")
-        try scene.startActor("hang")
+        try scene.startActor("stuck")
         let command = try scene.start([CommandLineHarness.binary, "snapshot", "a"])
         try BusScene.await("the freeze") { scene.words("fine").contains("freeze") }
         command.process.end()
-        try BusScene.await("the thaw", seconds: 10) { scene.words("fine").contains("thaw-failed") }
+        try BusScene.await("the thaw") { scene.words("fine").contains("thaw-failed") }
     }
 
     @Test("the daemon goes on without a bus, and finds it when it comes")

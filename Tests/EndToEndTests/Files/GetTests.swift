@@ -263,10 +263,8 @@ struct GetTests {
                     bytes[place] = UInt8.random(in: .min ... .max, using: &random)
                 }
                 try bytes.write(to: file)
-                let start = Instant.now
                 let result = try image.harness.run("files", "data@live", "-R")
                 #expect([0, 1, 3].contains(result.status), "\(options), \(round): \(result)")
-                #expect(Instant.now - start < 30)
                 statuses[result.status, default: 0] += 1
             }
         }

@@ -89,6 +89,8 @@ extension ServedTests {
             try scene.add()
             var random = SeededGenerator(seed: 5)
             for _ in 0..<4 {
+                // What the round before has left may be anybody's id by now.
+                try scene.source.run("rm -f far/pid")
                 let (process, _) = try scene.source.harness.start([
                     CommandLineHarness.binary, "mirror", "run", "off",
                 ])
@@ -96,14 +98,19 @@ extension ServedTests {
                 if isSource {
                     process.end()
                 } else {
-                    // What the key runs, by the id that it has noted.
-                    _ = try scene.source.shell("kill -9 \"$(cat far/pid)\"")
+                    // What the key runs, by the id that it notes.
+                    while process.isRunning,
+                        try scene.source.shell("test -s far/pid").status != 0
+                    { usleep(20_000) }
+                    if process.isRunning {
+                        _ = try scene.source.shell("kill -9 \"$(cat far/pid)\"")
+                    }
                     _ = try process.wait()
                 }
                 let copies = try scene.copies()
                 #expect(copies == Array(digests[..<copies.count]))
             }
-            let deadline = Instant.now + 60
+            let deadline = Instant.now + Instant.patience
             while try scene.mirror().status != 0, Instant.now < deadline { usleep(200_000) }
             #expect(try scene.copies() == digests)
             let holds = try scene.source.run("$S hold list --json")

@@ -130,7 +130,7 @@ extension ServedTests {
         /// Waits until the server has sealed what has frozen.
         private func awaitSeal(_ sites: TwoSites) throws {
             try sites.run(
-                "for i in $(seq 600); do ls $(find state -name seals) 2>/dev/null | grep -v new | grep -q . && exit 0; sleep 0.1; done; exit 1"
+                "for i in $(seq 6000); do ls $(find state -name seals) 2>/dev/null | grep -v new | grep -q . && exit 0; sleep 0.1; done; exit 1"
             )
         }
 

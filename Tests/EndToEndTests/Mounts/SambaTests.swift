@@ -39,8 +39,11 @@ extension EndToEndMounts {
             #expect(try scene.run("cat got") == "as it is now")
             // A new one is there without a word to Samba.
             try scene.harness.json("snapshot", "data")
-            Thread.sleep(forTimeInterval: 1.2)
-            #expect(Self.labels(try samba.client("allinfo set")).count == labels.count + 1)
+            let deadline = Instant.now + Instant.patience
+            while Self.labels(try samba.client("allinfo set")).count != labels.count + 1 {
+                try #require(Instant.now < deadline, "a new version does not come")
+                Instant.sleep(0.2)
+            }
             samba.end()
             try scene.run("umount live")
             try scene.unmount("all")
@@ -57,7 +60,7 @@ extension EndToEndMounts {
 /// A server of Samba's, with a folder of its own, that gives a share to guests on loopback.
 final class SambaServer {
     private let scene: MountScene
-    private let port: Int
+    private let reserved: ReservedPort
     private var process: ChildProcess?
 
     static let isPossible: Bool = {
@@ -72,7 +75,7 @@ final class SambaServer {
     ///   - snapshots: where the mount of all snapshots is.
     init(_ scene: MountScene, sharing folder: String, snapshots: String) throws {
         self.scene = scene
-        port = Int.random(in: 20_000..<30_000)
+        reserved = try ReservedPort()
         try scene.run(
             "mkdir -p samba/private samba/lock samba/state samba/cache samba/run samba/ncalrpc")
         let share = try Self.example()
@@ -83,7 +86,7 @@ final class SambaServer {
             [global]
             interfaces = 127.0.0.1
             bind interfaces only = yes
-            smb ports = \(port)
+            smb ports = \(reserved.port)
             map to guest = Bad User
             guest account = nobody
             private dir = \(own)/private
@@ -105,7 +108,7 @@ final class SambaServer {
                 "setsid", "/usr/sbin/smbd", "-F", "--no-process-group", "-s", "\(own)/smb.conf",
             ]
         ).process
-        let deadline = Instant.now + 30
+        let deadline = Instant.now + Instant.patience
         while try scene.harness.tool(command("ls")).status != 0 {
             guard Instant.now < deadline else {
                 throw Problem(.failed, try scene.run("cat samba/log* | tail -20"))
@@ -127,7 +130,8 @@ final class SambaServer {
 
     private func command(_ text: String) -> [String] {
         [
-            "/usr/bin/smbclient", "-N", "-s", scene.path("samba/smb.conf"), "-p", "\(port)",
+            "/usr/bin/smbclient", "-N", "-s", scene.path("samba/smb.conf"), "-p",
+            "\(reserved.port)",
             "//127.0.0.1/data", "-c", text,
         ]
     }

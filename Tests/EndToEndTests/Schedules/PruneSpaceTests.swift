@@ -54,7 +54,7 @@ extension ScheduledTests {
                 guard statvfs(mount, &status) == 0 else { throw Problem(.failed, "no filesystem") }
                 let free = Int(status.f_bavail) * Int(status.f_frsize)
                 let name = mount + "/ballast\(free)"
-                let file = open(name, O_WRONLY | O_CREAT, 0o600)
+                let file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
                 defer { close(file) }
                 guard file >= 0, posix_fallocate(file, 0, max(4096, free - bytes)) == 0 else {
                     throw Problem(.failed, "cannot fill \(mount)")

@@ -173,11 +173,14 @@ extension ServedStreams {
             )
             let before = try scene.digest(ofImage: "copy")
             let result = try scene.shell(
-                "(head -c 2000000 changes; sleep 4) | $S receive copy --stall-limit 1s")
+                "exec 3< <(head -c 2000000 changes; exec sleep 300); $S receive copy --stall-limit 1s <&3; s=$?; kill $!; exit $s"
+            )
             #expect(result.status == 1)
             #expect(result.errors.contains("has stood still"), "\(result.errors)")
             #expect(try scene.digest(ofImage: "copy") == before)
-            let sender = try scene.shell("$S send \(ids[1]) --stall-limit 1s | sleep 4")
+            let sender = try scene.shell(
+                "exec 3> >(exec sleep 300); $S send \(ids[1]) --stall-limit 1s >&3; s=$?; kill $!; exit $s"
+            )
             #expect(sender.errors.contains("has stood still"), "\(sender.errors)")
             try scene.run("$S receive copy <changes")
         }
@@ -189,7 +192,7 @@ extension ServedStreams {
                 "head -c 8M /dev/urandom >other.img && $S volume create other --origin other.img && $S snapshot other"
             )
             try scene.run(
-                "($S send -q other@latest | (sleep 8; cat >sent)) & sleep 2; $S snapshot other && ! test -s sent && wait $!"
+                "($S send -q other@latest | (until [ -e go ]; do sleep 0.05; done; cat >sent)) & sleep 2; s=0; $S snapshot other && ! test -s sent || s=1; touch go; wait $! && exit $s"
             )
             #expect(try scene.ids("other").count == 2)
             try scene.run("$S receive copy --origin copy.img <sent")

@@ -49,7 +49,11 @@ final class ScheduledHarness: Sendable {
 
     func path(_ name: String) -> String { "\(folder)/\(name)" }
 
-    func write(settings: String) throws { try write(settings, to: "snapmgr.toml") }
+    /// Unless they say otherwise, snapshots are taken however little room there is: the disk is who knows whose.
+    func write(settings: String) throws {
+        let floor = settings.contains("free-space-floor") ? "" : "free-space-floor = \"0%\"\n"
+        try write(floor + settings, to: "snapmgr.toml")
+    }
 
     func write(_ text: String, to name: String) throws {
         try Data(text.utf8).write(to: URL(filePath: path(name)), options: .atomic)
