@@ -90,6 +90,13 @@ package final class HTTPConnection: Sendable {
         }
     }
 
+    /// Waits until the other end is closed, whatever has not been received; false when that takes longer.
+    package func isEnded(within seconds: Int32) -> Bool {
+        // That it has hung up is told unasked.
+        var end = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&end, 1, seconds * 1000) == 1
+    }
+
     /// What comes next; empty at the end, nil when nothing came in time.
     package func receive(_ maximum: Int = 65_536) -> Data? {
         var buffer = [UInt8](repeating: 0, count: maximum)
