@@ -29,11 +29,12 @@ struct ImageMounts {
             try sweep()
             try point.requireFree()
             let volume = try context.volume(target.volume)
+            // It makes the folder, in which a server says something first.
+            let number = try folder.freeNumber()
             return try served(volume, environment: environment) { place in
                 try requirePresent(target)
                 return try mount(
-                    record(folder.freeNumber(), target, point.path, partition, place, volume),
-                    on: point, tools)
+                    record(number, target, point.path, partition, place, volume), on: point, tools)
             }
         }
     }
