@@ -30,6 +30,15 @@ extension EndToEndMounts {
             }
         }
 
+        /// Waits until a server has the store, which it takes when it has its socket already.
+        private func awaitServer(_ process: ChildProcess, _ scene: MountScene) throws {
+            let deadline = Instant.now + Instant.patience
+            while try scene.run("cut -d' ' -f1 state/stores/data/lock") != "\(process.id)\n" {
+                try #require(Instant.now < deadline, "the volume is not served")
+                Instant.sleep(0.05)
+            }
+        }
+
         private static let verbs = [
             ["files", "1", "-R"], ["get", "1", "/", "--to", "out", "--force"],
             ["diff", "--files", "1", "2"], ["find", "data", "**/file*"],
@@ -135,7 +144,7 @@ extension EndToEndMounts {
                 [CommandLineHarness.binary, "serve", "data", "--socket", socket]
             ).process
             defer { server.end() }
-            try awaitSockets(1, socket)
+            try awaitServer(server, scene)
             // Now it takes nobody, and the kernel takes them for it.
             server.send(SIGSTOP)
             server.send(SIGTERM)
