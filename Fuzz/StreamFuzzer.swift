@@ -82,7 +82,7 @@ private func records(_ input: ArraySlice<UInt8>) -> [UInt8] {
             : StreamBase(
                 uuid: "00000000-0000-4000-8000-000000000003", ordinal: SnapshotOrdinal(rawValue: 1),
                 takenAt: Timestamp(clampingSeconds: 1)))
-    var stream = StreamPreamble.encoded
+    var stream = StreamPreamble.encoded(version: 2)
     func add(_ tag: String, _ flags: UInt32, _ payload: [UInt8], _ range: Range<Int>) {
         var heading = StreamHeading(.data, flags: flags, payloadBytes: payload.count, range: range)
         heading.tag = tag.utf8.reversed().reduce(0) { $0 << 8 | UInt32($1) }

@@ -53,6 +53,22 @@ final class ImageReceiver: VolumeReceiver {
         try engine.beginReceiving(volume, snapshot, base: base)
     }
 
+    func resume(
+        volume: String, snapshot: String, base: SnapshotManifest?, at offset: Int
+    ) throws(Problem) {
+        try engine.resumeReceiving(volume, snapshot, base: base, at: offset)
+    }
+
+    func mark(upTo offset: Int) throws(Problem) { try engine.markReceived(upTo: offset) }
+
+    func readReceived(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem) {
+        try engine.readReceived(into: &buffer, at: offset)
+    }
+
+    func firstReceived(in range: Range<Int>) throws(Problem) -> Range<Int>? {
+        try engine.firstData(in: range)
+    }
+
     func prepare(data: [Range<Int>], zeroes: [Range<Int>]) throws(Problem) {
         try engine.preserveAhead(data, zeroes: zeroes)
     }

@@ -83,15 +83,18 @@ package struct ImageVolumeDriver: VolumeDriver {
     package func inspector(at place: VolumePlace) -> any VolumeInspector { ImageInspector(place) }
 
     package func open(_ place: VolumePlace) throws(Problem) -> any VolumeSession {
-        try SessionOpener.open(
-            storePath: place.storePath,
-            options: VolumeHost.Options(purpose: purpose, clock: clock))
+        try SessionOpener.open(storePath: place.storePath, options: commandOptions)
     }
 
     package func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver {
-        try ImageReceiver.open(
-            place,
-            VolumeHost.Options(purpose: purpose, clock: clock))
+        try ImageReceiver.open(place, commandOptions)
+    }
+
+    /// A part of a stream that may go on stays where a command does not need the volume's own content.
+    private var commandOptions: VolumeHost.Options {
+        var options = VolumeHost.Options(purpose: purpose, clock: clock)
+        options.engine.keepsReceived = true
+        return options
     }
 
     package func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? {

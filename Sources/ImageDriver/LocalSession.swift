@@ -94,6 +94,7 @@ extension LocalSession {
     package func takeSnapshot(
         _ request: SnapshotRequest, for client: any RequestClient
     ) throws(Problem) -> SnapshotOutcome {
+        try engine.takeBackKept()
         defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.takeSnapshot(request)
@@ -104,6 +105,7 @@ extension LocalSession {
         _ request: RevertRequest, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try requireNoClients()
+        try engine.takeBackKept()
         defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.revert(request, isAllowed: requireNobodyCame)
@@ -114,6 +116,7 @@ extension LocalSession {
         _ id: RevertID, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try requireNoClients()
+        try engine.takeBackKept()
         defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.cancelMerge(id, isAllowed: requireNobodyCame)
@@ -124,6 +127,7 @@ extension LocalSession {
         to bytes: Int, for client: any RequestClient
     ) throws(Problem) -> VolumeRecord {
         if bytes < engine.geometry.volumeBytes { try requireNoClients() }
+        try engine.takeBackKept()
         defer { host.upkeep?.wake() }
         return try change.atOnce(for: client) { engine throws(Problem) in
             try engine.resize(to: bytes) { () throws(Problem) in
@@ -137,6 +141,7 @@ extension LocalSession {
         _ request: SnapshotRequest, for client: any RequestClient
     ) throws(Problem) {
         if !change.isUnderWay { stagesRevert.withLock { $0 = false } }
+        try engine.takeBackKept()
         try change.prepare(for: client) { barrier throws(Problem) in
             try barrier.prepareSnapshot(request)
             try barrier.syncAhead()
@@ -147,6 +152,7 @@ extension LocalSession {
         _ request: RevertRequest, for client: any RequestClient
     ) throws(Problem) {
         try requireNoClients()
+        try engine.takeBackKept()
         try change.prepare(for: client) { barrier throws(Problem) in
             try barrier.prepareRevert(request)
             try barrier.syncAhead()
@@ -278,6 +284,7 @@ extension LocalSession {
         _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
     ) throws(Problem) -> VolumeContent {
         let view = try id.map { id throws(Problem) in try self.view(of: id) }
+        if view == nil { try engine.takeBackKept() }
         return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
             if let view {
                 try view.read(into: &buffer, at: offset)
@@ -324,6 +331,7 @@ extension LocalSession {
         _ request: RevertRequest, with clone: CloneUse, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try requireNoClients()
+        try engine.takeBackKept()
         defer { host.upkeep?.wake() }
         let overrules = overrulesClients.withLock { $0 }
         return try change.atOnce(for: client) { engine throws(Problem) in

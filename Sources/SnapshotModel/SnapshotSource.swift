@@ -40,6 +40,11 @@ package struct ReceiveNote: Hashable, Sendable, Codable {
     /// The newest snapshot at the beginning, into whose area goes what is overwritten; nil when there is no base.
     package var newest: SnapshotOrdinal?
     package var begunAt: Timestamp
+    /// Up to which byte of the volume, from its beginning on, all that the stream had is there, durably: from there on it
+    /// may go on. Nil of a stream that does not, whose part is taken back.
+    package var mark: Int?
+    /// When it came as far.
+    package var markedAt: Timestamp?
 
     package init(
         volume: String, snapshot: String, base: SnapshotOrdinal?, newest: SnapshotOrdinal?,

@@ -2,8 +2,9 @@ package import SnapshotModel
 
 /// The numbers of the format of streams; docs/on-disk.md describes it byte by byte.
 package enum StreamFormat {
-    /// The version that is written, and the highest that is read.
-    package static let version: UInt32 = 1
+    /// The highest version that is read. It is written where a stream goes on with a snapshot that was cut, and 1 else, so
+    /// that older programs read what they can.
+    static let newestVersion: UInt32 = 2
     /// What a stream begins with. The first byte is no text, and the line ends are changed by whatever changes
     /// those.
     static let magic: [UInt8] = [0x89, 0x53, 0x4D, 0x53, 0x54, 0x52, 0x0D, 0x0A]
@@ -80,6 +81,8 @@ package struct StreamSnapshot: Hashable, Sendable {
     package var labels: SnapshotLabels
     /// Nil where the frames hold all of the volume.
     package var base: StreamBase?
+    /// Where the frames begin, in bytes of the volume, of a snapshot whose receiver has what comes before; else nil.
+    package var resumedAt: Int?
 
     package init(
         uuid: String, ordinal: SnapshotOrdinal, id: SnapshotID, takenAt: Timestamp,

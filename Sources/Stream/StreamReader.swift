@@ -21,6 +21,7 @@ package final class StreamReader {
     private let source: any StreamSource
     private let packer: StreamPacker
     private let digest: StreamDigest
+    private var version: UInt32 = 1
     /// The snapshot that has begun, and up to where its frames have come.
     private var current: (snapshot: StreamSnapshot, end: Int)?
     private var counts = StreamCounts()
@@ -39,7 +40,7 @@ package final class StreamReader {
         packer = try StreamPacker()
         digest = try StreamDigest()
         let preamble = try take(StreamFormat.preambleBytes)
-        try StreamPreamble.check(preamble)
+        version = try StreamPreamble.check(preamble)
         try digest.update(preamble.span.bytes)
         let (heading, payload, _) = try nextRecord()
         guard heading.knownTag == .volume else {
@@ -80,7 +81,10 @@ package final class StreamReader {
     private func begin(_ payload: [UInt8]) throws(Problem) -> StreamSnapshot {
         guard current == nil else { throw .damagedStream("a snapshot begins within another one") }
         let snapshot = try StreamSnapshot(fields: payload)
-        current = (snapshot, 0)
+        guard snapshot.resumedAt == nil || version >= 2 && snapshotCount == 0 else {
+            throw .damagedStream("a snapshot goes on that was not cut")
+        }
+        current = (snapshot, snapshot.resumedAt ?? 0)
         counts = StreamCounts()
         return snapshot
     }

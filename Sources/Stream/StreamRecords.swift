@@ -52,6 +52,7 @@ extension StreamSnapshot {
         case baseUUID = 11
         case baseOrdinal = 12
         case baseTakenAt = 13
+        case resumedAt = 14
     }
 
     var encoded: [UInt8] {
@@ -70,6 +71,9 @@ extension StreamSnapshot {
             fields.add(Field.baseUUID.rawValue, base.uuid)
             fields.add(Field.baseOrdinal.rawValue, UInt64(clamping: base.ordinal.rawValue))
             fields.add(Field.baseTakenAt.rawValue, base.takenAt)
+        }
+        if let resumedAt {
+            fields.add(Field.resumedAt.rawValue, UInt64(clamping: resumedAt))
         }
         return fields.bytes
     }
@@ -103,6 +107,8 @@ extension StreamSnapshot {
         var tagBytes = 0
         var base: (uuid: String?, ordinal: SnapshotOrdinal?, takenAt: Timestamp?) = (nil, nil, nil)
 
+        var resumedAt: UInt64?
+
         /// Of all tags together: a manifest has a limit, and what stands there for a byte may take six.
         private static let tagBytesMaximum = 128 << 10
 
@@ -126,6 +132,7 @@ extension StreamSnapshot {
             case .baseUUID: base.uuid = try value.uuid()
             case .baseOrdinal: base.ordinal = try value.bounded(SnapshotOrdinal.self)
             case .baseTakenAt: base.takenAt = try value.time()
+            case .resumedAt: resumedAt = try value.number()
             }
         }
 
@@ -143,6 +150,12 @@ extension StreamSnapshot {
             var snapshot = StreamSnapshot(
                 uuid: uuid, ordinal: ordinal, id: id, takenAt: takenAt, volumeBytes: volumeBytes,
                 kind: kind, consistency: consistency, labels: labels, base: nil)
+            snapshot.resumedAt = try resumedAt.map { number throws(Problem) in
+                guard let offset = Int(exactly: number), (1...volumeBytes).contains(offset),
+                    offset.isMultiple(of: Geometry.sectorBytes)
+                else { throw .damagedStream("a snapshot goes on where none can") }
+                return offset
+            }
             switch (base.uuid, base.ordinal, base.takenAt) {
             case (nil, nil, nil): return snapshot
             case (let uuid?, let ordinal?, let takenAt?):

@@ -3,15 +3,16 @@ internal import System
 
 /// What a stream begins with.
 enum StreamPreamble {
-    static var encoded: [UInt8] {
+    static func encoded(version: UInt32) -> [UInt8] {
         var bytes = StreamFormat.magic + [UInt8](repeating: 0, count: 8)
-        store(StreamFormat.version, at: 8, in: &bytes)
+        store(version, at: 8, in: &bytes)
         store(sum(of: bytes), at: 12, in: &bytes)
         return bytes
     }
 
+    /// - Returns: the stream's version.
     /// - Throws: `corrupt` when it is no stream, `newer_version` when it is of a later version.
-    static func check(_ bytes: [UInt8]) throws(Problem) {
+    static func check(_ bytes: [UInt8]) throws(Problem) -> UInt32 {
         guard bytes.starts(with: StreamFormat.magic) else {
             throw Problem(
                 .corrupt, "this is no stream of snapshots: it does not begin as one",
@@ -23,9 +24,10 @@ enum StreamPreamble {
         guard found == sum(of: bytes) else {
             throw .damagedStream("its beginning has not the checksum that it says")
         }
-        guard (1...StreamFormat.version).contains(version) else {
+        guard (1...StreamFormat.newestVersion).contains(version) else {
             throw .newerStream("is of version \(version)")
         }
+        return version
     }
 
     private static func sum(of bytes: [UInt8]) -> UInt32 {

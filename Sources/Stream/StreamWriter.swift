@@ -17,15 +17,18 @@ package final class StreamWriter {
 
     /// Begins a stream.
     ///
+    /// - Parameter resumes: whether its first snapshot goes on from where an earlier stream was cut.
     /// - Throws: what the sink throws, as all of its functions do.
     package init(
-        to sink: any StreamSink, of volume: StreamVolume, compression: StreamCompression
+        to sink: any StreamSink, of volume: StreamVolume, compression: StreamCompression,
+        resumes: Bool = false
     ) throws(Problem) {
         self.sink = sink
         self.compression = compression
         packer = try StreamPacker()
         digest = try StreamDigest()
-        try write(StreamPreamble.encoded.span.bytes)
+        let version = resumes ? StreamFormat.newestVersion : 1
+        try write(StreamPreamble.encoded(version: version).span.bytes)
         try writeRecord(.volume, volume.encoded)
     }
 

@@ -28,6 +28,21 @@ package protocol VolumeReceiver: AnyObject {
     ///   - base: the snapshot here that it builds on; nil when all of it comes.
     /// - Throws: `refused` while a merge runs, and where it could not be taken back.
     func begin(volume: String, snapshot: String, base: SnapshotManifest?) throws(Problem)
+    /// Goes on with a snapshot of which the volume holds a part: the parameters are those of ``begin(volume:snapshot:base:)``.
+    ///
+    /// - Parameter offset: up to where, in bytes of the volume, all is there.
+    /// - Throws: `refused` when it does not hold as much.
+    func resume(
+        volume: String, snapshot: String, base: SnapshotManifest?, at offset: Int
+    ) throws(Problem)
+    /// Notes, when it is durable, that all that comes before a place in the volume is there.
+    func mark(upTo offset: Int) throws(Problem)
+    /// Reads what has come of a stream that may go on.
+    ///
+    /// - Throws: `refused` behind its mark.
+    func readReceived(into buffer: inout MutableRawSpan, at offset: Int) throws(Problem)
+    /// The first stretch of a range in which there may be other bytes than zeroes; nil when there is none.
+    func firstReceived(in range: Range<Int>) throws(Problem) -> Range<Int>?
     /// Preserves at once what is overwritten next.
     ///
     /// - Throws: `no_space` when that cannot be: nothing is given up for it.

@@ -38,10 +38,11 @@ final class EngineFixture: Sendable {
     /// Opens the volume that a disk holds.
     init(
         opening disk: SimulatedDisk, indexShape: IndexShape = .standard, writeBack: Int? = nil,
-        clock: (any System.Clock)? = nil
+        clock: (any System.Clock)? = nil, keepsReceived: Bool = false
     ) throws {
         self.disk = disk
         var options = Self.options(indexShape, 0)
+        options.keepsReceived = keepsReceived
         options.clock = clock ?? VirtualClock(bootID: disk.bootID)
         options.writeBackBytes = writeBack
         engine = try LiveEngine.open(store: disk, origin: disk.origin(), options: options)
@@ -92,6 +93,12 @@ final class EngineFixture: Sendable {
     func crashed(_ mode: CrashMode, seed: UInt64 = 1) -> SimulatedDisk {
         var random = SeededGenerator(seed: seed)
         return disk.crashImage(using: &random, mode: mode)
+    }
+
+    /// What a disk holds, on one of its own.
+    static func copy(of disk: SimulatedDisk) -> SimulatedDisk {
+        var random = SeededGenerator(seed: 1)
+        return disk.crashImage(using: &random, mode: .keepAll)
     }
 
     // MARK: verbs

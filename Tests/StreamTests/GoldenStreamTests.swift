@@ -18,9 +18,9 @@ struct GoldenStreamTests {
         .data([UInt8](repeating: 0x22, count: 512), 1024), .take,
     ]
 
-    private func golden() throws -> [UInt8] {
+    private func golden(_ version: Int = 1) throws -> [UInt8] {
         let path = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "Fixtures/version-1.hex")
+            .appending(path: "Fixtures/version-\(version).hex")
         let digits = try String(contentsOf: path, encoding: .utf8).filter { !$0.isNewline }
         var (bytes, rest) = ([UInt8](), digits[...])
         while !rest.isEmpty {
@@ -32,6 +32,24 @@ struct GoldenStreamTests {
 
     @Test("what is written is the golden stream, byte by byte")
     func writes() throws { #expect(try Streams.bytes(Self.words) == golden()) }
+
+    /// Chunks up to byte 1536 are known, and the rest of a change comes.
+    private static let resumedWords: [StreamWord] = {
+        var snapshot = Streams.snapshot(2, volumeBytes: 4096, isWhole: false)
+        snapshot.resumedAt = 1536
+        return [
+            .snapshot(snapshot), .zeroes(1536..<2048, true),
+            .data([UInt8](repeating: 0x33, count: 512), 3072), .take,
+        ]
+    }()
+
+    @Test("a stream that goes on is of version 2, byte by byte, and is read")
+    func resumes() throws {
+        #expect(try Streams.bytes(Self.resumedWords, resumes: true) == golden(2))
+        let read = try Streams.words(golden(2))
+        #expect(read.problem == nil)
+        #expect(read.words == Self.resumedWords)
+    }
 
     @Test("a snapshot is known by place, id and time; a received one by what it was known by")
     func identity() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A stream that a stranger made is refused before it costs or changes anything")
 struct HostileStreamTests {
-    private static let beginning = StreamPreamble.encoded
+    private static let beginning = StreamPreamble.encoded(version: 1)
     private static let volume = Streams.record("VOLU", Streams.volume.encoded)
 
     private static func begun(volumeBytes: Int = 1 << 20, isWhole: Bool = false) -> [UInt8] {
@@ -22,7 +22,7 @@ struct HostileStreamTests {
 
     @Test("a version from the future, and what may not be passed over, is told as newer")
     func newer() {
-        var preamble = StreamFormat.magic + [2, 0, 0, 0]
+        var preamble = StreamFormat.magic + [3, 0, 0, 0]
         let sum = preamble.span.bytes.crc32c()
         preamble += (0..<4).map { UInt8(truncatingIfNeeded: sum >> ($0 * 8)) }
         #expect(code(preamble + Self.volume) == .newerVersion)
@@ -167,6 +167,42 @@ struct HostileStreamTests {
         #expect(refused { $0.labels.tags = [String](repeating: "a", count: 1025) })
         #expect(refused { $0.base?.uuid = "" })
         #expect(!refused { $0.labels.tags = [String](repeating: "a", count: 1024) })
+    }
+
+    @Test(
+        "only the first snapshot of a stream of version 2 goes on, within itself, and is whole from there on"
+    )
+    func resumed() {
+        func problem(
+            at offset: Int, version: UInt32 = 2, isWhole: Bool = false, _ frames: [UInt8] = []
+        ) -> String? {
+            var snapshot = Streams.snapshot(2, volumeBytes: 4096, isWhole: isWhole)
+            snapshot.resumedAt = offset
+            let bytes =
+                StreamPreamble.encoded(version: version) + Self.volume
+                + Streams.record("SNAP", snapshot.encoded) + frames
+            let found = Streams.words(bytes).problem
+            return found?.message.contains("was cut") == true ? nil : found?.message
+        }
+        #expect(problem(at: 512) == nil && problem(at: 4096) == nil)
+        for offset in [0, 100, 4608, Int.max] {
+            #expect(problem(at: offset)?.contains("goes on where none can") == true)
+        }
+        #expect(problem(at: 512, version: 1)?.contains("goes on that was not cut") == true)
+        let before = Streams.record("HOLE", at: 0..<512)
+        #expect(problem(at: 512, before)?.contains("lies where none can") == true)
+        let gap = Streams.record("HOLE", at: 1024..<1536)
+        #expect(problem(at: 512, gap) == nil)
+        #expect(problem(at: 512, isWhole: true, gap)?.contains("lacks bytes from 512") == true)
+        // A later one has nothing that it could go on from.
+        var second = Streams.snapshot(3, volumeBytes: 4096, isWhole: false)
+        second.resumedAt = 512
+        let words: [StreamWord] = [
+            .snapshot(Streams.snapshot(2, volumeBytes: 4096, isWhole: false)), .take,
+            .snapshot(second), .take,
+        ]
+        let late = try? Streams.words(Streams.bytes(words, resumes: true)).problem
+        #expect(late?.message.contains("goes on that was not cut") == true)
     }
 
     @Test("what a volume says of itself is within the bounds that any has")

@@ -63,10 +63,11 @@ enum Streams {
 
     /// The bytes of a stream that says this.
     static func bytes(
-        _ words: [StreamWord], compression: StreamCompression = .none
+        _ words: [StreamWord], compression: StreamCompression = .none, resumes: Bool = false
     ) throws -> [UInt8] {
         let pipe = StreamPipe()
-        let writer = try StreamWriter(to: pipe, of: volume, compression: compression)
+        let writer = try StreamWriter(
+            to: pipe, of: volume, compression: compression, resumes: resumes)
         for word in words {
             switch word {
             case .snapshot(let snapshot): try writer.begin(snapshot)

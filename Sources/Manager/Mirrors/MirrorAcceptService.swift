@@ -15,6 +15,8 @@ package struct MirrorAcceptRequest: Hashable, Sendable {
     package var sources: [String]
     /// How long it is from one sign that it is at work to the next.
     package var signMilliseconds = SignOfLife.milliseconds
+    /// After so many bytes of a volume at most, what has come of a snapshot is made durable, so that it goes on from there.
+    package var markBytes = MirrorVisit.markBytes
 
     package init(_ volumes: [String], imageFolder: String? = nil, sources: [String] = []) {
         self.volumes = volumes
@@ -122,7 +124,9 @@ package struct MirrorAcceptService {
         }
         return PeerOffer(
             exists: true, snapshots: snapshots, standing: standing, isComparable: true,
-            givesSigns: greeting.hearsSigns, chunkBytes: volume.record.geometry.chunkBytes)
+            givesSigns: greeting.hearsSigns, chunkBytes: volume.record.geometry.chunkBytes,
+            part: greeting.resumes == true
+                ? try ReceivedPart.offered(context, volume, to: greeting.source) : nil)
     }
 
     private static let snapshotsMaximum = 100_000
@@ -230,7 +234,10 @@ extension MirrorAcceptService {
         let origin =
             known == nil ? request.imageFolder.map { "\($0)/\(greeting.volume).img" } : nil
         let source = FrameSource(channel)
-        let (targets, visit) = (MirrorTargets(context), MirrorVisit(context, greeting))
+        let (targets, visit) = (
+            MirrorTargets(context),
+            MirrorVisit(context, greeting, markBytes: request.markBytes)
+        )
         try visit.check()
         if let known, let base = order.uuid {
             try targets.rewind(

@@ -58,7 +58,7 @@ final class MirrorPeer {
             volume: try MirrorTarget(record.target).volume, source: volume.record.uuid,
             sourceName: record.volume, base: record.base?.uuid, isPreview: isPreview,
             standing: PeerStanding(try VolumeStandings(context).ofSource(volume)),
-            hearsSigns: true)
+            hearsSigns: true, resumes: true)
     }
 
     /// - Throws: what the target says, or why it cannot be reached.
@@ -134,12 +134,7 @@ final class MirrorPeer {
         let answer = try explaining { try channel.answer() }
         if let problem = answer.problem { throw told(problem) }
         let places = answer.places ?? []
-        guard
-            places.allSatisfy({
-                $0.offset >= 0 && $0.length > 0 && $0.offset < range.upperBound
-                    && $0.length <= range.upperBound - $0.offset
-            })
-        else { throw stranger }
+        guard places.allSatisfy({ $0.lies(in: range) }) else { throw stranger }
         return SealedPlaces(places)
     }
 

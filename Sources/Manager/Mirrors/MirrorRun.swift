@@ -69,7 +69,8 @@ struct MirrorRun {
             outcome.base = common.known.manifest.id
             return outcome
         }
-        return try send(volume, from: common?.known, known, reverts, peer)
+        return try send(
+            volume, from: common?.known, known, reverts, peer, with: offer.part)
     }
 
     /// Why the mirror waits for a word on a revert; nil when it goes on. Of a target's reverts nobody is asked.
@@ -116,7 +117,7 @@ struct MirrorRun {
 extension MirrorRun {
     private mutating func send(
         _ volume: VolumeRow, from base: Known?, _ known: [Known], _ reverts: MirrorReverts,
-        _ peer: MirrorPeer, at anchor: MirrorAnchor? = nil
+        _ peer: MirrorPeer, at anchor: MirrorAnchor? = nil, with part: PeerPart? = nil
     ) throws -> MirrorOutcome {
         var outcome = outcome
         outcome.base = base?.manifest.id
@@ -130,6 +131,10 @@ extension MirrorRun {
         guard !options.isDryRun else {
             var plan = try makePlan(volume)
             try anchor?.compare(&plan, context, record, peer)
+            if let resume = MirrorResume(part, plan) {
+                outcome.resumedAt = resume.end
+                try plan.resume(at: resume.end)
+            }
             outcome.state = .planned
             outcome.snapshots = plan.steps.map(\.snapshot.id)
             outcome.dataBytes = plan.totalBytes
@@ -139,6 +144,13 @@ extension MirrorRun {
         defer { withExtendedLifetime(held.1) {} }
         var plan = held.0
         try anchor?.compare(&plan, context, record, peer)
+        if let resume = MirrorResume(part, plan) {
+            let offset = try resume.proven(plan, context, record, peer)
+            if offset > 0 {
+                outcome.resumedAt = offset
+                try plan.resume(at: offset)
+            }
+        }
         try holdBase(base)
         try follow(reverts, from: base, peer)
         let report = try transfer(plan, from: anchor?.uuid ?? base?.uuid, peer)
@@ -150,7 +162,8 @@ extension MirrorRun {
         try context.log(
             .mirrored,
             "mirror \(record.name) has sent \(outcome.snapshots.count) snapshots to \(record.target), up to "
-                + "\(known.last.map { "\($0.manifest.id)" } ?? "")",
+                + "\(known.last.map { "\($0.manifest.id)" } ?? "")"
+                + (outcome.resumedAt.map { ", the first one from byte \($0) on" } ?? ""),
             volume: record.volume, snapshot: known.last?.manifest.id)
         return outcome
     }

@@ -51,12 +51,7 @@ package struct MirrorService {
             bytesPerSecondLimit: request.bytesPerSecondLimit, connector: request.connector,
             remoteProgram: request.remoteProgram, addedAt: context.clock.now())
         if case .zstd(let level) = request.compression { record.compressionLevel = level }
-        if !request.limitHours.isEmpty { record.limitHours = request.limitHours }
-        guard request.limitHours.count <= MirrorRecord.limitHoursMaximum else {
-            throw Problem(
-                .usage, "\(request.limitHours.count) parts of the day are more than there can be",
-                hint: "name \(MirrorRecord.limitHoursMaximum) at most")
-        }
+        try record.limit(in: request.limitHours)
         record.acceptedRevert = try lastRevert(of: request.volume)
         try requireFree(request.name)
         guard !isDryRun else { return try summary(of: record) }
@@ -68,6 +63,33 @@ package struct MirrorService {
                 volume: record.volume)
         }
         return try summary(of: record)
+    }
+
+    /// Has a mirror do something else from now on. What it has sent stays as it is.
+    ///
+    /// - Parameter isDryRun: then nothing is recorded.
+    /// - Throws: `locked` while it is run: that would go on by what it was told before.
+    package func change(_ change: MirrorChange, isDryRun: Bool) throws -> MirrorSummary {
+        guard !change.isEmpty else {
+            throw Problem(
+                .usage, "nothing is to be changed of mirror \(change.name)",
+                hint: "see what can be: \(.help(["mirror", "set"]))")
+        }
+        guard !isDryRun else {
+            var record = try require(change.name)
+            try change.apply(to: &record)
+            return try summary(of: record)
+        }
+        _ = try require(change.name)
+        return try withLock(change.name) {
+            var record = try require(change.name)
+            try change.apply(to: &record)
+            try folder.write(record)
+            try context.log(
+                .mirrorChanged, "mirror \(record.name) was changed: \(change.words)",
+                volume: record.volume)
+            return try summary(of: record)
+        }
     }
 
     private func requireFree(_ name: String) throws {

@@ -83,6 +83,8 @@ package struct MirrorOutcome: Hashable, Sendable {
     /// Bytes of data that were sent; of a dry run, that are looked at.
     package var dataBytes = 0
     package var streamBytes: Int?
+    /// Where the first of the snapshots goes on that was cut before, in bytes of the volume; nil of one that begins.
+    package var resumedAt: Int?
     package var milliseconds: Int64 = 0
     package var problem: Problem?
 }
@@ -94,7 +96,7 @@ extension MirrorOutcome: JSONConvertible {
             "state": JSONValue(state), "base_id": JSONValue(base),
             "snapshots": .array(snapshots.map { JSONValue($0) }),
             "data_bytes": JSONValue(dataBytes), "stream_bytes": JSONValue(streamBytes),
-            "duration_ms": JSONValue(milliseconds),
+            "resumed_at": JSONValue(resumedAt), "duration_ms": JSONValue(milliseconds),
             "error": problem.map {
                 ["code": JSONValue($0.code), "message": JSONValue($0.message)]
             } ?? .null,

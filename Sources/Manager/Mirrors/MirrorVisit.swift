@@ -9,15 +9,24 @@ final class MirrorVisit {
     private let context: ManagerContext
     private let targets: MirrorTargets
     private let greeting: PeerGreeting
+    /// After so many bytes of a volume at most it is noted that they are there; nil when the source does not go on from
+    /// there.
+    let markBytes: Int?
     private var nextLook: Int64 = 0
     private(set) var isUnwanted = false
 
     /// How long it is before it is looked again whether the volume is being promoted, in nanoseconds.
     private static let lookNanoseconds: Int64 = 100_000_000
 
-    init(_ context: ManagerContext, _ greeting: PeerGreeting) {
+    static let markBytes = 256 << 20
+
+    init(
+        _ context: ManagerContext, _ greeting: PeerGreeting,
+        markBytes: Int = MirrorVisit.markBytes
+    ) {
         self.context = context
         self.greeting = greeting
+        self.markBytes = greeting.resumes == true ? markBytes : nil
         targets = MirrorTargets(context)
     }
 

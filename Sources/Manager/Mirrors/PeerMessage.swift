@@ -22,6 +22,8 @@ struct PeerGreeting: Codable {
     var standing: PeerStanding?
     /// Whether it takes signs that the target is at work; nil of an older one, which takes them for answers.
     var hearsSigns: Bool?
+    /// Whether it goes on with a snapshot that was cut, from what the target has of it; nil of an older one.
+    var resumes: Bool?
 
     static let newestVersion = 1
 
@@ -33,6 +35,7 @@ struct PeerGreeting: Codable {
         case isPreview = "preview"
         case standing
         case hearsSigns = "hears_signs"
+        case resumes
     }
 
     /// That of the volume that is sent.
@@ -105,8 +108,19 @@ struct PeerOffer: Codable {
     var givesSigns: Bool?
     /// The size of the volume's chunks, in which it answers `places`, and mends; nil of an older one, which does neither.
     var chunkBytes: Int?
+    /// What the target has of a snapshot that was cut; nil when there is nothing, or the source does not go on with it.
+    var part: PeerPart?
     /// Why nothing is offered.
     var problem: Problem?
+}
+
+/// A part of a snapshot, from which a transfer goes on.
+struct PeerPart: Hashable, Sendable, Codable {
+    /// The snapshot, and the one that it builds on; nil of a first one, which comes as a whole.
+    var uuid: String
+    var base: String?
+    /// All of it up to so many bytes of the volume.
+    var byteCount: Int
 }
 
 /// What the source does next.
@@ -149,6 +163,12 @@ struct PeerPlace: Codable {
     var length: Int
     /// Whether it is not what was sealed; else it is.
     var isDamaged: Bool
+
+    /// Whether it lies in the part that was asked about, whatever it says.
+    func lies(in range: Range<Int>) -> Bool {
+        offset >= range.lowerBound && length > 0 && offset < range.upperBound
+            && length <= range.upperBound - offset
+    }
 }
 
 /// How that went.

@@ -7,6 +7,8 @@ struct ReceiveBatch {
     private var data: [(offset: Int, bytes: [UInt8])] = []
     private var zeroes: [Range<Int>] = []
     private var byteCount = 0
+    /// Where the last frame ends, in bytes of the volume, be it written or not.
+    private(set) var end = 0
 
     /// So many bytes are gathered at most, and so many frames.
     private static let byteMaximum = 16 << 20
@@ -16,6 +18,7 @@ struct ReceiveBatch {
 
     mutating func add(_ bytes: [UInt8], at offset: Int) throws {
         data.append((offset, bytes))
+        end = offset + bytes.count
         try count(bytes.count)
     }
 
@@ -23,9 +26,12 @@ struct ReceiveBatch {
         // What is long has a commit of its own, or needs none.
         guard range.count <= Self.byteMaximum else {
             try flush()
-            return try receiver.zero(range)
+            try receiver.zero(range)
+            end = range.upperBound
+            return
         }
         zeroes.append(range)
+        end = range.upperBound
         try count(range.count)
     }
 

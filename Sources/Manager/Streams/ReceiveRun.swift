@@ -13,6 +13,8 @@ struct ReceiveRun {
     private let visit: MirrorVisit?
     /// The snapshots that the volume has, by what they are known by everywhere.
     private var known: [String: SnapshotManifest] = [:]
+    /// Whether what has come of a snapshot that was cut stays, so that it goes on.
+    private var isKept = false
 
     init(
         _ context: ManagerContext, _ volume: VolumeRow, _ reader: StreamReader,
@@ -61,21 +63,33 @@ struct ReceiveRun {
                 id: manifest.id, uuid: snapshot.uuid, name: manifest.name,
                 sourceID: snapshot.id, dataBytes: Int(clamping: counts.dataBytes), wasThere: true)
         }
-        try ReceiveCheck(
-            context, volume, receiver, reader.volume, known, overwrites: request.overwrites
-        ).require(snapshot)
-        try visit?.begins(volume)
-        try receiver.begin(
-            volume: reader.volume.uuid, snapshot: snapshot.uuid,
-            base: snapshot.base.flatMap { known[$0.uuid] })
+        try begin(writing: snapshot)
+        isKept = false
         do {
             let counts = try write(snapshot)
             return try take(snapshot, counts)
         } catch {
             // What failed first is what people must know. What cannot be taken back now is at the next open.
-            try? receiver.takeBack()
+            if !isKept { try? receiver.takeBack() }
             throw error
         }
+    }
+
+    private func begin(writing snapshot: StreamSnapshot) throws {
+        let base = snapshot.base.flatMap { known[$0.uuid] }
+        if let offset = snapshot.resumedAt {
+            try visit?.begins(volume)
+            return try receiver.resume(
+                volume: reader.volume.uuid, snapshot: snapshot.uuid, base: base, at: offset)
+        }
+        // What another one has left, which might have gone on.
+        if receiver.halfReceived?.mark != nil { try receiver.takeBack() }
+        try ReceiveCheck(
+            context, volume, receiver, reader.volume, known, overwrites: request.overwrites
+        ).require(snapshot)
+        try visit?.begins(volume)
+        try receiver.begin(
+            volume: reader.volume.uuid, snapshot: snapshot.uuid, base: base)
     }
 
     /// Reads what the volume has already.
@@ -90,12 +104,17 @@ struct ReceiveRun {
         }
     }
 
-    private func write(_ snapshot: StreamSnapshot) throws -> StreamCounts {
+    private mutating func write(_ snapshot: StreamSnapshot) throws -> StreamCounts {
         var batch = ReceiveBatch(receiver)
+        var marks = ReceiveMarks(receiver, every: visit?.markBytes, from: snapshot.resumedAt ?? 0)
         let volumeBytes = receiver.record.geometry.volumeBytes
         while true {
-            try check()
-            switch try reader.next() {
+            let event: StreamEvent
+            do { event = try nextEvent() } catch {
+                if visit?.isUnwanted != true { isKept = marks.keep(&batch) }
+                throw error
+            }
+            switch event {
             case .data(let bytes, let offset): try batch.add(bytes, at: offset)
             case .zeroes(let range, _): try batch.add(zeroes: range)
             case .take(let counts):
@@ -106,7 +125,15 @@ struct ReceiveRun {
                 return counts
             case .snapshot, .done: throw Self.unexpected
             }
+            try marks.look(&batch)
         }
+    }
+}
+
+extension ReceiveRun {
+    private func nextEvent() throws -> StreamEvent {
+        try check()
+        return try reader.next()
     }
 }
 

@@ -79,10 +79,29 @@ struct SendPlan {
         steps[0].changedBytes = ranges.map(\.count).clampedSum
     }
 
+    /// Has the first snapshot begin at a place in the volume up to which the receiver has it.
+    mutating func resume(at offset: Int) throws {
+        guard let first = steps.first else { return }
+        steps[0].snapshot.resumedAt = offset
+        var bytes = 0
+        try forEachRange(of: first) {
+            bytes = bytes.addingClamped($0.clamped(to: offset..<Int.max).count)
+        }
+        steps[0].changedBytes = bytes
+    }
+
     var totalBytes: Int { steps.map(\.changedBytes).clampedSum }
 
     /// The bytes of the volume that a step looks at, ascending.
     func forEachRange(of step: Step, _ body: (Range<Int>) throws -> Void) throws {
+        guard let offset = step.snapshot.resumedAt else { return try forEachChange(of: step, body) }
+        try forEachChange(of: step) { range in
+            let rest = range.clamped(to: min(offset, range.upperBound)..<range.upperBound)
+            if !rest.isEmpty { try body(rest) }
+        }
+    }
+
+    private func forEachChange(of step: Step, _ body: (Range<Int>) throws -> Void) throws {
         if let ranges = step.ranges { return try ranges.forEach(body) }
         guard let older = step.older else { return try body(0..<step.snapshot.volumeBytes) }
         let geometry = Geometry(

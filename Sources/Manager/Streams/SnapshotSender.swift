@@ -31,7 +31,9 @@ final class SnapshotSender {
         _ compression: StreamCompression, to sink: (any StreamSink)?
     ) throws -> SendReport {
         let writer = try sink.map {
-            try StreamWriter(to: $0, of: plan.source, compression: compression)
+            try StreamWriter(
+                to: $0, of: plan.source, compression: compression,
+                resumes: plan.steps.first?.snapshot.resumedAt != nil)
         }
         var sent: [SentSnapshot] = []
         for step in plan.steps {

@@ -24,6 +24,8 @@ package struct VolumeHealth: Hashable, Sendable {
     package var scrub: ScrubSummary?
     /// Since when a stream is written into it, or was when it was cut; nil when the volume's content is whole.
     package var receivingSince: Timestamp?
+    /// Up to which byte of the volume it has come, when it goes on from there after a cut.
+    package var receivedBytes: Int?
     /// The mirrors of it.
     package var mirrors: [MirrorSummary] = []
     /// Of the warnings, those of other volumes that are written to as well.
@@ -48,6 +50,7 @@ extension VolumeHealth: JSONConvertible {
                 MergeSummary(volume: volume.record.name, progress: $0).json
             } ?? .null,
             "queued_revert": JSONValue(queuedRevert), "receiving_since": JSONValue(receivingSince),
+            "received_bytes": JSONValue(receivedBytes),
             "uri": JSONValue(uri), "mirrors": JSONValue(mirrors),
             "mirror_standing": standing?.json ?? .null, "scrub": scrub?.json ?? .null,
             "warnings": JSONValue(warnings),
@@ -127,7 +130,7 @@ package struct StatusService {
             queuedRevert: context.devices(of: volume) == nil
                 ? nil : try QueuedReverts(context).target(of: name),
             scrub: ScrubService(context: context).state(of: volume),
-            receivingSince: receiving?.begunAt,
+            receivingSince: receiving?.begunAt, receivedBytes: receiving?.mark,
             mirrors: try MirrorService(context: context).summaries(of: name),
             splits: VolumeStandings(context).splits(volume),
             standing: try? VolumeStandings(context).recorded(volume))
@@ -143,6 +146,14 @@ package struct StatusService {
         if isInUse {
             return
                 "a stream is written into it since \(note.begunAt): its own content is a part of that"
+        }
+        if let mark = note.mark {
+            let part =
+                "it holds snapshot \(note.snapshot) of a stream that was cut up to byte \(mark)"
+            return note.base == nil
+                ? "\(part), and is not served: its mirror goes on from there"
+                : "\(part): its mirror goes on from there, and whoever needs the volume's own content before has it "
+                    + "given back first"
         }
         return note.base == nil
             ? "it holds a part of a stream that was cut, and is not served: receive the stream again"

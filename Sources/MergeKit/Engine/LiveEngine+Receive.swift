@@ -51,6 +51,57 @@ extension LiveEngine {
         try? mark(isReceiving: false)
     }
 
+    /// Notes that all of the stream up to a place in the volume is there, durably: what comes may be cut, and go on.
+    package func markReceived(upTo offset: Int) throws(Problem) {
+        guard var note = halfReceived, offset > note.mark ?? 0 else { return }
+        try drainWriteBack()
+        try syncOrigin()
+        (note.mark, note.markedAt) = (offset, options.clock.now())
+        try store.writeReceiveNote(note)
+        withShared { [note] in $0.halfReceived = note }
+    }
+
+    /// Goes on with a stream of which the volume holds a part, from a place on up to which all is there.
+    ///
+    /// - Throws: `refused` when it does not hold as much of it.
+    package func resumeReceiving(
+        _ volume: String, _ snapshot: String, base: SnapshotManifest?, at offset: Int
+    ) throws(Problem) {
+        try checkOpen()
+        try checkNotPoisoned()
+        guard var note = halfReceived, note.volume == volume, note.snapshot == snapshot,
+            note.base == base?.ordinal, let mark = note.mark, (1...mark).contains(offset),
+            !withShared({ $0.originWasChanged })
+        else { throw staleProblem(snapshot, offset) }
+        // What lies behind comes again, and may be cut before it has come as far.
+        note.mark = offset
+        try store.writeReceiveNote(note)
+        withShared { [note] in $0.halfReceived = note }
+        openLive()
+    }
+
+    private func staleProblem(_ snapshot: String, _ offset: Int) -> Problem {
+        Problem(
+            .refused,
+            "the stream goes on from byte \(offset) of snapshot \(snapshot), and volume “\(record.name)” does not "
+                + "hold what comes before that any more",
+            hint: "send it from its beginning; a mirror does so when it is run again")
+    }
+
+    /// Reads what has come of a stream that may go on.
+    ///
+    /// - Throws: `refused` behind what is durable of it.
+    package func readReceived(
+        into buffer: inout MutableRawSpan, at offset: Int
+    ) throws(Problem) {
+        guard let mark = halfReceived?.mark, offset >= 0, offset <= mark,
+            buffer.byteCount <= mark - offset
+        else { throw partProblem }
+        do throws(IOFailure) { try origin.read(into: &buffer, at: offset) } catch {
+            throw originProblem(error)
+        }
+    }
+
     /// What a stream that is cut has changed must be there to be given back.
     private func requireRestorable(_ base: SnapshotManifest) throws(Problem) {
         guard !withShared({ $0.originWasChanged }) else {
@@ -224,8 +275,11 @@ extension LiveEngine {
                     + "taken since; revert to a snapshot that is whole")
             return try endReceiving()
         }
+        if options.keepsReceived, note.mark != nil, !withShared({ $0.originWasChanged }) {
+            return keep(note)
+        }
         do throws(Problem) {
-            try giveBack(active, manifest)
+            try giveBack(active, manifest, note)
             try endReceiving()
         } catch {
             return keepShut(note, manifest, because: error)
@@ -255,20 +309,45 @@ extension LiveEngine {
                 + "server and start it again")
     }
 
+    /// The stream may go on, and nobody has asked for the volume's own content yet.
+    private func keep(_ note: ReceiveNote) {
+        withShared { $0.halfReceived = note }
+        shutLive(
+            because: Problem(
+                .refused,
+                "volume “\(record.name)” is partly what a stream that was cut has brought, and which may go on",
+                hint:
+                    "let the mirror be run; or have the volume given back what it was: \(.snapshot(record.name))"
+            ))
+    }
+
+    /// Gives the volume back what it was, when a part of a stream was left in it that might go on. To be called by
+    /// whoever has the volume alone and needs its own content.
+    package func takeBackKept() throws(Problem) {
+        guard let note = halfReceived, note.base != nil, note.mark != nil else { return }
+        try takeBackReceived()
+        warn(
+            "a stream that was cut had begun to change volume “\(record.name)”, and might have gone on: it was given "
+                + "back what it was, and comes from the beginning of the snapshot")
+    }
+
     /// The same while the volume is open.
     package func takeBackReceived() throws(Problem) {
         guard let note = halfReceived, let base = note.base, let active = chain.active,
             let manifest = volumeState.readable.first(where: { $0.ordinal == base })
         else { return }
-        try giveBack(active, manifest)
+        try giveBack(active, manifest, note)
         try endReceiving()
     }
 
     /// Has the volume read as a snapshot again wherever anything was preserved since the newest one was taken: all
     /// that a stream has overwritten is among that. Of these chunks, the snapshot has none from the origin, so
     /// doing it again changes nothing. The area's exceptions stay.
-    private func giveBack(_ active: GrowingArea, _ base: SnapshotManifest) throws(Problem) {
+    private func giveBack(
+        _ active: GrowingArea, _ base: SnapshotManifest, _ note: ReceiveNote
+    ) throws(Problem) {
         try checkNotPoisoned()
+        try forgetMark(note)
         try markOriginOpen()
         let view = try openView(of: base.id)
         defer { view.close() }
@@ -291,6 +370,17 @@ extension LiveEngine {
             } catch { throw originProblem(error) }
         }
         try syncOrigin()
+    }
+
+    /// Nothing goes on from what is about to be taken back. A full disk is no reason not to: who goes on compares first.
+    private func forgetMark(_ note: ReceiveNote) throws(Problem) {
+        guard note.mark != nil else { return }
+        var note = note
+        (note.mark, note.markedAt) = (nil, nil)
+        do throws(Problem) { try store.writeReceiveNote(note) } catch {
+            guard error.code == .noSpace else { throw error }
+        }
+        withShared { [note] in $0.halfReceived = note }
     }
 
     /// What was a hole becomes one again.
@@ -340,6 +430,7 @@ extension LiveEngine {
             .refused,
             "snapshot \(needed.id) is what volume “\(record.name)” is to be given back, which a stream that was "
                 + "cut has changed",
-            hint: "have that done first: make room, then run \(.snapshot(record.name))")
+            hint:
+                "have that done first, which may need room: \(.snapshot(record.name))")
     }
 }

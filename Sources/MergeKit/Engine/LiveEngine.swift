@@ -375,6 +375,8 @@ package struct EngineOptions: Sendable {
     package var areaBeginningBytes: Int
     /// How long the log of first writes is, in bytes; nil for none.
     package var writeBackBytes: Int?
+    /// Whether a part of a stream that may go on is left as it is, until somebody needs the volume's own content.
+    package var keepsReceived = false
 
     package init(
         clock: any Clock = SystemClock(), copyOptions: CopyOptions = CopyOptions(),

@@ -27,6 +27,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case sent = "sent"
     case received = "received"
     case mirrorAdded = "mirror_added"
+    case mirrorChanged = "mirror_changed"
     case mirrorRemoved = "mirror_removed"
     case mirrored = "mirrored"
     case mirrorFailed = "mirror_failed"

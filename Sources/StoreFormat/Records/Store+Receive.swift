@@ -24,6 +24,12 @@ extension Store {
         guard TextBounds.isUUID(note.volume), TextBounds.isUUID(note.snapshot) else {
             throw impossible(StoreLayout.receiveNote, "it names no snapshot")
         }
+        guard
+            note.mark.map({
+                (1...Geometry.volumeBytesMaximum).contains($0)
+                    && $0.isMultiple(of: Geometry.sectorBytes)
+            }) ?? true
+        else { throw impossible(StoreLayout.receiveNote, "its mark is none") }
         return note
     }
 

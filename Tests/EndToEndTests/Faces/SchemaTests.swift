@@ -125,6 +125,7 @@ extension ScheduledTests {
 
         private func mirrors(_ scene: inout Scene) throws {
             try scene.check("mirror-add", "mirror add away logs ssh://nobody@localhost/logs")
+            try scene.check("mirror-set", "mirror set away --limit 5M --limit-hours 08:00-18:00=1M")
             try scene.check("mirror-list", "mirror list")
             try scene.check("mirror-show", "mirror show away")
             try scene.check("status", "status logs")

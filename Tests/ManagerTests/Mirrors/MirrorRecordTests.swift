@@ -1,6 +1,7 @@
 import Monitoring
 import Scheduler
 import SnapshotModel
+import Stream
 import System
 import Testing
 
@@ -40,6 +41,73 @@ struct MirrorRecordTests {
         let rests = (1...9).map { MirrorRecord.restSeconds(failures: $0) }
         #expect(rests == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600])
         #expect(MirrorRecord.restSeconds(failures: .max) == 3600)
+    }
+
+    @Test(
+        "what a mirror is told is changed, what is not named stays, and no run is changed under way"
+    )
+    func changes() throws {
+        let fixture = try ManagerFixture()
+        try fixture.makeVolume("a")
+        let mirrors = fixture.manager.mirrors
+        var request = MirrorRequest("off", volume: "a", target: "ssh://other/copy")
+        request.bytesPerSecondLimit = 1000
+        request.compression = .zstd(level: 3)
+        let added = try mirrors.add(request, isDryRun: false).record
+        func change(
+            isDryRun: Bool = false, _ body: (inout MirrorChange) -> Void
+        ) throws -> MirrorRecord {
+            var change = MirrorChange("off")
+            body(&change)
+            return try mirrors.change(change, isDryRun: isDryRun).record
+        }
+        let nothing = #expect(throws: Problem.self) { try change { _ in } }
+        #expect(nothing?.code == .usage)
+        let hours = [RateHours(try DayHours(parsing: "08:00-18:00"), bytesPerSecond: 5)]
+        let planned = try change(isDryRun: true) { $0.limit = .bytesPerSecond(7) }
+        #expect(planned.bytesPerSecondLimit == 7)
+        #expect(try mirrors.show("off").record == added)
+        var wanted = added
+        (wanted.bytesPerSecondLimit, wanted.limitHours) = (7, hours)
+        let limited = try change {
+            $0.limit = .bytesPerSecond(7)
+            $0.limitHours = hours
+        }
+        // It is written as a version that older programs, which would send faster, do not read.
+        #expect(limited == wanted)
+        #expect(try mirrors.show("off").record.version == 3)
+        wanted = limited
+        (wanted.bytesPerSecondLimit, wanted.limitHours) = (nil, nil)
+        (wanted.compressionLevel, wanted.onRevert, wanted.version) = (nil, .keep, 3)
+        let lifted = try change {
+            ($0.limit, $0.limitHours) = (.unlimited, [])
+            ($0.compression, $0.onRevert) = (StreamCompression.none, .keep)
+        }
+        #expect(lifted == wanted)
+        let many = [RateHours](repeating: hours[0], count: MirrorRecord.limitHoursMaximum + 1)
+        #expect(throws: Problem.self) { try change { $0.limitHours = many } }
+        try mirrors.withLock("off") {
+            let busy = #expect(throws: Problem.self) { try change { $0.onRevert = .ask } }
+            #expect(busy?.code == .locked)
+        }
+        let events = try fixture.manager.events.latest(100).filter { $0.kind == "mirror_changed" }
+        #expect(events.count == 2)
+    }
+
+    @Test("a target says nothing of what it was not asked about")
+    func places() {
+        let range = 65_536..<131_072
+        func lies(_ offset: Int, _ length: Int) -> Bool {
+            PeerPlace(offset: offset, length: length, isDamaged: true).lies(in: range)
+        }
+        #expect(lies(65_536, 65_536) && lies(131_071, 1) && lies(65_536, 1))
+        for (offset, length) in [
+            (65_535, 2), (0, 131_072), (0, 1), (-1, 4096), (Int.min, 4096), (131_072, 1),
+            (131_071, 2), (65_536, 65_537), (65_536, 0), (65_536, -1), (65_536, Int.max),
+            (Int.max, Int.max),
+        ] {
+            #expect(!lies(offset, length), "\(offset) \(length)")
+        }
     }
 
     @Test("a record is read as it was written; a newer, a damaged and another's are refused")

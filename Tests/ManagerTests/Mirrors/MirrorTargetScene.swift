@@ -47,28 +47,32 @@ final class MirrorTargetScene {
     }
 
     func greeting(
-        _ generation: MirrorGeneration = .first, source: String? = nil, into volume: String = "b"
+        _ generation: MirrorGeneration = .first, source: String? = nil, into volume: String = "b",
+        resumes: Bool? = nil
     ) throws -> PeerGreeting {
-        PeerGreeting(
+        var greeting = PeerGreeting(
             version: 1, mirror: "off", volume: volume, source: source ?? uuid("a"),
             sourceName: "a", base: nil, isPreview: false,
             standing: PeerStanding(
                 MirrorStanding(
                     role: .primary, generation: generation, since: fixture.clock.now())))
+        greeting.resumes = resumes
+        return greeting
     }
 
     /// Receives a stream as `mirror accept` does.
     @discardableResult
     func mirror(
         _ bytes: [UInt8], _ generation: MirrorGeneration = .first, source: String? = nil,
-        into volume: String = "b"
+        into volume: String = "b", resumes: Bool? = nil
     ) throws -> ReceiveReport {
         let isThere = try manager.volumes.list().contains { $0.record.name == volume }
         return try manager.receives.receive(
             ReceiveRequest(
                 volume, originPath: isThere ? nil : "\(fixture.folder)/\(volume).img"),
             from: MemoryStream(bytes),
-            for: MirrorVisit(context, greeting(generation, source: source, into: volume)))
+            for: MirrorVisit(
+                context, greeting(generation, source: source, into: volume, resumes: resumes)))
     }
 
     /// The next command, with settings that keep by one rule.

@@ -19,7 +19,7 @@ struct MirrorAnchor {
         guard let first = plan.steps.first?.snapshot else { return }
         let session = try TurnSession(context, plan.volume)
         defer { session.close() }
-        let digests = ViewDigests(session, first.id, volumeBytes: first.volumeBytes)
+        let digests = ViewDigests(SnapshotContent(session, first.id))
         // What both have by whole units: the rest is sent.
         let common =
             min(first.volumeBytes, byteCount) / ViewDigests.smallUnitBytes

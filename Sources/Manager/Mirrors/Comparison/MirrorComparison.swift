@@ -16,6 +16,8 @@ struct MirrorComparison {
     /// So many parts are asked for before the first one's answer is waited for: a long way there and back is waited for
     /// once, and not for each of them.
     private static let openMaximum = 8
+    /// The same of parts that may be small and many. Their questions have room in what the connection holds.
+    private static let smallOpenMaximum = 64
 
     init(
         _ context: ManagerContext, _ record: MirrorRecord, _ peer: MirrorPeer,
@@ -60,15 +62,28 @@ struct MirrorComparison {
         return found
     }
 
+    /// The first byte, by units, at which both differ within some ranges, whose ends are those of units; nil when nowhere.
+    func firstDifference(within ranges: [Range<Int>], unit: Int) throws -> Int? {
+        let meter = TransferMeter(
+            context, .checking, record.volume, totalBytes: ranges.map(\.count).clampedSum)
+        var first: Int?
+        try forEachDifference(
+            in: Ranges.pieces(ranges, of: ViewDigests.segmentBytes), unit: unit,
+            openMaximum: Self.smallOpenMaximum,
+            each: { first = first ?? $0.lowerBound }, done: { meter.add($0.count) })
+        return first
+    }
+
     /// Compares parts of the volume, in their order, and reads while the other side does.
     private func forEachDifference(
-        in parts: some Sequence<Range<Int>>, unit: Int, each: (Range<Int>) -> Void,
+        in parts: some Sequence<Range<Int>>, unit: Int, openMaximum: Int = openMaximum,
+        each: (Range<Int>) -> Void,
         done: (Range<Int>) -> Void = { _ in }
     ) throws {
         var rest = parts.makeIterator()
         var asked: [Range<Int>] = []
         while true {
-            while asked.count < Self.openMaximum, let part = rest.next() {
+            while asked.count < openMaximum, let part = rest.next() {
                 try peer.ask(
                     PeerOrder(
                         action: .digests, uuid: uuid, offset: part.lowerBound, length: part.count,

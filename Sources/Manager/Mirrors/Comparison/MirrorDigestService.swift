@@ -10,6 +10,8 @@ final class MirrorDigestService {
     private let context: ManagerContext
     /// What was asked for last: who asks compares one snapshot.
     private var open: Compared?
+    /// The same of what has come of a snapshot.
+    private var part: ReceivedPart?
     private var hold: SendingHold?
     /// What the seals say, as long as nothing is written.
     private var looker: SealMender?
@@ -42,15 +44,33 @@ final class MirrorDigestService {
 
     /// - Throws: `notFound` when there is no such snapshot.
     private func digests(_ order: PeerOrder, of name: String) throws -> [String] {
-        let open = try opened(order, name)
+        let (digests, byteCount) = try compared(order, name)
         mender = nil
         try context.end.check()
         let (range, unit) = try ViewDigests.range(
-            order.offset, order.length, unit: order.unit, in: open.byteCount)
-        return try open.digests.digests(of: range, unit: unit)
+            order.offset, order.length, unit: order.unit, in: byteCount)
+        return try digests.digests(of: range, unit: unit)
+    }
+
+    private func compared(
+        _ order: PeerOrder, _ name: String
+    ) throws -> (digests: ViewDigests, byteCount: Int) {
+        if let part, part.uuid == order.uuid { return (part.digests, part.byteCount) }
+        if open?.uuid != order.uuid,
+            let uuid = try ReceivedPart.snapshot(in: context.volume(name), context),
+            uuid == order.uuid
+        {
+            rest()
+            let opened = try ReceivedPart(context, context.volume(name), uuid)
+            part = opened
+            return (opened.digests, opened.byteCount)
+        }
+        let open = try opened(order, name)
+        return (open.digests, open.byteCount)
     }
 
     private func opened(_ order: PeerOrder, _ name: String) throws -> Compared {
+        part = nil
         if let open, open.uuid == order.uuid { return open }
         open?.session.close()
         (open, looker, mender) = (nil, nil, nil)
@@ -63,7 +83,7 @@ final class MirrorDigestService {
         let session = try TurnSession(context, volume)
         let compared = Compared(
             uuid: uuid, volume: volume, manifest: manifest, session: session,
-            digests: ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes))
+            digests: ViewDigests(SnapshotContent(session, manifest.id)))
         open = compared
         return compared
     }
@@ -85,6 +105,7 @@ final class MirrorDigestService {
     /// Gives the volume up until the next question: what else is ordered may write to it. The snapshot stays held.
     func rest() {
         open?.session.close()
+        part = nil
         (looker, mender) = (nil, nil)
     }
 

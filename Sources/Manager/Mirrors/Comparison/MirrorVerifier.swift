@@ -59,7 +59,7 @@ final class MirrorVerifier {
             comparedBytes: manifest.volumeBytes, ranges: [])
         let session = try TurnSession(context, volume)
         defer { session.close() }
-        let digests = ViewDigests(session, manifest.id, volumeBytes: manifest.volumeBytes)
+        let digests = ViewDigests(SnapshotContent(session, manifest.id))
         let comparison = MirrorComparison(context, record, peer, digests, uuid: there.uuid)
         result.ranges = try comparison.differences(in: manifest.volumeBytes)
         try repair(&result, manifest, volume, session, comparison, peer, offer)

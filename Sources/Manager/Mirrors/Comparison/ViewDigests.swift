@@ -3,12 +3,36 @@ internal import Stream
 internal import System
 internal import VolumeAccess
 
+/// Content that is compared.
+protocol ComparedContent {
+    /// Some stretches from the range's beginning on, one at least.
+    func extents(in range: Range<Int>) throws -> [Extent]
+    func read(at offset: Int, count: Int) throws -> [UInt8]
+}
+
+/// That of a snapshot.
+struct SnapshotContent: ComparedContent {
+    private let session: any VolumeSession
+    private let id: SnapshotID
+
+    init(_ session: any VolumeSession, _ id: SnapshotID) {
+        self.session = session
+        self.id = id
+    }
+
+    func extents(in range: Range<Int>) throws -> [Extent] {
+        try session.extents(id, in: range)
+    }
+
+    func read(at offset: Int, count: Int) throws -> [UInt8] {
+        try session.read(id, at: offset, count: count).bytes
+    }
+}
+
 /// The digests of a snapshot's content, in units of a size: the leaves of a hash tree, and, asked for smaller units, what is
 /// below them. What is a hole is not read.
 final class ViewDigests {
-    private let session: any VolumeSession
-    private let id: SnapshotID
-    private let volumeBytes: Int
+    private let content: any ComparedContent
     private var zeroes: [Int: String] = [:]
 
     /// The units in which two sites compare first, and those of what differs, in bytes.
@@ -18,11 +42,7 @@ final class ViewDigests {
     static let segmentBytes = 64 << 20
     private static let unitMaximum = 4096
 
-    init(_ session: any VolumeSession, _ id: SnapshotID, volumeBytes: Int) {
-        self.session = session
-        self.id = id
-        self.volumeBytes = volumeBytes
-    }
+    init(_ content: any ComparedContent) { self.content = content }
 
     /// What somebody asks about, as a range.
     ///
@@ -65,7 +85,7 @@ final class ViewDigests {
     private func holes(in range: Range<Int>) throws -> [Range<Int>] {
         var (position, holes) = (range.lowerBound, [Range<Int>]())
         while position < range.upperBound {
-            for extent in try session.extents(id, in: position..<range.upperBound) {
+            for extent in try content.extents(in: position..<range.upperBound) {
                 position = extent.range.upperBound
                 guard extent.isHole else { continue }
                 if let last = holes.last, last.upperBound == extent.range.lowerBound {
@@ -85,11 +105,11 @@ final class ViewDigests {
     }
 
     private func read(_ piece: Range<Int>, _ unit: Int) throws -> [String] {
-        let content = try session.read(id, at: piece.lowerBound, count: piece.count)
+        let bytes = try content.read(at: piece.lowerBound, count: piece.count)
         var result: [String] = []
         for start in stride(from: 0, to: piece.count, by: unit) {
             let part = start..<min(piece.count, start + unit)
-            result.append(try digest(content.bytes.span.bytes.extracting(part)))
+            result.append(try digest(bytes.span.bytes.extracting(part)))
         }
         return result
     }

@@ -17,6 +17,9 @@ struct MirrorAcceptCommand: ManagerCommand {
 
             Snapshots are added; whatever the source says, none here is deleted, renamed or shortened. The \
             settings here say how long they stay. The newest common one is held, as 'hold list' tells.
+
+            What has come of a snapshot is made durable each 10 seconds, and after 256 MiB of the volume at most, \
+            or what --mark-every says: a transfer that is cut goes on from there.
             """,
         examples: [
             "mirror accept data",
@@ -44,10 +47,18 @@ struct MirrorAcceptCommand: ManagerCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Make what comes of a snapshot durable after so much at most, from where it goes on when it is cut.",
+            valueName: "size"))
+    var markEvery: SizeArgument?
+
+    @Option(
+        help: ArgumentHelp(
             "Give up when the other side has done nothing for so long.", valueName: "duration"))
     var stallLimit = "10m"
 
     @OptionGroup var global: GlobalOptions
+
+    private static let markBytesMinimum = 1 << 20
 
     func run(_ context: CommandContext) throws {
         guard isatty(STDIN_FILENO) == 0 else {
@@ -56,8 +67,18 @@ struct MirrorAcceptCommand: ManagerCommand {
                 hint: "see \(.help(["mirror", "accept"]))")
         }
         let patience = try StreamPatience(stallLimit)
+        var request = MirrorAcceptRequest(volumes, imageFolder: images, sources: source)
+        if let markEvery {
+            guard markEvery.bytes >= Self.markBytesMinimum else {
+                throw Problem(
+                    .usage,
+                    "--mark-every is \(markEvery.bytes) bytes: the disk would do little else",
+                    hint: "give it 1 MiB at least")
+            }
+            request.markBytes = markEvery.bytes
+        }
         try context.manager().mirrorAcceptance.serve(
-            MirrorAcceptRequest(volumes, imageFolder: images, sources: source),
+            request,
             input: patience.end(STDIN_FILENO, "standard input"),
             output: patience.end(STDOUT_FILENO, "standard output"))
     }

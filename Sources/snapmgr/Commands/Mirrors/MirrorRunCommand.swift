@@ -8,7 +8,7 @@ struct MirrorRunCommand: ManagerCommand {
         discussion: """
             Both sides look for the newest snapshot that they have in common, by its UUID. What was taken \
             since is sent, oldest first; the first time, all snapshots that there are. A run that is cut goes \
-            on after the last snapshot that is whole at the target. What is being sent is held here, and the \
+            on where it was cut, when what is there of the snapshot proves to be what was sent. What is being sent is held here, and the \
             newest common snapshot on both sides.
 
             A target that has snapshots and none in common is refused. With --reanchor, when it is a mirror's \
@@ -76,6 +76,10 @@ struct MirrorRunCommand: ManagerCommand {
             hint: first.hint)
     }
 
+    private func resumed(_ outcome: MirrorOutcome) -> String {
+        outcome.resumedAt.map { "; the first one goes on from \(display.size($0))" } ?? ""
+    }
+
     private func text(_ outcome: MirrorOutcome) -> String {
         let head = "mirror \(outcome.mirror): "
         let count = outcome.snapshots.count
@@ -83,9 +87,10 @@ struct MirrorRunCommand: ManagerCommand {
         switch outcome.state {
         case .sent:
             return head + "\(what) sent, \(display.size(outcome.dataBytes)) of data, "
-                + "\(display.size(outcome.streamBytes)) of stream\n"
+                + "\(display.size(outcome.streamBytes)) of stream\(resumed(outcome))\n"
         case .planned:
-            return head + "\(what) would be sent, at most \(display.size(outcome.dataBytes))\n"
+            return head
+                + "\(what) would be sent, at most \(display.size(outcome.dataBytes))\(resumed(outcome))\n"
         case .current: return head + "the target has all\n"
         case .skipped:
             return due ? "" : head + (outcome.problem?.message ?? "a run is at work already") + "\n"
