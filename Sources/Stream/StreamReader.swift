@@ -27,6 +27,8 @@ package final class StreamReader {
     private var counts = StreamCounts()
     private var snapshotCount: UInt64 = 0
     private var recordCount: UInt64 = 0
+    /// Whether the stream ended before its end, and nothing that came was wrong.
+    package private(set) var isCut = false
     /// How many bytes of stream were read.
     package private(set) var byteCount = 0
     /// Where the stream comes from.
@@ -183,6 +185,7 @@ package final class StreamReader {
     private func take(_ count: Int) throws(Problem) -> [UInt8] {
         let bytes = try fill(count)
         guard bytes.count == count else {
+            isCut = true
             throw .cutStream(
                 byteCount == 0 ? "before its beginning: it is empty" : "after \(byteCount) bytes")
         }

@@ -18,6 +18,8 @@ final class FaultySessions: VolumeDriver {
     let fault = Mutex<Fault?>(nil)
     /// Called with a store's path before a session with its volume is opened; may fail that.
     let onOpen = Mutex<(@Sendable (String) throws(Problem) -> Void)?>(nil)
+    /// Stands between a stream and the volume that it is written into.
+    let onReceive = Mutex<(@Sendable (any VolumeReceiver) -> any VolumeReceiver)?>(nil)
     /// What sessions were asked for while there was a fault, by their stores' paths.
     private let requests = Mutex<[(storePath: String, request: VolumeRequest)]>([])
 
@@ -83,7 +85,8 @@ extension FaultySessions {
     }
     func inspector(at place: VolumePlace) -> any VolumeInspector { real.inspector(at: place) }
     func receiver(of place: VolumePlace) throws(Problem) -> any VolumeReceiver {
-        try real.receiver(of: place)
+        let receiver = try real.receiver(of: place)
+        return onReceive.withLock { $0 }?(receiver) ?? receiver
     }
     func server(of place: VolumePlace) throws(Problem) -> (any VolumeSession)? {
         try real.server(of: place)

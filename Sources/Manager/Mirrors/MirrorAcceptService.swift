@@ -148,6 +148,8 @@ extension MirrorAcceptService {
         _ greeting: PeerGreeting, _ request: MirrorAcceptRequest, _ channel: PeerChannel
     ) throws {
         let comparison = MirrorDigestService(context)
+        channel.beforeIdling = { comparison.letGo() }
+        defer { channel.beforeIdling = nil }
         let signs = SignOfLife(
             channel, every: greeting.hearsSigns == true ? request.signMilliseconds : nil)
         while true {
@@ -171,7 +173,7 @@ extension MirrorAcceptService {
                         try self.answer(to: order, greeting, request, channel, signs)
                     }
                 signs.stop()
-                try channel.send(answer)
+                try send(answer, channel, comparison)
             } catch {
                 signs.stop()
                 let problem = Problem(error)
@@ -179,6 +181,15 @@ extension MirrorAcceptService {
                 throw problem
             }
         }
+    }
+
+    /// A source that does not read keeps nobody from the volume. To be called while no signs are given.
+    private func send(
+        _ answer: PeerAnswer, _ channel: PeerChannel, _ comparison: MirrorDigestService
+    ) throws {
+        channel.beforeWaiting = { comparison.letGo() }
+        defer { channel.beforeWaiting = nil }
+        try channel.send(answer)
     }
 
     /// Nil of another order.

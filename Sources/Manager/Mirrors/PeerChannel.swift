@@ -26,6 +26,12 @@ final class PeerChannel {
         set { output.beforeWaiting = newValue }
     }
 
+    /// Is called when a wait for what the other site sends is not over in a moment.
+    var beforeIdling: (() -> Void)? {
+        get { input.beforeWaiting }
+        set { input.beforeWaiting = newValue }
+    }
+
     /// Whether a wait for what the other site sends is to end, which is asked each moment.
     var isUnwanted: (() -> Bool)? {
         get { input.isUnwanted }

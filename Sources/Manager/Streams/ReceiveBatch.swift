@@ -9,6 +9,8 @@ struct ReceiveBatch {
     private var byteCount = 0
     /// Where the last frame ends, in bytes of the volume, be it written or not.
     private(set) var end = 0
+    /// How much has come that is no hole and no zeroes, in bytes.
+    private(set) var written = 0
 
     /// So many bytes are gathered at most, and so many frames.
     private static let byteMaximum = 16 << 20
@@ -19,6 +21,7 @@ struct ReceiveBatch {
     mutating func add(_ bytes: [UInt8], at offset: Int) throws {
         data.append((offset, bytes))
         end = offset + bytes.count
+        written = written.addingClamped(bytes.count)
         try count(bytes.count)
     }
 

@@ -38,7 +38,8 @@ struct ReceiveCheck {
         try requireRoom(snapshot)
     }
 
-    private func requireRoom(_ snapshot: StreamSnapshot) throws {
+    /// - Throws: `refused` when the snapshot is larger than the volume.
+    func requireRoom(_ snapshot: StreamSnapshot) throws {
         let volumeBytes = receiver.record.geometry.volumeBytes
         guard snapshot.volumeBytes > volumeBytes else { return }
         throw Problem(

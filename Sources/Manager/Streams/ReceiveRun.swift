@@ -78,18 +78,22 @@ struct ReceiveRun {
     private func begin(writing snapshot: StreamSnapshot) throws {
         let base = snapshot.base.flatMap { known[$0.uuid] }
         if let offset = snapshot.resumedAt {
+            try receiveCheck.requireRoom(snapshot)
             try visit?.begins(volume)
             return try receiver.resume(
                 volume: reader.volume.uuid, snapshot: snapshot.uuid, base: base, at: offset)
         }
         // What another one has left, which might have gone on.
         if receiver.halfReceived?.mark != nil { try receiver.takeBack() }
-        try ReceiveCheck(
-            context, volume, receiver, reader.volume, known, overwrites: request.overwrites
-        ).require(snapshot)
+        try receiveCheck.require(snapshot)
         try visit?.begins(volume)
         try receiver.begin(
             volume: reader.volume.uuid, snapshot: snapshot.uuid, base: base)
+    }
+
+    private var receiveCheck: ReceiveCheck {
+        ReceiveCheck(
+            context, volume, receiver, reader.volume, known, overwrites: request.overwrites)
     }
 
     /// Reads what the volume has already.
@@ -107,30 +111,52 @@ struct ReceiveRun {
     private mutating func write(_ snapshot: StreamSnapshot) throws -> StreamCounts {
         var batch = ReceiveBatch(receiver)
         var marks = ReceiveMarks(receiver, every: visit?.markBytes, from: snapshot.resumedAt ?? 0)
-        let volumeBytes = receiver.record.geometry.volumeBytes
         while true {
             let event: StreamEvent
             do { event = try nextEvent() } catch {
-                if visit?.isUnwanted != true { isKept = marks.keep(&batch) }
+                isKept = maySucceed(after: error) && marks.keep(&batch)
                 throw error
             }
-            switch event {
-            case .data(let bytes, let offset): try batch.add(bytes, at: offset)
-            case .zeroes(let range, _): try batch.add(zeroes: range)
-            case .take(let counts):
-                if snapshot.volumeBytes < volumeBytes {
-                    try batch.add(zeroes: snapshot.volumeBytes..<volumeBytes)
-                }
-                try batch.flush()
-                return counts
-            case .snapshot, .done: throw Self.unexpected
+            do {
+                if let counts = try put(event, of: snapshot, into: &batch) { return counts }
+                try marks.look(&batch)
+            } catch {
+                // What is durable stays when there was no room for what follows, or a disk failed.
+                isKept =
+                    visit?.isUnwanted != true && marks.hasMark
+                    && [.noSpace, .inputOutput].contains(Problem(error).code)
+                throw error
             }
-            try marks.look(&batch)
         }
     }
 }
 
 extension ReceiveRun {
+    /// Whether what has come may be gone on with: what was damaged may have written where nobody looks then.
+    private func maySucceed(after error: any Error) -> Bool {
+        guard visit?.isUnwanted != true else { return false }
+        return reader.isCut || ![.corrupt, .newerVersion].contains(Problem(error).code)
+    }
+
+    /// - Returns: what the snapshot has, when it is whole.
+    private func put(
+        _ event: StreamEvent, of snapshot: StreamSnapshot, into batch: inout ReceiveBatch
+    ) throws -> StreamCounts? {
+        switch event {
+        case .data(let bytes, let offset): try batch.add(bytes, at: offset)
+        case .zeroes(let range, _): try batch.add(zeroes: range)
+        case .take(let counts):
+            let volumeBytes = receiver.record.geometry.volumeBytes
+            if snapshot.volumeBytes < volumeBytes {
+                try batch.add(zeroes: snapshot.volumeBytes..<volumeBytes)
+            }
+            try batch.flush()
+            return counts
+        case .snapshot, .done: throw Self.unexpected
+        }
+        return nil
+    }
+
     private func nextEvent() throws -> StreamEvent {
         try check()
         return try reader.next()

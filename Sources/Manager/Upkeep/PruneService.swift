@@ -53,8 +53,8 @@ package struct PruneService {
                 report.volumes.append(
                     try prune(
                         volume, settings, asOf: clock.now, isDryRun: isDryRun, explains: explains))
-                if !isDryRun, !clock.isInDoubt {
-                    try OldParts(context).giveBack(volume, asOf: clock.now)
+                if !clock.isInDoubt {
+                    try OldParts(context).giveBack(volume, asOf: clock.now, isDryRun: isDryRun)
                 }
             } catch {
                 // One volume's trouble is no reason not to prune the others.

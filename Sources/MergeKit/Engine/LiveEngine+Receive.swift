@@ -71,10 +71,12 @@ extension LiveEngine {
         try checkNotPoisoned()
         guard var note = halfReceived, note.volume == volume, note.snapshot == snapshot,
             note.base == base?.ordinal, let mark = note.mark, (1...mark).contains(offset),
-            !withShared({ $0.originWasChanged })
+            // Of a first copy all is compared, and nothing is given back that would have it begin anew.
+            base == nil || !withShared({ $0.originWasChanged }), chain.merge == nil
         else { throw staleProblem(snapshot, offset) }
+        if base != nil { try requirePreserving() }
         // What lies behind comes again, and may be cut before it has come as far.
-        note.mark = offset
+        (note.mark, note.markedAt) = (offset, options.clock.now())
         try store.writeReceiveNote(note)
         withShared { [note] in $0.halfReceived = note }
         openLive()
@@ -111,18 +113,23 @@ extension LiveEngine {
                     + "not read as snapshot \(base.id) any more",
                 hint: "have it read as that again: \(.revert(base.id))")
         }
-        guard record.storeFullPolicy != .breakSnapshots else {
-            throw Problem(
-                .refused,
-                "volume “\(record.name)” gives its snapshots up when its store is full, and no stream is worth them",
-                hint: "have it refuse writes then, at least meanwhile: \(.help(["volume", "set"]))")
-        }
+        try requirePreserving()
         guard try firstData(in: base.volumeBytes..<chain.geometry.volumeBytes) == nil else {
             throw Problem(
                 .refused,
                 "behind the end of snapshot \(base.id), volume “\(record.name)” holds data that the stream would "
                     + "overwrite",
                 hint: "have it read as that again: \(.revert(base.id))")
+        }
+    }
+
+    /// What a stream overwrites must go into the newest snapshot's area, whatever else is lost by that.
+    private func requirePreserving() throws(Problem) {
+        guard record.storeFullPolicy != .breakSnapshots else {
+            throw Problem(
+                .refused,
+                "volume “\(record.name)” gives its snapshots up when its store is full, and no stream is worth them",
+                hint: "have it refuse writes then, at least meanwhile: \(.help(["volume", "set"]))")
         }
         guard let active = chain.active, !active.isInvalid else {
             throw Problem(
@@ -325,19 +332,34 @@ extension LiveEngine {
     /// whoever has the volume alone and needs its own content.
     package func takeBackKept() throws(Problem) {
         guard let note = halfReceived, note.base != nil, note.mark != nil else { return }
-        try takeBackReceived()
+        do throws(Problem) { guard try takeBackReceived() else { return } } catch {
+            // Nobody goes on with what is given back in part.
+            if let left = halfReceived, left.mark == nil, let base = base(of: left) {
+                keepShut(left, base, because: error)
+            }
+            throw error
+        }
         warn(
             "a stream that was cut had begun to change volume “\(record.name)”, and might have gone on: it was given "
                 + "back what it was, and comes from the beginning of the snapshot")
     }
 
     /// The same while the volume is open.
-    package func takeBackReceived() throws(Problem) {
-        guard let note = halfReceived, let base = note.base, let active = chain.active,
-            let manifest = volumeState.readable.first(where: { $0.ordinal == base })
-        else { return }
-        try giveBack(active, manifest, note)
+    ///
+    /// - Returns: whether there was anything to be given back.
+    @discardableResult
+    package func takeBackReceived() throws(Problem) -> Bool {
+        guard let note = halfReceived, let base = base(of: note), let active = chain.active else {
+            return false
+        }
+        try giveBack(active, base, note)
         try endReceiving()
+        return true
+    }
+
+    private func base(of note: ReceiveNote) -> SnapshotManifest? {
+        guard let base = note.base else { return nil }
+        return volumeState.readable.first { $0.ordinal == base }
     }
 
     /// Has the volume read as a snapshot again wherever anything was preserved since the newest one was taken: all

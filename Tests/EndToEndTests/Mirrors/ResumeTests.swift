@@ -71,7 +71,7 @@ extension ServedTests {
         func killedAndAltered() throws {
             let scene = try MirrorScene(size: "32M")
             let digest = try scene.source.digest(scene.source.snapshot(1, 0..<256))
-            try scene.add("--limit 4MiB")
+            try scene.add("--limit 512KiB")
             try scene.accept("mirror accept copy --images \(scene.folder)/far --mark-every 1MiB")
             let (process, _) = try scene.source.harness.start([
                 CommandLineHarness.binary, "mirror", "run", "off",
@@ -87,6 +87,7 @@ extension ServedTests {
             #expect(mark >= 2 * Self.mebibyte)
             _ = try scene.far(
                 "printf x | dd of=copy.img bs=1 seek=1200000 conv=notrunc status=none")
+            try scene.source.run("$S mirror set off --limit none")
             let result = try outcome(scene)
             #expect(result["resumed_at"] as? Int == 1200000 / 65536 * 65536, "\(result)")
             #expect(try scene.copies() == [digest])

@@ -1,9 +1,11 @@
 import Catalog
 import Foundation
+import Glibc
 import Scheduler
 import SnapshotModel
 import Stream
 import StoreFormat
+import Synchronization
 import System
 import Testing
 
@@ -42,12 +44,14 @@ struct MirrorPartTests {
         #expect(try scene.store.receiveNote()?.mark == 21 * Self.chunk)
     }
 
-    private func plan(_ id: SnapshotID? = nil, from older: SnapshotID?) throws -> SendPlan {
+    private func plan(
+        _ id: SnapshotID? = nil, from older: SnapshotID?, of volume: String = "a"
+    ) throws -> SendPlan {
         func row(_ id: SnapshotID) throws -> SnapshotRow {
             try #require(try scene.context.catalog.snapshot(id))
         }
         return try SendPlan(
-            scene.context, scene.context.volume("a"), from: older.map(row), to: row(id ?? next))
+            scene.context, scene.context.volume(volume), from: older.map(row), to: row(id ?? next))
     }
 
     /// The stream that goes on from a chunk.
@@ -61,6 +65,46 @@ struct MirrorPartTests {
         defer { session.close() }
         _ = try SnapshotSender(scene.context, plan, session).run(.none, to: sink)
         return sink.bytes
+    }
+
+    @Test("what a target says that it has is looked at only where it can be a part of what is sent")
+    func said() throws {
+        let plan = try plan(from: base)
+        let first = try #require(plan.steps.first?.snapshot)
+        let all = ManagerFixture.chunkCount * Self.chunk
+        func end(_ byteCount: Int, _ uuid: String? = nil, on base: String?) -> Int? {
+            MirrorResume(
+                PeerPart(uuid: uuid ?? first.uuid, base: base, byteCount: byteCount), plan)?.end
+        }
+        let uuid = first.base?.uuid
+        for count in [Int.min, -1, 0, 65_535, all + 1, Int.max] {
+            #expect(end(count, on: uuid) == nil)
+        }
+        #expect(end(65_536, on: uuid) == 65_536 && end(100_000, on: uuid) == 65_536)
+        #expect(end(all, on: uuid) == all)
+        #expect(end(all, on: nil) == nil && end(all, on: first.uuid) == nil)
+        #expect(end(all, UUID().uuidString, on: uuid) == nil)
+        #expect(MirrorResume(nil, plan) == nil)
+    }
+
+    @Test("a volume that is smaller than what is compared at once comes as a whole")
+    func small() throws {
+        _ = try scene.manager.volumes.create(
+            CreateRequest(
+                name: "s", originPath: scene.fixture.folder + "/s.img", createBytes: Self.chunk,
+                chunkBytes: Self.chunk))
+        let plan = try plan(scene.fixture.snapshot("s")[0], from: nil, of: "s")
+        let first = try #require(plan.steps.first?.snapshot)
+        for count in [Int.min, -1, 0, Self.chunk, 65_535, 65_536, Int.max] {
+            let part = PeerPart(uuid: first.uuid, base: nil, byteCount: count)
+            #expect(MirrorResume(part, plan) == nil)
+        }
+    }
+
+    @Test("only a stream that goes on is of a version that older programs do not know")
+    func version() throws {
+        #expect(bytes[8] == 1)
+        #expect(try rest(at: 21, from: base)[8] == 2)
     }
 
     private func expectSame() throws {
@@ -161,14 +205,116 @@ struct MirrorPartTests {
         let offered = try ReceivedPart.offered(
             scene.context, scene.context.volume("c"), to: scene.uuid("a"))
         #expect(offered?.base == nil && offered?.byteCount == mark)
+        // Somebody has moved or touched its image since it was closed.
+        let times = [timespec(tv_sec: 1, tv_nsec: 1), timespec(tv_sec: 1, tv_nsec: 1)]
+        #expect(utimensat(AT_FDCWD, scene.fixture.folder + "/c.img", times, 0) == 0)
         try scene.mirror(rest(at: mark / Self.chunk, from: nil), into: "c", resumes: true)
         #expect(try scene.content("c") == scene.content("a"))
+    }
+
+    @Test("what came of a stream that is damaged is given back, and nothing goes on from it")
+    func damaged() throws {
+        let before = try scene.content("b")
+        var damaged = bytes
+        damaged[StreamScene.boundaries(bytes)[5] - 1] ^= 1
+        let problem = problem { try scene.mirror(damaged, resumes: true) }
+        #expect(problem?.code == .corrupt, "\(problem as Any)")
+        #expect(try scene.store.receiveNote() == nil)
+        #expect(try scene.content("b") == before)
+        try scene.mirror(bytes, resumes: true)
+        try expectSame()
+    }
+
+    // MARK: Faults
+
+    /// Receives the stream, of which each frame is marked, while a call fails.
+    private func fail(
+        _ code: Problem.Code, in call: FaultyReceiver.Call, after count: Int
+    ) -> Problem? {
+        scene.fixture.sessions.onReceive.withLock {
+            $0 = { FaultyReceiver($0, code, in: call, after: count) }
+        }
+        defer { scene.fixture.sessions.onReceive.withLock { $0 = nil } }
+        return problem { try scene.mirror(bytes, resumes: true, markBytes: 1) }
+    }
+
+    @Test(
+        "a target that is full, or whose disk fails, keeps what was durable",
+        arguments: [Problem.Code.noSpace, .inputOutput])
+    func full(code: Problem.Code) throws {
+        #expect(fail(code, in: .write, after: 2)?.code == code)
+        #expect(try scene.store.receiveNote()?.mark == 21 * Self.chunk)
+        try scene.mirror(rest(at: 21, from: base), resumes: true)
+        try expectSame()
+    }
+
+    @Test("a mark that finds no room ends nothing")
+    func unmarked() throws {
+        #expect(fail(.noSpace, in: .mark, after: 1) == nil)
+        try expectSame()
+    }
+
+    @Test("what fails before anything is durable is given back")
+    func none() throws {
+        let before = try scene.content("b")
+        #expect(fail(.noSpace, in: .write, after: 0)?.code == .noSpace)
+        #expect(try scene.store.receiveNote() == nil)
+        #expect(try scene.content("b") == before)
+    }
+
+    @Test("what cannot be read of it is like nothing that was sent")
+    func unreadable() throws {
+        try cut()
+        scene.fixture.sessions.onReceive.withLock {
+            $0 = { FaultyReceiver($0, .inputOutput, in: .read, after: 0) }
+        }
+        defer { scene.fixture.sessions.onReceive.withLock { $0 = nil } }
+        let answer = try scene.serve(
+            [scene.greeting(resumes: true)], [order(0, chunks: 16), order(20, chunks: 1)])
+        let none = [String](repeating: "\"\"", count: 16).joined(separator: ",")
+        #expect(answer.contains("[\(none)]"), "\(answer)")
+        #expect(answer.contains("[\"\"]"), "\(answer)")
+    }
+
+    /// Asks for the digests of some chunks of what has come.
+    private func order(_ chunk: Int, chunks: Int) throws -> PeerOrder {
+        PeerOrder(
+            action: .digests, uuid: try scene.manager.details.show("\(next)").uuid,
+            offset: chunk * Self.chunk, length: chunks * Self.chunk, unit: Self.chunk)
     }
 
     @Test("a promotion gives it back first")
     func promoted() throws {
         let before = try scene.content("b")
         try cut()
+        _ = try scene.manager.mirrorRoles.promote("b", isDryRun: false)
+        #expect(try scene.store.receiveNote() == nil)
+        #expect(try scene.content("b") == before)
+    }
+
+    @Test("a source that died while it compared keeps nobody from the volume")
+    func dead() throws {
+        let before = try scene.content("b")
+        try cut()
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        let said =
+            try MirrorTargetScene.frame(scene.greeting(resumes: true))
+            + MirrorTargetScene.frame(order(0, chunks: 21))
+        #expect(said.withUnsafeBytes { write(ends[1], $0.baseAddress, $0.count) } == said.count)
+        let (input, manager) = (ends[0], try scene.fixture.nextCommand())
+        let answers = scene.fixture.folder + "/answers"
+        let target = BackgroundThread.start(name: "target") {
+            try? MirrorTargetScene.serve(manager, MirrorAcceptRequest([]), input, answers)
+        }
+        defer {
+            close(ends[1])
+            target.join()
+        }
+        let deadline = Deadline(milliseconds: 60_000)
+        while !deadline.hasPassed,
+            (try? String(contentsOfFile: answers, encoding: .utf8))?.contains("digests") != true
+        { usleep(5000) }
         _ = try scene.manager.mirrorRoles.promote("b", isDryRun: false)
         #expect(try scene.store.receiveNote() == nil)
         #expect(try scene.content("b") == before)
@@ -197,18 +343,18 @@ struct MirrorPartTests {
         #expect(try !scene.serve([scene.greeting()]).contains(word))
         let answers = try scene.serve([scene.greeting(resumes: true)])
         #expect(answers.contains(word) && answers.contains(uuid), "\(answers)")
+        // Both sides may be of other versions.
+        #expect(answers.contains("\"byteCount\":\(21 * Self.chunk)"), "\(answers)")
         let stranger = try scene.serve([
             scene.greeting(source: UUID().uuidString.lowercased(), resumes: true)
         ])
         #expect(!stranger.contains(word), "\(stranger)")
         func digests(_ length: Int, _ greeting: PeerGreeting) throws -> String {
-            try scene.serve(
-                [greeting],
-                [
-                    PeerOrder(
-                        action: .digests, uuid: uuid, offset: 0, length: length, unit: 4096)
-                ])
+            try scene.serve([greeting], [order(0, chunks: length / Self.chunk)])
         }
+        let other = try digests(
+            21 * Self.chunk, scene.greeting(source: UUID().uuidString.lowercased(), resumes: true))
+        #expect(other.contains("does not have the snapshot"), "\(other)")
         let session = try TurnSession(scene.context, scene.context.volume("a"))
         let own = try ViewDigests(SnapshotContent(session, next))
             .digests(of: 0..<21 * Self.chunk, unit: 4096)

@@ -64,7 +64,7 @@ final class MirrorTargetScene {
     @discardableResult
     func mirror(
         _ bytes: [UInt8], _ generation: MirrorGeneration = .first, source: String? = nil,
-        into volume: String = "b", resumes: Bool? = nil
+        into volume: String = "b", resumes: Bool? = nil, markBytes: Int = MirrorVisit.markBytes
     ) throws -> ReceiveReport {
         let isThere = try manager.volumes.list().contains { $0.record.name == volume }
         return try manager.receives.receive(
@@ -72,7 +72,8 @@ final class MirrorTargetScene {
                 volume, originPath: isThere ? nil : "\(fixture.folder)/\(volume).img"),
             from: MemoryStream(bytes),
             for: MirrorVisit(
-                context, greeting(generation, source: source, into: volume, resumes: resumes)))
+                context, greeting(generation, source: source, into: volume, resumes: resumes),
+                markBytes: markBytes))
     }
 
     /// The next command, with settings that keep by one rule.

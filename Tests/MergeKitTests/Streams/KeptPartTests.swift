@@ -117,6 +117,32 @@ struct KeptPartTests {
         #expect(try Store(folder: volume.disk).receiveNote()?.mark == 5 * Self.chunk)
     }
 
+    @Test("a volume that gives its snapshots up when its store is full goes on with nothing")
+    func breaking() throws {
+        let disk = try receiving().crashed(.keepAll)
+        let store = Store(folder: disk)
+        var record = try store.volume()
+        record.storeFullPolicy = .breakSnapshots
+        try store.writeVolume(record)
+        let volume = try opened(disk)
+        let problem = #expect(throws: Problem.self) { try resume(volume, at: 8) }
+        #expect(problem?.message.contains("gives its snapshots up") == true, "\(problem as Any)")
+        #expect(try store.receiveNote()?.mark == 8 * Self.chunk)
+        #expect(throws: Problem.self) { try volume.write(9, to: 0) }
+    }
+
+    @Test("a part that is gone on with is not old")
+    func fresh() throws {
+        let disk = try receiving().crashed(.keepAll)
+        let later = VirtualClock.start + 8 * 86_400 * 1_000_000_000
+        let volume = try EngineFixture(
+            opening: disk, clock: VirtualClock(nanoseconds: later, bootID: disk.bootID),
+            keepsReceived: true)
+        try resume(volume, at: 8)
+        let marked = try #require(try Store(folder: disk).receiveNote()?.markedAt)
+        #expect(marked >= Timestamp(stored: later))
+    }
+
     @Test("what is being given back goes on no more, though that is cut")
     func takenBack() throws {
         let disk = try receiving().crashed(.keepAll)

@@ -18,6 +18,8 @@ struct MirrorComparison {
     private static let openMaximum = 8
     /// The same of parts that may be small and many. Their questions have room in what the connection holds.
     private static let smallOpenMaximum = 64
+    /// Of what came of a snapshot, so many bytes are asked for at once: others wait for the volume meanwhile.
+    private static let partSegmentBytes = 16 << 20
 
     init(
         _ context: ManagerContext, _ record: MirrorRecord, _ peer: MirrorPeer,
@@ -68,22 +70,23 @@ struct MirrorComparison {
             context, .checking, record.volume, totalBytes: ranges.map(\.count).clampedSum)
         var first: Int?
         try forEachDifference(
-            in: Ranges.pieces(ranges, of: ViewDigests.segmentBytes), unit: unit,
-            openMaximum: Self.smallOpenMaximum,
+            in: Ranges.pieces(ranges, of: Self.partSegmentBytes), unit: unit,
+            openMaximum: Self.smallOpenMaximum, until: { first != nil },
             each: { first = first ?? $0.lowerBound }, done: { meter.add($0.count) })
         return first
     }
 
-    /// Compares parts of the volume, in their order, and reads while the other side does.
+    /// Compares parts of the volume, in their order, and reads while the other side does. Once it is enough nothing more
+    /// is asked for.
     private func forEachDifference(
         in parts: some Sequence<Range<Int>>, unit: Int, openMaximum: Int = openMaximum,
-        each: (Range<Int>) -> Void,
+        until isEnough: () -> Bool = { false }, each: (Range<Int>) -> Void,
         done: (Range<Int>) -> Void = { _ in }
     ) throws {
         var rest = parts.makeIterator()
         var asked: [Range<Int>] = []
         while true {
-            while asked.count < openMaximum, let part = rest.next() {
+            while !isEnough(), asked.count < openMaximum, let part = rest.next() {
                 try peer.ask(
                     PeerOrder(
                         action: .digests, uuid: uuid, offset: part.lowerBound, length: part.count,

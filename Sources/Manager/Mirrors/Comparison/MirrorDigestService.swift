@@ -12,6 +12,8 @@ final class MirrorDigestService {
     private var open: Compared?
     /// The same of what has come of a snapshot.
     private var part: ReceivedPart?
+    /// When the transfer began of which a part was compared first.
+    private var begun: (uuid: String, at: Timestamp)?
     private var hold: SendingHold?
     /// What the seals say, as long as nothing is written.
     private var looker: SealMender?
@@ -31,45 +33,83 @@ final class MirrorDigestService {
 
     init(_ context: ManagerContext) { self.context = context }
 
-    deinit { open?.session.close() }
+    deinit { letGo() }
+
+    /// Longer than whoever waits for a volume takes to look again.
+    private static let pauseMilliseconds = 50
 
     /// What only looks; nil of another order.
     func answer(to order: PeerOrder, _ greeting: PeerGreeting) throws -> PeerAnswer? {
         switch order.action {
-        case .digests: PeerAnswer(digests: try digests(order, of: greeting.volume))
+        case .digests: PeerAnswer(digests: try digests(order, greeting))
         case .places: PeerAnswer(places: try places(order, of: greeting.volume))
         default: nil
         }
     }
 
     /// - Throws: `notFound` when there is no such snapshot.
-    private func digests(_ order: PeerOrder, of name: String) throws -> [String] {
-        let (digests, byteCount) = try compared(order, name)
+    private func digests(_ order: PeerOrder, _ greeting: PeerGreeting) throws -> [String] {
+        let (digests, byteCount) = try compared(order, greeting)
         mender = nil
         try context.end.check()
         let (range, unit) = try ViewDigests.range(
             order.offset, order.length, unit: order.unit, in: byteCount)
-        return try digests.digests(of: range, unit: unit)
+        do { return try digests.digests(of: range, unit: unit) } catch {
+            // What has come of a snapshot and cannot be read comes again, and is written over: no digest is empty.
+            guard let part, part.uuid == order.uuid, Problem(error).code == .inputOutput else {
+                throw error
+            }
+            context.note(
+                "volume \(greeting.volume): what has come of a snapshot is sent again where it cannot be read: "
+                    + Problem(error).message)
+            return [String](repeating: "", count: (range.count + unit - 1) / unit)
+        }
     }
 
     private func compared(
-        _ order: PeerOrder, _ name: String
+        _ order: PeerOrder, _ greeting: PeerGreeting
     ) throws -> (digests: ViewDigests, byteCount: Int) {
-        if let part, part.uuid == order.uuid { return (part.digests, part.byteCount) }
-        if open?.uuid != order.uuid,
-            let uuid = try ReceivedPart.snapshot(in: context.volume(name), context),
-            uuid == order.uuid
-        {
-            rest()
-            let opened = try ReceivedPart(context, context.volume(name), uuid)
-            part = opened
-            return (opened.digests, opened.byteCount)
+        if part?.uuid == order.uuid, part?.isTurnOver == true {
+            letGo()
+            BackgroundThread.sleep(milliseconds: Self.pauseMilliseconds)
         }
-        let open = try opened(order, name)
+        if let part, part.uuid == order.uuid { return (part.digests, part.byteCount) }
+        if open?.uuid != order.uuid, let part = try openPart(order, greeting) {
+            return (part.digests, part.byteCount)
+        }
+        let open = try opened(order, greeting.volume)
         return (open.digests, open.byteCount)
     }
 
+    /// Nil when what is asked for is no snapshot of which there is a part.
+    private func openPart(
+        _ order: PeerOrder, _ greeting: PeerGreeting
+    ) throws -> ReceivedPart? {
+        let volume = try context.volume(greeting.volume)
+        guard
+            let uuid = try ReceivedPart.snapshot(in: volume, of: greeting.source, context),
+            uuid == order.uuid
+        else { return nil }
+        rest()
+        let opened = try ReceivedPart(context, volume, uuid, of: greeting.source)
+        // Of what has begun anew nothing was compared.
+        if let begun, begun.uuid == uuid, begun.at != opened.begunAt {
+            throw ReceivedPart.gone(volume)
+        }
+        begun = (uuid, opened.begunAt)
+        part = opened
+        return opened
+    }
+
+    /// Whoever waits for a source lets the volume go until the next question: the source may be dead.
+    func letGo() {
+        open?.session.close()
+        part?.close()
+        part = nil
+    }
+
     private func opened(_ order: PeerOrder, _ name: String) throws -> Compared {
+        part?.close()
         part = nil
         if let open, open.uuid == order.uuid { return open }
         open?.session.close()
@@ -104,8 +144,7 @@ final class MirrorDigestService {
 
     /// Gives the volume up until the next question: what else is ordered may write to it. The snapshot stays held.
     func rest() {
-        open?.session.close()
-        part = nil
+        letGo()
         (looker, mender) = (nil, nil)
     }
 

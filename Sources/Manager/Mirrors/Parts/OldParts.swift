@@ -13,8 +13,25 @@ struct OldParts {
 
     /// Gives a volume back what it was before such a part; else does nothing. Of a first copy there is nothing to be
     /// given back.
-    func giveBack(_ volume: VolumeRow, asOf moment: Timestamp) throws {
+    func giveBack(_ volume: VolumeRow, asOf moment: Timestamp, isDryRun: Bool) throws {
         guard try isOld(volume, moment) else { return }
+        let name = volume.record.name
+        guard !isDryRun else {
+            return context.note(
+                "volume \(name): what has come of a snapshot whose transfer was cut, and did not go on for a week, "
+                    + "would be taken back")
+        }
+        do { try giveBack(volume, moment) } catch let problem as Problem
+            where [.locked, .refused].contains(problem.code)
+        {
+            // Somebody who has the volume open may be going on with it.
+            context.note(
+                "volume \(name): what has come of a snapshot whose transfer was cut is left for now: "
+                    + problem.message)
+        }
+    }
+
+    private func giveBack(_ volume: VolumeRow, _ moment: Timestamp) throws {
         try Reconciler(context).withVolume(volume.record.name) { volume in
             guard try isOld(volume, moment) else { return }
             try context.prepareStore(volume)

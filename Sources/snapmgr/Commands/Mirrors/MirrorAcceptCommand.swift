@@ -18,7 +18,7 @@ struct MirrorAcceptCommand: ManagerCommand {
             Snapshots are added; whatever the source says, none here is deleted, renamed or shortened. The \
             settings here say how long they stay. The newest common one is held, as 'hold list' tells.
 
-            What has come of a snapshot is made durable each 10 seconds, and after 256 MiB of the volume at most, \
+            What has come of a snapshot is made durable each 10 seconds, and after 256 MiB of data at most, \
             or what --mark-every says: a transfer that is cut goes on from there.
             """,
         examples: [

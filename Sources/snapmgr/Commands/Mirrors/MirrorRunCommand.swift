@@ -77,7 +77,11 @@ struct MirrorRunCommand: ManagerCommand {
     }
 
     private func resumed(_ outcome: MirrorOutcome) -> String {
-        outcome.resumedAt.map { "; the first one goes on from \(display.size($0))" } ?? ""
+        // Nothing is compared before it is sent.
+        let most = outcome.state == .planned ? " at most" : ""
+        return outcome.resumedAt.map {
+            "; the first one goes on from \(display.size($0))\(most)"
+        } ?? ""
     }
 
     private func text(_ outcome: MirrorOutcome) -> String {
