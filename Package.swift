@@ -123,16 +123,20 @@ let package = Package(
         target(
             "Bus",
             ["CBus", "CSystem", "Manager", "Participation", "System", "SnapshotModel"]),
+        // OpenSSL's TLS: TLS alone calls it.
+        .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        // Connections of the network, encrypted.
+        target("TLS", ["CTLS", "System", "SnapshotModel"]),
         // The page, which the compiler embeds.
         .target(name: "CWebPage"),
         // What the HTTP API hands out of its own.
         .target(name: "CWebFiles"),
-        // The HTTP API over a Unix socket: the edge, its routes and its documents.
+        // The HTTP API: the edge, its routes and its documents.
         .target(
             name: "Web",
             dependencies: [
                 "CWebFiles", "CWebPage", "Manager", "Scheduler", "Settings", "System",
-                "SnapshotModel",
+                "SnapshotModel", "TLS",
             ],
             exclude: ["Page"], swiftSettings: swiftSettings),
         // Lines of a log, for whoever reads standard error.
@@ -254,8 +258,8 @@ let package = Package(
         testTarget(
             "WebTests",
             [
-                "Web", "WebTestKit", "Catalog", "Manager", "System", "SnapshotModel", "TestKit",
-                "VolumeAccess",
+                "Web", "WebTestKit", "Catalog", "Manager", "System", "SnapshotModel", "TLS",
+                "TestKit", "VolumeAccess",
             ]),
         .target(
             name: "WebTestKit", dependencies: ["SnapshotModel"], path: "Tests/WebTestKit",

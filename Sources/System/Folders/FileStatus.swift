@@ -23,6 +23,8 @@ package struct FileStatus: Hashable, Sendable {
     /// The inode and its device: what tells a file from its copy.
     package let inode: UInt64
     package let device: UInt64
+    /// Whether everybody may read it who reaches its folder.
+    package let isReadableByAll: Bool
     /// How many names the file has.
     package let linkCount: Int
     /// The number of a block device, as `st_rdev` encodes it; 0 for a file.
@@ -75,6 +77,7 @@ package struct FileStatus: Hashable, Sendable {
             case S_IFSOCK: .socket
             default: .other
             }
+        isReadableByAll = status.st_mode & S_IROTH != 0
         byteCount = Int(status.st_size)
         allocatedBytes = Int(status.st_blocks).multipliedClamped(by: 512)
         modifiedNanoseconds = Self.nanoseconds(status.st_mtim)

@@ -6,8 +6,11 @@ package import SnapshotModel
 package enum ListeningSocket {
     /// Opens one for each address that a name stands for.
     ///
+    /// - Parameter option: that by which another place is chosen, for the hint.
     /// - Throws: `cannotListen`.
-    package static func openTCP(address: String, port: Int) throws(Problem) -> [Int32] {
+    package static func openTCP(
+        address: String, port: Int, option: String = "--listen ADDR:PORT"
+    ) throws(Problem) -> [Int32] {
         var hints = addrinfo()
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -15,7 +18,7 @@ package enum ListeningSocket {
         let code = getaddrinfo(address, String(port), &hints, &first)
         guard code == 0 else {
             let cause = gai_strerror(code).map { String(cString: $0) } ?? "error \(code)"
-            throw problem(address, port, cause)
+            throw problem(address, port, cause, option)
         }
         defer { freeaddrinfo(first) }
         var (descriptors, failure): ([Int32], Int32) = ([], EADDRNOTAVAIL)
@@ -31,10 +34,10 @@ package enum ListeningSocket {
             // A name may stand for addresses that this machine has not got.
             guard failure != EADDRNOTAVAIL, failure != EAFNOSUPPORT else { continue }
             for descriptor in descriptors { close(descriptor) }
-            throw problem(address, port, String(cString: strerror(failure)))
+            throw problem(address, port, String(cString: strerror(failure)), option)
         }
         guard !descriptors.isEmpty else {
-            throw problem(address, port, String(cString: strerror(failure)))
+            throw problem(address, port, String(cString: strerror(failure)), option)
         }
         return descriptors
     }
@@ -71,9 +74,11 @@ package enum ListeningSocket {
         return descriptor
     }
 
-    private static func problem(_ address: String, _ port: Int, _ cause: String) -> Problem {
+    private static func problem(
+        _ address: String, _ port: Int, _ cause: String, _ option: String
+    ) -> Problem {
         Problem(
             .cannotListen, "cannot listen on \(address), port \(port): \(cause)",
-            hint: "see who has it: `ss -ltnp`, or choose another with --listen ADDR:PORT")
+            hint: "see who has it: `ss -ltnp`, or choose another with \(option)")
     }
 }

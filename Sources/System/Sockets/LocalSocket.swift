@@ -56,38 +56,18 @@ package final class LocalSocket: Sendable {
     package func limitSend(milliseconds: Int) { limit(SO_SNDTIMEO, milliseconds: milliseconds) }
 
     private func limit(_ option: Int32, milliseconds: Int) {
-        var time = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
-        setsockopt(
-            descriptor.number, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+        SocketCalls.limit(descriptor.number, option, milliseconds: milliseconds)
     }
 
     /// Waits for bytes and returns how many came; 0 when the other end sends no more. EAGAIN when
     /// none came within the limit.
     package func receive(into buffer: inout MutableRawSpan) throws(IOFailure) -> Int {
-        let number = descriptor.number
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            retryingInterrupts { recv(number, bytes.baseAddress, bytes.count, 0) }
-        }
-        guard count >= 0 else { throw .last("read from", path: path) }
-        return count
+        try SocketCalls.receive(descriptor.number, into: &buffer, path: path)
     }
 
     /// Sends all the bytes. EPIPE when the other end has gone, EAGAIN when it does not read.
     package func send(_ bytes: RawSpan) throws(IOFailure) {
-        let number = descriptor.number
-        let succeeded = bytes.withUnsafeBytes { bytes in
-            var done = 0
-            while done < bytes.count {
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
-                let count = retryingInterrupts {
-                    Glibc.send(number, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
-                }
-                if count < 0 { return false }
-                done += count
-            }
-            return true
-        }
-        guard succeeded else { throw .last("write to", path: path) }
+        try SocketCalls.send(descriptor.number, bytes, path: path)
     }
 
     /// Sends all the bytes, and a descriptor with them: the other end gets one of its own for what is open here.
