@@ -45,6 +45,7 @@ drop_ins=(
     'devices.conf snapmgr-prune.service 30'
     'paths.conf snapmgr-daemon.service 30'
     'http.conf snapmgr-daemon.service 30'
+    'http-tcp.conf snapmgr-daemon.service 30'
     'devices.conf snapmgr-serve@data.service 30'
     'activate.conf snapmgr-activate.service 30'
 )

@@ -74,6 +74,9 @@ extension ShellCommand {
                     "mirror add", .operand(name, else: "NAME"), .operand(.open("VOLUME")),
                     .operand(.open("URL")))
             case .mirrorList: Self("mirror list")
+            case .tokenCreate:
+                Self("token create", .operand(.open("NAME")), .option("--role", .open("ROLE")))
+            case .tokenList: Self("token list")
             case .mirrorRun(let name, let acceptsRevert):
                 Self(
                     "mirror run", name.map { .operand($0) },

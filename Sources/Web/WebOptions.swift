@@ -3,7 +3,10 @@ package import SnapshotModel
 
 /// What the HTTP service works with.
 package struct WebOptions: Sendable {
-    package var address: WebAddress
+    /// The Unix socket on which it is served; nil for none.
+    package var address: WebAddress?
+    /// Where it is served to the network; nil for nowhere.
+    package var network: NetworkAddress?
     package var manager: Manager
     /// The state folder's path, where jobs are kept.
     package var state: String
@@ -17,17 +20,24 @@ package struct WebOptions: Sendable {
     package var onNote: @Sendable (String) -> Void
 
     package init(
-        address: WebAddress, manager: Manager, state: String, version: String,
+        address: WebAddress?, network: NetworkAddress? = nil, manager: Manager, state: String,
+        version: String,
         operation: @escaping @Sendable () -> Operation,
         errorDocument: @escaping @Sendable (Problem) -> JSONValue,
         onNote: @escaping @Sendable (String) -> Void
     ) {
         self.address = address
+        self.network = network
         self.manager = manager
         self.state = state
         self.version = version
         self.operation = operation
         self.errorDocument = errorDocument
         self.onNote = onNote
+    }
+
+    /// Where it is served, as people read it.
+    package var places: String {
+        [address?.path, network?.text].compactMap(\.self).joined(separator: " and ")
     }
 }

@@ -58,7 +58,7 @@ package final class WebStart: Sendable {
     private func isServedNow() -> Bool {
         do throws(Problem) {
             try attempt()
-            options.onNote("serving HTTP on \(options.address.path)")
+            options.onNote("serving HTTP on \(options.places)")
             return true
         } catch {
             tell(error)
@@ -69,6 +69,9 @@ package final class WebStart: Sendable {
     private func isStopping(within milliseconds: Int) -> Bool {
         state.wait(milliseconds: milliseconds) { $0.isStopping ? true : nil } ?? false
     }
+
+    /// Reads the certificate anew, where there is one.
+    package func reload() { state.withLock { $0.service }?.reload() }
 
     // MARK: The end
 

@@ -22,7 +22,7 @@ enum RemedyExamples {
         .mergeThrottle("a"), .machineList, .machineStop("a"), .mirrorAdd(), .mirrorAdd("a"),
         .mirrorList, .mirrorRun(),
         .mirrorRun("a"), .mirrorRun("a", acceptsRevert: true), .mirrorRemove("a"),
-        .mirrorPromote("a"), .mirrorDemote("a"), .catalogRebuild,
+        .mirrorPromote("a"), .mirrorDemote("a"), .tokenCreate, .tokenList, .catalogRebuild,
         .catalogRebuildStore(takesOver: true),
         .catalogRebuildStore("/b"), .catalogRebuildStore("/b", takesOver: true), .check(),
         .check("a"), .check("a", readsData: true), .checkRepair, .configCheck, .configShow,
@@ -40,6 +40,7 @@ enum RemedyExamples {
             mergeThrottle
         case machineList, machineStop
         case mirrorAdd, mirrorList, mirrorRun, mirrorRemove, mirrorPromote, mirrorDemote
+        case tokenCreate, tokenList
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
         case status, statusForMonitoring, help
@@ -87,6 +88,8 @@ enum RemedyExamples {
         case .mergeThrottle: .mergeThrottle
         case .mirrorAdd: .mirrorAdd
         case .mirrorList: .mirrorList
+        case .tokenCreate: .tokenCreate
+        case .tokenList: .tokenList
         case .mirrorRun: .mirrorRun
         case .mirrorRemove: .mirrorRemove
         case .mirrorPromote: .mirrorPromote

@@ -48,7 +48,7 @@ package struct HTTPAnswer {
     }
 }
 
-/// A connection to a Unix socket, as raw as a test needs it.
+/// A connection to a Unix socket or a port of this machine, as raw as a test needs it.
 package final class HTTPConnection: Sendable {
     package let descriptor: Int32
 
@@ -68,6 +68,27 @@ package final class HTTPConnection: Sendable {
             throw Problem(.failed, "cannot connect to \(path): \(String(cString: strerror(errno)))")
         }
         limit(seconds: 300)
+    }
+
+    /// To a port of the loopback interface.
+    package init(port: Int) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
+        address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+        let number = descriptor
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(number, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else {
+            close(descriptor)
+            throw Problem(
+                .failed, "cannot connect to port \(port): \(String(cString: strerror(errno)))")
+        }
+        limit(seconds: 60)
     }
 
     deinit { close(descriptor) }
@@ -115,11 +136,22 @@ package final class HTTPConnection: Sendable {
     }
 }
 
-/// Asks a server on a Unix socket, one connection for each request.
+/// Asks a server on a Unix socket or a port, one connection for each request.
 package struct HTTPClient {
+    /// The socket's; empty for a port.
     package let path: String
+    private var port = 0
 
     package init(path: String) { self.path = path }
+
+    package init(port: Int) {
+        path = ""
+        self.port = port
+    }
+
+    private func connect() throws -> HTTPConnection {
+        try path.isEmpty ? HTTPConnection(port: port) : HTTPConnection(path)
+    }
 
     package func get(_ target: String, _ fields: [String: String] = [:]) throws -> HTTPAnswer {
         try request("GET", target, fields)
@@ -128,7 +160,7 @@ package struct HTTPClient {
     package func request(
         _ method: String, _ target: String, _ fields: [String: String] = [:], body: String? = nil
     ) throws -> HTTPAnswer {
-        let connection = try HTTPConnection(path)
+        let connection = try connect()
         var text = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         for (name, value) in fields { text += "\(name): \(value)\r\n" }
         if let body {

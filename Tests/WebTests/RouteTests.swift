@@ -61,7 +61,8 @@ import Testing
         let open = RouteTable.all.routes.filter { $0.role == nil }.map(\.pattern.text)
         #expect(
             open == [
-                "/healthz", "/api/v1/openapi.json", "/api/v1/session", "/", "/assets/{name}",
+                "/healthz", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/session",
+                "/api/v1/session", "/", "/assets/{name}",
             ])
     }
 }

@@ -3,7 +3,7 @@ internal import Glibc
 internal import SnapshotModel
 
 /// What the use cases do with paths of the real filesystem.
-enum Paths {
+package enum Paths {
     /// Makes a folder, for its owner only, with the folders above it. Their names are durable: a
     /// power cut must not take away a store or a catalog with the folder that it lies in.
     static func makeFolders(_ path: String) throws {
@@ -22,7 +22,7 @@ enum Paths {
     }
 
     /// The path from the root, without `.`, `..`, and symbolic links as far as it exists.
-    static func absolute(_ path: String) throws -> String {
+    package static func absolute(_ path: String) throws -> String {
         let full = path.hasPrefix("/") ? path : try currentFolder() + "/" + path
         if let real = realPath(full) { return real }
         // A path that does not exist yet: its folder tells.

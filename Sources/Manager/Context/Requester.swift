@@ -22,6 +22,9 @@ package struct Requester: Hashable, Sendable {
     /// The name of whoever became root by sudo; nil for all others.
     package var sudoUser: String?
     package var face: Face
+    /// The name of the token that a client of the network has, for whom this user's process does it; nil for all
+    /// others.
+    package var token: String?
 
     package init(
         userID: UInt32 = geteuid(), userName: String? = nil, sudoUser: String? = nil,
@@ -54,8 +57,15 @@ package struct Requester: Hashable, Sendable {
         Requester(userID: user, userName: userName(of: user), face: .web)
     }
 
-    /// The name of the account; `uid-1000` when there is none.
-    package var name: String { userName ?? "uid-\(userID)" }
+    /// A client of the API who has shown a token: what he asks for, this process does.
+    package static func onWeb(token: String) -> Requester {
+        var requester = onWeb(user: geteuid())
+        requester.token = plainName(token)
+        return requester
+    }
+
+    /// The name of the account; `uid-1000` when there is none. That of a token is none that an account can have.
+    package var name: String { token.map { "token:\($0)" } ?? userName ?? "uid-\(userID)" }
 
     /// Root's name is looked up nowhere: a tick comes each minute, and the network may be down. Several threads may look
     /// at once.
@@ -84,10 +94,14 @@ extension Requester: CustomStringConvertible {
 
 extension Requester: JSONConvertible {
     package var json: JSONValue {
-        [
-            "user": JSONValue(userName), "uid": JSONValue(Int64(userID)),
-            "sudo_user": JSONValue(sudoUser), "face": JSONValue(face),
+        let fields: [JSONValue.Field] = [
+            .init(name: "user", value: JSONValue(userName)),
+            .init(name: "uid", value: JSONValue(Int64(userID))),
+            .init(name: "sudo_user", value: JSONValue(sudoUser)),
+            .init(name: "face", value: JSONValue(face)),
         ]
+        guard let token else { return .object(fields) }
+        return .object(fields + [.init(name: "token", value: JSONValue(token))])
     }
 }
 
@@ -97,6 +111,7 @@ extension Requester: Decodable {
         case userName = "user"
         case sudoUser = "sudo_user"
         case face
+        case token
     }
 
     package init(from decoder: any Decoder) throws {
@@ -104,6 +119,7 @@ extension Requester: Decodable {
         userID = try values.decode(UInt32.self, forKey: .userID)
         userName = try values.decodeIfPresent(String.self, forKey: .userName)
         sudoUser = try values.decodeIfPresent(String.self, forKey: .sudoUser)
+        token = try values.decodeIfPresent(String.self, forKey: .token)
         // A newer version may know more faces.
         face = Face(rawValue: try values.decode(String.self, forKey: .face)) ?? .program
     }

@@ -65,6 +65,10 @@ package enum Remedy: Hashable, Sendable, Codable {
     /// Of a volume: it is a mirror's target from now on.
     case mirrorDemote(String)
 
+    // Tokens of the HTTP API
+    case tokenCreate
+    case tokenList
+
     // Upkeep
     case catalogRebuild
     /// - Parameter takesOver: also a store that belongs to another state.

@@ -1,6 +1,7 @@
 /// One follower's events, from where he wants them.
 struct EventStream {
     private let feed: EventFeed
+    private let isStillAllowed: @Sendable () -> Bool
     /// After which event; nil for what is new.
     private let after: Int64?
 
@@ -10,6 +11,7 @@ struct EventStream {
     /// The field `Last-Event-ID` of a follower who comes back goes before the query's `after`.
     init(_ call: WebCall, _ request: HTTPRequest, _ feed: EventFeed) throws(WebFailure) {
         self.feed = feed
+        isStillAllowed = call.isStillAllowed
         guard let lastSeen = request.fields["last-event-id"], !lastSeen.isEmpty else {
             after = call.query.number("after").map { Int64($0) }
             return
@@ -20,7 +22,7 @@ struct EventStream {
         after = id
     }
 
-    /// Returns when the service ends.
+    /// Returns when the service ends, or the client may follow no more.
     func send(_ exchange: HTTPExchange) throws {
         let newest = try feed.begin()
         defer { feed.end() }
@@ -32,6 +34,7 @@ struct EventStream {
         try exchange.write(Array("retry: 1000\n\n".utf8))
         while !feed.isOver {
             let frames = try feed.next(after: last, milliseconds: Self.pauseMilliseconds)
+            guard isStillAllowed() else { break }
             guard let newest = frames.last else {
                 try exchange.write(Array(":\n\n".utf8))
                 continue

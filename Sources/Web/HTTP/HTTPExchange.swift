@@ -5,14 +5,14 @@ internal import System
 final class HTTPExchange {
     let request: HTTPRequest
     let body: [UInt8]
-    private let socket: LocalSocket
+    private let socket: any ByteStream
     /// Whether a part of the answer has gone.
     private(set) var hasBegun = false
     private var isChunked = false
     /// Whether another request may follow.
     private(set) var isPersistent: Bool
 
-    init(_ request: HTTPRequest, body: [UInt8], _ socket: LocalSocket) {
+    init(_ request: HTTPRequest, body: [UInt8], _ socket: any ByteStream) {
         self.request = request
         self.body = body
         self.socket = socket
@@ -55,7 +55,7 @@ final class HTTPExchange {
 
     private func put(_ bytes: [UInt8]) throws(IOFailure) { try Self.put(bytes, on: socket) }
 
-    static func put(_ bytes: [UInt8], on socket: LocalSocket) throws(IOFailure) {
+    static func put(_ bytes: [UInt8], on socket: any ByteStream) throws(IOFailure) {
         try socket.send(bytes.span.bytes)
     }
 
@@ -88,11 +88,24 @@ final class HTTPExchange {
     ]
 
     private static let reasons: [Int: String] = [
-        200: "OK", 202: "Accepted", 304: "Not Modified", 400: "Bad Request", 403: "Forbidden",
+        200: "OK", 202: "Accepted", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized",
+        403: "Forbidden",
         404: "Not Found", 405: "Method Not Allowed", 409: "Conflict", 411: "Length Required",
         413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
-        421: "Misdirected Request", 423: "Locked", 431: "Request Header Fields Too Large",
+        421: "Misdirected Request", 423: "Locked", 429: "Too Many Requests",
+        431: "Request Header Fields Too Large",
         500: "Internal Server Error", 503: "Service Unavailable",
         505: "HTTP Version Not Supported", 507: "Insufficient Storage",
     ]
+}
+
+extension HTTPExchange {
+    /// A page of another site cannot send this type unasked.
+    func requireJSON() throws(WebFailure) {
+        guard !body.isEmpty else { return }
+        let type = request.fields["content-type"]?.split(separator: ";").first
+        guard type?.lowercased() == WebAnswer.jsonType else {
+            throw .refusal(415, "usage", "the body's Content-Type is not \(WebAnswer.jsonType)")
+        }
+    }
 }

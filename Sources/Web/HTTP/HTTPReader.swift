@@ -3,7 +3,7 @@ internal import System
 
 /// Takes requests from a connection, none of their parts larger or later than it may be. Used by one thread.
 struct HTTPReader: ~Copyable {
-    private let socket: LocalSocket
+    private let socket: any ByteStream
     private let limits: WebLimits
     /// What came and was not taken yet.
     private var buffer: [UInt8] = []
@@ -13,7 +13,7 @@ struct HTTPReader: ~Copyable {
     private static let pieceBytes = 16 << 10
     private static let end: [UInt8] = Array("\r\n\r\n".utf8)
 
-    init(_ socket: LocalSocket, _ limits: WebLimits) {
+    init(_ socket: any ByteStream, _ limits: WebLimits) {
         self.socket = socket
         self.limits = limits
     }
@@ -89,8 +89,14 @@ struct HTTPReader: ~Copyable {
 
 /// What a client may take of the service. Times are in milliseconds.
 struct WebLimits: Sendable {
-    /// Connections at once.
+    /// Connections at once: on the Unix socket, over the network, and from one address of that.
     var connections = 512
+    var networkConnections = 256
+    var connectionsPerAddress = 64
+    /// For a client of the network to agree on keys.
+    var handshakeMilliseconds = 10_000
+    /// As ``idleMilliseconds``, of a client of the network, whom anybody may be.
+    var networkIdleMilliseconds = 20_000
     /// From a connection's beginning, or the answer before, to a request's whole head.
     var idleMilliseconds = 60_000
     /// From a request's head to its end.

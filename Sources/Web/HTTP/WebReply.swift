@@ -52,8 +52,13 @@ struct WebReply: Sendable {
 
     init(_ failure: WebFailure, _ write: (Problem) -> JSONValue) {
         self.init(failure.status, failure.document(write))
-        if failure.isPassing { fields.append(("Retry-After", "1")) }
-        if case .refused(let refusal) = failure, !refusal.methods.isEmpty {
+        guard case .refused(let refusal) = failure else {
+            if failure.isPassing { fields.append(("Retry-After", "1")) }
+            return
+        }
+        if failure.isPassing { fields.append(("Retry-After", "\(refusal.retrySeconds)")) }
+        if failure.status == 401 { fields.append(("WWW-Authenticate", "Bearer")) }
+        if !refusal.methods.isEmpty {
             fields.append(("Allow", refusal.methods.joined(separator: ", ")))
         }
     }

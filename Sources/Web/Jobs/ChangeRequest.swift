@@ -16,7 +16,7 @@ struct ChangeRequest {
     }
 
     func answer(_ call: WebCall, _ fields: [WebField], _ prepare: WebRoute.Prepare) throws {
-        try requireJSON()
+        try exchange.requireJSON()
         let change = try prepare(call, try WebBody(exchange.body, fields))
         let seconds = try wait()
         let id = try jobs.start(change, for: call.operation.requester, key: try key(call))
@@ -29,15 +29,6 @@ struct ChangeRequest {
         try exchange.send(WebReply(outcome.status, outcome.document, WebAnswer.jsonType))
     }
 
-    /// A page of another site cannot send this type unasked.
-    private func requireJSON() throws(WebFailure) {
-        guard !exchange.body.isEmpty else { return }
-        let type = exchange.request.fields["content-type"]?.split(separator: ";").first
-        guard type?.lowercased() == WebAnswer.jsonType else {
-            throw .refusal(415, "usage", "the body's Content-Type is not \(WebAnswer.jsonType)")
-        }
-    }
-
     private func key(_ call: WebCall) throws -> JobKey? {
         guard let word = exchange.request.fields["idempotency-key"] else { return nil }
         let text = "\(exchange.request.method) \(exchange.request.target)\n"
@@ -46,7 +37,7 @@ struct ChangeRequest {
             throw Problem(.failed, "the sum of a request cannot be made")
         }
         return try JobKey(
-            word, user: call.operation.requester.userID,
+            word, user: call.operation.requester.userID, token: call.client.token?.id,
             request: sum.map { UInt32($0).padded(to: 2, radix: 16) }.joined())
     }
 

@@ -5,12 +5,14 @@ internal import System
 
 /// A job whose client has given it a key, as it is kept over a restart.
 struct JobRecord: Codable, Sendable {
-    var version = JobRecord.newestVersion
+    var version: Int
     var id: Int64
     var kind: String
     var volumes: [String]
     var key: JobKey
     var user: UInt32
+    /// The name of the token for which it is done; nil for a client on a Unix socket.
+    var token: String?
     var since: Timestamp
     /// Nil while it runs.
     var endedAt: Timestamp?
@@ -18,18 +20,23 @@ struct JobRecord: Codable, Sendable {
     /// As ``WebJob/Outcome/text``; nil while it runs, and when it was larger than is kept.
     var text: String?
 
-    static let newestVersion = 1
+    static let newestVersion = 2
+    /// The one that knows no tokens: an older program that took a token's key for its own user's would answer the wrong
+    /// client.
+    private static let versionWithoutTokens = 1
 
     /// Larger documents are not kept.
     private static let textMaximum = 256 << 10
 
     init?(_ job: WebJob) {
         guard let key = job.key else { return nil }
+        version = key.token == nil ? Self.versionWithoutTokens : Self.newestVersion
         id = job.id
         kind = job.kind
         volumes = job.volumes
         self.key = key
         user = job.requester.userID
+        token = job.requester.token
         since = job.since
         endedAt = job.endedAt
         status = job.outcome?.status
@@ -41,7 +48,8 @@ struct JobRecord: Codable, Sendable {
     /// - Parameter interruption: what is told of one that had not ended.
     func job(at now: Timestamp, _ interruption: WebJob.Outcome) -> WebJob {
         // Names of many users are not asked for in the network before anything is watched.
-        let requester: Requester = user == 0 ? .onWeb(user: 0) : Requester(userID: user, face: .web)
+        var requester: Requester = user == 0 ? .onWeb(user: 0) : Requester(userID: user, face: .web)
+        requester.token = token
         var job = WebJob(
             id: id, kind: kind, volumes: volumes, requester: requester, since: since)
         job.key = key

@@ -67,6 +67,8 @@ struct WebJob: Sendable {
 /// What makes a request that is sent again the same one: the client's word for it, who he is, and what he asks for.
 struct JobKey: Hashable, Sendable, Codable {
     var user: UInt32
+    /// The ID of the token that a client of the network has; nil of one on a Unix socket.
+    var token: String?
     var word: String
     /// SHA-256 of the method, the path and the body, in hexadecimal digits.
     var request: String
@@ -74,17 +76,22 @@ struct JobKey: Hashable, Sendable, Codable {
     private static let wordMaximum = 64
 
     /// - Throws: a failure for what no key is.
-    init(_ word: String, user: UInt32, request: String) throws(WebFailure) {
+    init(
+        _ word: String, user: UInt32, token: String? = nil, request: String
+    ) throws(WebFailure) {
         let isPlain = word.utf8.allSatisfy { (0x21...0x7e).contains($0) }
         guard isPlain, (1...Self.wordMaximum).contains(word.utf8.count) else {
             throw .badRequest(
                 "Idempotency-Key has 1 to \(Self.wordMaximum) printable characters without spaces")
         }
         self.user = user
+        self.token = token
         self.word = word
         self.request = request
     }
 
     /// Whether it is the same client's word.
-    func isNamed(as other: JobKey) -> Bool { user == other.user && word == other.word }
+    func isNamed(as other: JobKey) -> Bool {
+        user == other.user && token == other.token && word == other.word
+    }
 }

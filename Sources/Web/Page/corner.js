@@ -77,7 +77,7 @@ export function signIn(onDone) {
 		h("p.field", h("label", { for: "token" }, "Token"), token), problem,
 		h("button.button.primary", "Sign in"),
 		h("p.terminal", h("span", "On that machine"),
-			h("code", "snapmgr token add NAME --role read")));
+			h("code", "snapmgr token create NAME --role read")));
 	form.addEventListener("submit", async (event) => {
 		event.preventDefault();
 		try {

@@ -16,9 +16,11 @@ export function eventList(events) {
 		event.volume ? link(event.volume, "volume", event.volume)
 			: h("span.quiet", "–"),
 		h("span.what", visible(event.message)),
-		h("span.quiet.who", event.requested_by
-			? visible(event.requested_by.sudo_user ?? event.requested_by.user) : ""))));
+		h("span.quiet.who", who(event.requested_by)))));
 }
+
+// Of those who act for another, the other.
+const who = (by) => (by ? visible(by.token ?? by.sudo_user ?? by.user ?? "") : "");
 
 /** A view of a title and what a document says. */
 function listView(title, { load, draw, event, note }) {
@@ -120,7 +122,7 @@ export const jobsView = () => listView("Jobs", {
 		h("b", visible(job.kind)),
 		chip(job.state, job.state === "running" ? "busy" : job.state === "done" ? "good" : "bad"),
 		(job.volumes ?? []).join(", "),
-		job.requested_by ? visible(job.requested_by.user ?? "") : "–", when(job.since),
+		who(job.requested_by) || "–", when(job.since),
 		progress(job),
 		job.cancellable && job.state === "running" && may("operate") ? button("Cancel", {
 			tone: "small", onclick: () => cancel(job, view),

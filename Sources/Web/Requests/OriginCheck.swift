@@ -1,26 +1,59 @@
-/// Keeps pages of other sites from using a browser's way to this service, as there is one where somebody forwards its
-/// socket to a port of his machine.
+/// Keeps pages of other sites from using a browser's way to this service: as there is one where somebody forwards its
+/// socket to a port of his machine, and where a browser has a session.
 struct OriginCheck {
-    private let request: HTTPRequest
+    /// How the service was reached.
+    enum Way: Hashable, Sendable {
+        /// By a Unix socket, which anything may be forwarded to.
+        case socket
+        case network(isEncrypted: Bool)
+    }
 
-    init(_ request: HTTPRequest) { self.request = request }
+    private let request: HTTPRequest
+    private let way: Way
+
+    init(_ request: HTTPRequest, _ way: Way = .socket) {
+        self.request = request
+        self.way = way
+    }
 
     /// - Throws: `forbidden`.
     func require() throws(WebFailure) {
-        let host = request.fields["host"] ?? ""
-        guard Self.isLocal(host) else {
+        // In the network a name that leads here gives its page nothing: no browser sends it another name's cookie.
+        guard way != .socket || Self.isLocal(host) else {
             throw .refusal(
                 421, "forbidden", "the service is not known as \(host.prefix(200))",
                 hint: "ask for it as localhost")
         }
         if let site = request.fields["sec-fetch-site"] {
-            guard ["same-origin", "none"].contains(site) else { throw Self.foreign }
-        }
-        if let origin = request.fields["origin"] {
-            guard origin == "http://" + host || origin == "https://" + host else {
+            guard ["same-origin", "none"].contains(site) || isFollowedLink else {
                 throw Self.foreign
             }
         }
+        guard request.fields["origin"] == nil || hasOwnOrigin else { throw Self.foreign }
+    }
+
+    /// Of a change that a browser's cookie vouches for: it says that the service's own page asks, as all browsers do.
+    ///
+    /// - Throws: `forbidden`.
+    func requireOwnPage() throws(WebFailure) {
+        let isRead = ["GET", "HEAD"].contains(request.method)
+        let isOwn = request.fields["sec-fetch-site"] == "same-origin" || hasOwnOrigin
+        guard isRead || isOwn else { throw Self.foreign }
+    }
+
+    private var host: String { request.fields["host"] ?? "" }
+
+    private var hasOwnOrigin: Bool {
+        guard let origin = request.fields["origin"] else { return false }
+        return origin == "https://" + host
+            || way != .network(isEncrypted: true) && origin == "http://" + host
+    }
+
+    /// Somebody follows a link to the page, which by itself shows nothing and does nothing.
+    private var isFollowedLink: Bool {
+        way != .socket && request.target == "/" && request.method == "GET"
+            && request.fields["sec-fetch-mode"] == "navigate"
+            && request.fields["sec-fetch-dest"] == "document"
     }
 
     private static let foreign = WebFailure.refusal(

@@ -8,7 +8,9 @@ struct WebCall: Sendable {
     let operation: Operation
     /// The program's version.
     let version: String
-    let role: WebRole?
+    let client: WebClient
+    /// Whether the client may go on: what he was let in by may be taken away meanwhile. May read.
+    let isStillAllowed: @Sendable () -> Bool
     /// The parts of the path that the route names.
     let variables: [String: String]
     let query: WebQuery

@@ -16,6 +16,8 @@ enum WebFailure: Error {
         var hint: String?
         /// Of `Allow`.
         var methods: [String] = []
+        /// Of `Retry-After`, in seconds.
+        var retrySeconds = 1
     }
 
     init(_ error: any Error) {
@@ -85,6 +87,17 @@ extension WebFailure {
             403, "forbidden",
             "that needs the role \(needed.word), and you have \(role?.word ?? "none")")
     }
+
+    static let unauthorized = refusal(
+        401, "unauthorized", "who asks has to show a token",
+        hint: "send it as `Authorization: Bearer TOKEN`; who keeps the daemon's machine makes one")
+    static let wrongToken = refusal(
+        401, "unauthorized", "that token is not known, or has expired",
+        hint: "ask who keeps the daemon's machine for another one")
+    static let tooManyFailures = WebFailure.refused(
+        Refusal(
+            status: 429, code: "busy", message: "too many wrong tokens came from there",
+            hint: "try again in half a minute", retrySeconds: SignInLimits.forgivingSeconds))
 
     static func badRequest(_ message: String) -> WebFailure { refusal(400, "usage", message) }
 

@@ -13,7 +13,8 @@ struct OpenAPIDocument {
         text += paths.map { "\(JSONValue.string($0)):\($1)" }.joined(separator: ",\n")
         text += "\n},\n\"components\":{\"schemas\":{\n"
         text += schemas.map { "\(JSONValue.string($0.name)):\($0.text)" }.joined(separator: ",\n")
-        return text + "\n}}\n}\n"
+        text += "\n},\n\"securitySchemes\":\(Self.securitySchemes)"
+        return text + "\n},\n\"security\":\(Self.security)\n}\n"
     }
 
     private static let info: JSONValue = [
@@ -21,6 +22,17 @@ struct OpenAPIDocument {
         "description":
             "Snapshots of block volumes. Documents are those of the command line's --json; docs/api.md says more.",
     ]
+
+    /// What shows who asks over the network.
+    private static let securitySchemes: JSONValue = [
+        "token": ["type": "http", "scheme": "bearer"],
+        "session": ["type": "apiKey", "in": "cookie", "name": JSONValue(WebGate.cookieName)],
+    ]
+
+    /// Any of them, or none on a Unix socket.
+    private static let security: JSONValue = .array([
+        [:], ["token": .array([])], ["session": .array([])],
+    ])
 
     private var paths: [(String, JSONValue)] {
         var order: [String] = []
@@ -48,7 +60,7 @@ struct OpenAPIDocument {
             .init(
                 name: "parameters", value: .array(variables + route.query.map(parameter))),
         ]
-        if case .change(let body, _) = route.action {
+        if let body = route.bodyFields {
             fields.append(.init(name: "requestBody", value: requestBody(body)))
         }
         fields.append(.init(name: "responses", value: responses(route)))

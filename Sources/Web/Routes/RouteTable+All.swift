@@ -1,7 +1,8 @@
 extension RouteTable {
     /// What this version serves.
     static let all = RouteTable(
-        routes: serviceRoutes + volumeRoutes + snapshotRoutes + fileRoutes + upkeepRoutes
+        routes: serviceRoutes + sessionRoutes + volumeRoutes + snapshotRoutes + fileRoutes
+            + upkeepRoutes
             + changeRoutes
             + jobRoutes + pageRoutes)
 }

@@ -29,15 +29,6 @@ extension RouteTable {
                     String(decoding: EmbeddedFiles.openAPI, as: UTF8.self), type: WebAnswer.jsonType
                 )
             }),
-        WebRoute(
-            method: .get, pattern: "/api/v1/session", role: nil,
-            summary: "Who one is, and what one may do.", query: [], shape: .own(sessionSchema),
-            action: .look { call in
-                .document([
-                    "name": JSONValue(call.operation.requester.name),
-                    "role": JSONValue(call.role?.word), "expires_at": .null, "how": "socket",
-                ])
-            }),
     ]
 
     /// Prometheus' text format.
@@ -46,13 +37,5 @@ extension RouteTable {
     private static let versionSchema: JSONValue = [
         "type": "object", "required": ["version", "api"],
         "properties": ["version": ["type": "string"], "api": ["const": .integer(1)]],
-    ]
-
-    private static let sessionSchema: JSONValue = [
-        "type": "object", "required": ["name", "role", "expires_at", "how"],
-        "properties": [
-            "name": ["type": "string"], "role": ["type": ["string", "null"]],
-            "expires_at": ["type": ["string", "null"]], "how": ["enum": ["socket"]],
-        ],
     ]
 }

@@ -22,6 +22,12 @@ struct WebRoute: Sendable {
         case jobs(@Sendable (WebJobs, WebCall) throws -> WebAnswer)
         /// Something that is changed, as its body says.
         case change([WebField], Prepare)
+        /// A browser's session.
+        case session(SessionAct)
+    }
+
+    enum SessionAct: Hashable, Sendable {
+        case begin, end
     }
 
     /// Understands a request, and finds out nothing else: no disk is waited for.
@@ -48,6 +54,15 @@ struct WebRoute: Sendable {
     var query: [WebParameter]
     var shape: Shape
     var action: Action
+
+    /// The fields of its body; nil when it has none.
+    var bodyFields: [WebField]? {
+        switch action {
+        case .change(let fields, _): fields
+        case .session(.begin): SessionRequest.fields
+        default: nil
+        }
+    }
 
     /// A look at what there is.
     static func get(

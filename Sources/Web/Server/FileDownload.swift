@@ -43,6 +43,7 @@ struct FileDownload {
     ) throws {
         for start in stride(from: 0, to: bytes.byteCount, by: Self.partBytes) {
             guard deadline?.hasPassed != true else { throw OperationEnd.timeIsOver }
+            guard call.isStillAllowed() else { throw WebFailure.unauthorized }
             let end = min(start.addingClamped(Self.partBytes), bytes.byteCount)
             let part = bytes.extracting(start..<end)
             try exchange.write(part.withUnsafeBytes { Array($0) })

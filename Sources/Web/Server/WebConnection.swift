@@ -1,12 +1,11 @@
 internal import Manager
 internal import SnapshotModel
 internal import System
+internal import TLS
 
 /// A client's connection: one request at a time. Its thread runs it; any thread may end it.
 final class WebConnection: Sendable {
-    private let socket: LocalSocket
-    private let user: UInt32
-    private let group: WebAddress.Group?
+    private let visitor: WebVisitor
     private let responder: WebResponder
     private let state = Monitored(State())
 
@@ -16,34 +15,52 @@ final class WebConnection: Sendable {
         var hasEnded = false
     }
 
-    /// - Parameter user: the number of whoever has connected.
-    init(
-        _ socket: LocalSocket, user: UInt32, group: WebAddress.Group?, _ responder: WebResponder
-    ) {
-        self.socket = socket
-        self.user = user
-        self.group = group
+    init(_ visitor: WebVisitor, _ responder: WebResponder) {
+        self.visitor = visitor
         self.responder = responder
     }
 
+    /// Where the client comes from in the network; nil for a process of this machine.
+    var network: String? { visitor.network }
+
     func run() {
-        socket.limitSend(milliseconds: responder.limits.writeMilliseconds)
-        // His name may have to be asked for in the network: that holds up nobody else.
-        let client = WebClient(user: user, own: LocalSocket.ownUser, group: group)
-        var reader = HTTPReader(socket, responder.limits)
-        while serve(&reader, client) {}
-        socket.shutDown()
+        defer { visitor.shutDown() }
+        guard let (stream, caller) = open() else { return }
+        stream.limitSend(milliseconds: responder.limits.writeMilliseconds)
+        var limits = responder.limits
+        if network != nil { limits.idleMilliseconds = limits.networkIdleMilliseconds }
+        var reader = HTTPReader(stream, limits)
+        while serve(&reader, stream, caller) {}
+        stream.finish()
+    }
+
+    /// Nil for who does not come to speak of anything: he does not agree on keys, or not in time.
+    private func open() -> (any ByteStream, WebCaller)? {
+        switch visitor {
+        case .process(let socket, let user, let group):
+            // His name may have to be asked for in the network: that holds up nobody else.
+            let client = WebClient(user: user, own: LocalSocket.ownUser, group: group)
+            return (socket, .process(client))
+        case .network(let socket, nil):
+            return (socket, .network(socket.peer, isEncrypted: false))
+        case .network(let socket, let identity?):
+            let stream = try? TLSSocket(
+                socket, identity, milliseconds: responder.limits.handshakeMilliseconds)
+            return stream.map { ($0, .network(socket.peer, isEncrypted: true)) }
+        }
     }
 
     /// False when no further request is answered.
-    private func serve(_ reader: inout HTTPReader, _ client: WebClient) -> Bool {
+    private func serve(
+        _ reader: inout HTTPReader, _ socket: any ByteStream, _ caller: WebCaller
+    ) -> Bool {
         do throws(HTTPReader.Absence) {
             let request = try reader.head()
             let body = try reader.body(of: request) {
                 try? HTTPExchange.put(HTTPExchange.goOn, on: socket)
             }
             let exchange = HTTPExchange(request, body: body, socket)
-            return responder.respond(to: exchange, client, begin()) && exchange.isPersistent
+            return responder.respond(to: exchange, caller, begin()) && exchange.isPersistent
         } catch {
             guard case .failure(let failure) = error else { return false }
             // Where the next request would begin is not known.
@@ -73,6 +90,6 @@ final class WebConnection: Sendable {
             return state.current
         }
         current?.request()
-        socket.shutDown()
+        visitor.shutDown()
     }
 }

@@ -12,13 +12,14 @@ struct WebResponder: Sendable {
     let downloads: WebTurns
     let feed: EventFeed
     let jobs: WebJobs
+    let gate: WebGate
 
     /// - Returns: whether the answer is whole.
     func respond(
-        to exchange: HTTPExchange, _ client: WebClient, _ cancellation: Cancellation
+        to exchange: HTTPExchange, _ caller: WebCaller, _ cancellation: Cancellation
     ) -> Bool {
         do {
-            try answer(exchange, client, cancellation)
+            try answer(exchange, caller, cancellation)
             return true
         } catch {
             // Who has half of an answer sees by its end that it is one.
@@ -29,19 +30,30 @@ struct WebResponder: Sendable {
     }
 
     private func answer(
-        _ exchange: HTTPExchange, _ client: WebClient, _ cancellation: Cancellation
+        _ exchange: HTTPExchange, _ caller: WebCaller, _ cancellation: Cancellation
     ) throws {
         let target = exchange.request.target
         guard target.utf8.count <= limits.targetBytes else {
             throw WebFailure.refusal(414, "too_large", "the path is longer than is taken")
         }
-        try OriginCheck(exchange.request).require()
+        try OriginCheck(exchange.request, caller.way).require()
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let match = try table.match(exchange.request.method, parts[0])
+        let client = try client(caller, exchange.request)
         try client.require(match.route.role)
         let query = try WebQuery(parts.count > 1 ? parts[1] : "", match.route.query)
         let call = call(match, query, client, cancellation)
+        if case .session(let act) = match.route.action {
+            return try SessionRequest(exchange: exchange, gate: gate).answer(act, call, caller)
+        }
         try perform(match.route, call, exchange)
+    }
+
+    private func client(_ caller: WebCaller, _ request: HTTPRequest) throws -> WebClient {
+        switch caller {
+        case .process(let client): client
+        case .network(let peer, _): try gate.client(request, from: peer, caller.way)
+        }
     }
 
     private func perform(
@@ -58,6 +70,7 @@ struct WebResponder: Sendable {
         case .jobs(let look): try exchange.send(WebReply(try look(jobs, call)))
         case .change(let fields, let prepare):
             try ChangeRequest(exchange, jobs).answer(call, fields, prepare)
+        case .session: throw WebFailure.noRoute(exchange.request.target)
         }
     }
 
@@ -71,7 +84,9 @@ struct WebResponder: Sendable {
         operation.deadline = Deadline(milliseconds: limits.lookMilliseconds)
         return WebCall(
             manager: options.manager.performing(operation), operation: operation,
-            version: options.version, role: client.role, variables: match.variables, query: query)
+            version: options.version, client: client,
+            isStillAllowed: { [gate] in gate.isStillAllowed(client, match.route.role) },
+            variables: match.variables, query: query)
     }
 }
 

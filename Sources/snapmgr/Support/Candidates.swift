@@ -1,6 +1,7 @@
 import ArgumentParser
 import Manager
 import SnapshotModel
+import Web
 
 /// What a shell proposes for the word that is being written.
 enum Candidates {
@@ -14,6 +15,15 @@ enum Candidates {
         kind { names, prefix in names.references(prefix) + names.clones() }
     }
 
+    static var tokens: CompletionKind {
+        .custom { words, _, prefix in
+            guard let path = options(words)?.state.path,
+                let tokens = try? WebTokens(state: path).list()
+            else { return [] }
+            return tokens.map(\.token.name).filter { $0.hasPrefix(prefix) }
+        }
+    }
+
     private static func kind(
         _ find: @escaping @Sendable (NameService, String) -> [String]
     ) -> CompletionKind {
@@ -25,6 +35,10 @@ enum Candidates {
 
     /// Of the state and the settings that the words name. A shell is told nothing of what is wrong with them.
     private static func names(_ words: [String]) -> NameService? {
+        options(words).flatMap { (try? Manager(existing: $0))?.names }
+    }
+
+    private static func options(_ words: [String]) -> ManagerOptions? {
         var given: [String] = []
         for option in ["--state", "--config"] {
             if let index = words.lastIndex(of: option), words.indices.contains(index + 1) {
@@ -34,8 +48,8 @@ enum Candidates {
             }
         }
         guard let global = try? GlobalOptions.parse(given),
-            let context = try? CommandContext(global), let options = try? context.options()
+            let context = try? CommandContext(global)
         else { return nil }
-        return (try? Manager(existing: options))?.names
+        return try? context.options()
     }
 }

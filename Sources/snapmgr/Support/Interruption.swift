@@ -23,6 +23,13 @@ enum Interruption {
     /// Whether the command is a monitoring plugin, whose exit codes are those of plugins.
     static func endsPlugin(_ isTrue: Bool) { isPlugin.store(isTrue, ordering: .relaxed) }
 
+    private static let hangUp = Monitored<(@Sendable () -> Void)?>(nil)
+
+    /// Has SIGHUP do this from now on, in a thread of its own; else it ends the process.
+    static func onHangUp(_ body: @escaping @Sendable () -> Void) {
+        hangUp.change { $0 = body }
+    }
+
     /// Blocks the signals in this thread, and so in all later ones, and waits for them in another.
     static func install() {
         signal(SIGPIPE, SIG_IGN)
@@ -47,7 +54,14 @@ enum Interruption {
         signal(SIGPIPE, SIG_DFL)
     }
 
+    /// Those that ask for an end, and the one that may ask for something else.
     private static var blockedSignals: sigset_t {
+        var signals = endSignals
+        sigaddset(&signals, SIGHUP)
+        return signals
+    }
+
+    private static var endSignals: sigset_t {
         var signals = sigset_t()
         sigemptyset(&signals)
         sigaddset(&signals, SIGINT)
@@ -56,7 +70,8 @@ enum Interruption {
     }
 
     /// Returns when the time is over, or at a second signal. The end of a child interrupts the kernel's wait.
-    private static func waitForGrace(_ signals: inout sigset_t) {
+    private static func waitForGrace() {
+        var signals = endSignals
         let end = Deadline(milliseconds: graceSeconds.load(ordering: .relaxed) * 1000)
         while true {
             let rest = end.remainingMilliseconds
@@ -65,11 +80,25 @@ enum Interruption {
         }
     }
 
+    private static func answerHangUp() {
+        if let body = hangUp.withLock({ $0 }) { return body() }
+        // What it does without us: it ends the process, or nothing under nohup.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGHUP)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        raise(SIGHUP)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
     private static func waitForSignals() {
         var (signals, number) = (blockedSignals, Int32(0))
-        sigwait(&signals, &number)
+        repeat {
+            sigwait(&signals, &number)
+            if number == SIGHUP { answerHangUp() }
+        } while number == SIGHUP
         cancellation.request()
-        waitForGrace(&signals)
+        waitForGrace()
         guard !isPlugin.load(ordering: .relaxed) else {
             let output = PluginOutput(Cancellation.problem, .shell)
             Output.write(output.text)

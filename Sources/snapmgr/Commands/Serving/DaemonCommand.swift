@@ -25,13 +25,18 @@ struct DaemonCommand: ManagerCommand {
             be and there is something else to do, it does that, and tries again. Root and \
             the daemon's own user may do everything there; --http-group lets the members of a group connect, \
             too, and --http-role says what they may do.
+
+            With --http tcp:HOST:PORT, which may stand beside a socket, it serves the network by TLS: DIR of --http-tls \
+            holds server-cert.pem and server-key.pem, and SIGHUP has them read anew. Whoever shows a token \
+            (`snapmgr token create`) may do what its role says; all others get the page's form and nothing else.
             """,
         examples: [
             "daemon", "daemon --bus system", "systemctl enable --now snapmgr-daemon",
             "daemon --http unix",
             "daemon --http unix:/run/snapmgr/http.sock --http-group operators --http-role snapshot",
+            "daemon --http unix --http tcp:[::]:8443 --http-tls /etc/snapmgr/tls",
         ],
-        exits: [.done, .failed, .usage, .cannotListen, .locked])
+        exits: [.done, .failed, .usage, .missing, .cannotListen, .locked, .refused])
 
     @Option(
         help: ArgumentHelp(
@@ -41,9 +46,18 @@ struct DaemonCommand: ManagerCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Serve the HTTP API on a Unix socket: unix:PATH, or unix for http.sock in the state folder.",
+            "Serve the HTTP API: unix:PATH, unix for http.sock in the state folder, or tcp:HOST:PORT.",
             valueName: "address"))
-    var http: String?
+    var http: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Serve --http tcp: with the certificate and the key in DIR.", valueName: "dir"),
+        completion: .directory)
+    var httpTls: String?
+
+    @Flag(help: "Serve --http tcp: without TLS: who listens on the way has tokens and answers.")
+    var httpInsecure = false
 
     @Option(
         help: ArgumentHelp("Let this group's members connect to --http, too.", valueName: "group"))
@@ -59,31 +73,37 @@ struct DaemonCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
-        guard http != nil || (httpGroup == nil && httpRole == nil) else {
-            throw ValidationError("--http-group and --http-role go with --http")
+        let (sockets, networks) = (http.filter { !isNetwork($0) }, http.filter(isNetwork))
+        guard sockets.count <= 1, networks.count <= 1 else {
+            throw ValidationError("--http names one Unix socket and one TCP address at most")
+        }
+        guard !sockets.isEmpty || (httpGroup == nil && httpRole == nil) else {
+            throw ValidationError("--http-group and --http-role go with --http unix")
+        }
+        guard !networks.isEmpty || (httpTls == nil && !httpInsecure) else {
+            throw ValidationError("--http-tls and --http-insecure go with --http tcp:HOST:PORT")
         }
     }
+
+    private func isNetwork(_ address: String) -> Bool { NetworkAddress.isMeant(by: address) }
 
     /// For the jobs of the bus and of HTTP, which have a minute, and for what ends with them.
     private static let endSeconds = 80
 
     func run(_ context: CommandContext) throws {
-        if bus != nil || http != nil { Interruption.endsWithin(seconds: Self.endSeconds) }
+        if bus != nil || !http.isEmpty { Interruption.endsWithin(seconds: Self.endSeconds) }
         let state = try context.options().state.path
         let bus = try bus.map { try BusAddress($0, environment: context.environment) }
-        let http = try http.map {
-            try WebAddress($0, state: state, group: httpGroup, role: httpRole)
-        }
         let manager = try context.manager()
         var faces = DaemonFaces()
         defer { faces.stop() }
-        let web = http.map { webOptions($0, manager, context, folder: state) }
+        let web = try webOptions(manager, context, folder: state)
         var refusal: Problem?
         do {
-            try manager.daemon.run(needsDevices: bus == nil && http == nil) {
+            try manager.daemon.run(needsDevices: bus == nil && web == nil) {
                 if let web {
                     do throws(Problem) {
-                        faces.web = try WebStart(web, mustServe: bus == nil)
+                        faces.web = try start(web, mustServe: bus == nil)
                     } catch {
                         refusal = error
                         throw error
@@ -94,7 +114,7 @@ struct DaemonCommand: ManagerCommand {
                 }
                 guard bus == nil else { return }
                 context.terminal.note(
-                    http.map { "serving HTTP on \($0.path)" } ?? "watching the kernel's devices")
+                    web.map { "serving HTTP on \($0.places)" } ?? "watching the kernel's devices")
             }
         } catch {
             guard let web, let refusal else { throw error }
@@ -114,13 +134,19 @@ struct DaemonCommand: ManagerCommand {
         do {
             try manager.daemon.run(needsDevices: true) {
                 isWatching = true
-                faces.web = try WebStart(web, mustServe: false)
+                faces.web = try start(web, mustServe: false)
                 context.terminal.note("watching the kernel's devices")
             }
         } catch {
             if isWatching { throw error }
             throw refusal
         }
+    }
+
+    private func start(_ web: WebOptions, mustServe: Bool) throws(Problem) -> WebStart {
+        let start = try WebStart(web, mustServe: mustServe)
+        Interruption.onHangUp { start.reload() }
+        return start
     }
 
     /// What is served while the daemon runs.
@@ -146,11 +172,21 @@ struct DaemonCommand: ManagerCommand {
             version: Version.text, operation: operation(context), onNote: note(context))
     }
 
+    /// Nil when HTTP is not served.
     private func webOptions(
-        _ address: WebAddress, _ manager: Manager, _ context: CommandContext, folder: String
-    ) -> WebOptions {
-        WebOptions(
-            address: address, manager: manager, state: folder, version: Version.text,
+        _ manager: Manager, _ context: CommandContext, folder: String
+    ) throws -> WebOptions? {
+        guard !http.isEmpty else { return nil }
+        let address = try http.first { !isNetwork($0) }.map {
+            try WebAddress($0, state: folder, group: httpGroup, role: httpRole)
+        }
+        let certificates = try httpTls.map { try Paths.absolute($0) }
+        let network = try http.first(where: isNetwork).map {
+            try NetworkAddress($0, certificates: certificates, isInsecure: httpInsecure)
+        }
+        return WebOptions(
+            address: address, network: network, manager: manager, state: folder,
+            version: Version.text,
             operation: operation(context), errorDocument: { ErrorMessage($0).document },
             onNote: note(context))
     }
