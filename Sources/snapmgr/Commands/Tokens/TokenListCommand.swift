@@ -16,7 +16,8 @@ struct TokenListCommand: ManagerCommand {
         _ = try context.reader()
         let tokens = try WebTokens(state: try context.options().state.path).list()
         if tokens.isEmpty {
-            context.terminal.note(Wording.shell.text("there are no tokens: \(.tokenCreate) makes one"))
+            let advice: Advice = "there are no tokens: \(.tokenCreate) makes one"
+            context.terminal.note(Wording.shell.text(advice))
         }
         try context.show(["tokens": JSONValue(tokens)]) {
             var table = Table([
