@@ -35,7 +35,8 @@ units=(
     snapmgr-serve@data.service snapmgr-activate.service snapmgr-daemon.service
 )
 # DROP-IN UNIT [LIMIT]: the unit that the drop-in is an example for, and how exposed it may be, in
-# tenths, with it. Whoever takes hooks.conf takes the hardening away.
+# tenths, with it. Whoever takes hooks.conf takes the hardening away; with http-tcp.conf the network
+# reaches who has devices.
 drop_ins=(
     'paths.conf snapmgr-tick.service 30'
     'fsfreeze.conf snapmgr-tick.service 30'
@@ -45,7 +46,7 @@ drop_ins=(
     'devices.conf snapmgr-prune.service 30'
     'paths.conf snapmgr-daemon.service 30'
     'http.conf snapmgr-daemon.service 30'
-    'http-tcp.conf snapmgr-daemon.service 30'
+    'http-tcp.conf snapmgr-daemon.service 35'
     'devices.conf snapmgr-serve@data.service 30'
     'activate.conf snapmgr-activate.service 30'
 )
