@@ -2,7 +2,7 @@ package import SnapshotModel
 
 /// Where the API is served to the network: a TCP address, and what makes it safe.
 package struct NetworkAddress: Hashable, Sendable {
-    /// A name or an address of this machine.
+    /// A name or an address of this machine; `::` stands for all of them, of both families.
     package var host: String
     package var port: Int
     /// The folder of the certificate and its key; nil serves without TLS.
@@ -51,6 +51,13 @@ package struct NetworkAddress: Hashable, Sendable {
         else { return nil }
         return String(host)
     }
+
+    /// Where sockets are to listen; nil for everywhere. Each family has a socket of its own: an IPv4 client who came by one
+    /// of IPv6 would be told from no other.
+    var listeningHost: String? { host == "::" ? nil : host }
+
+    /// Whether only processes of this machine reach it.
+    var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
 
     /// As people read it.
     package var text: String {

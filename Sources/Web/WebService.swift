@@ -50,11 +50,20 @@ package final class WebService: Sendable {
         do throws(IOFailure) {
             let server = WebServer(doors, responder)
             try server.start()
+            warn(options)
             return WebService(
                 server, responder, encryption, ports: networkDoors.map(\.port))
         } catch {
             throw failure(Problem(error), options.places)
         }
+    }
+
+    private static func warn(_ options: WebOptions) {
+        guard let network = options.network, network.certificates == nil, !network.isLoopback
+        else { return }
+        options.onNote(
+            "\(network.text): whoever listens on the way has tokens and answers, and browsers keep no session; a "
+                + "proxy that speaks TLS belongs before it")
     }
 
     private static func responder(
@@ -63,10 +72,15 @@ package final class WebService: Sendable {
         do throws(IOFailure) {
             return WebResponder(
                 options: options, limits: limits, table: table,
-                turns: WebTurns(limits.looks, milliseconds: limits.turnMilliseconds),
-                downloads: WebTurns(limits.downloads, milliseconds: limits.turnMilliseconds),
+                local: WebShare(
+                    looks: limits.looks, downloads: limits.downloads, limits.turnMilliseconds),
+                network: WebShare(
+                    looks: limits.networkLooks, downloads: limits.networkDownloads,
+                    limits.turnMilliseconds),
                 feed: EventFeed(options.manager), jobs: try WebJobs(options),
-                gate: WebGate(state: options.state, clock: options.operation().clock))
+                gate: WebGate(
+                    state: options.state, clock: options.operation().clock,
+                    onNote: options.onNote))
         } catch {
             throw failure(Problem(error), options.places)
         }
@@ -88,7 +102,7 @@ package final class WebService: Sendable {
     ) throws(Problem) -> [NetworkDoor] {
         guard let network = options.network else { return [] }
         let sockets = try ListeningSocket.openTCP(
-            address: network.host, port: network.port, option: "--http tcp:HOST:PORT")
+            address: network.listeningHost, port: network.port, option: "--http tcp:HOST:PORT")
         let identity = encryption?.identity ?? Monitored(nil)
         return sockets.map { NetworkDoor(NetworkListener(owning: $0), identity) }
     }

@@ -70,8 +70,15 @@ package final class WebStart: Sendable {
         state.wait(milliseconds: milliseconds) { $0.isStopping ? true : nil } ?? false
     }
 
-    /// Reads the certificate anew, where there is one.
-    package func reload() { state.withLock { $0.service }?.reload() }
+    /// Has the certificate read anew, where there is one, and waits for nothing: it may be on a disk that does not answer.
+    package func reload() {
+        guard let service = state.withLock({ $0.service }) else { return }
+        let thread = try? BackgroundThread.startIfPossible(name: "snapmgr-reload") {
+            service.reload()
+        }
+        guard thread == nil else { return }
+        options.onNote("the certificate is not read anew: the system gives no more threads")
+    }
 
     // MARK: The end
 

@@ -195,7 +195,7 @@ def asking(suite, role):
             return 200, {"name": "alice", "role": role, "expires_at": None, "how": "cookie"}
         elif signed:
             return None
-        return 401, {"error": {"code": "unauthorized", "message": "who are you?", "hint": None, "commands": []}}
+        return 401, {"error": {"code": "unauthorized", "message": "that token is not known, or has expired", "hint": None, "commands": []}}
     page.answer("/api/v1/", answer)
     page.go(suite.address + "/")
     page.wait("document.querySelector('#token:focus')")
@@ -233,6 +233,28 @@ def reader(suite):
     check("Files" in page.text(), "what may be read is offered")
     page.press("r")
     check(not page.value("document.querySelector('dialog') !== null"), "a key asks for it all the same")
+
+
+@test
+def unattended(suite):
+    """A minute after the last touch the page's own questions say that nobody asks; a touch ends that."""
+    page = suite.page("#/")
+    page.wait("/What happened/.test(document.querySelector('main').innerText)")
+    told = {}
+
+    def note(values):
+        name = values["request"]["url"].split("?")[0].split("/")[-1]
+        told[name] = "x-snapmgr-unattended" in {key.lower() for key in values["request"]["headers"]}
+    page.on("Network.requestWillBeSent", note)
+
+    def look(name):
+        page.value(f"location.hash = '#/{name}'")
+        page.wait(f"performance.getEntriesByType('resource').some((each) => each.name.includes('/api/v1/{name}'))")
+        return told.get(name)
+    page.value("(() => { const now = Date.now; Date.now = () => now() + 61_000; return true; })()")
+    check(look("jobs") is True, f"nobody asks, and it is not said: {told}")
+    page.press("x")
+    check(look("mounts") is False, f"somebody asks: {told}")
 
 
 # -- What is shown ----------------------------------------------------------------------------

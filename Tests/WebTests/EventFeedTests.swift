@@ -62,6 +62,15 @@ import VolumeAccess
         #expect(text.filter { $0 == "\n" }.count == 4)
     }
 
+    @Test("those of the network leave room for those of the socket")
+    func followers() throws {
+        let feed = EventFeed(try manager())
+        defer { feed.stop() }
+        for _ in 0..<192 { _ = try feed.begin(isOfNetwork: true) }
+        #expect(throws: WebFailure.self) { try feed.begin(isOfNetwork: true) }
+        _ = try feed.begin()
+    }
+
     @Test("who waits hears the end")
     func end() throws {
         let feed = EventFeed(try manager())

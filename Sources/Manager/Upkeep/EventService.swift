@@ -36,9 +36,14 @@ extension EventSummary: JSONConvertible {
     }
 }
 
-/// Reads the event log.
+/// Reads the event log, and has it tell of what no use case does.
 package struct EventService {
     let context: ManagerContext
+
+    /// Logs that something was done, for whoever this manager does things.
+    package func note(_ kind: EventKind, _ message: String) throws {
+        try context.log(kind, message)
+    }
 
     /// The last events, oldest first.
     ///

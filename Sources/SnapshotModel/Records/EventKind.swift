@@ -57,4 +57,6 @@ package enum EventKind: String, Sendable, CaseIterable {
     case machineCloneEnded = "vm_clone_ended"
     case participantFailed = "participant_failed"
     case catalogRebuilt = "catalog_rebuilt"
+    case tokenCreated = "token_created"
+    case tokenRevoked = "token_revoked"
 }

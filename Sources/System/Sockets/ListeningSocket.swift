@@ -6,10 +6,12 @@ package import SnapshotModel
 package enum ListeningSocket {
     /// Opens one for each address that a name stands for.
     ///
-    /// - Parameter option: that by which another place is chosen, for the hint.
+    /// - Parameters:
+    ///   - address: nil for all of this machine, of both families.
+    ///   - option: that by which another place is chosen, for the hint.
     /// - Throws: `cannotListen`.
     package static func openTCP(
-        address: String, port: Int, option: String = "--listen ADDR:PORT"
+        address: String?, port: Int, option: String = "--listen ADDR:PORT"
     ) throws(Problem) -> [Int32] {
         var hints = addrinfo()
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
@@ -75,10 +77,11 @@ package enum ListeningSocket {
     }
 
     private static func problem(
-        _ address: String, _ port: Int, _ cause: String, _ option: String
+        _ address: String?, _ port: Int, _ cause: String, _ option: String
     ) -> Problem {
         Problem(
-            .cannotListen, "cannot listen on \(address), port \(port): \(cause)",
+            .cannotListen,
+            "cannot listen on \(address ?? "every address"), port \(port): \(cause)",
             hint: "see who has it: `ss -ltnp`, or choose another with \(option)")
     }
 }

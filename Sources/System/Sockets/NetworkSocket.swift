@@ -57,8 +57,11 @@ package final class NetworkSocket: ByteStream {
     private func drain() {
         let deadline = Deadline(milliseconds: Self.drainMilliseconds)
         var (bytes, left) = ([UInt8](repeating: 0, count: 16 << 10), Self.drainBytes)
-        while left > 0, !deadline.hasPassed {
-            limitReceive(milliseconds: deadline.remainingMilliseconds)
+        while left > 0 {
+            // Asked once: a limit of 0 is none.
+            let rest = deadline.remainingMilliseconds
+            guard rest > 0 else { return }
+            limitReceive(milliseconds: rest)
             var elements = bytes.mutableSpan
             var space = elements.mutableBytes
             guard let count = try? receive(into: &space), count > 0 else { return }
@@ -76,6 +79,9 @@ package struct NetworkPeer: Hashable, Sendable {
     /// What tells it from others: an IPv4 address, or the half of an IPv6 address that a network is given, of which one
     /// machine may use all.
     package var network: String
+
+    /// Whether it is this machine.
+    package var isLoopback: Bool { text == "::1" || text.hasPrefix("127.") }
 
     package init(text: String, network: String) {
         self.text = text

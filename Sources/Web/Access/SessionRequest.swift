@@ -17,15 +17,17 @@ struct SessionRequest {
                 409, "refused", "on this socket the kernel says who asks: there are no sessions")
         }
         switch act {
-        case .begin: try signIn(peer)
+        case .begin: try signIn(peer, before: call.client)
         case .end: try signOut(call.client)
         }
     }
 
-    private func signIn(_ peer: NetworkPeer) throws {
+    /// - Parameter before: whose session, if it is one, the new one takes the place of.
+    private func signIn(_ peer: NetworkPeer, before: WebClient) throws {
         try exchange.requireJSON()
         let body = try WebBody(exchange.body, Self.fields)
         let (cookie, client) = try gate.signIn(body.text("token") ?? "", from: peer)
+        gate.signOut(before)
         var reply = WebReply(200, client.json)
         reply.fields.append(SessionCookie.field(cookie, seconds: WebSessions.longestSeconds))
         try exchange.send(reply)

@@ -8,6 +8,8 @@ struct SignInLimits: Sendable {
         var count: Int
         /// The last one, on a clock that never steps back.
         var at: Int64
+        /// Whether people were told that there are too many.
+        var isTold = false
     }
 
     private var ofAddress: [String: Failures] = [:]
@@ -33,9 +35,16 @@ struct SignInLimits: Sendable {
     }
 
     /// - Parameter token: the ID that was given, if it looked like one.
-    mutating func fail(_ address: String, token: String?, at now: Int64) {
-        Self.note(address, in: &ofAddress, now, countMaximum)
+    /// - Returns: whether that is one too many of the address, for the first time since all were forgiven.
+    @discardableResult
+    mutating func fail(_ address: String, token: String?, at now: Int64) -> Bool {
         if let token { Self.note(token, in: &ofToken, now, countMaximum) }
+        Self.note(address, in: &ofAddress, now, countMaximum)
+        guard let failures = ofAddress[address], failures.count >= Self.failuresMaximum,
+            !failures.isTold
+        else { return false }
+        ofAddress[address]?.isTold = true
+        return true
     }
 
     private static func note(
@@ -43,7 +52,8 @@ struct SignInLimits: Sendable {
     ) {
         if table[key] == nil, table.count >= countMaximum { makeRoom(in: &table, now) }
         let count = min(count(table[key], now), failuresMaximum)
-        table[key] = Failures(count: count.addingClamped(1), at: now)
+        let isTold = count > 0 && table[key]?.isTold == true
+        table[key] = Failures(count: count.addingClamped(1), at: now, isTold: isTold)
     }
 
     private static func makeRoom(in table: inout [String: Failures], _ now: Int64) {

@@ -14,6 +14,9 @@ final class TokenBook: Sendable {
         var uses: [String: Timestamp] = [:]
         /// Whether the file of uses was read.
         var knowsUses = false
+        /// Whether somebody writes them down, and whether there are some that are not written.
+        var isWriting = false
+        var hasNews = false
     }
 
     /// A use is written down this long after the one before, in seconds.
@@ -45,25 +48,40 @@ final class TokenBook: Sendable {
     }
 
     /// Writes down that a token is used, to the minute. It only tells people: that it cannot be written is no reason to
-    /// fail.
+    /// fail. Who comes while another writes leaves it to him, and waits for nothing.
     func noteUse(of id: String) {
-        let now = clock.now()
+        guard note(id, at: clock.now()) else { return }
+        while let uses = nextToWrite() { try? file.write(uses) }
+    }
+
+    /// Whether the caller is the one to write.
+    private func note(_ id: String, at now: Timestamp) -> Bool {
         if !state.withLock({ $0.knowsUses }) {
             let uses = file.uses
             state.change { state in
                 if !state.knowsUses { (state.uses, state.knowsUses) = (uses, true) }
             }
         }
-        let uses = state.withLock { state -> [String: Timestamp]? in
+        return state.withLock { state in
             let last = state.uses[id]
             let isRecent = last.map {
                 $0 <= now && now < $0.advanced(bySeconds: Self.useSeconds)
             }
-            guard isRecent != true else { return nil }
+            guard isRecent != true else { return false }
             state.uses[id] = now
             state.uses = state.uses.filter { state.tokens[$0.key] != nil }
-            return state.uses
+            state.hasNews = true
+            defer { state.isWriting = true }
+            return !state.isWriting
         }
-        if let uses { try? file.write(uses) }
+    }
+
+    /// Nil when all is written, and the next one is to write.
+    private func nextToWrite() -> [String: Timestamp]? {
+        state.withLock { state in
+            state.isWriting = state.hasNews
+            state.hasNews = false
+            return state.isWriting ? state.uses : nil
+        }
     }
 }

@@ -7,6 +7,7 @@ internal import System
 final class WebGate: Sendable {
     private let book: TokenBook
     private let clock: any Clock
+    private let note: @Sendable (String) -> Void
     private let state = Monitored(State())
 
     private struct State {
@@ -18,10 +19,16 @@ final class WebGate: Sendable {
     static let cookieName = "__Host-snapmgr"
     private static let cookieWords = 4
 
-    /// - Parameter state: the state folder, where the tokens are.
-    init(state folder: String, clock: any Clock) {
+    /// What a page sends with a request that nobody's hand has caused for a while.
+    static let unattendedField = "x-snapmgr-unattended"
+
+    /// - Parameters:
+    ///   - state: the state folder, where the tokens are.
+    ///   - onNote: hears of addresses from which many wrong tokens come.
+    init(state folder: String, clock: any Clock, onNote: @escaping @Sendable (String) -> Void) {
         book = TokenBook(state: folder, clock: clock)
         self.clock = clock
+        note = onNote
     }
 
     /// - Throws: `unauthorized` for a token that is none, `busy` for who has shown too many of those, `forbidden` for a
@@ -39,26 +46,40 @@ final class WebGate: Sendable {
             return WebClient(.token(try token(shown: String(words[1]), peer)))
         }
         guard let sum = Self.cookie(of: request).flatMap({ SecretSum.digits(of: $0) }),
-            let client = try client(ofSession: sum)
+            let client = try client(ofSession: sum, isByHand: Self.isByHand(request))
         else { return WebClient(.nobody) }
         try OriginCheck(request, way).requireOwnPage()
         return client
     }
 
+    /// A browser that follows events connects again by itself, and cannot say that it does.
+    private static func isByHand(_ request: HTTPRequest) -> Bool {
+        request.fields[unattendedField] == nil && request.fields["accept"] != "text/event-stream"
+    }
+
     private func token(shown text: String, _ peer: NetworkPeer) throws -> WebToken {
         let secret = TokenSecret(text)
-        let now = clock.monotonicNanoseconds()
-        guard
-            state.withLock({ $0.limits.mayTry(peer.network, token: secret?.id, at: now) })
-        else { throw WebFailure.tooManyFailures }
         guard let secret, let token = try book.known(secret.id), secret.isSecret(of: token) else {
-            state.withLock { $0.limits.fail(peer.network, token: secret?.id, at: now) }
-            throw WebFailure.wrongToken
+            throw failure(of: secret?.id, peer)
         }
-        // Whoever has had a token is no stranger who guesses.
+        // Whoever has a token is kept waiting by nobody's wrong ones: many stand behind one address. One who has had it
+        // is no stranger who guesses.
         guard !token.hasExpired(at: clock.now()) else { throw WebFailure.wrongToken }
         book.noteUse(of: token.id)
         return token
+    }
+
+    /// Why a wrong token does not let in, which counts.
+    private func failure(of id: String?, _ peer: NetworkPeer) -> WebFailure {
+        let now = clock.monotonicNanoseconds()
+        let (mayTry, isNews) = state.withLock { state in
+            guard state.limits.mayTry(peer.network, token: id, at: now) else {
+                return (false, false)
+            }
+            return (true, state.limits.fail(peer.network, token: id, at: now))
+        }
+        if isNews { note("many wrong tokens came from \(peer.text)") }
+        return mayTry ? .wrongToken : .tooManyFailures
     }
 
     private static func cookie(of request: HTTPRequest) -> String? {
@@ -69,14 +90,19 @@ final class WebGate: Sendable {
     }
 
     /// Nil when it is over, or its token is.
-    private func client(ofSession sum: String) throws -> WebClient? {
+    ///
+    /// - Parameter isByHand: whether the session goes on by it.
+    private func client(ofSession sum: String, isByHand: Bool) throws -> WebClient? {
         let now = clock.monotonicNanoseconds()
-        guard let session = state.withLock({ $0.sessions.use(sum, at: now) }) else { return nil }
+        let session = state.withLock { state in
+            isByHand ? state.sessions.use(sum, at: now) : state.sessions.look(sum, at: now)
+        }
+        guard let session else { return nil }
         guard let token = try book.token(session.tokenID) else {
             state.withLock { $0.sessions.end(sum) }
             return nil
         }
-        book.noteUse(of: token.id)
+        if isByHand { book.noteUse(of: token.id) }
         return WebClient(.session(token, sum: sum, endsAt: end(of: session, token, now)))
     }
 

@@ -30,7 +30,14 @@ package struct WebToken: Hashable, Sendable, Codable {
     /// Nil for a word of a newer version: then it may do nothing.
     package var role: WebRole? { WebRole(word: roleWord) }
 
-    package func hasExpired(at now: Timestamp) -> Bool { expiresAt.map { $0 <= now } ?? false }
+    /// One that ends has ended, too, when it would be made days from now: the clock was set back since, and how long it
+    /// had is not known.
+    package func hasExpired(at now: Timestamp) -> Bool {
+        guard let expiresAt else { return false }
+        return expiresAt <= now || now.advanced(bySeconds: Self.aheadSeconds) < createdAt
+    }
+
+    private static let aheadSeconds: Int64 = 86_400
 }
 
 /// The words by which a client shows that he has a token: `snapmgr_`, its ID, and 256 bits that nobody can guess.

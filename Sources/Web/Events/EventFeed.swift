@@ -28,6 +28,8 @@ final class EventFeed: Sendable {
     private static let pauseMilliseconds = 250
     private static let countAtOnce = 500
     private static let followersMaximum = 256
+    /// When so many follow, nobody of the network may any more.
+    private static let followersOfNetwork = 192
 
     init(_ manager: Manager, recent: Int = 2_000) {
         self.manager = manager
@@ -36,11 +38,13 @@ final class EventFeed: Sendable {
 
     // MARK: Followers
 
+    /// - Parameter isOfNetwork: whether the follower has not come by the socket.
     /// - Returns: the newest event's number.
     /// - Throws: `busy` when too many follow; when the log cannot be read.
-    func begin() throws -> Int64 {
+    func begin(isOfNetwork: Bool = false) throws -> Int64 {
+        let maximum = isOfNetwork ? Self.followersOfNetwork : Self.followersMaximum
         let isTaken = state.withLock { state in
-            guard state.followers < Self.followersMaximum, !state.isStopping else { return false }
+            guard state.followers < maximum, !state.isStopping else { return false }
             state.followers += 1
             return true
         }

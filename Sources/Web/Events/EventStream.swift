@@ -1,6 +1,7 @@
 /// One follower's events, from where he wants them.
 struct EventStream {
     private let feed: EventFeed
+    private let isOfNetwork: Bool
     private let isStillAllowed: @Sendable () -> Bool
     /// After which event; nil for what is new.
     private let after: Int64?
@@ -11,6 +12,7 @@ struct EventStream {
     /// The field `Last-Event-ID` of a follower who comes back goes before the query's `after`.
     init(_ call: WebCall, _ request: HTTPRequest, _ feed: EventFeed) throws(WebFailure) {
         self.feed = feed
+        isOfNetwork = call.client.access != .socket
         isStillAllowed = call.isStillAllowed
         guard let lastSeen = request.fields["last-event-id"], !lastSeen.isEmpty else {
             after = call.query.number("after").map { Int64($0) }
@@ -24,7 +26,7 @@ struct EventStream {
 
     /// Returns when the service ends, or the client may follow no more.
     func send(_ exchange: HTTPExchange) throws {
-        let newest = try feed.begin()
+        let newest = try feed.begin(isOfNetwork: isOfNetwork)
         defer { feed.end() }
         var last = after ?? newest
         // A number that the log does not have yet is another log's; the feed is a moment behind the log.

@@ -89,10 +89,12 @@ struct HTTPReader: ~Copyable {
 
 /// What a client may take of the service. Times are in milliseconds.
 struct WebLimits: Sendable {
-    /// Connections at once: on the Unix socket, over the network, and from one address of that.
+    /// Connections at once: on the Unix socket; over the network, of those who have shown nothing, of them from one
+    /// address, and of those who have shown a token.
     var connections = 512
-    var networkConnections = 256
+    var networkConnections = 128
     var connectionsPerAddress = 64
+    var knownConnections = 256
     /// For a client of the network to agree on keys.
     var handshakeMilliseconds = 10_000
     /// As ``idleMilliseconds``, of a client of the network, whom anybody may be.
@@ -110,6 +112,9 @@ struct WebLimits: Sendable {
     var turnMilliseconds = 10_000
     /// Downloads at once, which have no end of their own: looks do not wait for them.
     var downloads = 8
+    /// The same over the network, whose clients hold up nobody who comes by the socket.
+    var networkLooks = 12
+    var networkDownloads = 6
     /// Of a request's body.
     var bodyBytes = 64 << 10
     /// Of a request's path with its query.

@@ -1,8 +1,8 @@
-// Asks the daemon. Every document is the one that the command line prints with --json.
+// Asks the daemon. Documents are those of --json.
 
 const BASE = "/api/v1";
 
-/** Why a request failed, in the daemon's words, with the commands that it names. */
+/** Why a request failed, in the daemon's words. */
 export class Failure extends Error {
 	constructor(status, { code = "failed", message, hint = null, commands = [] }) {
 		super(message);
@@ -13,7 +13,7 @@ export class Failure extends Error {
 /** Called when the daemon does not know who asks. */
 export const session = { whenMissing: () => {} };
 
-/** A path below the base, each of its parts a name that may have any character. */
+/** A path of names that may have any character. */
 export function path(...names) {
 	return `/${names.map((name) => encodeURIComponent(name)).join("/")}`;
 }
@@ -29,7 +29,7 @@ export function get(path, query, { signal } = {}) {
 	return ask(address(path, query), { signal });
 }
 
-/** The document at a path, or another value where this daemon has no such path. */
+/** The same, or another value where there is no such path. */
 export async function getIfThere(path, query, otherwise = null) {
 	try {
 		return await get(path, query);
@@ -41,7 +41,7 @@ export async function getIfThere(path, query, otherwise = null) {
 
 /** Asks for a change. With a key it is the same request, however often it arrives. */
 export function change(method, path, body, { key = null } = {}) {
-	const headers = { "X-Snapmgr": "1" };
+	const headers = {};
 	if (key) headers["Idempotency-Key"] = key;
 	if (body !== undefined) headers["Content-Type"] = "application/json";
 	return ask(address(path), {
@@ -49,10 +49,17 @@ export function change(method, path, body, { key = null } = {}) {
 	});
 }
 
-async function ask(url, options) {
+// A session ends when nobody is there, although the page goes on asking.
+let touched = Date.now();
+for (const kind of ["pointerdown", "keydown", "wheel"]) {
+	addEventListener(kind, () => { touched = Date.now(); }, true);
+}
+
+async function ask(url, { headers = {}, ...options }) {
+	if (Date.now() - touched > 6e4) headers["X-Snapmgr-Unattended"] = "1";
 	let response;
 	try {
-		response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+		response = await fetch(url, { headers, cache: "no-store", ...options });
 	} catch (error) {
 		if (error.name === "AbortError") throw error;
 		throw new Failure(0, {
@@ -61,12 +68,10 @@ async function ask(url, options) {
 		});
 	}
 	const text = await response.text();
-	let document = null;
+	let document;
 	try {
 		document = text ? JSON.parse(text) : {};
-	} catch {
-		document = null;
-	}
+	} catch {}
 	if (response.ok && document) return document;
 	if (response.status === 401) session.whenMissing();
 	throw new Failure(response.status, document?.error ?? {
@@ -76,10 +81,7 @@ async function ask(url, options) {
 
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 
-/**
- * The result of a change: at once, or when its job has ended. Whoever waits is told of the job's
- * progress.
- */
+/** The result of a change, when its job has ended; who waits is told of its progress. */
 export async function finished(answer, onProgress = () => {}) {
 	let { job } = answer;
 	if (!job) return answer;
@@ -106,7 +108,7 @@ export function follow(onEvent, onState) {
 		try {
 			onEvent(JSON.parse(event.data));
 		} catch {
-			// What cannot be read is passed over: the next one may be known again.
+			// It is passed over: the next one may be known.
 		}
 	};
 	source.addEventListener("snapmgr", told);

@@ -73,7 +73,7 @@ async function refresh() {
 	timer = setTimeout(refresh, document.hidden ? EVERY * 4 : isMerging ? WHILE_MERGING : EVERY);
 }
 
-/** Looks again, at once: after something was changed from here. */
+/** Looks again, at once: something was changed from here. */
 known.refresh = async () => {
 	await refresh();
 	view?.load?.();

@@ -1,4 +1,4 @@
-// What stands in the corner of the page: who is signed in, how times are shown, the keys.
+// The corner of the page: who is signed in, how times are shown, the keys.
 
 import { change, get } from "./api.js";
 import { known, options, setOption } from "./context.js";
@@ -80,16 +80,17 @@ export function signIn(onDone) {
 			h("code", "snapmgr token create NAME --role read")));
 	form.addEventListener("submit", async (event) => {
 		event.preventDefault();
+		let isKnown;
 		try {
-			await change("POST", "/session", { token: token.value.trim() });
+			isKnown = await change("POST", "/session", { token: token.value.trim() });
 			known.session = await get("/session");
 			form.remove();
 			document.body.classList.remove("locked");
 			onDone();
 		} catch (error) {
 			token.value = "";
-			swap(problem, error.message + Date.now(), () => failure(error.status === 401
-				? { message: "that token is not known, or has expired" } : error));
+			swap(problem, error.message + Date.now(), () => failure(isKnown && error.status === 401
+				? { message: "without TLS, browsers keep no session: use https" } : error));
 			token.focus();
 		}
 	});

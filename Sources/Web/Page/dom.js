@@ -119,7 +119,7 @@ async function copyText(line, from) {
 	setTimeout(() => from.classList.remove("done"), 1200);
 }
 
-/** The program's advice: what it has in backquotes are commands. Never of texts with others' words. */
+/** The program's advice: what it has in backquotes are commands. Never of others' words. */
 export function message(text) {
 	return parts(text).map((part) => part.command
 		? (part.command.startsWith("snapmgr ") ? command(part.command)

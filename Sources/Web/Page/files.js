@@ -1,4 +1,4 @@
-// What is in a snapshot: its folders, one file to be downloaded, and one file through time.
+// A snapshot's folders, one file to be downloaded, and one file through time.
 
 import { fileAddress, get, path } from "./api.js";
 import { shown, when } from "./context.js";

@@ -1,4 +1,4 @@
-// The first page: is everything protected, what burns, and what to do about it.
+// The first page: is everything protected, what burns, what to do about it.
 
 import { get } from "./api.js";
 import { known, schedulesOf, when } from "./context.js";

@@ -1,4 +1,4 @@
-// All snapshots of a volume as a list: however many there are, the page has those that are seen.
+// All snapshots of a volume as a list, of which the page has those that are seen.
 
 import { get, path } from "./api.js";
 import { shown, when } from "./context.js";

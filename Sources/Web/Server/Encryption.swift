@@ -8,6 +8,13 @@ final class Encryption: Sendable {
     let identity: Monitored<TLSIdentity?>
     private let folder: String
     private let note: @Sendable (String) -> Void
+    private let turn = Monitored(Turn())
+
+    private struct Turn {
+        var isReading = false
+        /// Whether that was asked for since it was begun last.
+        var isWanted = false
+    }
 
     /// - Throws: what is wrong with the certificate or its key.
     init(_ folder: String, _ options: WebOptions) throws(Problem) {
@@ -18,7 +25,27 @@ final class Encryption: Sendable {
         warn(of: first)
     }
 
+    /// Reads both anew. One thread does so at a time: what was read first could else be shown last. Who comes meanwhile
+    /// has that one read them once more, and waits for nothing.
     func reload() {
+        let isMine = turn.withLock { turn in
+            turn.isWanted = true
+            defer { turn.isReading = true }
+            return !turn.isReading
+        }
+        guard isMine else { return }
+        while goesOn() { read() }
+    }
+
+    private func goesOn() -> Bool {
+        turn.withLock { turn in
+            turn.isReading = turn.isWanted
+            turn.isWanted = false
+            return turn.isReading
+        }
+    }
+
+    private func read() {
         do throws(Problem) {
             let new = try TLSIdentity(folder: folder)
             identity.change { $0 = new }

@@ -13,6 +13,7 @@ final class WebConnection: Sendable {
         /// Of the request that is under way.
         var current: Cancellation?
         var hasEnded = false
+        var isKnown = false
     }
 
     init(_ visitor: WebVisitor, _ responder: WebResponder) {
@@ -20,15 +21,20 @@ final class WebConnection: Sendable {
         self.responder = responder
     }
 
-    /// Where the client comes from in the network; nil for a process of this machine.
-    var network: String? { visitor.network }
+    /// What decides whether it may be there.
+    func guest(_ number: Int64) -> WebRoom.Guest {
+        let (isKnown, isWaiting) = state.withLock { ($0.isKnown, $0.current == nil) }
+        return WebRoom.Guest(
+            number: number, network: visitor.network, isShared: visitor.isProxy, isKnown: isKnown,
+            isWaiting: isWaiting)
+    }
 
     func run() {
         defer { visitor.shutDown() }
         guard let (stream, caller) = open() else { return }
         stream.limitSend(milliseconds: responder.limits.writeMilliseconds)
         var limits = responder.limits
-        if network != nil { limits.idleMilliseconds = limits.networkIdleMilliseconds }
+        if visitor.network != nil { limits.idleMilliseconds = limits.networkIdleMilliseconds }
         var reader = HTTPReader(stream, limits)
         while serve(&reader, stream, caller) {}
         stream.finish()
@@ -60,7 +66,11 @@ final class WebConnection: Sendable {
                 try? HTTPExchange.put(HTTPExchange.goOn, on: socket)
             }
             let exchange = HTTPExchange(request, body: body, socket)
-            return responder.respond(to: exchange, caller, begin()) && exchange.isPersistent
+            defer { state.withLock { $0.current = nil } }
+            let isWhole = responder.respond(to: exchange, caller, begin()) { [state] in
+                state.withLock { $0.isKnown = true }
+            }
+            return isWhole && exchange.isPersistent
         } catch {
             guard case .failure(let failure) = error else { return false }
             // Where the next request would begin is not known.

@@ -23,6 +23,11 @@ enum WebVisitor: Sendable {
         }
     }
 
+    /// Whether he may be a proxy of this machine, behind which many are.
+    var isProxy: Bool {
+        if case .network(let socket, nil) = self { socket.peer.isLoopback } else { false }
+    }
+
     /// Where he comes from in the network; nil for a process of this machine.
     var network: String? {
         if case .network(let socket, _) = self { socket.peer.network } else { nil }

@@ -7,19 +7,21 @@ struct WebResponder: Sendable {
     let options: WebOptions
     let limits: WebLimits
     let table: RouteTable
-    /// Of looks.
-    let turns: WebTurns
-    let downloads: WebTurns
+    /// Of those who come by the socket, and of those who come over the network.
+    let local: WebShare
+    let network: WebShare
     let feed: EventFeed
     let jobs: WebJobs
     let gate: WebGate
 
+    /// - Parameter onKnown: called before the answer when who asks is no stranger.
     /// - Returns: whether the answer is whole.
     func respond(
-        to exchange: HTTPExchange, _ caller: WebCaller, _ cancellation: Cancellation
+        to exchange: HTTPExchange, _ caller: WebCaller, _ cancellation: Cancellation,
+        onKnown: () -> Void
     ) -> Bool {
         do {
-            try answer(exchange, caller, cancellation)
+            try answer(exchange, caller, cancellation, onKnown)
             return true
         } catch {
             // Who has half of an answer sees by its end that it is one.
@@ -30,7 +32,8 @@ struct WebResponder: Sendable {
     }
 
     private func answer(
-        _ exchange: HTTPExchange, _ caller: WebCaller, _ cancellation: Cancellation
+        _ exchange: HTTPExchange, _ caller: WebCaller, _ cancellation: Cancellation,
+        _ onKnown: () -> Void
     ) throws {
         let target = exchange.request.target
         guard target.utf8.count <= limits.targetBytes else {
@@ -40,6 +43,7 @@ struct WebResponder: Sendable {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let match = try table.match(exchange.request.method, parts[0])
         let client = try client(caller, exchange.request)
+        if client.access != .nobody { onKnown() }
         try client.require(match.route.role)
         let query = try WebQuery(parts.count > 1 ? parts[1] : "", match.route.query)
         let call = call(match, query, client, cancellation)
@@ -59,13 +63,14 @@ struct WebResponder: Sendable {
     private func perform(
         _ route: WebRoute, _ call: WebCall, _ exchange: HTTPExchange
     ) throws {
+        let share = call.client.access == .socket ? local : network
         switch route.action {
         case .look(let look):
             // What everybody may ask for needs no disk: who watches the service hears of it however much goes on.
-            let answer = try route.role == nil ? look(call) : turns.take { try look(call) }
+            let answer = try route.role == nil ? look(call) : share.looks.take { try look(call) }
             let reply = WebReply(answer)
             try exchange.send(reply.unlessKnown(exchange.request.fields["if-none-match"]))
-        case .file: try downloads.take { try FileDownload(call).send(exchange) }
+        case .file: try share.downloads.take { try FileDownload(call).send(exchange) }
         case .events: try EventStream(call, exchange.request, feed).send(exchange)
         case .jobs(let look): try exchange.send(WebReply(try look(jobs, call)))
         case .change(let fields, let prepare):
@@ -87,6 +92,19 @@ struct WebResponder: Sendable {
             version: options.version, client: client,
             isStillAllowed: { [gate] in gate.isStillAllowed(client, match.route.role) },
             variables: match.variables, query: query)
+    }
+}
+
+/// What goes on at once for those who come in by one way.
+struct WebShare: Sendable {
+    let looks: WebTurns
+    /// They have no end of their own.
+    let downloads: WebTurns
+
+    /// - Parameter milliseconds: how long one waits for his turn.
+    init(looks: Int, downloads: Int, _ milliseconds: Int) {
+        self.looks = WebTurns(looks, milliseconds: milliseconds)
+        self.downloads = WebTurns(downloads, milliseconds: milliseconds)
     }
 }
 

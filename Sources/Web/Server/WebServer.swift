@@ -48,13 +48,8 @@ final class WebServer: Sendable {
 
     private func admit(_ visitor: WebVisitor) throws(IOFailure) {
         let connection = WebConnection(visitor, responder)
-        let number = state.withLock { state -> Int64? in
-            guard !state.isStopping, hasRoom(for: visitor.network, state) else { return nil }
-            state.lastNumber = state.lastNumber.addingClamped(1)
-            state.connections[state.lastNumber] = connection
-            return state.lastNumber
-        }
-        guard let number else { return }
+        guard let (number, replaced) = state.withLock({ add(connection, to: &$0) }) else { return }
+        replaced?.end()
         do throws(IOFailure) {
             _ = try BackgroundThread.startIfPossible(name: "snapmgr-client") { [self] in
                 connection.run()
@@ -66,15 +61,23 @@ final class WebServer: Sendable {
         }
     }
 
-    /// Strangers of the network take no room of those who come by the socket, nor one address of them all of the others'.
-    private func hasRoom(for network: String?, _ state: State) -> Bool {
-        let limits = responder.limits
-        let networks = state.connections.values.compactMap(\.network)
-        guard let network else {
-            return state.connections.count - networks.count < limits.connections
+    /// Its number, and the connection that makes room for it, if one has to; nil when there is none.
+    private func add(
+        _ connection: WebConnection, to state: inout State
+    ) -> (Int64, WebConnection?)? {
+        guard !state.isStopping else { return nil }
+        let number = state.lastNumber.addingClamped(1)
+        let room = WebRoom(
+            limits: responder.limits, guests: state.connections.map { $1.guest($0) })
+        var replaced: WebConnection?
+        switch room.answer(to: connection.guest(number)) {
+        case .full: return nil
+        case .instead(let other): replaced = state.connections.removeValue(forKey: other)
+        case .free: break
         }
-        return networks.count < limits.networkConnections
-            && networks.count { $0 == network } < limits.connectionsPerAddress
+        state.lastNumber = number
+        state.connections[number] = connection
+        return (number, replaced)
     }
 
     private func forget(_ number: Int64) { state.change { $0.connections[number] = nil } }

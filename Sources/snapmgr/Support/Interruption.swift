@@ -25,7 +25,8 @@ enum Interruption {
 
     private static let hangUp = Monitored<(@Sendable () -> Void)?>(nil)
 
-    /// Has SIGHUP do this from now on, in a thread of its own; else it ends the process.
+    /// Has SIGHUP do this from now on; else it ends the process. It must wait for nothing: the thread that calls it is
+    /// the one that hears of the signals that end the process.
     static func onHangUp(_ body: @escaping @Sendable () -> Void) {
         hangUp.change { $0 = body }
     }

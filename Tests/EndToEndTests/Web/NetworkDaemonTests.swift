@@ -131,6 +131,24 @@ struct NetworkDaemonTests {
         #expect(try daemon.wait(seconds: 20) == 0)
     }
 
+    @Test("SIGHUP ends a daemon that has no certificate")
+    func hangUpWithoutCertificate() throws {
+        let daemon = try scene.startDaemon("--http", "unix")
+        daemon.send(SIGHUP)
+        #expect(try daemon.wait(seconds: 20) == 128 + SIGHUP)
+    }
+
+    @Test("the event log tells of tokens that are made and revoked, and by whom")
+    func events() throws {
+        #expect(try harness.run("token", "create", "anna", "--role", "read", "-n").status == 0)
+        #expect(try harness.run("token", "create", "anna", "--role", "read").status == 0)
+        #expect(try harness.run("token", "revoke", "anna").status == 0)
+        let events = try harness.run("events", "--json").output
+        #expect(events.matches(of: /"kind":"token_created"/).count == 1, "\(events)")
+        #expect(events.matches(of: /"kind":"token_revoked"/).count == 1)
+        #expect(events.contains("token anna was revoked"))
+    }
+
     @Test("SIGHUP ends a command that has no use for it, as it always did")
     func hangUp() throws {
         let (process, files) = try harness.start([CommandLineHarness.binary, "events", "--follow"])

@@ -24,6 +24,34 @@ import Testing
         #expect(limits.mayTry("a", token: nil, at: .max))
     }
 
+    @Test("one too many is told once, until all are forgiven")
+    func telling() {
+        var limits = SignInLimits()
+        for _ in 1..<SignInLimits.failuresMaximum {
+            #expect(!limits.fail("a", token: nil, at: 0))
+        }
+        #expect(limits.fail("a", token: nil, at: 0))
+        #expect(!limits.fail("a", token: nil, at: 31 * Self.second))
+        for _ in 1..<SignInLimits.failuresMaximum {
+            #expect(!limits.fail("a", token: nil, at: 1_000 * Self.second))
+        }
+        #expect(limits.fail("a", token: nil, at: 1_000 * Self.second))
+    }
+
+    @Test("a clock that is set back gives no token its life back")
+    func clockSetBack() {
+        let made = Timestamp(clampingSeconds: 1_000_000)
+        var token = WebToken(
+            id: "", name: "", roleWord: "read", digest: "", createdAt: made, createdBy: "",
+            expiresAt: made.advanced(bySeconds: 3_600))
+        #expect(!token.hasExpired(at: made.advanced(bySeconds: 3_599)))
+        #expect(token.hasExpired(at: made.advanced(bySeconds: 3_600)))
+        #expect(!token.hasExpired(at: made.advanced(bySeconds: -3_600)))
+        #expect(token.hasExpired(at: made.advanced(bySeconds: -100_000)))
+        token.expiresAt = nil
+        #expect(!token.hasExpired(at: made.advanced(bySeconds: -100_000)))
+    }
+
     @Test("a token that many guess at is tried by nobody who was wrong before, and by its owner")
     func ofToken() {
         var limits = SignInLimits()

@@ -16,16 +16,18 @@ final class NetworkScene {
     let port: Int
     let clock = MovableClock()
 
-    /// - Parameter certificate: nil serves without TLS.
+    /// - Parameters:
+    ///   - certificate: nil serves without TLS.
+    ///   - host: as `--http` has it.
     init(
         _ limits: WebLimits = WebLimits(), certificate: TestCertificate? = nil,
-        withSocket: Bool = false
+        withSocket: Bool = false, host: String = "127.0.0.1"
     ) throws {
         try certificate?.write(to: folder.path)
         var options = try WebOptions.plain(folder.path)
         if !withSocket { options.address = nil }
         var network = try NetworkAddress(
-            "tcp:127.0.0.1:1", certificates: certificate == nil ? nil : folder.path,
+            "tcp:\(host):1", certificates: certificate == nil ? nil : folder.path,
             isInsecure: certificate == nil)
         // Whichever is free.
         network.port = 0

@@ -130,6 +130,34 @@ import WebTestKit
         return text
     }
 
+    @Test("every address of the machine is that of IPv4, too, each family by a socket of its own")
+    func families() throws {
+        let scene = try NetworkScene(host: "[::]")
+        let answered = scene.service.ports.filter { port in
+            (try? HTTPClient(port: port).get("/healthz").status) == 200
+        }
+        #expect(!answered.isEmpty, "\(scene.service.ports)")
+        let hasIPv6 = FileManager.default.fileExists(atPath: "/proc/net/if_inet6")
+        #expect(scene.service.ports.count == (hasIPv6 ? 2 : 1))
+        let notes = scene.notes.withLock { $0 }
+        #expect(notes.count == 1 && notes[0].contains("without TLS"), "\(notes)")
+    }
+
+    @Test("uses of tokens that come at once are all written down")
+    func uses() throws {
+        let scene = try NetworkScene()
+        let secrets = try (0..<64).map { try scene.makeToken("t\($0)") }
+        let book = TokenBook(state: scene.folder.path, clock: scene.clock)
+        let ids = try secrets.map { secret in
+            let id = try #require(TokenSecret(secret)?.id)
+            _ = try book.token(id)
+            return id
+        }
+        DispatchQueue.concurrentPerform(iterations: ids.count) { book.noteUse(of: ids[$0]) }
+        let unused = try scene.tokens.list().filter { $0.lastUsedAt == nil }
+        #expect(unused.isEmpty, "\(unused.map(\.token.name))")
+    }
+
     @Test("who shows wrong tokens is kept waiting, and keeps nobody else waiting")
     func failures() throws {
         let scene = try NetworkScene()
@@ -138,33 +166,44 @@ import WebTestKit
         for number in 0..<SignInLimits.failuresMaximum {
             #expect(try scene.get("/metrics", token: "wrong-\(number)").status == 401)
         }
-        let blocked = try scene.get("/metrics", token: token)
+        let blocked = try scene.get("/metrics", token: "wrong")
         #expect(blocked.status == 429)
         #expect(blocked.fields["retry-after"] == "30")
         let form = try scene.client.request(
-            "POST", "/api/v1/session", body: #"{"token": "\#(token)"}"#)
+            "POST", "/api/v1/session", body: #"{"token": "wrong"}"#)
         #expect(form.status == 429)
-        // A session that is there goes on, and so does what needs nothing.
+        let notes = scene.notes.withLock { $0 }.filter { $0.contains("wrong tokens") }
+        #expect(notes == ["many wrong tokens came from 127.0.0.1"])
+        // Others at the same address, as all behind a proxy, are let in, and so is what needs nothing.
+        #expect(try scene.get("/metrics", token: token).status == 200)
+        _ = try scene.signIn(token)
         #expect(try scene.status("/metrics", cookie: cookie) == 200)
         #expect(try scene.client.get("/healthz").status == 200)
         scene.clock.advance(seconds: 31)
-        #expect(try scene.get("/metrics", token: token).status == 200)
+        #expect(try scene.get("/metrics", token: "wrong").status == 401)
     }
 
-    @Test("one address takes no more connections than its share, and none of the socket's")
+    @Test(
+        "strangers who say nothing keep out nobody: not others, nor who has a token, nor the socket's"
+    )
     func crowd() throws {
         var limits = WebLimits()
-        limits.connectionsPerAddress = 3
+        limits.networkConnections = 3
         let scene = try NetworkScene(limits, withSocket: true)
-        let kept = try (0..<3).map { _ in try HTTPConnection(port: scene.port) }
-        for connection in kept {
-            connection.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
-            #expect(connection.receive()?.isEmpty == false)
+        let (known, token) = (try HTTPConnection(port: scene.port), try scene.makeToken())
+        func isAnswered() -> Bool {
+            known.send(
+                "GET /healthz HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer \(token)\r\n\r\n")
+            return known.receive()?.isEmpty == false
         }
-        #expect(try HTTPConnection(port: scene.port).rest().isEmpty)
+        #expect(isAnswered())
+        let silent = try (0..<3).map { _ in try HTTPConnection(port: scene.port) }
+        #expect(try scene.client.get("/healthz").status == 200)
+        #expect(try silent[0].rest().isEmpty)
+        #expect(isAnswered())
         let socket = HTTPClient(path: scene.folder.path + "/http.sock")
         #expect(try socket.get("/api/v1/volumes").status == 200)
-        withExtendedLifetime(kept) {}
+        withExtendedLifetime(silent) {}
     }
 
     @Test("a request of one token is not the same one of another, whatever its key")
@@ -231,11 +270,34 @@ import WebTestKit
         #expect(out.status == 200 && out.fields["set-cookie"]?.contains("Max-Age=0") == true)
         #expect(try scene.status("/metrics", cookie: told) == 401)
 
+        let replaced = try scene.signIn(token)
+        let again = try scene.client.request(
+            "POST", "/api/v1/session", ["Cookie": replaced, "Sec-Fetch-Site": "same-origin"],
+            body: #"{"token": "\#(token)"}"#)
+        #expect(again.status == 200)
+        #expect(try scene.status("/metrics", cookie: replaced) == 401)
+
         let last = try scene.signIn(token)
         _ = try scene.tokens.revoke(["anna"], isDryRun: false)
         #expect(try scene.status("/metrics", cookie: last) == 401)
         // The page is there to ask for another one.
         #expect(try scene.status("/", cookie: last) == 200)
+    }
+
+    @Test("what a page asks by itself while nobody is there has no session go on")
+    func unattended() throws {
+        let scene = try NetworkScene()
+        let token = try scene.makeToken()
+        func status(_ cookie: String, _ fields: [String: String]) throws -> Int {
+            try scene.client.get("/metrics", fields.merging(["Cookie": cookie]) { $1 }).status
+        }
+        for fields in [["X-Snapmgr-Unattended": "1"], ["Accept": "text/event-stream"]] {
+            let cookie = try scene.signIn(token)
+            scene.clock.advance(seconds: WebSessions.idleSeconds - 60)
+            #expect(try status(cookie, fields) == 200)
+            scene.clock.advance(seconds: 61)
+            #expect(try status(cookie, fields) == 401)
+        }
     }
 
     @Test("a change by a cookie is the page's own, and says so; one by a token need not")

@@ -145,7 +145,8 @@ struct DaemonCommand: ManagerCommand {
 
     private func start(_ web: WebOptions, mustServe: Bool) throws(Problem) -> WebStart {
         let start = try WebStart(web, mustServe: mustServe)
-        Interruption.onHangUp { start.reload() }
+        // Without a certificate SIGHUP ends a daemon, as when its terminal goes.
+        if web.network?.certificates != nil { Interruption.onHangUp { start.reload() } }
         return start
     }
 

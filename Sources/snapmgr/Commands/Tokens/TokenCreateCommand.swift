@@ -52,11 +52,13 @@ struct TokenCreateCommand: ManagerCommand {
             return seconds
         }
         // It makes the state folder, and refuses one that root does not trust.
-        _ = try dryRun ? context.reader() : context.manager()
+        let manager = try dryRun ? nil : context.manager()
+        if dryRun { _ = try context.reader() }
         let tokens = WebTokens(state: try context.options().state.path)
         let (token, secret) = try tokens.create(
             .init(name: name, role: role, seconds: seconds, creator: "\(context.requester)"),
             isDryRun: dryRun)
+        context.log(.tokenCreated, "token \(name) was made: \(role.word)", manager)
         try context.show([
             "token": token.json, "secret": JSONValue(secret), "dry_run": JSONValue(dryRun),
         ]) {

@@ -23,9 +23,13 @@ struct TokenRevokeCommand: ManagerCommand {
     @OptionGroup var global: GlobalOptions
 
     func run(_ context: CommandContext) throws {
-        _ = try dryRun ? context.reader() : context.manager()
+        let manager = try dryRun ? nil : context.manager()
+        if dryRun { _ = try context.reader() }
         let tokens = WebTokens(state: try context.options().state.path)
         let gone = try tokens.revoke(names, isDryRun: dryRun)
+        for summary in gone {
+            context.log(.tokenRevoked, "token \(summary.token.name) was revoked", manager)
+        }
         try context.show(["revoked": JSONValue(gone), "dry_run": JSONValue(dryRun)]) {
             gone.map { "token \($0.token.name) \(dryRun ? "would be" : "is") revoked\n" }.joined()
         }
