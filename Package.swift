@@ -81,8 +81,17 @@ let package = Package(
                 "System",
                 "SnapshotModel",
             ]),
+        // librados and librbd, which are loaded when they are needed: RBDDriver alone calls them.
+        .target(name: "CRBD"),
         target(
-            "Drivers", ["DeviceDriver", "ImageDriver", "VolumeAccess", "System", "SnapshotModel"]),
+            "RBDDriver",
+            ["CRBD", "MergeKit", "StoreFormat", "VolumeAccess", "System", "SnapshotModel"]),
+        target(
+            "Drivers",
+            [
+                "DeviceDriver", "ImageDriver", "RBDDriver", "VolumeAccess", "System",
+                "SnapshotModel",
+            ]),
         target("Catalog", ["SnapshotModel", grdb]),
         target("Hooks", ["System", "CSystem", "SnapshotModel"]),
         target("Settings", ["Scheduler", "System", "SnapshotModel"]),
@@ -223,6 +232,11 @@ let package = Package(
             "DriverTests",
             [
                 "ImageDriver", "StoreFormat", "VolumeAccess", "System", "SnapshotModel", "TestKit",
+            ]),
+        testTarget(
+            "RBDDriverTests",
+            [
+                "RBDDriver", "StoreFormat", "VolumeAccess", "System", "SnapshotModel", "TestKit",
             ]),
         testTarget("StoreFormatTests", ["StoreFormat", "System", "SnapshotModel", "TestKit"]),
         testTarget("ParticipationTests", ["Participation", "System", "SnapshotModel"]),

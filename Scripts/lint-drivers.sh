@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 asked=$(grep -rnE 'driver [!=]= (\.|")|case \.(dm|image)\b|: DriverName = "|DriverName\("' Sources |
-    grep -vE '^Sources/(ImageDriver|DeviceDriver)/[^:]*:[0-9]+: *(package )?static let driverName' |
+    grep -vE '^Sources/(ImageDriver|DeviceDriver|RBDDriver)/[^:]*:[0-9]+: *(package )?static let driverName' |
     grep -vE '^Sources/Manager/[^:]*:[0-9]+: *package static let defaultDriver' || true)
 [[ -z $asked ]] || {
     echo 'ask what a driver can do (VolumeDriver), not which one it is:' >&2

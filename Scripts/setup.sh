@@ -6,6 +6,8 @@ set -euo pipefail
 build=(
     libdevmapper-dev   # device-mapper's header and library: block devices
     libext2fs-dev      # e2fsprogs' header and library: files in snapshots
+    librbd-dev         # Ceph's headers: types of librbd and librados, which are loaded at run time
+    librados-dev       # likewise
     libfuse3-dev       # libfuse's header and library: all snapshots, mounted
     libsqlite3-dev     # SQLite's header and library: the catalog
     libssl-dev         # OpenSSL's header and libcrypto: the SHA-256 of streams and seals
@@ -29,8 +31,13 @@ guest=(
     cpio               # packs what it boots from
     kmod               # finds its modules
 )
+cluster=(
+    ceph-mon           # a monitor: a cluster of one node, as ordinary processes
+    ceph-osd           # its disk
+    ceph-common        # rbd and ceph, which judge, and the libraries
+)
 test=(
-    "${demo[@]}" "${guest[@]}"
+    "${demo[@]}" "${guest[@]}" "${cluster[@]}"
     sqlite3            # writes into catalogs what nobody would
     fio                # load that verifies what it reads, over NBD
     gnutls-bin         # certtool: certificates for the server with TLS

@@ -307,6 +307,7 @@ step reflink 1800 "${self[@]}" reflinked
 step benchmarks 900 .build/release/snapmgr-bench first-writes
 # They wait more than they compute, and one process tests two things at a time.
 steps_of_two end_to_end 5400 end-to-end- served commands
+step ceph 600 Tests/Ceph/run.sh
 step qemu 2700 "${self[@]}" qemu
 step vm 3600 "${self[@]}" vm
 step databases 2700 "${self[@]}" databases

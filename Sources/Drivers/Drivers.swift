@@ -1,6 +1,7 @@
 package import System
 internal import DeviceDriver
 internal import ImageDriver
+internal import RBDDriver
 package import SnapshotModel
 package import VolumeAccess
 
@@ -15,6 +16,7 @@ package enum Drivers {
         DriverRegistry([
             ImageVolumeDriver(purpose: purpose, clock: clock, wording: wording),
             DeviceVolumeDriver(purpose: purpose, clock: clock),
+            RBDVolumeDriver(purpose: purpose, clock: clock),
         ])
     }
 }

@@ -18,6 +18,17 @@ package enum TextBounds {
             && name.unicodeScalars.allSatisfy(VolumeRecord.isValidInName)
     }
 
+    /// Whether a text can name an origin that is no file: a scheme of lower-case letters, a colon, and something
+    /// without control characters.
+    package static func isOriginName(_ text: String) -> Bool {
+        guard let colon = text.firstIndex(of: ":") else { return false }
+        let scheme = text[..<colon].utf8
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
+        return (2...16).contains(scheme.count) && scheme.allSatisfy(letters.contains)
+            && text.index(after: colon) < text.endIndex
+            && !text.utf8.contains { $0 < 0x20 || $0 == 0x7f }
+    }
+
     /// Whether a text can stand for the identity of a volume or of a snapshot.
     package static func isUUID(_ text: String) -> Bool {
         // Names are ASCII; sets have many of them, and each of their members has all.
@@ -31,8 +42,10 @@ extension VolumeRecord {
     package var flaw: String? {
         if !Self.isValidName(name) { return "its name cannot be a volume's" }
         if !TextBounds.isUUID(uuid) { return "its UUID is none" }
-        let isPath = originPath.hasPrefix("/") && !originPath.utf8.contains(0)
-        guard isPath, originPath.utf8.count <= TextBounds.pathBytes else {
+        let isNamed = hasOriginPath || TextBounds.isOriginName(originPath)
+        guard isNamed, !originPath.utf8.contains(0),
+            originPath.utf8.count <= TextBounds.pathBytes
+        else {
             return "its origin's path is none"
         }
         return geometry.isPossible && geometry.volumeBytes > 0

@@ -11,7 +11,8 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
     package var name: String
     package var uuid: String
     package var driver: DriverName
-    /// The absolute path of the origin.
+    /// The absolute path of the origin; or the name of one that is no file of this machine's, such as
+    /// `rbd:pool/image`.
     package var originPath: String
     package var geometry: Geometry
     package var storeFullPolicy: StoreFullPolicy
@@ -50,6 +51,13 @@ package struct VolumeRecord: Hashable, Sendable, Codable {
         self.createdAt = createdAt
         self.idFloor = idFloor
     }
+
+    /// Whether the origin is a file or a device of this machine's.
+    package var hasOriginPath: Bool { originPath.hasPrefix("/") }
+
+    /// Whether what snapshots need lies in the store. An origin that is no file has snapshots of its own: the
+    /// store's areas hold nothing then, and what has changed is told by the driver alone.
+    package var hasAreas: Bool { hasOriginPath }
 
     package mutating func noteEnded(_ id: RevertID) {
         endedReverts = (endedReverts.filter { $0 != id } + [id]).suffix(Self.endedRevertsMaximum)

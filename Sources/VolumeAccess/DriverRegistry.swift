@@ -27,6 +27,21 @@ package struct DriverRegistry: Sendable {
             .usage, "there is no driver \(name)", hint: "choose one of: \(list)")
     }
 
+    /// The driver whose origins have such names; nil for a path.
+    ///
+    /// - Throws: `usage` for a name that cannot be one.
+    package func driver(ofOrigin text: String) throws(Problem) -> (any VolumeDriver)? {
+        for name in names {
+            if let driver = drivers[name], try driver.originName(text) != nil { return driver }
+        }
+        return nil
+    }
+
+    /// Those whose reverts a tick has go on that were cut.
+    package var namesThatResume: [DriverName] {
+        names.filter { drivers[$0]?.traits.resumesReverts == true }
+    }
+
     private var list: String { names.map(\.rawValue).joined(separator: ", ") }
 
     /// - Throws: `newer_version` when no driver has this name: another program, or a newer one, has

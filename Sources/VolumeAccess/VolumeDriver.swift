@@ -24,6 +24,40 @@ package protocol VolumeDriver: Sendable {
     /// - Throws: `usage` for what this driver cannot do.
     func check(_ wish: NewVolume) throws(Problem)
 
+    /// The name under which a volume is to remember an origin that is no file of this machine's.
+    ///
+    /// - Parameter text: as it was given.
+    /// - Returns: nil for what is meant as a path.
+    /// - Throws: `usage` for a name that cannot be one.
+    func originName(_ text: String) throws(Problem) -> String?
+
+    /// The size in bytes of an origin that is no file, which can become a volume's.
+    ///
+    /// - Parameter name: as ``originName(_:)`` gives it.
+    /// - Throws: `notFound` when it is not there, `exists` when it is another volume's, `refused` when it may not
+    ///   be changed, `missing` when whoever has it does not answer.
+    func byteCount(ofOrigin name: String) throws(Problem) -> Int
+
+    /// Notes on an origin that is no file whose volume it is, as far as it is not noted already; a store of this
+    /// record is there.
+    func markOrigin(of place: VolumePlace) throws(Problem)
+
+    /// Removes what the volume has put into an origin that is no file: it is given up. The caller has its store's
+    /// lock.
+    ///
+    /// - Throws: `refused` when it is needed by others; nothing was removed then.
+    func clearOrigin(of place: VolumePlace) throws(Problem)
+
+    /// Makes a volume's store anew from what its origin, which is no file, says of it.
+    ///
+    /// - Parameters:
+    ///   - name: as ``originName(_:)`` gives it.
+    ///   - folder: gives the folder to make it in, which is empty or not there, for the volume of a record.
+    /// - Throws: `notFound` when it is no volume's.
+    func restoreStore(
+        ofOrigin name: String, in folder: (VolumeRecord) throws(Problem) -> String
+    ) throws(Problem) -> String
+
     /// The path under which a volume is to remember an origin.
     ///
     /// - Parameters:
@@ -111,6 +145,30 @@ package protocol VolumeDriver: Sendable {
     ) throws(Problem) -> any ServedVolume
 }
 
+// Most origins are files.
+extension VolumeDriver {
+    /// None, where all origins are files.
+    package func originName(_ text: String) throws(Problem) -> String? { nil }
+
+    /// There is none, where all origins are files.
+    package func byteCount(ofOrigin name: String) throws(Problem) -> Int { throw noNamedOrigin(name) }
+
+    /// Nothing: a file is noted in the store alone.
+    package func markOrigin(of place: VolumePlace) throws(Problem) {}
+
+    /// Nothing: all that a volume has lies in its store.
+    package func clearOrigin(of place: VolumePlace) throws(Problem) {}
+
+    /// A file does not know of its volume.
+    package func restoreStore(
+        ofOrigin name: String, in folder: (VolumeRecord) throws(Problem) -> String
+    ) throws(Problem) -> String { throw noNamedOrigin(name) }
+
+    private func noNamedOrigin(_ name: String) -> Problem {
+        Problem(.usage, "the driver \(self.name) has files and devices for origins, and not \(name)")
+    }
+}
+
 /// An origin that others are kept off while this lives.
 package protocol OriginClaim: Sendable {
     /// What tells the origin from others.
@@ -151,11 +209,14 @@ package struct DriverTraits: Hashable, Sendable {
     package var areasGrow: Bool
     /// Whether its snapshots can have clones.
     package var hasClones: Bool
+    /// Whether a revert that was cut goes on only when a command or a tick has it go on: its volume is neither old
+    /// nor new until then.
+    package var resumesReverts: Bool
 
     package init(
         noun: String, storeFullPolicy: StoreFullPolicy, lossCause: String?,
         opensOriginByPath: Bool, tellsMergeRate: Bool, throttleNote: String?,
-        mergesByItself: Bool, areasGrow: Bool, hasClones: Bool
+        mergesByItself: Bool, areasGrow: Bool, hasClones: Bool, resumesReverts: Bool = false
     ) {
         self.noun = noun
         self.storeFullPolicy = storeFullPolicy
@@ -166,5 +227,6 @@ package struct DriverTraits: Hashable, Sendable {
         self.mergesByItself = mergesByItself
         self.areasGrow = areasGrow
         self.hasClones = hasClones
+        self.resumesReverts = resumesReverts
     }
 }

@@ -38,9 +38,26 @@ package protocol VolumeInspector {
 
     /// The stream that is written into the volume, or was when it was cut; nil when its content is whole.
     func receiving() throws(Problem) -> ReceiveNote?
+
+    /// Of a volume whose store has no areas: the chunks that were written since a snapshot was taken, up to the
+    /// next one that there is, or until now. Where a chunk lies says nothing.
+    ///
+    /// - Throws: `not_found` when there is no such snapshot.
+    func changes(since ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap
+
+    /// What is wrong with that of the volume which lies neither in its store nor in a file.
+    func findings() throws(Problem) -> [Finding]
 }
 
 extension VolumeInspector {
+    /// None, where areas tell.
+    package func changes(since ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap {
+        throw Problem(.notFound, "what has changed since snapshot \(ordinal) is in its area")
+    }
+
+    /// None, where all lies in a store and a file.
+    package func findings() throws(Problem) -> [Finding] { [] }
+
     /// None, where a driver receives none.
     package func receiving() throws(Problem) -> ReceiveNote? { nil }
 

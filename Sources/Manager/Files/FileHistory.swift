@@ -20,6 +20,8 @@ final class FileHistory {
     private let areas: AreaMaps
     /// While a merge runs, what it has not copied yet is in other areas.
     private let isMerging: Bool
+    /// Whether what has changed between two snapshots lies in areas; else each is read by itself.
+    private let readsAreas: Bool
     /// Of the snapshot that is looked at.
     private var chunks: Geometry
     private var current: Current?
@@ -47,6 +49,7 @@ final class FileHistory {
         self.partition = partition
         areas = AreaMaps(context, volume)
         isMerging = try areas.reader().runningRevert() != nil
+        readsAreas = volume.record.hasAreas
         chunks = volume.record.geometry
     }
 
@@ -72,7 +75,7 @@ final class FileHistory {
     /// Brings what was read up to date; whether nothing of it has changed. What cannot be brought is forgotten.
     private func isUnchanged(_ row: SnapshotRow) throws -> Bool {
         guard var next = current else { return false }
-        guard !isMerging, next.row.volumeBytes == row.volumeBytes, row.ordinal < next.row.ordinal
+        guard !isMerging, readsAreas, next.row.volumeBytes == row.volumeBytes, row.ordinal < next.row.ordinal
         else {
             current = nil
             return false

@@ -137,10 +137,21 @@ package struct CheckService {
     /// a volume that is open, its server has seen to that.
     private func originFindings(_ volume: VolumeRow, _ record: VolumeRecord) throws -> [Finding] {
         let place = VolumePlace(record, storePath: volume.storePath)
-        guard let problem = try context.driver(of: volume).originProblem(place) else { return [] }
-        return [
-            Finding(.damage, object: "origin", message: problem.message, remedy: problem.hint)
-        ]
+        let driver = try context.driver(of: volume)
+        do {
+            guard let problem = try driver.originProblem(place) else {
+                return try driver.inspector(at: place).findings()
+            }
+            return [finding(of: problem)]
+        } catch {
+            // Of a cluster that does not answer, all the rest is told.
+            guard !record.hasOriginPath else { throw error }
+            return [finding(of: error)]
+        }
+    }
+
+    private func finding(of problem: Problem) -> Finding {
+        Finding(.damage, object: "origin", message: problem.message, remedy: problem.hint)
     }
 
     private func verify(
@@ -152,7 +163,9 @@ package struct CheckService {
         var findings: [Finding] = []
         var origin: (any BlockDevice)?
         do {
-            origin = try FileDevice(path: volume.record.originPath, access: .readOnly)
+            if volume.record.hasOriginPath {
+                origin = try FileDevice(path: volume.record.originPath, access: .readOnly)
+            }
         } catch {
             findings.append(
                 Finding(

@@ -3,6 +3,7 @@ internal import Catalog
 internal import Glibc
 internal import StoreFormat
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// What a rebuild has put into the catalog.
 package struct RebuildReport: Hashable, Sendable {
@@ -42,12 +43,47 @@ package struct RebuildService {
     /// - Parameters:
     ///   - store: the folder of the one store to read; nil reads all that are known.
     ///   - takesOver: takes that store from the state that it belongs to.
-    package func rebuild(store: String?, takesOver: Bool = false) throws -> RebuildReport {
+    ///   - origin: the name of an origin that is no file: the store is made anew from it first, in `store` or in
+    ///     the default place.
+    package func rebuild(
+        store: String?, takesOver: Bool = false, origin: String? = nil
+    ) throws -> RebuildReport {
         try options.jobs.run(.rebuild, [], options.operation) { operation in
             var options = options
             options.operation = operation
-            return try RebuildService(options).run(store: store, takesOver: takesOver)
+            let service = RebuildService(options)
+            let restored = try origin.map { try service.restore($0, in: store) }
+            return try service.run(store: restored ?? store, takesOver: takesOver)
         }
+    }
+
+    /// Makes a volume's store anew from its origin; where it is.
+    private func restore(_ origin: String, in store: String?) throws -> String {
+        guard let driver = try options.drivers.driver(ofOrigin: origin),
+            let name = try driver.originName(origin)
+        else {
+            throw Problem(
+                .usage, "a file does not know of its volume: \(origin)",
+                hint: "name the store instead: \(.catalogRebuildStore())")
+        }
+        try Paths.makeFolders(options.state.path)
+        return try driver.restoreStore(ofOrigin: name) { record throws(Problem) in
+            do { return try site(for: record, store) } catch { throw Problem(error) }
+        }
+    }
+
+    /// The folder for a store that is made anew, which is made.
+    private func site(for record: VolumeRecord, _ store: String?) throws -> String {
+        let path = try Paths.absolute(
+            store ?? options.state.defaultStorePath(volume: record.name))
+        guard try !Paths.exists(path + "/" + StoreLayout.volume) else {
+            throw Problem(
+                .exists, "there is a store in \(path) already",
+                hint: "use it (\(.catalogRebuildStore(path))), or move it away first")
+        }
+        try Paths.makeFolders(path)
+        try OwnerTrust.require("the store", at: path)
+        return path
     }
 
     private func run(store: String?, takesOver: Bool) throws -> RebuildReport {

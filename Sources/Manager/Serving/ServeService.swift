@@ -133,7 +133,11 @@ package struct ServeService {
                 volumes: volumes.map(\.record.name), inactive: inactive(volumes),
                 areNamed: !request.volumes.isEmpty
             ).served()
-            let served = volumes.filter { names.contains($0.record.name) }
+            let served = volumes.filter { volume in
+                // What is no file of this machine's is served by name only, or refused then.
+                let isMeant = volume.record.hasOriginPath || !request.volumes.isEmpty
+                return isMeant && names.contains(volume.record.name)
+            }
             for volume in served { try requireServable(volume) }
             return ServeCommand(
                 request, tools, volumes: parameters(of: served, request.writeBack),
@@ -195,6 +199,7 @@ package struct ServeService {
     ) throws -> [String] {
         let volumes = try context.catalog.volumes().filter { volume in
             guard names.isEmpty || names.contains(volume.record.name) else { return false }
+            guard volume.record.hasOriginPath else { return false }
             return context.devices(of: volume) == nil || context.isActive(volume)
         }
         return parameters(of: volumes, writeBack).flatMap(\.lines)
@@ -211,7 +216,7 @@ package struct ServeService {
         try BrokenMarks(context: context).writeBack(volume)
         // The kernel has its origin, and its store's lock stays free.
         guard context.devices(of: volume) == nil else { return }
-        _ = try OriginProbe(path: volume.record.originPath)
+        if volume.record.hasOriginPath { _ = try OriginProbe(path: volume.record.originPath) }
         let record = try context.prepareStore(volume)
         try context.driver(of: volume).requireServable(
             VolumePlace(record, storePath: volume.storePath))

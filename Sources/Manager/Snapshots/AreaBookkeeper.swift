@@ -53,7 +53,7 @@ struct AreaBookkeeper {
         let live = try context.catalog.liveOrdinals(volume: name, in: first..<last.next)
         for ordinal in Set(told).intersection(live) {
             // One that cannot be read is asked for by whoever needs it.
-            found[ordinal] = try? maps.reader().chunkMap(of: ordinal)
+            found[ordinal] = try? maps.chunkMap(of: ordinal)
         }
         return found
     }
@@ -92,7 +92,7 @@ struct AreaBookkeeper {
         // A running merge still preserves into the area of its safety snapshot.
         guard try reader.runningRevert()?.safety != ordinal else { return }
         do {
-            let map = try reader.chunkMap(of: ordinal)
+            let map = try maps.chunkMap(of: ordinal)
             try context.catalog.storeChunkMap(map, volume: name, ordinal: ordinal)
         } catch let problem as Problem where problem.code == .notFound {
             // The snapshot was deleted and its area collected: nothing to record.

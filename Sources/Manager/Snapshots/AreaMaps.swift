@@ -1,6 +1,7 @@
 internal import Catalog
 internal import StoreFormat
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// The chunks that a volume's areas hold: from the catalog where they are recorded, else from the
 /// store, as for the areas that still grow.
@@ -8,6 +9,8 @@ final class AreaMaps {
     private let context: ManagerContext
     let volume: VolumeRow
     private var openReader: StoreReader?
+    /// Tells what has changed where no areas do.
+    private var openInspector: (any VolumeInspector)?
     /// All of the store's, ascending, once they were listed.
     private var folders: [SnapshotOrdinal]?
     /// How many areas may yet be looked for one by one.
@@ -34,6 +37,16 @@ final class AreaMaps {
         return reader
     }
 
+    /// What an area holds; where the volume has no areas, what has changed since its snapshot.
+    ///
+    /// - Throws: `notFound` when there is none.
+    func chunkMap(of ordinal: SnapshotOrdinal) throws -> ChunkMap {
+        guard !volume.record.hasAreas else { return try reader().chunkMap(of: ordinal) }
+        let inspector = try openInspector ?? context.inspector(volume)
+        openInspector = inspector
+        return try inspector.changes(since: ordinal)
+    }
+
     /// The union of the chunks of some areas. Areas that are gone held nothing that anybody needs;
     /// only the first must be there, because a live snapshot owns it.
     func chunks(in ordinals: Range<SnapshotOrdinal>) throws -> ChunkSet {
@@ -58,7 +71,7 @@ final class AreaMaps {
     func readable(in ordinals: Range<SnapshotOrdinal>) throws -> [SnapshotOrdinal: ChunkSet] {
         try maps(in: ordinals) { ordinal in
             do {
-                return try reader().chunkMap(of: ordinal)
+                return try chunkMap(of: ordinal)
             } catch let problem as Problem where problem.code == .notFound || problem.isDamage {
                 return nil
             }
@@ -140,7 +153,7 @@ final class AreaMaps {
 
     private func storedMap(_ ordinal: SnapshotOrdinal, isRequired: Bool) throws -> ChunkMap? {
         do {
-            return try reader().chunkMap(of: ordinal)
+            return try chunkMap(of: ordinal)
         } catch let problem as Problem where problem.code == .notFound && !isRequired {
             return nil
         } catch let problem as Problem where problem.code == .corrupt {

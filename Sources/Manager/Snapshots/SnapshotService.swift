@@ -166,7 +166,7 @@ package struct SnapshotService {
         guard try reader.runningRevert() == nil,
             latest.volumeBytes == reader.record.geometry.volumeBytes
         else { return false }
-        return try reader.chunkMap(of: latest.ordinal).count == 0
+        return try AreaMaps(context, volume, reader: reader).chunkMap(of: latest.ordinal).isEmpty
     }
 
     /// The ids come from the catalog first, then the stores take the snapshots, then the catalog

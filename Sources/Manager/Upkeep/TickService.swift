@@ -26,6 +26,7 @@ package struct TickService {
             ImageMounts(context).sweepQuietly()
             MachineRescue(context).runQuietly()
             try DeviceUpkeep(context: context).run()
+            RevertUpkeep(context: context).run()
         }
         let settings = try context.settings.get()
         // No slot is due beyond the years that can be recorded, and that is no reason for silence.
@@ -142,7 +143,8 @@ extension Manager {
             let settings = try? options.operation.settings.get(), !settings.hasScrubs,
             (try? options.state.requireCatalogFile()) != nil,
             let peek = try? CatalogStore.peek(
-                options.state.catalogPath, drivers: options.drivers.namesWithDevices),
+                options.state.catalogPath,
+                drivers: options.drivers.namesWithDevices + options.drivers.namesThatResume),
             !peek.hasDrivers
         else { return false }
         let now = options.operation.clock.now()

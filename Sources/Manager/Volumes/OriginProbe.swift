@@ -85,6 +85,14 @@ struct OriginProbe {
             hint: "run \(.volumeShow(volume.record.name))")
     }
 
+    /// The same of an origin that is no file.
+    static func requireUnmanaged(named origin: String, by volumes: [VolumeRow]) throws {
+        guard let volume = volumes.first(where: { $0.record.originPath == origin }) else { return }
+        throw Problem(
+            .exists, "the origin \(origin) is volume \(volume.record.name)'s already",
+            hint: "run \(.volumeShow(volume.record.name))")
+    }
+
     /// The volume that has an origin, by whatever path; nil when none has it.
     static func volume(
         on path: String, _ status: FileStatus, among volumes: [VolumeRow]

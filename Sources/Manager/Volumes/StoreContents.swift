@@ -38,6 +38,7 @@ enum StoreContents {
     private static func frozenMaps(
         _ reader: StoreReader, _ manifests: [SnapshotManifest], _ state: VolumeState
     ) throws -> [SnapshotOrdinal: ChunkMap] {
+        guard reader.record.hasAreas else { return [:] }
         let growing = [manifests.map(\.ordinal).max(), state.revert?.record.safety]
         return try manifests.filter { !growing.contains($0.ordinal) }.reduce(into: [:]) {
             maps, manifest in

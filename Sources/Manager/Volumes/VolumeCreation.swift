@@ -17,7 +17,9 @@ struct VolumeCreation {
     let volumes: [VolumeRow]
 
     func run() throws {
-        let origin = try Self.originPath(request.originPath, driver, note: context.note)
+        let named = try driver.originName(request.originPath)
+        let origin =
+            try named ?? Self.originPath(request.originPath, driver, note: context.note)
         let site = StoreSite(
             path: try Paths.absolute(
                 request.storePath ?? context.state.defaultStorePath(volume: request.name)))
@@ -28,7 +30,9 @@ struct VolumeCreation {
                 makesOrigin: request.createBytes != nil,
                 storeFullPolicy: request.storeFullPolicy))
         try driver.requireMachine()
-        if let byteCount = request.createBytes {
+        if let named {
+            try make(site, named: named)
+        } else if let byteCount = request.createBytes {
             let image = NewImage(path: origin, byteCount: byteCount, driver: driver)
             try image.requireFree(unfinished: vacancy.unfinished, volumes)
             try make(site, image)
@@ -77,6 +81,22 @@ struct VolumeCreation {
         try withStore(site) { try write(site, record, isNewFolder: $0) }
         if driver.devices != nil {
             try bringUp(VolumeRow(record: record, storePath: site.path), site, isNewFolder)
+        }
+    }
+
+    /// Takes an origin that is no file: it notes itself whose it is, before the catalog does.
+    private func make(_ site: StoreSite, named origin: String) throws {
+        try OriginProbe.requireUnmanaged(named: origin, by: volumes)
+        let record = try record(origin, byteCount: driver.byteCount(ofOrigin: origin))
+        let place = VolumePlace(record, storePath: site.path)
+        try withStore(site) { isNewFolder in
+            try write(site, record, isNewFolder: isNewFolder) {
+                try driver.markOrigin(of: place)
+                do { try enter(record, site) } catch {
+                    try? driver.clearOrigin(of: place)
+                    throw error
+                }
+            }
         }
     }
 

@@ -156,6 +156,7 @@ extension VolumeService {
             if keepsStore {
                 if !isTakenOver { try giveAway(volume) }
             } else {
+                if isOwn { try context.driver(of: volume).clearOrigin(of: volume.place) }
                 let site = StoreSite(path: volume.storePath)
                 let removal = try site.remove(of: volume.record.uuid)
                 report.leftPaths = removal.leftPaths

@@ -48,7 +48,7 @@ package struct VolumeService {
     /// - Parameter clone: the clone that the volume takes the place, and maybe the name, of.
     func create(_ request: CreateRequest, replacing clone: CloneRow?) throws {
         try validate(request)
-        let driver = try context.drivers.driver(named: request.driver)
+        let driver = try driver(for: request)
         try context.requireFreeVolumeName(request.name, replacing: clone)
         try context.withLock(ofName: request.name) {
             // Again: another command may have been faster.
@@ -58,6 +58,14 @@ package struct VolumeService {
                 context: context, request: request, driver: driver, volumes: volumes
             ).run()
         }
+    }
+
+    /// An origin that is no file is known by its name.
+    private func driver(for request: CreateRequest) throws -> any VolumeDriver {
+        guard request.driver == CreateRequest.defaultDriver,
+            let named = try context.drivers.driver(ofOrigin: request.originPath)
+        else { return try context.drivers.driver(named: request.driver) }
+        return named
     }
 
     static func requireValid(_ name: String) throws {
@@ -124,7 +132,7 @@ extension VolumeService {
 
     func state(of volume: VolumeRow) throws -> VolumeCondition {
         guard let reader = try? context.reader(volume),
-            try Paths.exists(volume.record.originPath)
+            try !volume.record.hasOriginPath || Paths.exists(volume.record.originPath)
         else { return .missing }
         let latest = try context.catalog.latestSnapshot(volume: volume.record.name)
         if latest?.state == .broken { return .broken }

@@ -93,6 +93,7 @@ private struct VolumeChange {
 
     func setOrigin(of row: inout VolumeRow, to path: String) throws {
         let (record, driver) = (try store.volume(), try context.driver(of: row))
+        if let name = try driver.originName(path) { return try setOrigin(of: &row, named: name) }
         let path = try VolumeCreation.originPath(path, driver, note: context.note)
         let probe = try OriginProbe(path: path)
         try probe.requireUnmanaged(
@@ -103,10 +104,25 @@ private struct VolumeChange {
         try Self.require(probe, record)
         let claim = try driver.setOrigin(path, of: VolumePlace(record, storePath: row.storePath))
         defer { withExtendedLifetime(claim) {} }
-        row.record.originPath = path
+        try noteOrigin(of: &row, path)
+    }
+
+    /// The driver sees to it that it is the volume's.
+    private func setOrigin(of row: inout VolumeRow, named name: String) throws {
+        let driver = try context.driver(of: row)
+        let place = VolumePlace(try store.volume(), storePath: row.storePath)
+        try OriginProbe.requireUnmanaged(
+            named: name,
+            by: try context.catalog.volumes().filter { $0.record.uuid != place.record.uuid })
+        _ = try driver.setOrigin(name, of: place)
+        try noteOrigin(of: &row, name)
+    }
+
+    private func noteOrigin(of row: inout VolumeRow, _ origin: String) throws {
+        row.record.originPath = origin
         try context.catalog.updateVolume(row)
         try context.log(
-            .originSet, "the volume's origin is \(path)", volume: row.record.name)
+            .originSet, "the volume's origin is \(origin)", volume: row.record.name)
     }
 
     private static func require(_ probe: OriginProbe, _ record: VolumeRecord) throws {

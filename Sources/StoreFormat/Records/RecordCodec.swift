@@ -25,14 +25,15 @@ package enum RecordCodec {
         case receive = "snapmgr-receive"
         case machines = "snapmgr-machines"
         case mirror = "snapmgr-mirror"
+        case imageRevert = "snapmgr-image-revert"
 
         /// The highest version that there is: it is written, unless the record says that an older one can
         /// read it (``VersionedRecord``); all older ones are read.
         package var version: Int {
             switch self {
-            case .mergeLimits, .suspension, .receive, .mirror: 2
-            case .volume, .manifest, .originState, .clone: 3
-            case .revert, .machines: 4
+            case .mergeLimits, .suspension, .receive, .mirror, .imageRevert: 2
+            case .manifest, .originState, .clone: 3
+            case .volume, .revert, .machines: 4
             }
         }
     }

@@ -10,7 +10,11 @@ extension SnapshotManifest: VersionedRecord {
 /// Whoever does not know of streams must not open a volume that holds a part of one.
 extension VolumeRecord: VersionedRecord {
     /// 3 while a stream is written into it.
-    package var formatVersion: Int { isReceiving == nil ? 2 : 3 }
+    package var formatVersion: Int {
+        // Whoever knows no origins but files would call the record damaged.
+        guard hasOriginPath else { return 4 }
+        return isReceiving == nil ? 2 : 3
+    }
 }
 
 // That a stream is being written into the volume.

@@ -12,12 +12,15 @@ struct VolumeCreateCommand: ManagerCommand {
             The origin stays a plain volume. The store, which keeps what snapshots need, lies in \
             DIR, by default in stores/NAME below the state folder. An image is served over NBD. With \
             --driver dm the origin is a block device that nobody has open, and the kernel serves it \
-            as /dev/mapper/snapmgr-NAME: mount that from now on, and never the origin.
+            as /dev/mapper/snapmgr-NAME: mount that from now on, and never the origin. An origin \
+            rbd:POOL/IMAGE or rbd:POOL/NAMESPACE/IMAGE is an image in a Ceph cluster, whose snapshots \
+            are the cluster's own.
             """,
         examples: [
             "volume create data --origin disk.img",
             "volume create data --origin disk.img --create-size 20G --chunk 64K",
             "volume create srv --driver dm --origin /dev/vg/srv --store /var/snapmgr/srv",
+            "volume create web --origin rbd:vms/web --ceph-id snapmgr",
         ],
         exits: [.done, .failed, .usage, .notFound, .refused])
 
@@ -25,7 +28,8 @@ struct VolumeCreateCommand: ManagerCommand {
     var name: String
 
     @Option(
-        help: ArgumentHelp("The file or block device that holds the data.", valueName: "path"),
+        help: ArgumentHelp(
+            "The file, block device or image that holds the data.", valueName: "path"),
         completion: .file())
     var origin: String
 
@@ -50,12 +54,16 @@ struct VolumeCreateCommand: ManagerCommand {
     )
     var whenFull: WhenFull?
 
+    @OptionGroup var cluster: ClusterOptions
+
     @OptionGroup var global: GlobalOptions
+
+    func validate() throws { try cluster.requireImage(origin) }
 
     func run(_ context: CommandContext) throws {
         let volume = try context.manager().volumes.create(
             CreateRequest(
-                name: name, originPath: origin, storePath: store, createBytes: createSize?.bytes,
+                name: name, originPath: cluster.completing(origin), storePath: store, createBytes: createSize?.bytes,
                 chunkBytes: chunk?.bytes ?? CreateRequest.defaultChunkBytes,
                 storeFullPolicy: whenFull?.policy, driver: driver))
         try context.show(["volume": volume.json]) {

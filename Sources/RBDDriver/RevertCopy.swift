@@ -1,0 +1,153 @@
+internal import System
+internal import SnapshotModel
+internal import StoreFormat
+internal import VolumeAccess
+
+/// Copies what differs between a revert's target and the image, until it is done.
+struct RevertCopy {
+    private let volume: RBDVolume
+    private let client: any RequestClient
+    private let clock = SystemClock()
+
+    /// So much is copied between two looks at who waits, in bytes.
+    private static let batchBytes = 32 << 20
+    /// The journal is written so often, and at the end of what was copied.
+    private static let journalNanoseconds: Int64 = 1_000_000_000
+
+    init(_ volume: RBDVolume, for client: any RequestClient) {
+        (self.volume, self.client) = (volume, client)
+    }
+
+    /// - Parameter isUnbroken: whether nobody else can have written to the image since the journal was written.
+    /// - Throws: `interrupted` when the client has gone: it can be done later.
+    func run(isUnbroken: Bool) throws(Problem) {
+        guard let found = volume.revert else { return }
+        try requireSame(found)
+        let target = try self.target(found)
+        let differing = try differing(found)
+        var revert = found
+        if revert.hasBegun, !isUnbroken {
+            revert.beginAnew(planBytes: ByteRanges(unordered: differing).byteCount)
+        }
+        (revert.hasBegun, revert.client) = (true, volume.connection.instance)
+        try volume.setRevert(revert)
+        try copy(differing, from: target, revert)
+        try finish()
+    }
+
+    /// The journal goes with the volume, and not with an image that has got its name.
+    private func requireSame(_ revert: ImageRevert) throws(Problem) {
+        try volume.requireSize()
+        guard try revert.image == volume.image.identity(),
+            revert.imageBytes == volume.record.geometry.volumeBytes
+        else { throw RBDVolumeDriver.foreignImage(volume.record) }
+    }
+
+    private func target(_ revert: ImageRevert) throws(Problem) -> Image {
+        try volume.view(volume.store.manifest(revert.record.target))
+    }
+
+    private func differing(_ revert: ImageRevert) throws(Problem) -> [Range<Int>] {
+        try volume.image.changes(
+            since: volume.snapshotName(revert.record.target), in: 0..<revert.imageBytes,
+            proceed: proceed)
+    }
+
+    private func proceed() throws(Problem) {
+        guard !client.isGone else {
+            throw Problem(
+                .interrupted, "the revert of volume \(volume.name) was stopped before its end",
+                hint: "its image is half old and half new until it goes on: \(.mergeResume(volume.name))")
+        }
+    }
+
+    private func copy(
+        _ differing: [Range<Int>], from target: Image, _ begun: ImageRevert
+    ) throws(Problem) {
+        var revert = begun
+        let pace = CopyPace(limits: try? volume.store.mergeLimits(revert.record.id), clock)
+        var notedAt = clock.monotonicNanoseconds()
+        for batch in batches(revert.remaining(of: differing, pieceBytes: Image.pieceBytes)) {
+            report(revert, pace)
+            do throws(Problem) { try proceed() } catch {
+                try volume.setRevert(revert)
+                throw error
+            }
+            try copy(batch, from: target)
+            let bytes = batch.reduce(0) { $0 + $1.count }
+            revert.advance(to: batch.last?.upperBound ?? 0, copied: bytes)
+            pace.rest(after: bytes) { client.isGone }
+            if clock.monotonicNanoseconds() - notedAt > Self.journalNanoseconds {
+                try volume.setRevert(revert)
+                notedAt = clock.monotonicNanoseconds()
+            }
+        }
+        report(revert, pace)
+    }
+
+    private func copy(_ batch: [Range<Int>], from target: Image) throws(Problem) {
+        var pieces: [CopyPiece] = []
+        for range in batch {
+            let data = try target.changes(since: nil, in: range, dataOnly: true)
+            pieces += CopyPiece.pieces(of: range, data: data)
+        }
+        try volume.image.copy(pieces, from: target)
+    }
+
+    private func batches(_ ranges: [Range<Int>]) -> [[Range<Int>]] {
+        var (batches, bytes) = ([[Range<Int>]](), Self.batchBytes)
+        for range in ranges {
+            if bytes.addingClamped(range.count) > Self.batchBytes {
+                batches.append([])
+                bytes = 0
+            }
+            batches[batches.count - 1].append(range)
+            bytes += range.count
+        }
+        return batches
+    }
+
+    private func report(_ revert: ImageRevert, _ pace: CopyPace) {
+        client.report(
+            TransferProgress(
+                doneBytes: revert.copiedBytes, totalBytes: revert.planBytes, rate: pace.rate))
+    }
+
+    /// The store says first that it has ended: whoever finds the journal alone removes it.
+    private func finish() throws(Problem) {
+        guard let id = volume.revert?.record.id else { return }
+        try volume.image.flush()
+        try volume.changeRecord { $0.noteEnded(id) }
+        for old in try volume.store.finishedReverts(before: id) + [id] {
+            _ = try volume.store.removeRevert(old)
+        }
+        try volume.removeRevert()
+        try volume.reload()
+    }
+}
+
+/// How fast a copy goes, and may go.
+private final class CopyPace {
+    private let limits: MergeLimits?
+    private let clock: any Clock
+    private let begunAt: Int64
+    private var bytes = 0
+
+    init(limits: MergeLimits?, _ clock: any Clock) {
+        (self.limits, self.clock) = (limits, clock)
+        begunAt = clock.monotonicNanoseconds()
+    }
+
+    /// In bytes per second, since the beginning.
+    var rate: Int {
+        let seconds = Double(clock.monotonicNanoseconds() - begunAt) / 1e9
+        return seconds > 0 ? Int(min(Double(bytes) / seconds, 1e18)) : 0
+    }
+
+    /// Waits as long as the limit asks for, and nobody has gone.
+    func rest(after copied: Int, _ isOver: () -> Bool) {
+        bytes = bytes.addingClamped(copied)
+        guard let limit = limits?.bytesPerSecond else { return }
+        while rate > limit, !isOver() { BackgroundThread.sleep(milliseconds: 20) }
+    }
+}

@@ -1,0 +1,591 @@
+#!/usr/bin/env python3
+"""The built program on a real cluster, with Ceph's own tools as judges.
+
+Usage: Tests/Ceph/suite.py FOLDER [CASE...]
+
+FOLDER is that of a cluster that Tests/Ceph/cluster.sh has started. Each case has images, a state and files of its
+own. SNAPMGR_SEED replays the random histories of a seed that was printed."""
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+here = os.path.dirname(os.path.abspath(__file__))
+program = os.path.abspath(os.environ.get("SNAPMGR", here + "/../../.build/release/snapmgr"))
+cluster = os.path.abspath(sys.argv[1])
+conf = cluster + "/ceph.conf"
+environment = dict(os.environ, CEPH_CONF=conf, CEPH_ARGS="")
+MIB = 1 << 20
+
+
+class Failure(Exception):
+    pass
+
+
+def expect(is_kept, what):
+    if not is_kept:
+        raise Failure(what)
+
+
+def tool(*arguments, check=True, limit=60):
+    done = subprocess.run(
+        arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, timeout=limit)
+    if check and done.returncode != 0:
+        raise Failure(f"{' '.join(arguments)}: {done.stderr.decode()}")
+    return done.stdout
+
+
+def rbd(*arguments, **options):
+    return tool("rbd", *arguments, **options)
+
+
+def cluster_verb(verb):
+    tool(here + "/cluster.sh", verb, cluster)
+
+
+class Case:
+    """A state, and images that nobody else uses."""
+
+    def __init__(self, name):
+        self.name = name
+        self.folder = f"{cluster}/case-{name}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        self.state = self.folder + "/state"
+        self.config = self.folder + "/snapmgr.toml"
+        self.environment = dict(environment, SNAPMGR_STATE=self.state, SNAPMGR_CONFIG=self.config)
+        self.images = []
+
+    def write_config(self, text):
+        with open(self.config, "w") as file:
+            file.write(text)
+
+    def command(self, *arguments):
+        return [program, "--state", self.state, *arguments] if False else [program, *arguments, "--state", self.state]
+
+    def run(self, *arguments, code=0, limit=90):
+        """Runs the program, and returns what it printed and said; `code` is how it must end."""
+        done = subprocess.run(
+            self.command(*arguments), env=self.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit)
+        said = done.stderr.decode()
+        codes = code if isinstance(code, tuple) else (code,)
+        expect(
+            done.returncode in codes,
+            f"snapmgr {' '.join(arguments)} ended with {done.returncode}, not {code}: "
+            f"{said}{done.stdout.decode()}")
+        return done.stdout.decode(), said
+
+    def json(self, *arguments, **options):
+        return json.loads(self.run(*arguments, "--json", **options)[0])
+
+    def image(self, size=16 * MIB, features="layering,exclusive-lock,object-map,fast-diff", pool="rbd"):
+        image = f"{pool}/{self.name}-{len(self.images)}"
+        rbd("rm", "--no-progress", image, check=False)
+        rbd("create", "--size", f"{size}B", "--image-feature", features, image)
+        self.images.append(image)
+        return image
+
+    def origin(self, image):
+        return f"rbd:{image}"
+
+    def volume(self, name="v", **options):
+        image = self.image(**options)
+        self.run("volume", "create", name, "--origin", self.origin(image), "--ceph-conf", conf, "--chunk", "4K")
+        return image
+
+    def snapshot(self, *volumes, **options):
+        return [item["id"] for item in self.json("snapshot", *(volumes or ("v",)), **options)["snapshots"]]
+
+    def snapshots(self, volume="v"):
+        return [item["id"] for item in self.json("list", volume)["snapshots"]]
+
+
+def write(image, pieces, size=None):
+    """Writes pieces (offset, bytes or a length of zeroes) by Ceph's own way to bring in a difference."""
+    stream = [b"rbd diff v1\n"]
+    length = size or json.loads(rbd("info", image, "--format", "json"))["size"]
+    stream.append(b"s" + struct.pack("<Q", length))
+    for offset, content in pieces:
+        if isinstance(content, int):
+            stream.append(b"z" + struct.pack("<QQ", offset, content))
+        else:
+            stream.append(b"w" + struct.pack("<QQ", offset, len(content)) + content)
+    stream.append(b"e")
+    done = subprocess.run(
+        ["rbd", "import-diff", "--no-progress", "-", image], env=environment,
+        input=b"".join(stream), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    expect(done.returncode == 0, f"import-diff: {done.stderr.decode()}")
+
+
+def content(image):
+    """The image's bytes, or a snapshot's, as Ceph's tools read them."""
+    return rbd("export", "--no-progress", image, "-")
+
+
+def digest(image):
+    return hashlib.sha256(content(image)).hexdigest()
+
+
+def cluster_snapshots(image):
+    return [item["name"] for item in json.loads(rbd("snap", "ls", image, "--format", "json"))]
+
+
+def name_of(image, index):
+    """The cluster's name of the snapmgr snapshot that is the index-th of the image."""
+    return f"{image}@{[name for name in cluster_snapshots(image) if name.startswith('snapmgr-')][index]}"
+
+
+def block(number, size=64 * 1024):
+    return bytes([number % 251 + 1]) * size
+
+
+# Cases. Each is a function of the case's name.
+
+
+def round_trip(case):
+    """What snapshots hold, and what differs between them, is what Ceph's tools say."""
+    image = case.volume()
+    write(image, [(0, block(1)), (5 * MIB, block(2))])
+    first, = case.snapshot()
+    write(image, [(64 * 1024, block(3)), (9 * MIB + 4096, block(4, 4096)), (5 * MIB, 64 * 1024)])
+    second, = case.snapshot()
+    write(image, [(12 * MIB, block(5, 8192))])
+    expect(case.snapshots() in ([first, second], [second, first]), "both are listed")
+    for number, (snapshot, index) in enumerate([(first, 0), (second, 1)]):
+        path = f"{case.folder}/export-{number}"
+        case.run("export", str(snapshot), path)
+        with open(path, "rb") as file:
+            expect(file.read() == content(name_of(image, index)), f"export {number} has the snapshot's bytes")
+        expect(os.stat(path).st_blocks * 512 < 2 * MIB, "holes stay holes")
+    told = case.json("diff", str(first), str(second))
+    from_name = name_of(image, 0).split("@")[1]
+    expected = json.loads(
+        rbd("diff", "--from-snap", from_name, name_of(image, 1), "--format", "json"))
+    expect(ranges(told) == chunks([(e["offset"], e["length"]) for e in expected]), f"diff: {told} {expected}")
+    live = case.json("diff", str(second), "v@live")
+    expect(ranges(live) == chunks([(12 * MIB, 8192)]), f"diff with the volume: {live}")
+    case.run("check", "v")
+    shown = case.json("show", str(first))
+    expect(shown, "a snapshot is shown")
+    case.run("status")
+
+
+def ranges(report):
+    found = report["diff"]["ranges"] if "diff" in report else report["ranges"]
+    return chunks([(r.get("offset", r.get("start")), r.get("length", r.get("bytes"))) for r in found])
+
+
+def chunks(extents, size=4096):
+    found = set()
+    for offset, length in extents:
+        found |= set(range(offset // size, (offset + length + size - 1) // size))
+    return found
+
+
+def deletion(case):
+    """Deleting removes the cluster's snapshot; protected ones, clones' and foreign ones stay, and are told."""
+    image = case.volume()
+    ids = []
+    for number in range(4):
+        write(image, [(number * MIB, block(number))])
+        ids += case.snapshot()
+    rbd("snap", "create", "--no-progress", f"{image}@theirs")
+    before = digest(name_of(image, 3))
+    protected = name_of(image, 2)
+    rbd("snap", "protect", protected)
+    said = case.run("delete", str(ids[2]), code=4)[1]
+    expect("protected" in said and "unprotect" in said, said)
+    preview = case.json("delete", str(ids[1]), "--dry-run")
+    expect(len(cluster_snapshots(image)) == 5, "a dry run deletes nothing")
+    expect(preview, "a preview")
+    case.run("delete", str(ids[1]))
+    expect(len(cluster_snapshots(image)) == 4, "the cluster's snapshot is gone")
+    expect(digest(name_of(image, 2)) == before, "others are whole")
+    between = case.json("diff", str(ids[0]), str(ids[2]))
+    expect(ranges(between) == chunks([(MIB, 65536), (2 * MIB, 65536)]), "what has changed is known after it")
+    case.write_config('[volumes.v]\nkeep = { last = 1 }\n')
+    case.run("prune", "v", code=(0, 1, 3, 4))
+    left = cluster_snapshots(image)
+    expect("theirs" in left and protected.split("@")[1] in left, f"protected and foreign ones stay: {left}")
+    said = "".join(case.run("check", "v", code=(0, 1, 7)))
+    expect("theirs" in said, f"foreign ones are told: {said}")
+    rbd("snap", "unprotect", protected)
+    case.run("delete", *[str(number) for number in case.snapshots()])
+    expect(cluster_snapshots(image) == ["theirs"], "all of ours are gone")
+    case.run("volume", "remove", "v")
+    expect(b"snapmgr" not in rbd("image-meta", "ls", image, check=False), "nothing of ours is left")
+    expect(cluster_snapshots(image) == ["theirs"], "nor of theirs is anything gone")
+
+
+def sets(case):
+    """A set is taken while nobody can write to any of its images."""
+    images = [case.volume("v"), case.volume("w")]
+    for image in images:
+        write(image, [(0, block(7))])
+    report = case.json("snapshot", "v", "w")
+    expect(report["set"] is not None and len(report["snapshots"]) == 2, "a set of two")
+    for image in images:
+        expect(len(cluster_snapshots(image)) == 1, "each has one")
+        expect(b'"owner"' not in rbd("lock", "ls", image, "--format", "json"), "no lock is left")
+    write(images[0], [(MIB, block(8))])
+    bare = case.image(features="layering")
+    case.run("volume", "create", "x", "--origin", case.origin(bare), "--ceph-conf", conf)
+    said = case.run("snapshot", "v", "x", code=4)[1]
+    expect("exclusive" in said, f"what cannot be held is in no set: {said}")
+    expect(len(cluster_snapshots(images[0])) == 1 and not cluster_snapshots(bare), "none of them is taken")
+    case.snapshot("x")
+    expect(len(cluster_snapshots(bare)) == 1, "by itself it can be")
+
+
+def revert(case):
+    """A revert brings the snapshot's content back, keeps all snapshots, and can be undone."""
+    image = case.volume()
+    write(image, [(0, block(1)), (4 * MIB, block(2)), (8 * MIB + 512, block(3, 512))])
+    first, = case.snapshot()
+    wanted = content(image)
+    write(image, [(0, block(9)), (4 * MIB, 64 * 1024), (8 * MIB, block(8, 4096)), (10 * MIB, block(7))])
+    second, = case.snapshot()
+    write(image, [(2 * MIB, block(6))])
+    late = content(image)
+    siblings = [digest(name_of(image, 0)), digest(name_of(image, 1))]
+    case.run("revert", str(first), "--dry-run")
+    expect(content(image) == late, "a dry run changes nothing")
+    case.run("revert", str(first), "--yes")
+    expect(content(image) == wanted, "the image is as it was")
+    expect([digest(name_of(image, 0)), digest(name_of(image, 1))] == siblings, "siblings are whole")
+    safety = case.snapshots()
+    expect(len(safety) == 3, "there is a safety snapshot")
+    data = sum(e["length"] for e in json.loads(rbd("diff", image, "--format", "json")))
+    expect(data <= 3 * 65536, f"what was a hole is one again: {data}")
+    case.run("revert", str(max(safety)), "--yes")
+    expect(content(image) == late, "it is undone")
+    case.run("check", "v")
+    expect(b"snapmgr.revert" not in tool("rados", "-p", "rbd", "ls"), "no journal is left")
+
+
+def open_image(case):
+    """Whoever has the image open is named, and its content is not changed under him."""
+    image = case.volume(size=64 * MIB)
+    write(image, [(0, block(1))])
+    first, = case.snapshot()
+    write(image, [(0, block(2))])
+    with subprocess.Popen(
+            ["rbd", "watch", image], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as watcher:
+        try:
+            wait_for(lambda: b"watcher=" in rbd("status", image), "the watcher is there")
+            before = digest(image)
+            said = case.run("revert", str(first), "--yes", code=4)[1]
+            expect("127.0.0.1" in said, f"who has it open is named: {said}")
+            expect(digest(image) == before, "nothing was changed")
+        finally:
+            watcher.send_signal(signal.SIGINT)
+            watcher.wait(20)
+    wait_for(lambda: b"none" in rbd("status", image), "the watcher has gone")
+    case.run("revert", str(first), "--yes")
+
+
+def wait_for(is_so, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not is_so():
+        expect(time.monotonic() < end, what)
+        time.sleep(0.1)
+
+
+def start_slow_revert(case, snapshot):
+    """Begins a revert that is limited, waits until some of it is copied, and returns its process."""
+    process = subprocess.Popen(
+        case.command("revert", str(snapshot), "--yes"), env=case.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return process
+
+
+def killed(case):
+    """A revert that is killed goes on with the next tick, or the next change, and ends as it should."""
+    image = case.volume(size=192 * MIB)
+    pattern = random.Random(5).randbytes(MIB)
+    write(image, [(number * MIB, pattern) for number in range(160)])
+    first, = case.snapshot()
+    wanted = digest(image)
+    for turn in range(2):
+        write(image, [(number * MIB, block(number + turn, MIB)) for number in range(160)])
+        process = start_slow_revert(case, first)
+        journal = wait_for_copy(image, process, wanted)
+        process.kill()
+        process.communicate(timeout=30)
+        expect(journal, "the revert was killed while it copied")
+        status = case.json("merge", "status", "v")
+        expect(status["merges"], f"it waits to go on: {status}")
+        said = case.run("snapshot", "v", limit=120) if turn else case.run("tick", limit=120)
+        expect(digest(image) == wanted, f"the image is as it was: {said}")
+        expect(b"snapmgr.revert" not in tool("rados", "-p", "rbd", "ls"), "no journal is left")
+    case.run("check", "v")
+
+
+def wait_for_copy(image, process, wanted):
+    """Whether the journal says that it has begun, while the process is there."""
+    while process.poll() is None:
+        names = tool("rados", "-p", "rbd", "ls").decode().split()
+        for name in names:
+            if name.startswith("snapmgr.revert."):
+                text = tool("rados", "-p", "rbd", "get", name, "-", check=False)
+                if b'"hasBegun":true' in text:
+                    return True
+        time.sleep(0.01)
+    return False
+
+
+def osd_stopped(case):
+    """Without an answer, a command ends within its time and says so; then all goes on."""
+    image = case.volume()
+    write(image, [(0, block(1))])
+    first, = case.snapshot()
+    pid = int(open(cluster + "/osd.pid").read())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        said = case.run("snapshot", "v", code=(1, 5, 6), limit=60)[1]
+        expect("rbd/" in said and "ceph" in said, f"image and cause are named: {said}")
+        expect(time.monotonic() - begun < 45, "within its time")
+        case.run("list", "v")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: subprocess.run(
+        ["rbd", "ls"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0,
+        "the OSD answers")
+    second, = case.snapshot()
+    expect(len(cluster_snapshots(image)) == 2, f"both are there, and nothing half taken: {cluster_snapshots(image)}")
+    expect(sorted(case.snapshots()) == [first, second], "and listed")
+
+
+def monitor_gone(case):
+    """Without a monitor, a command ends within its time; what needs no cluster is told all the same."""
+    case.volume()
+    case.snapshot()
+    cluster_verb("mon-stop")
+    try:
+        said = case.run("snapshot", "v", code=5, limit=60)[1]
+        expect("has not answered" in said, said)
+        expect(len(case.snapshots()) == 1, "what is known is listed")
+    finally:
+        cluster_verb("mon-start")
+    wait_for(lambda: subprocess.run(
+        ["ceph", "health"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0,
+        "the monitor answers")
+    case.snapshot()
+
+
+def rights(case):
+    """A client without rights is told which it needs."""
+    image = case.image()
+    keyring = case.folder + "/keyring"
+    tool("ceph", "auth", "get-or-create", "client.poor", "mon", "allow r", "osd", "allow r", "-o", keyring)
+    poor = case.folder + "/ceph.conf"
+    with open(conf) as source, open(poor, "w") as target:
+        target.write(source.read().replace(f"keyring = {cluster}/keyring", f"keyring = {keyring}"))
+    said = case.run(
+        "volume", "create", "v", "--origin", case.origin(image), "--ceph-conf", poor, "--ceph-id", "poor", code=4)[1]
+    expect("profile rbd" in said, said)
+    said = case.run(
+        "volume", "create", "v", "--origin", case.origin(image), "--ceph-conf", conf, "--ceph-id", "nobody",
+        code=(1, 2, 3, 4, 5))[1]
+    expect(image in said, said)
+    expect(b"snapmgr" not in rbd("image-meta", "ls", image, check=False), "nothing was written")
+    case.run("volume", "create", "v", "--origin", case.origin(image), "--ceph-conf", conf)
+
+
+def full_pool(case):
+    """A pool at its quota refuses within a bounded time, and the revert goes on when there is room."""
+    tool("ceph", "osd", "pool", "create", "small", "8")
+    tool("ceph", "osd", "pool", "application", "enable", "small", "rbd")
+    image = case.image(size=64 * MIB, pool="small")
+    case.run("volume", "create", "v", "--origin", case.origin(image), "--ceph-conf", conf)
+    write(image, [(number * MIB, block(number, MIB)) for number in range(16)])
+    first, = case.snapshot()
+    wanted = digest(image)
+    write(image, [(number * MIB, block(number + 9, MIB)) for number in range(16)])
+    tool("ceph", "osd", "pool", "set-quota", "small", "max_objects", "4")
+    wait_for(lambda: b"full" in tool("ceph", "health", "detail"), "the pool is full")
+    said = case.run("revert", str(first), "--yes", code=(1, 5, 6, 8), limit=120)[1]
+    expect("small/" in said, said)
+    tool("ceph", "osd", "pool", "set-quota", "small", "max_objects", "0")
+    wait_for(lambda: b"full" not in tool("ceph", "health", "detail"), "the pool has room")
+    if case.json("merge", "status", "v")["merges"]:
+        case.run("merge", "resume", "v", limit=120)
+    else:
+        case.run("revert", str(first), "--yes", limit=120)
+    expect(digest(image) == wanted, "the image is as it was")
+
+
+def huge(case):
+    """An image of 100 TiB costs as much as what is in it."""
+    image = case.volume(size=100 << 40)
+    far = (100 << 40) - MIB
+    write(image, [(far, block(1))])
+    first, = case.snapshot()
+    write(image, [(far, block(2)), (50 << 40, block(3))])
+    second, = case.snapshot()
+    expect(
+        ranges(case.json("diff", str(first), str(second), limit=60)) == chunks([(far, 65536), (50 << 40, 65536)]),
+        "what has changed is found")
+    case.run("revert", str(first), "--yes", limit=90)
+    data = json.loads(rbd("diff", image, "--format", "json", "--whole-object"))
+    expect(all(e["offset"] >= far - 4 * MIB for e in data if e["exists"] == "true"), f"only the end has data: {data}")
+    rbd("snap", "purge", "--no-progress", image)
+    case.run("check", "v", code=(0, 1, 7))
+
+
+def rebuild(case):
+    """A lost state and store are made anew from the image."""
+    image = case.volume()
+    write(image, [(0, block(1))])
+    case.run("snapshot", "v", "--name", "first", "--note", "to be kept")
+    write(image, [(MIB, block(2))])
+    case.snapshot()
+    before = case.json("list", "v")["snapshots"]
+    shutil.rmtree(case.state)
+    said = case.run("volume", "create", "v", "--origin", case.origin(image), "--ceph-conf", conf, code=(1, 3, 4))[1]
+    expect("rebuild" in said, f"whose image it is is told: {said}")
+    said = case.run("catalog", "rebuild", "--origin", case.origin(image), "--ceph-conf", conf, code=4)[1]
+    expect("--take-over" in said, said)
+    store = case.state + "/stores/v"
+    case.run("catalog", "rebuild", "--store", store, "--take-over")
+    after = case.json("list", "v")["snapshots"]
+    for key in ("id", "name", "note", "taken_at"):
+        expect([s.get(key) for s in after] == [s.get(key) for s in before], f"{key}: {after} {before}")
+    case.run("check", "v")
+    case.snapshot()
+    expect(len(cluster_snapshots(image)) == 3, "and goes on")
+
+
+def refusals(case):
+    """What is not there yet is refused in plain words."""
+    image = case.volume()
+    first, = case.snapshot()
+    for arguments in (
+            ("serve", "v", "--socket", case.folder + "/s"),
+            ("mount", str(first), case.folder + "/m"),
+            ("clone", "create", str(first), "c")):
+        said = case.run(*arguments, code=(1, 4, 5))[1]
+        expect("cluster" in said or "no clones" in said, f"{arguments}: {said}")
+    other = case.run("volume", "create", "w", "--origin", case.origin(image), "--ceph-conf", conf, code=(1, 3, 4))[1]
+    expect("already" in other, other)
+    case.run("volume", "create", "w", "--origin", "rbd:rbd", "--ceph-conf", conf, code=2)
+    said = case.run("volume", "create", "w", "--origin", "rbd:rbd/nosuch", "--ceph-conf", conf, code=(1, 3))[1]
+    expect("nosuch" in said, said)
+    said = case.run("volume", "create", "w", "--origin", "rbd:rbd/x", "--ceph-conf", "/nonexistent", code=5)[1]
+    expect("--ceph-conf" in said, said)
+
+
+def resized(case):
+    """An image that others have resized is told; the volume follows when it is asked to."""
+    image = case.volume()
+    first, = case.snapshot()
+    rbd("resize", "--no-progress", "--size", f"{24 * MIB}B", image)
+    said = case.run("snapshot", "v", code=4)[1]
+    expect("resize" in said, said)
+    case.run("volume", "resize", "v", "24M")
+    case.snapshot()
+    case.run("volume", "resize", "v", "32M")
+    expect(json.loads(rbd("info", image, "--format", "json"))["size"] == 32 * MIB, "it is resized")
+    said = case.run("revert", str(first), "--yes", code=4)[1]
+    expect("resize" in said, said)
+    case.run("check", "v")
+
+
+def removed_by_others(case):
+    """A snapshot that somebody has removed from the image is told, and can be deleted."""
+    image = case.volume()
+    first, = case.snapshot()
+    write(image, [(0, block(1))])
+    second, = case.snapshot()
+    rbd("snap", "rm", "--no-progress", name_of(image, 0))
+    said = "".join(case.run("check", "v", code=(1, 7)))
+    expect("gone" in said, said)
+    case.run("export", str(first), case.folder + "/e", code=(1, 7, 8))
+    case.run("delete", str(first))
+    expect(case.snapshots() == [second], "the other one stays")
+    case.run("check", "v")
+
+
+def history(case):
+    """Random histories: all that snapshots hold, whatever is deleted or reverted."""
+    seed = int(os.environ.get("SNAPMGR_SEED", random.randrange(1 << 32)))
+    print(f"history: SNAPMGR_SEED={seed}", flush=True)
+    draw = random.Random(seed)
+    size = 8 * MIB
+    image = case.volume(size=size)
+    live, known = bytearray(size), {}
+    for _ in range(int(os.environ.get("SNAPMGR_CEPH_OPERATIONS", "24"))):
+        action = draw.choice(["write", "write", "write", "snapshot", "snapshot", "delete", "revert"])
+        if action == "write" or not known and action != "snapshot":
+            pieces = []
+            for _ in range(draw.randrange(1, 6)):
+                length = draw.choice([512, 4096, 12288, 300000])
+                offset = draw.randrange(0, (size - length) // 512) * 512
+                piece = length if draw.random() < 0.3 else draw.randbytes(length)
+                pieces.append((offset, piece))
+                live[offset:offset + length] = bytes(length) if isinstance(piece, int) else piece
+            write(image, pieces)
+        elif action == "snapshot":
+            known[case.snapshot()[0]] = bytes(live)
+        elif action == "delete":
+            chosen = draw.choice(sorted(known))
+            case.run("delete", str(chosen))
+            del known[chosen]
+        else:
+            chosen = draw.choice(sorted(known))
+            before = bytes(live)
+            case.run("revert", str(chosen), "--yes")
+            new = set(case.snapshots()) - set(known)
+            live = bytearray(known[chosen])
+            expect(len(new) <= 1, "a revert takes one snapshot at most")
+            for safety in new:
+                known[safety] = before
+        expect(sorted(case.snapshots()) == sorted(known), f"the snapshots after {action}")
+    expect(content(image) == bytes(live), "the image")
+    names = [name for name in cluster_snapshots(image)]
+    expect(len(names) == len(known), "as many as the cluster has")
+    for number, snapshot in enumerate(sorted(known)):
+        expect(content(f"{image}@{names[number]}") == known[snapshot], f"snapshot {snapshot}")
+    for older, newer in zip(sorted(known), sorted(known)[1:]):
+        told = ranges(case.json("diff", str(older), str(newer)))
+        differing = {
+            chunk for chunk in range(size // 4096)
+            if known[older][chunk * 4096:(chunk + 1) * 4096] != known[newer][chunk * 4096:(chunk + 1) * 4096]}
+        expect(differing <= told, "all that differs is told")
+    case.run("check", "v")
+
+
+CASES = [
+    round_trip, deletion, sets, revert, open_image, killed, rights, full_pool, huge, rebuild, refusals, resized,
+    removed_by_others, history, osd_stopped, monitor_gone,
+]
+
+
+def main():
+    wanted = sys.argv[2:]
+    passed = failed = 0
+    for case in CASES:
+        if wanted and case.__name__ not in wanted:
+            continue
+        begun = time.monotonic()
+        try:
+            case(Case(case.__name__.replace("_", "-")))
+            passed += 1
+            print(f"{case.__name__}: {time.monotonic() - begun:.1f} s", flush=True)
+        except (Failure, subprocess.TimeoutExpired, KeyError, ValueError) as failure:
+            failed += 1
+            print(f"FAILED {case.__name__}: {type(failure).__name__}: {failure}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+main()
