@@ -184,7 +184,7 @@ format:
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
 	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Tests/VirtualMachine/*.sh Tests/PostgreSQL/*.sh \
-	    Tests/Page/*.sh Scripts/test-host.sh Scripts/demo-vm.sh \
+	    Tests/Page/*.sh Tests/Ceph/*.sh Scripts/test-host.sh Scripts/demo-vm.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
 	    Scripts/lint-faults.sh Scripts/mutants.sh Scripts/mutant-sum.sh Scripts/repeat.sh

@@ -37,7 +37,8 @@ package struct RBDVolumeDriver: VolumeDriver {
         }
         guard wish.storeFullPolicy != .breakSnapshots else {
             throw Problem(
-                .usage, "the snapshots of an image in a cluster do not lie in its store: none can be given up",
+                .usage,
+                "the snapshots of an image in a cluster do not lie in its store: none can be given up",
                 hint: "leave out --when-full")
         }
     }
@@ -127,7 +128,8 @@ package struct RBDVolumeDriver: VolumeDriver {
         record.originPath = path
         try Store(folder: FileFolder(path: place.storePath)).writeVolume(record)
         try image.setVolumeRecord(record)
-        return ImageClaim(identity: OriginIdentity(blockDevice: [], byteCount: try image.byteCount()))
+        return ImageClaim(
+            identity: OriginIdentity(blockDevice: [], byteCount: try image.byteCount()))
     }
 
     package func originProblem(_ place: VolumePlace) throws(Problem) -> Problem? { nil }
@@ -178,7 +180,8 @@ extension RBDVolumeDriver {
 
     static func imageName(_ text: String) throws(Problem) -> ImageName {
         guard let name = try ImageName.parse(text) else {
-            throw Problem(.corrupt, "`\(text)` names no image in a cluster", hint: "run \(.check())")
+            throw Problem(
+                .corrupt, "`\(text)` names no image in a cluster", hint: "run \(.check())")
         }
         return name
     }

@@ -151,7 +151,9 @@ extension VolumeDriver {
     package func originName(_ text: String) throws(Problem) -> String? { nil }
 
     /// There is none, where all origins are files.
-    package func byteCount(ofOrigin name: String) throws(Problem) -> Int { throw noNamedOrigin(name) }
+    package func byteCount(ofOrigin name: String) throws(Problem) -> Int {
+        throw noNamedOrigin(name)
+    }
 
     /// Nothing: a file is noted in the store alone.
     package func markOrigin(of place: VolumePlace) throws(Problem) {}
@@ -165,7 +167,8 @@ extension VolumeDriver {
     ) throws(Problem) -> String { throw noNamedOrigin(name) }
 
     private func noNamedOrigin(_ name: String) -> Problem {
-        Problem(.usage, "the driver \(self.name) has files and devices for origins, and not \(name)")
+        Problem(
+            .usage, "the driver \(self.name) has files and devices for origins, and not \(name)")
     }
 }
 

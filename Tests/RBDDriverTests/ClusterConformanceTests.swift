@@ -10,7 +10,8 @@ import VolumeAccess
 @testable import RBDDriver
 
 /// The driver over a real cluster, which Tests/Ceph/run.sh starts: SNAPMGR_CEPH_CONF is its configuration.
-@Suite("Conformance of images in a cluster", .serialized, .enabled(if: Cluster.configuration != nil))
+@Suite(
+    "Conformance of images in a cluster", .serialized, .enabled(if: Cluster.configuration != nil))
 struct ClusterConformanceTests {
     /// What asks for clients of a server of snapmgr's; whoever has an image open by Ceph's own ways is tried by
     /// Tests/Ceph/suite.py.
@@ -39,7 +40,8 @@ private final class ClusterRig: ConformanceRig {
         let configuration = try #require(Cluster.configuration)
         let image = "conformance-" + UUID().uuidString.lowercased()
         let status = system(
-            "rbd --conf '\(configuration)' create --size \(DriverConformance.byteCount)B rbd/\(image)")
+            "rbd --conf '\(configuration)' create --size \(DriverConformance.byteCount)B rbd/\(image)"
+        )
         #expect(status == 0)
         let store = folder.path + "/store"
         try FileManager.default.createDirectory(atPath: store, withIntermediateDirectories: true)

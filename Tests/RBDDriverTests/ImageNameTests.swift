@@ -37,7 +37,9 @@ struct ImageNameTests {
         let uuid = "0a1b2c3d-0000-4000-8000-000000000001"
         let name = ImageRecords.snapshotName(SnapshotOrdinal(rawValue: 12), of: uuid)
         #expect(ImageRecords.ordinal(ofSnapshot: name, of: uuid)?.rawValue == 12)
-        for other in ["snapmgr-x-12", "before", "snapmgr-\(uuid)-", "snapmgr-\(uuid)-0", name + "x"] {
+        for other in [
+            "snapmgr-x-12", "before", "snapmgr-\(uuid)-", "snapmgr-\(uuid)-0", name + "x",
+        ] {
             #expect(ImageRecords.ordinal(ofSnapshot: other, of: uuid) == nil, "\(other)")
         }
     }

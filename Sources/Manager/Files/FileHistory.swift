@@ -75,7 +75,8 @@ final class FileHistory {
     /// Brings what was read up to date; whether nothing of it has changed. What cannot be brought is forgotten.
     private func isUnchanged(_ row: SnapshotRow) throws -> Bool {
         guard var next = current else { return false }
-        guard !isMerging, readsAreas, next.row.volumeBytes == row.volumeBytes, row.ordinal < next.row.ordinal
+        guard !isMerging, readsAreas, next.row.volumeBytes == row.volumeBytes,
+            row.ordinal < next.row.ordinal
         else {
             current = nil
             return false

@@ -63,7 +63,8 @@ struct VolumeCreateCommand: ManagerCommand {
     func run(_ context: CommandContext) throws {
         let volume = try context.manager().volumes.create(
             CreateRequest(
-                name: name, originPath: cluster.completing(origin), storePath: store, createBytes: createSize?.bytes,
+                name: name, originPath: cluster.completing(origin), storePath: store,
+                createBytes: createSize?.bytes,
                 chunkBytes: chunk?.bytes ?? CreateRequest.defaultChunkBytes,
                 storeFullPolicy: whenFull?.policy, driver: driver))
         try context.show(["volume": volume.json]) {

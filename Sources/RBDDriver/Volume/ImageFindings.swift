@@ -52,7 +52,8 @@ struct ImageFindings {
     private func unknownSnapshot(_ ordinal: SnapshotOrdinal) -> Finding {
         Finding(
             .warning, object: subject,
-            message: "it has the snapshot \(ImageRecords.snapshotName(ordinal, of: record.uuid)), which the "
+            message:
+                "it has the snapshot \(ImageRecords.snapshotName(ordinal, of: record.uuid)), which the "
                 + "store does not know",
             remedy: "a command that is at work knows it; else make the store anew from the image: "
                 + "\(.help(["catalog", "rebuild"]))")
@@ -80,8 +81,10 @@ struct ImageFindings {
             findings.append(
                 Finding(
                     .note, object: subject,
-                    message: "it has no valid map of objects: each one is asked what has changed in it",
-                    remedy: "`rbd feature enable \(image.name.path) object-map fast-diff\(options)`, then "
+                    message:
+                        "it has no valid map of objects: each one is asked what has changed in it",
+                    remedy:
+                        "`rbd feature enable \(image.name.path) object-map fast-diff\(options)`, then "
                         + "`rbd object-map rebuild \(image.name.path)\(options)`"))
         }
         if !features.contains(.exclusiveLock) {

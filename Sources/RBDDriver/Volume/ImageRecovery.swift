@@ -13,7 +13,9 @@ struct ImageRecovery {
             try volume.image.snapshots().compactMap {
                 ImageRecords.ordinal(ofSnapshot: $0.name, of: volume.record.uuid)
             })
-        for ordinal in volume.state.unfinished { try settle(ordinal, isThere: present.contains(ordinal)) }
+        for ordinal in volume.state.unfinished {
+            try settle(ordinal, isThere: present.contains(ordinal))
+        }
         let known = Set(try volume.store.snapshotFolders())
         for ordinal in present.subtracting(known).sorted() { try settleUnknown(ordinal) }
         try settleRevert()
@@ -36,7 +38,8 @@ struct ImageRecovery {
         guard try volume.image.manifest(ordinal) != nil else { return try remove(ordinal) }
         volume.warn(
             "image \(volume.image.name.path) has \(volume.snapshotName(ordinal)), which its store does not "
-                + "know; it stays, and \(.help(["catalog", "rebuild"])) tells how the store is made anew")
+                + "know; it stays, and \(.help(["catalog", "rebuild"])) tells how the store is made anew"
+        )
     }
 
     private func remove(_ ordinal: SnapshotOrdinal) throws(Problem) {

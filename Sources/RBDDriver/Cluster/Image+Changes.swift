@@ -106,7 +106,8 @@ extension Range<Int> {
     func pieces(of byteCount: Int) -> some Sequence<Range<Int>> {
         sequence(state: lowerBound) { position -> Range<Int>? in
             guard position < upperBound else { return nil }
-            let end = Swift.min(upperBound, (position / byteCount + 1).multipliedClamped(by: byteCount))
+            let end = Swift.min(
+                upperBound, (position / byteCount + 1).multipliedClamped(by: byteCount))
             defer { position = end }
             return position..<end
         }

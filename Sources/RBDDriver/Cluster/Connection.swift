@@ -41,7 +41,9 @@ final class Connection: Sendable {
 
     /// Whether the cluster's number is that of a connection of this process, also of one that has ended: the
     /// cluster gives no number twice.
-    static func isOwn(_ instance: UInt64) -> Bool { ownInstances.withLock { $0.contains(instance) } }
+    static func isOwn(_ instance: UInt64) -> Bool {
+        ownInstances.withLock { $0.contains(instance) }
+    }
 
     deinit {
         let (io, cluster) = (io, cluster)
@@ -157,7 +159,9 @@ final class Buffer: @unchecked Sendable {
 
     convenience init(_ bytes: [UInt8]) {
         self.init(bytes.count)
-        bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: base, count: count).copyMemory(from: $0) }
+        bytes.withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(start: base, count: count).copyMemory(from: $0)
+        }
     }
 
     deinit { base.deallocate() }
@@ -205,7 +209,8 @@ private struct Opening {
 
     private func create() throws(Problem) -> Handle {
         var raw: UnsafeMutableRawPointer?
-        let code = name.client.map { snapmgr_rados_create(&raw, $0) } ?? snapmgr_rados_create(&raw, nil)
+        let code =
+            name.client.map { snapmgr_rados_create(&raw, $0) } ?? snapmgr_rados_create(&raw, nil)
         guard code >= 0, let raw else { throw failure("make a client", code, .standard) }
         return Handle(raw: raw)
     }
@@ -249,7 +254,9 @@ private struct Opening {
         try require("open the pool \(pool)", patience) {
             Int64(snapmgr_rados_open_pool(cluster.raw, pool, space, &opened.raw))
         }
-        guard let handle = opened.handle else { throw failure("open the pool \(pool)", -EIO, patience) }
+        guard let handle = opened.handle else {
+            throw failure("open the pool \(pool)", -EIO, patience)
+        }
         return handle
     }
 

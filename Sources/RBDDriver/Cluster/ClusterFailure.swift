@@ -44,7 +44,8 @@ struct ClusterFailure: Hashable {
                 + "`ceph auth get client.\(name.client ?? "admin")`; see also which keyring it has"
         case EBUSY, EROFS: "see who has it: `rbd status \(name.path)\(options)`"
         case ENOSPC, EDQUOT: "free space in the pool, or raise its quota: `ceph df\(options)`"
-        case ETIMEDOUT: "look at the cluster, which may also be full: `ceph -s\(options)`, then run it again"
+        case ETIMEDOUT:
+            "look at the cluster, which may also be full: `ceph -s\(options)`, then run it again"
         default: "look at the cluster: `ceph -s\(options)`"
         }
     }

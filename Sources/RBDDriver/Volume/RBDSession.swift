@@ -349,9 +349,10 @@ final class RBDSession: OpenVolume {
     func read(
         _ id: SnapshotID?, at offset: Int, count: Int, for client: any RequestClient
     ) throws(Problem) -> VolumeContent {
-        let image = try id.map { id throws(Problem) in
-            try volume.view(volume.state.requireLive(id))
-        } ?? volume.image
+        let image =
+            try id.map { id throws(Problem) in
+                try volume.view(volume.state.requireLive(id))
+            } ?? volume.image
         let size = try image.byteCount()
         return try .read(count: count, at: offset) { (buffer, offset) throws(Problem) in
             guard offset <= size - buffer.byteCount else {

@@ -136,7 +136,8 @@ final class RBDVolume {
             .broken,
             "snapshot \(manifest.id) of volume \(name) is gone: image \(image.name.path) has no "
                 + "\(snapshotName(manifest.ordinal)) any more",
-            hint: "somebody has removed it there; see \(.list(name)) for others, and delete this one")
+            hint:
+                "somebody has removed it there; see \(.list(name)) for others, and delete this one")
     }
 
     /// The size that a change relies on.

@@ -70,7 +70,8 @@ extension Image {
 
     private func impossible(_ key: String, _ flaw: String) -> Problem {
         Problem(
-            .corrupt, "the text \(key) of image \(name.path) is not what snapmgr has written: \(flaw)",
+            .corrupt,
+            "the text \(key) of image \(name.path) is not what snapmgr has written: \(flaw)",
             hint: "see it: `rbd image-meta get \(name.path) \(key)\(name.toolOptions)`")
     }
 }

@@ -57,7 +57,9 @@ struct RevertCopy {
         guard !client.isGone else {
             throw Problem(
                 .interrupted, "the revert of volume \(volume.name) was stopped before its end",
-                hint: "its image is half old and half new until it goes on: \(.mergeResume(volume.name))")
+                hint:
+                    "its image is half old and half new until it goes on: \(.mergeResume(volume.name))"
+            )
         }
     }
 

@@ -73,7 +73,9 @@ struct SnapshotChange {
         guard try !image.isProtected(name) else {
             throw Problem(
                 .refused, "\(subject) is protected in the cluster: it stays",
-                hint: "when nobody needs it: `rbd snap unprotect \(image.name.path)@\(name)\(options)`")
+                hint:
+                    "when nobody needs it: `rbd snap unprotect \(image.name.path)@\(name)\(options)`"
+            )
         }
         let view: Image
         do throws(Problem) { view = try volume.view(manifest) } catch {

@@ -90,7 +90,9 @@ extension ImageName: CustomStringConvertible {
     }
 
     /// As Ceph's tools take it.
-    package var path: String { (space.isEmpty ? [pool, image] : [pool, space, image]).joined(separator: "/") }
+    package var path: String {
+        (space.isEmpty ? [pool, image] : [pool, space, image]).joined(separator: "/")
+    }
 
     /// What tells Ceph's tools which cluster is meant, and as whom.
     package var toolOptions: String {
