@@ -17,7 +17,7 @@
 
 #define RBD_CALLS(CALL) \
     CALL(rbd_open) CALL(rbd_open_read_only) CALL(rbd_close) CALL(rbd_get_size) CALL(rbd_stat) \
-    CALL(rbd_resize) CALL(rbd_get_id) CALL(rbd_get_features) CALL(rbd_get_flags) \
+    CALL(rbd_resize) CALL(rbd_get_id) CALL(rbd_get_features) CALL(rbd_get_flags) CALL(rbd_get_op_features) \
     CALL(rbd_snap_list) CALL(rbd_snap_list_end) CALL(rbd_snap_create) CALL(rbd_snap_remove) \
     CALL(rbd_snap_is_protected) CALL(rbd_snap_get_namespace_type) CALL(rbd_list_children3) \
     CALL(rbd_metadata_get) CALL(rbd_metadata_set) \
@@ -218,6 +218,12 @@ int snapmgr_rbd_is_protected(void *image, const char *name) {
     int is_protected = 0;
     int result = api.rbd_snap_is_protected(image, name, &is_protected);
     return result < 0 ? result : is_protected;
+}
+
+int snapmgr_rbd_may_have_children(void *image) {
+    uint64_t operations = 0;
+    int result = api.rbd_get_op_features(image, &operations);
+    return result < 0 ? result : (operations & RBD_OPERATION_FEATURE_CLONE_PARENT) != 0;
 }
 
 int snapmgr_rbd_children(void *image) {

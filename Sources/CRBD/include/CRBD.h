@@ -59,6 +59,8 @@ void snapmgr_rbd_free_snapshots(struct snapmgr_rbd_snapshot *snapshots, size_t c
 int snapmgr_rbd_create_snapshot(void *image, const char *name);
 int snapmgr_rbd_remove_snapshot(void *image, const char *name);
 int snapmgr_rbd_is_protected(void *image, const char *name);
+/// Whether any snapshot of the image may have clones that do not protect it.
+int snapmgr_rbd_may_have_children(void *image);
 /// How many clones the image's snapshot has, which the image was opened at.
 int snapmgr_rbd_children(void *image);
 
@@ -91,7 +93,7 @@ int snapmgr_rbd_flush(void *image);
 int snapmgr_rbd_lock(void *image);
 int snapmgr_rbd_unlock(void *image);
 int snapmgr_rbd_has_lock(void *image);
-/// The one who has the lock, as `client.4711`: empty when nobody has.
+/// The one who has the lock, by its address: empty when nobody has.
 int snapmgr_rbd_lock_owner(void *image, char *owner, size_t owner_bytes);
 int snapmgr_rbd_break_lock(void *image, const char *owner);
 

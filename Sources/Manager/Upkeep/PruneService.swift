@@ -175,7 +175,8 @@ package struct PruneService {
 
     /// What somebody reads; nobody does where nobody has the volume open.
     private func openSnapshots(_ volume: VolumeRow) throws -> Set<SnapshotID> {
-        guard try isOpen(volume) else { return [] }
+        // A cluster keeps some whoever has the volume open.
+        guard try isOpen(volume) || !volume.record.hasAreas else { return [] }
         return try Reconciler(context).withVolume(volume.record.name) { volume in
             try context.withSession(volume) { try $0.openSnapshots() }
         }

@@ -84,13 +84,16 @@ final class Connection: Sendable {
     /// - Parameters:
     ///   - what: what cannot be done then, as a verb with its object.
     ///   - accepted: error numbers that are an answer.
+    ///   - work: how long it may take longer than other calls, for it has much to do.
     @discardableResult
     func call(
-        _ what: String, accepting accepted: Set<Int32> = [],
+        _ what: String, accepting accepted: Set<Int32> = [], workMilliseconds work: Int = 0,
         _ body: @escaping @Sendable (_ io: UnsafeMutableRawPointer) -> Int64
     ) throws(Problem) -> Int64 {
         let io = io
-        let result = courier.run(milliseconds: patience.callMilliseconds) { body(io.raw) }
+        let result = courier.run(
+            milliseconds: patience.callMilliseconds.addingClamped(work)
+        ) { body(io.raw) }
         guard let result else { throw failure(what, ETIMEDOUT) }
         guard result < 0, !accepted.contains(Int32(clamping: -result)) else { return result }
         throw failure(what, Int32(clamping: -result))

@@ -6,6 +6,10 @@ internal import SnapshotModel
 extension Image {
     /// So much of an image is asked about at once where objects must be asked one by one, in bytes.
     private static let windowBytes = 8 << 30
+    /// Of fewer bytes, the objects are asked at once: the map of objects is that of the whole image.
+    private static let directBytes = 256 << 20
+    /// What the map of objects may take longer for each TiB of the image, in milliseconds.
+    private static let mapMilliseconds = 1000
 
     /// What of a range may differ between another snapshot and this one, or the image as it is; ascending.
     ///
@@ -19,9 +23,10 @@ extension Image {
     ) throws(Problem) -> [Range<Int>] {
         guard !range.isEmpty else { return [] }
         var found = ByteRanges()
-        let parts =
-            try features().contains(.fastDiff)
-            ? diff(since: from, in: range, wholeObjects: true, dataOnly: dataOnly) : [range]
+        var parts = [range]
+        if range.count > Self.directBytes, try features().contains(.fastDiff) {
+            parts = try diff(since: from, in: range, wholeObjects: true, dataOnly: dataOnly)
+        }
         for part in parts {
             for window in part.pieces(of: Self.windowBytes) {
                 try proceed()
@@ -38,7 +43,9 @@ extension Image {
     ) throws(Problem) -> [Range<Int>] {
         let list = ExtentList()
         let what = from.map { "compare it with the snapshot \($0)" } ?? "ask what it holds"
-        try call(what) { image in
+        let work =
+            wholeObjects ? (range.count >> 40).multipliedClamped(by: Self.mapMilliseconds) : 0
+        try call(what, workMilliseconds: work) { image in
             let (offset, count) = (UInt64(range.lowerBound), UInt64(range.count))
             func ask(_ from: UnsafePointer<CChar>?) -> Int32 {
                 snapmgr_rbd_diff(

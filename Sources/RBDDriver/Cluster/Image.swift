@@ -41,11 +41,13 @@ final class Image: Sendable {
     /// Makes a call with the image's handle.
     @discardableResult
     func call(
-        _ what: String, accepting accepted: Set<Int32> = [],
+        _ what: String, accepting accepted: Set<Int32> = [], workMilliseconds work: Int = 0,
         _ body: @escaping @Sendable (_ image: UnsafeMutableRawPointer) -> Int64
     ) throws(Problem) -> Int64 {
         let handle = handle
-        return try connection.call(what, accepting: accepted) { _ in body(handle.raw) }
+        return try connection.call(what, accepting: accepted, workMilliseconds: work) { _ in
+            body(handle.raw)
+        }
     }
 
     /// What a call tells as a number that can be reckoned with.
@@ -179,6 +181,11 @@ extension Image {
         } > 0
     }
 
+    /// Whether any of its snapshots may have clones without being protected.
+    func mayHaveChildren() throws(Problem) -> Bool {
+        try call("look for clones") { Int64(snapmgr_rbd_may_have_children($0)) } > 0
+    }
+
     /// How many clones the snapshot has that this is.
     func childCount() throws(Problem) -> Int {
         Int(try call("look for clones") { Int64(snapmgr_rbd_children($0)) })
@@ -282,7 +289,7 @@ extension Image {
         }
     }
 
-    /// Who has its lock, in the library's words (`client.4711`); nil when nobody has.
+    /// Who has its lock, by the address that the cluster sees; nil when nobody has.
     func lockOwner() throws(Problem) -> String? {
         let buffer = Buffer(256)
         try call("ask who has its lock") { image in

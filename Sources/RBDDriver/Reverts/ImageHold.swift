@@ -86,8 +86,7 @@ extension RBDVolume {
     func hold(milliseconds: Int? = nil) throws(Problem) -> (hold: ImageHold, isUnbroken: Bool) {
         try requireLockable()
         let owner = try image.lockOwner()
-        let dead = revert.map { "client.\($0.client)" }
-        let isUnbroken = owner != nil && owner == dead
+        let isUnbroken = owner != nil && owner == revert?.address
         if let owner, isUnbroken { try image.breakLock(of: owner) }
         do throws(Problem) {
             return (try ImageHold(image, milliseconds: milliseconds), isUnbroken)

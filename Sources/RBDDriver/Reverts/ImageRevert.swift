@@ -21,16 +21,18 @@ package struct ImageRevert: Hashable, Sendable, Codable {
     package var copiedBytes: Int
     /// Whether anything may have been copied.
     package var hasBegun: Bool
-    /// The connection that had the image's lock when this was written: as long as the lock is its own, nobody else
-    /// has written to the image.
+    /// The connection that had the image's lock when this was written, as the cluster numbers it.
     package var client: UInt64
+    /// The same as the lock names it: as long as the lock is its own, nobody else has written to the image.
+    package var address: String
 
     package init(
         volume: String, image: String, record: RevertRecord, imageBytes: Int, planBytes: Int,
-        client: UInt64
+        client: UInt64, address: String
     ) {
         (self.volume, self.image, self.record) = (volume, image, record)
-        (self.imageBytes, self.planBytes, self.client) = (imageBytes, planBytes, client)
+        (self.imageBytes, self.planBytes) = (imageBytes, planBytes)
+        (self.client, self.address) = (client, address)
         (position, copiedBytes, hasBegun) = (0, 0, false)
     }
 

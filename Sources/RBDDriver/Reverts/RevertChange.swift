@@ -30,9 +30,11 @@ struct RevertChange {
         let record = try record(request, target, safety: safety, planBytes: plan)
         let revert = ImageRevert(
             volume: volume.record.uuid, image: try volume.image.identity(), record: record,
-            imageBytes: bytes, planBytes: plan, client: volume.connection.instance)
+            imageBytes: bytes, planBytes: plan, client: volume.connection.instance,
+            address: try volume.image.lockOwner() ?? "")
         try volume.setRevert(revert)
         try volume.store.writeRevert(record)
+        volume.differing = differing
         return revert
     }
 
@@ -55,6 +57,7 @@ struct RevertChange {
 
     /// Takes back a revert of which nothing was copied yet.
     func undo(_ id: RevertID) throws(Problem) {
+        volume.differing = nil
         _ = try volume.store.removeRevert(id)
         guard let revert = volume.revert, revert.record.id == id else { return }
         try volume.removeRevert()

@@ -24,12 +24,13 @@ struct RevertCopy {
         guard let found = volume.revert else { return }
         try requireSame(found)
         let target = try self.target(found)
-        let differing = try differing(found)
+        let differing = try differing(found, isUnbroken: isUnbroken)
         var revert = found
         if revert.hasBegun, !isUnbroken {
             revert.beginAnew(planBytes: ByteRanges(unordered: differing).byteCount)
         }
         (revert.hasBegun, revert.client) = (true, volume.connection.instance)
+        revert.address = try volume.image.lockOwner() ?? ""
         try volume.setRevert(revert)
         try copy(differing, from: target, revert)
         try finish()
@@ -47,8 +48,12 @@ struct RevertCopy {
         try volume.view(volume.store.manifest(revert.record.target))
     }
 
-    private func differing(_ revert: ImageRevert) throws(Problem) -> [Range<Int>] {
-        try volume.image.changes(
+    private func differing(
+        _ revert: ImageRevert, isUnbroken: Bool
+    ) throws(Problem) -> [Range<Int>] {
+        defer { volume.differing = nil }
+        if isUnbroken, let known = volume.differing { return known }
+        return try volume.image.changes(
             since: volume.snapshotName(revert.record.target), in: 0..<revert.imageBytes,
             proceed: proceed)
     }

@@ -76,7 +76,7 @@ struct ImageRecovery {
             volume: volume.record.uuid, image: try volume.image.identity(), record: record,
             imageBytes: try volume.image.byteCount(),
             planBytes: record.planBytes(chunkBytes: volume.record.geometry.chunkBytes),
-            client: volume.connection.instance)
+            client: volume.connection.instance, address: "")
         revert.hasBegun = true
         try volume.setRevert(revert)
     }

@@ -53,7 +53,11 @@ final class RBDSession: OpenVolume {
 
     /// Who has the image open is told by ``VolumeInspector/openProblem()``.
     func clients(for client: any RequestClient) throws(Problem) -> ClientPresence? { nil }
-    func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID] { [] }
+    /// Those that the cluster keeps: protected ones, and those with clones.
+    func openSnapshots(for client: any RequestClient) throws(Problem) -> [SnapshotID] {
+        try SnapshotChange(volume).kept()
+    }
+
     func overruleClients(for client: any RequestClient) throws(Problem) { overrules = true }
 
     func letGo(for client: any RequestClient) throws(Problem) {

@@ -18,6 +18,8 @@ final class RBDVolume {
     private(set) var state: VolumeState
     /// The revert that is not done yet.
     private(set) var revert: ImageRevert?
+    /// What differs between the revert's target and the image, as long as nobody else can write to it.
+    var differing: [Range<Int>]?
     /// What opening it has found.
     private(set) var warnings: [Advice] = []
     private let lock: FileLock?

@@ -77,16 +77,33 @@ struct SnapshotChange {
                     "when nobody needs it: `rbd snap unprotect \(image.name.path)@\(name)\(options)`"
             )
         }
-        let view: Image
-        do throws(Problem) { view = try volume.view(manifest) } catch {
-            // One that is gone can be forgotten.
-            if error.code == .broken { return }
-            throw error
-        }
-        guard try view.childCount() > 0 else { return }
+        guard try hasChildren(manifest) else { return }
         throw Problem(
             .refused, "\(subject) has clones in the cluster: it stays",
             hint: "flatten or remove them: `rbd children \(image.name.path)@\(name)\(options)`")
+    }
+
+    private func hasChildren(_ manifest: SnapshotManifest) throws(Problem) -> Bool {
+        guard try image.mayHaveChildren() else { return false }
+        do throws(Problem) { return try volume.view(manifest).childCount() > 0 } catch {
+            // One that is gone can be forgotten.
+            guard error.code == .broken else { throw error }
+            return false
+        }
+    }
+
+    /// Those that the cluster keeps.
+    func kept() throws(Problem) -> [SnapshotID] {
+        var ids: [SnapshotID] = []
+        for manifest in volume.state.manifests where !manifest.isDeleted {
+            let isKept = try image.isProtected(volume.snapshotName(manifest.ordinal))
+            if isKept {
+                ids.append(manifest.id)
+            } else if try hasChildren(manifest) {
+                ids.append(manifest.id)
+            }
+        }
+        return ids
     }
 
     /// What deleting these would free: what no other snapshot has, nor the image.
