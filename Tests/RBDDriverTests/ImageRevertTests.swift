@@ -100,6 +100,8 @@ struct ImageRevertTests {
         #expect(ranges.ranges == [0..<12, 20..<30] && ranges.byteCount == 22)
         let geometry = Geometry(volumeBytes: 64, chunkBytes: 512)
         #expect(ranges.chunkMap(geometry).count == 1)
+        #expect((5..<17).widened(toMultiplesOf: 8) == 0..<24)
+        #expect((8..<16).widened(toMultiplesOf: 8) == 8..<16)
         #expect(Array((5..<21).pieces(of: 8)) == [5..<8, 8..<16, 16..<21])
     }
 }

@@ -109,6 +109,13 @@ struct ByteRanges: Hashable {
 }
 
 extension Range<Int> {
+    /// The shortest range around this one that begins and ends at multiples of a size.
+    func widened(toMultiplesOf byteCount: Int) -> Range<Int> {
+        let start = lowerBound / byteCount * byteCount
+        let end = upperBound.addingClamped(byteCount - 1) / byteCount
+        return start..<Swift.max(start, end.multipliedClamped(by: byteCount))
+    }
+
     /// The range in pieces that begin at multiples of a size, each no longer than that.
     func pieces(of byteCount: Int) -> some Sequence<Range<Int>> {
         sequence(state: lowerBound) { position -> Range<Int>? in

@@ -93,10 +93,14 @@ struct RevertCopy {
     }
 
     private func copy(_ batch: [Range<Int>], from target: Image) throws(Problem) {
+        let (objectBytes, size) = (try target.objectBytes(), try target.byteCount())
         var pieces: [CopyPiece] = []
         for range in batch {
-            let data = try target.changes(since: nil, in: range, dataOnly: true)
-            pieces += CopyPiece.pieces(of: range, data: data)
+            let whole = range.widened(toMultiplesOf: objectBytes).clamped(to: 0..<size)
+            let data = try target.changes(since: nil, in: whole, dataOnly: true)
+            // Objects of which the target has nothing go altogether: they read as zeroes there, whether
+            // all of them differs or not.
+            pieces += CopyPiece.pieces(of: data.isEmpty ? whole : range, data: data)
         }
         try volume.image.copy(pieces, from: target)
     }
