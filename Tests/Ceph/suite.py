@@ -415,12 +415,13 @@ def full_cluster(case):
     first, = case.snapshot()
     wanted = digest(image)
     write(image, [(number * MIB, block(number + 9, MIB)) for number in range(16)])
-    tool("ceph", "osd", "set", "full")
+    tool("ceph", "osd", "set-full-ratio", "0.0001")
     try:
+        wait_for(lambda: b"full" in tool("ceph", "osd", "dump").split(b"\n", 8)[6], "the cluster is full")
         said = case.run("revert", str(first), "--yes", code=(1, 5), limit=120)[1]
         expect(image in said and "full" in said, said)
     finally:
-        tool("ceph", "osd", "unset", "full")
+        tool("ceph", "osd", "set-full-ratio", "0.95")
     if case.json("merge", "status", "v")["merges"]:
         case.run("merge", "resume", "v", limit=120)
     else:

@@ -176,7 +176,7 @@ struct VolumeCreation {
         _ enter: (() throws -> Void)? = nil
     ) throws {
         do {
-            let note = try site.requireLargeFiles(record, driver.traits)
+            let note = record.hasAreas ? try site.requireLargeFiles(record, driver.traits) : nil
             try Store(folder: FileFolder(path: site.path)).create(record)
             if let enter { try enter() } else { try self.enter(record, site) }
             if let note { context.note(note) }
