@@ -408,27 +408,6 @@ def rights(case):
     case.run("volume", "create", "v", "--origin", case.origin(image), "--ceph-conf", conf)
 
 
-def full_cluster(case):
-    """A cluster that is full refuses within a bounded time, and the revert goes on when there is room."""
-    image = case.volume(size=64 * MIB)
-    write(image, [(number * MIB, block(number, MIB)) for number in range(16)])
-    first, = case.snapshot()
-    wanted = digest(image)
-    write(image, [(number * MIB, block(number + 9, MIB)) for number in range(16)])
-    tool("ceph", "osd", "set-full-ratio", "0.0001")
-    try:
-        wait_for(lambda: b"full" in tool("ceph", "osd", "dump").split(b"\n", 8)[6], "the cluster is full")
-        said = case.run("revert", str(first), "--yes", code=(1, 5), limit=120)[1]
-        expect(image in said and "full" in said, said)
-    finally:
-        tool("ceph", "osd", "set-full-ratio", "0.95")
-    if case.json("merge", "status", "v")["merges"]:
-        case.run("merge", "resume", "v", limit=120)
-    else:
-        case.run("revert", str(first), "--yes", limit=120)
-    expect(digest(image) == wanted, "the image is as it was")
-
-
 def huge(case):
     """An image of 100 TiB costs as much as what is in it."""
     # Its map of objects has some MiB, as that of an image of 12 TiB with small ones.
@@ -572,7 +551,7 @@ def history(case):
 
 
 CASES = [
-    round_trip, deletion, sets, revert, open_image, killed, rights, full_cluster, huge, rebuild, refusals, resized,
+    round_trip, deletion, sets, revert, open_image, killed, rights, huge, rebuild, refusals, resized,
     removed_by_others, history, osd_stopped, monitor_gone,
 ]
 
