@@ -39,6 +39,8 @@ struct ImageNameTests {
         #expect(ImageRecords.ordinal(ofSnapshot: name, of: uuid)?.rawValue == 12)
         for other in [
             "snapmgr-x-12", "before", "snapmgr-\(uuid)-", "snapmgr-\(uuid)-0", name + "x",
+            "snapmgr-\(uuid)-+5", "snapmgr-\(uuid)-007",
+            "snapmgr-\(uuid)-\(SnapshotOrdinal.bounds.upperBound)", "snapmgr-stop-\(uuid)-3",
         ] {
             #expect(ImageRecords.ordinal(ofSnapshot: other, of: uuid) == nil, "\(other)")
         }

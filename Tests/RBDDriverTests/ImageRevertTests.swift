@@ -16,7 +16,7 @@ struct ImageRevertTests {
         ImageRevert(
             volume: "0a1b2c3d-0000-4000-8000-000000000001", image: "abc123", record: record,
             imageBytes: 1 << 20, planBytes: 28672, client: 4711,
-            address: "127.0.0.1:0/1")
+            address: "127.0.0.1:0/1", boot: "here")
     }
 
     @Test func isReadAsItWasWritten() throws {

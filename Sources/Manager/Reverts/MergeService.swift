@@ -76,7 +76,11 @@ package struct MergeService {
             try context.withSession(volume) { session in
                 _ = try session.perform(.resumeMerge)
                 guard !session.mergesByItself else { return }
+                let known = session.warnings
                 _ = try session.perform(.waitForMerge)
+                for warning in session.warnings where !known.contains(warning) {
+                    context.advise(warning)
+                }
             }
         }
     }

@@ -1,7 +1,10 @@
 internal import System
 internal import SnapshotModel
 
-/// The image's lock, which keeps everybody from writing: their writes wait. It ends by itself, unless it is kept.
+/// The image's lock, which keeps everybody from writing. It ends by itself, unless it is kept.
+///
+/// Whoever has the image open meanwhile is told that it is read-only, at once, and his writes fail: it is taken only
+/// while nobody has.
 final class ImageHold: Sendable {
     private enum Phase {
         case held
@@ -101,10 +104,24 @@ extension RBDVolume {
         }
     }
 
+    /// The machine that this is, since its start.
+    static var boot: String { SystemClock().reading().bootID }
+
+    /// A command of this machine's that was killed: whoever has the store's lock knows that it is dead.
+    private static func deadClient(
+        _ image: Image, _ revert: ImageRevert?
+    ) throws(Problem) -> UInt64? {
+        guard let revert, !boot.isEmpty, revert.boot == boot,
+            try image.lockOwner() == revert.address
+        else { return nil }
+        return revert.client
+    }
+
     /// Why the image's content cannot be changed now: who has it open; nil when nobody has.
     static func openProblem(
-        _ image: Image, _ record: VolumeRecord, ignoring dead: UInt64?
+        _ image: Image, _ record: VolumeRecord, _ revert: ImageRevert?
     ) throws(Problem) -> Problem? {
+        let dead = try deadClient(image, revert)
         let others = try image.watchers().filter { watcher in
             !Connection.isOwn(watcher.client) && watcher.client != dead
         }
@@ -116,5 +133,17 @@ extension RBDVolume {
             hint: "stop the VM or unmap the image there; `rbd status \(image.name.path)"
                 + "\(image.name.toolOptions)` tells when it is done. One that was killed is forgotten "
                 + "within 30 s")
+    }
+
+    /// Why writes to the image cannot be held: those of whoever has it open would fail.
+    ///
+    /// - Parameter open: that it is.
+    func holdProblem(_ open: Problem) -> Problem {
+        Problem(
+            .refused,
+            "\(open.message): its writes cannot be held for a set, they would fail there",
+            hint:
+                "take a snapshot of each volume by itself, as \(.snapshot(name)) does, which holds "
+                + "nobody's writes; a common moment needs images that nobody has open")
     }
 }

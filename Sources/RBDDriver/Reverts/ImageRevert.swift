@@ -25,14 +25,16 @@ package struct ImageRevert: Hashable, Sendable, Codable {
     package var client: UInt64
     /// The same as the lock names it: as long as the lock is its own, nobody else has written to the image.
     package var address: String
+    /// The machine of that connection, since its start.
+    package var boot: String
 
     package init(
         volume: String, image: String, record: RevertRecord, imageBytes: Int, planBytes: Int,
-        client: UInt64, address: String
+        client: UInt64, address: String, boot: String
     ) {
         (self.volume, self.image, self.record) = (volume, image, record)
         (self.imageBytes, self.planBytes) = (imageBytes, planBytes)
-        (self.client, self.address) = (client, address)
+        (self.client, self.address, self.boot) = (client, address, boot)
         (position, copiedBytes, hasBegun) = (0, 0, false)
     }
 

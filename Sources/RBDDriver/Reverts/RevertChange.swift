@@ -31,7 +31,7 @@ struct RevertChange {
         let revert = ImageRevert(
             volume: volume.record.uuid, image: try volume.image.identity(), record: record,
             imageBytes: bytes, planBytes: plan, client: volume.connection.instance,
-            address: try volume.image.lockOwner() ?? "")
+            address: try volume.image.lockOwner() ?? "", boot: RBDVolume.boot)
         try volume.setRevert(revert)
         try volume.store.writeRevert(record)
         volume.differing = differing

@@ -11,6 +11,8 @@ struct RevertCopy {
 
     /// So much is copied between two looks at who waits, in bytes.
     private static let batchBytes = 32 << 20
+    /// So many pieces are: each takes its time, however short it is.
+    private static let batchCount = 256
     /// The journal is written so often, and at the end of what was copied.
     private static let journalNanoseconds: Int64 = 1_000_000_000
 
@@ -18,34 +20,64 @@ struct RevertCopy {
         (self.volume, self.client) = (volume, client)
     }
 
-    /// - Parameter isUnbroken: whether nobody else can have written to the image since the journal was written.
-    /// - Throws: `interrupted` when the client has gone: it can be done later.
-    func run(isUnbroken: Bool) throws(Problem) {
+    /// - Parameters:
+    ///   - isUnbroken: whether nobody else can have written to the image since the journal was written.
+    ///   - mayOverwrite: whether to go on, too, where somebody may have; what is there is kept first.
+    /// - Throws: `interrupted` when the client has gone: it can be done later; `refused` when somebody else may have
+    ///   written.
+    func run(isUnbroken hasLock: Bool, mayOverwrite: Bool) throws(Problem) {
         guard let found = volume.revert else { return }
         try requireSame(found)
         let target = try self.target(found)
+        let marker = RevertMarker(volume, found.record.id)
+        var isUnbroken = hasLock
+        if !isUnbroken { isUnbroken = try marker.isUntouched(proceed: proceed) }
+        if !isUnbroken {
+            guard mayOverwrite else { throw touched }
+            try marker.keepPresent()
+        }
         let differing = try differing(found, isUnbroken: isUnbroken)
         var revert = found
-        if revert.hasBegun, !isUnbroken {
+        if !isUnbroken {
             revert.beginAnew(planBytes: ByteRanges(unordered: differing).byteCount)
         }
         (revert.hasBegun, revert.client) = (true, volume.connection.instance)
         revert.address = try volume.image.lockOwner() ?? ""
+        revert.boot = RBDVolume.boot
         try volume.setRevert(revert)
+        // From here on, this process's own writes would be told by it.
+        try RevertMarker.removeAll(volume)
         try copy(differing, from: target, revert)
         try finish()
     }
 
     /// The journal goes with the volume, and not with an image that has got its name.
     private func requireSame(_ revert: ImageRevert) throws(Problem) {
-        try volume.requireSize()
-        guard try revert.image == volume.image.identity(),
-            revert.imageBytes == volume.record.geometry.volumeBytes
+        guard try revert.image == volume.image.identity(), revert.volume == volume.record.uuid
         else { throw RBDVolumeDriver.foreignImage(volume.record) }
+        try volume.requireSize()
+    }
+
+    private var touched: Problem {
+        Problem(
+            .refused,
+            "somebody may have written to image \(volume.image.name.path) since the revert of volume "
+                + "\(volume.name) was cut: it does not go on by itself, which would overwrite that",
+            hint: "have it go on with \(.mergeResume(volume.name)), or take it back with "
+                + "\(.mergeCancel(volume.name)): both keep what is there in a snapshot first")
     }
 
     private func target(_ revert: ImageRevert) throws(Problem) -> Image {
-        try volume.view(volume.store.manifest(revert.record.target))
+        do throws(Problem) {
+            return try volume.view(volume.store.manifest(revert.record.target))
+        } catch {
+            guard error.code == .broken else { throw error }
+            throw Problem(
+                .broken, error.message,
+                hint: "the revert to it cannot end: take it back with "
+                    + "\(.mergeCancel(volume.name)), or revert to another one: \(.list(volume.name))"
+            )
+        }
     }
 
     private func differing(
@@ -77,7 +109,7 @@ struct RevertCopy {
         for batch in batches(revert.remaining(of: differing, pieceBytes: Image.pieceBytes)) {
             report(revert, pace)
             do throws(Problem) { try proceed() } catch {
-                try volume.setRevert(revert)
+                try note(revert)
                 throw error
             }
             try copy(batch, from: target)
@@ -85,11 +117,17 @@ struct RevertCopy {
             revert.advance(to: batch.last?.upperBound ?? 0, copied: bytes)
             pace.rest(after: bytes) { client.isGone }
             if clock.monotonicNanoseconds() - notedAt > Self.journalNanoseconds {
-                try volume.setRevert(revert)
+                try note(revert)
                 notedAt = clock.monotonicNanoseconds()
             }
         }
         report(revert, pace)
+    }
+
+    /// What is noted as copied is durable before.
+    private func note(_ revert: ImageRevert) throws(Problem) {
+        try volume.image.flush()
+        try volume.setRevert(revert)
     }
 
     private func copy(_ batch: [Range<Int>], from target: Image) throws(Problem) {
@@ -108,7 +146,9 @@ struct RevertCopy {
     private func batches(_ ranges: [Range<Int>]) -> [[Range<Int>]] {
         var (batches, bytes) = ([[Range<Int>]](), Self.batchBytes)
         for range in ranges {
-            if bytes.addingClamped(range.count) > Self.batchBytes {
+            if bytes.addingClamped(range.count) > Self.batchBytes
+                || batches[batches.count - 1].count == Self.batchCount
+            {
                 batches.append([])
                 bytes = 0
             }
@@ -133,6 +173,7 @@ struct RevertCopy {
             _ = try volume.store.removeRevert(old)
         }
         try volume.removeRevert()
+        try RevertMarker.removeAll(volume)
         try volume.reload()
     }
 }

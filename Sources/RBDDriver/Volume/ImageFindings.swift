@@ -60,8 +60,10 @@ struct ImageFindings {
     }
 
     private func foreign(_ snapshots: [ImageSnapshot]) -> [Finding] {
+        let marker = RevertMarker.prefix(of: record.uuid)
         let names = snapshots.map(\.name).filter { name in
             ImageRecords.ordinal(ofSnapshot: name, of: record.uuid) == nil
+                && !name.hasPrefix(marker)
         }
         guard let first = names.first else { return [] }
         let others = names.count > 1 ? " and \(names.count - 1) more" : ""

@@ -21,9 +21,19 @@ enum ImageRecords {
 
     /// Of a snapshot of the volume's; nil of any other.
     static func ordinal(ofSnapshot name: String, of uuid: String) -> SnapshotOrdinal? {
-        let prefix = snapshotPrefix(of: uuid)
-        guard name.hasPrefix(prefix), let number = Int(name.dropFirst(prefix.count)),
-            SnapshotOrdinal.bounds.contains(number), number > 0
+        ordinal(name, after: snapshotPrefix(of: uuid))
+    }
+
+    /// Of the text that has a snapshot's record; nil of any other.
+    static func ordinal(ofKey key: String) -> SnapshotOrdinal? {
+        ordinal(key, after: manifestPrefix)
+    }
+
+    /// As it is written, and not one that only reads alike; there is one after it, too.
+    private static func ordinal(_ text: String, after prefix: String) -> SnapshotOrdinal? {
+        guard text.hasPrefix(prefix), let number = Int(text.dropFirst(prefix.count)),
+            SnapshotOrdinal.bounds.contains(number), number > 0,
+            number < SnapshotOrdinal.bounds.upperBound, "\(number)" == text.dropFirst(prefix.count)
         else { return nil }
         return SnapshotOrdinal(rawValue: number)
     }

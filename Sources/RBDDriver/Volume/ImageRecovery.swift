@@ -53,7 +53,8 @@ struct ImageRecovery {
     /// The journal and the store's record are written one after the other, and say the same again here.
     private func settleRevert() throws(Problem) {
         let stored = volume.state.revert?.record
-        let journal = try volume.loadRevert()
+        if let stored, volume.record.endedReverts.contains(stored.id) { return try end(stored) }
+        let journal = try readJournal(stored)
         switch (journal, stored) {
         case (nil, nil): return
         case (let journal?, let stored?) where journal.record.id == stored.id: return
@@ -70,13 +71,36 @@ struct ImageRecovery {
         }
     }
 
+    /// All was copied, and noted as ended.
+    private func end(_ record: RevertRecord) throws(Problem) {
+        _ = try volume.store.removeRevert(record.id)
+        if try readJournal(record)?.record.id == record.id { try volume.removeRevert() }
+        try RevertMarker.removeAll(volume)
+    }
+
+    /// One that is damaged says nothing: the store's record stands for it.
+    private func readJournal(_ stored: RevertRecord?) throws(Problem) -> ImageRevert? {
+        do throws(Problem) { return try volume.loadRevert() } catch {
+            guard error.code == .corrupt, stored == nil else {
+                guard error.code == .corrupt else { throw error }
+                return nil
+            }
+            let name = volume.image.name
+            throw Problem(
+                .corrupt, error.message,
+                hint: "no revert is known to be half done: `rados -p \(name.pool)"
+                    + "\(name.space.isEmpty ? "" : " -N " + name.space) rm "
+                    + "\(ImageRevert.objectName(volume.record.uuid))\(name.toolOptions)`")
+        }
+    }
+
     /// All is copied again: how far it was is not known any more.
     private func writeJournal(_ record: RevertRecord) throws(Problem) {
         var revert = ImageRevert(
             volume: volume.record.uuid, image: try volume.image.identity(), record: record,
             imageBytes: try volume.image.byteCount(),
             planBytes: record.planBytes(chunkBytes: volume.record.geometry.chunkBytes),
-            client: volume.connection.instance, address: "")
+            client: 0, address: "", boot: "")
         revert.hasBegun = true
         try volume.setRevert(revert)
     }

@@ -47,8 +47,8 @@ final class RBDInspector: VolumeInspector {
     func openProblem() throws(Problem) -> Problem? {
         let record = try store.volume()
         let image = try image()
-        let dead = try RBDVolume.revert(image.connection, record)?.client
-        return try RBDVolume.openProblem(image, record, ignoring: dead)
+        let revert = try RBDVolume.revert(image.connection, record)
+        return try RBDVolume.openProblem(image, record, revert)
     }
 
     /// Without a revert in the store, the cluster need not be asked.

@@ -14,6 +14,8 @@ final class RBDSession: OpenVolume {
     /// Whether nobody else can have written to the image since the journal was written.
     private var isUnbroken = false
     private var overrules = false
+    /// Somebody has asked for a revert to go on that was cut, whatever was written since.
+    private var mayOverwrite = false
 
     /// What was prepared, or committed.
     private struct Staged {
@@ -33,9 +35,30 @@ final class RBDSession: OpenVolume {
         if hold != nil, !committed.isEmpty { try? undo(committed) }
         try? undo(staged)
         (staged, committed) = (Staged(), Staged())
+        letLockGo()
+        volume.close()
+    }
+
+    /// In the middle of a revert of this process's, the image is marked first: it goes on if nobody has written.
+    private func letLockGo() {
+        if let revert = volume.revert, revert.client == volume.connection.instance,
+            hold?.isHeld == true
+        {
+            try? RevertMarker(volume, revert.record.id).set()
+        }
         hold?.end()
         hold = nil
-        volume.closeViews()
+    }
+
+    /// Takes the lock of an image that nobody has open, neither before nor after it was taken.
+    private func takeLock(milliseconds: Int? = nil) throws(Problem) {
+        try requireClosed()
+        (hold, isUnbroken) = try volume.hold(milliseconds: milliseconds)
+        do throws(Problem) { try requireClosed() } catch {
+            hold?.end()
+            hold = nil
+            throw error
+        }
     }
 
     // MARK: Looking
@@ -65,10 +88,14 @@ final class RBDSession: OpenVolume {
     }
 
     private func requireClosed() throws(Problem) {
-        guard !overrules else { return }
-        let dead = volume.revert?.client
-        let problem = try RBDVolume.openProblem(volume.image, volume.record, ignoring: dead)
-        if let problem { throw problem }
+        guard let problem = try openProblem() else { return }
+        // The lock alone tells nothing then.
+        isUnbroken = false
+        if !overrules { throw problem }
+    }
+
+    private func openProblem() throws(Problem) -> Problem? {
+        try RBDVolume.openProblem(volume.image, volume.record, volume.revert)
     }
 
     // MARK: Snapshots
@@ -88,16 +115,19 @@ final class RBDSession: OpenVolume {
         _ request: SnapshotRequest, for client: any RequestClient
     ) throws(Problem) {
         guard staged.isEmpty else { throw Self.outOfTurn }
-        try requireNothingHalfDone(for: client)
+        try requireNothingHalfDone()
         try volume.requireSize()
         let ordinal = try SnapshotChange(volume).stage(request)
         staged.snapshot = (request, ordinal)
     }
 
-    /// An image in the middle of a revert is neither old nor new: that is finished first.
-    private func requireNothingHalfDone(for client: any RequestClient) throws(Problem) {
+    /// An image in the middle of a revert is neither old nor new; copying the rest may take hours.
+    private func requireNothingHalfDone() throws(Problem) {
         guard volume.revert != nil else { return }
-        try waitForMerge(for: client)
+        throw Problem(
+            .refused,
+            "a revert of volume \(volume.name) is half done: its image is neither old nor new",
+            hint: "have it go on first: \(.mergeResume(volume.name))")
     }
 
     // MARK: Steps of sets
@@ -134,7 +164,9 @@ final class RBDSession: OpenVolume {
             throw Problem(.usage, "I/O can be held for 1 to \(VolumeLimits.holdMilliseconds) ms")
         }
         guard hold == nil else { throw Self.outOfTurn }
-        (hold, isUnbroken) = try volume.hold(milliseconds: milliseconds)
+        // Forced or not: nobody's writes may fail for a snapshot.
+        if staged.revert == nil, let open = try openProblem() { throw volume.holdProblem(open) }
+        try takeLock(milliseconds: milliseconds)
     }
 
     func commit(
@@ -156,6 +188,7 @@ final class RBDSession: OpenVolume {
         snapshot: SnapshotOutcome?, revert: RevertOutcome?
     ) {
         let begunAt = volume.clock.monotonicNanoseconds()
+        if staged.revert != nil, staged.snapshot == nil { try keepWhatOthersWrote() }
         var taken: SnapshotManifest?
         if let snapshot = staged.snapshot {
             taken = try SnapshotChange(volume).commit(snapshot.request, snapshot.ordinal)
@@ -174,6 +207,14 @@ final class RBDSession: OpenVolume {
             planBytes: running.planBytes,
             usableAfterNanoseconds: volume.clock.monotonicNanoseconds() - begunAt, state: .merging)
         return (nil, outcome)
+    }
+
+    /// One revert takes another one's place: what was written since that was cut is in no snapshot.
+    private func keepWhatOthersWrote() throws(Problem) {
+        guard let revert = volume.revert, !isUnbroken else { return }
+        let marker = RevertMarker(volume, revert.record.id)
+        guard try !marker.isUntouched(proceed: { () throws(Problem) in }) else { return }
+        try marker.keepPresent()
     }
 
     func rollBack(for client: any RequestClient) throws(Problem) {
@@ -229,13 +270,16 @@ final class RBDSession: OpenVolume {
         _ request: RevertRequest, for client: any RequestClient
     ) throws(Problem) -> RevertOutcome {
         try prepareRevert(request, for: client)
-        return try commitAtOnce()
+        let outcome = try commitAtOnce()
+        // The image reads as the snapshot when all is copied.
+        try waitForMerge(for: client)
+        return outcome
     }
 
     /// With the lock taken before the safety snapshot, which nobody writes after.
     private func commitAtOnce() throws(Problem) -> RevertOutcome {
-        if hold == nil { (hold, _) = try volume.hold() }
         do throws(Problem) {
+            if hold == nil { try takeLock() }
             guard let outcome = try commitStaged().revert else { throw Self.outOfTurn }
             committed = Staged()
             return outcome
@@ -259,7 +303,9 @@ final class RBDSession: OpenVolume {
         try changeLimits { $0.isPaused = true }
     }
 
+    /// Whoever asks for it has whatever is in the image overwritten, once it is kept.
     func resumeMerge(for client: any RequestClient) throws(Problem) {
+        mayOverwrite = true
         try changeLimits { $0.isPaused = false }
     }
 
@@ -293,15 +339,10 @@ final class RBDSession: OpenVolume {
                 .refused, "the revert of volume \(volume.name) is paused",
                 hint: "let it go on: \(.mergeResume(volume.name))")
         }
-        if hold == nil {
-            try requireClosed()
-            (hold, isUnbroken) = try volume.hold()
-        }
-        defer {
-            hold?.end()
-            hold = nil
-        }
-        try RevertCopy(volume, for: client).run(isUnbroken: isUnbroken)
+        if hold == nil { try takeLock() }
+        defer { letLockGo() }
+        try RevertCopy(volume, for: client).run(
+            isUnbroken: isUnbroken, mayOverwrite: mayOverwrite)
     }
 
     // MARK: Deleting
@@ -381,7 +422,7 @@ final class RBDSession: OpenVolume {
     }
 
     func resize(to bytes: Int, for client: any RequestClient) throws(Problem) -> VolumeRecord {
-        try requireNothingHalfDone(for: client)
+        try requireNothingHalfDone()
         let present = try volume.image.byteCount()
         if bytes < present { try requireClosed() }
         if bytes != present { try volume.image.resize(to: bytes) }

@@ -22,7 +22,7 @@ final class RBDVolume {
     var differing: [Range<Int>]?
     /// What opening it has found.
     private(set) var warnings: [Advice] = []
-    private let lock: FileLock?
+    private var lock: FileLock?
     /// The snapshots that were read last, by their names.
     private var views: [Image] = []
 
@@ -57,8 +57,23 @@ final class RBDVolume {
 
     /// Another image may have got the name.
     private func requireOwnImage() throws(Problem) {
-        if let owner = try image.volumeRecord(), owner.uuid == record.uuid { return }
-        throw RBDVolumeDriver.foreignImage(record)
+        guard let known = try image.volumeRecord(), known.uuid == record.uuid else {
+            throw RBDVolumeDriver.foreignImage(record)
+        }
+        if let owner = known.owner, owner.state != record.owner?.state {
+            throw Problem(
+                .refused,
+                "volume \(name) was taken over by the state \(owner): image \(image.name.path) says so",
+                hint: "use that state, or take it back: "
+                    + "\(.catalogRebuildStore(folder.path, takesOver: true))")
+        }
+        if known != record { try image.setVolumeRecord(record) }
+    }
+
+    /// Whoever wants the volume next can have it, also while this is still there.
+    func close() {
+        closeViews()
+        lock = nil
     }
 
     // MARK: State
@@ -147,12 +162,21 @@ final class RBDVolume {
     /// - Throws: `refused` when somebody else has changed it.
     func requireSize() throws(Problem) {
         let bytes = try image.byteCount()
+        if let revert, revert.imageBytes != bytes { throw resizedProblem(revert) }
         guard bytes != record.geometry.volumeBytes else { return }
         throw Problem(
             .refused,
             "image \(image.name.path) has \(bytes) bytes, volume \(name) "
                 + "\(record.geometry.volumeBytes): somebody has resized it",
             hint: "have the volume follow: \(.volumeResize(name, bytes: bytes))")
+    }
+
+    private func resizedProblem(_ revert: ImageRevert) -> Problem {
+        Problem(
+            .refused,
+            "image \(image.name.path) was resized while a revert of volume \(name) was half done",
+            hint: "give it its size back: `rbd resize --allow-shrink --size \(revert.imageBytes)B "
+                + "\(image.name.path)\(image.name.toolOptions)`, then \(.mergeResume(name))")
     }
 
     /// A snapshot's folder with an area that holds nothing; it does not count yet.
