@@ -22,7 +22,8 @@ package struct RBDVolumeDriver: VolumeDriver {
         DriverTraits(
             noun: "an image in a Ceph cluster", storeFullPolicy: .breakWrites, lossCause: nil,
             opensOriginByPath: false, tellsMergeRate: false, throttleNote: nil,
-            mergesByItself: false, areasGrow: false, hasClones: false, resumesReverts: true)
+            mergesByItself: false, areasGrow: false, hasClones: false, resumesReverts: true,
+            givesContent: false)
     }
 
     // MARK: Origins, and new volumes
@@ -80,8 +81,30 @@ package struct RBDVolumeDriver: VolumeDriver {
     }
 
     package func clearOrigin(of place: VolumePlace) throws(Problem) {
+        do throws(Problem) {
+            // An image that is gone, or another one now, has nothing of ours.
+            guard try hasImage(place.record) else { return }
+        } catch {
+            guard error.code == .missing else { throw error }
+            throw Problem(
+                error.code, error.message,
+                hint:
+                    "when the cluster is gone for good, leave what is in the image, and the store, "
+                    + "where they are: \(.volumeRemove(place.name, keepsStore: true))")
+        }
         let volume = try RBDVolume(FileFolder(path: place.storePath), nil, clock)
         try ImageClearing(volume).run()
+    }
+
+    /// Whether the volume's image is there, and not another one by its name.
+    private func hasImage(_ record: VolumeRecord) throws(Problem) -> Bool {
+        do throws(Problem) {
+            let image = try Image(Connection(Self.imageName(record)))
+            return try image.volumeRecord()?.uuid == record.uuid
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return false
+        }
     }
 
     package func restoreStore(
@@ -93,7 +116,7 @@ package struct RBDVolumeDriver: VolumeDriver {
                 .notFound, "image \(image.name.path) is no volume's",
                 hint: "make it one: \(.volumeCreate())")
         }
-        record.originPath = name
+        (record.originPath, record.driver) = (name, Self.driverName)
         let path = try folder(record)
         try StoreRestoration(image, record).run(in: FileFolder(path: path))
         return path

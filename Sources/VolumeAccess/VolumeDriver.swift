@@ -215,11 +215,14 @@ package struct DriverTraits: Hashable, Sendable {
     /// Whether a revert that was cut goes on only when a command or a tick has it go on: its volume is neither old
     /// nor new until then.
     package var resumesReverts: Bool
+    /// Whether what is in a snapshot can be sent, mirrored, mounted and looked into; else it can be exported alone.
+    package var givesContent: Bool
 
     package init(
         noun: String, storeFullPolicy: StoreFullPolicy, lossCause: String?,
         opensOriginByPath: Bool, tellsMergeRate: Bool, throttleNote: String?,
-        mergesByItself: Bool, areasGrow: Bool, hasClones: Bool, resumesReverts: Bool = false
+        mergesByItself: Bool, areasGrow: Bool, hasClones: Bool, resumesReverts: Bool = false,
+        givesContent: Bool = true
     ) {
         self.noun = noun
         self.storeFullPolicy = storeFullPolicy
@@ -231,5 +234,6 @@ package struct DriverTraits: Hashable, Sendable {
         self.areasGrow = areasGrow
         self.hasClones = hasClones
         self.resumesReverts = resumesReverts
+        self.givesContent = givesContent
     }
 }

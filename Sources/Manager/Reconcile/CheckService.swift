@@ -142,7 +142,9 @@ package struct CheckService {
             guard let problem = try driver.originProblem(place) else {
                 return try driver.inspector(at: place).findings()
             }
-            return [finding(of: problem)]
+            return [
+                Finding(.damage, object: "origin", message: problem.message, remedy: problem.hint)
+            ]
         } catch {
             // Of a cluster that does not answer, all the rest is told.
             guard !record.hasOriginPath else { throw error }
@@ -151,7 +153,10 @@ package struct CheckService {
     }
 
     private func finding(of problem: Problem) -> Finding {
-        Finding(.damage, object: "origin", message: problem.message, remedy: problem.hint)
+        // What does not answer is not damaged.
+        Finding(
+            problem.code == .missing ? .warning : .damage, object: "origin",
+            message: problem.message, remedy: problem.hint)
     }
 
     private func verify(
@@ -161,6 +166,13 @@ package struct CheckService {
         let lock = try depth.repairs ? volume.lock() : nil
         defer { withExtendedLifetime(lock) {} }
         var findings: [Finding] = []
+        if depth.readsData, !volume.record.hasAreas {
+            findings.append(
+                Finding(
+                    .note, object: "data",
+                    message: "its snapshots lie elsewhere, and were not read",
+                    remedy: "they are checked there: a cluster scrubs by itself"))
+        }
         var origin: (any BlockDevice)?
         do {
             if volume.record.hasOriginPath {
@@ -175,7 +187,7 @@ package struct CheckService {
         return try findings
             + StoreVerifier.check(
                 store: FileFolder(path: volume.storePath), origin: origin,
-                readData: depth.readsData,
+                readData: depth.readsData && volume.record.hasAreas,
                 repair: depth.repairs,
                 mergesByItself: context.driver(of: volume).traits.mergesByItself,
                 proceed: context.end.check

@@ -52,13 +52,17 @@ package struct RebuildService {
             var options = options
             options.operation = operation
             let service = RebuildService(options)
-            let restored = try origin.map { try service.restore($0, in: store) }
+            let restored = try origin.map {
+                try service.restore($0, in: store, takesOver: takesOver)
+            }
             return try service.run(store: restored ?? store, takesOver: takesOver)
         }
     }
 
     /// Makes a volume's store anew from its origin; where it is.
-    private func restore(_ origin: String, in store: String?) throws -> String {
+    private func restore(
+        _ origin: String, in store: String?, takesOver: Bool
+    ) throws -> String {
         guard let driver = try options.drivers.driver(ofOrigin: origin),
             let name = try driver.originName(origin)
         else {
@@ -68,8 +72,25 @@ package struct RebuildService {
         }
         try Paths.makeFolders(options.state.path)
         return try driver.restoreStore(ofOrigin: name) { record throws(Problem) in
-            do { return try site(for: record, store) } catch { throw Problem(error) }
+            do {
+                if !takesOver { try requireOwn(record) }
+                return try site(for: record, store)
+            } catch { throw Problem(error) }
         }
+    }
+
+    /// Before anything is made.
+    private func requireOwn(_ record: VolumeRecord) throws {
+        guard let owner = record.owner,
+            try StateIdentity(options.state).read()?.state != owner.state
+        else { return }
+        throw Problem(
+            .refused,
+            "volume \(record.name) belongs to the state \(owner), as its origin says, and not to "
+                + options.state.path,
+            hint:
+                "use that state; if it is lost, or is to manage it no more, give --take-over, too: "
+                + "\(.help(["catalog", "rebuild"]))")
     }
 
     /// The folder for a store that is made anew, which is made.

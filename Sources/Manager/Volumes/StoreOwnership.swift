@@ -2,6 +2,7 @@ internal import System
 internal import Catalog
 internal import StoreFormat
 internal import SnapshotModel
+internal import VolumeAccess
 
 /// Which state a store belongs to. A store that belongs to none, as older versions made them, is
 /// taken by the first state that has its volume.
@@ -67,6 +68,14 @@ struct StoreOwnership {
         guard record.owner != nil else { return }
         record.owner = nil
         try store.writeVolume(record)
+        // Whoever takes the store next writes it there, too.
+        try? markOrigin(record, storePath)
+    }
+
+    /// An origin that is no file says whose volume it is, and whose that is.
+    private func markOrigin(_ record: VolumeRecord, _ storePath: String) throws {
+        try context.drivers.driver(of: record).markOrigin(
+            of: VolumePlace(record, storePath: storePath))
     }
 
     func own() throws -> StoreOwner { try StateIdentity(context.state).readOrMake() }
@@ -81,9 +90,11 @@ struct StoreOwnership {
         let store = Store(folder: folder)
         var record = try store.volume()
         let owner = try owner(record)
-        guard record.owner != owner else { return true }
-        record.owner = owner
-        try store.writeVolume(record)
+        if record.owner != owner {
+            record.owner = owner
+            try store.writeVolume(record)
+        }
+        try markOrigin(record, storePath)
         return true
     }
 }

@@ -208,5 +208,8 @@ private struct VolumeChange {
         body(&record)
         guard record != old else { return }
         try store.writeVolume(record)
+        // An origin that is no file has the record, too; whoever opens the volume next writes it there.
+        try? context.drivers.driver(of: record).markOrigin(
+            of: VolumePlace(record, storePath: store.folder.path))
     }
 }

@@ -25,7 +25,12 @@ struct SnapshotChange {
         let known = try image.snapshots().compactMap {
             ImageRecords.ordinal(ofSnapshot: $0.name, of: volume.record.uuid)
         }
-        let newest = [volume.state.newest?.ordinal, known.max()].compactMap(\.self).max()
+        // Also of those that were never taken, or are another manager's who takes them now.
+        let noted = try image.textKeys(ImageRecords.manifestPrefix).compactMap {
+            ImageRecords.ordinal(ofKey: $0)
+        }
+        let newest = [noted.max(), volume.state.newest?.ordinal, known.max()].compactMap(\.self)
+            .max()
         let ordinal = try store.freeOrdinal(from: newest?.next ?? SnapshotOrdinal(rawValue: 1))
         try RBDVolume.createFolder(ordinal, in: store, volume.record)
         return ordinal
@@ -39,15 +44,28 @@ struct SnapshotChange {
             ordinal: ordinal, id: request.id,
             volumeBytes: volume.record.geometry.volumeBytes, takenAt: volume.clock.now(),
             description: request.description)
+        guard try image.manifest(ordinal) == nil else { throw taken(ordinal) }
         do throws(Problem) {
             try image.setManifest(manifest)
             try image.createSnapshot(volume.snapshotName(ordinal))
             try store.writeManifest(manifest)
             return manifest
         } catch {
+            // What was there already is not this call's to remove.
+            guard error.code != .exists else { throw taken(ordinal) }
             try? remove(ordinal)
             throw error
         }
+    }
+
+    private func taken(_ ordinal: SnapshotOrdinal) -> Problem {
+        _ = try? store.removeSnapshot(ordinal)
+        return Problem(
+            .exists,
+            "image \(image.name.path) has got \(volume.snapshotName(ordinal)) from somebody else meanwhile",
+            hint:
+                "run it again; if it is so again, another state manages the volume, too: \(.check())"
+        )
     }
 
     /// Removes a snapshot, wherever it is. Its record goes first: what lies there without one is on its way out.

@@ -13,15 +13,31 @@ struct StoreRestoration {
     func run(in folder: FileFolder) throws(Problem) {
         let store = Store(folder: folder)
         let revert = try RBDVolume.revert(image.connection, record)
-        try store.create(record)
+        var ids: Set<SnapshotID> = []
+        try store.createFolders()
         for ordinal in try ordinals() {
             guard let manifest = try image.manifest(ordinal) else { continue }
+            guard ids.insert(manifest.id).inserted else { throw twice(manifest.id) }
+            // One that was cut has left some.
+            _ = try store.removeSnapshot(ordinal)
             try RBDVolume.createFolder(ordinal, in: store, record)
             try store.writeManifest(manifest)
         }
-        guard let running = revert?.record else { return }
-        _ = try store.createRevertFolder(running.id, chunkBytes: record.geometry.chunkBytes)
-        try store.writeRevert(running)
+        if let running = revert?.record {
+            _ = try store.removeRevert(running.id)
+            _ = try store.createRevertFolder(
+                running.id, chunkBytes: record.geometry.chunkBytes)
+            try store.writeRevert(running)
+        }
+        try store.writeVolume(record)
+    }
+
+    private func twice(_ id: SnapshotID) -> Problem {
+        Problem(
+            .corrupt, "image \(image.name.path) has two snapshots with the id \(id)",
+            hint:
+                "see their records: `rbd image-meta ls \(image.name.path)\(image.name.toolOptions)`"
+        )
     }
 
     private func ordinals() throws(Problem) -> [SnapshotOrdinal] {
@@ -43,6 +59,12 @@ struct ImageClearing {
         for manifest in volume.state.manifests { try change.requireRemovable(manifest) }
         volume.closeViews()
         for manifest in volume.state.manifests.reversed() { try change.remove(manifest.ordinal) }
+        for snapshot in try volume.image.snapshots()
+        where ImageRecords.ordinal(ofSnapshot: snapshot.name, of: volume.record.uuid) != nil {
+            try volume.image.removeSnapshot(snapshot.name)
+        }
+        try RevertMarker.removeAll(volume)
+        try volume.removeRevert()
         for key in try volume.image.textKeys(ImageRecords.manifestPrefix) {
             try volume.image.removeText(key)
         }

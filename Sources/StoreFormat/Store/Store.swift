@@ -15,6 +15,12 @@ package struct Store: Sendable {
 
     /// Makes a store in an empty folder. `volume.json` is written last: without it there is none.
     package func create(_ record: VolumeRecord) throws(Problem) {
+        try createFolders()
+        try writeVolume(record)
+    }
+
+    /// All that a store has but its record, as far as it is not there.
+    package func createFolders() throws(Problem) {
         try doing { () throws(IOFailure) in
             for name in [StoreLayout.snapshots, StoreLayout.reverts] where try !folder.exists(name)
             {
@@ -22,7 +28,6 @@ package struct Store: Sendable {
             }
             try folder.syncFolder("")
         }
-        try writeVolume(record)
     }
 
     /// - Throws: `missing` when there is no store, `corrupt`, `newerVersion`, or what the disk
