@@ -19,8 +19,9 @@ struct ClusterFailure: Hashable {
         switch code {
         case ENOENT: .notFound
         case EACCES, EPERM: .refused
-        case EBUSY, EROFS: .locked
+        case EBUSY, EROFS, ESHUTDOWN: .locked
         case ENOSPC, EDQUOT: .noSpace
+        case EEXIST: .exists
         case ETIMEDOUT, ENOTCONN, ECONNREFUSED, EHOSTUNREACH: .missing
         default: .inputOutput
         }
@@ -42,6 +43,7 @@ struct ClusterFailure: Hashable {
         case EACCES, EPERM:
             "the client needs `profile rbd` of the monitors and of the pool: "
                 + "`ceph auth get client.\(name.client ?? "admin")`; see also which keyring it has"
+        case ESHUTDOWN: "run the command again"
         case EBUSY, EROFS: "see who has it: `rbd status \(name.path)\(options)`"
         case ENOSPC, EDQUOT: "free space in the pool, or raise its quota: `ceph df\(options)`"
         case ETIMEDOUT:

@@ -22,6 +22,7 @@ final class Connection: Sendable {
     ///   take this client; `not_found` when it has no such pool.
     init(_ name: ImageName) throws(Problem) {
         try Self.requireLibraries()
+        try SilentClusters.requireAnswers(name)
         self.name = name
         let opening = Opening(name, courier)
         (cluster, patience) = try opening.connect()
@@ -90,6 +91,7 @@ final class Connection: Sendable {
         _ what: String, accepting accepted: Set<Int32> = [], workMilliseconds work: Int = 0,
         _ body: @escaping @Sendable (_ io: UnsafeMutableRawPointer) -> Int64
     ) throws(Problem) -> Int64 {
+        try SilentClusters.requireAnswers(name)
         let io = io
         let result = courier.run(
             milliseconds: patience.callMilliseconds.addingClamped(work)
@@ -99,8 +101,18 @@ final class Connection: Sendable {
         throw failure(what, Int32(clamping: -result))
     }
 
+    /// Makes a call that ends something, also where the cluster does not answer.
+    func end(_ body: @escaping @Sendable () -> Void) {
+        _ = courier.run(milliseconds: patience.callMilliseconds) {
+            body()
+            return 0
+        }
+    }
+
     func failure(_ what: String, _ code: Int32) -> Problem {
-        ClusterFailure(name: name, seconds: patience.seconds, operation: what, code: code).problem
+        if code == ETIMEDOUT { SilentClusters.note(name, patience.seconds) }
+        return ClusterFailure(name: name, seconds: patience.seconds, operation: what, code: code)
+            .problem
     }
 
     // MARK: Small objects
@@ -239,7 +251,7 @@ private struct Opening {
             "client_mount_timeout": "\(seconds)", "rados_mon_op_timeout": "\(seconds)",
             "rados_osd_op_timeout": "\(seconds)",
             // What is answered is durable, and what another client wrote is read.
-            "rbd_cache": "false",
+            "rbd_cache": "false", "rbd_plugins": "", "rbd_persistent_cache_mode": "disabled",
             // Our own messages say what failed.
             "log_to_stderr": "false", "err_to_stderr": "false",
         ]
@@ -272,7 +284,9 @@ private struct Opening {
     }
 
     private func failure(_ what: String, _ code: Int32, _ patience: Patience) -> Problem {
-        ClusterFailure(name: name, seconds: patience.seconds, operation: what, code: -code).problem
+        if code == -ETIMEDOUT { SilentClusters.note(name, patience.seconds) }
+        return ClusterFailure(name: name, seconds: patience.seconds, operation: what, code: -code)
+            .problem
     }
 }
 

@@ -7,8 +7,8 @@ extension Image {
     /// How many pieces are copied at the same time.
     private static let copyWidth = 8
 
-    /// Has pieces of this image read as they do in another one, or one of its own snapshots; durable when it
-    /// returns. Holes become holes.
+    /// Has pieces of this image read as they do in another one, or one of its own snapshots. Holes become
+    /// holes.
     func copy(_ pieces: [CopyPiece], from source: Image) throws(Problem) {
         guard !pieces.isEmpty else { return }
         let (from, width) = (source.rawHandle, Self.copyWidth)

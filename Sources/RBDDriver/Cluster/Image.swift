@@ -30,7 +30,7 @@ final class Image: Sendable {
 
     deinit {
         let handle = handle
-        _ = try? connection.call("close it") { _ in Int64(snapmgr_rbd_close(handle.raw)) }
+        connection.end { _ = snapmgr_rbd_close(handle.raw) }
     }
 
     var name: ImageName { connection.name }
@@ -104,8 +104,12 @@ final class Image: Sendable {
         return Features(rawValue: buffer.base.load(as: UInt32.self))
     }
 
+    /// What is cut off goes object by object.
     func resize(to bytes: Int) throws(Problem) {
-        try call("resize it") { Int64(snapmgr_rbd_resize($0, UInt64(bytes))) }
+        let removed = max(0, try byteCount() - bytes)
+        try call("resize it", workMilliseconds: removed >> 22) {
+            Int64(snapmgr_rbd_resize($0, UInt64(bytes)))
+        }
     }
 }
 
@@ -124,7 +128,7 @@ extension Image {
         return buffer
     }
 
-    /// Durable when it returns.
+    /// Durable after ``flush()``: an image's own settings may have given it a cache.
     func write(_ buffer: Buffer, at offset: Int) throws(Problem) {
         let count = try call("write to it") { image in
             snapmgr_rbd_write(image, UInt64(offset), buffer.count, buffer.base)
@@ -132,7 +136,7 @@ extension Image {
         guard count == buffer.count else { throw connection.failure("write to it", EIO) }
     }
 
-    /// Has a range read as zeroes, and take no space where that is possible; durable when it returns.
+    /// Has a range read as zeroes, and take no space where that is possible.
     func zero(_ range: Range<Int>) throws(Problem) {
         try call("zero a part of it") { image in
             snapmgr_rbd_zero(image, UInt64(range.lowerBound), range.count)
@@ -167,9 +171,15 @@ extension Image {
         }
     }
 
+    /// What removing a snapshot may take longer for each TiB of the image, in milliseconds.
+    private static let removalMilliseconds = 10_000
+
     /// Nothing when there is none.
     func removeSnapshot(_ name: String) throws(Problem) {
-        try call("remove the snapshot \(name)", accepting: [ENOENT]) { image in
+        let work = (try byteCount() >> 40).multipliedClamped(by: Self.removalMilliseconds)
+        try call(
+            "remove the snapshot \(name)", accepting: [ENOENT], workMilliseconds: work
+        ) { image in
             Int64(snapmgr_rbd_remove_snapshot(image, name))
         }
     }
