@@ -24,6 +24,7 @@ struct FileAccess {
         case .snapshot(let row): return try point(row)
         case .live(let name):
             let volume = try context.volume(name)
+            try context.requireContent(volume, "looked into")
             return FilePoint(volume: volume, byteCount: volume.record.geometry.volumeBytes)
         case .set: return try point(ReferenceResolver(context).snapshot(reference))
         case .liveSet(let volumes):
@@ -36,8 +37,9 @@ struct FileAccess {
     }
 
     func point(_ row: SnapshotRow) throws -> FilePoint {
-        FilePoint(
-            snapshot: row, volume: try context.volume(row.volume), byteCount: row.volumeBytes)
+        let volume = try context.volume(row.volume)
+        try context.requireContent(volume, "looked into")
+        return FilePoint(snapshot: row, volume: volume, byteCount: row.volumeBytes)
     }
 
     /// Runs `body` with the filesystem in a snapshot or a clone, and has people know what the filesystem says of

@@ -45,6 +45,7 @@ package struct MirrorService {
         }
         let target = try MirrorTarget(request.target)
         let volume = try context.volume(request.volume)
+        try context.requireContent(volume, "mirrored")
         var record = MirrorRecord(
             name: request.name, volume: request.volume, volumeUUID: volume.record.uuid,
             target: target.description, onRevert: request.onRevert,

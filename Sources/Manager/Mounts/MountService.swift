@@ -56,6 +56,7 @@ package struct MountService {
         let point = try MountPoint(folder)
         try Reconciler(context).tidy([target.volume])
         let volume = try context.volume(target.volume)
+        try context.requireContent(volume, "mounted")
         let images = ImageMounts(context)
         guard context.devices(of: volume) == nil else {
             return try images.locked {

@@ -138,7 +138,11 @@ package struct ServeService {
                 let isMeant = volume.record.hasOriginPath || !request.volumes.isEmpty
                 return isMeant && names.contains(volume.record.name)
             }
-            for volume in served { try requireServable(volume) }
+            // Where there is nothing else, it says so itself.
+            let others = volumes.filter { volume in
+                !volume.record.hasOriginPath && names.contains(volume.record.name)
+            }
+            for volume in served.isEmpty ? others : served { try requireServable(volume) }
             return ServeCommand(
                 request, tools, volumes: parameters(of: served, request.writeBack),
                 listing: try listing(request))

@@ -18,6 +18,12 @@ package struct SetupService {
     }
 
     func setup(_ request: SetupRequest, on machine: SetupMachine) throws -> SetupReport {
+        if let driver = try context.drivers.driver(ofOrigin: request.originPath) {
+            throw Problem(
+                .refused,
+                "the origin \(request.originPath) is \(driver.traits.noun), which is not set up so yet",
+                hint: "make the volume by itself: \(.volumeCreate())")
+        }
         let volumes = try context.catalog.volumes()
         let look = try OriginLook(request.originPath, machine)
         let known = try knownVolume(look, volumes)

@@ -9,6 +9,17 @@ extension ManagerContext {
         var value: Value
     }
 
+    /// - Parameter what: what its snapshots are to be: `sent`, `mounted`.
+    /// - Throws: `refused` where a driver's snapshots can be exported alone.
+    func requireContent(_ volume: VolumeRow, _ what: String) throws {
+        let traits = try driver(of: volume).traits
+        guard !traits.givesContent else { return }
+        throw Problem(
+            .refused,
+            "volume \(volume.record.name) is \(traits.noun): its snapshots cannot be \(what) yet",
+            hint: "copy one out of it: \(.help(["export"]))")
+    }
+
     /// Opens sessions with several volumes, side by side where their driver has no devices of the kernel's,
     /// whose changes have one order.
     ///

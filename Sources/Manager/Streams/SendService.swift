@@ -48,6 +48,7 @@ package struct SendService {
         try require(base, before: last)
         try Reconciler(context).tidy([last.volume])
         let volume = try context.volume(last.volume)
+        try context.requireContent(volume, "sent")
         guard let sink else {
             let plan = try SendPlan(context, volume, from: base, to: last)
             return try context.withSession(volume) { session in

@@ -21,6 +21,7 @@ struct TreeMounts {
     func mount(_ request: TreeRequest, environment: [String: String]) throws -> MountReport {
         let path = try MountService.existingFolder(request.folder)
         let volume = try context.volume(request.volume)
+        try context.requireContent(volume, "mounted")
         let point = try MountPoint(path)
         try TreeTools.require()
         try Reconciler(context).tidy([request.volume])
