@@ -5,10 +5,12 @@ Usage: Tests/Ceph/suite.py FOLDER [CASE...]
 
 FOLDER is that of a cluster that Tests/Ceph/cluster.sh has started. Each case has images, a state and files of its
 own. SNAPMGR_SEED replays the random histories of a seed that was printed."""
+import contextlib
 import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -246,6 +248,13 @@ def sets(case):
     case.run("volume", "create", "x", "--origin", case.origin(bare), "--ceph-conf", conf)
     said = case.run("snapshot", "v", "x", code=13)[1]
     expect("exclusive" in said, f"what cannot be held is in no set: {said}")
+    with writer(images[0]) as process:
+        said = case.run("snapshot", "v", "w", code=13)[1]
+        expect("cannot be held" in said and "snapmgr snapshot v" in said, f"an open image is in no set: {said}")
+        case.snapshot("v")
+        expect(process.poll() is None, "whoever writes goes on")
+    expect(len(cluster_snapshots(images[0])) == 2, "by itself it has one")
+    rbd("snap", "rm", "--no-progress", name_of(images[0], 1))
     expect(len(cluster_snapshots(images[0])) == 1 and not cluster_snapshots(bare), "none of them is taken")
     case.snapshot("x")
     expect(len(cluster_snapshots(bare)) == 1, "by itself it can be")
@@ -283,20 +292,27 @@ def open_image(case):
     write(image, [(0, block(1))])
     first, = case.snapshot()
     write(image, [(0, block(2))])
-    with subprocess.Popen(
-            ["rbd", "bench", "--io-type", "write", "--io-size", "4096", "--io-threads", "1", "--io-total", "8G", image],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watcher:
-        try:
-            wait_for(lambda: b"watcher=" in rbd("status", image), "the watcher is there")
-            said = case.run("revert", str(first), "--yes", code=13)[1]
-            expect("127.0.0.1" in said, f"who has it open is named: {said}")
-            expect(len(case.snapshots()) == 1, "nothing was begun")
-        finally:
-            watcher.send_signal(signal.SIGINT)
-            watcher.wait(20)
-    wait_for(lambda: b"none" in rbd("status", image), "the watcher has gone")
+    with writer(image):
+        said = case.run("revert", str(first), "--yes", code=13)[1]
+        expect("127.0.0.1" in said, f"who has it open is named: {said}")
+        expect(len(case.snapshots()) == 1, "nothing was begun")
     case.run("revert", str(first), "--yes")
     expect(content(image)[:65536] == block(1), "then it is reverted")
+
+
+@contextlib.contextmanager
+def writer(image):
+    """Somebody who writes to the image all the time."""
+    with subprocess.Popen(
+            ["rbd", "bench", "--io-type", "write", "--io-size", "4096", "--io-threads", "1", "--io-total", "8G", image],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: b"watcher=" in rbd("status", image), "the watcher is there")
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+    wait_for(lambda: b"none" in rbd("status", image), "the watcher has gone")
 
 
 def wait_for(is_so, what, seconds=60):
@@ -306,46 +322,103 @@ def wait_for(is_so, what, seconds=60):
         time.sleep(0.1)
 
 
-def start_slow_revert(case, snapshot):
-    """Begins a revert that is limited, waits until some of it is copied, and returns its process."""
+def cut(case, image, snapshot, how):
+    """Ends a revert by a signal when it has copied some of it."""
+    rbd("config", "image", "set", image, "rbd_qos_write_bps_limit", str(16 * MIB))
     process = subprocess.Popen(
         case.command("revert", str(snapshot), "--yes"), env=case.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    return process
+    is_copying = wait_for_copy(process)
+    process.send_signal(how)
+    said = process.communicate(timeout=30)
+    rbd("config", "image", "rm", image, "rbd_qos_write_bps_limit")
+    expect(is_copying, f"the revert was ended while it copied: {said}")
+    expect(case.json("merge", "status", "v")["merges"], "it waits to go on")
+
+
+def break_lock(image):
+    """Takes the lock from a dead client, as another one does that has waited for it."""
+    for lock in json.loads(rbd("lock", "ls", image, "--format", "json")):
+        rbd("lock", "rm", image, lock["id"], lock["locker"])
+
+
+def no_journal():
+    expect(b"snapmgr.revert" not in tool("rados", "-p", "rbd", "ls"), "no journal is left")
+
+
+def slow_volume(case):
+    """A volume of which a revert copies for a while: image, snapshot, and its content."""
+    image = case.volume(size=96 * MIB)
+    pattern = random.Random(5).randbytes(MIB)
+    write(image, [(number * MIB, pattern) for number in range(90)])
+    first, = case.snapshot()
+    return image, first, digest(image)
+
+
+def overwrite(image, turn):
+    write(image, [(number * MIB, block(number + turn, MIB)) for number in range(90)])
 
 
 def killed(case):
-    """A revert that is killed goes on with the next tick, or the next change, and ends as it should."""
-    image = case.volume(size=192 * MIB)
-    pattern = random.Random(5).randbytes(MIB)
-    write(image, [(number * MIB, pattern) for number in range(160)])
-    first, = case.snapshot()
-    wanted = digest(image)
-    for turn in range(2):
-        write(image, [(number * MIB, block(number + turn, MIB)) for number in range(160)])
-        process = start_slow_revert(case, first)
-        journal = wait_for_copy(image, process, wanted)
-        process.kill()
-        process.communicate(timeout=30)
-        expect(journal, "the revert was killed while it copied")
-        status = case.json("merge", "status", "v")
-        expect(status["merges"], f"it waits to go on: {status}")
-        said = case.run("snapshot", "v", limit=120) if turn else case.run("tick", limit=120)
+    """A revert that was cut goes on by itself when nobody can have written since."""
+    image, first, wanted = slow_volume(case)
+    for turn, how in enumerate([signal.SIGKILL, signal.SIGTERM]):
+        overwrite(image, turn)
+        cut(case, image, first, how)
+        said = case.run("snapshot", "v", code=13)[1]
+        expect("merge resume" in said, f"a snapshot does not copy the rest: {said}")
+        said = case.run("tick", limit=120)
         expect(digest(image) == wanted, f"the image is as it was: {said}")
-        expect(b"snapmgr.revert" not in tool("rados", "-p", "rbd", "ls"), "no journal is left")
+        no_journal()
+        expect(not any("stop" in name for name in cluster_snapshots(image)), "no mark is left")
     case.run("check", "v")
 
 
-def wait_for_copy(image, process, wanted):
-    """Whether the journal says that it has begun, while the process is there."""
+def kept(image):
+    """The snapshots of what others had written when a revert went on over it."""
+    return [name for name in cluster_snapshots(image) if name.startswith("snapmgr-kept-")]
+
+
+def overwritten(case):
+    """What others have written to an image in the middle of a revert is never lost."""
+    image, first, wanted = slow_volume(case)
+    for turn, (how, verb) in enumerate([(signal.SIGKILL, "resume"), (signal.SIGTERM, "cancel")]):
+        overwrite(image, turn)
+        late = digest(image)
+        cut(case, image, first, how)
+        break_lock(image)
+        theirs = b"written since then"
+        write(image, [(7 * MIB, theirs)])
+        present = digest(image)
+        if turn == 0:
+            rbd("resize", "--no-progress", "--size", "112M", image)
+            for arguments in (("merge", "resume", "v"), ("volume", "resize", "v", "112M")):
+                said = case.run(*arguments, code=13)[1]
+                expect("merge resume" in said or "allow-shrink" in said, f"the way out is told: {said}")
+            said = case.run("merge", "resume", "v", code=13)[1]
+            expect("--allow-shrink" in said, f"it is told how: {said}")
+            rbd("resize", "--no-progress", "--allow-shrink", "--size", "96M", image)
+        said = "".join(case.run("tick", code=(0, 1, 13), limit=120))
+        expect("may have written" in said, f"it is told why it does not go on: {said}")
+        case.run("snapshot", "v", code=13)
+        expect(digest(image) == present, "nothing of it is overwritten")
+        said = "".join(case.run("merge", verb, "v", limit=120))
+        expect(digest(image) == (wanted if verb == "resume" else late), f"{verb}: {said}")
+        expect(len(kept(image)) == turn + 1, f"what was there is kept: {cluster_snapshots(image)}")
+        expect(digest(f"{image}@{kept(image)[-1]}") == present, "as it was")
+        no_journal()
+    case.run("check", "v")
+
+
+def wait_for_copy(process):
+    """Whether the journal says that some of it is copied, while the process is there."""
     while process.poll() is None:
-        names = tool("rados", "-p", "rbd", "ls").decode().split()
-        for name in names:
+        for name in tool("rados", "-p", "rbd", "ls").decode().split():
             if name.startswith("snapmgr.revert."):
                 text = tool("rados", "-p", "rbd", "get", name, "-", check=False)
-                if b'"hasBegun":true' in text:
+                if re.search(rb'"position":[1-9]', text):
                     return True
-        time.sleep(0.01)
+        time.sleep(0.05)
     return False
 
 
@@ -362,6 +435,8 @@ def osd_stopped(case):
         expect("rbd/" in said and "ceph" in said, f"image and cause are named: {said}")
         expect(time.monotonic() - begun < 45, "within its time")
         case.run("list", "v")
+        said = "".join(case.run("check", "v"))
+        expect("has not answered" in said, f"what does not answer is not called damaged: {said}")
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: subprocess.run(
@@ -440,14 +515,21 @@ def rebuild(case):
     expect("rebuild" in said, f"whose image it is is told: {said}")
     said = case.run("catalog", "rebuild", "--origin", case.origin(image), "--ceph-conf", conf, code=13)[1]
     expect("--take-over" in said, said)
-    store = case.state + "/stores/v"
-    case.run("catalog", "rebuild", "--store", store, "--take-over")
+    expect(not os.path.exists(case.state + "/stores/v"), "nothing was made")
+    case.run("catalog", "rebuild", "--origin", case.origin(image), "--ceph-conf", conf, "--take-over")
     after = case.json("list", "v")["snapshots"]
     for key in ("id", "name", "note", "taken_at"):
         expect([s.get(key) for s in after] == [s.get(key) for s in before], f"{key}: {after} {before}")
     case.run("check", "v")
     case.snapshot()
     expect(len(cluster_snapshots(image)) == 3, "and goes on")
+    case.run("volume", "set", "v", "--name", "w")
+    other = Case("rebuild-other")
+    other.run("catalog", "rebuild", "--origin", case.origin(image), "--ceph-conf", conf, "--take-over")
+    said = case.run("snapshot", "w", code=13)[1]
+    expect("taken over" in said, f"the first state is shut out: {said}")
+    other.snapshot("w")
+    expect(len(cluster_snapshots(image)) == 4, "the second has it, by its new name")
 
 
 def refusals(case):
@@ -456,11 +538,20 @@ def refusals(case):
     first, = case.snapshot()
     os.mkdir(case.folder + "/m")
     for arguments in (
-            ("serve", "v", "--socket", case.folder + "/s"),
+            ("serve", "v", "--socket", case.folder + "/s"), ("serve", "--socket", case.folder + "/s"),
+            ("setup", case.origin(image)),
             ("mount", str(first), case.folder + "/m"),
             ("clone", "create", str(first), "c")):
         said = case.run(*arguments, code=(1, 4, 5, 13))[1]
         expect("cluster" in said or "no clones" in said, f"{arguments}: {said}")
+    os.mkdir(case.folder + "/all")
+    for arguments in (
+            ("send", str(first)), ("mirror", "add", "far", "v", "ssh://nowhere/v"), ("files", str(first)),
+            ("mount", "--all", "v", case.folder + "/all"), ("mount", str(first), case.folder + "/m")):
+        said = case.run(*arguments, code=13)[1]
+        expect("cannot be" in said and "yet" in said and "export" in said, f"{arguments}: {said}")
+    said = "".join(case.run("check", "--data", "v"))
+    expect("were not read" in said and "seal" not in said, f"what was not read is not called whole: {said}")
     other = case.run("volume", "create", "w", "--origin", case.origin(image), "--ceph-conf", conf, code=(1, 3, 4, 12, 13))[1]
     expect("already" in other, other)
     case.run("volume", "create", "w", "--origin", "rbd:rbd", "--ceph-conf", conf, code=2)
@@ -499,6 +590,9 @@ def removed_by_others(case):
     case.run("delete", str(first))
     expect(case.snapshots() == [second], "the other one stays")
     case.run("check", "v")
+    rbd("snap", "rm", "--no-progress", name_of(image, 0))
+    rbd("rm", "--no-progress", image)
+    case.run("volume", "remove", "v")
 
 
 def history(case):
@@ -509,7 +603,7 @@ def history(case):
     size = 8 * MIB
     image = case.volume(size=size)
     live, known = bytearray(size), {}
-    for _ in range(int(os.environ.get("SNAPMGR_CEPH_OPERATIONS", "24"))):
+    for _ in range(int(os.environ.get("SNAPMGR_CEPH_OPERATIONS", "16"))):
         action = draw.choice(["write", "write", "write", "snapshot", "snapshot", "delete", "revert"])
         if action == "write" or not known and action != "snapshot":
             pieces = []
@@ -551,7 +645,7 @@ def history(case):
 
 
 CASES = [
-    round_trip, deletion, sets, revert, open_image, killed, rights, huge, rebuild, refusals, resized,
+    round_trip, deletion, sets, revert, open_image, killed, overwritten, rights, huge, rebuild, refusals, resized,
     removed_by_others, history, osd_stopped, monitor_gone,
 ]
 
