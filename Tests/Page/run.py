@@ -254,7 +254,7 @@ def unattended(suite):
     page.value("(() => { const now = Date.now; Date.now = () => now() + 61_000; return true; })()")
     check(look("jobs") is True, f"nobody asks, and it is not said: {told}")
     page.press("x")
-    check(look("mounts") is False, f"somebody asks: {told}")
+    check(look("mirrors") is False, f"somebody asks: {told}")
 
 
 # -- What is shown ----------------------------------------------------------------------------

@@ -10,8 +10,8 @@ export class Failure extends Error {
 	}
 }
 
-/** Called when the daemon does not know who asks. */
-export const session = { whenMissing: () => {} };
+/** What is called when the daemon does not know who asks; when somebody was there last. */
+export const session = { whenMissing: () => {}, touched: Date.now() };
 
 /** A path of names that may have any character. */
 export function path(...names) {
@@ -49,14 +49,9 @@ export function change(method, path, body, { key = null } = {}) {
 	});
 }
 
-// A session ends when nobody is there, although the page goes on asking.
-let touched = Date.now();
-for (const kind of ["pointerdown", "keydown", "wheel"]) {
-	addEventListener(kind, () => { touched = Date.now(); }, true);
-}
-
 async function ask(url, { headers = {}, ...options }) {
-	if (Date.now() - touched > 6e4) headers["X-Snapmgr-Unattended"] = "1";
+	// A session ends when nobody is there, though the page asks.
+	if (Date.now() - session.touched > 6e4) headers["X-Snapmgr-Unattended"] = "1";
 	let response;
 	try {
 		response = await fetch(url, { headers, cache: "no-store", ...options });

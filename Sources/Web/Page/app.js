@@ -1,4 +1,4 @@
-// Begins, shows the view that the address names, and follows what happens.
+// Begins, shows the view that the address names, follows what happens.
 
 import { follow, get, getIfThere, path, session } from "./api.js";
 import { configuredSets, known, options, setOption } from "./context.js";
@@ -41,7 +41,7 @@ function decoded(part) {
 function show() {
 	const [kind, ...rest] = parse();
 	const where = `${kind}/${rest[0] ?? ""}`;
-	// Another snapshot of the same volume is the same view.
+	// Another snapshot of the volume is the same view.
 	if (view && place === where && view.moved) {
 		view.moved(rest);
 		return;
@@ -223,6 +223,9 @@ document.getElementById("skip").addEventListener("click", (event) => {
 	main.focus();
 });
 addEventListener("keydown", pressed);
+for (const kind of ["pointerdown", "keydown", "wheel"]) {
+	addEventListener(kind, () => { session.touched = Date.now(); }, true);
+}
 document.addEventListener("visibilitychange", () => { if (!document.hidden && known.status) refresh(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 start();

@@ -121,7 +121,7 @@ function sliders(view, before) {
 		}, FAR.map(([value, text]) => h("option", { value, selected: value === view.far }, text))))];
 }
 
-// One question at a time: what is dragged meanwhile is asked when the answer is there.
+// One question at a time: what is dragged meanwhile is asked after its answer.
 function later(view) {
 	clearTimeout(view.timer);
 	view.timer = setTimeout(() => ask(view), 90);

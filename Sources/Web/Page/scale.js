@@ -72,7 +72,7 @@ function calendarTicks(scale, gap, calendar) {
 	return marks.reverse();
 }
 
-/** A view that is `factor` times as wide around a share of the whole, within the whole. */
+/** A view `factor` times as wide around a share of the whole, within it. */
 export function zoomed([from, to], factor, around) {
 	const width = Math.min(1, Math.max(0.004, (to - from) * factor));
 	const part = (around - from) / (to - from);
