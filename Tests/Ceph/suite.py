@@ -283,7 +283,7 @@ def revert(case):
     case.run("revert", str(max(safety)), "--yes")
     expect(content(image) == late, "it is undone")
     case.run("check", "v")
-    expect(b"snapmgr.revert" not in tool("rados", "-p", "rbd", "ls"), "no journal is left")
+    no_journal(case)
 
 
 def open_image(case):
@@ -324,14 +324,21 @@ def wait_for(is_so, what, seconds=60):
 
 def cut(case, image, snapshot, how):
     """Ends a revert by a signal when it has copied some of it."""
-    rbd("config", "image", "set", image, "rbd_qos_write_bps_limit", str(16 * MIB))
-    process = subprocess.Popen(
-        case.command("revert", str(snapshot), "--yes"), env=case.environment,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    is_copying = wait_for_copy(process)
+    # Slow, by the configuration: a setting of the image's is only taken away with its lock.
+    with open(conf) as file:
+        usual = file.read()
+    with open(conf, "w") as file:
+        file.write(f"{usual}[client]\nrbd qos write bps limit = {16 * MIB}\n")
+    try:
+        process = subprocess.Popen(
+            case.command("revert", str(snapshot), "--yes"), env=case.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        is_copying = wait_for_copy(process, journal_of(case))
+    finally:
+        with open(conf, "w") as file:
+            file.write(usual)
     process.send_signal(how)
     said = process.communicate(timeout=30)
-    rbd("config", "image", "rm", image, "rbd_qos_write_bps_limit")
     expect(is_copying, f"the revert was ended while it copied: {said}")
     expect(case.json("merge", "status", "v")["merges"], "it waits to go on")
 
@@ -342,8 +349,13 @@ def break_lock(image):
         rbd("lock", "rm", image, lock["id"], lock["locker"])
 
 
-def no_journal():
-    expect(b"snapmgr.revert" not in tool("rados", "-p", "rbd", "ls"), "no journal is left")
+def journal_of(case):
+    with open(case.state + "/stores/v/volume.json") as file:
+        return "snapmgr.revert." + json.load(file)["content"]["uuid"]
+
+
+def no_journal(case):
+    expect(journal_of(case) not in tool("rados", "-p", "rbd", "ls").decode(), "no journal is left")
 
 
 def slow_volume(case):
@@ -369,7 +381,7 @@ def killed(case):
         expect("merge resume" in said, f"a snapshot does not copy the rest: {said}")
         said = case.run("tick", limit=120)
         expect(digest(image) == wanted, f"the image is as it was: {said}")
-        no_journal()
+        no_journal(case)
         expect(not any("stop" in name for name in cluster_snapshots(image)), "no mark is left")
     case.run("check", "v")
 
@@ -402,22 +414,20 @@ def overwritten(case):
         expect("may have written" in said, f"it is told why it does not go on: {said}")
         case.run("snapshot", "v", code=13)
         expect(digest(image) == present, "nothing of it is overwritten")
-        said = "".join(case.run("merge", verb, "v", limit=120))
+        said = "".join(case.run("merge", verb, "v", *(["--yes"] if verb == "cancel" else []), limit=120))
         expect(digest(image) == (wanted if verb == "resume" else late), f"{verb}: {said}")
         expect(len(kept(image)) == turn + 1, f"what was there is kept: {cluster_snapshots(image)}")
         expect(digest(f"{image}@{kept(image)[-1]}") == present, "as it was")
-        no_journal()
+        no_journal(case)
     case.run("check", "v")
 
 
-def wait_for_copy(process):
+def wait_for_copy(process, journal):
     """Whether the journal says that some of it is copied, while the process is there."""
     while process.poll() is None:
-        for name in tool("rados", "-p", "rbd", "ls").decode().split():
-            if name.startswith("snapmgr.revert."):
-                text = tool("rados", "-p", "rbd", "get", name, "-", check=False)
-                if re.search(rb'"position":[1-9]', text):
-                    return True
+        text = tool("rados", "-p", "rbd", "get", journal, "-", check=False)
+        if re.search(rb'"position":[1-9]', text):
+            return True
         time.sleep(0.05)
     return False
 
@@ -592,7 +602,7 @@ def removed_by_others(case):
     case.run("check", "v")
     rbd("snap", "rm", "--no-progress", name_of(image, 0))
     rbd("rm", "--no-progress", image)
-    case.run("volume", "remove", "v")
+    case.run("volume", "remove", "v", "--yes")
 
 
 def history(case):

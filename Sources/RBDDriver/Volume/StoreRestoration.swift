@@ -19,7 +19,9 @@ struct StoreRestoration {
             guard let manifest = try image.manifest(ordinal) else { continue }
             guard ids.insert(manifest.id).inserted else { throw twice(manifest.id) }
             // One that was cut has left some.
-            _ = try store.removeSnapshot(ordinal)
+            if try store.exists(StoreLayout.snapshotFolder(ordinal)) {
+                _ = try store.removeSnapshot(ordinal)
+            }
             try RBDVolume.createFolder(ordinal, in: store, record)
             try store.writeManifest(manifest)
         }
