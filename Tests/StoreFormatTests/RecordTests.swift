@@ -63,7 +63,8 @@ struct RecordTests {
         let bytes = try RecordCodec.encode(record, as: .volume)
         #expect(code { () throws(Problem) in try decode(bytes, as: .manifest) } == .corrupt)
         let text = String(decoding: bytes, as: UTF8.self)
-        let newer = text.replacing("\"version\":2", with: "\"version\":4")
+        let next = RecordCodec.Format.volume.version + 1
+        let newer = text.replacing("\"version\":2", with: "\"version\":\(next)")
         #expect(newer != text)
         #expect(code { () throws(Problem) in try decode([UInt8](newer.utf8)) } == .newerVersion)
         // Also when it has fields that this version does not know.
