@@ -200,6 +200,14 @@ databases() {
     }
 }
 
+# What runs with servers of others.
+hosted() {
+    case $1 in
+        ceph) Tests/Ceph/run.sh ;;
+        *) "$1" ;;
+    esac
+}
+
 # Runs one suite in a guest of its own.
 guest() {
     if [[ $1 == crash || $1 == reconnect ]]; then
@@ -307,10 +315,8 @@ step reflink 1800 "${self[@]}" reflinked
 step benchmarks 900 .build/release/snapmgr-bench first-writes
 # They wait more than they compute, and one process tests two things at a time.
 steps_of_two end_to_end 5400 end-to-end- served commands
-step ceph 600 Tests/Ceph/run.sh
-step qemu 2700 "${self[@]}" qemu
-step vm 3600 "${self[@]}" vm
-step databases 2700 "${self[@]}" databases
+# Machines and clusters that wait for each other's answers, two at a time.
+steps_of_two hosted 3600 '' qemu ceph vm databases
 guest_steps
 step thread 2400 "${self[@]}" result_of instrumented thread
 step fuzz 2400 "${self[@]}" fuzz
