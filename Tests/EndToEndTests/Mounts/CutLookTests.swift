@@ -19,26 +19,6 @@ extension EndToEndMounts {
             return scene
         }
 
-        /// Waits until the kernel has so many sockets by a name: the one that takes clients, and one for each of them.
-        private func awaitSockets(_ count: Int, _ path: String) throws {
-            let deadline = Instant.now + Instant.patience
-            while try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
-                .split(separator: "\n").count(where: { $0.hasSuffix(" " + path) }) < count
-            {
-                try #require(Instant.now < deadline, "\(count) sockets \(path)")
-                Instant.sleep(0.01)
-            }
-        }
-
-        /// Waits until a server has the store, which it takes when it has its socket already.
-        private func awaitServer(_ process: ChildProcess, _ scene: MountScene) throws {
-            let deadline = Instant.now + Instant.patience
-            while try scene.run("cut -d' ' -f1 state/stores/data/lock") != "\(process.id)\n" {
-                try #require(Instant.now < deadline, "the volume is not served")
-                Instant.sleep(0.05)
-            }
-        }
-
         private static let verbs = [
             ["files", "1", "-R"], ["get", "1", "/", "--to", "out", "--force"],
             ["diff", "--files", "1", "2"], ["find", "data", "**/file*"],
@@ -129,36 +109,6 @@ extension EndToEndMounts {
             let next = try scene.harness.run("get", "1", "/large", "--to", "out")
             #expect(next.status == 0, "\(next)")
             #expect(try scene.run("cmp source/large out/large; ls -A out") == "large\n")
-            #expect(try scene.leftovers() == "")
-        }
-
-        @Test(
-            "a look that meets a server which was told to end, and has not noticed, looks with another one"
-        )
-        func endingServer() throws {
-            let scene = try scene()
-            // As one that was started for a mount, by a command that was killed.
-            let socket = scene.path("state/mounts/data.sock")
-            try scene.run("mkdir -p state/mounts")
-            let server = try scene.harness.start(
-                [CommandLineHarness.binary, "serve", "data", "--socket", socket]
-            ).process
-            defer { server.end() }
-            try awaitServer(server, scene)
-            // Now it takes nobody, and the kernel takes them for it.
-            server.send(SIGSTOP)
-            server.send(SIGTERM)
-            let (look, files) = try scene.harness.start([
-                CommandLineHarness.binary, "files", "2", "/new",
-            ])
-            defer { look.end() }
-            try awaitSockets(2, socket)
-            server.send(SIGCONT)
-            let status = try look.wait()
-            let errors = try String(contentsOfFile: files.errors, encoding: .utf8)
-            #expect(status == 0, "\(errors)")
-            let text = try String(contentsOfFile: files.output, encoding: .utf8)
-            #expect(text.contains("/new"))
             #expect(try scene.leftovers() == "")
         }
 
