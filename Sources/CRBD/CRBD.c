@@ -153,11 +153,13 @@ int snapmgr_rbd_features(void *image, unsigned *features) {
     return 0;
 }
 
-// Those of groups, of mirrors and in the trash are not the users'.
+// Those of groups, of mirrors and in the trash are not the users'. One that has gone since it was listed is none; an
+// error is told: a snapshot must not be taken for one that is not there.
 static int is_users(void *image, uint64_t id) {
     rbd_snap_namespace_type_t type;
-    return api.rbd_snap_get_namespace_type(image, id, &type) == 0 &&
-           type == RBD_SNAP_NAMESPACE_TYPE_USER;
+    int result = api.rbd_snap_get_namespace_type(image, id, &type);
+    if (result == -ENOENT) return 0;
+    return result < 0 ? result : type == RBD_SNAP_NAMESPACE_TYPE_USER;
 }
 
 static int keep_snapshots(
@@ -167,7 +169,12 @@ static int keep_snapshots(
     if (!*snapshots) return -ENOMEM;
     *count = 0;
     for (int index = 0; index < found_count; index++) {
-        if (!is_users(image, found[index].id)) continue;
+        int is_kept = is_users(image, found[index].id);
+        if (is_kept < 0) {
+            snapmgr_rbd_free_snapshots(*snapshots, *count);
+            return is_kept;
+        }
+        if (!is_kept) continue;
         struct snapmgr_rbd_snapshot *kept = *snapshots + *count;
         kept->name = strdup(found[index].name);
         if (!kept->name) {
