@@ -72,16 +72,33 @@ is_wanted() {
         [[ $1 == guest-setup && " $wanted" == *' guest-'* ]]
 }
 
+# timed FILE COMMAND...: runs a command, and writes down the seconds of processors that it has taken.
+timed() {
+    local file=$1 status=0 TIMEFORMAT='%U %S'
+    shift
+    { time "$@" 2>&3 3>&-; } 3>&2 2>"$file" || status=$?
+    return "$status"
+}
+
+# What a step has taken: what ran apart wrote that down itself.
+processor_seconds() {
+    local file=$1
+    if [[ ${4:-} == result_of ]]; then file=$apart_logs/$5-$6.cpu; fi
+    awk '{ seconds += $1 + $2 } END { printf "%d", seconds }' "$file"
+}
+
 # step NAME LIMIT COMMAND...: runs a command within LIMIT seconds, if the step is wanted.
 step() {
     is_wanted "$1" || return 0
     local name=$1 limit=$2 log="$logs/$1.log" start=$SECONDS status=0
     shift 2
-    printf '%-13s ' "$name"
-    timeout --kill-after=30 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+    printf '%-19s ' "$name"
+    timed "$logs/$name.cpu" timeout --kill-after=30 "$limit" "$@" >"$log" 2>&1 </dev/null ||
+        status=$?
     count "$log" "$status"
     if ((status == 0)); then
-        printf 'passed  %5d s\n' $((SECONDS - start))
+        printf 'passed  %5d s, of processors %5d s\n' $((SECONDS - start)) \
+            "$(processor_seconds "$logs/$name.cpu" "$@")"
         sed -n 's/^skipped: /              skipped: /p' "$log"
         return
     fi
@@ -220,7 +237,7 @@ guest() {
 # apart FUNCTION ARGUMENT: runs in the background, and leaves its log and its status.
 apart() {
     local log=$apart_logs/$1-$2 status=0
-    "${self[@]}" "$@" >"$log.log" 2>&1 </dev/null || status=$?
+    timed "$log.cpu" "${self[@]}" "$@" >"$log.log" 2>&1 </dev/null || status=$?
     echo "$status" >"$log.part"
     mv "$log.part" "$log.status"
 }
