@@ -42,6 +42,7 @@ struct GuestRunner {
     /// What went wrong, with the place where that is known.
     private func run(_ test: GuestCase, _ machine: GuestMachine) -> [String] {
         let context = GuestContext(disks: disks, separatesMounts: machine.separatesMounts)
+        context.cleanUp { try Tool.removeScratch() }
         var problems: [String] = []
         do { try test.body(context) } catch let failure as ExpectationFailure {
             problems.append("\(failure)")

@@ -3,7 +3,8 @@ import Glibc
 
 /// A program whose words are kept, to be looked at or to be shown when it fails.
 enum Tool {
-    /// A folder in memory for what a suite needs besides its disks.
+    /// A folder in memory for what a case needs besides its disks. It goes with the case: nobody takes
+    /// what an earlier one has left, an answer that was waited for, say, for what he waits for.
     static let scratchFolder = "/dev/shm/snapmgr-tools-\(getpid())"
 
     /// Runs a program of the search path and returns what it printed; ends the case unless it exits
@@ -32,6 +33,12 @@ enum Tool {
     static func scratch(_ name: String) throws -> String {
         _ = mkdir(scratchFolder, 0o700)
         return scratchFolder + "/" + name
+    }
+
+    /// Removes all scratch files.
+    static func removeScratch() throws {
+        guard access(scratchFolder, F_OK) == 0 else { return }
+        try Program.run("rm", "-rf", scratchFolder)
     }
 
     static func read(_ path: String) throws -> String {
