@@ -11,6 +11,10 @@ let swiftSettings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// Of the largest target of tests, which only starts programs and compares: the compiler's work on it
+/// would take longer than it saves. Where models are computed, tests are optimised.
+let plainSettings = swiftSettings + [.unsafeFlags(["-Onone"])]
+
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -290,6 +294,8 @@ let package = Package(
                 "SnapshotModel",
                 "TestKit",
             ]),
-        testTarget("EndToEndTests", ["SnapshotModel", "TestKit", "WebTestKit"]),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["SnapshotModel", "TestKit", "WebTestKit"],
+            swiftSettings: plainSettings),
     ]
 )

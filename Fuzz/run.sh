@@ -5,12 +5,12 @@
 #
 # Usage: Fuzz/run.sh [--build] [TARGET...]     all of them by default
 #   --build   only builds them
-# SNAPMGR_FUZZ_SECONDS               for each target; 12 by default
+# SNAPMGR_FUZZ_SECONDS               for each target; 8 by default
 # SNAPMGR_SANITIZED_OPERATIONS       of the model suite; 1,000 by default
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-seconds=${SNAPMGR_FUZZ_SECONDS:-12}
+seconds=${SNAPMGR_FUZZ_SECONDS:-8}
 scratch=$PWD/.build-fuzz
 objects=$scratch/objects
 findings=$scratch/findings

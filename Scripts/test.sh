@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every suite, one step after the other; the first that fails ends the run with the end of its log.
+# Every suite, three at a time; the first that fails, in the order below, ends the run with the end of its log.
 # docs/testing.md tells what each step does and which variables make it longer.
 # Usage: Scripts/test.sh [STEP...]     all of them by default; "guest" is all steps guest-...
 set -euo pipefail
@@ -42,8 +42,6 @@ build_flags=(
 
 passed=0
 failed=0
-# The group of what runs in the background through many steps.
-ahead=
 
 # Adds what a step's log counts to the totals: the tests of each run of swift-testing, else the last
 # line "N passed, M failed", else the step itself.
@@ -83,7 +81,7 @@ timed() {
 # What a step has taken: what ran apart wrote that down itself.
 processor_seconds() {
     local file=$1
-    if [[ ${4:-} == result_of ]]; then file=$apart_logs/$5-$6.cpu; fi
+    if [[ ${4:-} == result_of ]]; then file=$apart_logs/$5.cpu; fi
     awk '{ seconds += $1 + $2 } END { printf "%d", seconds }' "$file"
 }
 
@@ -138,26 +136,6 @@ end_to_end() {
         served) swift_tests --filter "$served" ;;
         *) swift_tests --filter EndToEndTests --skip "$served" ;;
     esac
-}
-
-# What needs a build of its own: the fuzz targets are only built here.
-instrumented() {
-    case $1 in
-        fuzz) Fuzz/run.sh --build ;;
-        thread) thread_sanitized ;;
-    esac
-}
-
-# One after the other.
-instrumented_ones() {
-    local one
-    for one; do apart instrumented "$one"; done
-}
-
-# Builds the fuzz targets unless that was done ahead, and runs them.
-fuzz() {
-    result_of instrumented fuzz
-    Fuzz/run.sh
 }
 
 # The engine's tests and the stress suite on an XFS that shares extents; 77: not to be had here.
@@ -217,14 +195,6 @@ databases() {
     }
 }
 
-# What runs with servers of others.
-hosted() {
-    case $1 in
-        ceph) Tests/Ceph/run.sh ;;
-        *) "$1" ;;
-    esac
-}
-
 # Runs one suite in a guest of its own.
 guest() {
     if [[ $1 == crash || $1 == reconnect ]]; then
@@ -234,78 +204,76 @@ guest() {
     fi
 }
 
-# apart FUNCTION ARGUMENT: runs in the background, and leaves its log and its status.
+# Whatever runs beside others.
+suite() {
+    case $1 in
+        unit) swift_tests --skip EndToEndTests ;;
+        model | crash | faults | stress) "$torture" "$1" ;;
+        commands) .build/release/snapmgr-command-torture ;;
+        lookups) .build/release/snapmgr-command-torture lookups ;;
+        reflink) reflinked ;;
+        # Whether the benchmarks run; what they say is not a test.
+        benchmarks) .build/release/snapmgr-bench first-writes ;;
+        thread) thread_sanitized ;;
+        fuzz) Fuzz/run.sh ;;
+        end-to-end-*) end_to_end "${1#end-to-end-}" ;;
+        guest-*) guest "${1#guest-}" ;;
+        ceph) Tests/Ceph/run.sh ;;
+        page) Tests/Page/run.sh ;;
+        *) "$1" ;;
+    esac
+}
+
+# apart SUITE: runs one in the background, and leaves its log, its status and what it took.
 apart() {
-    local log=$apart_logs/$1-$2 status=0
-    timed "$log.cpu" "${self[@]}" "$@" >"$log.log" 2>&1 </dev/null || status=$?
+    local log=$apart_logs/$1 status=0
+    timed "$log.cpu" "${self[@]}" suite "$1" >"$log.log" 2>&1 </dev/null || status=$?
     echo "$status" >"$log.part"
     mv "$log.part" "$log.status"
 }
 
 # Waits for what runs in the background, says what it said, and ends as it did.
 result_of() {
-    local log=$apart_logs/$1-$2
+    local log=$apart_logs/$1
     while [[ ! -e $log.status ]]; do sleep 0.5; done
     cat "$log.log"
     return "$(<"$log.status")"
 }
 
-# What is for the most part one long compilation begins early, in the time that other steps leave: many
-# wait more than they compute. Of the same session as they are: the kernel weighs them by their niceness
-# within one only.
-begin_instrumented() {
-    local one wanted_ones=()
-    for one in thread fuzz; do
-        if is_wanted "$one"; then wanted_ones+=("$one"); fi
+# together LIMIT SUITE...: a step for each suite that is wanted. Three run at a time: many wait more than
+# they compute, and a guest has one processor.
+together() {
+    local limit=$1 name wanted_suites=()
+    shift
+    for name; do
+        if is_wanted "$name"; then wanted_suites+=("$name"); fi
     done
-    ((${#wanted_ones[@]} > 0)) || return 0
+    ((${#wanted_suites[@]} > 0)) || return 0
+    rm -rf "$apart_logs"
     mkdir -p "$apart_logs"
-    rm -f "$apart_logs/instrumented"-*
-    timeout 14400 nice -n 19 "${self[@]}" instrumented_ones "${wanted_ones[@]}" &
-    ahead=$!
-    trap end_instrumented EXIT
-}
-
-# `timeout` has a process group of its own.
-end_instrumented() {
-    if [[ -n $ahead ]]; then kill -TERM -- "-$ahead" 2>/dev/null || true; fi
-}
-
-# steps_of_two FUNCTION LIMIT PREFIX ARGUMENT...: a step for each argument of a function, those that
-# are wanted; two of them run at a time.
-steps_of_two() {
-    local function=$1 limit=$2 prefix=$3 argument wanted_arguments=()
-    shift 3
-    for argument; do
-        if is_wanted "$prefix$argument"; then wanted_arguments+=("$argument"); fi
-    done
-    ((${#wanted_arguments[@]} > 0)) || return 0
-    mkdir -p "$apart_logs"
-    rm -f "$apart_logs/$function"-*
-    printf '%s\n' "${wanted_arguments[@]}" |
-        setsid --wait xargs -P 2 -I ARGUMENT "${self[@]}" apart "$function" ARGUMENT &
+    printf '%s\n' "${wanted_suites[@]}" |
+        setsid --wait xargs -P 3 -I SUITE "${self[@]}" apart SUITE &
     group=$!
-    trap 'kill -TERM -- "-$group" 2>/dev/null || true; end_instrumented' EXIT
-    for argument in "${wanted_arguments[@]}"; do
-        step "$prefix$argument" "$limit" "${self[@]}" result_of "$function" "$argument"
+    trap 'kill -TERM -- "-$group" 2>/dev/null || true' EXIT
+    for name in "${wanted_suites[@]}"; do
+        step "$name" "$limit" "${self[@]}" result_of "$name"
     done
     wait "$group" || true
-    trap end_instrumented EXIT
+    trap - EXIT
 }
 
-# The suites on real block devices: a guest for each, so that one's end is not another's. A guest has
-# one processor.
-guest_steps() {
-    local suites
-    is_wanted guest-setup || return 0
-    step guest-setup 1800 "${self[@]}" guest_setup
-    if [[ ! -e .build/guest/stamp ]]; then return; fi
-    suites="crash reconnect $("$guest_tests" list)" || {
-        echo 'The suites are not built: Scripts/test.sh build'
-        exit 1
+# The suites on real block devices: a guest for each, so that one's end is not another's. Those that
+# take longest come first.
+guest_suites() {
+    local suites long='guest-(safety|commands|kill|model|daemon)'
+    [[ -e .build/guest/stamp ]] || return 0
+    suites=$("$guest_tests" list) || {
+        echo 'The suites are not built: Scripts/test.sh build' >&2
+        return 1
     }
-    # shellcheck disable=SC2086
-    steps_of_two guest 4800 guest- $suites
+    suites=$(printf '%s\n' crash reconnect "$suites" | sed 's/^/guest-/')
+    grep -x -E "$long" <<<"$suites"
+    grep -v -x -E "$long" <<<"$suites"
 }
 
 self=("$0" run)
@@ -319,25 +287,11 @@ wanted=$*
 
 step lint 900 make --no-print-directory lint
 step build 5400 "${self[@]}" build
-begin_instrumented
-step unit 2400 "${self[@]}" swift_tests --skip EndToEndTests
-step model 1800 "$torture" model
-step crash 1800 "$torture" crash
-step commands 1800 .build/release/snapmgr-command-torture
-step lookups 2400 .build/release/snapmgr-command-torture lookups
-step faults 1800 "$torture" faults
-step stress 1800 "$torture" stress
-step reflink 1800 "${self[@]}" reflinked
-# Whether the benchmarks run; what they say is not a test.
-step benchmarks 900 .build/release/snapmgr-bench first-writes
-# They wait more than they compute, and one process tests two things at a time.
-steps_of_two end_to_end 5400 end-to-end- served commands
-# Machines and clusters that wait for each other's answers, two at a time.
-steps_of_two hosted 3600 '' qemu ceph vm databases
-guest_steps
-step thread 2400 "${self[@]}" result_of instrumented thread
-step fuzz 2400 "${self[@]}" fuzz
-step page 1800 Tests/Page/run.sh
+if is_wanted guest-setup; then step guest-setup 1800 "${self[@]}" guest_setup; fi
+suites_in_guests=$(guest_suites)
+# shellcheck disable=SC2086
+together 4800 unit end-to-end-commands end-to-end-served lookups fuzz faults thread crash \
+    $suites_in_guests commands model ceph page qemu vm databases reflink stress benchmarks
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh
 # Fetches a Debian and installs in it: by name only.

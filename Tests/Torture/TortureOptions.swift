@@ -8,7 +8,7 @@ struct TortureOptions: Sendable {
     /// Steps of the model test, over all histories.
     var modelOperations = Self.number("SNAPMGR_MODEL_OPERATIONS") ?? 20_000
     /// Crash images that are recovered and verified.
-    var crashPoints = Self.number("SNAPMGR_CRASH_POINTS") ?? 100_000
+    var crashPoints = Self.number("SNAPMGR_CRASH_POINTS") ?? 60_000
     /// Failed operations that are recovered from.
     var faultPoints = Self.number("SNAPMGR_FAULT_POINTS") ?? 23_000
     /// And at least so many of them are failed look-ups.
