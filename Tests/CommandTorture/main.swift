@@ -22,7 +22,7 @@ guard arguments.count == 1 else {
     refuse("usage: snapmgr-command-torture [lookups [COMMAND...] | copies]")
 }
 
-let points = number("SNAPMGR_COMMAND_CRASH_POINTS") ?? 4000
+let points = number("SNAPMGR_COMMAND_CRASH_POINTS") ?? 3000
 let sweep = CommandSweep(
     pointsMaximum: points, seed: number("SNAPMGR_SEED").map(UInt64.init),
     workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount)
@@ -37,7 +37,7 @@ exit(result.failed == 0 ? 0 : 1)
 func sweepLookups(command: String?) -> Never {
     do {
         let sweep = LookupSweep(
-            pointsMaximum: number("SNAPMGR_LOOKUP_POINTS") ?? 3_500,
+            pointsMaximum: number("SNAPMGR_LOOKUP_POINTS") ?? 2_000,
             seed: number("SNAPMGR_SEED").map(UInt64.init) ?? 1,
             workers: number("SNAPMGR_WORKERS") ?? WorkerThreads.processorCount, command: command)
         let result = try sweep.run()

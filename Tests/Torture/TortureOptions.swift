@@ -10,7 +10,7 @@ struct TortureOptions: Sendable {
     /// Crash images that are recovered and verified.
     var crashPoints = Self.number("SNAPMGR_CRASH_POINTS") ?? 60_000
     /// Failed operations that are recovered from.
-    var faultPoints = Self.number("SNAPMGR_FAULT_POINTS") ?? 23_000
+    var faultPoints = Self.number("SNAPMGR_FAULT_POINTS") ?? 25_600
     /// And at least so many of them are failed look-ups.
     var faultLookUps: Int { Self.number("SNAPMGR_FAULT_LOOKUPS") ?? faultPoints / 40 * 29 }
     var stressSeconds = Self.number("SNAPMGR_STRESS_SECONDS") ?? 10

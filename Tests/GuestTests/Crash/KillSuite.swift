@@ -11,7 +11,7 @@ enum KillSuite {
         cases: KillSweep.Kind.allCases.map { kind in
             GuestCase("\(kind.rawValue): whenever it is killed, nothing is lost") { context in
                 let seed = number("SNAPMGR_SEED").map(UInt64.init) ?? .random(in: .min ... .max)
-                let stride = max(1, number("SNAPMGR_KILL_STRIDE") ?? 5)
+                let stride = max(1, number("SNAPMGR_KILL_STRIDE") ?? 8)
                 var sweep = try KillSweep(context, kind, seed: seed)
                 do {
                     try sweep.run(
