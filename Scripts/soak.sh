@@ -13,6 +13,7 @@ export SNAPMGR_FUZZ_SECONDS=${SNAPMGR_FUZZ_SECONDS:-$((20 * factor))}
 export SNAPMGR_LOOKUP_POINTS=${SNAPMGR_LOOKUP_POINTS:-$((20000 * factor))}
 SNAPMGR_VM_SETS=${SNAPMGR_VM_SETS:-$((5 * factor))} SNAPMGR_VM_REVERTS=${SNAPMGR_VM_REVERTS:-$((2 * factor))} \
     Tests/VirtualMachine/run.sh
+SNAPMGR_KILL_STRIDE=${SNAPMGR_KILL_STRIDE:-1} Tests/Guest/suite.sh kill || (($? == 77))
 SNAPMGR_DATABASE_SETS=${SNAPMGR_DATABASE_SETS:-$((3 * factor))} Tests/PostgreSQL/run.sh || (($? == 77))
 .build/release/snapmgr-torture
 .build/release/snapmgr-command-torture lookups

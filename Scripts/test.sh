@@ -266,7 +266,7 @@ together() {
 # take longest come first.
 guest_suites() {
     local suites long='guest-(safety|commands|kill|model|daemon)'
-    [[ -e .build/guest/stamp ]] || return 0
+    is_wanted guest-setup && [[ -e .build/guest/stamp ]] || return 0
     suites=$("$guest_tests" list) || {
         echo 'The suites are not built: Scripts/test.sh build' >&2
         return 1

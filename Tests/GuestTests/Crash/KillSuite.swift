@@ -1,6 +1,6 @@
 import Glibc
 
-/// Commands that are killed, at every fifth point, beginning with another one in each run.
+/// Commands that are killed, at every eighth point, beginning with another one in each run.
 /// `SNAPMGR_KILL_STRIDE=1` kills at every one, `SNAPMGR_KILL_POINT` begins with a certain one,
 /// `SNAPMGR_SEED` repeats a run.
 enum KillSuite {
