@@ -22,7 +22,7 @@ static struct nbdkit_plugin plugin = {
   .name = "snapmgr",
   .longname = "snapmgr volumes and their snapshots",
   .description = "Serves volumes under snapshot management read-write as VOL, and their snapshots\n"
-                 "read-only as VOL@ID.",
+                 "read-only as VOL@ID; as VOL@A..B, what has changed between two of them.",
   .config_help = "volume=NAME:STOREPATH   (required) A volume and its store; may be repeated.",
   .magic_config_key = "volume",
 

@@ -71,6 +71,11 @@ package final class ServedImage: ServedVolume {
         return ImageSnapshotContent(view, of: host.engine.record) { clients.leave(client) }
     }
 
+    package func changedRanges(_ pair: SnapshotPair) throws(Problem) -> [Range<Int>] {
+        try StoreReader(folder: FileFolder(path: storePath)).changedRanges(
+            from: pair.older, to: pair.newer)
+    }
+
     package func readableClones() -> [CloneRecord] { host.engine.readableClones }
 
     package func openClone(_ name: String, readOnly: Bool) throws(Problem) -> any ExportContent {

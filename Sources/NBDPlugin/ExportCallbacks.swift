@@ -117,13 +117,21 @@ func snapmgr_export_extents(
 ) -> CInt {
     request(handle, "map", count, offset) { export, range throws(Problem) in
         let limit = flags & UInt32(NBDKIT_FLAG_REQ_ONE) != 0 ? 1 : extentsMaximum
-        let hole = UInt32(NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO)
-        for extent in try export.content.extents(in: range, limit: limit) {
+        for stretch in try export.content.stretches(in: range, limit: limit) {
             let added = nbdkit_add_extent(
-                extents, UInt64(extent.range.lowerBound), UInt64(extent.range.count),
-                extent.isHole ? hole : 0)
+                extents, UInt64(stretch.range.lowerBound), UInt64(stretch.range.count),
+                extentType(stretch.kind))
             guard added == 0 else { throw Problem(.failed, "nbdkit takes no more extents") }
         }
+    }
+}
+
+/// What did not change is a hole that does not read as zeroes: of nothing else a client is told so.
+private func extentType(_ kind: ExportStretch.Kind) -> UInt32 {
+    switch kind {
+    case .data: 0
+    case .zero: UInt32(NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO)
+    case .unchanged: UInt32(NBDKIT_EXTENT_HOLE)
     }
 }
 

@@ -31,8 +31,43 @@ package protocol ExportContent: Sendable {
     /// Consecutive extents from the range's start on, at most `limit`.
     func extents(in range: Range<Int>, limit: Int) throws(Problem) -> [Extent]
 
+    /// The same for clients, who are told apart what did not change, where that is what the export is for.
+    func stretches(in range: Range<Int>, limit: Int) throws(Problem) -> [ExportStretch]
+
     /// The client has gone.
     func close()
+}
+
+/// A stretch of an export, in bytes, as its clients are told of it.
+package struct ExportStretch: Hashable, Sendable {
+    /// What clients are told.
+    package enum Kind: Sendable {
+        case data
+        /// It is known to read as zeroes.
+        case zero
+        /// It is as in the older one of two snapshots, whatever that is.
+        case unchanged
+    }
+
+    /// The bytes, from the export's beginning.
+    package var range: Range<Int>
+    /// What they are.
+    package var kind: Kind
+
+    package init(_ range: Range<Int>, _ kind: Kind) {
+        (self.range, self.kind) = (range, kind)
+    }
+
+    package init(_ extent: Extent) { self.init(extent.range, extent.isHole ? .zero : .data) }
+}
+
+extension ExportContent {
+    /// The extents, of what is no comparison.
+    package func stretches(
+        in range: Range<Int>, limit: Int
+    ) throws(Problem) -> [ExportStretch] {
+        try extents(in: range, limit: limit).map { ExportStretch($0) }
+    }
 }
 
 // What is read-only.
@@ -75,5 +110,10 @@ package enum ExportDescription {
     package static func snapshot(_ manifest: SnapshotManifest, of volume: String) -> String {
         let name = manifest.name.map { " (\($0))" } ?? ""
         return "snapshot \(manifest.id)\(name) of volume \(volume), taken \(manifest.takenAt)"
+    }
+
+    /// How messages call what has changed between two snapshots.
+    package static func changes(_ pair: SnapshotPair, of volume: String) -> String {
+        "what has changed from snapshot \(pair.older.id) to snapshot \(pair.newer.id) of volume \(volume)"
     }
 }

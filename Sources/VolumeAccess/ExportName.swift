@@ -1,15 +1,21 @@
 package import SnapshotModel
 
-/// The name of an NBD export: `VOL` is a volume or a clone, `VOL@ID` or `VOL@NAME` one of its snapshots.
+/// The name of an NBD export: `VOL` is a volume or a clone, `VOL@ID` or `VOL@NAME` one of its snapshots, `VOL@A..B` what
+/// has changed between two of them.
 package struct ExportName: Hashable, Sendable {
     /// The volume's name.
     package let volume: String
-    /// The snapshot's id or name; nil for the volume itself.
+    /// The snapshot's id or name, or those of two; nil for the volume itself.
     package let snapshot: String?
 
     package init(volume: String, snapshot: SnapshotID? = nil) {
         self.volume = volume
         self.snapshot = snapshot?.description
+    }
+
+    package init(volume: String, _ pair: SnapshotPair) {
+        self.volume = volume
+        snapshot = "\(pair.older.id)\(SnapshotPair.separator)\(pair.newer.id)"
     }
 
     /// Volume names contain no `@`, so that the first one divides.

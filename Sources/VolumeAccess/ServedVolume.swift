@@ -22,6 +22,10 @@ package protocol ServedVolume: Sendable {
     /// Opens one of the ``readableSnapshots()`` for a client.
     func openSnapshot(_ manifest: SnapshotManifest) throws(Problem) -> any ExportContent
 
+    /// The bytes that may differ between two of the ``readableSnapshots()``, which both stay meanwhile: ascending, not
+    /// touching each other, within the newer one.
+    func changedRanges(_ pair: SnapshotPair) throws(Problem) -> [Range<Int>]
+
     /// The clones that clients may open, by their ordinals.
     func readableClones() throws(Problem) -> [CloneRecord]
 
@@ -37,6 +41,13 @@ package protocol ServedVolume: Sendable {
 }
 
 extension ServedVolume {
+    /// Refused, where nothing else is said.
+    package func changedRanges(_ pair: SnapshotPair) throws(Problem) -> [Range<Int>] {
+        throw Problem(
+            .refused, "of this kind of volume it is not served what has changed between snapshots",
+            hint: "ask for it by a command: \(.help(["changed"]))")
+    }
+
     /// None, where nothing else is said.
     package func readableClones() throws(Problem) -> [CloneRecord] { [] }
 
@@ -50,7 +61,23 @@ extension ServedVolume {
         try readableSnapshots().last { $0.id == id }
     }
 
-    /// Opens a snapshot by its id or name. `.notFound`, `.ambiguous` or `.broken` when it cannot be.
+    /// Opens what has changed between two snapshots for a client, who keeps both of them.
+    package func openChanges(_ pair: SnapshotPair) throws(Problem) -> any ExportContent {
+        var opened: [any ExportContent] = []
+        do throws(Problem) {
+            for manifest in [pair.older, pair.newer] { opened.append(try openSnapshot(manifest)) }
+            let changed = try changedRanges(pair)
+            return ChangesContent(
+                older: opened[0], newer: opened[1], changed: changed,
+                description: ExportDescription.changes(pair, of: name))
+        } catch {
+            for content in opened { content.close() }
+            throw error
+        }
+    }
+
+    /// Opens a snapshot by its id or name, or what has changed between two. `.notFound`, `.ambiguous`, `.broken` or
+    /// `.usage` when it cannot be.
     package func openSnapshot(_ reference: String) throws(Problem) -> any ExportContent {
         if let number = Int64(reference), String(number) == reference,
             let manifest = try readableSnapshot(SnapshotID(rawValue: number))
@@ -58,6 +85,7 @@ extension ServedVolume {
             return try openSnapshot(manifest)
         }
         let snapshots = try readableSnapshots()
+        if let pair = try SnapshotPair(reference, among: snapshots) { return try openChanges(pair) }
         let id = try ExportName.resolve(reference, among: snapshots)
         guard let manifest = snapshots.first(where: { $0.id == id }) else {
             throw Problem(.notFound, "there is no snapshot \(reference)")

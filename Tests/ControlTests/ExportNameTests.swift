@@ -30,6 +30,47 @@ struct ExportNameTests {
         arguments: ["data", "data@42", "data@before", "data@a@b", "", "@", "data@"])
     func roundTrip(text: String) { #expect(ExportName(text).description == text) }
 
+    /// The ids of the pair that a name names; nil for one snapshot's, or with what it ends.
+    private func pair(_ text: String, _ snapshots: [SnapshotManifest]) -> [Int64]? {
+        guard let pair = try? SnapshotPair(text, among: snapshots) else { return nil }
+        return [pair.older.id.rawValue, pair.newer.id.rawValue]
+    }
+
+    private func pairCode(_ text: String, _ snapshots: [SnapshotManifest]) -> Problem.Code? {
+        #expect(throws: Problem.self) { try SnapshotPair(text, among: snapshots) }?.code
+    }
+
+    @Test("Two snapshots are named by ids or names, which may have dots themselves")
+    func pairs() throws {
+        let snapshots = [
+            snapshot(1, name: "a."), snapshot(2, name: "b"), snapshot(3, name: "1..2"),
+            snapshot(4, name: ".c"), snapshot(5, name: "x"), snapshot(6, name: "x"),
+            snapshot(7, name: "gone", isDeleted: true),
+        ]
+        #expect(pair("1..4", snapshots) == [1, 4])
+        #expect(pair("a...b", snapshots) == [1, 2])
+        #expect(pair("b...c", snapshots) == [2, 4])
+        // A snapshot's own name comes first; its number names the pair all the same.
+        #expect(try SnapshotPair("1..2", among: snapshots) == nil)
+        #expect(pair("a...2", snapshots) == [1, 2])
+        #expect(pair("1..2..4", snapshots) == [3, 4])
+        #expect(try SnapshotPair("b", among: snapshots) == nil)
+        #expect(try SnapshotPair("..", among: snapshots) == nil)
+        #expect(pairCode("2..1", snapshots) == .usage)
+        #expect(pairCode("2..2", snapshots) == .usage)
+        #expect(pairCode("1..9", snapshots) == .notFound)
+        #expect(pairCode("1..gone", snapshots) == .notFound)
+        #expect(pairCode("1..x", snapshots) == .ambiguous)
+        let dotted = [
+            snapshot(1, name: "a"), snapshot(2, name: "a."), snapshot(3, name: ".b"),
+            snapshot(4, name: "b"),
+        ]
+        #expect(pairCode("a...b", dotted) == .ambiguous)
+        #expect(try SnapshotPair(String(repeating: ".", count: 4096), among: snapshots) == nil)
+        let listed = SnapshotPair.neighbours([snapshots[0], snapshots[1], snapshots[3]])
+        #expect(listed.map { ExportName(volume: "v", $0).description } == ["v@1..2", "v@2..4"])
+    }
+
     @Test("What follows the first @ is the snapshot")
     func parts() {
         #expect(ExportName("data").snapshot == nil)

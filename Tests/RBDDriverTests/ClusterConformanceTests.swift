@@ -17,6 +17,7 @@ struct ClusterConformanceTests {
     /// Tests/Ceph/suite.py.
     private static let isServers: Set<String> = [
         "who has the volume open is told, and its content is not changed under him",
+        "clients are told what has changed between two snapshots",
         "a session asks the server to let the volume go", "a look tells what a session tells",
         // Nobody's writes are held: a set needs images that nobody has open.
         "a write waits while I/O is held, and goes on when the time is over",

@@ -68,6 +68,11 @@ package final class ServedDevice: ServedVolume {
         ) { [access] in access.closed(manifest.id) }
     }
 
+    package func changedRanges(_ pair: SnapshotPair) throws(Problem) -> [Range<Int>] {
+        try StoreReader(folder: FileFolder(path: storePath)).changedRanges(
+            from: pair.older, to: pair.newer)
+    }
+
     /// Those that a merge copies from have no device.
     package func readableClones() throws(Problem) -> [CloneRecord] {
         let reader = try StoreReader(folder: FileFolder(path: storePath))

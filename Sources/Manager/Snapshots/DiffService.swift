@@ -138,22 +138,15 @@ extension DiffService {
         while true {
             let maps = try maps()
             let reader = try maps.reader()
-            let running = try reader.runningRevert()
-            // What a merge has not copied yet differs from what the areas up to its safety snapshot tell: later
-            // snapshots and the volume read it from the plan already. Asked before the areas: what is merged
-            // meanwhile is preserved in one of them by the time that they are read.
-            let matters = running.map { older <= $0.safety && $0.safety < newer } ?? false
-            let unmerged = matters ? try reader.unmergedChunks() : ChunkSet()
+            let unmerged = try reader.unmergedChanges(between: older, newer)
             let logged = try reader.loggedChunks()
-            var chunks = try maps.chunks(in: older..<newer).union(unmerged)
+            var chunks = try maps.chunks(in: older..<newer).union(unmerged.chunks)
             if !logged.isEmpty, let newest = try reader.newestOrdinal(),
                 (older..<newer).contains(newest)
             {
                 chunks = chunks.union(logged)
             }
-            // One that has begun since has a plan of its own. Each turn takes somebody to begin one.
-            let now = try reader.runningRevert()
-            if now == nil || now?.id == running?.id { return chunks }
+            if try unmerged.areAll { return chunks }
         }
     }
 

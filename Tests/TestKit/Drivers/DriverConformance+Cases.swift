@@ -341,6 +341,36 @@ extension DriverConformance {
                     }
                 }
             },
+            Case(name: "clients are told what has changed between two snapshots") { test in
+                try test.write(1, chunk: 0, count: 8)
+                let first = try test.snapshot(94)
+                try test.write(2, chunk: 2, count: 2)
+                let second = try test.snapshot(95)
+                try test.write(3, chunk: 7)
+                let third = try test.snapshot(96)
+                try test.write(4, chunk: 12)
+                try test.expectChanges("94..95", [2..<4], of: second)
+                try test.expectChanges("95..96", [7..<8], of: third)
+                try test.expectChanges("94..96", [2..<4, 7..<8], of: third)
+                // One between that goes leaves what it had to those that stay.
+                _ = try test.withSession { session in
+                    _ = try session.delete([second])
+                    return try session.collect()
+                }
+                try test.expectChanges("94..96", [2..<4, 7..<8], of: third)
+                _ = try test.withSession { try $0.revert(revert(94, to: first, safety: 97)) }
+                try test.expectChanges("94..96", [2..<4, 7..<8], of: third)
+                try test.withSession { _ = try $0.perform(.waitForMerge) }
+                try test.expectChanges("94..96", [2..<4, 7..<8], of: third)
+                for (name, code) in [
+                    ("96..94", Problem.Code.usage), ("94..94", .usage), ("94..95", .notFound),
+                    ("94..", .notFound), ("..94", .notFound), ("94..1", .notFound),
+                ] {
+                    try test.expectProblem(code, "to open \(name)") {
+                        try test.served.openSnapshot(name).close()
+                    }
+                }
+            },
             Case(name: "zeroes are written, and snapshots keep what was there") { test in
                 try test.write(5, chunk: 2, count: 3)
                 let id = try test.snapshot(95)

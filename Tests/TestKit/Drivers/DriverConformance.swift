@@ -110,6 +110,42 @@ extension DriverConformance {
         try withSession { try $0.status().snapshots.map(\.manifest).filter { !$0.isDeleted } }
     }
 
+    /// An export of changes reads as the newer snapshot, and tells of all but some chunks that they are as before,
+    /// however few stretches are asked for at once.
+    func expectChanges(
+        _ reference: String, _ chunks: [Range<Int>], of newer: SnapshotID, line: Int = #line
+    ) throws {
+        for limit in [1, 2, 100] {
+            let content = try served.openSnapshot(reference)
+            defer { content.close() }
+            var changed: [Range<Int>] = []
+            var position = 0
+            while position < content.byteCount {
+                let stretches = try content.stretches(
+                    in: position..<content.byteCount, limit: limit)
+                try expect((1...limit).contains(stretches.count), "as many as asked for")
+                for stretch in stretches {
+                    try expect(stretch.range.lowerBound == position, "one after the other")
+                    position = stretch.range.upperBound
+                    guard stretch.kind != .unchanged else { continue }
+                    let first = stretch.range.lowerBound / Self.chunkBytes
+                    let part = first..<position / Self.chunkBytes
+                    if let last = changed.last, last.upperBound == first {
+                        changed[changed.count - 1] = last.lowerBound..<part.upperBound
+                    } else {
+                        changed.append(part)
+                    }
+                }
+            }
+            try expect(changed == chunks, "\(reference): \(changed), not \(chunks)", line: line)
+        }
+        for chunk in 0..<16 {
+            let read = try Self.byte(of: try served.openSnapshot(reference), chunk)
+            try expect(
+                try read == self.read(chunk, of: newer), "it reads as the newer one", line: line)
+        }
+    }
+
     static func byte(of content: any ExportContent, _ chunk: Int) throws -> UInt8 {
         defer { content.close() }
         var bytes = [UInt8](repeating: 0, count: Self.chunkBytes)

@@ -108,6 +108,24 @@ private struct ServedMemory: ServedVolume {
         return MemoryContent(volume: volume, snapshot: found.content, isWritable: false)
     }
 
+    /// Each chunk whose bytes differ.
+    func changedRanges(_ pair: SnapshotPair) throws(Problem) -> [Range<Int>] {
+        let (old, new) = try volume.change { state throws(Problem) in
+            (try state.live(pair.older.id).content, try state.live(pair.newer.id).content)
+        }
+        let chunkBytes = place.record.geometry.chunkBytes
+        let chunks = stride(from: 0, to: new.count, by: chunkBytes)
+            .map { $0..<min(new.count, $0 + chunkBytes) }
+            .filter { $0.upperBound > old.count || old[$0] != new[$0] }
+        return chunks.reduce(into: []) { ranges, chunk in
+            if let last = ranges.last, last.upperBound == chunk.lowerBound {
+                ranges[ranges.count - 1] = last.lowerBound..<chunk.upperBound
+            } else {
+                ranges.append(chunk)
+            }
+        }
+    }
+
     func stop() { volume.look { $0.isServed = false } }
 }
 

@@ -7,7 +7,9 @@ struct ServeCommandLine: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "serve", "Serve volumes over NBD, in the foreground.",
         discussion: """
-            Exports are called VOL (read and write) and VOL@ID or VOL@NAME (read-only). A volume \
+            Exports are called VOL (read and write) and VOL@ID or VOL@NAME (read-only). VOL@A..B is \
+            snapshot B, and its block status tells as holes that do not read as zeroes what is as in \
+            snapshot A. A volume \
             under device-mapper must be active: run `snapmgr activate VOL`; its device is open \
             while a client is connected. Without --socket and --listen, the socket is nbd.sock in \
             the state folder. Sockets that systemd has opened are taken over. The server is nbdkit \
