@@ -45,6 +45,10 @@ package protocol VolumeInspector {
     /// - Throws: `not_found` when there is no such snapshot.
     func changes(since ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap
 
+    /// How QEMU's programs name a snapshot that they read without a server of ours, as a file name of theirs; nil
+    /// where one is needed.
+    func contentAddress(_ manifest: SnapshotManifest) throws(Problem) -> String?
+
     /// What is wrong with that of the volume which lies neither in its store nor in a file.
     func findings() throws(Problem) -> [Finding]
 }
@@ -54,6 +58,9 @@ extension VolumeInspector {
     package func changes(since ordinal: SnapshotOrdinal) throws(Problem) -> ChunkMap {
         throw Problem(.notFound, "what has changed since snapshot \(ordinal) is in its area")
     }
+
+    /// A server is needed, where nothing else is said.
+    package func contentAddress(_ manifest: SnapshotManifest) throws(Problem) -> String? { nil }
 
     /// None, where all lies in a store and a file.
     package func findings() throws(Problem) -> [Finding] { [] }

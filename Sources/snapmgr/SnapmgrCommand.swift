@@ -20,7 +20,8 @@ struct SnapmgrCommand: CommandGroup {
         subcommands: [
             SetupCommand.self, VolumeGroup.self, SnapshotCommand.self, ListCommand.self,
             ShowCommand.self,
-            DiffCommand.self, RevertCommand.self, MergeGroup.self, StatusCommand.self,
+            DiffCommand.self, ChangedCommand.self, RevertCommand.self, MergeGroup.self,
+            StatusCommand.self,
             ModifyCommand.self, CloneGroup.self, VMGroup.self, HoldGroup.self, ReleaseCommand.self,
             DeleteCommand.self,
             PruneCommand.self,

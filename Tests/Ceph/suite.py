@@ -7,6 +7,7 @@ FOLDER is that of a cluster that Tests/Ceph/cluster.sh has started. Each case ha
 own. SNAPMGR_SEED replays the random histories of a seed that was printed."""
 import contextlib
 import hashlib
+import glob
 import json
 import os
 import random
@@ -180,6 +181,43 @@ def round_trip(case):
     shown = case.json("show", str(first))
     expect(shown, "a snapshot is shown")
     case.run("status")
+
+
+def changed(case):
+    """What has changed is told to other programs as Ceph tells it; QEMU reads the content from the cluster itself."""
+    image = case.volume()
+    write(image, [(0, block(1)), (5 * MIB, block(2)), (7 * MIB, block(3))])
+    first, = case.snapshot()
+    write(image, [(64 * 1024, block(4)), (9 * MIB + 4096, block(5, 4096)), (5 * MIB, 64 * 1024)])
+    second, = case.snapshot()
+    write(image, [(12 * MIB, block(6, 8192))])
+    told = case.json("changed", str(first), str(second))["changed"]
+    from_name = name_of(image, 0).split("@")[1]
+    expected = json.loads(
+        rbd("diff", "--from-snap", from_name, name_of(image, 1), "--format", "json"))
+    extents = [(e["offset"], e["length"]) for e in told["extents"]]
+    expect(chunks(extents) == chunks([(e["offset"], e["length"]) for e in expected]), f"{told} {expected}")
+    before, after = content(name_of(image, 0)), content(name_of(image, 1))
+    for extent in told["extents"]:
+        piece = slice(extent["offset"], extent["offset"] + extent["length"])
+        if extent["kind"] == "zero":
+            expect(not any(after[piece]), f"{extent} reads as zeroes")
+        before = before[:piece.start] + after[piece] + before[piece.stop:]
+    expect(before == after, "over the older content it is the newer one")
+    live = case.json("changed", str(second), "v@live")["changed"]
+    expect(live["to_id"] is None, "the image as it is")
+    expect(chunks([(e["offset"], e["length"]) for e in live["extents"]]) == chunks([(12 * MIB, 8192)]), f"{live}")
+    path = f"{case.folder}/changed.qcow2"
+    made = case.json("changed", str(first), str(second), "--format", "qcow2-bitmap", path)["changed"]
+    expect(made["content"].startswith("rbd:"), f"the content is the cluster's: {made}")
+    # Debian has QEMU's driver of Ceph in a package of its own: qemu-block-extra.
+    if not glob.glob("/usr/lib/*/qemu/block-rbd.so"):
+        print("changed: QEMU cannot read from a cluster here, and was not asked", flush=True)
+        return
+    tool("qemu-img", "check", path)
+    tool("qemu-img", "convert", "-O", "raw", path, f"{case.folder}/changed.raw")
+    with open(f"{case.folder}/changed.raw", "rb") as file:
+        expect(file.read() == after, "QEMU reads the newer snapshot")
 
 
 def ranges(report):
@@ -655,7 +693,7 @@ def history(case):
 
 
 CASES = [
-    round_trip, deletion, sets, revert, open_image, killed, overwritten, rights, huge, rebuild, refusals, resized,
+    round_trip, changed, deletion, sets, revert, open_image, killed, overwritten, rights, huge, rebuild, refusals, resized,
     removed_by_others, history, osd_stopped, monitor_gone,
 ]
 

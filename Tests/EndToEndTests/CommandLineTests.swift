@@ -7,7 +7,7 @@ struct CommandLineTests {
     static let verbs: [[String]] = [
         ["volume", "create"], ["volume", "list"], ["volume", "show"], ["volume", "resize"],
         ["volume", "set"], ["volume", "remove"], ["snapshot"], ["list"], ["show"], ["diff"],
-        ["revert"],
+        ["changed"], ["revert"],
         ["merge", "status"], ["merge", "pause"], ["merge", "resume"], ["merge", "throttle"],
         ["merge", "cancel"], ["status"], ["modify"], ["hold", "add"], ["hold", "list"], ["release"],
         ["delete"], ["export"], ["send"], ["receive"], ["serve"], ["check"],

@@ -100,6 +100,7 @@ package final class Manager: Sendable {
     package var lists: ListService { ListService(context: context) }
     package var details: ShowService { ShowService(context: context) }
     package var diffs: DiffService { DiffService(context: context) }
+    package var changes: ChangesService { ChangesService(context: context) }
     package var reverts: RevertService { RevertService(context: context) }
     package var merges: MergeService { MergeService(context: context) }
     package var activations: ActivationService { ActivationService(context: context) }

@@ -9,11 +9,14 @@ struct ServerSocketLook {
     private var sockets: [Int32: String?] = [:]
 
     /// Nil when nobody serves the volume on a Unix socket, or this user cannot see it.
-    mutating func uri(of volume: VolumeRow) -> String? {
+    ///
+    /// - Parameter snapshot: the one that is meant; nil is the volume itself.
+    mutating func uri(of volume: VolumeRow, snapshot: SnapshotID? = nil) -> String? {
         let path = volume.storePath + "/" + StoreHolder.fileName
         guard let id = StoreHolder(ofFile: path)?.processID else { return nil }
         let socket = sockets[id] ?? RunningServer.socket(ofProcess: id)
         sockets[id] = .some(socket)
-        return socket.map { NBDAddress.uri(export: volume.record.name, socket: $0) }
+        let export = ExportName(volume: volume.record.name, snapshot: snapshot).description
+        return socket.map { NBDAddress.uri(export: export, socket: $0) }
     }
 }

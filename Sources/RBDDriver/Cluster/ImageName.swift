@@ -82,11 +82,17 @@ package struct ImageName: Hashable, Sendable {
 
 extension ImageName: CustomStringConvertible {
     /// As it is parsed.
-    package var description: String {
-        let options = [("id", client), ("conf", configuration)].compactMap { key, value in
+    package var description: String { Self.scheme + path + options }
+
+    /// As QEMU takes one of the image's snapshots.
+    func description(ofSnapshot snapshot: String) -> String {
+        Self.scheme + path + "@" + snapshot + options
+    }
+
+    private var options: String {
+        [("id", client), ("conf", configuration)].compactMap { key, value in
             value.map { ":\(key)=\(Self.escaped($0))" }
-        }
-        return Self.scheme + path + options.joined()
+        }.joined()
     }
 
     /// As Ceph's tools take it.

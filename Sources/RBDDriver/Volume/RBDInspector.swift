@@ -66,6 +66,13 @@ final class RBDInspector: VolumeInspector {
         return try SnapshotChanges(image(), store, record).map(since: ordinal)
     }
 
+    /// By QEMU's own driver of Ceph, with the same client and configuration.
+    func contentAddress(_ manifest: SnapshotManifest) throws(Problem) -> String? {
+        let record = try store.volume()
+        let snapshot = ImageRecords.snapshotName(manifest.ordinal, of: record.uuid)
+        return try RBDVolumeDriver.imageName(record).description(ofSnapshot: snapshot)
+    }
+
     func findings() throws(Problem) -> [Finding] {
         try ImageFindings(image(), store).all()
     }

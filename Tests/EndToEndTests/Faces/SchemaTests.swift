@@ -76,6 +76,12 @@ extension ScheduledTests {
             try scene.check("snapshot", "snapshot data --name second")
             try scene.check("diff", "diff data@first data@second")
             try scene.check("diff-files", "diff data@first data@second --files")
+            try scene.check("changed", "changed data@first data@second")
+            try scene.check("changed", "changed data@first data@live")
+            try scene.check(
+                "changed-bitmap",
+                "changed data@first data@second --format qcow2-bitmap c.qcow2 --content nbd://::1/c"
+            )
             try scene.check("files", "files data@second / -R")
             try scene.check("find", "find data /c")
             try scene.check("get", "get data@second /c --to got")
