@@ -40,13 +40,14 @@ examples := $(filter-out $(units) $(rules) $(bus_files),$(sort $(shell find Conf
 # What is installed names the paths that it has there.
 relocated := sed 's:/usr/local/\(bin/snapmgr\|share/doc/snapmgr\):$(PREFIX)/\1:g'
 
-.PHONY: help build static demo demo-mirror demo-vm test test-repeat test-host soak mutants bench bench-scale install install-built \
+.PHONY: help build static demo demo-ceph demo-mirror demo-vm test test-repeat test-host soak mutants bench bench-scale install install-built \
     install-data deb test-package uninstall format \
     lint clean
 
 help:
 	@echo 'make build      the release build: .build/release/snapmgr and its nbdkit plugin'
 	@echo 'make demo       a tour in the terminal on a real filesystem, after the build'
+	@echo 'make demo-ceph  a Ceph cluster of one node: schedule, set, revert and undo of its images (two minutes)'
 	@echo 'make demo-mirror  two sites and a mirror, a cut link, a site that is lost (a minute, an sshd on loopback)'
 	@echo 'make demo-vm    a VM in QEMU that goes back in time, with its memory, and a copy of it (a minute)'
 	@echo 'make test       every suite; what continuous integration runs'
@@ -72,6 +73,11 @@ demo:
 	@Scripts/setup.sh demo
 	swift build $(build_flags)
 	@Scripts/demo.sh
+
+demo-ceph:
+	@Scripts/setup.sh demo-ceph
+	swift build $(build_flags)
+	@Scripts/demo-ceph.sh
 
 demo-mirror:
 	@Scripts/setup.sh demo-mirror
@@ -184,7 +190,7 @@ format:
 lint:
 	swift format lint --strict --recursive --parallel $(swift_sources)
 	shellcheck Config/hooks/* Packaging/*.sh Tests/Guest/*.sh Tests/QEMU/*.sh Tests/VirtualMachine/*.sh Tests/PostgreSQL/*.sh \
-	    Tests/Page/*.sh Tests/Ceph/*.sh Scripts/test-host.sh Scripts/demo-vm.sh \
+	    Tests/Page/*.sh Tests/Ceph/*.sh Scripts/test-host.sh Scripts/demo-vm.sh Scripts/demo-ceph.sh \
 	    Scripts/lint-arithmetic.sh Scripts/lint-folders.sh Scripts/lint-drivers.sh Scripts/lint-once.sh \
 	    Scripts/lint-paths.sh Scripts/lint-remedies.sh Scripts/lint-comments.sh Scripts/lint-walks.sh \
 	    Scripts/lint-faults.sh Scripts/mutants.sh Scripts/mutant-sum.sh Scripts/repeat.sh

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that a purpose needs and that are missing, each by its name.
-# Usage: Scripts/setup.sh build|demo|demo-mirror|demo-vm|test|bench|package
+# Usage: Scripts/setup.sh build|demo|demo-ceph|demo-mirror|demo-vm|test|bench|package
 set -euo pipefail
 
 build=(
@@ -85,13 +85,14 @@ purpose=${1:-}
 case "$purpose" in
     build) packages=("${build[@]}") ;;
     demo) packages=("${demo[@]}") ;;
+    demo-ceph) packages=("${build[@]}" "${cluster[@]}") ;;
     demo-mirror) packages=("${demo[@]}" openssh-server openssh-client) ;;
     demo-vm) packages=("${demo[@]}" "${guest[@]}") ;;
     test) packages=("${test[@]}") ;;
     bench) packages=("${bench[@]}") ;;
     package) packages=("${package[@]}") ;;
     *)
-        echo "usage: $0 build|demo|demo-mirror|demo-vm|test|bench|package" >&2
+        echo "usage: $0 build|demo|demo-ceph|demo-mirror|demo-vm|test|bench|package" >&2
         exit 2
         ;;
 esac
