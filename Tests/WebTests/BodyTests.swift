@@ -5,6 +5,7 @@ import Testing
 @Suite struct BodyTests {
     private let fields: [WebField] = [
         .text("name", ""), .texts("volumes", "", isRequired: true), .flag("dry_run", ""),
+        .table("keep", ""),
     ]
 
     private func failure(_ text: String) -> String? {
@@ -19,16 +20,21 @@ import Testing
 
     @Test("fields have the values that were sent; null is as if it were not there")
     func values() throws {
-        let text = #"{"volumes":["a","b"],"dry_run":true,"name":null}"#
+        let text = #"{"volumes":["a","b"],"dry_run":true,"name":null,"keep":{"last":5,"a":[]}}"#
         let body = try WebBody(Array(text.utf8), fields)
         #expect(body.texts("volumes") == ["a", "b"])
         #expect(body.flag("dry_run") && body.text("name") == nil)
+        #expect(body.table("keep") == ["last": .integer(5), "a": .list([])])
     }
 
     @Test(
         "what no field is, or is not like one, is refused",
         arguments: [
-            (#"{"volumes":["a"],"size":1}"#, "the body is no JSON object"),
+            (#"{"volumes":["a"],"size":1}"#, "there is no field size"),
+            (#"{"volumes":["a"],"name":1}"#, "name is a text"),
+            (#"{"volumes":["a",1]}"#, "volumes is a list of texts"),
+            (#"{"volumes":["a"],"keep":[]}"#, "keep is an object"),
+            (#"{"volumes":["a"],"keep":{"last":1e999}}"#, "the body is no JSON object"),
             (#"{"volumes":["a"],"force":true}"#, "there is no field force"),
             (#"{"volumes":"a"}"#, "volumes is a list of texts"),
             (#"{"volumes":["a"],"dry_run":"yes"}"#, "dry_run is true or false"),

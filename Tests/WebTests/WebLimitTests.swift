@@ -256,7 +256,7 @@ private final class ServiceScene {
         "POST /api/v1/snapshots/delete": .operate, "POST /api/v1/prune": .operate,
         "POST /api/v1/merges/pause": .operate, "POST /api/v1/merges/resume": .operate,
         "POST /api/v1/merges/throttle": .operate, "DELETE /api/v1/jobs/{job}": .operate,
-        "POST /api/v1/reverts": .revert,
+        "POST /api/v1/reverts": .revert, "POST /api/v1/simulation": .read,
     ]
 
     /// What everybody may who reaches the service.

@@ -11,11 +11,17 @@ struct VolumeRetention {
     private let settings: Settings
     let volume: VolumeRow
     let rows: [RetentionRow]
+    /// A policy that is tried out in the place of a target's own.
+    private let trial: (target: ScheduleTarget, policy: NamedPolicy)?
     /// Read once, from each copy's manifest, however many plans are made.
     private let copyTimes: [SnapshotID: Timestamp]
 
-    init(_ context: ManagerContext, _ settings: Settings, _ volume: VolumeRow) throws {
+    init(
+        _ context: ManagerContext, _ settings: Settings, _ volume: VolumeRow,
+        trying trial: (target: ScheduleTarget, policy: NamedPolicy)? = nil
+    ) throws {
         self.context = context
+        self.trial = trial
         self.settings = settings
         self.volume = volume
         rows = try context.catalog.retentionRows(volume: volume.record.name)
@@ -75,8 +81,14 @@ struct VolumeRetention {
 
     /// The safety snapshots' first, then the volume's, then those of its sets.
     private var scopes: [RetentionScope] {
-        [scope(own.safetyPolicy, []), scope(own.policy, own.schedules)]
-            + sets.map { scope($0.policy, $0.schedules) }
+        [
+            scope(own.safetyPolicy, []),
+            scope(tried(.volume(name)) ?? own.policy, own.schedules),
+        ] + sets.map { scope(tried(.set($0.name)) ?? $0.policy, $0.schedules) }
+    }
+
+    private func tried(_ target: ScheduleTarget) -> NamedPolicy? {
+        trial?.target == target ? trial?.policy : nil
     }
 
     private func scope(_ named: NamedPolicy?, _ schedules: [Schedule]) -> RetentionScope {
@@ -89,6 +101,16 @@ struct VolumeRetention {
 
     static func nextSlot(of schedules: [Schedule]) -> (Timestamp) -> Timestamp? {
         { moment in schedules.compactMap { $0.nextSlot(after: moment) }.min() }
+    }
+
+    /// The snapshots that a target's policy is about, whether or not it keeps them.
+    func members(of target: ScheduleTarget) -> Set<SnapshotID> {
+        let place: Int? =
+            switch target {
+            case .volume: 1
+            case .set(let set): sets.firstIndex { $0.name == set }.map { $0 + 2 }
+            }
+        return Set(scopePlaces.filter { $0.value == place }.keys)
     }
 
     /// The scope of each snapshot by its place in ``scopes``.

@@ -1,10 +1,10 @@
 internal import System
 internal import Catalog
 package import Scheduler
-internal import Settings
+package import Settings
 package import SnapshotModel
 
-/// What a policy will keep of one volume, or of a set's schedules.
+/// What a policy will keep of one volume, or of a set's snapshots.
 package struct SimulationReport: Sendable {
     /// `volume:NAME` or `set:NAME`.
     package var target: String
@@ -14,6 +14,8 @@ package struct SimulationReport: Sendable {
     package var from: Timestamp
     package var until: Timestamp
     package var simulation: PolicySimulation
+    /// The snapshots that a prune would delete now by this policy, oldest first.
+    package var pruned: [SnapshotID]
 }
 
 extension SimulationReport: JSONConvertible {
@@ -37,6 +39,7 @@ extension SimulationReport: JSONConvertible {
                         "reasons": JSONValue(survivor.reasons),
                     ]
                 }),
+            "pruned": .array(pruned.map { JSONValue($0) }),
         ]
     }
 }
@@ -46,41 +49,65 @@ package struct PolicyService {
     let context: ManagerContext
 
     /// - Parameters:
-    ///   - name: a volume or a set of the settings, or a volume of the catalog; nil is all that have
-    ///     schedules.
+    ///   - name: a volume, a set or a VM of the settings, or a volume of the catalog; `volume:NAME` and `set:NAME`, as
+    ///     reports have them, are these alone. Nil is all that have schedules.
     ///   - span: how far to look.
-    /// - Throws: `notFound` for a name that nothing has; the settings' errors.
+    ///   - keep: what is tried out in the place of their policies.
+    /// - Throws: `notFound` for a name that nothing has; `usage` for what is wrong with `keep`; the settings' errors.
     package func simulate(
-        _ name: String?, span: CalendarSpan, sampleCount: Int
+        _ name: String?, span: CalendarSpan, sampleCount: Int, trying keep: TrialPolicy? = nil
     ) throws -> [SimulationReport] {
         let settings = try context.settings.get()
+        let trial = try keep.map { keep in
+            NamedPolicy(name: TrialPolicy.name, policy: try policy(keep, settings.defaults))
+        }
         let now = context.clock.now()
         let end = try Self.moment(span, after: now)
-        var reports: [SimulationReport] = []
-        for volume in try volumes(name, settings) {
-            let own = settings.volume(volume)
-            reports.append(
-                report(
-                    .volume(volume), own.policy, own.schedules,
-                    existing: try existing(of: volume, settings), now, end, sampleCount))
+        let targets = try targets(name, settings)
+        guard !targets.isEmpty else { throw nothing(name) }
+        return try targets.map { target in
+            try context.end.check()
+            return try report(
+                target, settings, trying: trial, from: now, until: end, sampleCount)
         }
-        for set in settings.sets.values.sorted(by: { $0.name < $1.name })
-        where !set.schedules.isEmpty && (name == nil || name == set.name) {
-            reports.append(
-                report(
-                    .set(set.name), set.policy, set.schedules, existing: [], now, end, sampleCount))
-        }
-        guard !reports.isEmpty else { throw nothing(name) }
-        return reports
     }
 
-    private func volumes(_ name: String?, _ settings: Settings) throws -> [String] {
-        guard let name else {
-            return settings.volumes.values.filter { !$0.schedules.isEmpty }.map(\.name).sorted()
+    private func policy(
+        _ keep: TrialPolicy, _ defaults: SettingsDefaults
+    ) throws(Problem) -> RetentionPolicy {
+        do {
+            return try keep.policy(defaults)
+        } catch {
+            throw error.problem(ofTrial: context.wording)
         }
-        let isKnown =
-            try settings.volumes[name] != nil || context.catalog.volume(named: name) != nil
-        return isKnown ? [name] : []
+    }
+
+    // MARK: what it is about
+
+    private func targets(_ name: String?, _ settings: Settings) throws -> [ScheduleTarget] {
+        let sets = settings.sets.values.filter { !$0.schedules.isEmpty }.map(\.name).sorted()
+        guard let name else {
+            let volumes = settings.volumes.values.filter { !$0.schedules.isEmpty }.map(\.name)
+            return volumes.sorted().map { .volume($0) } + sets.map { .set($0) }
+        }
+        if let set = Self.suffix(of: name, after: "set:") {
+            return settings.sets[set] == nil ? [] : [.set(set)]
+        }
+        let volume = Self.suffix(of: name, after: "volume:") ?? name
+        var targets: [ScheduleTarget] = try isVolume(volume, settings) ? [.volume(volume)] : []
+        guard volume == name else { return targets }
+        if settings.sets[name] != nil { targets.append(.set(name)) }
+        // What a VM's disks keep, each of them says.
+        guard targets.isEmpty, let machine = settings.machines[name] else { return targets }
+        return machine.volumes.map { .volume($0) }
+    }
+
+    private static func suffix(of name: String, after prefix: String) -> String? {
+        name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : nil
+    }
+
+    private func isVolume(_ name: String, _ settings: Settings) throws -> Bool {
+        try settings.volumes[name] != nil || context.catalog.volume(named: name) != nil
     }
 
     private func nothing(_ name: String?) -> Problem {
@@ -94,30 +121,64 @@ package struct PolicyService {
             hint: "run \(.configShow) and \(.volumeList)")
     }
 
+    // MARK: one report
+
     private func report(
-        _ target: ScheduleTarget, _ policy: NamedPolicy?, _ schedules: [Schedule],
-        existing: [RetentionSubject], _ now: Timestamp, _ end: Timestamp, _ sampleCount: Int
-    ) -> SimulationReport {
+        _ target: ScheduleTarget, _ settings: Settings, trying trial: NamedPolicy?,
+        from now: Timestamp, until end: Timestamp, _ sampleCount: Int
+    ) throws -> SimulationReport {
+        let (own, schedules, volumes) = parts(of: target, settings)
+        let policy = trial ?? own
         let scope = RetentionScope(
             name: policy?.name ?? "none", policy: policy?.policy ?? RetentionPolicy(rules: []),
             nextSlot: VolumeRetention.nextSlot(of: schedules))
+        let plans = try volumes.compactMap { try context.catalog.volume(named: $0) }
+            .map { try plan($0, target, settings, trying: trial) }
         return SimulationReport(
             target: target.description, policy: policy?.name, schedules: schedules.map(\.name),
             from: now, until: end,
+            // A set's snapshots are as many as those of one of its volumes.
             simulation: PolicySimulation(
-                scope, existing: existing, from: now, until: end, sampleCount: sampleCount))
+                scope, existing: plans.first.map { existing($0, scope.policy) } ?? [], from: now,
+                until: end, sampleCount: sampleCount),
+            pruned: plans.flatMap { plan in
+                plan.plan.removed.map(\.id).filter(plan.members.contains)
+            })
     }
 
-    /// The snapshots that the volume's own policy is about.
-    private func existing(of volume: String, _ settings: Settings) throws -> [RetentionSubject] {
-        guard let row = try context.catalog.volume(named: volume) else { return [] }
-        let plan = try VolumeRetention(context, settings, row).plan()
-        let sets = Set(settings.sets(of: volume).map(\.name))
-        let rows = try context.catalog.retentionRows(volume: volume)
-            .reduce(into: [:]) { $0[$1.id] = $1 }
-        return plan.subjects.filter { subject in
-            guard subject.kind == .scheduled else { return false }
-            return rows[subject.id]?.setName.map { !sets.contains($0) } ?? true
+    private func parts(
+        of target: ScheduleTarget, _ settings: Settings
+    ) -> (policy: NamedPolicy?, schedules: [Schedule], volumes: [String]) {
+        switch target {
+        case .volume(let name):
+            let own = settings.volume(name)
+            return (own.policy, own.schedules, [name])
+        case .set(let name):
+            let set = settings.sets[name]
+            return (set?.policy, set?.schedules ?? [], set?.volumes ?? [])
+        }
+    }
+
+    /// A volume's plan, and which of its snapshots the target's policy is about.
+    private struct Plan {
+        var plan: PrunePlan
+        var members: Set<SnapshotID>
+    }
+
+    private func plan(
+        _ volume: VolumeRow, _ target: ScheduleTarget, _ settings: Settings,
+        trying trial: NamedPolicy?
+    ) throws -> Plan {
+        let retention = try VolumeRetention(
+            context, settings, volume, trying: trial.map { (target, $0) })
+        return Plan(plan: try retention.plan(), members: retention.members(of: target))
+    }
+
+    /// Those that the policy applies to.
+    private func existing(_ plan: Plan, _ policy: RetentionPolicy) -> [RetentionSubject] {
+        plan.plan.subjects.filter { subject in
+            plan.members.contains(subject.id)
+                && (subject.kind != .manual || policy.appliesToManual)
         }
     }
 
@@ -131,5 +192,21 @@ package struct PolicyService {
                 hint: "look less far ahead, as with --for 10y")
         }
         return end
+    }
+}
+
+extension SettingsFailure {
+    /// What is wrong with a policy that is tried out.
+    ///
+    /// - Parameter wording: of the hints that go into the message.
+    package func problem(ofTrial wording: Wording) -> Problem {
+        let reference: Advice = "it is written as [policies.NAME] in snapmgr.toml(5)"
+        guard var only = errors.first, errors.count == 1 else {
+            return Problem(
+                .usage, errors.map { $0.text(wording) }.joined(separator: "\n"), hint: reference)
+        }
+        let hint = only.hint
+        only.hint = nil
+        return Problem(.usage, only.text(wording), hint: hint ?? reference)
     }
 }

@@ -4,14 +4,8 @@ internal import SnapshotModel
 extension SettingsBuilder {
     func decodePolicies() {
         for (name, table) in tables.tables(.policies) {
-            let reader = TableReader<PolicyKey>(table, diagnostics: diagnostics)
-            let zone =
-                reader.node(.timeZone) == nil
-                ? defaultZone(for: table) : zone(.timeZone, in: reader) ?? .utc
-            settings.policies[name] = RetentionPolicy(
-                rules: PolicyRules(reader: reader).decode(),
-                prefer: reader.choice(.prefer, RetentionPolicy.Preference.self) ?? .oldest,
-                zone: zone, appliesToManual: reader.boolean(.includeManual) ?? false)
+            let (reader, policy) = policy(of: table)
+            settings.policies[name] = policy
             show(
                 table, reader,
                 standards: [
@@ -21,6 +15,19 @@ extension SettingsBuilder {
                     .includeManual: EffectiveStandard("false", .standard),
                 ])
         }
+    }
+
+    /// What a policy's table says.
+    func policy(of table: NamedTable) -> (reader: TableReader<PolicyKey>, policy: RetentionPolicy) {
+        let reader = TableReader<PolicyKey>(table, diagnostics: diagnostics)
+        let zone =
+            reader.node(.timeZone) == nil
+            ? defaultZone(for: table) : zone(.timeZone, in: reader) ?? .utc
+        let policy = RetentionPolicy(
+            rules: PolicyRules(reader: reader).decode(),
+            prefer: reader.choice(.prefer, RetentionPolicy.Preference.self) ?? .oldest,
+            zone: zone, appliesToManual: reader.boolean(.includeManual) ?? false)
+        return (reader, policy)
     }
 }
 

@@ -1,10 +1,13 @@
 internal import FoundationEssentials
+internal import Settings
 internal import SnapshotModel
 
 /// A field of a request's body, and what it may be.
 struct WebField: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case text, texts, flag
+        /// A table of the settings.
+        case table
     }
 
     var name: String
@@ -23,31 +26,15 @@ struct WebField: Hashable, Sendable {
     static func flag(_ name: String, _ about: String) -> WebField {
         WebField(name: name, kind: .flag, about: about)
     }
+
+    static func table(_ name: String, _ about: String) -> WebField {
+        WebField(name: name, kind: .table, about: about)
+    }
 }
 
 /// The fields of a body, checked against those that a route takes.
 struct WebBody: Hashable, Sendable {
-    private enum Value: Hashable, Sendable, Decodable {
-        case none
-        case flag(Bool)
-        case text(String)
-        case texts([String])
-
-        init(from decoder: any Decoder) throws {
-            let value = try decoder.singleValueContainer()
-            if value.decodeNil() {
-                self = .none
-            } else if let flag = try? value.decode(Bool.self) {
-                self = .flag(flag)
-            } else if let text = try? value.decode(String.self) {
-                self = .text(text)
-            } else {
-                self = .texts(try value.decode([String].self))
-            }
-        }
-    }
-
-    private let values: [String: Value]
+    private let values: [String: SettingsValue]
 
     /// So many texts a field has at most.
     private static let textsMaximum = 1_000
@@ -59,10 +46,8 @@ struct WebBody: Hashable, Sendable {
             values = [:]
             return
         }
-        guard let values = try? JSONDecoder().decode([String: Value].self, from: Data(bytes)) else {
-            throw .badRequest(
-                "the body is no JSON object of texts, lists of texts, true and false")
-        }
+        let body = try? JSONDecoder().decode([String: SettingsValue].self, from: Data(bytes))
+        guard let values = body else { throw .badRequest("the body is no JSON object") }
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             try Self.check(name, value, fields)
         }
@@ -75,22 +60,28 @@ struct WebBody: Hashable, Sendable {
     }
 
     private static func check(
-        _ name: String, _ value: Value, _ fields: [WebField]
+        _ name: String, _ value: SettingsValue, _ fields: [WebField]
     ) throws(WebFailure) {
         guard let field = fields.first(where: { $0.name == name }) else {
             throw .badRequest("there is no field \(name.prefix(64))")
         }
         switch (field.kind, value) {
-        case (_, .none), (.flag, .flag): return
+        case (_, .none), (.flag, .boolean), (.table, .table): return
         case (.text, .text(let text)): try requireNoZero(text, name)
-        case (.texts, .texts(let texts)):
-            guard texts.count <= textsMaximum else {
+        case (.texts, .list(let values)):
+            guard values.count <= textsMaximum else {
                 throw .badRequest("\(name) has \(textsMaximum) texts at most")
             }
-            for text in texts { try requireNoZero(text, name) }
+            for value in values {
+                guard case .text(let text) = value else {
+                    throw .badRequest("\(name) is a list of texts")
+                }
+                try requireNoZero(text, name)
+            }
         case (.flag, _): throw .badRequest("\(name) is true or false")
         case (.text, _): throw .badRequest("\(name) is a text")
         case (.texts, _): throw .badRequest("\(name) is a list of texts")
+        case (.table, _): throw .badRequest("\(name) is an object")
         }
     }
 
@@ -105,8 +96,14 @@ struct WebBody: Hashable, Sendable {
     }
 
     func texts(_ name: String) -> [String] {
-        if case .texts(let texts) = values[name] { texts } else { [] }
+        guard case .list(let values) = values[name] else { return [] }
+        return values.compactMap { if case .text(let text) = $0 { text } else { nil } }
     }
 
-    func flag(_ name: String) -> Bool { values[name] == .flag(true) }
+    func flag(_ name: String) -> Bool { values[name] == .boolean(true) }
+
+    /// Nil when it was not sent.
+    func table(_ name: String) -> [String: SettingsValue]? {
+        if case .table(let values) = values[name] { values } else { nil }
+    }
 }

@@ -92,6 +92,7 @@ struct OpenAPIDocument {
                 case .text: ["type": ["string", "null"]]
                 case .texts: ["type": ["array", "null"], "items": ["type": "string"]]
                 case .flag: ["type": ["boolean", "null"]]
+                case .table: ["type": ["object", "null"]]
                 }
             guard case .object(let parts) = type else {
                 return .init(name: field.name, value: type)

@@ -18,14 +18,25 @@ extension RouteTable {
                 .text("for", "How far to look: 7d, 3mo, 1y; a year without it."),
             ]
         ) { call in
-            let text = call.query.text("for") ?? "1y"
-            guard let span = try? CalendarSpan(parsing: text) else {
-                throw WebFailure.badRequest("`\(text)` is no length of time: write 7d, 3mo or 1y")
-            }
-            let reports = try call.manager.policies.simulate(
-                call.query.text("target"), span: span, sampleCount: simulationSamples)
-            return ["simulations": JSONValue(reports)]
+            try .simulations(call, call.query.text("target"), call.query.text("for"))
         },
+        WebRoute(
+            method: .post, pattern: "/api/v1/simulation", role: .read,
+            summary: "What another policy would keep, and prune now; nothing is changed.", query: [],
+            shape: .document(["policy-simulate"]),
+            action: .ask([
+                .text("target", "A volume, a set or a VM; all that have schedules without one."),
+                .text("for", "How far to look: 7d, 3mo, 1y; a year without it."),
+                .table(
+                    "keep",
+                    "The policy, as a table [policies.NAME] has it: {\"last\": 5}; the settings' own without it."
+                ),
+            ]) { call, body in
+                let keep = body.table("keep").map { TrialPolicy($0) }
+                return .document(
+                    try .simulations(
+                        call, body.text("target"), body.text("for"), trying: keep))
+            }),
         .get(
             "/api/v1/events", "What happened, oldest first.", ["events"],
             [
@@ -55,7 +66,22 @@ extension RouteTable {
                     "after", 0...Int(Int32.max), "Those after this one; what is new without it.")
             ], shape: .events, action: .events),
     ]
+}
 
+extension JSONValue {
     /// So many moments are told between now and the end, as `policy simulate` does.
     private static let simulationSamples = 24
+
+    fileprivate static func simulations(
+        _ call: WebCall, _ target: String?, _ span: String?, trying keep: TrialPolicy? = nil
+    ) throws -> JSONValue {
+        let text = span ?? "1y"
+        guard let span = try? CalendarSpan(parsing: text) else {
+            throw WebFailure.badRequest(
+                "`\(text.prefix(64))` is no length of time: write 7d, 3mo or 1y")
+        }
+        let reports = try call.manager.policies.simulate(
+            target, span: span, sampleCount: simulationSamples, trying: keep)
+        return ["simulations": JSONValue(reports)]
+    }
 }

@@ -14,6 +14,8 @@ struct WebRoute: Sendable {
 
     enum Action: Sendable {
         case look(Look)
+        /// What is asked in a body, and changes nothing.
+        case ask([WebField], Ask)
         /// The bytes of a file, piece by piece.
         case file
         /// Events as they happen.
@@ -32,6 +34,9 @@ struct WebRoute: Sendable {
 
     /// Understands a request, and finds out nothing else: no disk is waited for.
     typealias Prepare = @Sendable (WebCall, WebBody) throws(WebFailure) -> WebChange
+
+    /// As ``Look``, of what a body says.
+    typealias Ask = @Sendable (WebCall, WebBody) throws -> WebAnswer
 
     /// What it answers.
     enum Shape: Hashable, Sendable {
@@ -58,7 +63,7 @@ struct WebRoute: Sendable {
     /// The fields of its body; nil when it has none.
     var bodyFields: [WebField]? {
         switch action {
-        case .change(let fields, _): fields
+        case .change(let fields, _), .ask(let fields, _): fields
         case .session(.begin): SessionRequest.fields
         default: nil
         }

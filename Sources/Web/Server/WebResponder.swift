@@ -70,6 +70,10 @@ struct WebResponder: Sendable {
             let answer = try route.role == nil ? look(call) : share.looks.take { try look(call) }
             let reply = WebReply(answer)
             try exchange.send(reply.unlessKnown(exchange.request.fields["if-none-match"]))
+        case .ask(let fields, let ask):
+            try exchange.requireJSON()
+            let body = try WebBody(exchange.body, fields)
+            try exchange.send(WebReply(try share.looks.take { try ask(call, body) }))
         case .file: try share.downloads.take { try FileDownload(call).send(exchange) }
         case .events: try EventStream(call, exchange.request, feed).send(exchange)
         case .jobs(let look): try exchange.send(WebReply(try look(jobs, call)))

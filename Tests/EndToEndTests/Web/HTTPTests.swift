@@ -86,9 +86,34 @@ struct HTTPTests {
             let document = try scene.client.get(target).document()
             #expect(try JSONSchema(named: schema).flaws(of: document).isEmpty, "\(target)")
         }
+        try simulation(scene)
         #expect(
             try scene.harness.run(["config", "check"], environment: scene.environment).status == 0)
         #expect(try scene.client.get("/metrics").text.contains("snapmgr_"))
+    }
+
+    /// A policy that is tried out, of what both faces print.
+    private func simulation(_ scene: WebScene) throws {
+        func post(_ body: String) throws -> HTTPAnswer {
+            try scene.client.request("POST", "/api/v1/simulation", body: body)
+        }
+        let answer = try post(#"{"target":"data","for":"7d","keep":{"last":1}}"#)
+        #expect(answer.status == 200, "\(answer.text)")
+        let document = try answer.document()
+        #expect(try JSONSchema(named: "policy-simulate").flaws(of: document).isEmpty)
+        let printed = try scene.printed([
+            "policy", "simulate", "data", "--for", "7d", "--keep", "last = 1",
+        ])
+        func report(_ document: JSONDocument) throws -> JSONDocument {
+            guard case .array(let all)? = document["simulations"] else { return .null }
+            return try #require(all.first)
+        }
+        for field in ["target", "policy", "rules", "pruned"] {
+            #expect(try report(document)[field] == report(printed)[field], "\(field)")
+        }
+        let wrong = try post(#"{"target":"data","keep":{"last":-1}}"#)
+        #expect(wrong.status == 400 && wrong.text.contains("keep.last must be a count"))
+        #expect(try post(#"{"target":"daat"}"#).status == 404)
     }
 
     @Test("a failure has the status that clients of HTTP know")

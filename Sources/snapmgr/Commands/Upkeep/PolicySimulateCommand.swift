@@ -1,24 +1,37 @@
 import ArgumentParser
 import Manager
 import Scheduler
+import Settings
 import SnapshotModel
 
 struct PolicySimulateCommand: ManagerCommand {
     static let configuration = CommandConfiguration.verb(
         "simulate", "Show what will be kept, when, if snapshots go on as scheduled.",
-        discussion: "It needs no data: it begins with the snapshots that there are, if any.",
-        examples: ["policy simulate data --for 1y", "policy simulate --for 3m --json"],
+        discussion: """
+            It needs no data: it begins with the snapshots that there are, if any. With --keep, another policy than that of \
+            the configuration is tried out; nothing is changed.
+            """,
+        examples: [
+            "policy simulate data --for 1y", "policy simulate --for 3mo --json",
+            "policy simulate data --keep 'last = 8, daily = 30'",
+        ],
         exits: [.done, .failed, .usage, .notFound])
 
     @Argument(
-        help: "A volume or a set of the configuration; all without one.",
+        help: "A volume, a set or a VM of the configuration; all without one.",
         completion: Candidates.objects)
     var volume: String?
 
     @Option(
         name: .customLong("for"),
-        help: ArgumentHelp("How far to look: 7d, 3m, 1y.", valueName: "duration"))
+        help: ArgumentHelp("How far to look: 7d, 3mo, 1y.", valueName: "duration"))
     var span = Span(text: "1y", span: CalendarSpan(months: 12))
+
+    @Option(
+        help: ArgumentHelp(
+            "Try this policy out, written as the keys of a table [policies.NAME].",
+            valueName: "policy"))
+    var keep: String?
 
     /// A length of time as the configuration has it, too.
     struct Span: ExpressibleByArgument {
@@ -47,9 +60,17 @@ struct PolicySimulateCommand: ManagerCommand {
 
     func run(_ context: CommandContext) throws {
         let reports = try context.reader().policies.simulate(
-            volume, span: span.span, sampleCount: Self.sampleCount)
+            volume, span: span.span, sampleCount: Self.sampleCount, trying: try trial())
         try context.show(["simulations": JSONValue(reports)]) {
             reports.map { text($0, context) }.joined(separator: "\n")
+        }
+    }
+
+    private func trial() throws -> TrialPolicy? {
+        do throws(SettingsFailure) {
+            return try keep.map { text throws(SettingsFailure) in try TrialPolicy(parsing: text) }
+        } catch {
+            throw error.problem(ofTrial: .shell)
         }
     }
 
@@ -63,7 +84,13 @@ struct PolicySimulateCommand: ManagerCommand {
         text +=
             "\(simulation.takenCount) taken until \(display.time(report.until)), "
             + "\(simulation.survivors.count) kept then:\n"
-        return text + timeline(report) + rules(simulation)
+        return text + timeline(report) + rules(simulation) + pruned(report)
+    }
+
+    /// What would go now is news only where the policy is another one.
+    private func pruned(_ report: SimulationReport) -> String {
+        guard keep != nil else { return "" }
+        return "\(report.pruned.count) of the snapshots that there are would be deleted now\n"
     }
 
     /// How many there are, moment by moment.
