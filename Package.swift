@@ -124,7 +124,7 @@ let package = Package(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "Participation",
-                "StoreFormat", "Stream", "TreeMount", "VirtualMachines", "VolumeAccess", "System",
+                "Posting", "StoreFormat", "Stream", "TreeMount", "VirtualMachines", "VolumeAccess", "System",
                 "Scheduler",
                 "Settings", "Setup", "SnapshotModel",
             ]),
@@ -140,6 +140,8 @@ let package = Package(
         .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         // Connections of the network, encrypted.
         target("TLS", ["CTLS", "System", "SnapshotModel"]),
+        // One HTTP request to somebody else, and his answer.
+        target("Posting", ["TLS", "System", "SnapshotModel"]),
         // The page, which the compiler embeds.
         .target(name: "CWebPage"),
         // What the HTTP API hands out of its own.
@@ -276,7 +278,7 @@ let package = Package(
         testTarget(
             "WebTests",
             [
-                "Web", "WebTestKit", "Catalog", "Manager", "System", "SnapshotModel", "TLS",
+                "Web", "WebTestKit", "Catalog", "Manager", "Posting", "System", "SnapshotModel", "TLS",
                 "TestKit", "VolumeAccess",
             ]),
         .target(
@@ -291,11 +293,11 @@ let package = Package(
                 "Manager", "Catalog", "Control", "DeviceDriver", "DeviceMapper", "FileSystems",
                 "Hooks", "ImageDriver", "MergeKit", "Monitoring", "OriginAccess", "VolumeAccess",
                 "StoreFormat", "Stream", "System", "Scheduler", "Settings", "Setup", "ShellWords",
-                "SnapshotModel",
-                "TestKit",
+                "SnapshotModel", "Posting", "TestKit", "WebTestKit",
             ]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["SnapshotModel", "TestKit", "WebTestKit"],
+            name: "EndToEndTests",
+            dependencies: ["SnapshotModel", "System", "TestKit", "WebTestKit"],
             swiftSettings: plainSettings),
     ]
 )

@@ -47,6 +47,7 @@ drop_ins=(
     'paths.conf snapmgr-daemon.service 30'
     'http.conf snapmgr-daemon.service 30'
     'http-tcp.conf snapmgr-daemon.service 35'
+    'webhooks.conf snapmgr-daemon.service 35'
     'devices.conf snapmgr-serve@data.service 30'
     'activate.conf snapmgr-activate.service 30'
 )

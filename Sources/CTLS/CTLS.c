@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -173,9 +174,59 @@ int snapmgr_tls_identity_is_out_of_date(const snapmgr_tls_identity *identity) {
   return identity->is_out_of_date;
 }
 
+// MARK: What a client trusts
+
+// Certificates of PEM, one behind the other; at least one.
+static int trust(SSL_CTX *context, BIO *bio) {
+  X509_STORE *store = SSL_CTX_get_cert_store(context);
+  int count = 0;
+  X509 *certificate;
+  while ((certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+    int is_added = X509_STORE_add_cert(store, certificate);
+    X509_free(certificate);
+    if (is_added != 1) return 0;
+    count++;
+  }
+  // That there is no further one is the end; what is no certificate is a mistake.
+  unsigned long last = ERR_peek_last_error();
+  if (count == 0 || ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE) {
+    return 0;
+  }
+  ERR_clear_error();
+  return 1;
+}
+
+static const char *fill_trust(SSL_CTX *context, const void *authorities, size_t bytes) {
+  if (!confine(context)) return "TLS cannot be set up";
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+  if (authorities == NULL) {
+    int is_set = SSL_CTX_set_default_verify_paths(context);
+    return is_set == 1 ? NULL : "the system's certificates cannot be used";
+  }
+  BIO *bio = bytes <= INT_MAX ? BIO_new_mem_buf(authorities, (int)bytes) : NULL;
+  int is_trusted = bio != NULL && trust(context, bio);
+  BIO_free(bio);
+  return is_trusted ? NULL : "the certificates cannot be used";
+}
+
+snapmgr_tls_identity *snapmgr_tls_trust_new(const void *authorities, size_t bytes,
+                                            char cause[SNAPMGR_TLS_CAUSE_BYTES]) {
+  const char *what = "TLS cannot be set up";
+  ERR_clear_error();
+  snapmgr_tls_identity *trust = calloc(1, sizeof *trust);
+  if (trust != NULL) trust->context = SSL_CTX_new(TLS_client_method());
+  if (trust != NULL && trust->context != NULL) {
+    what = fill_trust(trust->context, authorities, bytes);
+  }
+  if (what == NULL) return trust;
+  tell_cause(what, cause);
+  snapmgr_tls_identity_free(trust);
+  return NULL;
+}
+
 // MARK: Connections
 
-snapmgr_tls *snapmgr_tls_new(snapmgr_tls_identity *identity, int descriptor) {
+static snapmgr_tls *new_connection(snapmgr_tls_identity *identity, int descriptor) {
   snapmgr_tls *connection = calloc(1, sizeof *connection);
   if (connection == NULL) return NULL;
   BIO *bio = new_bio(descriptor);
@@ -187,8 +238,37 @@ snapmgr_tls *snapmgr_tls_new(snapmgr_tls_identity *identity, int descriptor) {
     return NULL;
   }
   SSL_set_bio(connection->ssl, bio, bio);
-  SSL_set_accept_state(connection->ssl);
   return connection;
+}
+
+snapmgr_tls *snapmgr_tls_new(snapmgr_tls_identity *identity, int descriptor) {
+  snapmgr_tls *connection = new_connection(identity, descriptor);
+  if (connection != NULL) SSL_set_accept_state(connection->ssl);
+  return connection;
+}
+
+// Whose certificate it must be: that of an address, or of a name, which is told the server, too.
+static int expect(SSL *ssl, const char *host) {
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1) return 1;
+  ERR_clear_error();
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+snapmgr_tls *snapmgr_tls_new_client(snapmgr_tls_identity *trust, int descriptor, const char *host) {
+  snapmgr_tls *connection = new_connection(trust, descriptor);
+  if (connection == NULL) return NULL;
+  if (!expect(connection->ssl, host)) {
+    snapmgr_tls_free(connection);
+    return NULL;
+  }
+  SSL_set_connect_state(connection->ssl);
+  return connection;
+}
+
+const char *snapmgr_tls_refusal(const snapmgr_tls *connection) {
+  long result = SSL_get_verify_result(connection->ssl);
+  return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }
 
 void snapmgr_tls_free(snapmgr_tls *connection) {
@@ -244,7 +324,7 @@ static int is_usable(const snapmgr_tls *connection) {
 int snapmgr_tls_handshake(snapmgr_tls *connection, int milliseconds) {
   int64_t end = end_of(milliseconds);
   while (is_usable(connection)) {
-    int result = SSL_accept(connection->ssl);
+    int result = SSL_do_handshake(connection->ssl);
     if (result == 1) return 0;
     int next = is_to_go_on(connection, result, end);
     if (next == 0) errno = ECONNRESET;

@@ -13,6 +13,7 @@ package struct Settings: Hashable, Sendable {
     package var schedules: [String: Schedule] = [:]
     package var policies: [String: RetentionPolicy] = [:]
     package var hooks: [String: Hook] = [:]
+    package var webhooks: [String: Webhook] = [:]
     /// Nothing that stops anything.
     package var warnings: [Diagnostic] = []
     /// Everything above, for `config show`.

@@ -42,6 +42,7 @@ final class SettingsBuilder {
         decodeVolumes()
         decodeSets()
         decodeMachines()
+        decodeWebhooks()
         requireOneMeaning()
         try diagnostics.throwErrors()
         warn()

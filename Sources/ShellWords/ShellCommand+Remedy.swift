@@ -77,6 +77,8 @@ extension ShellCommand {
             case .tokenCreate:
                 Self("token create", .operand(.open("NAME")), .option("--role", .open("ROLE")))
             case .tokenList: Self("token list")
+            case .webhookList: Self("webhook list")
+            case .webhookRetry(let name): Self("webhook retry", .operand(name))
             case .mirrorRun(let name, let acceptsRevert):
                 Self(
                     "mirror run", name.map { .operand($0) },

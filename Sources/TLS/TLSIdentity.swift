@@ -48,20 +48,25 @@ package final class TLSIdentity: @unchecked Sendable {
         _ name: String, in folder: String, isSecret: Bool = false
     ) throws(Problem) -> [UInt8] {
         let path = "\(folder)/\(name)"
-        try OwnerTrust.require(isSecret ? "the key" : "the certificate", at: path)
-        let (bytes, isOpen): ([UInt8], Bool)
+        guard !isSecret else { return try readKey(at: path, in: folder) }
+        try OwnerTrust.require("the certificate", at: path)
         do throws(IOFailure) {
-            isOpen = try FileStatus(path: path).isReadableByAll
-            bytes = try FileFolder.readFile(path: path, limitBytes: fileMaximum)
+            return try FileFolder.readFile(path: path, limitBytes: fileMaximum)
         } catch {
             throw Problem(
                 error.isNotFound ? .missing : .failed,
                 error.isNotFound ? "\(folder) holds no \(name)" : error.description, hint: hint)
         }
-        guard !isSecret || !isOpen else {
-            throw Problem(
-                .refused, "everybody may read the key \(path)", hint: "run `chmod 600 \(path)`")
+    }
+
+    private static func readKey(at path: String, in folder: String) throws(Problem) -> [UInt8] {
+        do {
+            return try SecretFile.read("the key", at: path, limitBytes: fileMaximum)
+        } catch {
+            guard error.code != .refused else { throw error }
+            let message =
+                error.code == .missing ? "\(folder) holds no \(keyName)" : error.message
+            throw Problem(error.code, message, hint: hint)
         }
-        return bytes
     }
 }

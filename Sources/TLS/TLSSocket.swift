@@ -1,9 +1,10 @@
 internal import CTLS
 internal import Glibc
+package import SnapshotModel
 internal import Synchronization
 package import System
 
-/// The server's end of an encrypted connection. One thread reads and writes, as the library wants it; any may end it.
+/// One end of an encrypted connection. One thread reads and writes, as the library wants it; any may end it.
 package final class TLSSocket: ByteStream, @unchecked Sendable {
     private let socket: NetworkSocket
     private let session: OpaquePointer
@@ -24,6 +25,32 @@ package final class TLSSocket: ByteStream, @unchecked Sendable {
         self.session = session
         guard snapmgr_tls_handshake(session, Self.limit(milliseconds)) == 0 else {
             throw IOFailure("encrypt", path: socket.path, code: errno)
+        }
+    }
+
+    /// Agrees on keys with a server, and makes sure that it is the host's.
+    ///
+    /// - Parameters:
+    ///   - host: its name, or its address in digits.
+    ///   - milliseconds: for all of it.
+    /// - Throws: `failed`, with what is wrong with its certificate.
+    package init(
+        _ socket: NetworkSocket, server host: String, _ trust: TLSTrust, milliseconds: Int
+    ) throws(Problem) {
+        guard let session = snapmgr_tls_new_client(trust.identity, socket.number, host) else {
+            throw Problem(.failed, "\(host): TLS cannot be set up for that name")
+        }
+        self.socket = socket
+        self.session = session
+        guard snapmgr_tls_handshake(session, Self.limit(milliseconds)) == 0 else {
+            let code = errno
+            if let refusal = snapmgr_tls_refusal(session) {
+                throw Problem(
+                    .failed, "\(host): its certificate is refused: \(String(cString: refusal))",
+                    hint: "ca-file names the certificate that signed it, as PEM")
+            }
+            let cause = code == EPROTO ? "it speaks no TLS that is good enough" : nil
+            throw Problem(.failed, "\(host): \(cause ?? String(cString: strerror(code)))")
         }
     }
 

@@ -32,7 +32,7 @@ struct SnapmgrCommand: CommandGroup {
             GetCommand.self, RestoreCommand.self,
             ServeCommandLine.self,
             CheckCommand.self, CatalogGroup.self, ConfigGroup.self, EventsCommand.self,
-            DaemonCommand.self, TokenGroup.self, CompletionCommand.self,
+            DaemonCommand.self, TokenGroup.self, WebhookGroup.self, CompletionCommand.self,
         ])
 
     @OptionGroup var global: GlobalOptions

@@ -22,7 +22,8 @@ enum RemedyExamples {
         .mergeThrottle("a"), .machineList, .machineStop("a"), .mirrorAdd(), .mirrorAdd("a"),
         .mirrorList, .mirrorRun(),
         .mirrorRun("a"), .mirrorRun("a", acceptsRevert: true), .mirrorRemove("a"),
-        .mirrorPromote("a"), .mirrorDemote("a"), .tokenCreate, .tokenList, .catalogRebuild,
+        .mirrorPromote("a"), .mirrorDemote("a"), .tokenCreate, .tokenList,
+        .webhookList, .webhookRetry("a"), .catalogRebuild,
         .catalogRebuildStore(takesOver: true),
         .catalogRebuildStore("/b"), .catalogRebuildStore("/b", takesOver: true), .check(),
         .check("a"), .check("a", readsData: true), .checkRepair, .configCheck, .configShow,
@@ -40,7 +41,7 @@ enum RemedyExamples {
             mergeThrottle
         case machineList, machineStop
         case mirrorAdd, mirrorList, mirrorRun, mirrorRemove, mirrorPromote, mirrorDemote
-        case tokenCreate, tokenList
+        case tokenCreate, tokenList, webhookList, webhookRetry
         case catalogRebuild, catalogRebuildStore, check, checkRepair, configCheck, configShow
         case daemon, events, prune, pruneAcceptingClock, pruneExplained
         case status, statusForMonitoring, help
@@ -90,6 +91,8 @@ enum RemedyExamples {
         case .mirrorList: .mirrorList
         case .tokenCreate: .tokenCreate
         case .tokenList: .tokenList
+        case .webhookList: .webhookList
+        case .webhookRetry: .webhookRetry
         case .mirrorRun: .mirrorRun
         case .mirrorRemove: .mirrorRemove
         case .mirrorPromote: .mirrorPromote

@@ -257,6 +257,8 @@ private final class ServiceScene {
         "POST /api/v1/merges/pause": .operate, "POST /api/v1/merges/resume": .operate,
         "POST /api/v1/merges/throttle": .operate, "DELETE /api/v1/jobs/{job}": .operate,
         "POST /api/v1/reverts": .revert, "POST /api/v1/simulation": .read,
+        "POST /api/v1/webhooks/{webhook}/retry": .operate,
+        "POST /api/v1/webhooks/{webhook}/test": .operate,
     ]
 
     /// What everybody may who reaches the service.

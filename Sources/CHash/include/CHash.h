@@ -14,4 +14,8 @@ uint64_t snapmgr_xxh3(const void *bytes, size_t count);
 /// Writes the SHA-256 of some bytes; 0 when that fails.
 int snapmgr_sha256(const void *bytes, size_t count, uint8_t value[SNAPMGR_SHA256_BYTES]);
 
+/// Writes the HMAC of some bytes by SHA-256 and a key (RFC 2104); 0 when that fails.
+int snapmgr_hmac_sha256(const void *key, size_t key_count, const void *bytes, size_t count,
+                        uint8_t value[SNAPMGR_SHA256_BYTES]);
+
 #endif

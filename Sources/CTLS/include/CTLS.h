@@ -1,4 +1,4 @@
-// The server's side of TLS, by OpenSSL, over a socket that is somebody else's: every call has an end, and none of them
+// TLS, by OpenSSL, over a socket that is somebody else's: every call has an end, and none of them
 // raises a signal.
 #ifndef SNAPMGR_CTLS_H
 #define SNAPMGR_CTLS_H
@@ -27,19 +27,30 @@ int snapmgr_tls_identity_is_out_of_date(const snapmgr_tls_identity *identity);
 snapmgr_tls *snapmgr_tls_new(snapmgr_tls_identity *identity, int descriptor);
 void snapmgr_tls_free(snapmgr_tls *connection);
 
+/// What a client trusts: certificates of PEM, or with NULL those of the system. NULL with the cause as text when they
+/// cannot be used. It is freed as an identity is.
+snapmgr_tls_identity *snapmgr_tls_trust_new(const void *authorities, size_t bytes,
+                                            char cause[SNAPMGR_TLS_CAUSE_BYTES]);
+
+/// The client's end of a connection, whose server must have a certificate for the host, a name or an address in digits.
+snapmgr_tls *snapmgr_tls_new_client(snapmgr_tls_identity *trust, int descriptor, const char *host);
+
+/// Why a server's certificate was refused; NULL when it was not.
+const char *snapmgr_tls_refusal(const snapmgr_tls *connection);
+
 // Of these, a time is in milliseconds; 0 is for ever. Failures are -1, with errno: EAGAIN when the time is over, EPROTO
 // for what is no TLS.
 
-/// Agrees with the client on keys.
+/// Agrees with the other end on keys.
 int snapmgr_tls_handshake(snapmgr_tls *connection, int milliseconds);
 
-/// How many bytes have come; 0 when the client sends no more.
+/// How many bytes have come; 0 when the other end sends no more.
 long snapmgr_tls_read(snapmgr_tls *connection, void *bytes, size_t count, int milliseconds);
 
 /// How many bytes went, which may be fewer.
 long snapmgr_tls_write(snapmgr_tls *connection, const void *bytes, size_t count, int milliseconds);
 
-/// Tells the client that nothing more comes, if that needs no waiting.
+/// Tells the other end that nothing more comes, if that needs no waiting.
 void snapmgr_tls_end(snapmgr_tls *connection);
 
 #endif

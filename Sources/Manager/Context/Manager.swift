@@ -133,5 +133,6 @@ package final class Manager: Sendable {
     package var names: NameService { NameService(context: context) }
     package var events: EventService { EventService(context: context) }
     package var daemon: DaemonService { DaemonService(context: context) }
+    package var webhooks: WebhookService { WebhookService(context: context) }
     package var serving: ServeService { ServeService(context: context) }
 }

@@ -32,6 +32,9 @@ package struct NameService {
         ((try? MirrorService(context: context).names()) ?? [])
     }
 
+    /// The webhooks of the settings.
+    package func webhooks() -> [String] { ((try? context.settings.get())?.webhooks ?? [:]).keys.sorted() }
+
     /// References that begin with a text: of what stands in front of its `@`, else of all volumes and sets.
     package func references(_ prefix: String) -> [String] {
         guard let at = prefix.firstIndex(of: "@") else {

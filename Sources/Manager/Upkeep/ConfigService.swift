@@ -1,6 +1,7 @@
 internal import System
 internal import Catalog
 internal import Hooks
+internal import Posting
 internal import Settings
 internal import SnapshotModel
 
@@ -15,6 +16,24 @@ package struct ConfigService {
         return try missingVolumes(settings)
             + settings.hooks.values
             .sorted { $0.name < $1.name }.flatMap(findings(of:))
+            + settings.webhooks.values
+            .sorted { $0.name < $1.name }.flatMap { try findings(of: $0) }
+    }
+
+    /// What keeps a webhook's events from being signed, or its receiver from being known.
+    private func findings(of webhook: Webhook) throws -> [String] {
+        let volumes = Set(try context.catalog.volumes().map(\.record.name))
+        var problems = webhook.volumes.filter { !volumes.contains($0) }
+            .map { Problem(.notFound, "there is no volume \($0)") }
+        do throws(Problem) { _ = try WebhookSecret.read(webhook.secretPath) } catch {
+            problems.append(error)
+        }
+        do throws(Problem) { try PostSender.requireAuthorities(of: webhook.peer) } catch {
+            problems.append(error)
+        }
+        return problems.map { problem in
+            context.wording.text("[webhook.\(webhook.name)]: \(problem.sentence)")
+        }
     }
 
     /// - Throws: `usage` when a set or a VM has a volume's name: what that means is ambiguous wherever it is used.

@@ -4,7 +4,7 @@ protocol SettingsKey: RawRepresentable<String>, CaseIterable, Hashable {}
 
 /// The kinds of tables that have names: `[volumes.NAME]`.
 enum SectionKind: String, CaseIterable {
-    case volumes, sets, schedules, policies, hooks, vm
+    case volumes, sets, schedules, policies, hooks, vm, webhook
 
     /// One of them, as messages name it.
     var noun: String {
@@ -15,6 +15,7 @@ enum SectionKind: String, CaseIterable {
         case .policies: "policy"
         case .hooks: "hook"
         case .vm: "VM"
+        case .webhook: "webhook"
         }
     }
 }
@@ -90,6 +91,15 @@ enum MachineKey: String, SettingsKey {
     case startTimeout = "start-timeout"
 }
 
+enum WebhookKey: String, SettingsKey {
+    case url
+    case secretFile = "secret-file"
+    case events, volumes
+    case caFile = "ca-file"
+    case insecure, timeout
+    case giveUp = "give-up"
+}
+
 /// Every key there is, for the tests of the manual page and the examples.
 package enum SettingsReference {
     /// The tables' names, `""` for none, with their keys.
@@ -101,5 +111,6 @@ package enum SettingsReference {
         (SectionKind.policies.rawValue, PolicyKey.allCases.map(\.rawValue)),
         (SectionKind.hooks.rawValue, HookKey.allCases.map(\.rawValue)),
         (SectionKind.vm.rawValue, MachineKey.allCases.map(\.rawValue)),
+        (SectionKind.webhook.rawValue, WebhookKey.allCases.map(\.rawValue)),
     ]
 }

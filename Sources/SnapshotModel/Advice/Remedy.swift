@@ -69,6 +69,10 @@ package enum Remedy: Hashable, Sendable, Codable {
     case tokenCreate
     case tokenList
 
+    // Webhooks
+    case webhookList
+    case webhookRetry(String)
+
     // Upkeep
     case catalogRebuild
     /// - Parameter takesOver: also a store that belongs to another state.

@@ -13,4 +13,13 @@ extension RawSpan {
         let isDone = withUnsafeBytes { snapmgr_sha256($0.baseAddress, $0.count, &value) }
         return isDone != 0 ? value : nil
     }
+
+    /// The HMAC of the bytes by SHA-256; nil when there is no memory for it.
+    package func hmac(key: [UInt8]) -> [UInt8]? {
+        var value = [UInt8](repeating: 0, count: Int(SNAPMGR_SHA256_BYTES))
+        let isDone = withUnsafeBytes {
+            snapmgr_hmac_sha256(key, key.count, $0.baseAddress, $0.count, &value)
+        }
+        return isDone != 0 ? value : nil
+    }
 }

@@ -61,6 +61,16 @@ package final class BackgroundThread: @unchecked Sendable {
         monitor.withLock { while !hasEnded { monitor.wait() } }
     }
 
+    /// Returns when the thread's body has, or when so many milliseconds have passed.
+    package func join(milliseconds: Int) {
+        let deadline = Deadline(milliseconds: milliseconds)
+        monitor.withLock {
+            while !hasEnded, !deadline.hasPassed {
+                monitor.wait(milliseconds: deadline.remainingMilliseconds)
+            }
+        }
+    }
+
     /// Lets the calling thread rest.
     package static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 }

@@ -4,5 +4,5 @@ extension RouteTable {
         routes: serviceRoutes + sessionRoutes + volumeRoutes + snapshotRoutes + fileRoutes
             + upkeepRoutes
             + changeRoutes
-            + jobRoutes + pageRoutes)
+            + jobRoutes + webhookRoutes + pageRoutes)
 }

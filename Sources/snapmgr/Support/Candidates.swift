@@ -10,6 +10,7 @@ enum Candidates {
     static var clones: CompletionKind { kind { names, _ in names.clones() } }
     static var machineCopies: CompletionKind { kind { names, _ in names.machineCopies() } }
     static var mirrors: CompletionKind { kind { names, _ in names.mirrors() } }
+    static var webhooks: CompletionKind { kind { names, _ in names.webhooks() } }
     static var references: CompletionKind { kind { names, prefix in names.references(prefix) } }
     static var referencesAndClones: CompletionKind {
         kind { names, prefix in names.references(prefix) + names.clones() }

@@ -1,6 +1,7 @@
 import Foundation
 import SnapshotModel
 import Testing
+import WebTestKit
 
 extension ScheduledTests {
     /// What `--json` prints is what docs/schemas says.
@@ -48,6 +49,7 @@ extension ScheduledTests {
             try scene.check("token-create", "token create anna --role read --expires 90d")
             try scene.check("token-list", "token list")
             try scene.check("token-revoke", "token revoke anna")
+            try webhooks(&scene)
             try machines(&scene)
             try volumes(&scene)
             try scene.check("error", "lst", status: 2)
@@ -163,6 +165,22 @@ extension ScheduledTests {
             try scene.check("prune", "--config c.toml prune --dry-run --explain")
             try scene.check("tick", "--config c.toml tick")
             try scene.check("setup", "--config c.toml setup more.img --dry-run")
+        }
+
+        private func webhooks(_ scene: inout Scene) throws {
+            let receiver = try TestReceiver { _, _ in .status(204) }
+            let secret = scene.harness.folder + "/secret"
+            try Data("0123456789abcdef\n".utf8).write(to: URL(filePath: secret))
+            _ = try scene.harness.tool(["chmod", "600", "secret"])
+            let text = """
+                [webhook.w]
+                url = "\(receiver.url)"
+                secret-file = "\(secret)"
+                """
+            try Data(text.utf8).write(to: URL(filePath: scene.harness.folder + "/w.toml"))
+            try scene.check("webhook-list", "--config w.toml webhook list")
+            try scene.check("webhook-retry", "--config w.toml webhook retry w")
+            try scene.check("webhook-test", "--config w.toml webhook test w")
         }
 
         private func machines(_ scene: inout Scene) throws {

@@ -21,6 +21,9 @@ struct DaemonCommand: ManagerCommand {
             prepare, to come to rest and to go on whenever any command takes a snapshot of their volumes. \
             While there is no bus it does all else, and looks for one again.
 
+            To the webhooks of the configuration it sends what the event log tells, as long as it runs: \
+            `snapmgr webhook list` says how far each is.
+
             With --http it serves an HTTP API on a Unix socket, whose documents are those of --json. Where that cannot \
             be and there is something else to do, it does that, and tries again. Root and \
             the daemon's own user may do everything there; --http-group lets the members of a group connect, \
@@ -100,7 +103,9 @@ struct DaemonCommand: ManagerCommand {
         let web = try webOptions(manager, context, folder: state)
         var refusal: Problem?
         do {
-            try manager.daemon.run(needsDevices: bus == nil && web == nil) {
+            let needsDevices = bus == nil && web == nil && !hasWebhooks(context)
+            try manager.daemon.run(needsDevices: needsDevices) {
+                faces.webhooks = try webhooks(manager, context)
                 if let web {
                     do throws(Problem) {
                         faces.web = try start(web, mustServe: bus == nil)
@@ -114,7 +119,8 @@ struct DaemonCommand: ManagerCommand {
                 }
                 guard bus == nil else { return }
                 context.terminal.note(
-                    web.map { "serving HTTP on \($0.places)" } ?? "watching the kernel's devices")
+                    web.map { "serving HTTP on \($0.places)" }
+                        ?? (needsDevices ? "watching the kernel's devices" : "sending events"))
             }
         } catch {
             guard let web, let refusal else { throw error }
@@ -134,6 +140,7 @@ struct DaemonCommand: ManagerCommand {
         do {
             try manager.daemon.run(needsDevices: true) {
                 isWatching = true
+                faces.webhooks = try webhooks(manager, context)
                 faces.web = try start(web, mustServe: false)
                 context.terminal.note("watching the kernel's devices")
             }
@@ -154,13 +161,26 @@ struct DaemonCommand: ManagerCommand {
     private struct DaemonFaces {
         var bus: BusStart?
         var web: WebStart?
+        var webhooks: WebhookDispatch?
 
-        /// Both wait for jobs of theirs, at once.
+        /// Two of them wait for jobs of theirs, at once.
         func stop() {
             web?.beginEnd()
+            webhooks?.stop()
             bus?.stop()
             web?.waitForEnd()
         }
+    }
+
+    /// Whether there is something to do without devices. What is wrong with the settings is said when they are used.
+    private func hasWebhooks(_ context: CommandContext) -> Bool {
+        (try? context.settings())?.webhooks.isEmpty == false
+    }
+
+    private func webhooks(
+        _ manager: Manager, _ context: CommandContext
+    ) throws -> WebhookDispatch {
+        try manager.webhooks.begin(agent: Version.agent, operation: operation(context))
     }
 
     private func busOptions(
