@@ -50,7 +50,8 @@ struct PostAnswerReader {
         let (feed, other) = (UInt8(ascii: "\n"), UInt8(ascii: "\r"))
         var previous: Int?
         for index in bytes.indices where bytes[index] == feed {
-            if let previous, index == previous + 1 || (index == previous + 2 && bytes[index - 1] == other)
+            if let previous,
+                index == previous + 1 || (index == previous + 2 && bytes[index - 1] == other)
             {
                 return index + 1
             }

@@ -18,7 +18,8 @@ struct TrialPolicyTests {
     }
 
     private static let good: [Sample] = [
-        Sample("last = 5\ndaily = \"unlimited\"", ["last": .integer(5), "daily": .text("unlimited")]),
+        Sample(
+            "last = 5\ndaily = \"unlimited\"", ["last": .integer(5), "daily": .text("unlimited")]),
         Sample(
             "within = \"7d\"\nprefer = \"newest\"\ninclude-manual = true",
             ["within": .text("7d"), "prefer": .text("newest"), "include-manual": .boolean(true)]),

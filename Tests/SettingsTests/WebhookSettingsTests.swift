@@ -37,7 +37,10 @@ import Testing
             (table(secret), "webhook.siem has no url"),
             (table(url), "webhook.siem has no secret-file"),
             (table("url = \"host\"", secret), "webhook.siem.url: it begins with https://"),
-            (table("url = \"http://host/\"", secret), "webhook.siem.url goes over the network without TLS"),
+            (
+                table("url = \"http://host/\"", secret),
+                "webhook.siem.url goes over the network without TLS"
+            ),
             (table(url, "secret-file = \"secret\""), "is not an absolute path"),
             (table(url, secret, "events = [\"prunde\"]"), "there is no event \"prunde\""),
             (table(url, secret, "events = [\"x*\"]"), "there is no event \"x*\""),

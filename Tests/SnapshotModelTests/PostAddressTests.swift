@@ -6,8 +6,10 @@ import Testing
         "addresses are taken apart",
         arguments: [
             ("https://host", true, "host", 443, "/", "https://host"),
-            ("HTTPS://Host.example:8443/a/b?c=d", true, "Host.example", 8443, "/a/b?c=d",
-                "https://Host.example:8443"),
+            (
+                "HTTPS://Host.example:8443/a/b?c=d", true, "Host.example", 8443, "/a/b?c=d",
+                "https://Host.example:8443"
+            ),
             ("http://127.0.0.1:80?x", false, "127.0.0.1", 80, "/?x", "http://127.0.0.1"),
             ("https://[::1]:1/", true, "::1", 1, "/", "https://[::1]:1"),
         ])
@@ -23,11 +25,13 @@ import Testing
     @Test(
         "what is none is refused",
         arguments: [
-            "", "host", "ftp://host/", "https://", "https:///a", "https://a b/", "https://a/\r\nX: y",
+            "", "host", "ftp://host/", "https://", "https:///a", "https://a b/",
+            "https://a/\r\nX: y",
             "https://a/ä", "https://user:secret@host/", "https://host:0/", "https://host:65536/",
             "https://host:+1/", "https://host:/", "https://[::1/", "https://[::1]x/",
             "https://ho$t/", "https://host/#part",
-            "https://" + String(repeating: "a", count: 254), "https://a/" + String(repeating: "b", count: 2_048),
+            "https://" + String(repeating: "a", count: 254),
+            "https://a/" + String(repeating: "b", count: 2_048),
         ])
     func flaws(text: String) {
         #expect(throws: PostAddress.Flaw.self) { try PostAddress(text) }
@@ -54,7 +58,8 @@ import Testing
     @Test(
         "a pattern's star stands for any characters, and for none",
         arguments: [
-            ("pruned", "pruned", true), ("pruned", "prune", false), ("hook_failed", "*_failed", true),
+            ("pruned", "pruned", true), ("pruned", "prune", false),
+            ("hook_failed", "*_failed", true),
             ("hook_failed", "hook*", true), ("hook_failed", "h*k*d", true), ("aba", "ab*ba", false),
             ("a", "*", true), ("", "*", true), ("abcbc", "a*bc", true), ("abc", "a*b", false),
         ])

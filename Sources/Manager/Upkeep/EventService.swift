@@ -12,7 +12,9 @@ package struct EventSummary: Hashable, Sendable {
     package var snapshot: SnapshotID?
     /// Who asked for what happened; nil when the version that logged it did not say.
     package var requestedBy: Requester?
+}
 
+extension EventSummary {
     init(_ row: EventRow) {
         id = row.id
         time = row.time

@@ -50,8 +50,9 @@ package final class WebhookDispatch: Sendable {
         }
         for sender in senders { sender.worker.stop() }
         let deadline = Deadline(milliseconds: Self.endMilliseconds)
-        for thread in senders.map(\.thread) + [thread.withLock({ $0 })].compactMap(\.self) {
-            thread.join(milliseconds: deadline.remainingMilliseconds)
+        let own = thread.withLock { $0 }
+        for each in senders.map(\.thread) + [own].compactMap(\.self) {
+            each.join(milliseconds: deadline.remainingMilliseconds)
         }
     }
 
@@ -61,7 +62,8 @@ package final class WebhookDispatch: Sendable {
         var (looks, said) = (0, String?.none)
         while !isStopping {
             do {
-                let newest = try context.catalog.events(limit: 1, order: .newestFirst).first?.id ?? 0
+                let newest =
+                    try context.catalog.events(limit: 1, order: .newestFirst).first?.id ?? 0
                 if looks % Self.looksOfSettings == 0 {
                     try take(operation().settings.get().webhooks, newest)
                 }

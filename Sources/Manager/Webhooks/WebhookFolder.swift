@@ -17,9 +17,6 @@ struct WebhookFolder: Sendable {
 
     private func fileName(_ webhook: String) -> String { "\(Self.name)/\(webhook).json" }
 
-    /// What tells the file from another one of its name; nil when there is none.
-    func status(_ webhook: String) -> FileStatus? { try? files.status(fileName(webhook)) }
-
     /// Nil when the daemon has not begun with it.
     ///
     /// - Throws: `corrupt`, `newerVersion`; why it cannot be read.

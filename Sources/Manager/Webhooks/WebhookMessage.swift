@@ -1,10 +1,7 @@
-internal import FoundationEssentials
 internal import Posting
 internal import SnapshotModel
-internal import System
 
-/// An event as a receiver gets it: signed as Standard Webhooks (standardwebhooks.com) has it, for which there are
-/// libraries in many languages.
+/// An event as a receiver gets it.
 struct WebhookMessage {
     let event: EventSummary
     /// The UUID of the state folder, of which the event's number is.
@@ -13,47 +10,10 @@ struct WebhookMessage {
     /// The same whenever the event is sent, and no other event's, also of a log that begins anew.
     var id: String { "\(state).\(event.time.secondsSinceEpoch).\(event.id)" }
 
-    /// - Parameter now: against which the receiver holds his clock: an old one may be somebody's who sends it again.
     /// - Throws: `failed` when there is no memory for a sum.
     func signed(by secret: [UInt8], at now: Timestamp) throws(Problem) -> PostMessage {
         let body = Array(event.json.description.utf8)
-        let time = String(now.secondsSinceEpoch)
-        let signed = Array("\(id).\(time).".utf8) + body
-        guard let sum = signed.span.bytes.hmac(key: secret) else {
-            throw Problem(.failed, "an event cannot be signed: no memory")
-        }
-        return PostMessage(
-            body,
-            [
-                ("webhook-id", id), ("webhook-timestamp", time),
-                ("webhook-signature", "v1," + Data(sum).base64EncodedString()),
-                ("X-Snapmgr-Event", event.kind),
-            ])
-    }
-}
-
-/// What signs a webhook's events: a file's bytes without the line's end, or what `whsec_` and Base64 stand for.
-enum WebhookSecret {
-    private static let byteMaximum = 4_096
-    private static let shortestBytes = 16
-    private static let prefix = "whsec_"
-
-    /// - Throws: `missing`, `refused` when others may read it or it is too short to be one.
-    static func read(_ path: String) throws(Problem) -> [UInt8] {
-        let bytes = try SecretFile.read("the secret", at: path, limitBytes: byteMaximum)
-        guard let secret = secret(bytes), secret.count >= shortestBytes else {
-            throw Problem(
-                .refused, "\(path) holds no secret of \(shortestBytes) bytes or more",
-                hint: "make one: `(umask 77; head -c 32 /dev/urandom | base64 >\(path))`")
-        }
-        return secret
-    }
-
-    private static func secret(_ bytes: [UInt8]) -> [UInt8]? {
-        var bytes = bytes[...]
-        while let last = bytes.last, [0x0A, 0x0D, 0x20, 0x09].contains(last) { bytes.removeLast() }
-        guard bytes.starts(with: prefix.utf8) else { return Array(bytes) }
-        let text = String(decoding: bytes.dropFirst(prefix.utf8.count), as: UTF8.self)
-        return Data(base64Encoded: text).map { Array($0) }
+        let fields = try PostSignature.fields(id: id, of: body, by: secret, at: now)
+        return PostMessage(body, fields + [("X-Snapmgr-Event", event.kind)])
     }
 }

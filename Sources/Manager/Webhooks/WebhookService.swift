@@ -147,11 +147,8 @@ package struct WebhookService {
         let webhook = try webhook(name)
         let place = webhook.peer.address.place
         let event = EventSummary(
-            EventRow(
-                id: 0, time: context.clock.now(),
-                event: Event(
-                    .info, kind: "webhook_test",
-                    message: "\(context.requester) tries the webhook \(name)")))
+            id: 0, time: context.clock.now(), level: "info", kind: "webhook_test",
+            message: "\(context.requester) tries the webhook \(name)")
         let start = context.clock.monotonicNanoseconds()
         let answer: PostAnswer
         do throws(Problem) {

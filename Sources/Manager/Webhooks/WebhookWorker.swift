@@ -23,6 +23,8 @@ final class WebhookWorker: Sendable {
         var owed: [@Sendable (inout WebhookRecord) -> Void] = []
         /// When the receiver is tried again, by the clock that never steps back.
         var pause: Deadline?
+        /// How many were to be sent again when that was looked at.
+        var againCount = 0
         /// What was said last of what keeps the record from being read or written.
         var said: String?
     }
@@ -94,11 +96,19 @@ final class WebhookWorker: Sendable {
 
     private func step() throws {
         let record = try record()
-        if let pause = memory.withLock({ $0.pause }), !pause.hasPassed {
-            return rest(milliseconds: pause.remainingMilliseconds)
-        }
+        guard isDue(record) else { return }
         if let letter = try next(record) { return send(letter, record) }
         if memory.withLock({ $0.owed.isEmpty }) { rest(after: record.lastEvent) }
+    }
+
+    /// Whether the receiver may be tried by now; rests for a moment when not. Who has something sent again does not want
+    /// to wait.
+    private func isDue(_ record: WebhookRecord) -> Bool {
+        let (pause, known) = memory.withLock { ($0.pause, $0.againCount) }
+        memory.withLock { $0.againCount = record.again.count }
+        guard let pause, !pause.hasPassed, record.again.count <= known else { return true }
+        rest(milliseconds: min(pause.remainingMilliseconds, Self.restMilliseconds))
+        return false
     }
 
     /// The record as it is now, with what is owed to it.
@@ -124,7 +134,9 @@ final class WebhookWorker: Sendable {
     private func next(_ record: WebhookRecord) throws -> Letter? {
         if let id = record.again.first {
             let found = try context.catalog.events(after: id.subtractingClamped(1), limit: 1).first
-            if let found, found.id == id { return Letter(event: EventSummary(found), isAgain: true) }
+            if let found, found.id == id {
+                return Letter(event: EventSummary(found), isAgain: true)
+            }
             owe { $0.pass(id, isAgain: true) }
             return nil
         }
@@ -155,7 +167,8 @@ final class WebhookWorker: Sendable {
                 if record.failureCount > 0 { tell("takes events again") }
                 return
             }
-            (failure, retrySeconds) = (answer.text, answer.retrySeconds)
+            failure = answer.text
+            retrySeconds = answer.retrySeconds
         } catch {
             guard error.code != .interrupted else { return }
             failure = error.message
@@ -182,9 +195,8 @@ final class WebhookWorker: Sendable {
         memory.withLock { $0.pause = Deadline(milliseconds: delay) }
         if count == 1 { tell("\(failure); it is tried again") }
         guard isGivenUp else { return }
-        context.advise(
-            "webhook \(webhook.name): event \(id) was given up: \(failure); \(.webhookRetry(webhook.name)) has it sent again"
-        )
+        let advice: Advice = "\(.webhookRetry(webhook.name)) has it sent again"
+        context.advise("webhook \(webhook.name): event \(id) was given up: \(failure); \(advice)")
     }
 
     private func tell(_ text: String) {
@@ -204,7 +216,7 @@ struct WebhookPost {
     ) throws(Problem) -> PostAnswer {
         let message: PostMessage
         do {
-            let secret = try WebhookSecret.read(webhook.secretPath)
+            let secret = try PostSecret.read(webhook.secretPath)
             let state = try StateIdentity(context.state).readOrMake().state
             message = try WebhookMessage(event: event, state: state)
                 .signed(by: secret, at: context.clock.now())

@@ -75,7 +75,8 @@ package struct PostAddress: Hashable, Sendable, Codable {
     /// Whether it is this machine, by its name alone.
     package var isLoopback: Bool {
         host == "localhost" || host == "::1"
-            || (host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) })
+            || (host.hasPrefix("127.")
+                && host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) })
     }
 
     /// The host and the port, as `Host` has them.

@@ -22,7 +22,8 @@ extension RouteTable {
         },
         WebRoute(
             method: .post, pattern: "/api/v1/simulation", role: .read,
-            summary: "What another policy would keep, and prune now; nothing is changed.", query: [],
+            summary: "What another policy would keep, and prune now; nothing is changed.",
+            query: [],
             shape: .document(["policy-simulate"]),
             action: .ask([
                 .text("target", "A volume, a set or a VM; all that have schedules without one."),

@@ -17,7 +17,7 @@ extension RouteTable {
                 .texts("events", "The numbers of events, as texts; all without any."),
                 .flag("dry_run", "Change nothing; tell what would be."),
             ]
-        ) { call, body throws(WebFailure) in
+        ) { (call, body) throws(WebFailure) in
             let (name, isDryRun) = (call.variable("webhook"), body.flag("dry_run"))
             let events = try body.texts("events").map { text throws(WebFailure) in
                 guard let number = Int64(text) else {

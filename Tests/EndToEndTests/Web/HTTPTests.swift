@@ -53,6 +53,7 @@ struct HTTPTests {
         ("/api/v1/merges", ["merge", "status"]),
         ("/api/v1/mirrors", ["mirror", "list"]),
         ("/api/v1/vms", ["vm", "list"]),
+        ("/api/v1/webhooks", ["webhook", "list"]),
         ("/api/v1/diff?from=data%40first&to=data%40second", ["diff", "data@first", "data@second"]),
         (
             "/api/v1/diff/files?from=data%40first&to=data%40second",

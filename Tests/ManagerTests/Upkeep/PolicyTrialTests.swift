@@ -54,7 +54,8 @@ struct PolicyTrialTests {
         _ manager: Manager, _ target: String, _ keep: [String: SettingsValue]?
     ) throws -> SimulationReport {
         let reports = try manager.policies.simulate(
-            target, span: CalendarSpan(days: 1), sampleCount: 4, trying: keep.map { TrialPolicy($0) })
+            target, span: CalendarSpan(days: 1), sampleCount: 4,
+            trying: keep.map { TrialPolicy($0) })
         return try #require(reports.first)
     }
 

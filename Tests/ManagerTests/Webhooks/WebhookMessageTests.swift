@@ -1,4 +1,3 @@
-import Catalog
 import Foundation
 import Glibc
 import SnapshotModel
@@ -10,9 +9,8 @@ import Testing
 
 @Suite struct WebhookMessageTests {
     private let event = EventSummary(
-        EventRow(
-            id: 7, time: Timestamp(clampingSeconds: 1_700_000_000),
-            event: Event(.info, kind: "pruned", message: "a", volume: "data")))
+        id: 7, time: Timestamp(clampingSeconds: 1_700_000_000), level: "info", kind: "pruned",
+        message: "a", volume: "data")
 
     @Test("an event is signed as Standard Webhooks has it")
     func signature() throws {
@@ -41,7 +39,7 @@ import Testing
         let path = folder.path + "/secret"
         try Data(text.utf8).write(to: URL(filePath: path))
         chmod(path, mode)
-        return try withExtendedLifetime(folder) { try WebhookSecret.read(path) }
+        return try withExtendedLifetime(folder) { try PostSecret.read(path) }
     }
 
     @Test("a secret is a file's content without the line's end, or Base64 behind whsec_")
@@ -56,7 +54,7 @@ import Testing
             #expect(problem?.code == .refused, "\(text)")
             #expect(problem?.message.contains("0123456789abcdef") == false)
         }
-        let problem = #expect(throws: Problem.self) { try WebhookSecret.read("/nonexistent/a") }
+        let problem = #expect(throws: Problem.self) { try PostSecret.read("/nonexistent/a") }
         #expect(problem?.code == .missing)
     }
 }

@@ -4,7 +4,9 @@ import Testing
 @testable import Manager
 
 @Suite struct WebhookPolicyTests {
-    @Test("each wait is twice as long as the one before, up to ten minutes, and chance takes up to half of it")
+    @Test(
+        "each wait is twice as long as the one before, up to ten minutes, and chance takes up to half of it"
+    )
     func delays() {
         func delay(_ failures: Int, _ fraction: Double, _ asked: Int? = nil) -> Int {
             WebhookPolicy.delayMilliseconds(

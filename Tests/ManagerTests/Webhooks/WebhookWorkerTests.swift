@@ -1,4 +1,3 @@
-import Catalog
 import Foundation
 import Glibc
 import Settings
@@ -145,7 +144,9 @@ struct WebhookWorkerTests {
         #expect(receiver.requests.map(\.number) == [133])
     }
 
-    @Test("what is old and fails again is given up, what comes behind is tried, and it can be sent again")
+    @Test(
+        "what is old and fails again is given up, what comes behind is tried, and it can be sent again"
+    )
     func deadLetters() throws {
         let scene = try WebhookScene()
         let isGood = Monitored(false)

@@ -8,7 +8,8 @@ struct WebhookTestCommand: ManagerCommand {
         discussion: """
             It is signed as all events are, and sent by this command itself: its kind is webhook_test, its number 0.
             """,
-        examples: ["webhook test siem"], exits: [.done, .failed, .usage, .missing, .notFound, .refused])
+        examples: ["webhook test siem"],
+        exits: [.done, .failed, .usage, .missing, .notFound, .refused])
 
     @Argument(help: "The webhook.", completion: Candidates.webhooks)
     var name: String
