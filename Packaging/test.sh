@@ -68,7 +68,7 @@ dpkg-deb --contents "$old" >"$work/contents"
 for name in usr/bin/snapmgr nbdkit/plugins/nbdkit-snapmgr-plugin.so lib/systemd/system/snapmgr-serve@.service \
     lib/udev/rules.d/65-snapmgr.rules etc/snapmgr/conf.d/ man1/snapmgr.1.gz man5/snapmgr.toml.5.gz \
     bash-completion/completions/snapmgr vendor-completions/_snapmgr vendor_completions.d/snapmgr.fish \
-    examples/vm-host.toml tmpfiles.d/snapmgr.conf doc/snapmgr/copyright doc/snapmgr/changelog.gz; do
+    examples/vm-host.toml examples/alerts/snapmgr.rules.yml examples/grafana/snapmgr.json tmpfiles.d/snapmgr.conf doc/snapmgr/copyright doc/snapmgr/changelog.gz; do
     check "$name is in it" grep -q "$name" "$work/contents"
 done
 dpkg-deb --fsys-tarfile "$old" | tar -xO ./lib/systemd/system >"$work/units" || true

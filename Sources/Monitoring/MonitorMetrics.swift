@@ -23,9 +23,10 @@ package struct MonitorMetrics {
         .snapshotsBroken,
     ]
 
-    private var families: [MetricFamily] {
+    /// Also those that have no samples.
+    var families: [MetricFamily] {
         [Self.up(reading.problems.isEmpty), findings] + volumes + stores + merges + keeping
-            + schedules + sets + failures + mirrors
+            + schedules + sets + failures + mirrors + webhooks
     }
 
     private static func up(_ isUp: Bool) -> MetricFamily {
@@ -304,6 +305,35 @@ extension MonitorMetrics {
                         Self.sample([("mirror", mirror.name), ("volume", volume.name)], $0)
                     }
                 }
+            })
+    }
+}
+
+// MARK: - Webhooks
+
+extension MonitorMetrics {
+    /// None where there are none.
+    private var webhooks: [MetricFamily] {
+        [
+            eachWebhook("snapmgr_webhook_failures", "Failures since the last delivery.") {
+                $0.failureCount
+            },
+            eachWebhook("snapmgr_webhook_given_up_events", "Events that were given up.") {
+                $0.givenUpCount
+            },
+            eachWebhook(
+                "snapmgr_webhook_waiting_events", "Events that wait, as far as they are counted."
+            ) { $0.waitingCount },
+        ]
+    }
+
+    private func eachWebhook(
+        _ name: String, _ help: String, _ value: (WebhookReading) -> Int?
+    ) -> MetricFamily {
+        gauge(
+            name, help,
+            reading.webhooks.compactMap { webhook in
+                value(webhook).map { Self.sample([("webhook", webhook.name)], .integer($0)) }
             })
     }
 }

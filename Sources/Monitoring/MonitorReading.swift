@@ -20,6 +20,8 @@ package struct MonitorReading: Hashable, Sendable {
     package var clock: ClockJudgement?
     /// The mirrors whose volumes are not there, or are others: each one's name and that of its volume.
     package var orphans: [OrphanedMirror] = []
+    /// By name.
+    package var webhooks: [WebhookReading] = []
     /// Why some mirrors' records cannot be read.
     package var unreadableMirrors: [Problem] = []
     /// What could not be looked at.
@@ -37,6 +39,24 @@ package struct MonitorReading: Hashable, Sendable {
         self.failures = failures
         self.problems = problems
         self.isWhole = isWhole
+    }
+}
+
+/// A receiver of events.
+package struct WebhookReading: Hashable, Sendable {
+    package var name: String
+    /// Failures since the last delivery.
+    package var failureCount: Int
+    /// Events that were given up and not sent again.
+    package var givenUpCount: Int
+    /// Nil while the daemon has not begun with it.
+    package var waitingCount: Int?
+
+    package init(name: String, failureCount: Int, givenUpCount: Int, waitingCount: Int?) {
+        self.name = name
+        self.failureCount = failureCount
+        self.givenUpCount = givenUpCount
+        self.waitingCount = waitingCount
     }
 }
 

@@ -48,6 +48,11 @@ package struct MonitorService {
                 reading.orphans = lost.orphans
                 reading.unreadableMirrors = lost.unreadable
             }
+            // Without settings nobody knows of any, which is told already.
+            if settings != nil {
+                let webhooks = Self.attempt("the webhooks", &reading) { try lookAtWebhooks() }
+                reading.webhooks = webhooks ?? []
+            }
         }
         let log = try EventDigest(context.catalog)
         reading.failures = log.failures.filter { event in
@@ -81,6 +86,14 @@ package struct MonitorService {
         } catch {
             reading.problems.append(Problem(error).about(subject))
             return nil
+        }
+    }
+
+    private func lookAtWebhooks() throws -> [WebhookReading] {
+        try WebhookService(context: context).list().map { webhook in
+            WebhookReading(
+                name: webhook.webhook.name, failureCount: webhook.failureCount,
+                givenUpCount: webhook.dead.count, waitingCount: webhook.pendingCount)
         }
     }
 
