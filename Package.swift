@@ -97,7 +97,7 @@ let package = Package(
                 "SnapshotModel",
             ]),
         target("Catalog", ["SnapshotModel", grdb]),
-        target("Hooks", ["System", "CSystem", "SnapshotModel"]),
+        target("Hooks", ["Posting", "System", "CSystem", "SnapshotModel"]),
         target("Settings", ["Scheduler", "System", "SnapshotModel"]),
         // What `setup` decides and writes: pure.
         target("Setup", ["SnapshotModel"]),
@@ -124,7 +124,8 @@ let package = Package(
             "Manager",
             [
                 "Catalog", "DeviceMapper", "FileSystems", "Hooks", "Monitoring", "Participation",
-                "Posting", "StoreFormat", "Stream", "TreeMount", "VirtualMachines", "VolumeAccess", "System",
+                "Posting", "StoreFormat", "Stream", "TreeMount", "VirtualMachines", "VolumeAccess",
+                "System",
                 "Scheduler",
                 "Settings", "Setup", "SnapshotModel",
             ]),
@@ -258,7 +259,9 @@ let package = Package(
         // The probe is a program that the tests start and kill.
         testTarget(
             "HooksTests",
-            ["Hooks", "System", "CSystem", "SnapshotModel", "TestKit", "HookProbe"]),
+            [
+                "Hooks", "System", "CSystem", "SnapshotModel", "TestKit", "WebTestKit", "HookProbe",
+            ]),
         testTarget(
             "SettingsTests", ["Settings", "Scheduler", "System", "SnapshotModel"]),
         testTarget(
@@ -278,7 +281,8 @@ let package = Package(
         testTarget(
             "WebTests",
             [
-                "Web", "WebTestKit", "Catalog", "Manager", "Posting", "System", "SnapshotModel", "TLS",
+                "Web", "WebTestKit", "Catalog", "Manager", "Posting", "System", "SnapshotModel",
+                "TLS",
                 "TestKit", "VolumeAccess",
             ]),
         .target(

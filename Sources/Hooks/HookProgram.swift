@@ -10,6 +10,8 @@ package struct HookProgram: Hashable, Sendable, Codable {
     /// The whole environment.
     package var environment: [String: String]
     package var timeoutMilliseconds: Int
+    /// What is posted in its place.
+    package var post: HookPost?
 
     package init(
         hook: String, event: HookEvent, arguments: [String], environment: [String: String] = [:],
@@ -27,8 +29,11 @@ package struct HookProgram: Hashable, Sendable, Codable {
         timeoutMilliseconds + ProgramRunner.graceMilliseconds + ProgramRunner.killMilliseconds
     }
 
+    /// Its path, or the place that is posted to: as much as messages say.
+    var name: String { post?.peer.address.place ?? arguments.first ?? "(none)" }
+
     /// The program as messages name it.
-    package var title: String { "\(event.rawValue) program \(arguments.first ?? "(none)")" }
+    package var title: String { "\(event.rawValue) \(post == nil ? "program" : "post to") \(name)" }
 }
 
 /// What one hook does around an operation: something before, and something that undoes it.

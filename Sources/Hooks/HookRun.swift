@@ -7,15 +7,17 @@ package struct HookRun: Hashable, Sendable {
     package var volume: String?
     package var event: HookEvent
     package var result: ProgramResult
-    /// The program's path.
+    /// The program's path, or the place that is posted to.
     package var program: String
+    private let title: String
 
     init(_ program: HookProgram, volume: String?, _ result: ProgramResult) {
         hook = program.hook
         self.volume = volume
         event = program.event
         self.result = result
-        self.program = program.arguments.first ?? "(none)"
+        self.program = program.name
+        title = program.title
     }
 
     package var hasFailed: Bool { !result.hasSucceeded }
@@ -24,7 +26,7 @@ package struct HookRun: Hashable, Sendable {
     package var problem: Problem {
         let owner = volume.map { "hook \(hook) of volume \($0)" } ?? "hook \(hook)"
         let words = result.lastWords
-        let message = "\(owner): \(event.rawValue) program \(program) \(result.text)"
+        let message = "\(owner): \(title) \(result.text)"
         return Problem(
             .failed, words.isEmpty ? message : "\(message): \(words)", hint: hint)
     }
@@ -36,6 +38,8 @@ package struct HookRun: Hashable, Sendable {
             "give \(key) an absolute path of an executable program, then run \(.configCheck)"
         case .timedOut:
             "make \(program) faster, or raise timeout in [hooks.\(hook)]"
+        case .answered, .notAnswered:
+            "look into the log of \(program), or set fatal = false in [hooks.\(hook)] to go on without it"
         case .exited, .signalled, .stopped, .unknown:
             "run \(program) by hand to see why, or set fatal = false in [hooks.\(hook)] "
                 + "to go on without it"

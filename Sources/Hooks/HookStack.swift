@@ -43,14 +43,14 @@ package final class HookStack {
         self.hooks = hooks
         command = watchdog
         self.isInterrupted = isInterrupted
-        let before = hooks.filter { $0.hook.programs[operation.kind.before] != nil }
+        let before = hooks.filter { $0.hook.acts(on: operation.kind.before) }
         self.windowSeconds = windowSeconds ?? before.reduce(60) { $0 + $1.hook.timeoutSeconds }
     }
 
     deinit { if executor != nil { undo(.failed(Self.givenUp)) } }
 
     /// Whether any hook has a program for what this operation is.
-    package var isEmpty: Bool { hooks.allSatisfy(\.hook.programs.isEmpty) }
+    package var isEmpty: Bool { hooks.allSatisfy(\.hook.isEmpty) }
 
     /// Runs the programs that prepare for a snapshot, while nothing is at rest yet. There is nothing to undo.
     ///
@@ -162,16 +162,21 @@ package final class HookStack {
 
 extension HookStack {
     private func has(_ bound: BoundHook, _ event: HookEvent) -> Bool {
-        bound.hook.programs[event] != nil
+        bound.hook.acts(on: event)
     }
 
     private func program(_ bound: BoundHook, _ event: HookEvent) -> HookProgram? {
-        bound.hook.programs[event].map { arguments in
-            HookProgram(
-                hook: bound.hook.name, event: event, arguments: arguments,
-                environment: HookEnvironment(operation, bound).variables(for: event),
-                timeoutMilliseconds: Self.milliseconds(bound.hook.timeoutSeconds))
+        guard has(bound, event) else { return nil }
+        let milliseconds = Self.milliseconds(bound.hook.timeoutSeconds)
+        var program = HookProgram(
+            hook: bound.hook.name, event: event, arguments: bound.hook.programs[event] ?? [],
+            environment: HookEnvironment(operation, bound).variables(for: event),
+            timeoutMilliseconds: milliseconds)
+        if var peer = bound.hook.posts[event] {
+            peer.timeoutMilliseconds = milliseconds
+            program.post = HookPost(peer: peer, secretPath: bound.hook.secretPath)
         }
+        return program
     }
 
     /// Between a millisecond and 30 days, so that no number can overflow.

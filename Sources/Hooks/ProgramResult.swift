@@ -23,9 +23,16 @@ package struct ProgramResult: Hashable, Sendable, Codable {
         case couldNotStart(Int32, cause: String)
         /// Somebody else waited for it.
         case unknown
+        /// What was posted was answered, with HTTP's status.
+        case answered(Int)
+        /// It was not answered: the cause in words. It may have come there.
+        case notAnswered(String)
     }
 
-    package var hasSucceeded: Bool { ending == .exited(0) }
+    package var hasSucceeded: Bool {
+        if case .answered(let status) = ending { return (200...299).contains(status) }
+        return ending == .exited(0)
+    }
 
     /// Whether the program ran at all.
     package var hasRun: Bool {
@@ -44,6 +51,8 @@ package struct ProgramResult: Hashable, Sendable, Codable {
             case .exited(let status): "ended with exit status \(status)"
             case .signalled(let signal): "was ended by signal \(signal)"
             case .timedOut: "was ended because it ran longer than its timeout"
+            case .answered(let status): "was answered \(status)"
+            case .notAnswered(let cause): "was not answered: \(cause)"
             case .stopped: "was ended because the operation was given up"
             case .couldNotStart(_, let cause): "could not be started: \(cause)"
             case .unknown: "ended in an unknown way"

@@ -17,7 +17,12 @@ enum ProgramRunner {
         leadsSession: Bool = true
     ) -> ProgramResult {
         let begin = SystemClock().monotonicNanoseconds()
-        var result = runChecked(program, stop, leadsSession)
+        var result =
+            if let post = program.post {
+                HookPoster.run(program, post, stop)
+            } else {
+                runChecked(program, stop, leadsSession)
+            }
         result.milliseconds = Int((SystemClock().monotonicNanoseconds() - begin) / 1_000_000)
         return result
     }

@@ -1,4 +1,4 @@
-/// When a hook's program runs.
+/// When a hook's program runs, or something is posted in its place.
 package enum HookEvent: String, Sendable, Codable, CaseIterable {
     /// Before anything comes to rest for a snapshot: what takes long. Nothing undoes it.
     case prepare
@@ -21,6 +21,10 @@ package struct Hook: Hashable, Sendable, Codable {
     /// Argument vectors, started without a shell; a shell line is `["/bin/sh", "-c", LINE]`. The
     /// first argument is an absolute path.
     package var programs: [HookEvent: [String]]
+    /// To whom is posted in the place of a program.
+    package var posts: [HookEvent: PostPeer] = [:]
+    /// Of what signs posts; nil when they are not signed.
+    package var secretPath: String?
     /// How long each program may run, in seconds.
     package var timeoutSeconds: Double
     /// Whether the failure of a before-program ends the operation.
@@ -40,4 +44,12 @@ package struct Hook: Hashable, Sendable, Codable {
         self.isFatal = isFatal
         self.environment = environment
     }
+
+    /// Whether there is something to do.
+    package func acts(on event: HookEvent) -> Bool {
+        programs[event] != nil || posts[event] != nil
+    }
+
+    /// Whether there is nothing to do, whatever happens.
+    package var isEmpty: Bool { programs.isEmpty && posts.isEmpty }
 }

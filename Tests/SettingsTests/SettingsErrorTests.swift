@@ -258,7 +258,7 @@ struct ErrorCase: Sendable, CustomTestStringConvertible {
         .init(
             "[hooks.h]\ntimeout = \"5s\"",
             "f.toml:1:1: hooks.h has no program "
-                + "(add before-freeze = [\"/path/of/program\"] or another event)"),
+                + "(add before-freeze = [\"/path/of/program\"], or an address, or another event)"),
         .init(
             "[hooks.h]\nafter-thaw = [\"thaw.sh\", \"x\"]",
             "f.toml:2:15: hooks.h.after-thaw: \"thaw.sh\" is not an absolute path "

@@ -31,7 +31,7 @@ struct HookedOperation {
     /// The volumes that a hook says it brings to rest for programs.
     var applicationVolumes: Set<String> {
         let covering = hooks.filter {
-            $0.hook.consistency == .app && $0.hook.programs[.beforeFreeze] != nil
+            $0.hook.consistency == .app && $0.hook.acts(on: .beforeFreeze)
         }
         return Set(covering.flatMap { $0.volume.map { [$0] } ?? operation.volumes })
     }

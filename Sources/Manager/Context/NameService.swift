@@ -33,7 +33,9 @@ package struct NameService {
     }
 
     /// The webhooks of the settings.
-    package func webhooks() -> [String] { ((try? context.settings.get())?.webhooks ?? [:]).keys.sorted() }
+    package func webhooks() -> [String] {
+        ((try? context.settings.get())?.webhooks ?? [:]).keys.sorted()
+    }
 
     /// References that begin with a text: of what stands in front of its `@`, else of all volumes and sets.
     package func references(_ prefix: String) -> [String] {

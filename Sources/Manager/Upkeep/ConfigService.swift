@@ -13,11 +13,12 @@ package struct ConfigService {
     /// A sentence for each volume and program that is missing, or not to be trusted.
     package func findings() throws -> [String] {
         let settings = try context.settings.get()
-        return try missingVolumes(settings)
-            + settings.hooks.values
-            .sorted { $0.name < $1.name }.flatMap(findings(of:))
-            + settings.webhooks.values
-            .sorted { $0.name < $1.name }.flatMap { try findings(of: $0) }
+        let hooks = settings.hooks.values.sorted { $0.name < $1.name }
+        let webhooks = settings.webhooks.values.sorted { $0.name < $1.name }
+        var findings = try missingVolumes(settings)
+        for hook in hooks { findings += self.findings(of: hook) }
+        for webhook in webhooks { findings += try self.findings(of: webhook) }
+        return findings
     }
 
     /// What keeps a webhook's events from being signed, or its receiver from being known.
@@ -25,7 +26,7 @@ package struct ConfigService {
         let volumes = Set(try context.catalog.volumes().map(\.record.name))
         var problems = webhook.volumes.filter { !volumes.contains($0) }
             .map { Problem(.notFound, "there is no volume \($0)") }
-        do throws(Problem) { _ = try WebhookSecret.read(webhook.secretPath) } catch {
+        do throws(Problem) { _ = try PostSecret.read(webhook.secretPath) } catch {
             problems.append(error)
         }
         do throws(Problem) { try PostSender.requireAuthorities(of: webhook.peer) } catch {
@@ -70,5 +71,20 @@ package struct ConfigService {
         }
         return missing
             + (HookTrust.ofThisProcess?.problem(of: hook).map { [$0.message] } ?? [])
+            + findings(ofPostsOf: hook).map { problem in
+                context.wording.text("[hooks.\(hook.name)]: \(problem.sentence)")
+            }
+    }
+
+    /// What keeps a hook's posts from being signed, or their receivers from being known.
+    private func findings(ofPostsOf hook: Hook) -> [Problem] {
+        guard let peer = hook.posts.values.first else { return [] }
+        var problems: [Problem] = []
+        do throws(Problem) { try PostSender.requireAuthorities(of: peer) } catch {
+            problems.append(error)
+        }
+        guard let path = hook.secretPath else { return problems }
+        do throws(Problem) { _ = try PostSecret.read(path) } catch { problems.append(error) }
+        return problems
     }
 }

@@ -16,6 +16,7 @@ extension SettingsBuilder {
                         TOMLText.quoted(HookConsistency.crash.rawValue), .standard),
                     .environment: EffectiveStandard("{}", .standard),
                     .shell: EffectiveStandard("false", .standard),
+                    .insecure: EffectiveStandard("false", .standard),
                 ])
         }
     }
@@ -51,14 +52,15 @@ struct HookTable {
     func decode(name: String) -> Hook {
         let usesShell = reader.boolean(.shell) ?? false
         var programs: [HookEvent: [String]] = [:]
-        for (key, event) in Self.events {
+        let posts = posts()
+        for (key, event) in Self.events where !isAddress(key) {
             guard let node = reader.node(key) else { continue }
             if let program = program(node, key, usesShell: usesShell) { programs[event] = program }
         }
         if !Self.events.contains(where: { reader.node($0.0) != nil }) {
             reader.diagnostics.error(
                 "\(Quote.path(reader.path)) has no program", at: reader.position,
-                hint: "add before-freeze = [\"/path/of/program\"] or another event")
+                hint: "add before-freeze = [\"/path/of/program\"], or an address, or another event")
         }
         let consistency = reader.choice(.consistency, HookConsistency.self) ?? .crash
         if consistency != .crash, reader.node(.beforeFreeze) == nil,
@@ -72,7 +74,40 @@ struct HookTable {
             name: name, programs: programs, timeoutSeconds: Double(timeout().seconds),
             isFatal: reader.boolean(.fatal) ?? true, environment: environment())
         hook.consistency = consistency.level
+        (hook.posts, hook.secretPath) = (posts, reader.absolutePath(.secretFile))
         return hook
+    }
+
+    // MARK: posts
+
+    /// Whether a key has an address in the place of a program. No line for a shell begins like one.
+    private func isAddress(_ key: HookKey) -> Bool {
+        guard case .text(let text)? = reader.node(key)?.content else { return false }
+        let lower = text.lowercased()
+        return lower.hasPrefix("https://") || lower.hasPrefix("http://")
+    }
+
+    private func posts() -> [HookEvent: PostPeer] {
+        let (authorities, isPlainAllowed) = (
+            reader.absolutePath(.caFile), reader.boolean(.insecure) ?? false
+        )
+        var posts: [HookEvent: PostPeer] = [:]
+        for (key, event) in Self.events where isAddress(key) {
+            guard let text = reader.text(key),
+                let address = reader.address(
+                    text, of: reader.name(key), isPlainAllowed: isPlainAllowed)
+            else { continue }
+            posts[event] = PostPeer(
+                address, authorityPath: authorities, isPlainAllowed: isPlainAllowed)
+        }
+        guard !Self.events.contains(where: { isAddress($0.0) }) else { return posts }
+        for key in [HookKey.secretFile, .caFile, .insecure] {
+            guard let node = reader.node(key) else { continue }
+            reader.refuse(
+                node, "\(reader.name(key)) is of no use without an address",
+                hint: "write before-freeze = \"https://host/path\" in the place of a program")
+        }
+        return posts
     }
 
     private func program(_ node: TOMLNode, _ key: HookKey, usesShell: Bool) -> [String]? {

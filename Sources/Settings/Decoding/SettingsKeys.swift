@@ -81,6 +81,9 @@ enum HookKey: String, SettingsKey {
     case afterRevert = "after-revert"
     case onFailure = "on-failure"
     case timeout, fatal, consistency, environment, shell
+    case secretFile = "secret-file"
+    case caFile = "ca-file"
+    case insecure
 }
 
 enum MachineKey: String, SettingsKey {

@@ -41,7 +41,9 @@ struct WebhookTable {
     func decode(name: String, volumes: [String]) -> Webhook? {
         require(.url, "url = \"https://host/path\"")
         require(.secretFile, "secret-file = \"/path/of/a/secret\"")
-        let (secret, authorities) = (path(.secretFile), path(.caFile))
+        let (secret, authorities) = (
+            reader.absolutePath(.secretFile), reader.absolutePath(.caFile)
+        )
         let isPlainAllowed = reader.boolean(.insecure) ?? false
         let events = eventPatterns()
         let timeout = span(
@@ -67,37 +69,14 @@ struct WebhookTable {
     }
 
     private func address(isPlainAllowed: Bool) -> PostAddress? {
-        guard let text = reader.text(.url, expected: "an address in quotes") else { return nil }
-        let address: PostAddress
-        do throws(PostAddress.Flaw) {
-            address = try PostAddress(text.text)
-        } catch {
-            reader.refuse(
-                text.node, "\(reader.name(.url)): \(error.message)",
-                hint: "write https://host/path")
-            return nil
-        }
-        if !address.isEncrypted, !address.isLoopback, !isPlainAllowed {
-            reader.refuse(
-                text.node,
-                "\(reader.name(.url)) goes over the network without TLS: who listens on the way reads events",
-                hint: "write https://, or add insecure = true")
-        }
+        guard let text = reader.text(.url, expected: "an address in quotes"),
+            let address = reader.address(
+                text, of: reader.name(.url), isPlainAllowed: isPlainAllowed)
+        else { return nil }
         if !address.isEncrypted, let node = reader.node(.caFile) {
             reader.refuse(node, "\(reader.name(.caFile)) is of no use without https://")
         }
         return address
-    }
-
-    /// An absolute path.
-    private func path(_ key: WebhookKey) -> String? {
-        guard let text = reader.text(key, expected: "a path in quotes") else { return nil }
-        guard text.text.hasPrefix("/"), PathHalves(text.text).name != "" else {
-            reader.refuse(
-                text.node, "\(reader.name(key)): \(Quote.text(text.text)) is not an absolute path")
-            return nil
-        }
-        return text.text
     }
 
     /// Each of them stands for an event that there is.
@@ -106,7 +85,8 @@ struct WebhookTable {
         return (reader.texts(.events) ?? []).map { text in
             if !kinds.contains(where: { Webhook.fits($0, text.text) }) {
                 reader.refuse(
-                    text.node, "\(reader.name(.events)): there is no event \(Quote.text(text.text))",
+                    text.node,
+                    "\(reader.name(.events)): there is no event \(Quote.text(text.text))",
                     hint: Suggestion.hint(for: text.text, among: kinds)
                         ?? "`*` stands for anything, as in \"*_failed\"")
             }
