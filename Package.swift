@@ -281,7 +281,8 @@ let package = Package(
         testTarget(
             "WebTests",
             [
-                "Web", "WebTestKit", "Catalog", "Manager", "Posting", "System", "SnapshotModel",
+                "Web", "WebTestKit", "Catalog", "Manager", "Posting", "Settings", "System",
+                "SnapshotModel",
                 "TLS",
                 "TestKit", "VolumeAccess",
             ]),

@@ -49,8 +49,13 @@ package final class TLSSocket: ByteStream, @unchecked Sendable {
                     .failed, "\(host): its certificate is refused: \(String(cString: refusal))",
                     hint: "ca-file names the certificate that signed it, as PEM")
             }
-            let cause = code == EPROTO ? "it speaks no TLS that is good enough" : nil
-            throw Problem(.failed, "\(host): \(cause ?? String(cString: strerror(code)))")
+            let cause =
+                switch code {
+                case EAGAIN: "it has not answered in time"
+                case EPROTO: "it speaks no TLS that is good enough"
+                default: String(cString: strerror(code))
+                }
+            throw Problem(.failed, "\(host): \(cause)")
         }
     }
 

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Settings
 internal import SnapshotModel
 
 /// The names that there are, for shells that complete them: from the catalog alone, without a look at stores.

@@ -1,3 +1,5 @@
+internal import Catalog
+internal import Settings
 internal import SnapshotModel
 internal import System
 

@@ -1,3 +1,4 @@
+internal import Catalog
 internal import Posting
 internal import SnapshotModel
 internal import System

@@ -2,6 +2,7 @@ import ArgumentParser
 import Bus
 import Hooks
 import Manager
+import Settings
 import SnapshotModel
 import Web
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Manager
 import Scheduler
 import Settings
+import ShellWords
 import SnapshotModel
 
 struct PolicySimulateCommand: ManagerCommand {
