@@ -171,8 +171,8 @@ final class ServedVolumes: Sendable {
     /// The export for clients that name none: the only volume, when there is one.
     var defaultExport: String? { volumes.count == 1 ? volumes.first?.name : nil }
 
-    /// The exports and what they are: the volumes, their clones, then their snapshots, newest first, and what has
-    /// changed from each to the next. Of any other two it can be had as well.
+    /// The exports and what they are: the volumes, their clones, then their snapshots, newest first. What has changed
+    /// between two snapshots is not among them: who lists exports looks into each, and there are too many pairs.
     func exports() throws(Problem) -> [(name: ExportName, description: String)] {
         var exports = volumes.map {
             (ExportName(volume: $0.name), ExportDescription.volume($0.name))
@@ -182,23 +182,15 @@ final class ServedVolumes: Sendable {
                 (ExportName(volume: clone.name), ExportDescription.clone(clone, of: volume.name))
             }
         }
-        var changes: [(ExportName, String)] = []
         for volume in volumes {
-            let snapshots = try volume.readableSnapshots()
-            exports += snapshots.reversed().map { manifest in
+            exports += try volume.readableSnapshots().reversed().map { manifest in
                 (
                     ExportName(volume: volume.name, snapshot: manifest.id),
                     ExportDescription.snapshot(manifest, of: volume.name)
                 )
             }
-            changes += SnapshotPair.neighbours(snapshots).reversed().map { pair in
-                (
-                    ExportName(volume: volume.name, pair),
-                    ExportDescription.changes(pair, of: volume.name)
-                )
-            }
         }
-        return exports + changes
+        return exports
     }
 
     /// Opens an export for one client. `.notFound`, `.ambiguous`, `.broken` or `.refused` when it

@@ -13,11 +13,6 @@ package struct ExportName: Hashable, Sendable {
         self.snapshot = snapshot?.description
     }
 
-    package init(volume: String, _ pair: SnapshotPair) {
-        self.volume = volume
-        snapshot = "\(pair.older.id)\(SnapshotPair.separator)\(pair.newer.id)"
-    }
-
     /// Volume names contain no `@`, so that the first one divides.
     package init(_ text: String) {
         let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)

@@ -18,17 +18,6 @@ package struct SnapshotPair: Hashable, Sendable {
         (self.older, self.newer) = (older, newer)
     }
 
-    private init(ordered older: SnapshotManifest, _ newer: SnapshotManifest) {
-        (self.older, self.newer) = (older, newer)
-    }
-
-    /// Each snapshot with the one that was taken next.
-    ///
-    /// - Parameter snapshots: by their ordinals.
-    package static func neighbours(_ snapshots: [SnapshotManifest]) -> [SnapshotPair] {
-        zip(snapshots, snapshots.dropFirst()).map { SnapshotPair(ordered: $0, $1) }
-    }
-
     /// Reads `A..B`, by ids or names, which may have dots of their own: a snapshot of that name wins.
     ///
     /// - Returns: nil for what is to name one snapshot.

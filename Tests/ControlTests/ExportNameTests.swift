@@ -67,8 +67,6 @@ struct ExportNameTests {
         ]
         #expect(pairCode("a...b", dotted) == .ambiguous)
         #expect(try SnapshotPair(String(repeating: ".", count: 4096), among: snapshots) == nil)
-        let listed = SnapshotPair.neighbours([snapshots[0], snapshots[1], snapshots[3]])
-        #expect(listed.map { ExportName(volume: "v", $0).description } == ["v@1..2", "v@2..4"])
     }
 
     @Test("What follows the first @ is the snapshot")
