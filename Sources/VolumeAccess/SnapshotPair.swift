@@ -2,7 +2,9 @@ package import SnapshotModel
 
 /// Two snapshots of a volume, of which the older one was taken first.
 package struct SnapshotPair: Hashable, Sendable {
+    /// The one that was taken first.
     package let older: SnapshotManifest
+    /// The one that was taken after it.
     package let newer: SnapshotManifest
 
     /// What stands between the two in an export's name.

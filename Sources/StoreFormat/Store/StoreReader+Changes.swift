@@ -6,6 +6,7 @@ package import SnapshotModel
 /// To be asked for before the areas: what is merged meanwhile is preserved in one of them by the time that they are
 /// read.
 package struct UnmergedChanges {
+    /// What the merge has still to copy; none where no merge runs between the two.
     package let chunks: ChunkSet
     private let revert: RevertID?
     private let reader: StoreReader
