@@ -34,14 +34,14 @@ struct TrialPolicyTests {
     ]
 
     private static let bad: [Sample] = [
-        Sample("last = -1", ["last": .integer(-1)]),
+        Sample("last = -2", ["last": .integer(-2)]),
         Sample("last = \"all\"", ["last": .text("all")]),
         Sample("hourly = 1.5", ["hourly": .float(1.5)]),
         Sample("dialy = 5", ["dialy": .integer(5)]),
         Sample("within = \"7x\"", ["within": .text("7x")]),
         Sample("grid = \"x\"", ["grid": .text("x")]),
         Sample("tags = [[]]", ["tags": .list([.list([])])]),
-        Sample("every = { \"15m\" = -1 }", ["every": .table(["15m": .integer(-1)])]),
+        Sample("every = { \"15m\" = -2 }", ["every": .table(["15m": .integer(-2)])]),
         Sample("time-zone = \"Mars\"", ["time-zone": .text("Mars")]),
         Sample("prefer = \"old\"", ["prefer": .text("old")]),
     ]

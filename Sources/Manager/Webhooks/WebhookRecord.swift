@@ -101,7 +101,7 @@ enum WebhookPolicy {
     static func delayMilliseconds(
         failures: Int, fraction: Double, retrySeconds: Int? = nil
     ) -> Int {
-        let doublings = min(max(failures - 1, 0), 20)
+        let doublings = min(max(failures, 1) - 1, 20)
         let full = min(firstMilliseconds << doublings, longestMilliseconds)
         let half = full / 2
         let drawn = half + Int(Double(half) * min(max(fraction, 0), 1))

@@ -16,7 +16,6 @@ extension SettingsBuilder {
                         TOMLText.quoted(HookConsistency.crash.rawValue), .standard),
                     .environment: EffectiveStandard("{}", .standard),
                     .shell: EffectiveStandard("false", .standard),
-                    .insecure: EffectiveStandard("false", .standard),
                 ])
         }
     }

@@ -112,7 +112,7 @@ struct HTTPTests {
         for field in ["target", "policy", "rules", "pruned"] {
             #expect(try report(document)[field] == report(printed)[field], "\(field)")
         }
-        let wrong = try post(#"{"target":"data","keep":{"last":-1}}"#)
+        let wrong = try post(#"{"target":"data","keep":{"last":-2}}"#)
         #expect(wrong.status == 400 && wrong.text.contains("keep.last must be a count"))
         #expect(try post(#"{"target":"daat"}"#).status == 404)
     }

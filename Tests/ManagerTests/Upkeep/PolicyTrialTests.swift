@@ -111,10 +111,10 @@ struct PolicyTrialTests {
     func wrong() throws {
         let manager = try manager(Self.named([.last(.all)]))
         let problem = #expect(throws: Problem.self) {
-            try simulate(manager, "a", ["last": .integer(-1), "dialy": .integer(1)])
+            try simulate(manager, "a", ["last": .integer(-2), "dialy": .integer(1)])
         }
         #expect(problem?.code == .usage)
-        #expect(problem?.message.contains("keep.last must be a count, not -1") == true)
+        #expect(problem?.message.contains("keep.last must be a count, not -2") == true)
         #expect(problem?.message.contains("unknown key \"dialy\" in keep") == true)
     }
 }
