@@ -35,3 +35,13 @@ package struct ServerPatience: Sendable {
 
     package init() {}
 }
+
+/// How long a server that stops waits for its clients, in milliseconds; tests wait longer.
+package struct StopPatience: Sendable {
+    /// For those who ask, or may do so at once.
+    package var busy = 1_000
+    /// Who has been silent for so long is not expected to ask at once.
+    package var silent = 1_000
+
+    package init() {}
+}

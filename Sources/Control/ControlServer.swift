@@ -8,6 +8,7 @@ package final class ControlServer: Sendable {
     private let openSession: @Sendable () -> any HostedSession
     private let wording: Wording
     private let listener: LocalListener
+    private let patience: StopPatience
     private let state = Monitored(State(), .list)
 
     /// The socket's name in the store.
@@ -15,6 +16,8 @@ package final class ControlServer: Sendable {
 
     /// Before connections are taken again when the process has no descriptors left.
     private static let exhaustedMilliseconds = 100
+    /// Between two looks at who is still there when the server stops.
+    private static let lookMilliseconds = 5
 
     private struct State {
         var connections: [ControlConnection] = []
@@ -24,12 +27,13 @@ package final class ControlServer: Sendable {
     }
 
     private init(
-        listener: LocalListener, wording: Wording,
+        listener: LocalListener, wording: Wording, patience: StopPatience,
         openSession: @escaping @Sendable () -> any HostedSession
     ) {
         self.wording = wording
         self.openSession = openSession
         self.listener = listener
+        self.patience = patience
     }
 
     /// Listens in a store whose lock this process has, so that a socket found there belongs to a server
@@ -37,15 +41,18 @@ package final class ControlServer: Sendable {
     ///
     /// - Parameters:
     ///   - wording: of what clients are told.
+    ///   - patience: with which ``stop()`` waits for clients.
     ///   - openSession: makes a session with the store's volume.
     package static func start(
         storePath: String, wording: Wording = .plain,
+        patience: StopPatience = StopPatience(),
         openSession: @escaping @Sendable () -> any HostedSession
     ) throws(Problem) -> ControlServer {
         do throws(IOFailure) {
             let listener = try LocalListener(folder: storePath, name: socketName)
             let server = ControlServer(
-                listener: listener, wording: wording, openSession: openSession)
+                listener: listener, wording: wording, patience: patience,
+                openSession: openSession)
             let thread = try BackgroundThread.startIfPossible(name: "snapmgr-control") {
                 server.acceptAll()
             }
@@ -62,7 +69,8 @@ package final class ControlServer: Sendable {
         }
     }
 
-    /// Ends all sessions, undoes what they left half-done, and returns when their threads ended.
+    /// Ends all sessions, undoes what they left half-done, and returns when their threads ended. A client that was
+    /// greeted has the word that its requests are read: those that come at once are answered still.
     package func stop() {
         listener.stop()
         let (connections, threads) = state.change { state in
@@ -73,8 +81,24 @@ package final class ControlServer: Sendable {
             return (state.connections, [state.acceptThread, state.beatThread])
         }
         for thread in threads { thread?.join() }
+        awaitGoing(connections)
         for connection in connections { connection.shutDown() }
         for connection in connections { connection.join() }
+    }
+
+    /// Gives short commands the time to come to their end.
+    private func awaitGoing(_ connections: [ControlConnection]) {
+        let deadline = Deadline(milliseconds: patience.busy)
+        let silence = Int64(patience.silent) * 1_000_000
+        while !deadline.hasPassed {
+            let latest = SystemClock().monotonicNanoseconds() - silence
+            guard
+                connections.contains(where: { connection in
+                    !connection.isLeaving && connection.silentSince.map { $0 > latest } ?? true
+                })
+            else { return }
+            BackgroundThread.sleep(milliseconds: Self.lookMilliseconds)
+        }
     }
 
     private func startBeats() throws(IOFailure) {

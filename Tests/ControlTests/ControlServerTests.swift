@@ -124,6 +124,32 @@ struct ControlServerTests {
         #expect(!FileManager.default.fileExists(atPath: volume.storePath + "/control.sock"))
     }
 
+    @Test("What a client that was greeted asks at once is answered although the server stops")
+    func stopAfterGreeting() throws {
+        let volume = try TestVolume()
+        var patience = StopPatience()
+        patience.busy = 300_000
+        patience.silent = 300_000
+        try volume.stopped(patience) { session in
+            // Long enough for a server that does not wait.
+            BackgroundThread.sleep(milliseconds: 100)
+            #expect(try session.snapshotIDs() == [])
+            #expect(try session.snapshotIDs() == [])
+            session.close()
+        }
+    }
+
+    @Test("A server that stops waits for nobody who has been silent for long")
+    func stopWhileSilent() throws {
+        let volume = try TestVolume()
+        var patience = StopPatience()
+        patience.busy = 300_000
+        patience.silent = 0
+        let deadline = Deadline(milliseconds: patience.busy)
+        try volume.stopped(patience) { _ in }
+        #expect(!deadline.hasPassed)
+    }
+
     @Test("The socket of a server that was killed is replaced")
     func staleSocket() throws {
         let volume = try TestVolume()

@@ -60,6 +60,27 @@ final class TestVolume: Sendable {
         return try body(host)
     }
 
+    /// Runs a body with a session that was greeted before the server began to stop, and waits for the server's end.
+    func stopped(
+        _ patience: StopPatience, _ body: (RemoteSession) throws -> Void
+    ) throws {
+        let host = try open()
+        let server = try ControlServer.start(storePath: host.storePath, patience: patience) {
+            LocalSession(host: host, ownsHost: false)
+        }
+        let session = try connect()
+        let stop = try BackgroundThread.startIfPossible(name: "stop") { server.stop() }
+        let path = storePath + "/" + ControlServer.socketName
+        while FileManager.default.fileExists(atPath: path) {
+            BackgroundThread.sleep(milliseconds: 1)
+        }
+        let result = Result { try body(session) }
+        if case .failure = result { session.close() }
+        stop.join()
+        try host.close()
+        try result.get()
+    }
+
     /// A session over the socket.
     func connect() throws -> RemoteSession {
         guard
