@@ -106,7 +106,9 @@ step() {
     # What failed may have been said long before the end; last, since of a long record only the end
     # may be kept.
     echo "Of the whole log:"
-    grep -a -E '✘|^FAILED|error:' "$log" | head -n 12 | cut -c 1-1000 || true
+    # With what a test says of its failure, which comes in the lines below it.
+    grep -a -A 2 -E '✘.*recorded|^FAILED|error:' "$log" | head -n 24 | cut -c 1-1000 || true
+    grep -a -E '✘.*failed after' "$log" | head -n 6 | cut -c 1-1000 || true
     echo "Step $name failed; its whole log is $log."
     echo "$passed passed, $failed failed"
     exit 1
