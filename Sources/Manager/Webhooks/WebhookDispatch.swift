@@ -64,15 +64,8 @@ package final class WebhookDispatch: Sendable {
         var (looks, said) = (0, String?.none)
         while !isStopping {
             do {
-                let newest =
-                    try context.catalog.events(limit: 1, order: .newestFirst).first?.id ?? 0
-                if looks % Self.looksOfSettings == 0 {
-                    try take(operation().settings.get().webhooks, newest)
-                }
+                try look(takesSettings: looks % Self.looksOfSettings == 0)
                 said = nil
-                for sender in state.withLock({ $0.workers }).values {
-                    sender.worker.tell(newest: newest)
-                }
             } catch {
                 // Those that there are go on.
                 let problem = Problem(error)
@@ -82,6 +75,14 @@ package final class WebhookDispatch: Sendable {
             looks = looks.addingClamped(1)
             _ = state.wait(milliseconds: Self.lookMilliseconds) { $0.isStopping ? true : nil }
         }
+    }
+
+    /// Without webhooks, an idle daemon leaves the log alone.
+    private func look(takesSettings: Bool) throws {
+        guard takesSettings || state.withLock({ !$0.workers.isEmpty }) else { return }
+        let newest = try context.catalog.events(limit: 1, order: .newestFirst).first?.id ?? 0
+        if takesSettings { try take(operation().settings.get().webhooks, newest) }
+        for sender in state.withLock({ $0.workers }).values { sender.worker.tell(newest: newest) }
     }
 
     /// Has the webhooks of the settings be sent to, and no others.

@@ -131,15 +131,20 @@ extension EndToEndMounts {
             // A process that only waits for the server's socket to come and to go.
             let (watcher, files) = try scene.harness.start([
                 "bash", "-c",
-                "while :; do until [[ -S state/mounts/data.sock ]]; do sleep 0.005; done; echo started; "
+                "echo ready; while :; do until [[ -S state/mounts/data.sock ]]; do sleep 0.005; done; echo started; "
                     + "while [[ -S state/mounts/data.sock ]]; do sleep 0.005; done; done",
             ])
             defer { watcher.end() }
+            func said() throws -> String {
+                try String(contentsOfFile: files.output, encoding: .utf8)
+            }
+            let deadline = Instant.now + Instant.patience
+            while try said() != "ready\n", Instant.now < deadline { Instant.sleep(0.01) }
             let words = verb == "find" ? ["find", "data", "/new"] : ["diff", "--files", "1", "2"]
             #expect(try scene.harness.run(words).status == 0)
             Instant.sleep(0.2)
-            let text = try String(contentsOfFile: files.output, encoding: .utf8)
-            #expect(text == "started\n")
+            while try said() == "ready\n", Instant.now < deadline { Instant.sleep(0.01) }
+            #expect(try said() == "ready\nstarted\n")
             #expect(try scene.leftovers() == "")
         }
 
