@@ -36,7 +36,8 @@ package enum PostSecret {
         guard let secret = secret(bytes), secret.count >= shortestBytes else {
             throw Problem(
                 .refused, "\(path) holds no secret of \(shortestBytes) bytes or more",
-                hint: "make one: `(umask 77; head -c 32 /dev/urandom | base64 >\(path))`")
+                hint: "make one: "
+                    + "`(umask 77; { printf whsec_; head -c 32 /dev/urandom | base64; } >\(path))`")
         }
         return secret
     }

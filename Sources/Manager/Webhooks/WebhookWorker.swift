@@ -75,7 +75,7 @@ final class WebhookWorker: Sendable {
     /// Until there is more in the log than an event, or it is time to look whether something is to be sent again.
     private func rest(after event: Int64) {
         _ = signal.wait(milliseconds: Self.restMilliseconds) {
-            $0.isStopping || $0.newest != event ? true : nil
+            $0.isStopping || $0.newest > event ? true : nil
         }
     }
 
@@ -121,14 +121,20 @@ final class WebhookWorker: Sendable {
         let record = try folder.change(webhook.name) { record in
             // A webhook begins with what comes after it was first seen.
             var changed = record ?? WebhookRecord(lastEvent: newest)
-            // The log began anew: all of it is news.
-            if changed.lastEvent > newest { changed.lastEvent = 0 }
+            // The log began anew: all of it is news. What was told may be older than the record.
+            if changed.lastEvent > newest, try changed.lastEvent > newestNow() {
+                changed.lastEvent = 0
+            }
             for note in owed { note(&changed) }
             record = changed
             return changed
         }
         memory.withLock { $0.owed = [] }
         return record
+    }
+
+    private func newestNow() throws -> Int64 {
+        try context.catalog.events(limit: 1, order: .newestFirst).first?.id ?? 0
     }
 
     /// What is to be sent next; what nobody wants is passed over.
@@ -141,11 +147,15 @@ final class WebhookWorker: Sendable {
             owe { $0.pass(id, isAgain: true) }
             return nil
         }
-        guard record.lastEvent < signal.withLock({ $0.newest }) else { return nil }
+        let newest = signal.withLock { $0.newest }
+        guard record.lastEvent < newest else { return nil }
+        // What has come since has its turn when it was told: a record is never ahead of what this one knows of the log.
         let rows = try context.catalog.events(after: record.lastEvent, limit: Self.countAtOnce)
+            .filter { $0.id <= newest }
         let wanted = rows.first { webhook.wants(kind: $0.kind, volume: $0.volume) }
         if let wanted { return Letter(event: EventSummary(wanted), isAgain: false) }
-        if let last = rows.last { owe { $0.pass(last.id, isAgain: false) } }
+        let last = rows.last?.id ?? newest
+        owe { $0.pass(last, isAgain: false) }
         return nil
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SnapshotModel
 import System
 import TestKit
@@ -51,6 +52,25 @@ struct WebhookTests {
         #expect(try JSONSchema(named: "webhook-list").flaws(of: listed).isEmpty)
         #expect(!"\(listed)".contains("0123456789abcdef"))
         withExtendedLifetime(silent) {}
+    }
+
+    @Test("where HTTP cannot be served, events are sent, and each once")
+    func withoutHTTP() throws {
+        let harness = try CommandLineHarness()
+        try harness.json("volume", "create", "a", "--origin", "a.img", "--create-size", "1M")
+        let receiver = try TestReceiver { _, _ in .status(200) }
+        let settings = try Self.settings(harness, receiver, receiver)
+        let scene = try WebScene(harness, settings: settings)
+        let (daemon, files) = try scene.launch(["--http", "unix:/no/such/folder/socket"])
+        #expect(try state(scene) == ["silent": "idle", "siem": "idle"])
+        for number in 1...3 { try harness.json("snapshot", "a", "--name", "s\(number)") }
+        #expect(receiver.wait { $0.count >= 6 })
+        try BusScene.await("what was sent") { try state(scene).values.allSatisfy { $0 == "idle" } }
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait() == 0, "\(try harness.text(files.errors))")
+        // Two webhooks have it as their receiver.
+        let wanted = try ids(harness).suffix(3).flatMap { [$0, $0] }
+        #expect(receiver.requests.compactMap(Self.id).sorted() == wanted)
     }
 
     private static func settings(

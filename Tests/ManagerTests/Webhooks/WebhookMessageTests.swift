@@ -34,6 +34,17 @@ import Testing
         #expect(again.fields[2].value != post.fields[2].value)
     }
 
+    /// The vector of the specification's own.
+    @Test("what Standard Webhooks' libraries verify is what is signed")
+    func reference() throws {
+        let fields = try PostSignature.fields(
+            id: "msg_p5jXN8AQM9LWM0D4loKWxJek", of: Array(#"{"test": 2432232314}"#.utf8),
+            by: secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
+            at: Timestamp(clampingSeconds: 1_614_265_330))
+        let signature = fields.first { $0.name == "webhook-signature" }?.value
+        #expect(signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+    }
+
     private func secret(_ text: String, mode: mode_t = 0o600) throws -> [UInt8] {
         let folder = TemporaryFolder()
         let path = folder.path + "/secret"

@@ -61,6 +61,19 @@ private final class WebhookScene {
         dispatch = nil
     }
 
+    /// Runs one sender alone, that knows of the log what it is told, and stops it behind the body.
+    func alone(_ name: String, newest: Int64, _ body: (WebhookWorker) throws -> Void) throws {
+        let webhook = try #require(settings.withLock { $0[name] })
+        let worker = WebhookWorker(
+            webhook, manager.webhooks.context, newest: newest, agent: "test/1")
+        let thread = try BackgroundThread.startIfPossible(name: "alone") { worker.run() }
+        defer {
+            worker.stop()
+            thread.join()
+        }
+        try body(worker)
+    }
+
     /// Makes a record, as one that was begun when the log was empty.
     func begin(_ name: String, _ change: (inout WebhookRecord) -> Void = { _ in }) throws {
         try WebhookFolder(fixture.options.state).change(name) { record in
@@ -175,6 +188,40 @@ struct WebhookWorkerTests {
         #expect(try scene.wait("w") { $0.lastEvent == 2 })
         #expect(receiver.requests.map(\.number) == [1, 1, 2])
         #expect(try scene.record("w")?.again == [] && scene.record("w")?.dead == [])
+    }
+
+    @Test("what is logged while it looks has its turn later, and nothing is sent again")
+    func loggedMeanwhile() throws {
+        let scene = try WebhookScene()
+        let receiver = try TestReceiver { _, _ in .status(200) }
+        try scene.add("w", receiver, events: ["reverted"])
+        try scene.begin("w")
+        try scene.log(1, .reverted)
+        try scene.log(1)
+        try scene.log(1, .reverted)
+        try scene.alone("w", newest: 2) { worker in
+            #expect(try scene.wait("w") { $0.lastEvent == 2 })
+            #expect(receiver.requests.map(\.number) == [1])
+            worker.tell(newest: 3)
+            #expect(try scene.wait("w") { $0.lastEvent == 3 })
+        }
+        #expect(receiver.requests.map(\.number) == [1, 3])
+    }
+
+    @Test("a record that another daemon has moved on meanwhile is no log that has begun anew")
+    func movedMeanwhile() throws {
+        let scene = try WebhookScene()
+        let receiver = try TestReceiver { _, _ in .status(200) }
+        try scene.add("w", receiver)
+        try scene.begin("w") { $0.lastEvent = 3 }
+        try scene.log(4)
+        try scene.alone("w", newest: 2) { worker in
+            worker.tell(newest: 2)
+            BackgroundThread.sleep(milliseconds: 50)
+            worker.tell(newest: 4)
+            #expect(try scene.wait("w") { $0.lastEvent == 4 })
+        }
+        #expect(receiver.requests.map(\.number) == [4])
     }
 
     @Test("a log that has begun anew is sent from its beginning")

@@ -106,7 +106,6 @@ struct DaemonCommand: ManagerCommand {
         do {
             let needsDevices = bus == nil && web == nil && !hasWebhooks(context)
             try manager.daemon.run(needsDevices: needsDevices) {
-                faces.webhooks = try webhooks(manager, context)
                 if let web {
                     do throws(Problem) {
                         faces.web = try start(web, mustServe: bus == nil)
@@ -118,10 +117,12 @@ struct DaemonCommand: ManagerCommand {
                 if let bus {
                     faces.bus = BusStart(busOptions(bus, manager, context, folder: state))
                 }
+                // Behind what may fail, after which all of it is tried again.
+                faces.webhooks = try webhooks(manager, context)
                 guard bus == nil else { return }
                 context.terminal.note(
                     web.map { "serving HTTP on \($0.places)" }
-                        ?? (needsDevices ? "watching the kernel's devices" : "sending events"))
+                        ?? Self.task(needsDevices: needsDevices))
             }
         } catch {
             guard let web, let refusal else { throw error }
@@ -129,7 +130,13 @@ struct DaemonCommand: ManagerCommand {
         }
     }
 
-    /// Watches the kernel's devices although HTTP is not served yet: without that, no room is reserved for snapshots.
+    /// What is done where nothing is served.
+    private static func task(needsDevices: Bool) -> String {
+        needsDevices ? "watching the kernel's devices" : "sending events"
+    }
+
+    /// Watches the kernel's devices, and sends events, although HTTP is not served yet: without that, no room is reserved
+    /// for snapshots.
     ///
     /// - Parameter refusal: why it is not, which is the failure where there are no devices.
     private func watch(
@@ -139,11 +146,12 @@ struct DaemonCommand: ManagerCommand {
     ) throws {
         var isWatching = false
         do {
-            try manager.daemon.run(needsDevices: true) {
+            let needsDevices = !hasWebhooks(context)
+            try manager.daemon.run(needsDevices: needsDevices) {
                 isWatching = true
-                faces.webhooks = try webhooks(manager, context)
                 faces.web = try start(web, mustServe: false)
-                context.terminal.note("watching the kernel's devices")
+                faces.webhooks = try webhooks(manager, context)
+                context.terminal.note(Self.task(needsDevices: needsDevices))
             }
         } catch {
             if isWatching { throw error }
