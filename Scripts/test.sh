@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every suite, three at a time; the first that fails, in the order below, ends the run with the end of its log.
+# Every suite, three at a time; the first that fails ends the run with the end of its log.
 # docs/testing.md tells what each step does and which variables make it longer.
 # Usage: Scripts/test.sh [STEP...]     all of them by default; "guest" is all steps guest-...
 set -euo pipefail
@@ -226,39 +226,52 @@ suite() {
     esac
 }
 
-# apart SUITE: runs one in the background, and leaves its log, its status and what it took.
+# apart LIMIT SUITE: runs one in the background, and leaves its log, its status and what it took.
 apart() {
-    local log=$apart_logs/$1 status=0
-    timed "$log.cpu" "${self[@]}" suite "$1" >"$log.log" 2>&1 </dev/null || status=$?
+    local limit=$1 log=$apart_logs/$2 status=0
+    # In the foreground: it ends with the group.
+    timed "$log.cpu" timeout --foreground --kill-after=30 "$limit" "${self[@]}" suite "$2" \
+        >"$log.log" 2>&1 </dev/null || status=$?
     echo "$status" >"$log.part"
     mv "$log.part" "$log.status"
 }
 
-# Waits for what runs in the background, says what it said, and ends as it did.
+# Says what one that ran in the background said, and ends as it did.
 result_of() {
     local log=$apart_logs/$1
-    while [[ ! -e $log.status ]]; do sleep 0.5; done
     cat "$log.log"
     return "$(<"$log.status")"
 }
 
-# together LIMIT SUITE...: a step for each suite that is wanted. Three run at a time: many wait more than
-# they compute, and a guest has one processor.
+# together LIMIT SUITE...: a step for each suite that is wanted, as they end, so that a failure is told at once. Three
+# run at a time: many wait more than they compute, and a guest has one processor.
 together() {
-    local limit=$1 name wanted_suites=()
+    local limit=$1 name waiting left
     shift
+    waiting=()
     for name; do
-        if is_wanted "$name"; then wanted_suites+=("$name"); fi
+        if is_wanted "$name"; then waiting+=("$name"); fi
     done
-    ((${#wanted_suites[@]} > 0)) || return 0
+    ((${#waiting[@]} > 0)) || return 0
     rm -rf "$apart_logs"
     mkdir -p "$apart_logs"
-    printf '%s\n' "${wanted_suites[@]}" |
-        setsid --wait xargs -P 3 -I SUITE "${self[@]}" apart SUITE &
+    printf '%s\n' "${waiting[@]}" |
+        setsid --wait xargs -P 3 -I SUITE "${self[@]}" apart "$limit" SUITE &
     group=$!
     trap 'kill -TERM -- "-$group" 2>/dev/null || true' EXIT
-    for name in "${wanted_suites[@]}"; do
-        step "$name" "$limit" "${self[@]}" result_of "$name"
+    while ((${#waiting[@]} > 0)); do
+        # Looked at first: what it leaves is there when it has gone.
+        running=$(jobs -r)
+        left=()
+        for name in "${waiting[@]}"; do
+            if [[ -e $apart_logs/$name.status || -z $running ]]; then
+                step "$name" "$limit" "${self[@]}" result_of "$name"
+            else
+                left+=("$name")
+            fi
+        done
+        waiting=("${left[@]}")
+        sleep 0.5
     done
     wait "$group" || true
     trap - EXIT
@@ -292,7 +305,7 @@ step build 5400 "${self[@]}" build
 if is_wanted guest-setup; then step guest-setup 1800 "${self[@]}" guest_setup; fi
 suites_in_guests=$(guest_suites)
 # shellcheck disable=SC2086
-together 4800 unit end-to-end-commands end-to-end-served lookups fuzz faults thread crash \
+together 2700 unit end-to-end-commands end-to-end-served lookups fuzz faults thread crash \
     $suites_in_guests commands model ceph page qemu vm databases reflink stress benchmarks
 step manual 300 Scripts/lint-manual.sh
 step units 600 Scripts/lint-units.sh
