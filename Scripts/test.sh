@@ -70,37 +70,36 @@ is_wanted() {
         [[ $1 == guest-setup && " $wanted" == *' guest-'* ]]
 }
 
-# timed FILE COMMAND...: runs a command, and writes down the seconds of processors that it has taken.
+# timed FILE COMMAND...: runs a command, and writes down the seconds that it has taken, and those of processors.
 timed() {
-    local file=$1 status=0 TIMEFORMAT='%U %S'
+    local file=$1 status=0 TIMEFORMAT='%R %U %S'
     shift
     { time "$@" 2>&3 3>&-; } 3>&2 2>"$file" || status=$?
     return "$status"
 }
 
-# What a step has taken: what ran apart wrote that down itself.
-processor_seconds() {
-    local file=$1
+# seconds STEP COMMAND...: what a step has taken: what ran apart wrote that down itself.
+seconds() {
+    local file=$logs/$1.cpu
     if [[ ${4:-} == result_of ]]; then file=$apart_logs/$5.cpu; fi
-    awk '{ seconds += $1 + $2 } END { printf "%d", seconds }' "$file"
+    awk '{ printf "%5d s, of processors %5d s", $1, $2 + $3 }' "$file"
 }
 
 # step NAME LIMIT COMMAND...: runs a command within LIMIT seconds, if the step is wanted.
 step() {
     is_wanted "$1" || return 0
-    local name=$1 limit=$2 log="$logs/$1.log" start=$SECONDS status=0
+    local name=$1 limit=$2 log="$logs/$1.log" status=0
     shift 2
     printf '%-19s ' "$name"
     timed "$logs/$name.cpu" timeout --kill-after=30 "$limit" "$@" >"$log" 2>&1 </dev/null ||
         status=$?
     count "$log" "$status"
     if ((status == 0)); then
-        printf 'passed  %5d s, of processors %5d s\n' $((SECONDS - start)) \
-            "$(processor_seconds "$logs/$name.cpu" "$@")"
+        printf 'passed  %s\n' "$(seconds "$name" "$@")"
         sed -n 's/^skipped: /              skipped: /p' "$log"
         return
     fi
-    printf 'FAILED  %5d s\n' $((SECONDS - start))
+    printf 'FAILED  %s\n' "$(seconds "$name" "$@")"
     tail -n 40 "$log" | cut -c 1-1000
     if ((status == 124 || status == 137)); then echo "It was stopped after $limit s."; fi
     # What failed may have been said long before the end; last, since of a long record only the end
