@@ -17,7 +17,8 @@ package final class PostSender: Sendable {
     /// - Parameter agent: the program, as `User-Agent` has it.
     package init(agent: String) { self.agent = agent }
 
-    /// Posts it, and waits for what is answered, as long as the peer's timeout says; looking its name up comes on top.
+    /// Posts it, and waits for what is answered, as long as the peer's timeout says. Looking its name up takes of that
+    /// time, and cannot be ended: the system's resolver may take longer.
     ///
     /// - Throws: `failed`, with whatever keeps it from being answered; `missing`, `refused` of the peer's authorities;
     ///   `interrupted` when it was stopped.

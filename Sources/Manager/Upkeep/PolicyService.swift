@@ -140,7 +140,7 @@ package struct PolicyService {
             // A set's snapshots are as many as those of one of its volumes.
             simulation: PolicySimulation(
                 scope, existing: plans.first.map { existing($0, scope.policy) } ?? [], from: now,
-                until: end, sampleCount: sampleCount),
+                until: end, sampleCount: sampleCount, proceed: { try context.end.check() }),
             pruned: plans.flatMap { plan in
                 plan.plan.removed.map(\.id).filter(plan.members.contains)
             })

@@ -17,6 +17,8 @@ struct WebhookFolder: Sendable {
 
     private func fileName(_ webhook: String) -> String { "\(Self.name)/\(webhook).json" }
 
+    private struct Version: Decodable { var version: Int }
+
     /// Nil when the daemon has not begun with it.
     ///
     /// - Throws: `corrupt`, `newerVersion`; why it cannot be read.
@@ -29,14 +31,16 @@ struct WebhookFolder: Sendable {
             guard error.isAbsence else { throw Problem(error) }
             return nil
         }
+        // Of a newer version there may be anything else.
+        let version = try? JSONDecoder().decode(Version.self, from: Data(bytes)).version
+        guard (version ?? 0) <= WebhookRecord.newestVersion else {
+            throw Problem(
+                .newerVersion, "\(path) was written by a newer snapmgr", hint: "use that one")
+        }
         guard let record = try? JSONDecoder().decode(WebhookRecord.self, from: Data(bytes)) else {
             throw Problem(
                 .corrupt, "\(path) cannot be read",
                 hint: "move it away: the webhook begins with the next event then")
-        }
-        guard record.version <= WebhookRecord.newestVersion else {
-            throw Problem(
-                .newerVersion, "\(path) was written by a newer snapmgr", hint: "use that one")
         }
         return record
     }

@@ -35,18 +35,24 @@ struct WebhookRecord: Hashable, Sendable, Codable {
     mutating func fail(_ error: String, at now: Timestamp) {
         failureCount = failureCount.addingClamped(1)
         failingSince = failingSince ?? now
-        lastError = error
+        lastError = Self.bounded(error)
     }
 
     mutating func giveUp(_ event: Int64, _ error: String, isAgain: Bool, at now: Timestamp) {
         pass(event, isAgain: isAgain)
-        dead.append(DeadLetter(event: event, givenUpAt: now, error: error))
+        // Noted again, when the first time was on disk although it was told to have failed.
+        dead.removeAll { $0.event == event }
+        dead.append(DeadLetter(event: event, givenUpAt: now, error: Self.bounded(error)))
         let excess = max(0, dead.count - Self.deadMaximum)
         dead.removeFirst(excess)
         droppedCount = droppedCount.addingClamped(excess)
         // What waits behind it is as old, and need not wait as long as if the receiver had never been tried.
         failureCount = min(failureCount, WebhookPolicy.failuresToGiveUp)
     }
+
+    /// A thousand of them, escaped, must be far from what a file may hold.
+    private static func bounded(_ error: String) -> String { String(error.prefix(errorLength)) }
+    private static let errorLength = 300
 
     /// It has had its turn.
     mutating func pass(_ event: Int64, isAgain: Bool) {

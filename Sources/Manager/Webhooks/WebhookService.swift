@@ -150,10 +150,11 @@ package struct WebhookService {
             id: 0, time: context.clock.now(), level: "info", kind: "webhook_test",
             message: "\(context.requester) tries the webhook \(name)")
         let start = context.clock.monotonicNanoseconds()
+        let sender = PostSender(agent: agent)
+        context.end.onRequest { sender.stop() }
         let answer: PostAnswer
         do throws(Problem) {
-            answer = try WebhookPost(context).send(
-                event, to: webhook, by: PostSender(agent: agent))
+            answer = try WebhookPost(context).send(event, to: webhook, by: sender)
         } catch {
             throw error.about("webhook \(name)")
         }

@@ -35,10 +35,12 @@ package struct PolicySimulation: Sendable {
     /// - Parameters:
     ///   - existing: those that the policy applies to.
     ///   - sampleCount: 1 or more.
+    ///   - proceed: is called now and then, and ends it by what it throws.
+    /// - Throws: `usage` when more snapshots would be there at a time than ``countMaximum``.
     package init(
         _ scope: RetentionScope, existing: [RetentionSubject] = [], from start: Timestamp,
-        until end: Timestamp, sampleCount: Int = 100
-    ) {
+        until end: Timestamp, sampleCount: Int = 100, proceed: () throws -> Void = {}
+    ) throws {
         var player = Player(scope: scope, existing: existing, start: start)
         var samples: [Sample] = []
         // Wide, for a span may be longer than 64 bits of nanoseconds.
@@ -48,7 +50,7 @@ package struct PolicySimulation: Sendable {
         repeat {
             count = min(count + step, last)
             let at = Timestamp(clampingNanoseconds: count)
-            let plan = player.play(until: at)
+            let plan = try player.play(until: at, proceed)
             samples.append(
                 Sample(
                     at: at, count: player.subjects.count,
@@ -66,8 +68,14 @@ package struct PolicySimulation: Sendable {
         self.samples = samples
     }
 
+    /// More snapshots at a time are not played with: whoever asks may be on the network.
+    package static let countMaximum = 1_000_000
+
     /// The snapshots as they come and go.
     private struct Player {
+        /// Between two looks whether it is to go on.
+        private static let takenAtOnce = 1_000
+
         let scope: RetentionScope
         var subjects: [RetentionSubject]
         var moment: Timestamp
@@ -88,18 +96,28 @@ package struct PolicySimulation: Sendable {
         }
 
         /// Takes what is due and prunes by the plan that it returns.
-        mutating func play(until end: Timestamp) -> PrunePlan {
+        mutating func play(
+            until end: Timestamp, _ proceed: () throws -> Void
+        ) throws -> PrunePlan {
             let isPruned = !scope.policy.isPathIndependent
             while let slot = scope.nextSlot?(moment), slot <= end {
                 moment = slot
-                take(at: slot)
+                try take(at: slot)
+                if isPruned || takenCount % Self.takenAtOnce == 0 { try proceed() }
                 if isPruned { _ = prune() }
             }
             moment = end
+            try proceed()
             return prune()
         }
 
-        private mutating func take(at slot: Timestamp) {
+        private mutating func take(at slot: Timestamp) throws(Problem) {
+            guard subjects.count < PolicySimulation.countMaximum else {
+                throw Problem(
+                    .usage,
+                    "more than \(PolicySimulation.countMaximum) snapshots would be there at a time",
+                    hint: "look less far ahead, or keep less")
+            }
             subjects.append(
                 RetentionSubject(
                     id: SnapshotID(rawValue: nextID), ordinal: nextOrdinal, takenAt: slot))

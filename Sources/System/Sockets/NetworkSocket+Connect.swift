@@ -41,7 +41,10 @@ extension NetworkSocket {
             _ = fcntl(descriptor.number, F_SETFL, 0)
             return NetworkSocket(descriptor, peer: peer)
         }
-        throw Problem(.failed, "\(host), port \(port): \(String(cString: strerror(failure)))")
+        let cause =
+            failure == ETIMEDOUT
+            ? "it has not answered in time" : String(cString: strerror(failure))
+        throw Problem(.failed, "\(host), port \(port): \(cause)")
     }
 
     private static func count(_ first: UnsafeMutablePointer<addrinfo>?) -> Int {

@@ -1,4 +1,7 @@
+import Foundation
 import SnapshotModel
+import System
+import TestKit
 import Testing
 
 @testable import Manager
@@ -60,6 +63,32 @@ import Testing
         #expect(record.again == [1, 3] && record.lastEvent == 3)
         record.giveUp(1, "no", isAgain: true, at: now)
         #expect(record.again == [3] && record.dead.map(\.event) == [1])
+    }
+
+    @Test("noted twice it is there once, and what was said has an end")
+    func notedTwice() {
+        var record = WebhookRecord(lastEvent: 0)
+        let error = String(repeating: "\u{1}", count: 5_000)
+        for _ in 0..<2 { record.giveUp(1, error, isAgain: false, at: now) }
+        record.fail(error, at: now)
+        #expect(record.dead.map(\.event) == [1])
+        #expect(record.dead[0].error.count == 300 && record.lastError?.count == 300)
+    }
+
+    @Test("what a newer program has written is told as that, whatever is in it")
+    func newer() throws {
+        let folder = TemporaryFolder()
+        let files = WebhookFolder(StateFolder(path: folder.path))
+        try files.change("w") { $0 = WebhookRecord(lastEvent: 7) }
+        #expect(try files.record("w")?.lastEvent == 7)
+        for (text, code) in [
+            (#"{"version":2,"lastEvent":"seven"}"#, Problem.Code.newerVersion),
+            (#"{"version":1}"#, .corrupt), ("", .corrupt),
+        ] {
+            try Data(text.utf8).write(to: URL(filePath: folder.path + "/webhooks/w.json"))
+            let problem = #expect(throws: Problem.self) { try files.record("w") }
+            #expect(problem?.code == code)
+        }
     }
 
     @Test("the list of what was given up has an end")
