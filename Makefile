@@ -17,7 +17,9 @@ polkitdir := $(DESTDIR)$(PREFIX)/share/polkit-1/actions
 
 # The same flags wherever the release is built (and in Scripts/test.sh), so that nothing is compiled
 # twice.
-build_flags := -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
+# Without debug information: it takes a tenth of the build's time, and half of its space.
+build_flags := -c release -debug-info-format none -Xswiftc -enable-testing \
+	--explicit-target-dependency-import-check error
 
 # What is installed carries the Swift library within itself and needs no toolchain where it runs.
 # Its objects differ from those of `make build`, so they have a folder of their own.

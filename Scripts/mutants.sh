@@ -36,7 +36,8 @@ test_seconds=${SNAPMGR_MUTANT_TEST_SECONDS:-600}
 # The guest's parts are the same whatever is tested in it.
 export SNAPMGR_GUEST_HOME=${SNAPMGR_GUEST_HOME:-$PWD/.build/guest}
 build_flags=(
-    -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error)
+    -c release -debug-info-format none -Xswiftc -enable-testing
+    --explicit-target-dependency-import-check error)
 
 mkdir -p "$tree" "$logs"
 exec 9>"$folder/.lock"

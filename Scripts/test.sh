@@ -38,7 +38,8 @@ apart_logs=$logs/apart
 torture=.build/release/snapmgr-torture
 guest_tests=.build/release/snapmgr-guest-tests
 build_flags=(
-    -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error)
+    -c release -debug-info-format none -Xswiftc -enable-testing
+    --explicit-target-dependency-import-check error)
 
 passed=0
 failed=0
