@@ -138,7 +138,7 @@ package struct PolicyService {
             target: target.description, policy: policy?.name, schedules: schedules.map(\.name),
             from: now, until: end,
             // A set's snapshots are as many as those of one of its volumes.
-            simulation: PolicySimulation(
+            simulation: try PolicySimulation(
                 scope, existing: plans.first.map { existing($0, scope.policy) } ?? [], from: now,
                 until: end, sampleCount: sampleCount, proceed: { try context.end.check() }),
             pruned: plans.flatMap { plan in

@@ -67,7 +67,9 @@ struct WebhookTests {
         #expect(receiver.wait { $0.count >= 6 })
         try BusScene.await("what was sent") { try state(scene).values.allSatisfy { $0 == "idle" } }
         daemon.send(SIGTERM)
-        #expect(try daemon.wait() == 0, "\(try harness.text(files.errors))")
+        let status = try daemon.wait()
+        let errors = try harness.text(files.errors)
+        #expect(status == 0, "\(errors)")
         // Two webhooks have it as their receiver.
         let wanted = try ids(harness).suffix(3).flatMap { [$0, $0] }
         #expect(receiver.requests.compactMap(Self.id).sorted() == wanted)

@@ -121,9 +121,8 @@ struct FileHistoryRig {
             // All whose content differs is told; more may be, for a new name changes a file, too.
             let differing = try FilesRig.shell(
                 """
-                cd \(before); find . -type f -print0 | while read -rd '' f; do
-                    test ! -f "\(after)/$f" || cmp -s "$f" "\(after)/$f" || echo "${f#.}"
-                done
+                cd \(before); { LC_ALL=C diff --no-dereference -rq . \(after) || test $? = 1; } |
+                    sed -n 's|^Files \\./\\(.*\\) and .* differ$|/\\1|p'
                 """
             ).split(separator: "\n").map(String.init)
             let missing = Set(differing).subtracting(changed)

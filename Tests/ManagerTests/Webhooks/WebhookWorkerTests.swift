@@ -61,6 +61,11 @@ private final class WebhookScene {
         dispatch = nil
     }
 
+    /// Waits until a webhook is so far.
+    func require(_ name: String, at event: Int64) throws {
+        try #require(try wait(name) { $0.lastEvent == event })
+    }
+
     /// Runs one sender alone, that knows of the log what it is told, and stops it behind the body.
     func alone(_ name: String, newest: Int64, _ body: (WebhookWorker) throws -> Void) throws {
         let webhook = try #require(settings.withLock { $0[name] })
@@ -200,10 +205,10 @@ struct WebhookWorkerTests {
         try scene.log(1)
         try scene.log(1, .reverted)
         try scene.alone("w", newest: 2) { worker in
-            #expect(try scene.wait("w") { $0.lastEvent == 2 })
+            try scene.require("w", at: 2)
             #expect(receiver.requests.map(\.number) == [1])
             worker.tell(newest: 3)
-            #expect(try scene.wait("w") { $0.lastEvent == 3 })
+            try scene.require("w", at: 3)
         }
         #expect(receiver.requests.map(\.number) == [1, 3])
     }
@@ -219,7 +224,7 @@ struct WebhookWorkerTests {
             worker.tell(newest: 2)
             BackgroundThread.sleep(milliseconds: 50)
             worker.tell(newest: 4)
-            #expect(try scene.wait("w") { $0.lastEvent == 4 })
+            try scene.require("w", at: 4)
         }
         #expect(receiver.requests.map(\.number) == [4])
     }
