@@ -87,6 +87,7 @@ start=$(now)
 ls all/* >/dev/null
 row "ls of all $snapshots folders" $(($(now) - start))
 memory 'all folders listed'
+echo "| processes, the server's among them | $(pgrep -c -f "$folder" || true) |"
 cd all
 start=$(now)
 find "${names[@]:0:20}" -type f | wc -l >../files.count
