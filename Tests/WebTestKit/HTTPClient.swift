@@ -63,8 +63,8 @@ package final class HTTPConnection: Sendable {
                 connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
+        // It is closed by the end of what has been made by then.
         guard result == 0 else {
-            close(descriptor)
             throw Problem(.failed, "cannot connect to \(path): \(String(cString: strerror(errno)))")
         }
         limit(seconds: 300)
@@ -84,7 +84,6 @@ package final class HTTPConnection: Sendable {
             }
         }
         guard result == 0 else {
-            close(descriptor)
             throw Problem(
                 .failed, "cannot connect to port \(port): \(String(cString: strerror(errno)))")
         }
